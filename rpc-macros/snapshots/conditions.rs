@@ -1,0 +1,136 @@
+trait Conditional: ::core::marker::Send + ::core::marker::Sync + 'static {
+    fn first(&self);
+    #[cfg(unix)]
+    fn second(&self);
+    #[deprecated]
+    fn third(&self);
+}
+/**Calls a [`Conditional`] through anything that can be called: a session, unless said otherwise.
+
+Made by `ConditionalClient::from(session)`, or by `session.into()` where a method is called `from`. Each method gives a call that is sent when it is awaited.*/
+#[allow(dead_code, non_camel_case_types)]
+#[derive(::core::clone::Clone, ::core::fmt::Debug)]
+struct ConditionalClient<C = ::rpc::Session> {
+    caller: C,
+}
+#[automatically_derived]
+impl<C> ::core::convert::From<C> for ConditionalClient<C> {
+    fn from(caller: C) -> Self {
+        Self { caller }
+    }
+}
+#[allow(dead_code)]
+impl<C> ConditionalClient<C> {
+    ///The methods of [`Conditional`], in the order of the trait.
+    const METHODS: &'static [::rpc::MethodInfo] = &[
+        ::rpc::MethodInfo::request("first"),
+        #[cfg(unix)]
+        ::rpc::MethodInfo::request("second"),
+        ::rpc::MethodInfo::request("third"),
+    ];
+}
+#[allow(
+    dead_code,
+    deprecated,
+    missing_docs,
+    non_snake_case,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<C: ::rpc::Caller> ConditionalClient<C> {
+    fn first<'call>(&'call self) -> ::rpc::Call<'call, C, (), ()> {
+        ::rpc::Call::to(&self.caller, &Self::METHODS[0], ())
+    }
+    #[cfg(unix)]
+    fn second<'call>(&'call self) -> ::rpc::Call<'call, C, (), ()> {
+        ::rpc::Call::to(&self.caller, &Self::METHODS[1], ())
+    }
+    #[deprecated]
+    fn third<'call>(&'call self) -> ::rpc::Call<'call, C, (), ()> {
+        ::rpc::Call::to(
+            &self.caller,
+            &Self::METHODS[1 + ::core::cfg!(unix) as usize],
+            (),
+        )
+    }
+}
+///Serves a [`Conditional`]: what a server or a connector takes as its service. Clones share it.
+#[allow(dead_code, non_camel_case_types)]
+struct ConditionalServer<S> {
+    service: ::rpc::private::Arc<S>,
+}
+#[automatically_derived]
+impl<S> ::core::clone::Clone for ConditionalServer<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: ::core::clone::Clone::clone(&self.service),
+        }
+    }
+}
+#[automatically_derived]
+impl<S> ::core::fmt::Debug for ConditionalServer<S> {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ConditionalServer").finish_non_exhaustive()
+    }
+}
+#[allow(dead_code)]
+impl<S> ConditionalServer<S> {
+    ///The methods of [`Conditional`], in the order of the trait.
+    const METHODS: &'static [::rpc::MethodInfo] = ConditionalClient::<()>::METHODS;
+}
+#[allow(dead_code, deprecated)]
+impl<S: Conditional> ConditionalServer<S> {
+    ///Serves `service`. One that is shared already comes in by `ConditionalServer::from(Arc::clone(..))`.
+    fn new(service: S) -> Self {
+        Self {
+            service: ::rpc::private::Arc::new(service),
+        }
+    }
+}
+#[allow(deprecated)]
+#[automatically_derived]
+impl<S: Conditional> ::core::convert::From<::rpc::private::Arc<S>>
+for ConditionalServer<S> {
+    fn from(service: ::rpc::private::Arc<S>) -> Self {
+        Self { service }
+    }
+}
+#[allow(deprecated, clippy::all, clippy::pedantic)]
+#[automatically_derived]
+impl<S: Conditional> ::rpc::Service for ConditionalServer<S> {
+    fn declared() -> &'static [::rpc::MethodInfo] {
+        Self::METHODS
+    }
+    fn methods(&self) -> &[::rpc::MethodInfo] {
+        Self::METHODS
+    }
+    fn call(&self, method: usize, request: ::rpc::Request<'_>) -> ::rpc::Handled {
+        #[allow(unused_imports)]
+        use ::rpc::private::Plain as _;
+        match method {
+            0 => {
+                ::rpc::private::handle_now::<
+                    false,
+                    _,
+                    _,
+                >(request, |(): ()| <S as Conditional>::first(&self.service))
+            }
+            #[cfg(unix)]
+            1 => {
+                ::rpc::private::handle_now::<
+                    false,
+                    _,
+                    _,
+                >(request, |(): ()| <S as Conditional>::second(&self.service))
+            }
+            method if method == 1 + ::core::cfg!(unix) as usize => {
+                ::rpc::private::handle_now::<
+                    false,
+                    _,
+                    _,
+                >(request, |(): ()| <S as Conditional>::third(&self.service))
+            }
+            _ => ::rpc::private::no_such_method(request),
+        }
+    }
+}

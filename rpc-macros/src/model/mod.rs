@@ -1,0 +1,33 @@
+//! What was understood: one value a service, a method, a parameter, an error. Spans are the user's. Nothing here knows
+//! how it was written or what becomes of it.
+
+mod error;
+mod method;
+mod name;
+
+pub(crate) use error::{ErrorCase, ErrorType, Shape};
+pub(crate) use method::{Form, Kind, Method, Param, Passing, Reply, Role, Sent};
+pub(crate) use name::WireName;
+
+use syn::{Ident, Path, Visibility};
+
+/// A trait that describes a service.
+pub(crate) struct Service {
+    /// The path of the runtime crate.
+    pub(crate) runtime: Path,
+    pub(crate) names: Names,
+    pub(crate) vis: Visibility,
+    pub(crate) methods: Vec<Method>,
+}
+
+/// The names of what is generated.
+pub(crate) struct Names {
+    /// The user's trait.
+    pub(crate) service: Ident,
+    pub(crate) client: Ident,
+    pub(crate) server: Ident,
+    /// The client's type parameter: what its calls go through.
+    pub(crate) caller: Ident,
+    /// The server's type parameter: what implements the trait.
+    pub(crate) implementor: Ident,
+}

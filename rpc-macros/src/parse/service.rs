@@ -1,0 +1,139 @@
+//! The trait itself: what it may contain, and how its methods get along with each other.
+
+use std::collections::HashSet;
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Ident, ItemTrait, TraitItem, TraitItemConst, TraitItemFn, TraitItemType, Visibility};
+
+use super::method;
+use crate::attr::{self, ServiceWords};
+use crate::errors::Errors;
+use crate::model::{Method, Names, Service};
+
+/// Reads a service, or fails with every mistake in it.
+pub(crate) fn service(words: &ServiceWords, item: &ItemTrait, mut errors: Errors) -> syn::Result<Service> {
+    check_words(words, &mut errors);
+    check_trait(item, &mut errors);
+
+    let methods: Vec<_> = item.items.iter().filter_map(|item| trait_item(item, words, &mut errors)).collect();
+    check_names_differ(&methods, &mut errors);
+
+    errors.into_result()?;
+    Ok(Service { runtime: words.runtime(), names: names(item), vis: item.vis.clone(), methods })
+}
+
+/// The names of what is generated for `item`.
+pub(crate) fn names(item: &ItemTrait) -> Names {
+    let service = &item.ident;
+    let mut taken = HashSet::new();
+    collect_idents(item.to_token_stream(), &mut taken);
+    Names {
+        client: format_ident!("{}Client", service.unraw(), span = service.span()),
+        server: format_ident!("{}Server", service.unraw(), span = service.span()),
+        caller: untaken("C", &taken),
+        implementor: untaken("S", &taken),
+        service: service.clone(),
+    }
+}
+
+fn check_words(words: &ServiceWords, errors: &mut Errors) {
+    match (&words.namespace, &words.separator) {
+        (Some(namespace), _) if namespace.value().is_empty() => {
+            errors.at(namespace, "a namespace cannot be empty; leave `namespace` away to have none");
+        }
+        (None, Some(separator)) => errors.at(
+            separator,
+            "`separator` stands between a namespace and a name; add `namespace = \"..\"` or leave it away",
+        ),
+        (Some(namespace), _) if method::is_reserved(&words.prefix()) => {
+            errors.at(namespace, "names that begin with `rpc.` are reserved by JSON-RPC; choose another");
+        }
+        _ => {}
+    }
+}
+
+fn check_trait(item: &ItemTrait, errors: &mut Errors) {
+    attr::refuse(&item.attrs, "write the words for the trait in `#[rpc_service(..)]`", errors);
+    if let Some(token) = &item.unsafety {
+        errors.at(token, "a service trait cannot be `unsafe`; remove `unsafe`");
+    }
+    if let Some(token) = &item.modifiers.auto_token {
+        errors.at(token, "a service trait cannot be an `auto` trait; remove `auto`");
+    }
+    if !item.generics.params.is_empty() {
+        errors.at(&item.generics.params, "generic service traits are not supported; use concrete types");
+    }
+}
+
+fn trait_item(item: &TraitItem, words: &ServiceWords, errors: &mut Errors) -> Option<Method> {
+    const ONLY_METHODS: &str = "a service trait has only methods; move this to a trait of its own";
+    match item {
+        TraitItem::Fn(item) => return method::method(item, words, errors),
+        TraitItem::Const(TraitItemConst { const_token, ident, .. }) => {
+            errors.at(quote!(#const_token #ident), ONLY_METHODS);
+        }
+        TraitItem::Type(TraitItemType { type_token, ident, .. }) => {
+            errors.at(quote!(#type_token #ident), ONLY_METHODS);
+        }
+        TraitItem::Macro(item) => errors.at(&item.mac, "a macro cannot be seen into; write the methods out"),
+        other => match visible_method(other) {
+            Some((vis, item)) => {
+                errors.at(vis, "a method is as visible as its trait; remove this");
+                return method::method(&item, words, errors);
+            }
+            None => errors.at(other, "a service trait has only methods, as `async fn f(&self) -> T;`"),
+        },
+    }
+    None
+}
+
+/// A method with a visibility of its own, which is no trait item.
+pub(crate) fn visible_method(item: &TraitItem) -> Option<(Visibility, TraitItemFn)> {
+    let TraitItem::Verbatim(tokens) = item else { return None };
+    let method = |input: ParseStream<'_>| {
+        let attrs = Attribute::parse_outer(input)?;
+        let vis = input.parse()?;
+        let method: TraitItemFn = input.parse()?;
+        Ok((vis, TraitItemFn { attrs, ..method }))
+    };
+    method.parse2(tokens.clone()).ok()
+}
+
+/// Two methods of one name could not be told apart. Those under a condition are left to the check that is made when a
+/// server is built: which of them exist is not known here.
+fn check_names_differ(methods: &[Method], errors: &mut Errors) {
+    let unconditional: Vec<_> = methods.iter().filter(|method| method.conditions.is_empty()).collect();
+    for (index, method) in unconditional.iter().enumerate() {
+        if unconditional[..index].iter().any(|earlier| earlier.wire == method.wire) {
+            let message = format!(
+                "two methods have the name `{}` on the wire; give this one another with `#[rpc(name = \"..\")]`",
+                method.wire,
+            );
+            errors.push(syn::Error::new(method.wire.span(), message));
+        }
+    }
+}
+
+/// A name for a type parameter that the user's types cannot mean: type parameters have no hygiene.
+fn untaken(name: &str, taken: &HashSet<String>) -> Ident {
+    let mut name = name.to_owned();
+    while taken.contains(&name) {
+        name.push('_');
+    }
+    format_ident!("{name}")
+}
+
+fn collect_idents(tokens: TokenStream, idents: &mut HashSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => {
+                idents.insert(ident.to_string());
+            }
+            TokenTree::Group(group) => collect_idents(group.stream(), idents),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! From the model to code. Reports nothing: what gets here is right.
+//!
+//! Two rules keep the user's names and ours apart. Items are named by absolute paths, through the runtime's `private`
+//! where the runtime is not theirs. Local variables beside the user's parameters are made by [`local`].
+
+pub(crate) mod client;
+mod error;
+pub(crate) mod server;
+mod service_trait;
+mod table;
+
+pub(crate) use error::error_type;
+pub(crate) use service_trait::{desugared, service_trait};
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::{Ident, ItemTrait, Path};
+
+use crate::model::{Reply, Service};
+
+/// All that a service expands to.
+pub(crate) fn service(item: &ItemTrait, service: &Service) -> TokenStream {
+    let service_trait = service_trait(item);
+    let client = client::client(service);
+    let server = server::server(service);
+    quote! {
+        #service_trait
+        #client
+        #server
+    }
+}
+
+/// A local variable that no name of the user's can mean, even the same one.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// Where generated code says that it stands, so that an error within it points at what it was generated for.
+pub(crate) fn at(span: Span) -> Span {
+    Span::call_site().located_at(span)
+}
+
+/// Whether `reply` is a `Result`, as a const argument; none if it can be seen not to be one.
+///
+/// The compiler decides: an associated const of `Probe<Result<..>>` itself is found before that of the trait `Plain`,
+/// which every `Probe<T>` has. So the trait must be in scope, by [`plain_in_scope`].
+fn fallible(runtime: &Path, reply: &Reply) -> Option<TokenStream> {
+    let ty = &reply.ty;
+    (!reply.plain).then(|| quote!(#runtime::private::Probe::<#ty>::FALLIBLE))
+}
+
+/// What [`fallible`] needs around it.
+fn plain_in_scope(runtime: &Path) -> TokenStream {
+    quote! {
+        #[allow(unused_imports)]
+        use #runtime::private::Plain as _;
+    }
+}

@@ -1,0 +1,73 @@
+//! The table that describes the methods, and the places of the methods in it.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Path;
+
+use super::at;
+use crate::model::{Kind, Method, Sent, Service};
+
+/// `&[MethodInfo::request("..").., ..]`
+pub(super) fn table(service: &Service) -> TokenStream {
+    let entries = service.methods.iter().map(|method| entry(&service.runtime, method));
+    quote!(&[#(#entries),*])
+}
+
+fn entry(runtime: &Path, method: &Method) -> TokenStream {
+    let Method { wire, conditions, .. } = method;
+    let kind = match method.kind {
+        Kind::Request(_) => quote!(request),
+        Kind::Notification => quote!(notification),
+    };
+    let params: Vec<_> = method
+        .wire_params()
+        .map(|(_, name, _)| quote_spanned!(at(name.span())=> #runtime::ParamInfo::new(#name)))
+        .collect();
+    let params = (!params.is_empty()).then(|| quote!(.with_params(&[#(#params),*])));
+    let by_name = (method.sent == Sent::ByName).then(|| quote!(.by_name()));
+    let docs = method.docs.as_ref().map(|docs| quote!(.with_docs(#docs)));
+    quote! {
+        #(#[cfg(#conditions)])*
+        #runtime::MethodInfo::#kind(#wire) #params #by_name #docs
+    }
+}
+
+/// Where a method stands in the table.
+///
+/// Which methods exist is decided by the compiler after us, and one that does not exist has no entry. So behind a
+/// method under a condition the place is a sum, in which `cfg!` is one or zero.
+pub(super) struct Place {
+    before: usize,
+    conditions: Vec<TokenStream>,
+}
+
+impl Place {
+    /// The place of each method, in their order.
+    pub(super) fn all(methods: &[Method]) -> impl Iterator<Item = Self> {
+        methods.iter().enumerate().map(|(index, _)| {
+            let (always, sometimes): (Vec<_>, Vec<_>) =
+                methods[..index].iter().partition(|method| method.conditions.is_empty());
+            let condition = |method: &Method| {
+                let conditions = &method.conditions;
+                match &conditions[..] {
+                    [condition] => condition.clone(),
+                    _ => quote!(all(#(#conditions),*)),
+                }
+            };
+            Self { before: always.len(), conditions: sometimes.into_iter().map(condition).collect() }
+        })
+    }
+
+    /// The place as an expression.
+    pub(super) fn index(&self) -> TokenStream {
+        let Self { conditions, .. } = self;
+        let before = Literal::usize_unsuffixed(self.before);
+        quote!(#before #(+ ::core::cfg!(#conditions) as usize)*)
+    }
+
+    /// The place as the pattern of a match arm.
+    pub(super) fn pattern(&self) -> TokenStream {
+        let index = self.index();
+        if self.conditions.is_empty() { index } else { quote!(method if method == #index) }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a session is made from, on the side that connects.
+
+use std::{fmt, io};
+
+use super::ConnectError;
+use crate::{
+    driver::{self, Start},
+    framing::{AnyFramer, Framer, NewlineFramer},
+    limits::Limits,
+    server::{BindError, Services},
+    service::Service,
+    session::Session,
+    transport::{ByteStream, Endpoint, EndpointError, Kind, tcp},
+};
+
+/// Connects with everything that a URL cannot say. The connecting side may serve too.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{Connector, Limits};
+///
+/// let mut limits = Limits::client();
+/// limits.frame_size = 50_000_000;
+/// let session = Connector::new("tcp://127.0.0.1:8000")?.limits(limits).connect().await?;
+/// # Ok(()) }
+/// ```
+pub struct Connector {
+    target: Target,
+    services: Services,
+    limits: Limits,
+    framer: Box<dyn AnyFramer>,
+}
+
+enum Target {
+    Endpoint(Endpoint),
+    Stream(Box<dyn ByteStream>),
+}
+
+impl Connector {
+    /// Connects to `url`.
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is wrong.
+    pub fn new(url: &str) -> Result<Self, EndpointError> {
+        Ok(Self::to(Target::Endpoint(url.parse()?)))
+    }
+
+    /// Uses a connection that exists already: one end of [`memory`](crate::transport::memory), a socket of yours, a pipe.
+    pub fn over(io: impl ByteStream) -> Self {
+        Self::to(Target::Stream(Box::new(io)))
+    }
+
+    fn to(target: Target) -> Self {
+        let (services, limits) = (Services::default(), Limits::client());
+        Self { target, services, limits, framer: Box::new(NewlineFramer::new()) }
+    }
+
+    /// Serves `service` to the peer. May be called several times, for several services.
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.services.add_shared(service);
+        self
+    }
+
+    /// What the session may use. Default: [`Limits::client()`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How messages are told apart in the stream. Default: [`NewlineFramer`].
+    pub fn framer(mut self, framer: impl Framer) -> Self {
+        self.framer = Box::new(framer);
+        self
+    }
+
+    /// Connects, and starts the session on the runtime that this is called on. Cancel safe: dropping the future gives up.
+    ///
+    /// # Errors
+    ///
+    /// Where nobody answers, or two services claim one method.
+    pub async fn connect(self) -> Result<Session, ConnectError> {
+        let services = self.services.build().map_err(BindError::from)?;
+        let (io, peer): (Box<dyn ByteStream>, Endpoint) = match self.target {
+            Target::Stream(io) => (io, Endpoint::MEMORY),
+            Target::Endpoint(endpoint) => match open(&endpoint).await {
+                Ok(io) => (io, endpoint),
+                Err(source) => return Err(ConnectError::Io { endpoint, source }),
+            },
+        };
+        let start = Start {
+            io,
+            peer,
+            framer: &*self.framer,
+            limits: self.limits,
+            serves: services.serve(),
+            owner: None,
+        };
+        Ok(driver::start(start, |session| services.for_session(session)))
+    }
+}
+
+async fn open(endpoint: &Endpoint) -> io::Result<Box<dyn ByteStream>> {
+    match endpoint.kind() {
+        Kind::Tcp { host, port } => Ok(Box::new(tcp::connect(&host.to_string(), *port).await?)),
+        Kind::Memory => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "a connection in memory has no address"))
+        }
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").field("services", &self.services).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! The bytes that were read and not yet taken apart.
+//!
+//! A session that waits holds no buffer: it reads into one that every thread has, and keeps only what is left of an
+//! incomplete frame. That is what makes ten thousand idle connections cheap.
+
+use std::{
+    cell::Cell,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead as _, ReadBuf};
+
+use crate::transport::ByteStream;
+
+/// How much is read at once.
+const CHUNK: usize = 64 << 10;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    /// The beginning of a frame.
+    rest: Vec<u8>,
+}
+
+/// Bytes being taken apart. They go back to the inbox with [`Inbox::keep`].
+#[derive(Debug)]
+pub(super) struct Unread {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Whether the buffer is the thread's.
+    shared: bool,
+}
+
+impl Unread {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    pub(super) const fn consume(&mut self, bytes: usize) {
+        self.start += bytes;
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
+impl Inbox {
+    /// Reads once. `None` is the end of the stream.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut Box<dyn ByteStream>,
+    ) -> Poll<io::Result<Option<Unread>>> {
+        if self.rest.len() > CHUNK / 2 {
+            return self.poll_read_more(cx, io);
+        }
+        let mut buffer = BUFFER.take();
+        buffer.resize(CHUNK, 0);
+        let kept = self.rest.len();
+        buffer[..kept].copy_from_slice(&self.rest);
+        let mut space = ReadBuf::new(&mut buffer[kept..]);
+        let polled = Pin::new(io).poll_read(cx, &mut space);
+        let read = space.filled().len();
+        if !matches!(polled, Poll::Ready(Ok(()))) || read == 0 {
+            BUFFER.set(buffer);
+            return polled.map_ok(|()| None);
+        }
+        self.rest.clear();
+        Poll::Ready(Ok(Some(Unread { buffer, start: 0, end: kept + read, shared: true })))
+    }
+
+    /// A frame that is larger than the thread's buffer is read where it will be kept.
+    fn poll_read_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut Box<dyn ByteStream>,
+    ) -> Poll<io::Result<Option<Unread>>> {
+        if self.rest.capacity() - self.rest.len() < CHUNK {
+            // Doubling costs less than it saves, and no more than what has arrived.
+            self.rest.reserve(self.rest.len().max(CHUNK));
+        }
+        let read = ready!(tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.rest))?;
+        Poll::Ready(Ok((read > 0).then(|| self.unread())))
+    }
+
+    /// What was kept, without reading.
+    pub(super) fn unread(&mut self) -> Unread {
+        let buffer = std::mem::take(&mut self.rest);
+        Unread { start: 0, end: buffer.len(), buffer, shared: false }
+    }
+
+    /// Takes back what is left.
+    pub(super) fn keep(&mut self, unread: Unread) {
+        let Unread { mut buffer, start, end, shared } = unread;
+        if shared {
+            self.rest.extend_from_slice(&buffer[start..end]);
+            BUFFER.set(buffer);
+        } else {
+            buffer.drain(..start);
+            self.rest = buffer;
+        }
+    }
+
+    /// The bytes of memory that are kept.
+    pub(super) fn capacity(&self) -> usize {
+        self.rest.capacity()
+    }
+
+    /// Gives back memory that only a large frame needed.
+    pub(super) fn trim(&mut self) {
+        self.rest.shrink_to(CHUNK);
+    }
+}

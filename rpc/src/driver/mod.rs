@@ -1,0 +1,197 @@
+//! The loop of a session: reads, admits, dispatches, writes, ends. Only here do I/O, link and service meet.
+//!
+//! It is one task a session, and one future written by hand: reading and writing go on independently, because the
+//! reader must never wait for a write (see promise 2 in the crate documentation).
+
+mod inbox;
+mod receive;
+mod tasks;
+mod timers;
+mod write;
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use tokio::{io::AsyncWrite as _, time::Instant};
+
+use crate::{
+    framing::AnyFramer,
+    jsonrpc::{CallId, Reply},
+    limits::{Cost, Limits},
+    service::{Dispatcher, Replies},
+    session::{CloseReason, Link, NewLink, Phase, Session},
+    transport::{ByteStream, Endpoint},
+};
+use inbox::Inbox;
+use timers::Timers;
+
+/// What a session is started with.
+pub(crate) struct Start<'a> {
+    pub(crate) io: Box<dyn ByteStream>,
+    pub(crate) peer: Endpoint,
+    pub(crate) framer: &'a dyn AnyFramer,
+    pub(crate) limits: Limits,
+    pub(crate) serves: bool,
+    pub(crate) owner: Option<Arc<dyn Owner>>,
+}
+
+/// Whoever keeps sessions, and wants to know when one has ended.
+pub(crate) trait Owner: Send + Sync {
+    fn ended(&self, session: u64);
+}
+
+/// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
+pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Dispatcher) -> Session {
+    let Start { io, peer, framer, limits, serves, owner } = start;
+    let mut framer = framer.cloned();
+    framer.set_limit(limits.frame_size);
+    let link = Link::new(NewLink { framer: framer.cloned(), peer, limits, serves });
+    let session = Session::new(Arc::clone(&link));
+    let dispatcher = services(&session);
+    tracing::debug!(
+        rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
+        session = link.id, "session opened"
+    );
+    tokio::spawn(Driver {
+        replies: Replies::new(framer.cloned(), Arc::clone(&link)),
+        link,
+        io,
+        owner,
+        framer,
+        dispatcher,
+        inbox: Inbox::default(),
+        answered: Vec::new(),
+        wakers: Vec::new(),
+        last_answered: 0,
+        gathering: false,
+        held: false,
+        watched: 0,
+        progress: false,
+        took: false,
+        cost: None,
+        timers: Timers::default(),
+    });
+    session
+}
+
+/// One session's loop.
+struct Driver {
+    io: Box<dyn ByteStream>,
+    owner: Option<Arc<dyn Owner>>,
+    link: Arc<Link>,
+    dispatcher: Dispatcher,
+    framer: Box<dyn AnyFramer>,
+    /// What was read and not yet taken apart.
+    inbox: Inbox,
+    /// The outgoing bytes. Handlers that finish in place write their replies here; what handles send is fetched from the link.
+    replies: Replies,
+    /// Replies to calls of ours, from one read: they are handed over together.
+    answered: Vec<(Option<CallId>, Reply)>,
+    /// Kept so that handing over does not allocate.
+    wakers: Vec<Waker>,
+    /// How many replies the last read with any brought: above one, callers come in groups.
+    last_answered: usize,
+    /// Whether the loop has stepped back once, to let those whom a read woke add to the next write.
+    gathering: bool,
+    /// Whether a request waits in the inbox for a place.
+    held: bool,
+    /// How many more reads are watched for handlers that compute for long.
+    watched: u16,
+    /// Whether bytes have left in this round.
+    progress: bool,
+    /// Whether the link is to be told when the outgoing bytes are written.
+    took: bool,
+    /// Made when the peer breaks its first rule.
+    cost: Option<Cost<Instant>>,
+    timers: Timers,
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.link.register(cx.waker());
+        match this.run(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(reason) => {
+                this.ended(reason);
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Driver {
+    /// Goes on until there is nothing to do but wait, or the session ends.
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        loop {
+            self.progress = false;
+            let closing = match &self.link.lock().phase {
+                Phase::Open => None,
+                Phase::Closing(reason) => Some(reason.clone()),
+                Phase::Ended(reason) | Phase::Gone(reason) => return Poll::Ready(reason.clone()),
+            };
+            let read = match closing {
+                None => self.poll_read(cx),
+                Some(_) => Poll::Pending,
+            };
+            if let Poll::Ready(Err(reason)) = read {
+                return Poll::Ready(reason);
+            }
+            let wrote = self.poll_write(cx);
+            match (wrote, closing) {
+                (Poll::Ready(Err(error)), _) => return Poll::Ready(CloseReason::Io(Arc::new(error))),
+                (Poll::Ready(Ok(())), Some(reason)) if self.link.is_idle() => {
+                    return self.poll_shutdown(cx, reason);
+                }
+                _ => {}
+            }
+            if let Poll::Ready(timed) = self.poll_timers(cx) {
+                match timed {
+                    Some(reason) => return Poll::Ready(reason),
+                    None => continue,
+                }
+            }
+            // Whatever was held back for want of room is looked at again when some was made.
+            if read.is_pending() && !self.progress {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Everything is sent: says so to the peer, and ends.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<CloseReason> {
+        match Pin::new(&mut self.io).poll_shutdown(cx) {
+            // Whether the peer noticed makes no difference any more.
+            Poll::Ready(_) => Poll::Ready(reason),
+            Poll::Pending => match self.poll_timers(cx) {
+                Poll::Ready(Some(_)) => Poll::Ready(reason),
+                _ => Poll::Pending,
+            },
+        }
+    }
+
+    fn ended(&self, reason: CloseReason) {
+        let reason = self.link.gone(reason);
+        if let Some(owner) = &self.owner {
+            owner.ended(self.link.id);
+        }
+        tracing::debug!(
+            rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
+            %reason, "session closed"
+        );
+    }
+}
+
+/// The runtime may drop the loop at any time: then, too, every call ends.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !matches!(self.link.lock().phase, Phase::Gone(_)) {
+            self.ended(CloseReason::RuntimeStopped);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! From bytes to handlers: takes frames apart, admits requests, dispatches them, collects replies.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Driver, inbox::Unread};
+use crate::{
+    framing::Framed,
+    jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Malformed, Message, RawParams, Reply, version},
+    limits::Cost,
+    service::{Outcome, Request},
+    session::CloseReason,
+};
+
+/// A handler that computes for longer is started as a task the next times: see [`Pace`](crate::service::Pace).
+const SLOW: Duration = Duration::from_millis(1);
+
+/// How many reads are watched closely after one that took long.
+const WATCHED: u16 = 1000;
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// It was dealt with.
+    Yes,
+    /// It has to wait where it is.
+    Held,
+    /// It was one too many: the session is closing.
+    Over,
+}
+
+impl Driver {
+    /// Reads once and deals with every whole frame. Pending where there is nothing to read, or requests wait for a place.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        if self.held {
+            let unread = self.inbox.unread();
+            self.take_apart(unread)?;
+        }
+        if self.held || self.must_not_read()? {
+            return Poll::Pending;
+        }
+        match ready!(self.inbox.poll_read(cx, &mut self.io)) {
+            Ok(Some(unread)) => Poll::Ready(self.take_apart(unread)),
+            Ok(None) => {
+                // Requests that came before are still answered: many peers close their side after the last one.
+                self.link.start_close(CloseReason::Peer);
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => Poll::Ready(Err(CloseReason::Io(Arc::new(error)))),
+        }
+    }
+
+    fn take_apart(&mut self, mut unread: Unread) -> Result<(), CloseReason> {
+        let started = Instant::now();
+        self.held = false;
+        let outcome = loop {
+            if unread.is_empty() {
+                break Ok(());
+            }
+            let taken = match self.framer.next(unread.bytes()) {
+                Ok(Framed::Frame { frame, consumed }) => {
+                    let taken = self.receive(&unread.bytes()[frame]);
+                    if taken != Taken::Held {
+                        unread.consume(consumed);
+                    }
+                    taken
+                }
+                Ok(Framed::Incomplete { consumed: 0 }) => break Ok(()),
+                Ok(Framed::Incomplete { consumed }) => {
+                    unread.consume(consumed);
+                    Taken::Yes
+                }
+                Ok(Framed::Dropped { error, consumed }) => {
+                    unread.consume(consumed);
+                    tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
+                    self.charge(Cost::<Instant>::UNREADABLE)
+                }
+                Err(error) => break Err(CloseReason::Frame(error)),
+            };
+            match taken {
+                Taken::Yes => {}
+                Taken::Held => {
+                    self.held = true;
+                    break Ok(());
+                }
+                Taken::Over => break Ok(()),
+            }
+        };
+        self.inbox.keep(unread);
+        self.hand_over();
+        // Reading the clock for each request would cost more than many handlers do.
+        self.watched = if started.elapsed() > SLOW { WATCHED } else { self.watched.saturating_sub(1) };
+        outcome
+    }
+
+    /// Deals with one message.
+    fn receive(&mut self, frame: &[u8]) -> Taken {
+        self.dispatch(frame, version::read(frame), true)
+    }
+
+    /// `first` is false for a message that was read in full because it could not be served as it was scanned.
+    fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
+        match message {
+            Message::Response(response) => {
+                self.answered.push((CallId::answered_by(response.id), Reply::new(response.outcome)));
+                Taken::Yes
+            }
+            Message::Request(request) => {
+                self.serve(frame, Some(request.id), &request.method, request.params, first)
+            }
+            Message::Notification(note) => self.serve(frame, None, &note.method, note.params, first),
+            Message::Malformed(malformed) => self.malformed(&malformed),
+        }
+    }
+
+    /// Serves a request, or a notification where there is no id.
+    fn serve(
+        &mut self,
+        frame: &[u8],
+        id: Option<Id<'_>>,
+        method: &str,
+        params: RawParams<'_>,
+        first: bool,
+    ) -> Taken {
+        if !self.link.admits(frame.len()) || self.replies.unwritten() >= self.link.limits.outgoing_bytes {
+            return self.no_place(id);
+        }
+        let Some(found) = self.dispatcher.find(method) else {
+            return self.refuse(frame, id, &ErrorObject::method_not_found(method), first);
+        };
+        let watched = (self.watched > 0).then(Instant::now);
+        let handled = found.service.call(found.method, Request::new(&found, id, params, &mut self.replies));
+        if watched.is_some_and(|started| started.elapsed() > SLOW) {
+            found.pace.was_slow();
+        }
+        match handled.outcome() {
+            Outcome::Done => {}
+            Outcome::Pending(reply) => self.start_task(id, frame.len(), reply),
+            Outcome::Refused(error) => return self.refuse(frame, id, &error, first),
+        }
+        tracing::debug!(
+            rpc.system.name = "jsonrpc",
+            rpc.method = method,
+            jsonrpc.request.id = id.map(tracing::field::display),
+            session = self.link.id,
+            "request"
+        );
+        Taken::Yes
+    }
+
+    /// Answers a request whose handler was not run.
+    fn refuse(&mut self, frame: &[u8], id: Option<Id<'_>>, error: &ErrorObject, first: bool) -> Taken {
+        if first {
+            // The scan may have taken something for params that is none: the full reader is the judge.
+            return self.dispatch(frame, version::read_in_full(frame), false);
+        }
+        self.log_error(id, error);
+        if let Some(id) = id {
+            self.replies.error(id, error);
+        }
+        self.charge(Cost::<Instant>::ERROR)
+    }
+
+    fn malformed(&mut self, malformed: &Malformed<'_>) -> Taken {
+        let Malformed { id, error, answer } = malformed;
+        self.log_error(Some(*id), error);
+        if *answer {
+            self.replies.error(*id, error);
+        }
+        self.charge(match error.code() {
+            ErrorCode::PARSE_ERROR => Cost::<Instant>::UNREADABLE,
+            _ => Cost::<Instant>::ERROR,
+        })
+    }
+
+    /// As many requests as may be are being worked on, or as many bytes as may be wait to be sent.
+    ///
+    /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
+    /// or two sides that wait for each other wait for ever.
+    fn no_place(&mut self, id: Option<Id<'_>>) -> Taken {
+        if self.link.lock().in_flight == 0 {
+            return Taken::Held;
+        }
+        let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
+        self.log_error(id, &error);
+        if let Some(id) = id {
+            self.replies.error(id, &error);
+        }
+        Taken::Yes
+    }
+
+    /// Whether so much waits to be sent that nothing more is read. While a call of ours waits for its reply, reading goes on.
+    fn must_not_read(&self) -> Result<bool, CloseReason> {
+        let limit = self.link.limits.outgoing_bytes;
+        if self.replies.unwritten() < limit && !self.link.looks_full() {
+            return Ok(false);
+        }
+        let (queued, in_flight) = {
+            let state = self.link.lock();
+            (state.outbox.queued(), state.in_flight)
+        };
+        let unsent = queued + self.replies.unwritten();
+        if unsent < limit {
+            return Ok(false);
+        }
+        if in_flight > 0 && unsent / 2 >= limit {
+            return Err(CloseReason::OutgoingFull { unsent, limit });
+        }
+        Ok(in_flight == 0)
+    }
+
+    /// Hands the replies of one read to their calls.
+    fn hand_over(&mut self) {
+        if self.answered.is_empty() {
+            return;
+        }
+        self.last_answered = self.answered.len();
+        let unknown = self.link.deliver(&mut self.answered, &mut self.wakers);
+        if unknown > 0 {
+            tracing::debug!(
+                rpc.system.name = "jsonrpc",
+                session = self.link.id,
+                unknown,
+                "replies to no call of ours"
+            );
+            self.charge(Cost::<Instant>::ERROR * unknown as f64);
+        }
+    }
+
+    /// Adds to the peer's cost; at the limit the peer is told, and the session closes.
+    fn charge(&mut self, amount: f64) -> Taken {
+        let limit = self.link.limits.cost;
+        if limit == f64::INFINITY {
+            return Taken::Yes;
+        }
+        let now = Instant::now();
+        let cost = self.cost.get_or_insert_with(|| Cost::new(now)).add(amount, now, |now, then| now - then);
+        if cost < limit {
+            return Taken::Yes;
+        }
+        let error = ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage");
+        self.log_error(None, &error);
+        self.replies.error(Id::NULL, &error);
+        self.link.start_close(CloseReason::Cost { cost, limit });
+        Taken::Over
+    }
+
+    fn log_error(&self, id: Option<Id<'_>>, error: &ErrorObject) {
+        tracing::debug!(
+            rpc.system.name = "jsonrpc", rpc.response.status_code = error.code().value(),
+            jsonrpc.request.id = id.map(tracing::field::display), network.peer.address = %self.link.peer,
+            session = self.link.id, error = error.message(), "request refused"
+        );
+    }
+}

@@ -1,0 +1,24 @@
+//! Handlers that did not finish at once, as tasks of the session.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::Driver;
+use crate::{jsonrpc::Id, session::Running};
+
+impl Driver {
+    /// Starts a task that finishes the handler and sends the reply. It ends with the session at the latest.
+    pub(super) fn start_task(&self, id: Option<Id<'_>>, bytes: usize, reply: BoxFuture<'static, Vec<u8>>) {
+        let deadline = self.link.limits.request_timeout.map(|after| Instant::now() + after);
+        let id = id.map(|id| id.to_owned());
+        let request = self.link.begin(Running { id, task: None, deadline, bytes });
+        let link = Arc::clone(&self.link);
+        let task = tokio::spawn(async move {
+            let reply = reply.await;
+            link.reply(request, &reply);
+        });
+        self.link.begun(request, task.abort_handle());
+    }
+}

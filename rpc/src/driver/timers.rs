@@ -1,0 +1,86 @@
+//! The one timer of a session: it stands at whatever is due first.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::time::{Instant, Sleep};
+
+use super::Driver;
+use crate::session::{CloseReason, Phase};
+
+/// Buffers above this are given back when the session has been quiet for [`TRIM_AFTER`].
+const LARGE: usize = 64 << 10;
+const TRIM_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    /// Made when something is due for the first time.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// When bytes have waited for too long.
+    pub(super) stalled: Option<Instant>,
+    /// When a graceful close has taken too long.
+    closing: Option<Instant>,
+    /// When large buffers are given back.
+    trim: Option<Instant>,
+}
+
+impl Driver {
+    /// Bytes wait, and the transport takes none of them.
+    pub(super) fn stalled(&mut self) {
+        if self.timers.stalled.is_none() {
+            self.timers.stalled = self.link.limits.send_timeout.map(|after| Instant::now() + after);
+        }
+    }
+
+    /// Pending until something is due. Ready with the reason if the session is to end now, with `None` if what was due is done.
+    pub(super) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseReason>> {
+        let (calls, closing) = {
+            let state = self.link.lock();
+            (state.next_deadline, matches!(state.phase, Phase::Closing(_)))
+        };
+        let Timers { sleep, stalled, closing: close, trim } = &mut self.timers;
+        if closing && close.is_none() {
+            *close = self.link.limits.close_timeout.map(|after| Instant::now() + after);
+        }
+        if trim.is_none() && self.inbox.capacity().max(self.replies.bytes.capacity()) > LARGE {
+            *trim = Some(Instant::now() + TRIM_AFTER);
+        }
+        let Some(next) = [calls, *stalled, *close, *trim].into_iter().flatten().min() else {
+            return Poll::Pending;
+        };
+        match sleep {
+            Some(sleep) if sleep.deadline() == next => {}
+            Some(sleep) => sleep.as_mut().reset(next),
+            None => *sleep = Some(Box::pin(tokio::time::sleep_until(next))),
+        }
+        if let Some(sleep) = sleep {
+            ready!(sleep.as_mut().poll(cx));
+        }
+        Poll::Ready(self.due(Instant::now()))
+    }
+
+    fn due(&mut self, now: Instant) -> Option<CloseReason> {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.timers.stalled) {
+            let after = self.link.limits.send_timeout.unwrap_or_default();
+            let unsent = self.replies.unwritten() + self.link.lock().outbox.queued();
+            return Some(CloseReason::SendTimeout { unsent, after });
+        }
+        if is_due(self.timers.closing) {
+            // Whatever began the close is the reason.
+            return Some(CloseReason::Local);
+        }
+        if is_due(self.timers.trim) {
+            self.timers.trim = None;
+            self.inbox.trim();
+            self.link.trim(LARGE);
+            if self.replies.bytes.is_empty() {
+                self.replies.bytes.shrink_to(LARGE);
+            }
+        }
+        self.link.expire(now);
+        None
+    }
+}

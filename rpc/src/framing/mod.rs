@@ -1,0 +1,119 @@
+//! Bytes to frames and back: where one message ends and the next begins.
+//!
+//! Framers are synchronous and do no I/O. They look at the bytes read so far and say where a frame stands in them; on the way
+//! out they put their marks around a message that is already in the outgoing buffer. Nothing is copied.
+
+mod error;
+mod newline;
+
+use std::{fmt, ops::Range};
+
+pub use error::FrameError;
+pub use newline::NewlineFramer;
+
+/// Finds frames in a stream of bytes and marks them in what is sent.
+///
+/// Every session has a framer of its own, made by cloning. A framer of yours is a few lines:
+///
+/// ```
+/// use rpc::framing::{FrameError, Framed, Framer};
+///
+/// /// Frames end with a NUL byte.
+/// #[derive(Debug, Clone, Default)]
+/// struct NulFramer;
+///
+/// impl Framer for NulFramer {
+///     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
+///         Ok(match unread.iter().position(|&byte| byte == 0) {
+///             Some(end) => Framed::Frame { frame: 0..end, consumed: end + 1 },
+///             None => Framed::Incomplete { consumed: 0 },
+///         })
+///     }
+///
+///     fn finish(&self, out: &mut Vec<u8>, _start: usize) {
+///         out.push(0);
+///     }
+/// }
+///
+/// let mut out = b"{}".to_vec();
+/// NulFramer.finish(&mut out, 0);
+/// assert_eq!(NulFramer.next(&out).unwrap(), Framed::Frame { frame: 0..2, consumed: 3 });
+/// ```
+pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
+    /// Looks for the next frame in the bytes that were read and not yet consumed.
+    ///
+    /// The bytes that were not consumed stand at the front of the next call, so a framer may remember how far it has looked.
+    ///
+    /// # Errors
+    ///
+    /// Where the stream cannot be made sense of from here on: the session ends with the error.
+    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
+
+    /// Called before a message is appended to `out`: a framer with a header of fixed size makes room for it.
+    fn begin(&self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
+
+    /// Called when a message stands in `out`; `start` is where `begin` was called.
+    fn finish(&self, out: &mut Vec<u8>, start: usize);
+
+    /// The size in bytes over which a frame is dropped: [`Limits::frame_size`](crate::Limits::frame_size), before anything is read.
+    fn set_limit(&mut self, bytes: usize) {
+        let _ = bytes;
+    }
+}
+
+/// What a framer found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Framed {
+    /// A frame, as a range of the bytes it was given, of which the first `consumed` are done with.
+    Frame {
+        /// Where the message stands.
+        frame: Range<usize>,
+        /// How many bytes are done with, the frame's own included.
+        consumed: usize,
+    },
+    /// No complete frame. The first `consumed` bytes are of no use (blank lines, the middle of a frame that is being dropped).
+    Incomplete {
+        /// How many bytes are done with.
+        consumed: usize,
+    },
+    /// A frame was dropped; the stream goes on behind it.
+    Dropped {
+        /// Why.
+        error: FrameError,
+        /// How many bytes are done with.
+        consumed: usize,
+    },
+}
+
+/// A framer whose type is forgotten: what sessions hold.
+pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
+    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
+    fn begin(&self, out: &mut Vec<u8>);
+    fn finish(&self, out: &mut Vec<u8>, start: usize);
+    fn set_limit(&mut self, bytes: usize);
+    fn cloned(&self) -> Box<dyn AnyFramer>;
+}
+
+impl<F: Framer> AnyFramer for F {
+    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
+        Framer::next(self, unread)
+    }
+
+    fn begin(&self, out: &mut Vec<u8>) {
+        Framer::begin(self, out);
+    }
+
+    fn finish(&self, out: &mut Vec<u8>, start: usize) {
+        Framer::finish(self, out, start);
+    }
+
+    fn set_limit(&mut self, bytes: usize) {
+        Framer::set_limit(self, bytes);
+    }
+
+    fn cloned(&self) -> Box<dyn AnyFramer> {
+        Box::new(self.clone())
+    }
+}

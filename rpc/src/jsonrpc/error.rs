@@ -1,0 +1,172 @@
+//! Errors that travel, and errors about what travelled.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+/// The code of an [`ErrorObject`].
+///
+/// The five standard codes are those of the JSON-RPC 2.0 specification, section 5.1. The codes -100 to -102 are
+/// those that aiorpcX and the Electrum servers use. Everything else belongs to the application, except that the
+/// specification reserves -32768 to -32000.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ErrorCode(i64);
+
+impl ErrorCode {
+    /// -32700: the message is not JSON.
+    pub const PARSE_ERROR: Self = Self(-32700);
+    /// -32600: JSON, but not a request.
+    pub const INVALID_REQUEST: Self = Self(-32600);
+    /// -32601: nothing here has that method.
+    pub const METHOD_NOT_FOUND: Self = Self(-32601);
+    /// -32602: the method does not take these parameters.
+    pub const INVALID_PARAMS: Self = Self(-32602);
+    /// -32603: the handler failed in a way that it had not planned for.
+    pub const INTERNAL_ERROR: Self = Self(-32603);
+    /// -100: the peer sent an error without a code.
+    pub const CODE_UNAVAILABLE: Self = Self(-100);
+    /// -101: the peer used more than its share, and is being disconnected.
+    pub const EXCESSIVE_RESOURCE_USAGE: Self = Self(-101);
+    /// -102: too many requests at once, or one that took too long.
+    pub const SERVER_BUSY: Self = Self(-102);
+
+    /// A code of the application's own.
+    pub const fn new(code: i64) -> Self {
+        Self(code)
+    }
+
+    /// The number on the wire.
+    pub const fn value(self) -> i64 {
+        self.0
+    }
+
+    /// What the code means, where it is one of the constants here.
+    pub const fn description(self) -> Option<&'static str> {
+        Some(match self {
+            Self::PARSE_ERROR => "parse error",
+            Self::INVALID_REQUEST => "invalid request",
+            Self::METHOD_NOT_FOUND => "method not found",
+            Self::INVALID_PARAMS => "invalid params",
+            Self::INTERNAL_ERROR => "internal error",
+            Self::CODE_UNAVAILABLE => "code unavailable",
+            Self::EXCESSIVE_RESOURCE_USAGE => "excessive resource usage",
+            Self::SERVER_BUSY => "server busy",
+            _ => return None,
+        })
+    }
+}
+
+impl From<i64> for ErrorCode {
+    fn from(code: i64) -> Self {
+        Self(code)
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.description() {
+            Some(text) => write!(f, "{} ({text})", self.0),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An error as it travels: a code, a message for people, and optional data for programs.
+///
+/// ```
+/// use rpc::{ErrorCode, ErrorObject};
+///
+/// let error = ErrorObject::new(ErrorCode::new(7), "out of stock").with_data(&["apples"]).unwrap();
+/// assert_eq!(error.to_string(), "out of stock (code 7)");
+/// assert_eq!(error.data::<Vec<String>>().unwrap().unwrap(), ["apples"]);
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ErrorObject {
+    code: ErrorCode,
+    message: Cow<'static, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<Box<RawValue>>,
+}
+
+impl ErrorObject {
+    /// An error without data.
+    pub fn new(code: impl Into<ErrorCode>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: code.into(), message: message.into(), data: None }
+    }
+
+    /// The same error with `data`, or why `data` cannot be written as JSON.
+    pub fn with_data(mut self, data: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
+        self.data = Some(serde_json::value::to_raw_value(data)?);
+        Ok(self)
+    }
+
+    /// The code.
+    pub const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The message, which is for people: programs look at the code.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The data as a type of yours: `None` where there is none, an error where it has another shape.
+    pub fn data<T: DeserializeOwned>(&self) -> Option<Result<T, serde_json::Error>> {
+        self.data.as_ref().map(|raw| serde_json::from_str(raw.get()))
+    }
+
+    /// The data as the JSON text that travelled.
+    pub fn raw_data(&self) -> Option<&RawValue> {
+        self.data.as_deref()
+    }
+
+    pub(crate) fn invalid_request(why: impl fmt::Display) -> Self {
+        Self::new(ErrorCode::INVALID_REQUEST, format!("invalid request: {why}"))
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(ErrorCode::INTERNAL_ERROR, "internal error")
+    }
+
+    pub(crate) fn method_not_found(method: &str) -> Self {
+        // A name is the peer's: a huge one is not sent back whole.
+        let shown: String = method.chars().take(100).collect();
+        let dots = if shown.len() < method.len() { "…" } else { "" };
+        Self::new(ErrorCode::METHOD_NOT_FOUND, format!("method `{shown}{dots}` not found"))
+    }
+}
+
+impl PartialEq for ErrorObject {
+    fn eq(&self, other: &Self) -> bool {
+        let data = |e: &Self| e.data.as_ref().map(|raw| raw.get().to_owned());
+        self.code == other.code && self.message == other.message && data(self) == data(other)
+    }
+}
+
+impl fmt::Display for ErrorObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (code {})", self.message, self.code.value())
+    }
+}
+
+impl std::error::Error for ErrorObject {}
+
+/// The peer broke the rules of the version that the two sides speak.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The reply to this call is not a reply that the version allows.
+    #[error("the peer's reply is malformed: {reason}")]
+    MalformedReply {
+        /// What is wrong with it.
+        reason: String,
+    },
+}

@@ -1,0 +1,112 @@
+//! Ids of requests: kept as the peer wrote them, compared as text, echoed byte for byte.
+
+use std::fmt;
+
+/// The id of a message, as the JSON text that stood on the wire.
+///
+/// `1`, `1.0`, `"1"` and `true` are four ids: nothing is converted, so nothing can be mistaken.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Id<'a>(&'a str);
+
+impl<'a> Id<'a> {
+    /// The id `null`, which answers carry when the request's id could not be read.
+    pub const NULL: Id<'static> = Id("null");
+
+    /// Takes the JSON text of an id. The text must be one JSON value: it is not checked here.
+    pub const fn from_json(text: &'a str) -> Self {
+        Id(text)
+    }
+
+    /// The JSON text, for example `7` or `"a"`.
+    pub const fn as_json(&self) -> &'a str {
+        self.0
+    }
+
+    /// Whether JSON-RPC 2.0 allows it: a string, a number or null.
+    pub fn is_scalar(&self) -> bool {
+        matches!(self.0.as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9')) || self.0 == "null"
+    }
+
+    /// The number, if the text is its shortest decimal form: what our own ids look like.
+    pub(crate) fn as_call(&self) -> Option<u64> {
+        let digits = self.0.as_bytes();
+        if digits.is_empty() || digits.len() > 19 || (digits[0] == b'0' && digits.len() > 1) {
+            return None;
+        }
+        digits.iter().try_fold(0u64, |n, &c| c.is_ascii_digit().then(|| n * 10 + u64::from(c - b'0')))
+    }
+
+    /// An id that outlives the message it came in.
+    pub fn to_owned(&self) -> RequestId {
+        RequestId(match self.as_call() {
+            Some(n) => Repr::Number(n),
+            None => Repr::Text(self.0.into()),
+        })
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_bytes());
+    }
+}
+
+impl fmt::Debug for Id<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Display for Id<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// The id of a request, owned. It prints as the JSON text that the peer sent.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(Repr);
+
+/// Ids are nearly always small whole numbers: those need no allocation.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Repr {
+    Number(u64),
+    Text(Box<str>),
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Number(n) => n.fmt(f),
+            Repr::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_shortest_decimal_form_is_one_of_our_ids() {
+        for (text, call) in
+            [("1", Some(1)), ("0", Some(0)), ("9007199254740993", Some(9_007_199_254_740_993))]
+        {
+            assert_eq!(Id::from_json(text).as_call(), call);
+        }
+        for text in ["01", "1.0", "1e0", "-1", "\"1\"", "true", "null", "[]", "", "99999999999999999999"] {
+            assert_eq!(Id::from_json(text).as_call(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_owned_id_prints_the_same_bytes() {
+        for text in ["7", "007", "1.50", "\"a\\u0062\"", "-3", "12345678901234567890123"] {
+            assert_eq!(Id::from_json(text).to_owned().to_string(), text);
+        }
+    }
+}

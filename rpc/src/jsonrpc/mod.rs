@@ -1,0 +1,25 @@
+//! The language: the bytes of one message to values and back.
+//!
+//! No I/O, no tasks, no clock and no tokio in here: text goes in, values come out, and what is sent is appended to
+//! a buffer that the caller owns. [`Connection`] keeps what one link has to remember (its calls in flight).
+
+mod connection;
+mod error;
+mod id;
+mod message;
+mod method;
+pub(crate) mod params;
+mod reply;
+mod rpc_error;
+pub(crate) mod table;
+mod text;
+pub(crate) mod version;
+
+pub use connection::{CallId, Connection};
+pub use error::{ErrorCode, ErrorObject, ProtocolError};
+pub use id::{Id, RequestId};
+pub use message::{Malformed, Message, Notification, Outcome, Request, Response};
+pub use method::{MethodInfo, MethodKind, ParamInfo};
+pub use params::RawParams;
+pub use reply::{Reply, ReplyError};
+pub use rpc_error::RpcError;

@@ -1,0 +1,189 @@
+//! Writes parameters: whatever serializes as an array or an object, or a tuple under the names of a table.
+
+use serde::{
+    Serialize, Serializer,
+    ser::{Error, Impossible, SerializeMap, SerializeTuple},
+};
+
+use crate::jsonrpc::ParamInfo;
+
+/// Appends the parameters' JSON text. With `names`, a tuple is written as an object under them.
+///
+/// # Errors
+///
+/// Where the value's `Serialize` fails, or what it gives is neither an array, nor an object, nor nothing. What was appended
+/// by then is left for the caller to cut off.
+pub(crate) fn write_params<P>(
+    out: &mut Vec<u8>,
+    params: &P,
+    names: Option<&[ParamInfo]>,
+) -> serde_json::Result<()>
+where
+    P: Serialize + ?Sized,
+{
+    let start = out.len();
+    match names {
+        Some(names) => serde_json::to_writer(&mut *out, &Named { names, values: params })?,
+        None => serde_json::to_writer(&mut *out, params)?,
+    }
+    match &out[start..] {
+        [b'[' | b'{', ..] => Ok(()),
+        // `()`: a method without parameters.
+        b"null" => {
+            out.truncate(start);
+            out.extend_from_slice(b"[]");
+            Ok(())
+        }
+        _ => Err(serde_json::Error::custom(
+            "params must be an array or an object: wrap a single value as `(value,)`",
+        )),
+    }
+}
+
+/// A tuple that serializes as an object, its members named by the table.
+pub(crate) struct Named<'a, P: ?Sized> {
+    pub(crate) names: &'a [ParamInfo],
+    pub(crate) values: &'a P,
+}
+
+impl<P: Serialize + ?Sized> Serialize for Named<'_, P> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.values.serialize(Naming { names: self.names, serializer })
+    }
+}
+
+/// Turns the one call that a tuple makes, `serialize_tuple`, into a map. (`()` makes `serialize_unit`.)
+struct Naming<'a, S> {
+    names: &'a [ParamInfo],
+    serializer: S,
+}
+
+struct Members<'a, M> {
+    names: std::slice::Iter<'a, ParamInfo>,
+    map: M,
+}
+
+impl<M: SerializeMap> SerializeTuple for Members<'_, M> {
+    type Ok = M::Ok;
+    type Error = M::Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), M::Error> {
+        let param =
+            self.names.next().ok_or_else(|| M::Error::custom("more parameters than the table has names"))?;
+        self.map.serialize_entry(param.name(), value)
+    }
+
+    fn end(self) -> Result<M::Ok, M::Error> {
+        self.map.end()
+    }
+}
+
+/// Everything else is a mistake: only a tuple of parameters is named.
+macro_rules! only_tuples {
+    ($($method:ident($($arg:ty),*) -> $ok:ty;)*) => {$(
+        fn $method(self, $(_: $arg),*) -> Result<$ok, S::Error> {
+            Err(S::Error::custom("parameters by name are given as a tuple"))
+        }
+    )*};
+}
+
+impl<'a, S: Serializer> Serializer for Naming<'a, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Impossible<S::Ok, S::Error>;
+    type SerializeTuple = Members<'a, S::SerializeMap>;
+    type SerializeTupleStruct = Impossible<S::Ok, S::Error>;
+    type SerializeTupleVariant = Impossible<S::Ok, S::Error>;
+    type SerializeMap = Impossible<S::Ok, S::Error>;
+    type SerializeStruct = Impossible<S::Ok, S::Error>;
+    type SerializeStructVariant = Impossible<S::Ok, S::Error>;
+
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
+        Ok(Members { names: self.names.iter(), map: self.serializer.serialize_map(Some(len))? })
+    }
+
+    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
+        self.serializer.serialize_map(Some(0))?.end()
+    }
+
+    only_tuples! {
+        serialize_bool(bool) -> S::Ok;
+        serialize_i8(i8) -> S::Ok;
+        serialize_i16(i16) -> S::Ok;
+        serialize_i32(i32) -> S::Ok;
+        serialize_i64(i64) -> S::Ok;
+        serialize_u8(u8) -> S::Ok;
+        serialize_u16(u16) -> S::Ok;
+        serialize_u32(u32) -> S::Ok;
+        serialize_u64(u64) -> S::Ok;
+        serialize_f32(f32) -> S::Ok;
+        serialize_f64(f64) -> S::Ok;
+        serialize_char(char) -> S::Ok;
+        serialize_str(&str) -> S::Ok;
+        serialize_bytes(&[u8]) -> S::Ok;
+        serialize_none() -> S::Ok;
+        serialize_unit_struct(&'static str) -> S::Ok;
+        serialize_unit_variant(&'static str, u32, &'static str) -> S::Ok;
+        serialize_seq(Option<usize>) -> Self::SerializeSeq;
+        serialize_map(Option<usize>) -> Self::SerializeMap;
+        serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Self::SerializeTupleVariant;
+        serialize_struct(&'static str, usize) -> Self::SerializeStruct;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Self::SerializeStructVariant;
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<S::Ok, S::Error> {
+        self.serialize_none()
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: &T,
+    ) -> Result<S::Ok, S::Error> {
+        self.serialize_none()
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<S::Ok, S::Error> {
+        self.serialize_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn text(params: impl Serialize, names: Option<&[ParamInfo]>) -> String {
+        let mut out = Vec::new();
+        match write_params(&mut out, &params, names) {
+            Ok(()) => String::from_utf8(out).unwrap(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_tuple_is_an_array_by_position_and_an_object_by_name() {
+        const AB: &[ParamInfo] = &[ParamInfo::new("a"), ParamInfo::new("b")];
+        assert_eq!(text((1, "x"), None), r#"[1,"x"]"#);
+        assert_eq!(text((1, "x"), Some(AB)), r#"{"a":1,"b":"x"}"#);
+        assert_eq!(text((), None), "[]");
+        assert_eq!(text((), Some(&[])), "{}");
+    }
+
+    #[test]
+    fn untyped_callers_may_give_a_list_or_a_map_but_no_scalar() {
+        assert_eq!(text(vec![1, 2], None), "[1,2]");
+        assert_eq!(text(BTreeMap::from([("k", 1)]), None), r#"{"k":1}"#);
+        for error in [text(5, None), text("s", None), text(true, None)] {
+            assert!(error.contains("array or an object"), "{error}");
+        }
+    }
+}

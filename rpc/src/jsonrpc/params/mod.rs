@@ -1,0 +1,45 @@
+//! Parameters: written from a tuple, and read into one, by position or by name.
+//!
+//! A tuple's own serde implementation does the work. What a method's table says (names) is put around it by a
+//! serializer and a deserializer of ours, so nothing is generated for each method.
+
+mod decode;
+mod encode;
+
+use serde::de::DeserializeOwned;
+
+pub(crate) use decode::{decode, from_fields};
+pub(crate) use encode::{Named, write_params};
+
+use super::{ErrorCode, ErrorObject};
+
+/// The parameters of an incoming call, as the JSON text that the peer sent.
+#[derive(Debug, Clone, Copy)]
+pub struct RawParams<'a>(Option<&'a str>);
+
+impl<'a> RawParams<'a> {
+    /// No parameters: absent and `null` are the same.
+    pub const NONE: Self = Self(None);
+
+    /// Takes the text of an array, an object, or `null`.
+    pub fn from_json(text: &'a str) -> Self {
+        let text = text.trim_ascii();
+        Self((text != "null").then_some(text))
+    }
+
+    /// The text, or `None` where there are no parameters.
+    pub const fn as_json(&self) -> Option<&'a str> {
+        self.0
+    }
+
+    /// Reads them into a type of yours: a tuple for an array, a struct or a map for an object.
+    ///
+    /// # Errors
+    ///
+    /// An [`ErrorObject`] with code -32602, ready to be returned from the handler.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ErrorObject> {
+        serde_json::from_str(self.0.unwrap_or("[]"))
+            .or_else(|error| serde_json::from_str("null").map_err(|_| error))
+            .map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("invalid params: {error}")))
+    }
+}

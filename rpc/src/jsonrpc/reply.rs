@@ -1,0 +1,121 @@
+//! The answer to a call, as it waits for the caller to decode it.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{ErrorObject, Outcome, ProtocolError, text::Text, version};
+
+/// What a call was answered with: the text of a result, or an error.
+///
+/// It is decoded where the typed call is awaited, not where it was received: decoding is the caller's work, and
+/// does not hold up other replies.
+#[derive(Debug, Clone)]
+pub struct Reply(Repr);
+
+#[derive(Debug, Clone)]
+enum Repr {
+    Result(Text),
+    /// See [`Outcome::Unverified`].
+    Unverified(Text),
+    Error(ErrorObject),
+    Malformed(String),
+}
+
+/// Why a reply gives no value.
+#[derive(Debug)]
+pub enum ReplyError {
+    /// It is an error.
+    Error(ErrorObject),
+    /// It is not a reply that the version allows.
+    Protocol(ProtocolError),
+    /// The result is not of the expected type.
+    Decode(serde_json::Error),
+}
+
+impl Reply {
+    /// An answer with a result, for callers that are no session (mocks, balancers).
+    ///
+    /// # Errors
+    ///
+    /// Where `value` cannot be written as JSON.
+    pub fn result(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
+        Ok(Self(Repr::Result(serde_json::to_string(value)?.as_str().into())))
+    }
+
+    /// An answer with an error.
+    pub const fn error(error: ErrorObject) -> Self {
+        Self(Repr::Error(error))
+    }
+
+    pub(crate) fn new(outcome: Outcome<'_>) -> Self {
+        Self(match outcome {
+            Outcome::Result(text) => Repr::Result(text.into()),
+            Outcome::Unverified(text) => Repr::Unverified(text.into()),
+            Outcome::Error(error) => Repr::Error(error),
+            Outcome::Malformed(reason) => Repr::Malformed(reason),
+        })
+    }
+
+    /// Whether it is known to be an error.
+    pub const fn is_error(&self) -> bool {
+        matches!(self.0, Repr::Error(_) | Repr::Malformed(_))
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    ///
+    /// Where the reply is an error, breaks the protocol, or holds something that is no `T`.
+    pub fn decode<T: DeserializeOwned>(self) -> Result<T, ReplyError> {
+        match self.0 {
+            Repr::Result(text) => serde_json::from_str(text.as_str()).map_err(ReplyError::Decode),
+            Repr::Unverified(text) => match serde_json::from_str(text.as_str()) {
+                Ok(value) => Ok(value),
+                // Something else followed the result, or it has the wrong type: the whole message is judged.
+                Err(_) => Self::judge(text.as_str()).decode(),
+            },
+            Repr::Error(error) => Err(ReplyError::Error(error)),
+            Repr::Malformed(reason) => Err(ReplyError::Protocol(ProtocolError::MalformedReply { reason })),
+        }
+    }
+
+    /// Puts the message together again (everything before `rest` is known) and reads it in full.
+    fn judge(rest: &str) -> Self {
+        let message = version::v2::expected_response(rest);
+        match version::v2::read(&message) {
+            super::Message::Response(response) => Self::new(response.outcome),
+            super::Message::Malformed(malformed) => {
+                Self(Repr::Malformed(malformed.error.message().to_owned()))
+            }
+            _ => Self(Repr::Malformed("it is also a request".to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unverified(rest: &str) -> Reply {
+        Reply::new(Outcome::Unverified(rest))
+    }
+
+    #[test]
+    fn what_follows_an_expected_result_is_judged() {
+        assert_eq!(unverified("5").decode::<i64>().unwrap(), 5);
+        // Nothing is wrong with extra members, nor with an error of null beside the result.
+        assert_eq!(unverified(r#"5,"extra":[1]"#).decode::<i64>().unwrap(), 5);
+        assert!(matches!(unverified(r#"5,"id":2"#).decode::<i64>(), Err(ReplyError::Protocol(_))));
+        assert!(matches!(
+            unverified(r#"5,"error":{"code":1,"message":"m"}"#).decode::<i64>(),
+            Err(ReplyError::Protocol(_))
+        ));
+        assert!(matches!(unverified("5]").decode::<i64>(), Err(ReplyError::Protocol(_))));
+        assert!(matches!(unverified("\"5\"").decode::<i64>(), Err(ReplyError::Decode(_))));
+    }
+
+    #[test]
+    fn an_error_is_an_error_whatever_is_expected() {
+        let reply = Reply::error(ErrorObject::new(7, "no"));
+        assert!(matches!(reply.decode::<i64>(), Err(ReplyError::Error(e)) if e.code().value() == 7));
+    }
+}

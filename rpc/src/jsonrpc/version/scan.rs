@@ -1,0 +1,115 @@
+//! Recognises the messages that nearly every peer sends nearly always, without parsing them.
+//!
+//! A scan looks at the envelope only and takes what stands where params or a result belong as they are. Whoever decodes them
+//! reads that text to its end, so anything unexpected in it (a further member, rubbish) fails there, and the message
+//! is then read in full. So a scan may be wrong about a message, but never about one that is served.
+
+use std::borrow::Cow;
+
+use crate::jsonrpc::{Id, Message, Notification, Outcome, RawParams, Request, Response};
+
+/// The message, if it is laid out as expected.
+pub(super) fn scan(text: &str) -> Option<Message<'_>> {
+    let rest = text.strip_prefix(r#"{"jsonrpc":"2.0",""#)?;
+    match rest.as_bytes().first()? {
+        b'i' => {
+            let (id, rest) = id(rest.strip_prefix(r#"id":"#)?)?;
+            if let Some(rest) = rest.strip_prefix(r#","result":"#) {
+                let outcome = Outcome::Unverified(rest.strip_suffix('}')?);
+                return Some(Message::Response(Response { id, outcome }));
+            }
+            let (method, rest) = plain_string(rest.strip_prefix(r#","method":"#)?)?;
+            let params = params(rest.strip_suffix('}')?)?;
+            Some(Message::Request(Request { id, method: Cow::Borrowed(method), params }))
+        }
+        b'm' => {
+            let (method, rest) = plain_string(rest.strip_prefix(r#"method":"#)?)?;
+            let rest = rest.strip_suffix('}')?;
+            // The other usual place of the id is the end. Were this a lookalike inside the params, their text would
+            // not be one JSON value, and would fail to decode.
+            if let Some((rest, id_text)) = rest.rsplit_once(r#","id":"#)
+                && let Some((id, "")) = id(id_text)
+            {
+                return Some(Message::Request(Request {
+                    id,
+                    method: Cow::Borrowed(method),
+                    params: params(rest)?,
+                }));
+            }
+            // A notification has no id anywhere, which only reading to the end of the params can tell: a request
+            // whose id stands where it was not looked for fails to decode, and is read in full.
+            Some(Message::Notification(Notification { method: Cow::Borrowed(method), params: params(rest)? }))
+        }
+        _ => None,
+    }
+}
+
+/// What is left between the method and the end: nothing, or the params.
+fn params(rest: &str) -> Option<RawParams<'_>> {
+    match rest {
+        "" => Some(RawParams::NONE),
+        _ => rest.strip_prefix(r#","params":"#).map(RawParams::from_json),
+    }
+}
+
+/// A whole number, or a string without escapes.
+fn id(text: &str) -> Option<(Id<'_>, &str)> {
+    let end = match text.as_bytes() {
+        [b'"', ..] => plain_string(text)?.0.len() + 2,
+        [b'1'..=b'9', ..] => text.bytes().take_while(u8::is_ascii_digit).count(),
+        _ => return None,
+    };
+    let (id, rest) = text.split_at(end);
+    Some((Id::from_json(id), rest))
+}
+
+/// The inside of a string that has no escapes, and what follows it.
+fn plain_string(text: &str) -> Option<(&str, &str)> {
+    let inside = text.strip_prefix('"')?;
+    let end = inside.bytes().position(|c| c == b'"' || c == b'\\' || c < b' ')?;
+    let (string, rest) = inside.split_at(end);
+    Some((string, rest.strip_prefix('"')?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jsonrpc::version::v2;
+
+    /// What a scan says, where it says something, is what reading in full says.
+    #[test]
+    fn a_scan_agrees_with_reading_in_full() {
+        for text in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2]}"#,
+            r#"{"jsonrpc":"2.0","id":"a-1","method":"add","params":{"a":1}}"#,
+            r#"{"jsonrpc":"2.0","id":12345,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1}"#,
+            r#"{"jsonrpc":"2.0","method":"add","params":[{"x":1,"id":7}],"id":"x"}"#,
+            r#"{"jsonrpc":"2.0","method":"ping","id":3}"#,
+            r#"{"jsonrpc":"2.0","method":"log","params":["x"]}"#,
+            r#"{"jsonrpc":"2.0","method":"log"}"#,
+        ] {
+            let scanned = scan(text).unwrap_or_else(|| panic!("not recognised: {text}"));
+            assert_eq!(format!("{scanned:?}"), format!("{:?}", v2::read(text)));
+        }
+    }
+
+    #[test]
+    fn what_is_laid_out_otherwise_is_left_to_the_full_reader() {
+        for text in [
+            r#"{"jsonrpc":"1.0","id":1,"method":"add","params":[1,2]}"#,
+            r#"{ "jsonrpc":"2.0","id":1,"method":"add"}"#,
+            r#"{"id":1,"jsonrpc":"2.0","method":"add"}"#,
+            r#"{"jsonrpc":"2.0","id":-1,"method":"add"}"#,
+            r#"{"jsonrpc":"2.0","id":01,"method":"add"}"#,
+            r#"{"jsonrpc":"2.0","id":1.0,"method":"add"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"a\u0064d"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2]"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}"#,
+            "",
+            "[]",
+        ] {
+            assert!(scan(text).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The numbers that bound what a peer can cost, and the arithmetic on them. No clock in here: `now` is passed in.
+
+mod cost;
+
+use std::time::Duration;
+
+pub(crate) use cost::Cost;
+
+/// What one session may use. Every number has a default, a unit and a source.
+///
+/// [`Limits::server()`] is for peers that nobody chose, [`Limits::client()`] for a server that the application chose, and
+/// [`Limits::unlimited()`] for measuring and for peers that are trusted as one's own code. Change what you need:
+///
+/// ```
+/// use rpc::Limits;
+///
+/// let mut limits = Limits::server();
+/// limits.frame_size = 16 * 1024 * 1024;
+/// limits.request_timeout = None;
+/// ```
+///
+/// In a number of things or bytes, `usize::MAX` means no limit; in a duration, `None`.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on.
+    ///
+    /// Default: 1,000,000 (aiorpcX).
+    pub frame_size: usize,
+
+    /// The size of an outgoing result in bytes. A handler's larger result becomes an error of its request.
+    ///
+    /// Default: 10,000,000 (jsonrpsee's `max_response_body_size`, rounded).
+    pub reply_size: usize,
+
+    /// How many requests of the peer are worked on at once. Further ones wait in order, unread; while a call of ours waits for
+    /// its reply on the same session they are answered with -102 instead, because the reply may stand behind them.
+    ///
+    /// Requests whose handler finishes without waiting never count. Default: 20 (aiorpcX).
+    pub requests_in_flight: usize,
+
+    /// How many bytes the requests being worked on may have together. One request is always admitted.
+    ///
+    /// Default: 4,000,000: four frames of the largest size.
+    pub request_bytes: usize,
+
+    /// How many bytes may wait to be sent. Beyond it calls and notifications wait for room, and no more requests are read. One
+    /// message is always accepted, whatever its size. A session that goes past twice this limit (the peer keeps asking and does
+    /// not read) is aborted.
+    ///
+    /// Default: 4,000,000.
+    pub outgoing_bytes: usize,
+
+    /// How long a call of ours waits for its reply, unless the call says otherwise.
+    ///
+    /// Default: 30 s (aiorpcX).
+    pub call_timeout: Option<Duration>,
+
+    /// How long a handler may take. Then it is dropped, and its caller gets -102.
+    ///
+    /// Default: 30 s (aiorpcX).
+    pub request_timeout: Option<Duration>,
+
+    /// How long bytes may wait to be sent without any of them leaving. Then the session is aborted.
+    ///
+    /// Default: 20 s (aiorpcX).
+    pub send_timeout: Option<Duration>,
+
+    /// How long a graceful close waits for handlers to finish and for bytes to leave. Then it is forced.
+    ///
+    /// Default: 30 s (aiorpcX).
+    pub close_timeout: Option<Duration>,
+
+    /// The cost at which the peer is told -101 and the session ends. Each broken rule costs 100 (a malformed message, an unknown
+    /// method, parameters that do not fit, a reply to nothing), and input that cannot be read at all 1,000; 10,000 are
+    /// forgiven per hour. Errors that handlers return are the application's own affair and cost nothing.
+    ///
+    /// Default: 10,000 on a server, no limit on a client (aiorpcX).
+    pub cost: f64,
+}
+
+impl Limits {
+    /// For sessions that a server accepts.
+    pub const fn server() -> Self {
+        Self {
+            frame_size: 1_000_000,
+            reply_size: 10_000_000,
+            requests_in_flight: 20,
+            request_bytes: 4_000_000,
+            outgoing_bytes: 4_000_000,
+            call_timeout: Some(Duration::from_secs(30)),
+            request_timeout: Some(Duration::from_secs(30)),
+            send_timeout: Some(Duration::from_secs(20)),
+            close_timeout: Some(Duration::from_secs(30)),
+            cost: 10_000.0,
+        }
+    }
+
+    /// For sessions that the application opens: the same, but the other side's mistakes do not end the session.
+    pub const fn client() -> Self {
+        Self { cost: f64::INFINITY, ..Self::server() }
+    }
+
+    /// Nothing is bounded.
+    pub const fn unlimited() -> Self {
+        Self {
+            frame_size: usize::MAX,
+            reply_size: usize::MAX,
+            requests_in_flight: usize::MAX,
+            request_bytes: usize::MAX,
+            outgoing_bytes: usize::MAX,
+            call_timeout: None,
+            request_timeout: None,
+            send_timeout: None,
+            close_timeout: None,
+            cost: f64::INFINITY,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Everything that an expansion of the macros may name. Not for users: it changes without notice.
+
+use std::{fmt::Display, marker::PhantomData};
+
+pub use std::sync::Arc;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::jsonrpc::{ErrorObject, ParamInfo, params};
+pub use crate::service::{handle, handle_now, no_such_method};
+
+/// Finds out whether a type is a `Result`, whatever it is called where it is written: the constant of its own that
+/// `Probe<Result<..>>` has wins over the one that every type has through [`Plain`].
+#[derive(Debug)]
+pub struct Probe<T: ?Sized>(PhantomData<T>);
+
+impl<T, E> Probe<Result<T, E>> {
+    /// It is one.
+    pub const FALLIBLE: bool = true;
+}
+
+/// See [`Probe`].
+pub trait Plain {
+    /// It is none.
+    const FALLIBLE: bool = false;
+}
+
+impl<T: ?Sized> Plain for Probe<T> {}
+
+/// How a parameter `&T` is read and lent to the handler.
+pub trait Borrowed {
+    /// What is read.
+    type Owned;
+
+    /// What the handler sees.
+    fn lend(owned: &Self::Owned) -> &Self;
+}
+
+impl<T> Borrowed for T {
+    type Owned = T;
+
+    fn lend(owned: &T) -> &T {
+        owned
+    }
+}
+
+impl Borrowed for str {
+    type Owned = String;
+
+    fn lend(owned: &String) -> &str {
+        owned
+    }
+}
+
+impl<T> Borrowed for [T] {
+    type Owned = Vec<T>;
+
+    fn lend(owned: &Vec<T>) -> &[T] {
+        owned
+    }
+}
+
+/// An error without fields.
+pub fn error_object(code: i64, error: &impl Display) -> ErrorObject {
+    ErrorObject::new(code, error.to_string())
+}
+
+/// An error with one unnamed field, which is the data.
+pub fn error_object_value(code: i64, error: &impl Display, value: &(impl Serialize + ?Sized)) -> ErrorObject {
+    with_data(code, error, value)
+}
+
+/// An error with several unnamed fields: the data is an array.
+pub fn error_object_tuple(code: i64, error: &impl Display, fields: impl Serialize) -> ErrorObject {
+    with_data(code, error, &fields)
+}
+
+/// An error with named fields: the data is an object.
+pub fn error_object_named(
+    code: i64,
+    error: &impl Display,
+    names: &'static [&'static str],
+    fields: impl Serialize,
+) -> ErrorObject {
+    let names: Vec<ParamInfo> = names.iter().copied().map(ParamInfo::new).collect();
+    with_data(code, error, &params::Named { names: &names, values: &fields })
+}
+
+fn with_data(code: i64, error: &impl Display, data: &(impl Serialize + ?Sized)) -> ErrorObject {
+    let object = ErrorObject::new(code, error.to_string());
+    match object.clone().with_data(data) {
+        Ok(object) => object,
+        Err(why) => {
+            tracing::error!(rpc.system.name = "jsonrpc", code, %why, "the fields of an error cannot be written as JSON");
+            object
+        }
+    }
+}
+
+/// The one unnamed field of an error.
+pub fn error_field<T: DeserializeOwned>(error: &ErrorObject) -> Option<T> {
+    error.data()?.ok()
+}
+
+/// The unnamed fields of an error.
+pub fn error_fields_tuple<T: DeserializeOwned>(error: &ErrorObject) -> Option<T> {
+    error.data()?.ok()
+}
+
+/// The named fields of an error.
+pub fn error_fields_named<T: DeserializeOwned>(
+    error: &ErrorObject,
+    names: &'static [&'static str],
+) -> Option<T> {
+    let names: Vec<ParamInfo> = names.iter().copied().map(ParamInfo::new).collect();
+    params::from_fields(error.raw_data()?.get(), &names)
+}

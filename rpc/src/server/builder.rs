@@ -1,0 +1,80 @@
+//! What a server is made from.
+
+use super::{BindError, Server, Services, handle::Shared, listener::Listener};
+use crate::{
+    framing::{AnyFramer, Framer, NewlineFramer},
+    limits::Limits,
+    service::Service,
+    session::Session,
+    transport::Endpoint,
+};
+
+/// Builds a [`Server`].
+#[derive(Debug)]
+pub struct ServerBuilder {
+    services: Services,
+    limits: Limits,
+    framer: Box<dyn AnyFramer>,
+}
+
+impl ServerBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            services: Services::default(),
+            limits: Limits::server(),
+            framer: Box::new(NewlineFramer::new()),
+        }
+    }
+
+    /// Serves `service` to every session: one value for all. May be called several times, for several services.
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.services.add_shared(service);
+        self
+    }
+
+    /// Makes a service for each session, when the session begins: for services that keep something about their peer, or call it.
+    ///
+    /// The session is handed over to be kept: to call the peer, and to know who it is.
+    pub fn session<S: Service>(mut self, make: impl Fn(&Session) -> S + Send + Sync + 'static) -> Self {
+        self.services.add_factory(make);
+        self
+    }
+
+    /// What each session may use. Default: [`Limits::server()`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How messages are told apart in the stream. Default: [`NewlineFramer`].
+    pub fn framer(mut self, framer: impl Framer) -> Self {
+        self.framer = Box::new(framer);
+        self
+    }
+
+    /// Listens at `url`, for example `tcp://127.0.0.1:8000` (port 0 is any free port).
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is wrong, the place cannot be listened at, or two services claim one method.
+    pub async fn bind(self, url: &str) -> Result<Server, BindError> {
+        let endpoint: Endpoint = url.parse()?;
+        let mut server = self.build()?;
+        let listener =
+            Listener::bind(&endpoint).await.map_err(|source| BindError::Io { endpoint, source })?;
+        server.endpoints.push(listener.endpoint().clone());
+        server.listeners.push(listener);
+        Ok(server)
+    }
+
+    /// A server that listens nowhere: its sessions are attached with [`ServerHandle::attach`](super::ServerHandle::attach).
+    ///
+    /// # Errors
+    ///
+    /// Where two services claim one method.
+    pub fn build(self) -> Result<Server, BindError> {
+        let services = self.services.build()?;
+        let shared = Shared::new(services, self.limits, self.framer);
+        Ok(Server { endpoints: Vec::new(), listeners: Vec::new(), shared })
+    }
+}

@@ -1,0 +1,71 @@
+//! Listening: where peers come from, and how a server stops.
+
+mod builder;
+mod error;
+mod handle;
+mod listener;
+mod services;
+
+use std::sync::Arc;
+
+pub use builder::ServerBuilder;
+pub use error::BindError;
+pub use handle::ServerHandle;
+use handle::Shared;
+use listener::Listener;
+pub(crate) use services::Services;
+
+use crate::transport::Endpoint;
+
+/// A server that is bound and not yet started: peers can connect already, and are accepted once it is.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{Context, ErrorObject, Params, Router, Server};
+///
+/// let router = Router::new()
+///     .method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+/// let server = Server::builder().service(router).bind("tcp://127.0.0.1:0").await?;
+/// let endpoint = server.endpoint().to_string();
+/// let handle = server.start();
+///
+/// let session = rpc::connect(&endpoint).await?;
+/// let pong: String = session.call("ping", ()).await?;
+/// assert_eq!(pong, "pong");
+///
+/// handle.shutdown().await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    endpoints: Vec<Endpoint>,
+    listeners: Vec<Listener>,
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// A server without services.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    /// Where it listens: with the port that it was given, where port 0 was asked for. A server that listens nowhere has none, and
+    /// shows `memory:`.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.endpoints.first().unwrap_or(&Endpoint::MEMORY)
+    }
+
+    /// Everywhere it listens.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Begins to accept, on the runtime that this is called on. The handle stops it; without the handle it goes on.
+    pub fn start(self) -> ServerHandle {
+        let handle = ServerHandle::new(self.shared, self.endpoints);
+        for listener in self.listeners {
+            handle.accept_from(listener);
+        }
+        handle
+    }
+}

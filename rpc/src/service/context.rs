@@ -1,0 +1,80 @@
+//! What a handler may want to know about the request it serves.
+
+use tokio::time::Instant;
+
+use crate::{
+    jsonrpc::RequestId,
+    session::{Extensions, Session},
+    transport::Endpoint,
+};
+
+/// The request being served, and who asked: a handler that takes `#[rpc(context)] cx: &Context` is given one.
+///
+/// ```
+/// use rpc::{Context, rpc_service};
+///
+/// #[rpc_service]
+/// trait Greeter {
+///     async fn hello(&self, #[rpc(context)] cx: &Context) -> String;
+/// }
+///
+/// struct Polite;
+/// impl Greeter for Polite {
+///     async fn hello(&self, cx: &Context) -> String {
+///         format!("hello, {}", cx.peer())
+///     }
+/// }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let (session, _peer) = rpc::testing::pair((), GreeterServer::new(Polite));
+/// assert_eq!(GreeterClient::from(session).hello().await.unwrap(), "hello, memory:");
+/// # });
+/// ```
+#[derive(Debug, Clone)]
+pub struct Context {
+    session: Session,
+    method: &'static str,
+    id: Option<RequestId>,
+    deadline: Option<Instant>,
+}
+
+impl Context {
+    pub(super) const fn new(
+        session: Session,
+        method: &'static str,
+        id: Option<RequestId>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self { session, method, id, deadline }
+    }
+
+    /// The session that the request came in by: a way to call the caller back.
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Where the caller is.
+    pub fn peer(&self) -> &Endpoint {
+        self.session.peer()
+    }
+
+    /// The name of the method on the wire.
+    pub const fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// The id of the request; `None` where it is a notification.
+    pub const fn id(&self) -> Option<&RequestId> {
+        self.id.as_ref()
+    }
+
+    /// When the handler will be dropped if it has not finished: see
+    /// [`Limits::request_timeout`](crate::Limits::request_timeout).
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// What the application keeps with the session.
+    pub fn extensions(&self) -> &Extensions {
+        self.session.extensions()
+    }
+}

@@ -1,0 +1,138 @@
+//! Runs a handler: what the arms of generated code and untyped routes come down to.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use futures::FutureExt;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Handled, Request, replies::put_result};
+use crate::{
+    jsonrpc::{ErrorObject, Id, RpcError},
+    session::Returns,
+};
+
+/// Serves a request with an `async fn`: reads the parameters, and runs the future as far as it goes without waiting.
+pub fn handle<const FALLIBLE: bool, P, F, R>(request: Request<'_>, handler: impl FnOnce(P) -> F) -> Handled
+where
+    P: DeserializeOwned,
+    F: Future<Output = R> + Send + 'static,
+    R: Returns<FALLIBLE, Value: Serialize> + 'static,
+{
+    match request.decode() {
+        Ok(params) => run(request, Box::pin(handler(params))),
+        Err(error) => Handled::refused(error),
+    }
+}
+
+/// Serves a request with a plain `fn`.
+pub fn handle_now<const FALLIBLE: bool, P, R>(request: Request<'_>, handler: impl FnOnce(P) -> R) -> Handled
+where
+    P: DeserializeOwned,
+    R: Returns<FALLIBLE, Value: Serialize>,
+{
+    match request.decode() {
+        Ok(params) => answer(request, catch_unwind(AssertUnwindSafe(|| handler(params)))),
+        Err(error) => Handled::refused(error),
+    }
+}
+
+/// What a service says to an index that it does not have.
+pub fn no_such_method(request: Request<'_>) -> Handled {
+    Handled::refused(ErrorObject::method_not_found(request.method.name()))
+}
+
+/// Polls the handler once where its request was read; only one that has to wait is handed on.
+///
+/// The first poll has a waker that does nothing: whoever takes the future over polls it again at once.
+pub(super) fn run<const FALLIBLE: bool, F, R>(request: Request<'_>, mut handler: Pin<Box<F>>) -> Handled
+where
+    F: Future<Output = R> + Send + 'static,
+    R: Returns<FALLIBLE, Value: Serialize> + 'static,
+{
+    let mut in_place = Context::from_waker(Waker::noop());
+    let polled = match request.deferred {
+        true => Ok(Poll::Pending),
+        false => catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(&mut in_place))),
+    };
+    match polled {
+        Ok(Poll::Ready(value)) => answer(request, Ok(value)),
+        Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
+        Ok(Poll::Pending) => {
+            let id = request.id.map(|id| id.to_owned());
+            let method = request.method.name();
+            let limit = request.link().limits.reply_size;
+            Handled::pending(Box::pin(async move {
+                let value = AssertUnwindSafe(handler).catch_unwind().await;
+                let mut reply = Vec::new();
+                if let Some(id) = &id.map(|id| id.to_string()) {
+                    put_answer(&mut reply, Id::from_json(id), method, value, limit);
+                }
+                reply
+            }))
+        }
+    }
+}
+
+type Caught<R> = Result<R, Box<dyn Any + Send>>;
+
+fn answer<const FALLIBLE: bool, R>(request: Request<'_>, value: Caught<R>) -> Handled
+where
+    R: Returns<FALLIBLE, Value: Serialize>,
+{
+    let Some(id) = request.id else {
+        if let Err(panic) = value {
+            panicked(request.method.name(), &*panic);
+        }
+        return Handled::done();
+    };
+    let (replies, method) = (request.replies, request.method.name());
+    match value {
+        Ok(value) => {
+            // The value's `Serialize` is the user's code as well.
+            let result = value.into_result();
+            let before = replies.bytes.len();
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| replies.result(id, result))) {
+                replies.bytes.truncate(before);
+                replies.error(id, &panicked(method, &*panic));
+            }
+        }
+        Err(panic) => replies.error(id, &panicked(method, &*panic)),
+    }
+    Handled::done()
+}
+
+fn put_answer<const FALLIBLE: bool, R>(
+    out: &mut Vec<u8>,
+    id: Id<'_>,
+    method: &'static str,
+    value: Caught<R>,
+    limit: usize,
+) where
+    R: Returns<FALLIBLE, Value: Serialize>,
+{
+    let written = value.and_then(|value| {
+        let result = value.into_result();
+        catch_unwind(AssertUnwindSafe(|| put_result(out, id, result, limit)))
+    });
+    if let Err(panic) = written {
+        out.clear();
+        put_result(out, id, Err::<(), _>(panicked(method, &*panic)), limit);
+    }
+}
+
+/// Tells the log what happened, and the peer nothing.
+#[cold]
+fn panicked(method: &'static str, panic: &(dyn Any + Send)) -> ErrorObject {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)");
+    tracing::error!(rpc.system.name = "jsonrpc", rpc.method = method, panic = message, "a handler panicked");
+    ErrorObject::internal().to_error_object()
+}

@@ -1,0 +1,50 @@
+//! What became of a request that was given to a service.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+
+use crate::jsonrpc::ErrorObject;
+
+/// What became of a request: it was answered, or its handler is still at work, or it was refused.
+///
+/// Made by the functions that generated code calls; what wraps a service passes it on.
+pub struct Handled(Outcome);
+
+pub(crate) enum Outcome {
+    /// The reply is written, or there is none to write.
+    Done,
+    /// The handler waits for something. The future gives the reply: a whole message, or nothing.
+    Pending(BoxFuture<'static, Vec<u8>>),
+    /// The handler was not run: the reply is this error.
+    Refused(ErrorObject),
+}
+
+impl Handled {
+    pub(super) const fn done() -> Self {
+        Self(Outcome::Done)
+    }
+
+    pub(super) const fn pending(reply: BoxFuture<'static, Vec<u8>>) -> Self {
+        Self(Outcome::Pending(reply))
+    }
+
+    /// The request is answered with `error`, and no handler is run.
+    pub const fn refused(error: ErrorObject) -> Self {
+        Self(Outcome::Refused(error))
+    }
+
+    pub(crate) fn outcome(self) -> Outcome {
+        self.0
+    }
+}
+
+impl fmt::Debug for Handled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Outcome::Done => "Handled::Done",
+            Outcome::Pending(_) => "Handled::Pending",
+            Outcome::Refused(_) => "Handled::Refused",
+        })
+    }
+}

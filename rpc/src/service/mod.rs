@@ -1,0 +1,58 @@
+//! From a request to its reply: what handlers are, and what they are given.
+//!
+//! Nothing here reads, writes or spawns: a handler either finishes at once, and its reply is written where it leaves from, or
+//! gives a future back that the caller of the service drives.
+
+mod context;
+mod dispatcher;
+mod handle;
+mod handled;
+mod pace;
+mod params;
+mod replies;
+mod request;
+mod router;
+
+pub use context::Context;
+pub(crate) use dispatcher::{Dispatcher, Duplicate, Found, Table};
+pub use handle::{handle, handle_now, no_such_method};
+pub use handled::Handled;
+pub(crate) use handled::Outcome;
+pub(crate) use pace::Pace;
+pub use params::Params;
+pub(crate) use replies::Replies;
+pub use request::Request;
+pub use router::{Handler, Router};
+
+use crate::jsonrpc::MethodInfo;
+
+/// Something that serves methods: a generated server (`CalcServer`), a [`Router`], or what wraps one.
+///
+/// A service is asked for its methods once, when a server or a connector is built, and then called by their index.
+pub trait Service: Send + Sync + 'static {
+    /// The methods that every value of this type serves: what can be checked before there is one. Types whose methods are only
+    /// known at run time leave it empty.
+    fn declared() -> &'static [MethodInfo]
+    where
+        Self: Sized,
+    {
+        &[]
+    }
+
+    /// The methods that this value serves.
+    fn methods(&self) -> &[MethodInfo];
+
+    /// Serves a request for the method at index `method` of [`methods`](Self::methods).
+    fn call(&self, method: usize, request: Request<'_>) -> Handled;
+}
+
+/// Serves nothing.
+impl Service for () {
+    fn methods(&self) -> &[MethodInfo] {
+        &[]
+    }
+
+    fn call(&self, _: usize, request: Request<'_>) -> Handled {
+        no_such_method(request)
+    }
+}

@@ -1,0 +1,81 @@
+//! A request on its way to a handler.
+
+use std::sync::Arc;
+
+use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::time::Instant;
+
+use super::{Context, Found, Params, Replies};
+use crate::{
+    jsonrpc::{ErrorCode, ErrorObject, Id, MethodInfo, RawParams, params},
+    session::{Link, Session},
+};
+
+/// One request or notification, and where its reply goes.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub(super) method: MethodInfo,
+    /// `None` for a notification.
+    pub(super) id: Option<Id<'a>>,
+    pub(super) params: RawParams<'a>,
+    pub(super) replies: &'a mut Replies,
+    /// Whether the handler is started as a task without being polled in place.
+    pub(super) deferred: bool,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(
+        found: &Found<'_>,
+        id: Option<Id<'a>>,
+        params: RawParams<'a>,
+        replies: &'a mut Replies,
+    ) -> Self {
+        Self { method: found.info, id, params, replies, deferred: found.pace.defers() }
+    }
+
+    /// The method that is called.
+    pub const fn method(&self) -> &MethodInfo {
+        &self.method
+    }
+
+    /// The id; `None` for a notification, which is never answered.
+    pub const fn id(&self) -> Option<Id<'a>> {
+        self.id
+    }
+
+    /// The parameters as they came.
+    pub const fn raw_params(&self) -> RawParams<'a> {
+        self.params
+    }
+
+    /// The session that it came in by.
+    pub fn session(&self) -> Session {
+        Session::new(Arc::clone(self.link()))
+    }
+
+    /// What a handler is told about it.
+    pub fn context(&self) -> Context {
+        let deadline = self.link().limits.request_timeout.map(|after| Instant::now() + after);
+        let id = self.id.map(|id| id.to_owned());
+        Context::new(self.session(), self.method.name(), id, deadline)
+    }
+
+    /// The parameters as the tuple that the method takes, by position or by name.
+    pub(super) fn decode<P: DeserializeOwned>(&self) -> Result<P, ErrorObject> {
+        params::decode(&self.method, self.params)
+    }
+
+    /// The parameters as text that is one JSON value.
+    pub(super) fn owned_params(&self) -> Result<Params, ErrorObject> {
+        if let Some(text) = self.params.as_json() {
+            serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
+                ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("invalid params: {error}"))
+            })?;
+        }
+        Ok(Params::new(self.params))
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        self.replies.link()
+    }
+}

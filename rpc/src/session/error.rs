@@ -1,0 +1,114 @@
+//! Why a call gave no value, and why a session ended.
+
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
+
+use crate::{
+    framing::FrameError,
+    jsonrpc::{ErrorObject, ProtocolError},
+};
+
+/// Why a call did not return what it was made for. `E` is the error type of the method.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError<E: std::error::Error + 'static = Infallible> {
+    /// The method failed in a way that it declares.
+    #[error("{0}")]
+    Service(#[source] E),
+
+    /// The peer answered with an error that is none of the method's own: an unknown method, wrong parameters, a failed handler.
+    #[error("the peer answered with an error: {0}")]
+    Rpc(#[source] ErrorObject),
+
+    /// No reply came in time. The peer may still be working on it; a late reply is ignored.
+    #[error("no reply within {0:?}")]
+    Timeout(Duration),
+
+    /// The session ended before the reply came, or had ended before.
+    #[error("the session is closed: {0}")]
+    Closed(#[source] CloseReason),
+
+    /// The parameters could not be written as JSON. Nothing was sent.
+    #[error("the parameters of `{method}` cannot be sent: {source}")]
+    Encode {
+        /// The method that was called.
+        method: String,
+        /// What is wrong with them.
+        source: serde_json::Error,
+    },
+
+    /// The result is not of the type that was expected.
+    #[error("the result cannot be read: {0}")]
+    Decode(#[source] serde_json::Error),
+
+    /// The peer's reply breaks the rules of the protocol.
+    #[error(transparent)]
+    Protocol(ProtocolError),
+}
+
+impl CallError {
+    /// The same error, as one of a method that can fail in its own way.
+    pub(crate) fn widen<E: std::error::Error + 'static>(self) -> CallError<E> {
+        match self {
+            Self::Service(never) => match never {},
+            Self::Rpc(error) => CallError::Rpc(error),
+            Self::Timeout(after) => CallError::Timeout(after),
+            Self::Closed(reason) => CallError::Closed(reason),
+            Self::Encode { method, source } => CallError::Encode { method, source },
+            Self::Decode(error) => CallError::Decode(error),
+            Self::Protocol(error) => CallError::Protocol(error),
+        }
+    }
+}
+
+/// Why a session ended. The same reason reaches every call that was waiting.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This side closed it.
+    #[error("closed by this side")]
+    Local,
+    /// This side aborted it.
+    #[error("aborted by this side")]
+    Aborted,
+    /// The peer closed the connection.
+    #[error("closed by the peer")]
+    Peer,
+    /// The server that the session belongs to is shutting down.
+    #[error("the server is shutting down")]
+    Shutdown,
+    /// Reading or writing failed.
+    #[error("the connection was lost: {0}")]
+    Io(#[source] Arc<io::Error>),
+    /// The peer's bytes make no sense.
+    #[error(transparent)]
+    Frame(FrameError),
+    /// The peer stopped reading.
+    #[error("the peer took none of the {unsent} bytes that waited to be sent within {after:?}")]
+    SendTimeout {
+        /// Bytes that waited.
+        unsent: usize,
+        /// [`Limits::send_timeout`](crate::Limits::send_timeout).
+        after: Duration,
+    },
+    /// The peer kept asking without reading the answers.
+    #[error(
+        "{unsent} bytes wait to be sent: the limit is {limit}, and the peer keeps asking without reading"
+    )]
+    OutgoingFull {
+        /// Bytes that wait.
+        unsent: usize,
+        /// [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes).
+        limit: usize,
+    },
+    /// The peer broke too many rules.
+    #[error("the peer's cost reached {cost:.0}: the limit is {limit:.0}")]
+    Cost {
+        /// What it had come to.
+        cost: f64,
+        /// [`Limits::cost`](crate::Limits::cost).
+        limit: f64,
+    },
+    /// The runtime that drove the session was shut down.
+    #[error("the runtime that drove the session has stopped")]
+    RuntimeStopped,
+}

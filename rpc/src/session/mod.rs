@@ -1,0 +1,175 @@
+//! The handle of a live peer, and what it shares with the loop that serves it.
+//!
+//! Nothing here reads, writes or waits for the network: handles append to the link's outgoing messages and wait for
+//! what the [driver](crate#the-way-of-a-request) brings.
+
+mod call;
+mod caller;
+mod error;
+mod extensions;
+mod link;
+mod notify;
+mod outbox;
+mod pending;
+mod scratch;
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
+
+pub use call::{Call, CallFuture};
+pub use caller::{Caller, Outgoing, Returns};
+pub use error::{CallError, CloseReason};
+pub use extensions::Extensions;
+pub(crate) use link::{Link, NewLink, Phase, Running};
+pub use notify::{Notify, NotifyFuture};
+pub use pending::{PendingCall, PendingNotify};
+pub(crate) use scratch::Scratch;
+
+use crate::transport::Endpoint;
+
+/// A live connection to a peer, to call it, to notify it, and to end it.
+///
+/// It is the same type on both sides: after connecting there is no client and no server, and either side calls what the other one
+/// serves, at any time. Clones share the connection. Where the session serves nothing, it closes when its last handle is
+/// dropped; where it serves, it lives until either side closes it.
+///
+/// Typed calls go through a generated client (`CalcClient::from(session)`); [`call`](Self::call) and [`notify`](Self::notify) are
+/// for those who have no trait.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{Context, ErrorObject, Params, Router};
+///
+/// let router = Router::new().method("add", async |params: Params, _: Context| {
+///     let (a, b): (i64, i64) = params.parse()?;
+///     Ok::<_, ErrorObject>(a + b)
+/// });
+/// let (session, _peer) = rpc::testing::pair((), router);
+/// let sum: i64 = session.call("add", (1, 2)).await?;
+/// assert_eq!(sum, 3);
+/// # Ok(()) }
+/// ```
+pub struct Session {
+    link: Arc<Link>,
+}
+
+impl Session {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        link.handles.fetch_add(1, Ordering::Relaxed);
+        Self { link }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// A call of `method`, typed by what it returns. `params` is what serializes as an array (a tuple, a `Vec`) or an object (a
+    /// struct, a map); `()` is no parameters.
+    ///
+    /// Nothing is sent before the call is awaited. Every error is a [`CallError`]; those that the peer answers with are
+    /// [`CallError::Rpc`].
+    pub fn call<'a, R>(
+        &'a self,
+        method: &'a str,
+        params: impl serde::Serialize + Send + 'a,
+    ) -> Call<'a, Self, impl serde::Serialize + Send + 'a, R> {
+        Call::untyped(self, method, params)
+    }
+
+    /// A notification of `method`: the peer does not answer. It is sent when it is awaited.
+    pub fn notify<'a>(
+        &'a self,
+        method: &'a str,
+        params: impl serde::Serialize + Send + 'a,
+    ) -> Notify<'a, Self, impl serde::Serialize + Send + 'a> {
+        Notify::untyped(self, method, params)
+    }
+
+    /// A number that no other session of this process has.
+    pub fn id(&self) -> u64 {
+        self.link.id
+    }
+
+    /// Where the peer is.
+    pub fn peer(&self) -> &Endpoint {
+        &self.link.peer
+    }
+
+    /// What the application keeps with this session: who has logged in, for one.
+    pub fn extensions(&self) -> &Extensions {
+        &self.link.extensions
+    }
+
+    /// Ends the session in good order, and returns when it has ended.
+    ///
+    /// New calls are refused at once, and calls that wait for a reply end with [`CloseReason::Local`]. The peer's requests that
+    /// are being worked on are finished and answered, then the connection is closed; after
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout) that is forced. From inside a handler, call [`start_close`](Self::start_close):
+    /// waiting here would wait for the handler itself.
+    ///
+    /// Dropping the future does not undo it: the session goes on closing.
+    pub async fn close(&self) -> CloseReason {
+        self.start_close();
+        self.closed().await
+    }
+
+    /// Begins what [`close`](Self::close) does, without waiting for it.
+    pub fn start_close(&self) {
+        self.link.start_close(CloseReason::Local);
+    }
+
+    /// Ends the session now: bytes that wait to be sent are lost, and handlers are dropped.
+    pub fn abort(&self) {
+        self.link.abort(CloseReason::Aborted);
+    }
+
+    /// Waits until the session has ended, and says why. Cancel safe.
+    pub async fn closed(&self) -> CloseReason {
+        self.link.closed().await
+    }
+
+    /// Why the session ended, or is ending; `None` while it is open.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.link.lock().phase.reason().cloned()
+    }
+
+    /// Whether new calls are refused.
+    pub fn is_closed(&self) -> bool {
+        self.close_reason().is_some()
+    }
+
+    /// How many calls of ours wait for a reply.
+    pub fn calls_in_flight(&self) -> usize {
+        self.link.lock().in_flight
+    }
+
+    /// How many of the peer's requests are being worked on.
+    pub fn requests_in_flight(&self) -> usize {
+        self.link.lock().running.len()
+    }
+}
+
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.link))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.link.handles.fetch_sub(1, Ordering::Release) == 1 && !self.link.serves {
+            self.link.start_close(CloseReason::Local);
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.link.id)
+            .field("peer", &format_args!("{}", self.link.peer))
+            .finish_non_exhaustive()
+    }
+}

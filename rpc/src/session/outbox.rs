@@ -1,0 +1,50 @@
+//! The messages that wait to be sent: one buffer, framed as they are appended.
+
+use crate::framing::AnyFramer;
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    /// Whole messages, framed, in the order in which they were sent.
+    bytes: Vec<u8>,
+    framer: Box<dyn AnyFramer>,
+    /// What the loop has taken and not yet written: it still waits to be sent.
+    pub(crate) taken: usize,
+    limit: usize,
+}
+
+impl Outbox {
+    pub(crate) fn new(framer: Box<dyn AnyFramer>, limit: usize) -> Self {
+        Self { bytes: Vec::new(), framer, taken: 0, limit }
+    }
+
+    /// Appends one message, written by `write`.
+    pub(crate) fn message<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let start = self.bytes.len();
+        self.framer.begin(&mut self.bytes);
+        let written = write(&mut self.bytes);
+        self.framer.finish(&mut self.bytes, start);
+        written
+    }
+
+    /// How many bytes the loop has not taken yet.
+    pub(crate) fn queued(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes.len() + self.taken < self.limit
+    }
+
+    /// Moves everything to the end of `buffer`, which costs nothing where that is empty.
+    pub(crate) fn take_into(&mut self, buffer: &mut Vec<u8>) {
+        if buffer.is_empty() {
+            std::mem::swap(buffer, &mut self.bytes);
+        } else {
+            buffer.append(&mut self.bytes);
+        }
+    }
+
+    pub(crate) fn trim(&mut self, bytes: usize) {
+        self.bytes.shrink_to(bytes);
+    }
+}

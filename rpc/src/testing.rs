@@ -1,0 +1,70 @@
+//! For the tests of those who use this crate: sessions without a network.
+
+use crate::{
+    driver::{self, Start},
+    framing::NewlineFramer,
+    limits::Limits,
+    server::Services,
+    service::Service,
+    session::Session,
+    transport::{ByteStream, Endpoint, memory},
+};
+
+/// Two sessions that are connected to each other in memory. The first serves `here`, the second serves `there`; `()` serves nothing.
+///
+/// So `pair((), CalcServer::new(MyCalc))` gives a client's session and the server's. Must be called on a tokio runtime; works with
+/// paused time.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::rpc_service;
+///
+/// #[rpc_service]
+/// trait Clock {
+///     async fn hour(&self) -> u8;
+/// }
+///
+/// struct Stopped;
+/// impl Clock for Stopped {
+///     async fn hour(&self) -> u8 { 12 }
+/// }
+///
+/// let (session, _peer) = rpc::testing::pair((), ClockServer::new(Stopped));
+/// assert_eq!(ClockClient::from(session).hour().await?, 12);
+/// # Ok(()) }
+/// ```
+pub fn pair(here: impl Service, there: impl Service) -> (Session, Session) {
+    pair_with(here, Limits::client(), there, Limits::server())
+}
+
+/// Like [`pair`], with limits for each of the two sessions.
+pub fn pair_with(
+    here: impl Service,
+    limits_here: Limits,
+    there: impl Service,
+    limits_there: Limits,
+) -> (Session, Session) {
+    let (a, b) = memory(64 << 10);
+    (session(a, here, limits_here), session(b, there, limits_there))
+}
+
+/// One session over a stream of yours, whose other end the test plays by hand.
+///
+/// # Panics
+///
+/// If `service` has two methods of one name.
+pub fn session(io: impl ByteStream, service: impl Service, limits: Limits) -> Session {
+    let mut services = Services::default();
+    services.add_shared(service);
+    let services = services.build().unwrap_or_else(|d| panic!("the method `{}` is served twice", d.method));
+    let framer = NewlineFramer::new();
+    let start = Start {
+        io: Box::new(io),
+        peer: Endpoint::MEMORY,
+        framer: &framer,
+        limits,
+        serves: services.serve(),
+        owner: None,
+    };
+    driver::start(start, |session| services.for_session(session))
+}

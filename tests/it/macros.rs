@@ -1,0 +1,16 @@
+//! The macros, as their users see them: what compiles, what is reported, and what it does when it runs.
+
+mod behaviour;
+
+/// Each file's mistakes are all reported, each at its token, and nothing else is. `TRYBUILD=overwrite` accepts what is
+/// reported now.
+#[test]
+fn mistakes_are_reported_where_they_are() {
+    trybuild::TestCases::new().compile_fail("ui/*.rs");
+}
+
+/// Nothing of an expansion warns, and none of its names is one of the user's.
+#[test]
+fn expansions_keep_to_themselves() {
+    trybuild::TestCases::new().pass("hygiene/*.rs");
+}

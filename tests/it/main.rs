@@ -1,0 +1,3 @@
+//! The integration tests: promises of the design, each named after what it guards.
+
+mod macros;

@@ -12,17 +12,16 @@ mod write;
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::AnyFramer,
-    jsonrpc::{CallId, Reply},
     limits::{Cost, Limits},
     service::{Dispatcher, Replies},
-    session::{CloseReason, Link, NewLink, Phase, Session},
+    session::{Answers, CloseReason, Link, NewLink, Phase, Session},
     transport::{ByteStream, Endpoint},
 };
 use inbox::Inbox;
@@ -63,8 +62,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Dispatc
         framer,
         dispatcher,
         inbox: Inbox::default(),
-        answered: Vec::new(),
-        wakers: Vec::new(),
+        answers: Answers::default(),
         last_answered: 0,
         gathering: false,
         held: false,
@@ -89,9 +87,7 @@ struct Driver {
     /// The outgoing bytes. Handlers that finish in place write their replies here; what handles send is fetched from the link.
     replies: Replies,
     /// Replies to calls of ours, from one read: they are handed over together.
-    answered: Vec<(Option<CallId>, Reply)>,
-    /// Kept so that handing over does not allocate.
-    wakers: Vec<Waker>,
+    answers: Answers,
     /// How many replies the last read with any brought: above one, callers come in groups.
     last_answered: usize,
     /// Whether the loop has stepped back once, to let those whom a read woke add to the next write.

@@ -107,7 +107,7 @@ impl Driver {
     fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
         match message {
             Message::Response(response) => {
-                self.answered.push((CallId::answered_by(response.id), Reply::new(response.outcome)));
+                self.answers.push(CallId::answered_by(response.id), Reply::new(response.outcome));
                 Taken::Yes
             }
             Message::Request(request) => {
@@ -183,7 +183,7 @@ impl Driver {
     /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
     /// or two sides that wait for each other wait for ever.
     fn no_place(&mut self, id: Option<Id<'_>>) -> Taken {
-        if self.link.lock().in_flight == 0 {
+        if self.link.lock().connection.is_empty() {
             return Taken::Held;
         }
         let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
@@ -202,7 +202,7 @@ impl Driver {
         }
         let (queued, in_flight) = {
             let state = self.link.lock();
-            (state.outbox.queued(), state.in_flight)
+            (state.outbox.queued(), state.connection.len())
         };
         let unsent = queued + self.replies.unwritten();
         if unsent < limit {
@@ -216,11 +216,11 @@ impl Driver {
 
     /// Hands the replies of one read to their calls.
     fn hand_over(&mut self) {
-        if self.answered.is_empty() {
+        if self.answers.len() == 0 {
             return;
         }
-        self.last_answered = self.answered.len();
-        let unknown = self.link.deliver(&mut self.answered, &mut self.wakers);
+        self.last_answered = self.answers.len();
+        let unknown = self.link.deliver(&mut self.answers);
         if unknown > 0 {
             tracing::debug!(
                 rpc.system.name = "jsonrpc",

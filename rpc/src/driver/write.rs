@@ -52,7 +52,7 @@ impl Driver {
         }
         let alone = self.last_answered <= 1 && {
             let state = self.link.lock();
-            state.in_flight <= 1 && state.running.len() == 0
+            state.connection.len() <= 1 && state.running.len() == 0
         };
         if alone {
             return false;

@@ -18,6 +18,24 @@ impl CallId {
     }
 }
 
+/// Appends what does not depend on a request's id: the method and its parameters, as members of a message.
+///
+/// It is written apart from the rest so that whoever sends can do it before taking a lock.
+///
+/// # Errors
+///
+/// Those of `params`, which appends the JSON text of an array or an object.
+pub fn write_body<E>(
+    out: &mut Vec<u8>,
+    method: &str,
+    params: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    out.extend_from_slice(br#""method":"#);
+    version::put(out, method);
+    out.extend_from_slice(br#","params":"#);
+    params(out)
+}
+
 /// One side of a link. `T` is what the owner keeps with each call in flight (a waker, a channel, a name).
 ///
 /// It writes messages into a buffer of the caller's and matches replies to calls.
@@ -32,21 +50,16 @@ impl<T> Connection<T> {
         Self { calls: Table::new() }
     }
 
-    /// Appends a request to `out` and remembers it. `params` is the JSON text of an array or an object.
-    pub fn request(&mut self, out: &mut Vec<u8>, method: &str, params: &[u8], call: T) -> CallId {
+    /// Appends a request to `out` and remembers it. `body` is what [`write_body`] has written.
+    pub fn request(&mut self, out: &mut Vec<u8>, body: &[u8], call: T) -> CallId {
         let id = self.calls.insert(call);
-        version::v2::put_request(out, id, method, params);
+        version::v2::put_request(out, id, body);
         CallId(id)
     }
 
-    /// Appends a notification to `out`. `params` is the JSON text of an array or an object.
-    pub fn notification(&mut self, out: &mut Vec<u8>, method: &str, params: &[u8]) {
-        version::v2::put_notification(out, method, params);
-    }
-
-    /// What is kept with a call in flight.
-    pub fn get_mut(&mut self, call: CallId) -> Option<&mut T> {
-        self.calls.get_mut(call.0)
+    /// Appends a notification to `out`. `body` is what [`write_body`] has written.
+    pub fn notification(&mut self, out: &mut Vec<u8>, body: &[u8]) {
+        version::v2::put_notification(out, body);
     }
 
     /// Ends a call, or forgets it: a reply that still comes then matches nothing.
@@ -55,8 +68,13 @@ impl<T> Connection<T> {
     }
 
     /// Every call that was not removed yet.
-    pub fn calls_mut(&mut self) -> impl Iterator<Item = (CallId, &mut T)> {
-        self.calls.iter_mut().map(|(id, call)| (CallId(id), call))
+    pub fn calls(&self) -> impl Iterator<Item = (CallId, &T)> {
+        self.calls.iter().map(|(id, call)| (CallId(id), call))
+    }
+
+    /// Ends every call.
+    pub fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
+        self.calls.drain()
     }
 
     /// How many calls were not removed yet.

@@ -15,7 +15,7 @@ pub(crate) mod table;
 mod text;
 pub(crate) mod version;
 
-pub use connection::{CallId, Connection};
+pub use connection::{CallId, Connection, write_body};
 pub use error::{ErrorCode, ErrorObject, ProtocolError};
 pub use id::{Id, RequestId};
 pub use message::{Malformed, Message, Notification, Outcome, Request, Response};

@@ -16,8 +16,8 @@ enum Repr {
     Result(Text),
     /// See [`Outcome::Unverified`].
     Unverified(Text),
-    Error(ErrorObject),
-    Malformed(String),
+    Error(Box<ErrorObject>),
+    Malformed(Box<str>),
 }
 
 /// Why a reply gives no value.
@@ -42,16 +42,16 @@ impl Reply {
     }
 
     /// An answer with an error.
-    pub const fn error(error: ErrorObject) -> Self {
-        Self(Repr::Error(error))
+    pub fn error(error: ErrorObject) -> Self {
+        Self(Repr::Error(Box::new(error)))
     }
 
     pub(crate) fn new(outcome: Outcome<'_>) -> Self {
         Self(match outcome {
             Outcome::Result(text) => Repr::Result(text.into()),
             Outcome::Unverified(text) => Repr::Unverified(text.into()),
-            Outcome::Error(error) => Repr::Error(error),
-            Outcome::Malformed(reason) => Repr::Malformed(reason),
+            Outcome::Error(error) => Repr::Error(Box::new(error)),
+            Outcome::Malformed(reason) => Repr::Malformed(reason.into()),
         })
     }
 
@@ -73,8 +73,11 @@ impl Reply {
                 // Something else followed the result, or it has the wrong type: the whole message is judged.
                 Err(_) => Self::judge(text.as_str()).decode(),
             },
-            Repr::Error(error) => Err(ReplyError::Error(error)),
-            Repr::Malformed(reason) => Err(ReplyError::Protocol(ProtocolError::MalformedReply { reason })),
+            Repr::Error(error) => Err(ReplyError::Error(*error)),
+            Repr::Malformed(reason) => {
+                let reason = reason.into();
+                Err(ReplyError::Protocol(ProtocolError::MalformedReply { reason }))
+            }
         }
     }
 
@@ -83,10 +86,8 @@ impl Reply {
         let message = version::v2::expected_response(rest);
         match version::v2::read(&message) {
             super::Message::Response(response) => Self::new(response.outcome),
-            super::Message::Malformed(malformed) => {
-                Self(Repr::Malformed(malformed.error.message().to_owned()))
-            }
-            _ => Self(Repr::Malformed("it is also a request".to_owned())),
+            super::Message::Malformed(malformed) => Self(Repr::Malformed(malformed.error.message().into())),
+            _ => Self(Repr::Malformed("it is also a request".into())),
         }
     }
 }

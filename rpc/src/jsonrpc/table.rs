@@ -47,9 +47,8 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
-        self.get_mut(id)?;
         let slot = self.slot(id);
-        let (_, value) = self.slots[slot].take()?;
+        let (_, value) = self.slots.get_mut(slot)?.take_if(|(found, _)| *found == id)?;
         self.len -= 1;
         // A burst must not cost memory for ever. An empty table has nothing to move.
         if self.len == 0 && self.slots.len() > 1024 {
@@ -58,8 +57,8 @@ impl<T> Table<T> {
         Some(value)
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut T)> {
-        self.slots.iter_mut().flatten().map(|(id, value)| (*id, value))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.slots.iter().flatten().map(|(id, value)| (*id, value))
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {

@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use serde::Serialize;
 
 use super::CallError;
-use crate::jsonrpc::{MethodInfo, ParamInfo, Reply, RpcError};
+use crate::jsonrpc::{MethodInfo, ParamInfo, Reply, RpcError, params::write_params, write_body};
 
 /// Anything that calls can be made through: a [`Session`](crate::Session), or what stands in for one.
 ///
@@ -121,8 +121,13 @@ impl<P: Serialize> Outgoing<'_, P> {
     ///
     /// [`CallError::Encode`]; what was appended by then is left for the caller to cut off.
     pub fn write_params(&self, out: &mut Vec<u8>) -> Result<(), CallError> {
-        crate::jsonrpc::params::write_params(out, &self.params, self.names)
+        write_params(out, &self.params, self.names)
             .map_err(|source| CallError::Encode { method: self.method.to_owned(), source })
+    }
+
+    /// Appends everything of the message that can be written before its id is known.
+    pub(crate) fn write_body(&self, out: &mut Vec<u8>) -> Result<(), CallError> {
+        write_body(out, self.method, |out| self.write_params(out))
     }
 }
 

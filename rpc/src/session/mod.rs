@@ -11,7 +11,9 @@ mod link;
 mod notify;
 mod outbox;
 mod pending;
+mod room;
 mod scratch;
+mod slot;
 
 use std::{
     fmt,
@@ -22,7 +24,7 @@ pub use call::{Call, CallFuture};
 pub use caller::{Caller, Outgoing, Returns};
 pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
-pub(crate) use link::{Link, NewLink, Phase, Running};
+pub(crate) use link::{Answers, Link, NewLink, Phase, Running};
 pub use notify::{Notify, NotifyFuture};
 pub use pending::{PendingCall, PendingNotify};
 pub(crate) use scratch::Scratch;
@@ -142,7 +144,7 @@ impl Session {
 
     /// How many calls of ours wait for a reply.
     pub fn calls_in_flight(&self) -> usize {
-        self.link.lock().in_flight
+        self.link.lock().connection.len()
     }
 
     /// How many of the peer's requests are being worked on.

@@ -121,23 +121,19 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Appends a request of ours. `params` is JSON text.
-pub(crate) fn put_request(out: &mut Vec<u8>, id: u64, method: &str, params: &[u8]) {
+/// Appends a request of ours. `body` is its method and params: see [`write_body`](crate::jsonrpc::write_body).
+pub(crate) fn put_request(out: &mut Vec<u8>, id: u64, body: &[u8]) {
     out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
     put_u64(out, id);
-    out.extend_from_slice(br#","method":"#);
-    put(out, method);
-    out.extend_from_slice(br#","params":"#);
-    out.extend_from_slice(params);
+    out.push(b',');
+    out.extend_from_slice(body);
     out.push(b'}');
 }
 
-/// Appends a notification. `params` is JSON text.
-pub(crate) fn put_notification(out: &mut Vec<u8>, method: &str, params: &[u8]) {
-    out.extend_from_slice(br#"{"jsonrpc":"2.0","method":"#);
-    put(out, method);
-    out.extend_from_slice(br#","params":"#);
-    out.extend_from_slice(params);
+/// Appends a notification. `body` is its method and params.
+pub(crate) fn put_notification(out: &mut Vec<u8>, body: &[u8]) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","#);
+    out.extend_from_slice(body);
     out.push(b'}');
 }
 
@@ -295,10 +291,10 @@ mod tests {
     #[test]
     fn what_is_written_is_what_the_specification_shows() {
         let mut out = Vec::new();
-        put_request(&mut out, 7, "a\"b", b"[1]");
-        assert_eq!(out, br#"{"jsonrpc":"2.0","id":7,"method":"a\"b","params":[1]}"#);
+        put_request(&mut out, 7, br#""method":"m","params":[1]"#);
+        assert_eq!(out, br#"{"jsonrpc":"2.0","id":7,"method":"m","params":[1]}"#);
         out.clear();
-        put_notification(&mut out, "log", b"[]");
+        put_notification(&mut out, br#""method":"log","params":[]"#);
         assert_eq!(out, br#"{"jsonrpc":"2.0","method":"log","params":[]}"#);
         out.clear();
         begin_result(&mut out, Id::from_json("1.50"));

@@ -1,0 +1,106 @@
+//! The side of the link that the handles use: sending, forgetting, closing.
+
+use std::sync::{Arc, MutexGuard, atomic::Ordering};
+
+use tokio::sync::Notify;
+
+use super::{InFlight, Link, Phase, State, Timeout};
+use crate::{
+    jsonrpc::CallId,
+    session::{CloseReason, slot::Slot},
+};
+
+impl Link {
+    pub(crate) fn looks_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::session) const fn room(&self) -> &Notify {
+        &self.room
+    }
+
+    /// Appends a request, whose method and parameters are written.
+    pub(in crate::session) fn send_request(
+        &self,
+        body: &[u8],
+        slot: &Arc<Slot>,
+        timeout: Option<Timeout>,
+    ) -> Result<CallId, Refused> {
+        let mut state = self.admit()?;
+        if let Some(Timeout { at, .. }) = timeout {
+            state.expect(at);
+        }
+        let State { connection, outbox, .. } = &mut *state;
+        let call = InFlight { slot: Arc::clone(slot), timeout };
+        let id = outbox.message(|out| connection.request(out, body, call));
+        self.appended(state);
+        Ok(id)
+    }
+
+    /// Appends a notification, whose method and parameters are written.
+    pub(in crate::session) fn send_notification(&self, body: &[u8]) -> Result<(), Refused> {
+        let mut state = self.admit()?;
+        let State { connection, outbox, .. } = &mut *state;
+        outbox.message(|out| connection.notification(out, body));
+        self.appended(state);
+        Ok(())
+    }
+
+    fn admit(&self) -> Result<MutexGuard<'_, State>, Refused> {
+        let state = self.lock();
+        if let Some(reason) = state.phase.reason() {
+            return Err(Refused::Closed(reason.clone()));
+        }
+        if !state.outbox.has_room() {
+            // Said under the lock, so that whoever makes room knows that somebody waits.
+            self.full.store(true, Ordering::Relaxed);
+            return Err(Refused::Full);
+        }
+        Ok(state)
+    }
+
+    /// Forgets a call that nobody waits for any more.
+    pub(in crate::session) fn forget(&self, call: CallId) {
+        let forgotten = self.lock().connection.remove(call);
+        // Not under the lock: a waker may run code of the user's when it is dropped.
+        drop(forgotten);
+    }
+
+    /// See [`Session::close`](crate::Session::close).
+    pub(crate) fn start_close(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Open) {
+            state.phase = Phase::Closing(reason.clone());
+            self.end_calls(state, &reason);
+            self.driver.wake();
+        }
+    }
+
+    pub(crate) fn abort(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Open | Phase::Closing(_)) {
+            state.phase = Phase::Ended(reason.clone());
+            self.end_calls(state, &reason);
+            self.driver.wake();
+        }
+    }
+
+    pub(crate) async fn closed(&self) -> CloseReason {
+        loop {
+            let mut changed = std::pin::pin!(self.closed.notified());
+            changed.as_mut().enable();
+            if let Phase::Gone(reason) = &self.lock().phase {
+                return reason.clone();
+            }
+            changed.await;
+        }
+    }
+}
+
+/// Why a message was not accepted for sending.
+#[derive(Debug)]
+pub(in crate::session) enum Refused {
+    Closed(CloseReason),
+    /// It may be tried again when there is room.
+    Full,
+}

@@ -1,0 +1,184 @@
+//! What the handles of a session and the loop that serves it share: one value behind one short lock.
+
+mod handles;
+mod serving;
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::task::AtomicWaker;
+use tokio::{sync::Notify, task::AbortHandle, time::Instant};
+
+pub(super) use handles::Refused;
+pub(crate) use serving::Answers;
+
+use super::{CallError, CloseReason, Extensions, outbox::Outbox, slot::Slot};
+use crate::{
+    framing::AnyFramer,
+    jsonrpc::{Connection, RequestId, table::Table},
+    limits::Limits,
+    transport::Endpoint,
+};
+
+/// One link. No lock is held across an await, nor while code of the user's runs.
+#[derive(Debug)]
+pub(crate) struct Link {
+    state: Mutex<State>,
+    /// Whether the outbox holds something that the loop has not taken: read without the lock.
+    queued: AtomicBool,
+    /// Whether the outbox has no room: read without the lock, before parameters are written for nothing.
+    full: AtomicBool,
+    /// The requests that are being worked on, and the bytes of their frames: the lengths of what is in the state, read
+    /// without the lock.
+    running: AtomicUsize,
+    running_bytes: AtomicUsize,
+    /// The loop.
+    driver: AtomicWaker,
+    /// Senders that wait for room. One is woken at a time, and wakes the next.
+    room: Notify,
+    closed: Notify,
+    /// How many [`Session`](super::Session)s there are.
+    pub(super) handles: AtomicUsize,
+    /// Whether the peer may call: then the session lives on without handles.
+    pub(super) serves: bool,
+    pub(crate) id: u64,
+    pub(crate) peer: Endpoint,
+    pub(crate) limits: Limits,
+    pub(crate) extensions: Extensions,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Knows the calls of ours that have no reply yet.
+    pub(crate) connection: Connection<InFlight>,
+    pub(crate) outbox: Outbox,
+    /// Requests of the peer's whose handler did not finish at once.
+    pub(crate) running: Table<Running>,
+    pub(crate) phase: Phase,
+    /// When the loop has to look for calls and handlers that are late.
+    pub(crate) next_deadline: Option<Instant>,
+}
+
+impl State {
+    fn expect(&mut self, deadline: Instant) {
+        self.next_deadline = Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Phase {
+    Open,
+    /// Finishing what was begun, then closing.
+    Closing(CloseReason),
+    /// The connection is to be dropped; the loop may not have noticed yet.
+    Ended(CloseReason),
+    /// The loop is gone too.
+    Gone(CloseReason),
+}
+
+impl Phase {
+    pub(crate) const fn reason(&self) -> Option<&CloseReason> {
+        match self {
+            Self::Open => None,
+            Self::Closing(reason) | Self::Ended(reason) | Self::Gone(reason) => Some(reason),
+        }
+    }
+}
+
+/// A call of ours that has no reply yet.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    slot: Arc<Slot>,
+    timeout: Option<Timeout>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeout {
+    pub(super) at: Instant,
+    /// How long that was when the call was made.
+    pub(super) after: Duration,
+}
+
+/// A request of the peer's whose handler has become a task.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// `None` for a notification.
+    pub(crate) id: Option<RequestId>,
+    /// `None` for the moment between making the entry and starting the task.
+    pub(crate) task: Option<AbortHandle>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) bytes: usize,
+}
+
+/// What a link is made from.
+#[derive(Debug)]
+pub(crate) struct NewLink {
+    pub(crate) framer: Box<dyn AnyFramer>,
+    pub(crate) peer: Endpoint,
+    pub(crate) limits: Limits,
+    pub(crate) serves: bool,
+}
+
+impl Link {
+    pub(crate) fn new(new: NewLink) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let state = State {
+            connection: Connection::new(),
+            outbox: Outbox::new(new.framer, new.limits.outgoing_bytes),
+            running: Table::new(),
+            phase: Phase::Open,
+            next_deadline: None,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            queued: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            running_bytes: AtomicUsize::new(0),
+            driver: AtomicWaker::new(),
+            room: Notify::new(),
+            closed: Notify::new(),
+            handles: AtomicUsize::new(0),
+            serves: new.serves,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            peer: new.peer,
+            limits: new.limits,
+            extensions: Extensions::default(),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic runs under the lock; were it to happen, the state would still be whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends every call with the same reason, and those who wait for room.
+    fn end_calls(&self, mut state: MutexGuard<'_, State>, reason: &CloseReason) {
+        let calls: Vec<InFlight> = state.connection.drain().collect();
+        drop(state);
+        for call in calls {
+            Slot::complete(call.slot, Err(CallError::Closed(reason.clone())));
+        }
+        // Those who wait, and one who was about to: it tells the next.
+        self.full.store(false, Ordering::Relaxed);
+        self.room.notify_waiters();
+        self.room.notify_one();
+    }
+
+    /// Called after something was appended to the outbox, under the lock: the first one wakes the loop.
+    fn appended(&self, state: MutexGuard<'_, State>) {
+        if !state.outbox.has_room() {
+            self.full.store(true, Ordering::Relaxed);
+        }
+        let first = !self.queued.swap(true, Ordering::AcqRel);
+        drop(state);
+        if first {
+            self.driver.wake();
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The side of the link that the loop uses: taking what was sent, handing replies over, keeping track of handlers.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Waker,
+};
+
+use tokio::{task::AbortHandle, time::Instant};
+
+use super::{InFlight, Link, Phase, Running, State};
+use crate::{
+    jsonrpc::{CallId, ErrorCode, ErrorObject, Reply, version},
+    session::{CallError, CloseReason, slot::Slot},
+};
+
+/// Replies of one read, on their way to those who wait for them.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    replies: Vec<(Option<CallId>, Reply)>,
+    /// Kept, so that handing over does not allocate.
+    slots: Vec<(Arc<Slot>, Reply)>,
+}
+
+impl Answers {
+    /// Adds the reply to a call; `None` for an id that no call of ours can have.
+    pub(crate) fn push(&mut self, call: Option<CallId>, reply: Reply) {
+        self.replies.push((call, reply));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.replies.len()
+    }
+}
+
+impl Link {
+    /// Has the loop's task woken by whatever the handles do.
+    pub(crate) fn register(&self, driver: &Waker) {
+        self.driver.register(driver);
+    }
+
+    pub(crate) fn has_queued(&self) -> bool {
+        self.queued.load(Ordering::Acquire)
+    }
+
+    /// Moves what the handles have sent to the end of `buffer`, of which `written` bytes have left.
+    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>, written: usize) {
+        let mut state = self.lock();
+        self.queued.store(false, Ordering::Release);
+        state.outbox.take_into(buffer);
+        state.outbox.taken = buffer.len() - written;
+        self.made_room(&state);
+    }
+
+    /// Says how many of the bytes that the loop took are not written yet.
+    pub(crate) fn wrote(&self, unwritten: usize) {
+        let mut state = self.lock();
+        state.outbox.taken = unwritten;
+        self.made_room(&state);
+    }
+
+    fn made_room(&self, state: &State) {
+        if state.outbox.has_room() && self.full.swap(false, Ordering::Relaxed) {
+            self.room.notify_one();
+        }
+    }
+
+    /// Hands replies to the calls that they answer. Gives the number of those that answer nothing: late ones, doubled ones, and
+    /// those that nobody asked for.
+    pub(crate) fn deliver(&self, answers: &mut Answers) -> usize {
+        let Answers { replies, slots } = answers;
+        let count = replies.len();
+        let mut state = self.lock();
+        for (call, reply) in replies.drain(..) {
+            if let Some(call) = call.and_then(|call| state.connection.remove(call)) {
+                slots.push((call.slot, reply));
+            }
+        }
+        drop(state);
+        let known = slots.len();
+        for (slot, reply) in slots.drain(..) {
+            Slot::complete(slot, Ok(reply));
+        }
+        count - known
+    }
+
+    /// Whether nothing is left to do for the peer: no handler runs, and nothing waits to be sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.running.len() == 0 && state.outbox.queued() == 0
+    }
+
+    /// Gives back memory beyond `bytes` that only large messages needed.
+    pub(crate) fn trim(&self, bytes: usize) {
+        self.lock().outbox.trim(bytes);
+    }
+
+    /// Whether a further request may be worked on.
+    pub(crate) fn admits(&self, bytes: usize) -> bool {
+        let running = self.running.load(Ordering::Relaxed);
+        let together = self.running_bytes.load(Ordering::Relaxed).saturating_add(bytes);
+        running < self.limits.requests_in_flight && (running == 0 || together <= self.limits.request_bytes)
+    }
+
+    /// Remembers a request whose handler becomes a task.
+    pub(crate) fn begin(&self, running: Running) -> u64 {
+        let mut state = self.lock();
+        self.running.fetch_add(1, Ordering::Relaxed);
+        self.running_bytes.fetch_add(running.bytes, Ordering::Relaxed);
+        if let Some(deadline) = running.deadline {
+            state.expect(deadline);
+        }
+        state.running.insert(running)
+    }
+
+    /// Says which task works on the request, unless it has finished already.
+    pub(crate) fn begun(&self, request: u64, task: AbortHandle) {
+        if let Some(running) = self.lock().running.get_mut(request) {
+            running.task = Some(task);
+        }
+    }
+
+    /// Appends the reply of a handler that had become a task, unless its request was already answered.
+    pub(crate) fn reply(&self, request: u64, message: &[u8]) {
+        let mut state = self.lock();
+        if self.finish(&mut state, request).is_none() {
+            return;
+        }
+        if message.is_empty() {
+            drop(state);
+            // A place has become free, and a close may be waiting for it.
+            self.driver.wake();
+            return;
+        }
+        state.outbox.message(|out| out.extend_from_slice(message));
+        self.appended(state);
+    }
+
+    fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
+        let done = state.running.remove(request)?;
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        self.running_bytes.fetch_sub(done.bytes, Ordering::Relaxed);
+        Some(done)
+    }
+
+    /// Ends the calls and the handlers that are late, and says when to look again.
+    pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
+        let mut state = self.lock();
+        let mut next: Option<Instant> = None;
+        let mut is_late = |deadline: Instant| {
+            let late = deadline <= now;
+            if !late {
+                next = Some(next.map_or(deadline, |next| next.min(deadline)));
+            }
+            late
+        };
+        let State { connection, running, .. } = &mut *state;
+        let late_calls: Vec<CallId> = connection
+            .calls()
+            .filter(|(_, call)| call.timeout.is_some_and(|timeout| is_late(timeout.at)))
+            .map(|(id, _)| id)
+            .collect();
+        let late_calls: Vec<InFlight> =
+            late_calls.into_iter().filter_map(|id| connection.remove(id)).collect();
+        let late: Vec<u64> =
+            running.iter().filter(|(_, r)| r.deadline.is_some_and(&mut is_late)).map(|(id, _)| id).collect();
+        state.next_deadline = next;
+        for request in late {
+            let Some(Running { id, task, .. }) = self.finish(&mut state, request) else { continue };
+            if let Some(task) = task {
+                task.abort();
+            }
+            if let Some(id) = id {
+                let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
+                state.outbox.message(|out| version::v2::put_error_owned(out, &id, &error));
+                self.queued.store(true, Ordering::Release);
+            }
+        }
+        drop(state);
+        for InFlight { slot, timeout } in late_calls {
+            let after = timeout.map(|timeout| timeout.after).unwrap_or_default();
+            Slot::complete(slot, Err(CallError::Timeout(after)));
+        }
+        next
+    }
+
+    /// The loop is gone: everything that was waiting ends with the reason for which it ended first.
+    pub(crate) fn gone(&self, reason: CloseReason) -> CloseReason {
+        let mut state = self.lock();
+        let reason = match std::mem::replace(&mut state.phase, Phase::Open) {
+            Phase::Open => reason,
+            Phase::Closing(first) | Phase::Ended(first) | Phase::Gone(first) => first,
+        };
+        state.phase = Phase::Gone(reason.clone());
+        let tasks: Vec<_> = state.running.drain().filter_map(|running| running.task).collect();
+        self.end_calls(state, &reason);
+        tasks.iter().for_each(AbortHandle::abort);
+        self.closed.notify_waiters();
+        reason
+    }
+}

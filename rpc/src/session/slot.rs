@@ -1,0 +1,84 @@
+//! Where the reply to one call meets the one who waits for it.
+
+use std::{
+    cell::RefCell,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+};
+
+use super::CallError;
+use crate::jsonrpc::Reply;
+
+/// The place of one call in flight. It has a lock of its own, so that taking a reply does not contend with those who send.
+#[derive(Debug)]
+pub(super) struct Slot(Mutex<Stage>);
+
+#[derive(Debug)]
+enum Stage {
+    Waiting(Option<Waker>),
+    Done(Result<Reply, CallError>),
+    /// The reply was taken.
+    Empty,
+}
+
+/// How many slots a thread keeps for reuse.
+const KEPT: usize = 256;
+
+thread_local! {
+    static FREE: RefCell<Vec<Arc<Slot>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Slot {
+    /// A slot that waits: one that the thread has kept, or a new one.
+    pub(super) fn waiting(waker: &Waker) -> Arc<Self> {
+        let slot = FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Arc::new(Self(Mutex::new(Stage::Empty))));
+        *slot.lock() = Stage::Waiting(Some(waker.clone()));
+        slot
+    }
+
+    /// Keeps a slot whose call has ended, unless somebody still holds it.
+    pub(super) fn recycle(mut slot: Arc<Self>) {
+        if Arc::get_mut(&mut slot).is_none() {
+            return;
+        }
+        *slot.lock() = Stage::Empty;
+        // Where the thread is ending there is nothing left to keep it for.
+        let _ = FREE.try_with(|free| {
+            if let Ok(mut free) = free.try_borrow_mut()
+                && free.len() < KEPT
+            {
+                free.push(slot);
+            }
+        });
+    }
+
+    /// Ends the call, and wakes whoever waits for it.
+    pub(super) fn complete(slot: Arc<Self>, outcome: Result<Reply, CallError>) {
+        let before = std::mem::replace(&mut *slot.lock(), Stage::Done(outcome));
+        // Let go first: the one who is woken can then keep the slot.
+        drop(slot);
+        if let Stage::Waiting(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+
+    /// The outcome, once.
+    pub(super) fn poll(&self, waker: &Waker) -> Poll<Result<Reply, CallError>> {
+        let mut stage = self.lock();
+        match &mut *stage {
+            Stage::Waiting(Some(kept)) => kept.clone_from(waker),
+            Stage::Waiting(kept) => *kept = Some(waker.clone()),
+            Stage::Done(_) => {
+                if let Stage::Done(outcome) = std::mem::replace(&mut *stage, Stage::Empty) {
+                    return Poll::Ready(outcome);
+                }
+            }
+            Stage::Empty => {}
+        }
+        Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -126,10 +126,13 @@ impl Driver {
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             self.progress = false;
-            let closing = match &self.link.lock().phase {
-                Phase::Open => None,
-                Phase::Closing(reason) => Some(reason.clone()),
-                Phase::Ended(reason) | Phase::Gone(reason) => return Poll::Ready(reason.clone()),
+            let closing = match self.link.is_ending() {
+                false => None,
+                true => match &self.link.lock().phase {
+                    Phase::Open => None,
+                    Phase::Closing(reason) => Some(reason.clone()),
+                    Phase::Ended(reason) | Phase::Gone(reason) => return Poll::Ready(reason.clone()),
+                },
             };
             let read = match closing {
                 None => self.poll_read(cx),

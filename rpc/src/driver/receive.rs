@@ -23,6 +23,9 @@ const SLOW: Duration = Duration::from_millis(1);
 /// How many reads are watched closely after one that took long.
 const WATCHED: u16 = 1000;
 
+/// How many replies are written together, at most, while there is more to do.
+const PART: usize = 64;
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taken {
@@ -39,13 +42,13 @@ impl Driver {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         if self.held {
             let unread = self.inbox.unread();
-            self.take_apart(unread)?;
+            self.take_apart(cx, unread)?;
         }
         if self.held || self.must_not_read()? {
             return Poll::Pending;
         }
         match ready!(self.inbox.poll_read(cx, &mut self.io)) {
-            Ok(Some(unread)) => Poll::Ready(self.take_apart(unread)),
+            Ok(Some(unread)) => Poll::Ready(self.take_apart(cx, unread)),
             Ok(None) => {
                 // Requests that came before are still answered: many peers close their side after the last one.
                 self.link.start_close(CloseReason::Peer);
@@ -55,7 +58,7 @@ impl Driver {
         }
     }
 
-    fn take_apart(&mut self, mut unread: Unread) -> Result<(), CloseReason> {
+    fn take_apart(&mut self, cx: &mut Context<'_>, mut unread: Unread) -> Result<(), CloseReason> {
         let started = Instant::now();
         self.held = false;
         let outcome = loop {
@@ -83,6 +86,13 @@ impl Driver {
                 Err(error) => break Err(CloseReason::Frame(error)),
             };
             match taken {
+                // A long batch is answered in parts, so that the peer has something to do meanwhile.
+                Taken::Yes if self.replies.count >= PART => {
+                    if let Poll::Ready(Err(error)) = self.poll_write_replies(cx) {
+                        break Err(CloseReason::Io(Arc::new(error)));
+                    }
+                    self.replies.count = 0;
+                }
                 Taken::Yes => {}
                 Taken::Held => {
                     self.held = true;

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::Driver;
-use crate::session::{CloseReason, Phase};
+use crate::session::CloseReason;
 
 /// Buffers above this are given back when the session has been quiet for [`TRIM_AFTER`].
 const LARGE: usize = 64 << 10;
@@ -18,6 +18,8 @@ const TRIM_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) struct Timers {
     /// Made when something is due for the first time.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// When the first of the calls and handlers is late.
+    late: Option<Instant>,
     /// When bytes have waited for too long.
     pub(super) stalled: Option<Instant>,
     /// When a graceful close has taken too long.
@@ -36,18 +38,17 @@ impl Driver {
 
     /// Pending until something is due. Ready with the reason if the session is to end now, with `None` if what was due is done.
     pub(super) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseReason>> {
-        let (calls, closing) = {
-            let state = self.link.lock();
-            (state.next_deadline, matches!(state.phase, Phase::Closing(_)))
-        };
-        let Timers { sleep, stalled, closing: close, trim } = &mut self.timers;
-        if closing && close.is_none() {
+        let Timers { sleep, late, stalled, closing: close, trim } = &mut self.timers;
+        if let Some(moved) = self.link.next_deadline() {
+            *late = Some(moved);
+        }
+        if close.is_none() && self.link.is_ending() {
             *close = self.link.limits.close_timeout.map(|after| Instant::now() + after);
         }
         if trim.is_none() && self.inbox.capacity().max(self.replies.bytes.capacity()) > LARGE {
             *trim = Some(Instant::now() + TRIM_AFTER);
         }
-        let Some(next) = [calls, *stalled, *close, *trim].into_iter().flatten().min() else {
+        let Some(next) = [*late, *stalled, *close, *trim].into_iter().flatten().min() else {
             return Poll::Pending;
         };
         match sleep {
@@ -80,7 +81,9 @@ impl Driver {
                 self.replies.bytes.shrink_to(LARGE);
             }
         }
-        self.link.expire(now);
+        if is_due(self.timers.late) {
+            self.timers.late = self.link.expire(now);
+        }
         None
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::io::AsyncWrite as _;
@@ -26,6 +26,13 @@ impl Driver {
                 self.took = true;
                 continue;
             }
+            ready!(self.poll_write_replies(cx))?;
+        }
+    }
+
+    /// Writes what the loop itself holds. Ready when all of it is written.
+    pub(super) fn poll_write_replies(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.replies.unwritten() > 0 {
             let unwritten = &self.replies.bytes[self.replies.written..];
             match Pin::new(&mut self.io).poll_write(cx, unwritten) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -41,6 +48,7 @@ impl Driver {
                 }
             }
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Steps back once before draining what handles have sent, where more may be on its way: everybody whom a read woke gets

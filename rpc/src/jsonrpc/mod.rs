@@ -3,11 +3,13 @@
 //! No I/O, no tasks, no clock and no tokio in here: text goes in, values come out, and what is sent is appended to
 //! a buffer that the caller owns. [`Connection`] keeps what one link has to remember (its calls in flight).
 
+pub(crate) mod buffer;
 mod connection;
 mod error;
 mod id;
 mod message;
 mod method;
+pub(crate) mod one_line;
 pub(crate) mod params;
 mod reply;
 mod rpc_error;

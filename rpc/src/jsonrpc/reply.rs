@@ -67,11 +67,11 @@ impl Reply {
     /// Where the reply is an error, breaks the protocol, or holds something that is no `T`.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, ReplyError> {
         match self.0 {
-            Repr::Result(text) => serde_json::from_str(text.as_str()).map_err(ReplyError::Decode),
-            Repr::Unverified(text) => match serde_json::from_str(text.as_str()) {
+            Repr::Result(text) => serde_json::from_slice(text.as_bytes()).map_err(ReplyError::Decode),
+            Repr::Unverified(text) => match serde_json::from_slice(text.as_bytes()) {
                 Ok(value) => Ok(value),
                 // Something else followed the result, or it has the wrong type: the whole message is judged.
-                Err(_) => Self::judge(text.as_str()).decode(),
+                Err(_) => Self::judge(&String::from_utf8_lossy(text.as_bytes())).decode(),
             },
             Repr::Error(error) => Err(ReplyError::Error(*error)),
             Repr::Malformed(reason) => {

@@ -1,25 +1,25 @@
-//! Short texts without an allocation: most results are a number, a hash or a flag.
+//! Texts that are kept for a moment: most results are a number, a hash or a flag, and need no memory of their own.
 
 use std::fmt;
 
-/// An owned text; up to [`Text::INLINE`] bytes are kept in place.
+use super::buffer::Buffer;
+
+/// An owned text. Up to [`Text::INLINE`] bytes are kept in place, more in a buffer that is used again.
 #[derive(Clone)]
 pub(super) enum Text {
     Inline { len: u8, bytes: [u8; Text::INLINE] },
-    Heap(Box<str>),
+    Buffer(Buffer),
 }
 
 impl Text {
     /// As much as fits beside the tag without making the value larger than the other variant does.
-    const INLINE: usize = 22;
+    const INLINE: usize = 30;
 
-    pub(super) fn as_str(&self) -> &str {
+    /// JSON text: its readers check that it is UTF-8 where that matters, in strings.
+    pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
-            // They were a `str` when they were put here: the check is of 22 bytes at most.
-            Self::Inline { len, bytes } => {
-                std::str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default()
-            }
-            Self::Heap(text) => text,
+            Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Buffer(buffer) => buffer,
         }
     }
 }
@@ -27,7 +27,9 @@ impl Text {
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
         if text.len() > Self::INLINE {
-            return Self::Heap(text.into());
+            let mut buffer = Buffer::with_room_for(text.len());
+            buffer.extend_from_slice(text.as_bytes());
+            return Self::Buffer(buffer);
         }
         let mut bytes = [0; Self::INLINE];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
@@ -37,7 +39,7 @@ impl From<&str> for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
     }
 }
 
@@ -47,9 +49,9 @@ mod tests {
 
     #[test]
     fn short_and_long_texts_come_back_as_they_were() {
-        assert_eq!(size_of::<Text>(), 24);
-        for text in ["", "1", "\"éé\"", &"x".repeat(22), &"x".repeat(23), &"é".repeat(500)] {
-            assert_eq!(Text::from(text).as_str(), text);
+        assert_eq!(size_of::<Text>(), 32);
+        for text in ["", "1", "\"éé\"", &"x".repeat(30), &"x".repeat(31), &"é".repeat(5000)] {
+            assert_eq!(Text::from(text).as_bytes(), text.as_bytes());
         }
     }
 }

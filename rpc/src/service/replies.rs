@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     framing::AnyFramer,
-    jsonrpc::{ErrorCode, ErrorObject, Id, RpcError, version::v2},
+    jsonrpc::{ErrorCode, ErrorObject, Id, RpcError, one_line, version::v2},
     session::Link,
 };
 
@@ -17,13 +17,15 @@ pub(crate) struct Replies {
     pub(crate) bytes: Vec<u8>,
     /// How much of them is written.
     pub(crate) written: usize,
+    /// How many replies were made since the owner last set this to zero.
+    pub(crate) count: usize,
     framer: Box<dyn AnyFramer>,
     link: Arc<Link>,
 }
 
 impl Replies {
     pub(crate) fn new(framer: Box<dyn AnyFramer>, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, framer, link }
+        Self { bytes: Vec::new(), written: 0, count: 0, framer, link }
     }
 
     pub(super) const fn link(&self) -> &Arc<Link> {
@@ -41,6 +43,7 @@ impl Replies {
         if self.link.has_queued() {
             self.take_queued();
         }
+        self.count += 1;
         let start = self.bytes.len();
         self.framer.begin(&mut self.bytes);
         write(&mut self.bytes);
@@ -76,7 +79,7 @@ pub(super) fn put_result<T: Serialize, E: RpcError>(
     let message = out.len();
     v2::begin_result(out, id);
     let start = out.len();
-    let written = serde_json::to_writer(&mut *out, &value);
+    let written = one_line::write(out, &value);
     let size = out.len() - start;
     match written {
         Ok(()) if size <= limit => v2::end_result(out),

@@ -14,7 +14,7 @@ use crate::{
 /// One request or notification, and where its reply goes.
 #[derive(Debug)]
 pub struct Request<'a> {
-    pub(super) method: MethodInfo,
+    pub(super) method: &'a MethodInfo,
     /// `None` for a notification.
     pub(super) id: Option<Id<'a>>,
     pub(super) params: RawParams<'a>,
@@ -25,7 +25,7 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(crate) fn new(
-        found: &Found<'_>,
+        found: &Found<'a>,
         id: Option<Id<'a>>,
         params: RawParams<'a>,
         replies: &'a mut Replies,
@@ -34,8 +34,8 @@ impl<'a> Request<'a> {
     }
 
     /// The method that is called.
-    pub const fn method(&self) -> &MethodInfo {
-        &self.method
+    pub const fn method(&self) -> &'a MethodInfo {
+        self.method
     }
 
     /// The id; `None` for a notification, which is never answered.
@@ -62,7 +62,7 @@ impl<'a> Request<'a> {
 
     /// The parameters as the tuple that the method takes, by position or by name.
     pub(super) fn decode<P: DeserializeOwned>(&self) -> Result<P, ErrorObject> {
-        params::decode(&self.method, self.params)
+        params::decode(self.method, self.params)
     }
 
     /// The parameters as text that is one JSON value.

@@ -12,7 +12,6 @@ mod notify;
 mod outbox;
 mod pending;
 mod room;
-mod scratch;
 mod slot;
 
 use std::{
@@ -27,7 +26,6 @@ pub use extensions::Extensions;
 pub(crate) use link::{Answers, Link, NewLink, Phase, Running};
 pub use notify::{Notify, NotifyFuture};
 pub use pending::{PendingCall, PendingNotify};
-pub(crate) use scratch::Scratch;
 
 use crate::transport::Endpoint;
 

@@ -11,12 +11,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    CallError, Caller, Link, Outgoing, Scratch, Session,
+    CallError, Caller, Link, Outgoing, Session,
     link::Timeout,
     room::{Room, when_there_is_room},
     slot::Slot,
 };
-use crate::jsonrpc::{CallId, Reply};
+use crate::jsonrpc::{CallId, Reply, buffer::Buffer};
 
 impl Caller for Session {
     type Call<'a, P: Serialize + Send + 'a> = PendingCall<'a, P>;
@@ -63,7 +63,7 @@ impl<P: Serialize> Future for PendingCall<'_, P> {
             Stage::Unsent { call, room } => {
                 let timeout = call.timeout_or(link.limits.call_timeout);
                 let sent = ready!(when_there_is_room(link, room, timeout, cx, |deadline, cx| {
-                    let mut body = Scratch::take();
+                    let mut body = Buffer::with_room_for(128);
                     call.write_body(&mut body)?;
                     tracing::debug!(
                         rpc.system.name = "jsonrpc",
@@ -124,7 +124,7 @@ impl<P: Serialize> Future for PendingNotify<'_, P> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { link, notification, room } = &mut *self;
         when_there_is_room(link, room, link.limits.call_timeout, cx, |_, _| {
-            let mut body = Scratch::take();
+            let mut body = Buffer::with_room_for(128);
             notification.write_body(&mut body)?;
             Ok(link.send_notification(&body))
         })

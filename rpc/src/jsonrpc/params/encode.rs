@@ -5,7 +5,7 @@ use serde::{
     ser::{Error, Impossible, SerializeMap, SerializeTuple},
 };
 
-use crate::jsonrpc::ParamInfo;
+use crate::jsonrpc::{ParamInfo, one_line};
 
 /// Appends the parameters' JSON text. With `names`, a tuple is written as an object under them.
 ///
@@ -23,8 +23,8 @@ where
 {
     let start = out.len();
     match names {
-        Some(names) => serde_json::to_writer(&mut *out, &Named { names, values: params })?,
-        None => serde_json::to_writer(&mut *out, params)?,
+        Some(names) => one_line::write(out, &Named { names, values: params })?,
+        None => one_line::write(out, params)?,
     }
     match &out[start..] {
         [b'[' | b'{', ..] => Ok(()),

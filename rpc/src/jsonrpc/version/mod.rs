@@ -6,7 +6,7 @@ pub(crate) mod v2;
 
 use serde::Serialize;
 
-use super::{ErrorCode, ErrorObject, Id, Malformed, Message};
+use super::{ErrorCode, ErrorObject, Id, Malformed, Message, one_line};
 
 /// Reads one message of the version in force.
 ///
@@ -34,7 +34,7 @@ fn unreadable<'a>(why: String) -> Message<'a> {
 
 /// Appends `value` as JSON to memory, which cannot fail for the types used here.
 pub(crate) fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    let written = serde_json::to_writer(out, value);
+    let written = one_line::write(out, value);
     debug_assert!(written.is_ok(), "a text, a number or an error object was not written");
 }
 

@@ -28,7 +28,7 @@ impl Link {
     ) -> Result<CallId, Refused> {
         let mut state = self.admit()?;
         if let Some(Timeout { at, .. }) = timeout {
-            state.expect(at);
+            self.expect(&mut state, at);
         }
         let State { connection, outbox, .. } = &mut *state;
         let call = InFlight { slot: Arc::clone(slot), timeout };
@@ -71,6 +71,7 @@ impl Link {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open) {
             state.phase = Phase::Closing(reason.clone());
+            self.ending.store(true, Ordering::Release);
             self.end_calls(state, &reason);
             self.driver.wake();
         }
@@ -80,6 +81,7 @@ impl Link {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open | Phase::Closing(_)) {
             state.phase = Phase::Ended(reason.clone());
+            self.ending.store(true, Ordering::Release);
             self.end_calls(state, &reason);
             self.driver.wake();
         }

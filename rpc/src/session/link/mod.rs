@@ -33,6 +33,10 @@ pub(crate) struct Link {
     queued: AtomicBool,
     /// Whether the outbox has no room: read without the lock, before parameters are written for nothing.
     full: AtomicBool,
+    /// Whether the session is anything but open: read without the lock.
+    ending: AtomicBool,
+    /// Whether the loop has to look at the next deadline: read without the lock.
+    deadline_moved: AtomicBool,
     /// The requests that are being worked on, and the bytes of their frames: the lengths of what is in the state, read
     /// without the lock.
     running: AtomicUsize,
@@ -62,12 +66,6 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     /// When the loop has to look for calls and handlers that are late.
     pub(crate) next_deadline: Option<Instant>,
-}
-
-impl State {
-    fn expect(&mut self, deadline: Instant) {
-        self.next_deadline = Some(self.next_deadline.map_or(deadline, |next| next.min(deadline)));
-    }
 }
 
 #[derive(Debug)]
@@ -138,6 +136,8 @@ impl Link {
             state: Mutex::new(state),
             queued: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            deadline_moved: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             running_bytes: AtomicUsize::new(0),
             driver: AtomicWaker::new(),
@@ -170,12 +170,24 @@ impl Link {
         self.room.notify_one();
     }
 
+    /// Has the loop look for what is late at `deadline`, unless it will look earlier.
+    fn expect(&self, state: &mut State, deadline: Instant) {
+        if state.next_deadline.is_none_or(|next| deadline < next) {
+            state.next_deadline = Some(deadline);
+            self.deadline_moved.store(true, Ordering::Release);
+        }
+    }
+
     /// Called after something was appended to the outbox, under the lock: the first one wakes the loop.
     fn appended(&self, state: MutexGuard<'_, State>) {
         if !state.outbox.has_room() {
             self.full.store(true, Ordering::Relaxed);
         }
-        let first = !self.queued.swap(true, Ordering::AcqRel);
+        // Written under the lock alone, so that a load tells enough.
+        let first = !self.queued.load(Ordering::Relaxed);
+        if first {
+            self.queued.store(true, Ordering::Release);
+        }
         drop(state);
         if first {
             self.driver.wake();

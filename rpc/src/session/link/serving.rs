@@ -38,6 +38,11 @@ impl Link {
         self.driver.register(driver);
     }
 
+    /// Whether the session is anything but open.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
     pub(crate) fn has_queued(&self) -> bool {
         self.queued.load(Ordering::Acquire)
     }
@@ -49,6 +54,16 @@ impl Link {
         state.outbox.take_into(buffer);
         state.outbox.taken = buffer.len() - written;
         self.made_room(&state);
+    }
+
+    /// When the first of the calls and handlers is late, if that has changed.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        if !self.deadline_moved.load(Ordering::Acquire) {
+            return None;
+        }
+        let state = self.lock();
+        self.deadline_moved.store(false, Ordering::Release);
+        state.next_deadline
     }
 
     /// Says how many of the bytes that the loop took are not written yet.
@@ -107,7 +122,7 @@ impl Link {
         self.running.fetch_add(1, Ordering::Relaxed);
         self.running_bytes.fetch_add(running.bytes, Ordering::Relaxed);
         if let Some(deadline) = running.deadline {
-            state.expect(deadline);
+            self.expect(&mut state, deadline);
         }
         state.running.insert(running)
     }

@@ -27,3 +27,8 @@ pub use session::{
     PendingCall, PendingNotify, Returns, Session,
 };
 pub use transport::{Endpoint, EndpointError};
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -66,7 +66,6 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Dispatc
         last_answered: 0,
         gathering: false,
         held: false,
-        watched: 0,
         progress: false,
         took: false,
         cost: None,
@@ -94,8 +93,6 @@ struct Driver {
     gathering: bool,
     /// Whether a request waits in the inbox for a place.
     held: bool,
-    /// How many more reads are watched for handlers that compute for long.
-    watched: u16,
     /// Whether bytes have left in this round.
     progress: bool,
     /// Whether the link is to be told when the outgoing bytes are written.
@@ -175,10 +172,11 @@ impl Driver {
     }
 
     fn ended(&self, reason: CloseReason) {
-        let reason = self.link.gone(reason);
+        // First of all, so that whoever learns that the session has ended does not find it listed.
         if let Some(owner) = &self.owner {
             owner.ended(self.link.id);
         }
+        let reason = self.link.gone(reason);
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
             %reason, "session closed"

@@ -3,7 +3,6 @@
 use std::{
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -13,18 +12,12 @@ use crate::{
     framing::Framed,
     jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Malformed, Message, RawParams, Reply, version},
     limits::Cost,
-    service::{Outcome, Request},
+    service::{Outcome, Pace, Request, Run},
     session::CloseReason,
 };
 
-/// A handler that computes for longer is started as a task the next times: see [`Pace`](crate::service::Pace).
-const SLOW: Duration = Duration::from_millis(1);
-
-/// How many reads are watched closely after one that took long.
-const WATCHED: u16 = 1000;
-
-/// How many replies are written together, at most, while there is more to do.
-const PART: usize = 64;
+/// How many bytes of replies are written together while there is more to do.
+const PART: usize = 16 << 10;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,12 +79,11 @@ impl Driver {
                 Err(error) => break Err(CloseReason::Frame(error)),
             };
             match taken {
-                // A long batch is answered in parts, so that the peer has something to do meanwhile.
-                Taken::Yes if self.replies.count >= PART => {
+                // Much is answered in parts, so that the peer has something to do meanwhile.
+                Taken::Yes if self.replies.unwritten() >= PART => {
                     if let Poll::Ready(Err(error)) = self.poll_write_replies(cx) {
                         break Err(CloseReason::Io(Arc::new(error)));
                     }
-                    self.replies.count = 0;
                 }
                 Taken::Yes => {}
                 Taken::Held => {
@@ -103,8 +95,9 @@ impl Driver {
         };
         self.inbox.keep(unread);
         self.hand_over();
-        // Reading the clock for each request would cost more than many handlers do.
-        self.watched = if started.elapsed() > SLOW { WATCHED } else { self.watched.saturating_sub(1) };
+        if started.elapsed() > Pace::SLOW {
+            self.dispatcher.suspect();
+        }
         outcome
     }
 
@@ -143,10 +136,12 @@ impl Driver {
         let Some(found) = self.dispatcher.find(method) else {
             return self.refuse(frame, id, &ErrorObject::method_not_found(method), first);
         };
-        let watched = (self.watched > 0).then(Instant::now);
-        let handled = found.service.call(found.method, Request::new(&found, id, params, &mut self.replies));
-        if watched.is_some_and(|started| started.elapsed() > SLOW) {
-            found.pace.was_slow();
+        let run = found.pace.next();
+        let timed = (run == Run::Timed).then(Instant::now);
+        let request = Request::new(&found, id, params, &mut self.replies, run == Run::AsTask);
+        let handled = found.service.call(found.method, request);
+        if let Some(started) = timed {
+            found.pace.took(started.elapsed());
         }
         match handled.outcome() {
             Outcome::Done => {}

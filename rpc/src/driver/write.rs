@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, ready},
 };
 
@@ -66,8 +66,8 @@ impl Driver {
             return false;
         }
         self.gathering = true;
-        // Wakes this task after the others that are ready now.
-        ready_later(cx);
+        // Behind the tasks that are ready now. (`yield_now` would wait for the whole queue to empty: that costs up to a tenth.)
+        cx.waker().wake_by_ref();
         true
     }
 
@@ -79,10 +79,4 @@ impl Driver {
             self.link.wrote(0);
         }
     }
-}
-
-/// Polling tokio's `yield_now` has the runtime wake the task behind those that are ready; nothing else of it is needed.
-fn ready_later(cx: &mut Context<'_>) {
-    let pending = pin!(tokio::task::yield_now()).poll(cx);
-    debug_assert!(pending.is_pending());
 }

@@ -69,6 +69,11 @@ impl MethodInfo {
         self.by_name
     }
 
+    /// The names to send the parameters under, where the client sends them by name.
+    pub(crate) const fn names(&self) -> Option<&'static [ParamInfo]> {
+        if self.by_name { Some(self.params) } else { None }
+    }
+
     /// The documentation of the trait's method, as written.
     pub const fn docs(&self) -> &'static str {
         self.docs

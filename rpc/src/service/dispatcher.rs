@@ -79,6 +79,12 @@ impl Dispatcher {
         let service = &*self.services[route.service];
         Some(Found { service, method: route.method, info: &route.info, pace: &route.pace })
     }
+
+    /// A read took long: any of the methods may be why.
+    #[cold]
+    pub(crate) fn suspect(&self) {
+        self.table.routes.values().for_each(|route| route.pace.suspect());
+    }
 }
 
 impl std::fmt::Debug for Dispatcher {

@@ -18,7 +18,7 @@ pub(crate) use dispatcher::{Dispatcher, Duplicate, Found, Table};
 pub use handle::{handle, handle_now, no_such_method};
 pub use handled::Handled;
 pub(crate) use handled::Outcome;
-pub(crate) use pace::Pace;
+pub(crate) use pace::{Pace, Run};
 pub use params::Params;
 pub(crate) use replies::Replies;
 pub use request::Request;

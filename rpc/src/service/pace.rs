@@ -1,60 +1,122 @@
 //! Remembers which methods compute for long, so that they do not hold up the session that they were called on.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
 
-/// Whether the handler of a method is polled where its request is read, or started as a task at once.
+/// How the handler of a method is run, as it was seen to behave.
 ///
-/// A handler that was seen to compute for long is started as a task for a number of calls. Then it is tried in place again: a
-/// machine that stood still for a moment looks like a slow handler. Each time it is slow again the number doubles.
+/// A handler that computed for long is started as a task for a number of calls. Then it is tried in place again: a machine that
+/// stood still for a moment looks like a slow handler. Each time it is slow again the number doubles.
+///
+/// Reading the clock for each request would cost more than many handlers do. So only whole reads are timed, and after one that took
+/// long the next few calls of every method are.
 #[derive(Debug)]
 pub(crate) struct Pace {
     /// Calls that are still to be started as tasks.
     tasks: AtomicU32,
     /// How many there were the last time.
     last: AtomicU32,
+    /// Calls that are still to be timed.
+    timed: AtomicU32,
+}
+
+/// What is to be done with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// Poll the handler where its request was read.
+    InPlace,
+    /// The same, and say how long that took.
+    Timed,
+    /// Start it as a task.
+    AsTask,
 }
 
 const FIRST: u32 = 64;
 const MOST: u32 = 1 << 16;
+const TIMED: u32 = 8;
 
 impl Pace {
+    /// A handler (or all the handlers of one read) that computes for longer is slow.
+    pub(crate) const SLOW: Duration = Duration::from_millis(1);
+
     pub(crate) const fn new() -> Self {
-        Self { tasks: AtomicU32::new(0), last: AtomicU32::new(0) }
+        Self { tasks: AtomicU32::new(0), last: AtomicU32::new(0), timed: AtomicU32::new(0) }
     }
 
-    /// Whether this call is to become a task without being polled in place.
-    pub(crate) fn defers(&self) -> bool {
-        // Nearly always zero, and then nothing is written. Two sessions may count one call as one: it does not matter.
-        let tasks = self.tasks.load(Relaxed);
-        if tasks == 0 {
-            return false;
+    /// How to run the next call. Nearly always in place, and then nothing is written. (Two sessions may count two calls as one: it
+    /// does not matter.)
+    pub(crate) fn next(&self) -> Run {
+        if count_down(&self.tasks) {
+            Run::AsTask
+        } else if count_down(&self.timed) {
+            Run::Timed
+        } else {
+            Run::InPlace
         }
-        self.tasks.store(tasks - 1, Relaxed);
-        true
     }
 
-    /// The handler computed for long.
+    /// A read took long: this method may be why.
     #[cold]
-    pub(crate) fn was_slow(&self) {
-        let next = (self.last.load(Relaxed) * 2).clamp(FIRST, MOST);
-        self.last.store(next, Relaxed);
-        self.tasks.store(next, Relaxed);
+    pub(crate) fn suspect(&self) {
+        self.timed.store(TIMED, Relaxed);
     }
+
+    /// A call that was to be timed took this long.
+    #[cold]
+    pub(crate) fn took(&self, time: Duration) {
+        if time > Self::SLOW {
+            let next = (self.last.load(Relaxed) * 2).clamp(FIRST, MOST);
+            self.last.store(next, Relaxed);
+            self.tasks.store(next, Relaxed);
+            // So that the first call after them is timed again.
+            self.suspect();
+        }
+    }
+}
+
+fn count_down(counter: &AtomicU32) -> bool {
+    let count = counter.load(Relaxed);
+    if count > 0 {
+        counter.store(count - 1, Relaxed);
+    }
+    count > 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_millis(10);
+
+    #[test]
+    fn a_method_that_nobody_suspects_runs_in_place() {
+        let pace = Pace::new();
+        assert!((0..1000).all(|_| pace.next() == Run::InPlace));
+    }
+
+    #[test]
+    fn a_suspect_is_timed_for_a_few_calls() {
+        let pace = Pace::new();
+        pace.suspect();
+        for _ in 0..TIMED {
+            assert_eq!(pace.next(), Run::Timed);
+            pace.took(Duration::ZERO);
+        }
+        assert_eq!(pace.next(), Run::InPlace);
+    }
+
     #[test]
     fn a_slow_method_is_tried_in_place_again_less_and_less_often() {
         let pace = Pace::new();
-        assert!(!pace.defers());
+        pace.took(LONG);
         for deferred in [64, 128, 256] {
-            pace.was_slow();
-            assert_eq!((0..1000).take_while(|_| pace.defers()).count(), deferred);
+            assert_eq!((0..1000).take_while(|_| pace.next() == Run::AsTask).count(), deferred);
+            // The one that ended the count was timed.
+            pace.took(LONG);
         }
-        (0..100).for_each(|_| pace.was_slow());
-        assert_eq!((0..u32::MAX).take_while(|_| pace.defers()).count(), MOST as usize);
+        (0..100).for_each(|_| pace.took(LONG));
+        assert_eq!((0..u32::MAX).take_while(|_| pace.next() == Run::AsTask).count(), MOST as usize);
     }
 }

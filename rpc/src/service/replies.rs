@@ -17,15 +17,13 @@ pub(crate) struct Replies {
     pub(crate) bytes: Vec<u8>,
     /// How much of them is written.
     pub(crate) written: usize,
-    /// How many replies were made since the owner last set this to zero.
-    pub(crate) count: usize,
     framer: Box<dyn AnyFramer>,
     link: Arc<Link>,
 }
 
 impl Replies {
     pub(crate) fn new(framer: Box<dyn AnyFramer>, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, count: 0, framer, link }
+        Self { bytes: Vec::new(), written: 0, framer, link }
     }
 
     pub(super) const fn link(&self) -> &Arc<Link> {
@@ -43,7 +41,6 @@ impl Replies {
         if self.link.has_queued() {
             self.take_queued();
         }
-        self.count += 1;
         let start = self.bytes.len();
         self.framer.begin(&mut self.bytes);
         write(&mut self.bytes);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Context, Found, Params, Replies};
 use crate::{
-    jsonrpc::{ErrorCode, ErrorObject, Id, MethodInfo, RawParams, params},
+    jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, params},
     session::{Link, Session},
 };
 
@@ -29,8 +29,9 @@ impl<'a> Request<'a> {
         id: Option<Id<'a>>,
         params: RawParams<'a>,
         replies: &'a mut Replies,
+        deferred: bool,
     ) -> Self {
-        Self { method: found.info, id, params, replies, deferred: found.pace.defers() }
+        Self { method: found.info, id, params, replies, deferred }
     }
 
     /// The method that is called.
@@ -68,11 +69,10 @@ impl<'a> Request<'a> {
     /// The parameters as text that is one JSON value.
     pub(super) fn owned_params(&self) -> Result<Params, ErrorObject> {
         if let Some(text) = self.params.as_json() {
-            serde_json::from_str::<IgnoredAny>(text).map_err(|error| {
-                ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("invalid params: {error}"))
-            })?;
+            serde_json::from_str::<IgnoredAny>(text)
+                .map_err(|error| params::invalid(self.method.name(), &error))?;
         }
-        Ok(Params::new(self.params))
+        Ok(Params::new(self.method.name(), self.params))
     }
 
     pub(super) fn link(&self) -> &Arc<Link> {

@@ -10,8 +10,8 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CallError, Caller, Outgoing, caller::CallTimeout};
-use crate::jsonrpc::{MethodInfo, Reply, ReplyError, RpcError};
+use super::{CallError, Caller, Outgoing, outgoing::CallTimeout};
+use crate::jsonrpc::{MethodInfo, ParamInfo, Reply, ReplyError, RpcError};
 
 /// A call that knows what it returns and was not sent yet. Awaiting it sends it.
 ///
@@ -22,27 +22,32 @@ use crate::jsonrpc::{MethodInfo, Reply, ReplyError, RpcError};
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call<'a, C, P, R, const FALLIBLE: bool = false> {
     caller: &'a C,
-    outgoing: Outgoing<'a, P>,
+    method: &'a str,
+    params: P,
+    /// Set where the parameters are sent by name.
+    names: Option<&'static [ParamInfo]>,
+    timeout: CallTimeout,
     returns: PhantomData<fn() -> R>,
 }
 
 impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     /// A call of a method that is described by a table. What generated clients do.
     pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self {
-        Self { caller, outgoing: Outgoing::typed(method, params), returns: PhantomData }
+        let timeout = CallTimeout::Default;
+        Self { caller, method: method.name(), params, names: method.names(), timeout, returns: PhantomData }
     }
 
     /// Ends the call with [`CallError::Timeout`] when no reply came within `after`, counted from when it is first awaited.
     ///
     /// Without it, [`Limits::call_timeout`](crate::Limits::call_timeout) holds.
     pub fn timeout(mut self, after: Duration) -> Self {
-        self.outgoing.set_timeout(CallTimeout::After(after));
+        self.timeout = CallTimeout::After(after);
         self
     }
 
     /// Waits for the reply for as long as the session lives.
     pub fn without_timeout(mut self) -> Self {
-        self.outgoing.set_timeout(CallTimeout::Never);
+        self.timeout = CallTimeout::Never;
         self
     }
 }
@@ -50,78 +55,93 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
 impl<'a, C, P, R> Call<'a, C, P, R> {
     /// A call of a method by its name.
     pub const fn untyped(caller: &'a C, method: &'a str, params: P) -> Self {
-        Self { caller, outgoing: Outgoing::new(method, params), returns: PhantomData }
+        Self { caller, method, params, names: None, timeout: CallTimeout::Default, returns: PhantomData }
+    }
+}
+
+impl<'a, C: Caller, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
+    /// Writes the call down. From here on nothing depends on the parameters any more.
+    fn start(self) -> CallFuture<'a, C, R, FALLIBLE> {
+        let stage = match Outgoing::write(self.method, &self.params, self.names, self.timeout) {
+            Ok(outgoing) => Stage::Called(self.caller.call(outgoing)),
+            Err(error) => Stage::Failed(Some(error)),
+        };
+        CallFuture { stage, returns: PhantomData }
     }
 }
 
 /// Methods that cannot fail in a way of their own. (Written apart, so that `let n: i64 = session.call(..).await?` says enough.)
-impl<'a, C, P, R> IntoFuture for Call<'a, C, P, R, false>
-where
-    C: Caller,
-    P: Serialize + Send + 'a,
-    R: DeserializeOwned,
-{
+impl<'a, C: Caller, P: Serialize, R: DeserializeOwned> IntoFuture for Call<'a, C, P, R, false> {
     type Output = Result<R, CallError>;
-    type IntoFuture = CallFuture<'a, C, P, R, false>;
+    type IntoFuture = CallFuture<'a, C, R, false>;
 
     fn into_future(self) -> Self::IntoFuture {
-        CallFuture { reply: self.caller.call(self.outgoing), returns: PhantomData }
+        self.start()
     }
 }
 
 /// Methods that return a `Result`.
-impl<'a, C, P, T, E> IntoFuture for Call<'a, C, P, Result<T, E>, true>
+impl<'a, C: Caller, P: Serialize, T, E> IntoFuture for Call<'a, C, P, Result<T, E>, true>
 where
-    C: Caller,
-    P: Serialize + Send + 'a,
     T: DeserializeOwned,
     E: RpcError + std::error::Error + 'static,
 {
     type Output = Result<T, CallError<E>>;
-    type IntoFuture = CallFuture<'a, C, P, Result<T, E>, true>;
+    type IntoFuture = CallFuture<'a, C, Result<T, E>, true>;
 
     fn into_future(self) -> Self::IntoFuture {
-        CallFuture { reply: self.caller.call(self.outgoing), returns: PhantomData }
+        self.start()
     }
 }
 
 impl<C, P, R, const FALLIBLE: bool> fmt::Debug for Call<'_, C, P, R, FALLIBLE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("method", &self.outgoing.method()).finish_non_exhaustive()
+        f.debug_struct("Call").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
 /// What a [`Call`] becomes when it is awaited.
 #[must_use = "a call is sent when it is awaited"]
-pub struct CallFuture<'a, C: Caller + 'a, P: Serialize + Send + 'a, R, const FALLIBLE: bool> {
-    reply: C::Call<'a, P>,
+pub struct CallFuture<'a, C: Caller + 'a, R, const FALLIBLE: bool> {
+    stage: Stage<C::Call<'a>>,
     returns: PhantomData<fn() -> R>,
 }
 
-impl<'a, C, P, R> Future for CallFuture<'a, C, P, R, false>
-where
-    C: Caller,
-    P: Serialize + Send + 'a,
-    R: DeserializeOwned,
-{
-    type Output = Result<R, CallError>;
+enum Stage<F> {
+    Called(F),
+    /// The parameters could not be written.
+    Failed(Option<CallError>),
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.reply).poll(cx).map(typed)
+impl<F: Future<Output = Result<Reply, CallError>> + Unpin> Stage<F> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, CallError>> {
+        match self {
+            Self::Called(reply) => Pin::new(reply).poll(cx),
+            Self::Failed(error) => match error.take() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => panic!("a call was polled after it had ended"),
+            },
+        }
     }
 }
 
-impl<'a, C, P, T, E> Future for CallFuture<'a, C, P, Result<T, E>, true>
+impl<C: Caller, R: DeserializeOwned> Future for CallFuture<'_, C, R, false> {
+    type Output = Result<R, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.stage.poll(cx).map(typed)
+    }
+}
+
+impl<C: Caller, T, E> Future for CallFuture<'_, C, Result<T, E>, true>
 where
-    C: Caller,
-    P: Serialize + Send + 'a,
     T: DeserializeOwned,
     E: RpcError + std::error::Error + 'static,
 {
     type Output = Result<T, CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.reply).poll(cx).map(typed)
+        self.stage.poll(cx).map(typed)
     }
 }
 
@@ -139,9 +159,7 @@ fn typed<T: DeserializeOwned, E: RpcError + std::error::Error>(
     })
 }
 
-impl<'a, C: Caller + 'a, P: Serialize + Send + 'a, R, const FALLIBLE: bool> fmt::Debug
-    for CallFuture<'a, C, P, R, FALLIBLE>
-{
+impl<C: Caller, R, const FALLIBLE: bool> fmt::Debug for CallFuture<'_, C, R, FALLIBLE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CallFuture").finish_non_exhaustive()
     }

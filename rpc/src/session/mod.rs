@@ -10,6 +10,7 @@ mod extensions;
 mod link;
 mod notify;
 mod outbox;
+mod outgoing;
 mod pending;
 mod room;
 mod slot;
@@ -20,12 +21,15 @@ use std::{
 };
 
 pub use call::{Call, CallFuture};
-pub use caller::{Caller, Outgoing, Returns};
+pub use caller::{Caller, Returns};
 pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
 pub(crate) use link::{Answers, Link, NewLink, Phase, Running};
 pub use notify::{Notify, NotifyFuture};
+pub use outgoing::Outgoing;
 pub use pending::{PendingCall, PendingNotify};
+
+use serde::Serialize;
 
 use crate::transport::Endpoint;
 
@@ -73,17 +77,13 @@ impl Session {
     pub fn call<'a, R>(
         &'a self,
         method: &'a str,
-        params: impl serde::Serialize + Send + 'a,
-    ) -> Call<'a, Self, impl serde::Serialize + Send + 'a, R> {
+        params: impl Serialize,
+    ) -> Call<'a, Self, impl Serialize, R> {
         Call::untyped(self, method, params)
     }
 
     /// A notification of `method`: the peer does not answer. It is sent when it is awaited.
-    pub fn notify<'a>(
-        &'a self,
-        method: &'a str,
-        params: impl serde::Serialize + Send + 'a,
-    ) -> Notify<'a, Self, impl serde::Serialize + Send + 'a> {
+    pub fn notify<'a>(&'a self, method: &'a str, params: impl Serialize) -> Notify<'a, Self, impl Serialize> {
         Notify::untyped(self, method, params)
     }
 

@@ -8,8 +8,8 @@ use std::{
 
 use serde::Serialize;
 
-use super::{CallError, Caller, Outgoing};
-use crate::jsonrpc::MethodInfo;
+use super::{CallError, Caller, Outgoing, outgoing::CallTimeout};
+use crate::jsonrpc::{MethodInfo, ParamInfo};
 
 /// A notification that was not sent yet. Awaiting it hands it over for sending, and waits only for room to do so.
 ///
@@ -17,51 +17,61 @@ use crate::jsonrpc::MethodInfo;
 #[must_use = "a notification is sent when it is awaited"]
 pub struct Notify<'a, C, P> {
     caller: &'a C,
-    outgoing: Outgoing<'a, P>,
+    method: &'a str,
+    params: P,
+    /// Set where the parameters are sent by name.
+    names: Option<&'static [ParamInfo]>,
 }
 
 impl<'a, C, P> Notify<'a, C, P> {
     /// A notification of a method that is described by a table. What generated clients do.
     pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self {
-        Self { caller, outgoing: Outgoing::typed(method, params) }
+        Self { caller, method: method.name(), params, names: method.names() }
     }
 
     /// A notification of a method by its name.
     pub const fn untyped(caller: &'a C, method: &'a str, params: P) -> Self {
-        Self { caller, outgoing: Outgoing::new(method, params) }
+        Self { caller, method, params, names: None }
     }
 }
 
-impl<'a, C: Caller, P: Serialize + Send + 'a> IntoFuture for Notify<'a, C, P> {
+impl<'a, C: Caller, P: Serialize> IntoFuture for Notify<'a, C, P> {
     type Output = Result<(), CallError>;
-    type IntoFuture = NotifyFuture<'a, C, P>;
+    type IntoFuture = NotifyFuture<'a, C>;
 
     fn into_future(self) -> Self::IntoFuture {
-        NotifyFuture { sent: self.caller.notify(self.outgoing) }
+        NotifyFuture(match Outgoing::write(self.method, &self.params, self.names, CallTimeout::Default) {
+            Ok(outgoing) => Ok(self.caller.notify(outgoing)),
+            Err(error) => Err(Some(error)),
+        })
     }
 }
 
 impl<C, P> fmt::Debug for Notify<'_, C, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notify").field("method", &self.outgoing.method()).finish_non_exhaustive()
+        f.debug_struct("Notify").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
 /// What a [`Notify`] becomes when it is awaited.
 #[must_use = "a notification is sent when it is awaited"]
-pub struct NotifyFuture<'a, C: Caller + 'a, P: Serialize + Send + 'a> {
-    sent: C::Notify<'a, P>,
-}
+pub struct NotifyFuture<'a, C: Caller + 'a>(Result<C::Notify<'a>, Option<CallError>>);
 
-impl<'a, C: Caller, P: Serialize + Send + 'a> Future for NotifyFuture<'a, C, P> {
+impl<C: Caller> Future for NotifyFuture<'_, C> {
     type Output = Result<(), CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.sent).poll(cx)
+        match &mut self.0 {
+            Ok(sent) => Pin::new(sent).poll(cx),
+            Err(error) => match error.take() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => panic!("a notification was polled after it had ended"),
+            },
+        }
     }
 }
 
-impl<'a, C: Caller + 'a, P: Serialize + Send + 'a> fmt::Debug for NotifyFuture<'a, C, P> {
+impl<C: Caller> fmt::Debug for NotifyFuture<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NotifyFuture").finish_non_exhaustive()
     }

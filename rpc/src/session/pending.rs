@@ -7,7 +7,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
@@ -16,38 +15,35 @@ use super::{
     room::{Room, when_there_is_room},
     slot::Slot,
 };
-use crate::jsonrpc::{CallId, Reply, buffer::Buffer};
+use crate::jsonrpc::{CallId, Reply};
 
 impl Caller for Session {
-    type Call<'a, P: Serialize + Send + 'a> = PendingCall<'a, P>;
-    type Notify<'a, P: Serialize + Send + 'a> = PendingNotify<'a, P>;
+    type Call<'a> = PendingCall<'a>;
+    type Notify<'a> = PendingNotify<'a>;
 
-    fn call<'a, P: Serialize + Send + 'a>(&'a self, call: Outgoing<'a, P>) -> PendingCall<'a, P> {
+    fn call<'a>(&'a self, call: Outgoing<'a>) -> PendingCall<'a> {
         PendingCall { link: self.link(), stage: Stage::Unsent { call, room: None } }
     }
 
-    fn notify<'a, P: Serialize + Send + 'a>(&'a self, notification: Outgoing<'a, P>) -> PendingNotify<'a, P> {
+    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> PendingNotify<'a> {
         PendingNotify { link: self.link(), notification, room: None }
     }
 }
 
 /// A call of a session under way. Dropping it forgets the call.
 #[must_use = "a call is sent when it is polled"]
-pub struct PendingCall<'a, P> {
+pub struct PendingCall<'a> {
     link: &'a Link,
-    stage: Stage<'a, P>,
+    stage: Stage<'a>,
 }
 
-enum Stage<'a, P> {
-    Unsent { call: Outgoing<'a, P>, room: Option<Box<Room<'a>>> },
+enum Stage<'a> {
+    Unsent { call: Outgoing<'a>, room: Option<Box<Room<'a>>> },
     Waiting { id: CallId, slot: Arc<Slot> },
     Done,
 }
 
-/// The parameters are moved, never pinned.
-impl<P> Unpin for PendingCall<'_, P> {}
-
-impl<P: Serialize> Future for PendingCall<'_, P> {
+impl Future for PendingCall<'_> {
     type Output = Result<Reply, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -63,23 +59,22 @@ impl<P: Serialize> Future for PendingCall<'_, P> {
             Stage::Unsent { call, room } => {
                 let timeout = call.timeout_or(link.limits.call_timeout);
                 let sent = ready!(when_there_is_room(link, room, timeout, cx, |deadline, cx| {
-                    let mut body = Buffer::with_room_for(128);
-                    call.write_body(&mut body)?;
-                    tracing::debug!(
-                        rpc.system.name = "jsonrpc",
-                        rpc.method = call.method(),
-                        session = link.id,
-                        "call"
-                    );
                     let timeout = timeout.map(|after| Timeout {
                         at: deadline.unwrap_or_else(|| Instant::now() + after),
                         after,
                     });
                     let slot = Slot::waiting(cx.waker());
-                    Ok(link.send_request(&body, &slot, timeout).map(|id| (id, slot)))
+                    link.send_request(call.body(), &slot, timeout).map(|id| (id, slot))
                 }));
                 match sent {
                     Ok((id, slot)) => {
+                        tracing::debug!(
+                            rpc.system.name = "jsonrpc",
+                            rpc.method = call.method(),
+                            jsonrpc.request.id = id.value(),
+                            session = link.id,
+                            "call"
+                        );
                         *stage = Stage::Waiting { id, slot };
                         Poll::Pending
                     }
@@ -94,7 +89,7 @@ impl<P: Serialize> Future for PendingCall<'_, P> {
     }
 }
 
-impl<P> Drop for PendingCall<'_, P> {
+impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
         if let Stage::Waiting { id, .. } = &self.stage {
             self.link.forget(*id);
@@ -102,7 +97,7 @@ impl<P> Drop for PendingCall<'_, P> {
     }
 }
 
-impl<P> fmt::Debug for PendingCall<'_, P> {
+impl fmt::Debug for PendingCall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingCall").finish_non_exhaustive()
     }
@@ -110,28 +105,24 @@ impl<P> fmt::Debug for PendingCall<'_, P> {
 
 /// A notification of a session under way.
 #[must_use = "a notification is sent when it is polled"]
-pub struct PendingNotify<'a, P> {
+pub struct PendingNotify<'a> {
     link: &'a Link,
-    notification: Outgoing<'a, P>,
+    notification: Outgoing<'a>,
     room: Option<Box<Room<'a>>>,
 }
 
-impl<P> Unpin for PendingNotify<'_, P> {}
-
-impl<P: Serialize> Future for PendingNotify<'_, P> {
+impl Future for PendingNotify<'_> {
     type Output = Result<(), CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { link, notification, room } = &mut *self;
         when_there_is_room(link, room, link.limits.call_timeout, cx, |_, _| {
-            let mut body = Buffer::with_room_for(128);
-            notification.write_body(&mut body)?;
-            Ok(link.send_notification(&body))
+            link.send_notification(notification.body())
         })
     }
 }
 
-impl<P> fmt::Debug for PendingNotify<'_, P> {
+impl fmt::Debug for PendingNotify<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingNotify").finish_non_exhaustive()
     }

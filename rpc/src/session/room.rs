@@ -48,19 +48,19 @@ pub(super) fn when_there_is_room<'a, T>(
     room: &mut Option<Box<Room<'a>>>,
     timeout: Option<Duration>,
     cx: &mut Context<'_>,
-    mut send: impl FnMut(Option<Instant>, &mut Context<'_>) -> Result<Result<T, Refused>, CallError>,
+    mut send: impl FnMut(Option<Instant>, &mut Context<'_>) -> Result<T, Refused>,
 ) -> Poll<Result<T, CallError>> {
     loop {
         match room {
             Some(room) => ready!(room.poll(link, cx))?,
-            // Parameters are not written for nothing.
+            // The lock is not taken for nothing.
             None if link.looks_full() => {
                 *room = Some(Room::new(link, timeout));
                 continue;
             }
             None => {}
         }
-        let outcome = match send(room.as_ref().and_then(|room| room.deadline()), cx)? {
+        let outcome = match send(room.as_ref().and_then(|room| room.deadline()), cx) {
             Ok(sent) => Ok(sent),
             Err(Refused::Closed(reason)) => Err(CallError::Closed(reason)),
             // Room that is made from here on leaves a permit: it is not missed.

@@ -10,7 +10,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::RawParams;
-use crate::jsonrpc::{ErrorCode, ErrorObject, MethodInfo, ParamInfo};
+use crate::jsonrpc::{ErrorObject, MethodInfo, ParamInfo};
 
 /// Reads the parameters of a call to `method`.
 ///
@@ -27,9 +27,9 @@ pub(crate) fn decode<P: DeserializeOwned>(
     {
         return Ok(values);
     }
-    given(params, method.params()).and_then(|given| from_given(&given)).map_err(|why| {
-        ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("invalid params for `{}`: {why}", method.name()))
-    })
+    given(params, method.params())
+        .and_then(|given| from_given(&given))
+        .map_err(|why| super::invalid(method.name(), &why))
 }
 
 /// Reads the `data` of an error into the fields that it was written from.
@@ -239,6 +239,7 @@ impl de::Error for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jsonrpc::ErrorCode;
 
     const ADD: MethodInfo =
         MethodInfo::request("calc.add").with_params(&[ParamInfo::new("a"), ParamInfo::new("b")]);

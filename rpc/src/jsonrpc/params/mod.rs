@@ -32,14 +32,18 @@ impl<'a> RawParams<'a> {
         self.0
     }
 
-    /// Reads them into a type of yours: a tuple for an array, a struct or a map for an object.
-    ///
-    /// # Errors
-    ///
-    /// An [`ErrorObject`] with code -32602, ready to be returned from the handler.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ErrorObject> {
+    /// Reads them into a type of the handler's: a tuple for an array, a struct or a map for an object, `()` for none.
+    pub(crate) fn parse_for<T: DeserializeOwned>(&self, method: &str) -> Result<T, ErrorObject> {
         serde_json::from_str(self.0.unwrap_or("[]"))
-            .or_else(|error| serde_json::from_str("null").map_err(|_| error))
-            .map_err(|error| ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("invalid params: {error}")))
+            .or_else(|error| match self.0 {
+                None | Some("[]" | "{}") => serde_json::from_str("null").map_err(|_| error),
+                Some(_) => Err(error),
+            })
+            .map_err(|error| invalid(method, &error))
     }
+}
+
+/// The answer to parameters that do not fit.
+pub(crate) fn invalid(method: &str, why: &dyn std::fmt::Display) -> ErrorObject {
+    ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("invalid params for `{method}`: {why}"))
 }

@@ -31,7 +31,7 @@ pub(crate) struct Link {
     state: Mutex<State>,
     /// Whether the outbox holds something that the loop has not taken: read without the lock.
     queued: AtomicBool,
-    /// Whether the outbox has no room: read without the lock, before parameters are written for nothing.
+    /// Whether the outbox has no room: read without the lock, before the lock is taken for nothing.
     full: AtomicBool,
     /// Whether the session is anything but open: read without the lock.
     ending: AtomicBool,

@@ -1,0 +1,97 @@
+//! What a call carries, written and not yet sent.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+use super::CallError;
+use crate::jsonrpc::{ParamInfo, buffer::Buffer, params::write_params, write_body};
+
+/// A call or a notification that was not sent yet: a method, its parameters as JSON, and how long to wait.
+#[derive(Clone)]
+pub struct Outgoing<'a> {
+    method: &'a str,
+    /// Everything of the message that does not depend on its id.
+    body: Buffer,
+    /// Where the parameters stand in it.
+    params: usize,
+    timeout: CallTimeout,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallTimeout {
+    /// What the session's limits say.
+    Default,
+    Never,
+    After(Duration),
+}
+
+impl<'a> Outgoing<'a> {
+    /// Writes the parameters: what serializes as an array (a tuple, a `Vec`) or an object (a struct, a map), or `()` for none.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Encode`], where they cannot be written, or are neither an array nor an object.
+    pub fn new(method: &'a str, params: &(impl Serialize + ?Sized)) -> Result<Self, CallError> {
+        Self::write(method, params, None, CallTimeout::Default)
+    }
+
+    /// With `names`, a tuple is written as an object under them.
+    pub(super) fn write(
+        method: &'a str,
+        params: &(impl Serialize + ?Sized),
+        names: Option<&[ParamInfo]>,
+        timeout: CallTimeout,
+    ) -> Result<Self, CallError> {
+        let mut body = Buffer::with_room_for(128);
+        let mut start = 0;
+        let written = write_body(&mut body, method, |out| {
+            start = out.len();
+            write_params(out, params, names)
+        });
+        match written {
+            Ok(()) => Ok(Self { method, body, params: start, timeout }),
+            Err(source) => Err(CallError::Encode { method: method.to_owned(), source }),
+        }
+    }
+
+    /// The name of the method on the wire.
+    pub const fn method(&self) -> &'a str {
+        self.method
+    }
+
+    /// The parameters, as the JSON text of an array or an object.
+    pub fn params(&self) -> &str {
+        std::str::from_utf8(&self.body[self.params..]).unwrap_or_default()
+    }
+
+    /// How long to wait for the reply, where the call says so itself.
+    pub const fn timeout(&self) -> Option<Duration> {
+        match self.timeout {
+            CallTimeout::After(after) => Some(after),
+            CallTimeout::Default | CallTimeout::Never => None,
+        }
+    }
+
+    /// How long to wait, given what the session's limits say.
+    pub(super) const fn timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
+        match self.timeout {
+            CallTimeout::Default => default,
+            CallTimeout::Never => None,
+            CallTimeout::After(after) => Some(after),
+        }
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("method", &self.method)
+            .field("params", &format_args!("{}", self.params()))
+            .finish_non_exhaustive()
+    }
+}

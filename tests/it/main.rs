@@ -1,3 +1,20 @@
 //! The integration tests: promises of the design, each named after what it guards.
 
+mod answers;
+mod calls;
+mod callbacks;
+mod events;
+mod handlers;
+mod ids;
+mod limits;
+mod lost;
 mod macros;
+mod order;
+mod room;
+mod services;
+mod sessions;
+mod shutdown;
+mod slow;
+mod soak;
+mod sources;
+mod wrong_calls;

@@ -1,1 +1,23 @@
-//! placeholder
+//! What the tests share: peers played by hand, handlers that wait until they are let go, time that stands still, and the events
+//! that were logged.
+
+#![allow(clippy::missing_panics_doc, reason = "panicking is how a test says what is wrong")]
+
+mod cable;
+mod calc;
+mod child;
+mod events;
+mod gate;
+pub mod layers;
+mod raw;
+mod routes;
+mod time;
+
+pub use cable::Cable;
+pub use calc::{Calc, CalcClient, CalcServer, DivError, MyCalc};
+pub use child::{Child, is_child};
+pub use events::{Event, Events};
+pub use gate::Gate;
+pub use raw::{DeafPeer, Raw};
+pub use routes::{echo, waiting};
+pub use time::{is_pending, settled, soon};

@@ -67,7 +67,6 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Dispatc
         gathering: false,
         held: false,
         progress: false,
-        took: false,
         cost: None,
         timers: Timers::default(),
     });
@@ -95,8 +94,6 @@ struct Driver {
     held: bool,
     /// Whether bytes have left in this round.
     progress: bool,
-    /// Whether the link is to be told when the outgoing bytes are written.
-    took: bool,
     /// Made when the peer breaks its first rule.
     cost: Option<Cost<Instant>>,
     timers: Timers,

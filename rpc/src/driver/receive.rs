@@ -80,7 +80,7 @@ impl Driver {
             };
             match taken {
                 // Much is answered in parts, so that the peer has something to do meanwhile.
-                Taken::Yes if self.replies.unwritten() >= PART => {
+                Taken::Yes if self.replies.unwritten().len() >= PART => {
                     if let Poll::Ready(Err(error)) = self.poll_write_replies(cx) {
                         break Err(CloseReason::Io(Arc::new(error)));
                     }
@@ -130,7 +130,7 @@ impl Driver {
         params: RawParams<'_>,
         first: bool,
     ) -> Taken {
-        if !self.link.admits(frame.len()) || self.replies.unwritten() >= self.link.limits.outgoing_bytes {
+        if !self.link.admits(frame.len()) || self.unsent() >= self.link.limits.outgoing_bytes {
             return self.no_place(id);
         }
         let Some(found) = self.dispatcher.find(method) else {
@@ -201,22 +201,20 @@ impl Driver {
 
     /// Whether so much waits to be sent that nothing more is read. While a call of ours waits for its reply, reading goes on.
     fn must_not_read(&self) -> Result<bool, CloseReason> {
-        let limit = self.link.limits.outgoing_bytes;
-        if self.replies.unwritten() < limit && !self.link.looks_full() {
-            return Ok(false);
-        }
-        let (queued, in_flight) = {
-            let state = self.link.lock();
-            (state.outbox.queued(), state.connection.len())
-        };
-        let unsent = queued + self.replies.unwritten();
+        let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes);
         if unsent < limit {
             return Ok(false);
         }
-        if in_flight > 0 && unsent / 2 >= limit {
+        let calls_wait = !self.link.lock().connection.is_empty();
+        if calls_wait && unsent / 2 >= limit {
             return Err(CloseReason::OutgoingFull { unsent, limit });
         }
-        Ok(in_flight == 0)
+        Ok(!calls_wait)
+    }
+
+    /// How many bytes wait to be sent.
+    pub(super) fn unsent(&self) -> usize {
+        self.replies.unwritten().len() + self.link.queued()
     }
 
     /// Hands the replies of one read to their calls.
@@ -225,15 +223,15 @@ impl Driver {
             return;
         }
         self.last_answered = self.answers.len();
-        let unknown = self.link.deliver(&mut self.answers);
-        if unknown > 0 {
+        let unasked = self.link.deliver(&mut self.answers);
+        if unasked > 0 {
             tracing::debug!(
                 rpc.system.name = "jsonrpc",
                 session = self.link.id,
-                unknown,
+                unasked,
                 "replies to no call of ours"
             );
-            self.charge(Cost::<Instant>::ERROR * unknown as f64);
+            self.charge(Cost::<Instant>::ERROR * unasked as f64);
         }
     }
 
@@ -242,6 +240,9 @@ impl Driver {
         let limit = self.link.limits.cost;
         if limit == f64::INFINITY {
             return Taken::Yes;
+        }
+        if self.link.is_ending() {
+            return Taken::Over;
         }
         let now = Instant::now();
         let cost = self.cost.get_or_insert_with(|| Cost::new(now)).add(amount, now, |now, then| now - then);

@@ -45,7 +45,7 @@ impl Driver {
         if close.is_none() && self.link.is_ending() {
             *close = self.link.limits.close_timeout.map(|after| Instant::now() + after);
         }
-        if trim.is_none() && self.inbox.capacity().max(self.replies.bytes.capacity()) > LARGE {
+        if trim.is_none() && self.inbox.capacity().max(self.replies.capacity()) > LARGE {
             *trim = Some(Instant::now() + TRIM_AFTER);
         }
         let Some(next) = [*late, *stalled, *close, *trim].into_iter().flatten().min() else {
@@ -66,8 +66,7 @@ impl Driver {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if is_due(self.timers.stalled) {
             let after = self.link.limits.send_timeout.unwrap_or_default();
-            let unsent = self.replies.unwritten() + self.link.lock().outbox.queued();
-            return Some(CloseReason::SendTimeout { unsent, after });
+            return Some(CloseReason::SendTimeout { unsent: self.unsent(), after });
         }
         if is_due(self.timers.closing) {
             // Whatever began the close is the reason.
@@ -77,9 +76,7 @@ impl Driver {
             self.timers.trim = None;
             self.inbox.trim();
             self.link.trim(LARGE);
-            if self.replies.bytes.is_empty() {
-                self.replies.bytes.shrink_to(LARGE);
-            }
+            self.replies.trim(LARGE);
         }
         if is_due(self.timers.late) {
             self.timers.late = self.link.expire(now);

@@ -14,41 +14,42 @@ impl Driver {
     /// Writes what there is. Ready when nothing is left.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            if self.replies.unwritten() == 0 {
-                self.all_written();
-                if !self.link.has_queued() {
-                    return Pin::new(&mut self.io).poll_flush(cx);
-                }
-                if self.gathers(cx) {
-                    return Poll::Pending;
-                }
-                self.replies.take_queued();
-                self.took = true;
-                continue;
-            }
             ready!(self.poll_write_replies(cx))?;
+            if self.link.queued() == 0 {
+                return Pin::new(&mut self.io).poll_flush(cx);
+            }
+            if self.gathers(cx) {
+                return Poll::Pending;
+            }
+            self.replies.take_queued();
         }
     }
 
     /// Writes what the loop itself holds. Ready when all of it is written.
     pub(super) fn poll_write_replies(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.replies.unwritten() > 0 {
-            let unwritten = &self.replies.bytes[self.replies.written..];
-            match Pin::new(&mut self.io).poll_write(cx, unwritten) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        if self.replies.unwritten().is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let written = loop {
+            match Pin::new(&mut self.io).poll_write(cx, self.replies.unwritten()) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
-                    self.replies.written += written;
+                    self.replies.advance(written);
                     self.progress = true;
                     self.timers.stalled = None;
+                    if self.replies.unwritten().is_empty() {
+                        break Poll::Ready(Ok(()));
+                    }
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => {
                     self.stalled();
-                    return Poll::Pending;
+                    break Poll::Pending;
                 }
             }
-        }
-        Poll::Ready(Ok(()))
+        };
+        self.link.set_unwritten(self.replies.unwritten().len());
+        written
     }
 
     /// Steps back once before draining what handles have sent, where more may be on its way: everybody whom a read woke gets
@@ -69,14 +70,5 @@ impl Driver {
         // Behind the tasks that are ready now. (`yield_now` would wait for the whole queue to empty: that costs up to a tenth.)
         cx.waker().wake_by_ref();
         true
-    }
-
-    fn all_written(&mut self) {
-        self.replies.bytes.clear();
-        self.replies.written = 0;
-        if self.took {
-            self.took = false;
-            self.link.wrote(0);
-        }
     }
 }

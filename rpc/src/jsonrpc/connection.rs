@@ -67,6 +67,11 @@ impl<T> Connection<T> {
         self.calls.remove(call.0)
     }
 
+    /// Whether the call was made on this link, whatever became of it.
+    pub fn has_sent(&self, call: CallId) -> bool {
+        (1..=self.calls.last()).contains(&call.0)
+    }
+
     /// Every call that was not removed yet.
     pub fn calls(&self) -> impl Iterator<Item = (CallId, &T)> {
         self.calls.iter().map(|(id, call)| (CallId(id), call))

@@ -22,6 +22,11 @@ impl<T> Table<T> {
         self.len
     }
 
+    /// The latest id.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
     /// Ids start at 1: some servers answer notifications with id 0.
     pub(crate) fn insert(&mut self, value: T) -> u64 {
         if self.len * 2 >= self.slots.len() {

@@ -3,12 +3,13 @@
 use std::{
     collections::HashMap,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::future::{Either, select};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 use super::{listener::Listener, services::BuiltServices};
 use crate::{
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     limits: Limits,
     framer: Box<dyn AnyFramer>,
     sessions: Mutex<HashMap<u64, Session>>,
+    listeners: Mutex<Vec<JoinHandle<()>>>,
     stage: watch::Sender<Stage>,
 }
 
@@ -46,7 +48,14 @@ enum Stage {
 impl Shared {
     pub(super) fn new(services: BuiltServices, limits: Limits, framer: Box<dyn AnyFramer>) -> Arc<Self> {
         let stage = watch::Sender::new(Stage::Running);
-        Arc::new(Self { services, limits, framer, sessions: Mutex::default(), stage })
+        Arc::new(Self {
+            services,
+            limits,
+            framer,
+            sessions: Mutex::default(),
+            listeners: Mutex::default(),
+            stage,
+        })
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<u64, Session>> {
@@ -64,9 +73,29 @@ impl Shared {
             serves: true,
             owner: Some(Arc::clone(self) as Arc<dyn Owner>),
         };
-        let session = driver::start(start, |session| self.services.for_session(session));
-        self.sessions().insert(session.id(), session.clone());
-        session
+        driver::start(start, |session| {
+            let services = self.services.for_session(session);
+            // Before its loop runs, which takes it out again.
+            self.sessions().insert(session.id(), session.clone());
+            services
+        })
+    }
+
+    /// Waits until nobody is accepted any more, then closes the sessions and waits for their ends.
+    async fn stop(self: Arc<Self>) {
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        for listener in listeners {
+            // Whether it had panicked makes no difference: the socket is closed.
+            drop(listener.await);
+        }
+        let sessions: Vec<Session> = self.sessions().values().cloned().collect();
+        for session in &sessions {
+            session.link().start_close(CloseReason::Shutdown);
+        }
+        for session in sessions {
+            session.closed().await;
+        }
+        self.stage.send_replace(Stage::Stopped);
     }
 }
 
@@ -86,14 +115,18 @@ impl ServerHandle {
     pub(super) fn accept_from(&self, listener: Listener) {
         let shared = Arc::clone(&self.shared);
         let mut stage = shared.stage.subscribe();
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             let mut stopping = pin!(stage.wait_for(|stage| *stage != Stage::Running));
             while let Either::Right(((io, peer), _)) =
                 select(stopping.as_mut(), pin!(listener.accept())).await
             {
-                shared.serve(io, peer);
+                // What makes a service for the session is code of the user's.
+                if catch_unwind(AssertUnwindSafe(|| shared.serve(io, peer))).is_err() {
+                    tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+                }
             }
         });
+        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(accepting);
     }
 
     /// Where it listens: see [`Server::endpoint`](super::Server::endpoint).
@@ -126,21 +159,18 @@ impl ServerHandle {
     /// A session that takes longer than [`Limits::close_timeout`] is ended by force; idle ones end at once. Calling it again waits for
     /// the same end. Dropping the future does not undo it.
     pub async fn shutdown(&self) {
-        self.shared.stage.send_if_modified(|stage| {
+        let first = self.shared.stage.send_if_modified(|stage| {
             let running = *stage == Stage::Running;
             if running {
                 *stage = Stage::Stopping;
             }
             running
         });
-        let sessions = self.sessions();
-        for session in &sessions {
-            session.link().start_close(CloseReason::Shutdown);
+        if first {
+            // A task of its own: it goes on when nobody waits for it any more.
+            tokio::spawn(Arc::clone(&self.shared).stop());
         }
-        for session in sessions {
-            session.closed().await;
-        }
-        self.shared.stage.send_replace(Stage::Stopped);
+        self.closed().await;
     }
 
     /// Waits until the server was shut down. Cancel safe.

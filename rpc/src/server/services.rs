@@ -68,8 +68,9 @@ pub(crate) struct BuiltServices {
 }
 
 impl BuiltServices {
+    /// Whether there is anything that a peer could call.
     pub(crate) fn serve(&self) -> bool {
-        !self.shared.is_empty() || !self.factories.is_empty()
+        !self.table.is_empty() || !self.factories.is_empty()
     }
 
     /// The services for one session.

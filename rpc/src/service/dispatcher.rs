@@ -42,6 +42,10 @@ pub(crate) struct Duplicate {
 }
 
 impl Table {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
     /// Adds the methods of one more service, whose type is called `owner`.
     pub(crate) fn add(&mut self, methods: &[MethodInfo], owner: &'static str) -> Result<(), Duplicate> {
         let service = self.services;

@@ -10,9 +10,12 @@ use std::{
 use futures::FutureExt;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Handled, Request, replies::put_result};
+use super::{
+    Handled, Request,
+    replies::{Panic, put_result},
+};
 use crate::{
-    jsonrpc::{ErrorObject, Id, RpcError},
+    jsonrpc::{ErrorObject, Id},
     session::Returns,
 };
 
@@ -23,9 +26,11 @@ where
     F: Future<Output = R> + Send + 'static,
     R: Returns<FALLIBLE, Value: Serialize> + 'static,
 {
-    match request.decode() {
-        Ok(params) => run(request, Box::pin(handler(params))),
-        Err(error) => Handled::refused(error),
+    // Parameters of the user's own types are read by code of the user's.
+    match catch_unwind(AssertUnwindSafe(|| request.decode())) {
+        Ok(Ok(params)) => start(request, |_| handler(params)),
+        Ok(Err(error)) => Handled::refused(error),
+        Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
     }
 }
 
@@ -35,9 +40,10 @@ where
     P: DeserializeOwned,
     R: Returns<FALLIBLE, Value: Serialize>,
 {
-    match request.decode() {
-        Ok(params) => answer(request, catch_unwind(AssertUnwindSafe(|| handler(params)))),
-        Err(error) => Handled::refused(error),
+    match catch_unwind(AssertUnwindSafe(|| request.decode().map(handler))) {
+        Ok(Ok(value)) => answer(request, Ok(value)),
+        Ok(Err(error)) => Handled::refused(error),
+        Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
     }
 }
 
@@ -46,10 +52,25 @@ pub fn no_such_method(request: Request<'_>) -> Handled {
     Handled::refused(ErrorObject::method_not_found(request.method.name()))
 }
 
+/// Makes the handler's future, and runs it.
+pub(super) fn start<const FALLIBLE: bool, F, R>(
+    request: Request<'_>,
+    make: impl FnOnce(&Request<'_>) -> F,
+) -> Handled
+where
+    F: Future<Output = R> + Send + 'static,
+    R: Returns<FALLIBLE, Value: Serialize> + 'static,
+{
+    match catch_unwind(AssertUnwindSafe(|| Box::pin(make(&request)))) {
+        Ok(future) => run(request, future),
+        Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
+    }
+}
+
 /// Polls the handler once where its request was read; only one that has to wait is handed on.
 ///
 /// The first poll has a waker that does nothing: whoever takes the future over polls it again at once.
-pub(super) fn run<const FALLIBLE: bool, F, R>(request: Request<'_>, mut handler: Pin<Box<F>>) -> Handled
+fn run<const FALLIBLE: bool, F, R>(request: Request<'_>, mut handler: Pin<Box<F>>) -> Handled
 where
     F: Future<Output = R> + Send + 'static,
     R: Returns<FALLIBLE, Value: Serialize> + 'static,
@@ -78,30 +99,24 @@ where
     }
 }
 
-type Caught<R> = Result<R, Box<dyn Any + Send>>;
-
-fn answer<const FALLIBLE: bool, R>(request: Request<'_>, value: Caught<R>) -> Handled
+fn answer<const FALLIBLE: bool, R>(request: Request<'_>, value: Result<R, Panic>) -> Handled
 where
     R: Returns<FALLIBLE, Value: Serialize>,
 {
-    let Some(id) = request.id else {
-        if let Err(panic) = value {
-            panicked(request.method.name(), &*panic);
-        }
-        return Handled::done();
-    };
-    let (replies, method) = (request.replies, request.method.name());
-    match value {
-        Ok(value) => {
-            // The value's `Serialize` is the user's code as well.
-            let result = value.into_result();
-            let before = replies.bytes.len();
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| replies.result(id, result))) {
-                replies.bytes.truncate(before);
-                replies.error(id, &panicked(method, &*panic));
+    let Request { method, id, replies, .. } = request;
+    match (value, id) {
+        (Ok(_), None) => {}
+        (Ok(value), Some(id)) => {
+            if let Err(panic) = replies.result(id, value.into_result()) {
+                replies.error(id, &panicked(method.name(), &*panic));
             }
         }
-        Err(panic) => replies.error(id, &panicked(method, &*panic)),
+        (Err(panic), id) => {
+            let error = panicked(method.name(), &*panic);
+            if let Some(id) = id {
+                replies.error(id, &error);
+            }
+        }
     }
     Handled::done()
 }
@@ -110,7 +125,7 @@ fn put_answer<const FALLIBLE: bool, R>(
     out: &mut Vec<u8>,
     id: Id<'_>,
     method: &'static str,
-    value: Caught<R>,
+    value: Result<R, Panic>,
     limit: usize,
 ) where
     R: Returns<FALLIBLE, Value: Serialize>,
@@ -134,5 +149,5 @@ fn panicked(method: &'static str, panic: &(dyn Any + Send)) -> ErrorObject {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no message)");
     tracing::error!(rpc.system.name = "jsonrpc", rpc.method = method, panic = message, "a handler panicked");
-    ErrorObject::internal().to_error_object()
+    ErrorObject::internal()
 }

@@ -1,6 +1,10 @@
 //! Where replies are written: straight into the bytes that are sent.
 
-use std::sync::Arc;
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use serde::Serialize;
 
@@ -13,13 +17,16 @@ use crate::{
 /// The outgoing bytes of the loop of one session. Only the loop touches them: writing a reply here takes no lock.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    /// Framed messages, of which the loop has written a part.
-    pub(crate) bytes: Vec<u8>,
-    /// How much of them is written.
-    pub(crate) written: usize,
+    /// Framed messages.
+    bytes: Vec<u8>,
+    /// How much of them has left.
+    written: usize,
     framer: Box<dyn AnyFramer>,
     link: Arc<Link>,
 }
+
+/// What has left is cut off when it is more than this, and more than half.
+const MUCH: usize = 64 << 10;
 
 impl Replies {
     pub(crate) fn new(framer: Box<dyn AnyFramer>, link: Arc<Link>) -> Self {
@@ -30,37 +37,80 @@ impl Replies {
         &self.link
     }
 
-    /// How many bytes are not written yet.
-    pub(crate) fn unwritten(&self) -> usize {
-        self.bytes.len() - self.written
+    /// What has not left yet.
+    pub(crate) fn unwritten(&self) -> &[u8] {
+        &self.bytes[self.written..]
     }
 
-    /// Appends one message.
-    pub(crate) fn message(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        // What a handler sent before it returned leaves before its reply.
-        if self.link.has_queued() {
-            self.take_queued();
+    /// The next `bytes` bytes have left.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.written += bytes;
+        if self.written == self.bytes.len() {
+            self.bytes.clear();
+            self.written = 0;
+        } else if self.written > MUCH && self.written > self.bytes.len() / 2 {
+            self.forget_written();
         }
-        let start = self.bytes.len();
-        self.framer.begin(&mut self.bytes);
-        write(&mut self.bytes);
-        self.framer.finish(&mut self.bytes, start);
+    }
+
+    fn forget_written(&mut self) {
+        self.bytes.drain(..self.written);
+        self.written = 0;
+    }
+
+    /// The bytes of memory that are kept.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Gives back memory beyond `bytes` that only large messages needed.
+    pub(crate) fn trim(&mut self, bytes: usize) {
+        self.bytes.shrink_to(bytes);
     }
 
     /// Takes over what the handles of the session have sent.
     pub(crate) fn take_queued(&mut self) {
-        self.link.take_queued(&mut self.bytes, self.written);
+        self.forget_written();
+        self.link.take_queued(&mut self.bytes);
     }
 
+    /// Appends an error.
     pub(crate) fn error(&mut self, id: Id<'_>, error: &ErrorObject) {
-        self.message(|out| v2::put_error(out, id, error));
+        let start = self.begin();
+        v2::put_error(&mut self.bytes, id, error);
+        self.framer.finish(&mut self.bytes, start);
     }
 
-    pub(super) fn result<T: Serialize, E: RpcError>(&mut self, id: Id<'_>, result: Result<T, E>) {
+    /// Appends what a handler has returned. A panic in the value's `Serialize` leaves nothing behind, and comes back.
+    pub(super) fn result<T: Serialize, E: RpcError>(
+        &mut self,
+        id: Id<'_>,
+        result: Result<T, E>,
+    ) -> Result<(), Panic> {
         let limit = self.link.limits.reply_size;
-        self.message(|out| put_result(out, id, result, limit));
+        let start = self.begin();
+        let bytes = &mut self.bytes;
+        let written = catch_unwind(AssertUnwindSafe(|| put_result(bytes, id, result, limit)));
+        match written {
+            Ok(()) => self.framer.finish(&mut self.bytes, start),
+            Err(_) => self.bytes.truncate(start),
+        }
+        written
+    }
+
+    fn begin(&mut self) -> usize {
+        // What a handler sent before it returned leaves before its reply.
+        if self.link.queued() > 0 {
+            self.take_queued();
+        }
+        let start = self.bytes.len();
+        self.framer.begin(&mut self.bytes);
+        start
     }
 }
+
+/// What a panic was given.
+pub(super) type Panic = Box<dyn Any + Send>;
 
 /// Appends the reply to the request `id`. What cannot be sent becomes an error: the request is answered in any case.
 pub(super) fn put_result<T: Serialize, E: RpcError>(

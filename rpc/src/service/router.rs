@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use super::{Context, Handled, Params, Request, Service, handle::run, no_such_method};
+use super::{Context, Handled, Params, Request, Service, handle::start, no_such_method};
 use crate::{
     jsonrpc::{MethodInfo, RpcError},
     session::Returns,
@@ -77,10 +77,7 @@ impl Router {
         R: Returns<FALLIBLE, Value: Serialize> + 'static,
     {
         let route: Route = Arc::new(move |request| match request.owned_params() {
-            Ok(params) => {
-                let future = Box::pin(handler.call(params, request.context()));
-                run(request, future)
-            }
+            Ok(params) => start(request, |request| handler.call(params, request.context())),
             Err(error) => Handled::refused(error),
         });
         match self.methods.iter().position(|method| method.name() == info.name()) {

@@ -1,4 +1,4 @@
-//! The messages that wait to be sent: one buffer, framed as they are appended.
+//! The messages that wait to be taken by the loop: one buffer, framed as they are appended.
 
 use crate::framing::AnyFramer;
 
@@ -7,14 +7,11 @@ pub(crate) struct Outbox {
     /// Whole messages, framed, in the order in which they were sent.
     bytes: Vec<u8>,
     framer: Box<dyn AnyFramer>,
-    /// What the loop has taken and not yet written: it still waits to be sent.
-    pub(crate) taken: usize,
-    limit: usize,
 }
 
 impl Outbox {
-    pub(crate) fn new(framer: Box<dyn AnyFramer>, limit: usize) -> Self {
-        Self { bytes: Vec::new(), framer, taken: 0, limit }
+    pub(crate) const fn new(framer: Box<dyn AnyFramer>) -> Self {
+        Self { bytes: Vec::new(), framer }
     }
 
     /// Appends one message, written by `write`.
@@ -26,13 +23,8 @@ impl Outbox {
         written
     }
 
-    /// How many bytes the loop has not taken yet.
-    pub(crate) fn queued(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
-    }
-
-    pub(crate) fn has_room(&self) -> bool {
-        self.bytes.len() + self.taken < self.limit
     }
 
     /// Moves everything to the end of `buffer`, which costs nothing where that is empty.

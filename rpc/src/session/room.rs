@@ -53,11 +53,6 @@ pub(super) fn when_there_is_room<'a, T>(
     loop {
         match room {
             Some(room) => ready!(room.poll(link, cx))?,
-            // The lock is not taken for nothing.
-            None if link.looks_full() => {
-                *room = Some(Room::new(link, timeout));
-                continue;
-            }
             None => {}
         }
         let outcome = match send(room.as_ref().and_then(|room| room.deadline()), cx) {
@@ -69,9 +64,8 @@ pub(super) fn when_there_is_room<'a, T>(
                 continue;
             }
         };
-        // Waiters are woken one at a time, and each wakes the next.
-        if room.take().is_some() && !link.looks_full() {
-            link.room().notify_one();
+        if room.take().is_some() {
+            link.wake_next_sender();
         }
         return Poll::Ready(outcome);
     }

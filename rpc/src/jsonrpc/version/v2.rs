@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use serde_json::{error::Category, value::RawValue};
 
 use super::{members::Members, put, put_u64, unreadable};
@@ -104,7 +105,11 @@ fn string(json: &str) -> Option<Cow<'_, str>> {
 
 fn not_an_object<'a>(text: &str, error: &serde_json::Error) -> Message<'a> {
     match error.classify() {
-        Category::Data => refused(Id::NULL, format!("a message is an object, not {}", shortened(text)), true),
+        // It begins like JSON: whether it is, only reading to the end can tell.
+        Category::Data => match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => refused(Id::NULL, format!("a message is an object, not {}", shortened(text)), true),
+            Err(error) => unreadable(error.to_string()),
+        },
         _ => unreadable(error.to_string()),
     }
 }
@@ -281,7 +286,7 @@ mod tests {
     #[test]
     fn a_deep_or_huge_message_is_read_without_recursion() {
         let deep = "[".repeat(100_000);
-        malformed(&deep);
+        assert!(malformed(&deep).1.contains("-32700"));
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{deep}}}"#);
         malformed(&text);
         let huge_id = format!(r#"{{"jsonrpc":"2.0","id":{},"method":"m"}}"#, "7".repeat(5000));

@@ -11,10 +11,6 @@ use crate::{
 };
 
 impl Link {
-    pub(crate) fn looks_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
-    }
-
     pub(in crate::session) const fn room(&self) -> &Notify {
         &self.room
     }
@@ -51,12 +47,28 @@ impl Link {
         if let Some(reason) = state.phase.reason() {
             return Err(Refused::Closed(reason.clone()));
         }
-        if !state.outbox.has_room() {
-            // Said under the lock, so that whoever makes room knows that somebody waits.
-            self.full.store(true, Ordering::Relaxed);
+        if !self.has_room_or_tells() {
             return Err(Refused::Full);
         }
         Ok(state)
+    }
+
+    /// Whether there is room; if not, the loop is told that somebody waits for it.
+    fn has_room_or_tells(&self) -> bool {
+        if self.has_room() {
+            return true;
+        }
+        // Said first and looked at again: either the loop sees that somebody waits, or this sees the room that it made.
+        self.full.store(true, Ordering::SeqCst);
+        self.has_room()
+    }
+
+    /// Called by a sender that had waited: senders are woken one at a time, and each wakes the next. Where it took the last room,
+    /// the loop does when it has made some.
+    pub(in crate::session) fn wake_next_sender(&self) {
+        if self.has_room_or_tells() {
+            self.room.notify_one();
+        }
     }
 
     /// Forgets a call that nobody waits for any more.

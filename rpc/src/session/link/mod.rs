@@ -29,9 +29,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Link {
     state: Mutex<State>,
-    /// Whether the outbox holds something that the loop has not taken: read without the lock.
-    queued: AtomicBool,
-    /// Whether the outbox has no room: read without the lock, before the lock is taken for nothing.
+    /// How many bytes the outbox holds: written under the lock, read without it.
+    queued: AtomicUsize,
+    /// How many bytes the loop has taken and not yet written.
+    unwritten: AtomicUsize,
+    /// Whether somebody was told that there is no room.
     full: AtomicBool,
     /// Whether the session is anything but open: read without the lock.
     ending: AtomicBool,
@@ -127,14 +129,15 @@ impl Link {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let state = State {
             connection: Connection::new(),
-            outbox: Outbox::new(new.framer, new.limits.outgoing_bytes),
+            outbox: Outbox::new(new.framer),
             running: Table::new(),
             phase: Phase::Open,
             next_deadline: None,
         };
         Arc::new(Self {
             state: Mutex::new(state),
-            queued: AtomicBool::new(false),
+            queued: AtomicUsize::new(0),
+            unwritten: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             deadline_moved: AtomicBool::new(false),
@@ -178,16 +181,16 @@ impl Link {
         }
     }
 
+    /// Whether a further message may wait to be sent.
+    pub(crate) fn has_room(&self) -> bool {
+        let waiting = self.queued.load(Ordering::SeqCst) + self.unwritten.load(Ordering::SeqCst);
+        waiting < self.limits.outgoing_bytes
+    }
+
     /// Called after something was appended to the outbox, under the lock: the first one wakes the loop.
     fn appended(&self, state: MutexGuard<'_, State>) {
-        if !state.outbox.has_room() {
-            self.full.store(true, Ordering::Relaxed);
-        }
-        // Written under the lock alone, so that a load tells enough.
-        let first = !self.queued.load(Ordering::Relaxed);
-        if first {
-            self.queued.store(true, Ordering::Release);
-        }
+        let first = self.queued.load(Ordering::Relaxed) == 0;
+        self.queued.store(state.outbox.len(), Ordering::Release);
         drop(state);
         if first {
             self.driver.wake();

@@ -43,17 +43,27 @@ impl Link {
         self.ending.load(Ordering::Acquire)
     }
 
-    pub(crate) fn has_queued(&self) -> bool {
+    /// How many bytes the handles have sent that the loop has not taken.
+    pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Acquire)
     }
 
-    /// Moves what the handles have sent to the end of `buffer`, of which `written` bytes have left.
-    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>, written: usize) {
+    /// Moves what the handles have sent to the end of `buffer`.
+    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) {
         let mut state = self.lock();
-        self.queued.store(false, Ordering::Release);
         state.outbox.take_into(buffer);
-        state.outbox.taken = buffer.len() - written;
-        self.made_room(&state);
+        // The bytes are still waiting: they are counted on one side or the other at any time.
+        self.unwritten.store(buffer.len(), Ordering::SeqCst);
+        self.queued.store(0, Ordering::SeqCst);
+    }
+
+    /// Says how many of the bytes that the loop holds are not written yet.
+    pub(crate) fn set_unwritten(&self, bytes: usize) {
+        self.unwritten.store(bytes, Ordering::SeqCst);
+        if self.full.load(Ordering::SeqCst) && self.has_room() {
+            self.full.store(false, Ordering::SeqCst);
+            self.room.notify_one();
+        }
     }
 
     /// When the first of the calls and handlers is late, if that has changed.
@@ -66,42 +76,30 @@ impl Link {
         state.next_deadline
     }
 
-    /// Says how many of the bytes that the loop took are not written yet.
-    pub(crate) fn wrote(&self, unwritten: usize) {
-        let mut state = self.lock();
-        state.outbox.taken = unwritten;
-        self.made_room(&state);
-    }
-
-    fn made_room(&self, state: &State) {
-        if state.outbox.has_room() && self.full.swap(false, Ordering::Relaxed) {
-            self.room.notify_one();
-        }
-    }
-
-    /// Hands replies to the calls that they answer. Gives the number of those that answer nothing: late ones, doubled ones, and
-    /// those that nobody asked for.
+    /// Hands replies to the calls that they answer. Gives the number of those that nobody asked for; late ones, to calls that were
+    /// given up, are no fault of the peer's.
     pub(crate) fn deliver(&self, answers: &mut Answers) -> usize {
         let Answers { replies, slots } = answers;
-        let count = replies.len();
+        let mut unasked = 0;
         let mut state = self.lock();
         for (call, reply) in replies.drain(..) {
-            if let Some(call) = call.and_then(|call| state.connection.remove(call)) {
-                slots.push((call.slot, reply));
+            match call.and_then(|call| state.connection.remove(call)) {
+                Some(call) => slots.push((call.slot, reply)),
+                None if call.is_some_and(|call| state.connection.has_sent(call)) => {}
+                None => unasked += 1,
             }
         }
         drop(state);
-        let known = slots.len();
         for (slot, reply) in slots.drain(..) {
             Slot::complete(slot, Ok(reply));
         }
-        count - known
+        unasked
     }
 
     /// Whether nothing is left to do for the peer: no handler runs, and nothing waits to be sent.
     pub(crate) fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.running.len() == 0 && state.outbox.queued() == 0
+        state.running.len() == 0 && state.outbox.len() == 0
     }
 
     /// Gives back memory beyond `bytes` that only large messages needed.
@@ -187,7 +185,7 @@ impl Link {
             if let Some(id) = id {
                 let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
                 state.outbox.message(|out| version::v2::put_error_owned(out, &id, &error));
-                self.queued.store(true, Ordering::Release);
+                self.queued.store(state.outbox.len(), Ordering::Release);
             }
         }
         drop(state);

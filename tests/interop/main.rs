@@ -1,0 +1,9 @@
+//! Real peers: Python's `aiorpcx`, over TCP on this machine, as a client of our server and as the server of our client.
+//!
+//! `cargo test -p rpc-tests --test interop` runs them. They need Python: see [`python`].
+
+mod lost;
+mod our_client;
+mod our_server;
+mod python;
+mod service;

@@ -1,0 +1,71 @@
+//! What is logged: the attributes have the names that OpenTelemetry gives them.
+
+use rpc::{Connector, Limits, Server, testing};
+use rpc_tests::{CalcClient, CalcServer, Events, MyCalc, Raw, echo, settled};
+
+#[tokio::test(start_paused = true)]
+async fn the_life_of_a_session_is_logged() {
+    let events = Events::capture();
+    let (here, there) = rpc::transport::memory(64);
+    let session = testing::session(there, echo(), Limits::server());
+    drop(here);
+    session.closed().await;
+    settled().await;
+    let [opened] = &events.of("session opened")[..] else { panic!("{:?}", events.all()) };
+    assert_eq!(opened.field("rpc.system.name"), "jsonrpc");
+    assert_eq!(opened.field("network.peer.address"), "memory:");
+    assert_eq!(opened.field("network.transport"), "memory");
+    assert_eq!(opened.field("session"), session.id().to_string());
+    let [closed] = &events.of("session closed")[..] else { panic!("{:?}", events.all()) };
+    assert_eq!(closed.field("rpc.system.name"), "jsonrpc");
+    assert_eq!(closed.field("network.peer.address"), "memory:");
+    assert_eq!(closed.field("reason"), "closed by the peer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_and_requests_are_logged() {
+    let events = Events::capture();
+    let (session, peer) = testing::pair((), CalcServer::new(MyCalc));
+    CalcClient::from(session.clone()).add(1, 2).await.expect("add");
+    let [call] = &events.of("call")[..] else { panic!("{:?}", events.all()) };
+    assert_eq!((call.field("rpc.system.name"), call.field("rpc.method")), ("jsonrpc", "add"));
+    assert_eq!(call.field("session"), session.id().to_string());
+    let [request] = &events.of("request")[..] else { panic!("{:?}", events.all()) };
+    assert_eq!((request.field("rpc.system.name"), request.field("rpc.method")), ("jsonrpc", "add"));
+    assert_eq!(request.field("jsonrpc.request.id"), "1");
+    assert_eq!(request.field("session"), peer.id().to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_are_logged_with_their_code_and_who_caused_them() {
+    let events = Events::capture();
+    let (mut peer, _session) = Raw::peer_of(echo(), Limits::server());
+    for (line, code, id) in [
+        (r#"{"jsonrpc":"2.0","id":"x","method":"unknown"}"#, "-32601", "\"x\""),
+        (r#"{"jsonrpc":"2.0","id":5}"#, "-32600", "5"),
+        ("rubbish", "-32700", "null"),
+    ] {
+        peer.ask(line).await;
+        let refused = events.of("request refused").pop().expect("an event");
+        assert_eq!(refused.field("rpc.response.status_code"), code);
+        assert_eq!(refused.field("jsonrpc.request.id"), id);
+        assert_eq!(refused.field("network.peer.address"), "memory:");
+        assert_eq!(refused.field("rpc.system.name"), "jsonrpc");
+        assert!(!refused.field("error").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_peer_over_tcp_is_logged_with_its_address() {
+    let events = Events::capture();
+    let server = Server::builder().service(echo()).bind("tcp://127.0.0.1:0").await.expect("a port is free");
+    let endpoint = server.endpoint().to_string();
+    let handle = server.start();
+    let session = Connector::new(&endpoint).expect("an endpoint").connect().await.expect("it listens");
+    session.call::<Vec<u8>>("echo", (1,)).await.expect("echo");
+    let opened = events.of("session opened");
+    let addresses: Vec<_> = opened.iter().map(|event| event.field("network.peer.address")).collect();
+    assert!(addresses.contains(&endpoint.as_str()), "the client's: {addresses:?}");
+    assert_eq!(addresses.len(), 2);
+    handle.shutdown().await;
+}

@@ -1,0 +1,272 @@
+//! Memory is bounded, per session, by numbers in `Limits`.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use rpc::{CloseReason, Context, ErrorObject, Limits, Params, Router};
+use rpc_tests::{Gate, Raw, echo, is_pending, settled, waiting};
+use serde_json::json;
+use tokio::{io::AsyncWriteExt, time::Instant};
+
+/// `big` and `big_later` give `size` bytes; the counter says how many were made.
+fn big(size: usize) -> (Router, Arc<AtomicUsize>) {
+    let made = Arc::new(AtomicUsize::new(0));
+    let (at_once, later) = (Arc::clone(&made), Arc::clone(&made));
+    let router = echo()
+        .method("big", move |_: Params, _: Context| {
+            at_once.fetch_add(1, SeqCst);
+            async move { Ok::<_, ErrorObject>("x".repeat(size)) }
+        })
+        .method("big_later", move |_: Params, _: Context| {
+            later.fetch_add(1, SeqCst);
+            async move {
+                tokio::task::yield_now().await;
+                Ok::<_, ErrorObject>("x".repeat(size))
+            }
+        });
+    (router, made)
+}
+
+fn requests(method: &str, n: usize) -> String {
+    (1..=n).map(|id| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\"}}\n")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_over_the_limit_is_dropped_and_the_next_is_intact() {
+    let mut limits = Limits::server();
+    limits.frame_size = 1_000;
+    for piece in [1, 7, 1_000, usize::MAX] {
+        let (mut peer, session) = Raw::peer_of(echo(), limits.clone());
+        let long =
+            json!({"jsonrpc": "2.0", "id": 1, "method": "echo", "params": ["x".repeat(1_000)]}).to_string();
+        let bytes = format!("{long}\n{{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"echo\",\"params\":[2]}}\n");
+        for piece in bytes.as_bytes().chunks(piece) {
+            peer.write(piece).await;
+        }
+        peer.expect(r#"{"jsonrpc":"2.0","id":2,"result":[2]}"#).await;
+        assert!(!session.is_closed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_as_large_as_may_be_is_served() {
+    let (mut peer, _session) = Raw::peer_of(echo(), Limits::server());
+    let frame = |size: usize| {
+        let around = json!({"jsonrpc": "2.0", "id": 1, "method": "echo", "params": [""]}).to_string().len();
+        json!({"jsonrpc": "2.0", "id": 1, "method": "echo", "params": ["x".repeat(size - around)]})
+            .to_string()
+    };
+    let (fits, too_large) = (frame(1_000_000), frame(1_000_001));
+    peer.send(&fits).await;
+    assert!(peer.line().await.expect("an answer").len() > 999_000);
+    peer.send(&too_large).await;
+    peer.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_never_ends_costs_once_and_is_not_kept() {
+    let mut limits = Limits::server();
+    limits.frame_size = 10_000;
+    let (mut peer, session) = Raw::peer_of(echo(), limits);
+    for _ in 0..1_000 {
+        peer.write([b'['; 1_000]).await;
+    }
+    settled().await;
+    assert!(!session.is_closed());
+    peer.write("\n").await;
+    assert_eq!(
+        peer.ask(r#"{"jsonrpc":"2.0","id":2,"method":"echo","params":[2]}"#).await,
+        r#"{"jsonrpc":"2.0","id":2,"result":[2]}"#
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_thousand_pipelined_requests_are_admitted_up_to_the_limit() {
+    const SENT: usize = 100_000;
+    let gate = Gate::closed();
+    let mut limits = Limits::server();
+    limits.request_timeout = None;
+    let (peer, session) = Raw::peer_of(waiting(&gate), limits);
+    let (read, mut write) = tokio::io::split(peer.into_inner());
+    let written = Arc::new(AtomicUsize::new(0));
+    let sending = tokio::spawn({
+        let written = Arc::clone(&written);
+        async move {
+            for lines in requests("wait", SENT).as_bytes().chunks(1_000) {
+                write.write_all(lines).await.expect("the session is there");
+                written.fetch_add(lines.len(), SeqCst);
+            }
+            write
+        }
+    });
+    settled().await;
+    assert_eq!((gate.entered(), session.requests_in_flight()), (20, 20));
+    let held = written.load(SeqCst);
+    assert!(held < 300_000, "{held} bytes were taken from the peer: they wait with us, not with it");
+
+    // All are served in the end.
+    gate.open();
+    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(read));
+    for _ in 0..SENT {
+        assert!(lines.next_line().await.expect("open").expect("an answer").contains("result"));
+    }
+    drop(sending.await.expect("no panic"));
+    assert_eq!(gate.passed(), SENT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_to_our_calls_arrive_though_requests_flood_in() {
+    let gate = Gate::closed();
+    let mut limits = Limits::server();
+    limits.request_timeout = None;
+    limits.outgoing_bytes = usize::MAX;
+    let (peer, session) = Raw::peer_of(waiting(&gate), limits);
+    let (mut read, mut write) = tokio::io::split(peer.into_inner());
+    let mut call = Box::pin(session.call::<i64>("ours", ()).into_future());
+    assert!(is_pending(&mut call));
+    let sending = tokio::spawn(async move {
+        write.write_all(requests("wait", 100_000).as_bytes()).await.expect("the session is there");
+        write
+            .write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":7}\n")
+            .await
+            .expect("the session is there");
+        write
+    });
+    let reading = tokio::spawn(async move { tokio::io::copy(&mut read, &mut tokio::io::sink()).await });
+    assert_eq!(call.await.expect("behind 100,000 requests"), 7);
+    assert_eq!(gate.entered(), 20);
+    sending.abort();
+    reading.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bytes_of_admitted_requests_are_bounded_and_one_is_always_admitted() {
+    let gate = Gate::closed();
+    let mut limits = Limits::server();
+    limits.request_bytes = 1_000;
+    let (mut peer, session) = Raw::peer_of(waiting(&gate), limits);
+    let request =
+        |size| json!({"jsonrpc": "2.0", "id": 1, "method": "wait", "params": ["x".repeat(size)]}).to_string();
+    for size in [5_000, 300, 300, 300, 300] {
+        peer.send(&request(size)).await;
+    }
+    settled().await;
+    assert_eq!(session.requests_in_flight(), 1, "one, however large");
+    gate.let_through(1);
+    settled().await;
+    assert_eq!(session.requests_in_flight(), 2, "two of 350 bytes and not a third");
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_are_not_made_for_a_peer_that_does_not_read() {
+    let mut too_many = Vec::new();
+    // The first reply decides what the session is stuck with: nothing, a small one, or a large one.
+    for first in ["", "echo", "big", "big_later"] {
+        for method in ["big", "big_later"] {
+            let (router, made) = big(100_000);
+            let mut limits = Limits::server();
+            limits.outgoing_bytes = 1_000_000;
+            let (mut peer, _session) = Raw::deaf_peer_of(16, router, limits);
+            if !first.is_empty() {
+                peer.write(requests(first, 1)).await;
+                settled().await;
+            }
+            peer.write(requests(method, 5_000)).await;
+            settled().await;
+            let made = made.load(SeqCst);
+            // Those that fit, and those that were being worked on already.
+            if made > 11 + 20 {
+                too_many.push(format!("{made} x `{method}` after `{first}`"));
+            }
+        }
+    }
+    assert!(too_many.is_empty(), "replies of 100,000 bytes wait, and 1,000,000 may: {too_many:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rubbish_of_a_peer_that_does_not_read_the_answers_is_not_read() {
+    let mut limits = Limits::client();
+    limits.outgoing_bytes = 10_000;
+    let (peer, _session) = Raw::peer_of(echo(), limits);
+    let (_unread, mut write) = tokio::io::split(peer.into_inner());
+    let written = Arc::new(AtomicUsize::new(0));
+    let sending = tokio::spawn({
+        let written = Arc::clone(&written);
+        async move {
+            while written.load(SeqCst) < 10_000_000 {
+                write.write_all(&b"rubbish\n".repeat(100)).await.expect("the session is there");
+                written.fetch_add(800, SeqCst);
+            }
+        }
+    });
+    settled().await;
+    let written = written.load(SeqCst);
+    assert!(written < 300_000, "{written} bytes of rubbish were read, and none of the answers");
+    sending.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_keeps_asking_and_does_not_read_is_disconnected() {
+    let (router, _made) = big(100_000);
+    let mut limits = Limits::server();
+    limits.outgoing_bytes = 100_000;
+    let (peer, session) = Raw::narrow_peer_of(1 << 16, router, limits);
+    // While a call of ours is in flight, requests have to be got out of the way.
+    let call = tokio::spawn({
+        let session = session.clone();
+        async move { session.call::<i64>("ours", ()).without_timeout().await }
+    });
+    settled().await;
+    let start = Instant::now();
+    let flood = async {
+        let lines = requests("big", 1_000);
+        let (_read, mut write) = tokio::io::split(peer.into_inner());
+        while write.write_all(lines.as_bytes()).await.is_ok() {}
+    };
+    tokio::select! {
+        () = flood => {}
+        _ = session.closed() => {}
+    }
+    let reason = session.closed().await;
+    assert!(
+        matches!(reason, CloseReason::OutgoingFull { unsent, limit: 100_000 } if unsent < 500_000),
+        "{reason:?}"
+    );
+    assert!(start.elapsed() < Duration::from_secs(1), "long before the send timeout");
+    assert!(call.await.expect("no panic").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_of_open_brackets_is_refused_and_nothing_hangs() {
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let answer = peer.ask(&"[".repeat(100_000)).await;
+    assert!(answer.contains("-32700"), "{answer}");
+    let nested = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":{}}}"#, "[".repeat(100_000));
+    assert!(peer.ask(&nested).await.contains("-32700"));
+    let closed = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":{}{}}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    let answer = peer.ask(&closed).await;
+    assert!(answer.contains("error"), "{answer:.200}");
+    assert!(!session.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_arrive_in_any_pieces() {
+    let (mut peer, _session) = Raw::peer_of(echo(), Limits::server());
+    let bytes = "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\",\"params\":[\"é😀\"]}\r\n\r\n  \n";
+    for byte in bytes.as_bytes() {
+        peer.write([*byte]).await;
+        settled().await;
+    }
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"result":["é😀"]}"#).await;
+    peer.write([&b"{\"a\":\""[..], &[0xff, 0xfe], b"\"}\n"].concat()).await;
+    assert!(peer.line().await.expect("an answer").contains("-32700"));
+}

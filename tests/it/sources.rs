@@ -1,0 +1,122 @@
+//! What the sources promise: no `unsafe`, and layers that only use what is below them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rpc_tests::layers;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// Every Rust file below `dir`, with its path from there.
+fn sources(dir: &Path) -> Vec<(String, String)> {
+    fn walk(root: &Path, dir: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(dir).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name =
+                    path.strip_prefix(root).expect("below the root").to_string_lossy().replace('\\', "/");
+                found.push((name, fs::read_to_string(&path).expect("a text")));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(dir, dir, &mut found);
+    assert!(!found.is_empty(), "{} has no sources", dir.display());
+    found
+}
+
+#[test]
+fn a_module_uses_only_those_below_it() {
+    let violations: Vec<String> = sources(&workspace().join("rpc/src"))
+        .iter()
+        .flat_map(|(file, source)| layers::violations(file, source))
+        .collect();
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+#[test]
+fn a_use_that_runs_the_wrong_way_is_found() {
+    for (file, source) in [
+        ("session/link.rs", "use crate::driver::Start;"),
+        ("session/link.rs", "use crate::{\n    framing::AnyFramer,\n    service::{Service, Handled},\n};"),
+        ("session/mod.rs", "use super::driver;"),
+        ("session/link.rs", "use super::super::driver;"),
+        ("jsonrpc/version/v2.rs", "fn f() -> crate::session::Session { todo() }"),
+        ("jsonrpc/id.rs", "pub(crate) use crate::limits;"),
+        ("server/mod.rs", "use crate::Session;"),
+        ("server/mod.rs", "use crate::{self as root};"),
+        ("server/mod.rs", "use crate::*;"),
+        ("client/mod.rs", "use crate::private::handle;"),
+        ("limits/mod.rs", "#[cfg(test)]\nmod tests { use crate::testing::pair; }"),
+        ("surprise.rs", "use crate::jsonrpc;"),
+    ] {
+        assert_eq!(layers::violations(file, source).len(), 1, "{file}: {source}");
+    }
+    let found = layers::violations("session/link.rs", "//! Why.\n\nuse crate::driver::Start;\n");
+    assert_eq!(found, ["session/link.rs:3: `session` uses `driver`, which stands above it"]);
+}
+
+#[test]
+fn a_use_that_runs_the_right_way_is_fine() {
+    for (file, source) in [
+        (
+            "session/link.rs",
+            "use super::{CallError, outbox::Outbox};\nuse crate::{framing::AnyFramer, jsonrpc::{Id, table}};",
+        ),
+        ("session/mod.rs", "/// See [`Server`](crate::server::Server).\npub(crate) use link::Link;"),
+        ("session/mod.rs", "// use crate::driver;\nuse crate::session::link;"),
+        ("driver/mod.rs", "use crate::service::Service;\nmod tests { use super::*; }"),
+        ("lib.rs", "pub use crate::server::Server;"),
+        ("private.rs", "pub use crate::service::handle;"),
+        (
+            "testing.rs",
+            "use crate::{client::Connector, driver::{self, Start}};\nmod tests { use super::pair; }",
+        ),
+        ("jsonrpc/id.rs", "use not_crate::driver; pub(in crate) fn f() {}"),
+    ] {
+        assert_eq!(layers::violations(file, source), Vec::<String>::new(), "{file}");
+    }
+}
+
+#[test]
+fn there_is_no_unsafe_code() {
+    let workspace = workspace();
+    let manifest = fs::read_to_string(workspace.join("Cargo.toml")).expect("the workspace's manifest");
+    assert!(manifest.contains("unsafe_code = \"forbid\""), "the workspace does not forbid it");
+    for package in ["rpc", "rpc-macros"] {
+        let manifest = fs::read_to_string(workspace.join(package).join("Cargo.toml")).expect("a manifest");
+        let (_, lints) = manifest.split_once("[lints]").expect("lints");
+        assert!(lints.trim_start().starts_with("workspace = true"), "`{package}` has lints of its own");
+        for (file, source) in sources(&workspace.join(package).join("src")) {
+            let found = source.lines().find(|line| has_word(line, "unsafe"));
+            assert_eq!(found, None, "{package}/src/{file}");
+        }
+    }
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    // Within quotes it is a text: every other piece.
+    let outside_quotes = code.split('"').step_by(2);
+    outside_quotes
+        .flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .any(|found| found == word)
+}
+
+#[test]
+fn the_word_unsafe_is_found_where_it_is_code() {
+    for (line, found) in [
+        ("unsafe { *pointer }", true),
+        ("let x = f(\"text\", unsafe { g() });", true),
+        ("    // not unsafe", false),
+        ("let unsafe_code = \"unsafe\";", false),
+    ] {
+        assert_eq!(has_word(line, "unsafe"), found, "{line}");
+    }
+}

@@ -17,6 +17,9 @@ use crate::transport::ByteStream;
 /// How much is read at once.
 const CHUNK: usize = 64 << 10;
 
+/// How many times a session reads at its end, at most.
+const DISCARDED: usize = 64;
+
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
@@ -88,6 +91,20 @@ impl Inbox {
         }
         let read = ready!(tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.rest))?;
         Poll::Ready(Ok((read > 0).then(|| self.unread())))
+    }
+
+    /// Reads what has arrived, for nothing: closing a socket with unread bytes has TCP throw away what the peer was sent last.
+    pub(super) fn discard(&mut self, cx: &mut Context<'_>, io: &mut Box<dyn ByteStream>) {
+        let mut buffer = BUFFER.take();
+        buffer.resize(CHUNK, 0);
+        for _ in 0..DISCARDED {
+            let mut space = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut *io).poll_read(cx, &mut space) {
+                Poll::Ready(Ok(())) if !space.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        BUFFER.set(buffer);
     }
 
     /// What was kept, without reading.

@@ -160,7 +160,10 @@ impl Driver {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<CloseReason> {
         match Pin::new(&mut self.io).poll_shutdown(cx) {
             // Whether the peer noticed makes no difference any more.
-            Poll::Ready(_) => Poll::Ready(reason),
+            Poll::Ready(_) => {
+                self.inbox.discard(cx, &mut self.io);
+                Poll::Ready(reason)
+            }
             Poll::Pending => match self.poll_timers(cx) {
                 Poll::Ready(Some(_)) => Poll::Ready(reason),
                 _ => Poll::Pending,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Driver, inbox::Unread};
 use crate::{
     framing::Framed,
-    jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Malformed, Message, RawParams, Reply, version},
+    jsonrpc::{self, CallId, ErrorCode, ErrorObject, Id, Malformed, Message, Reply, version},
     limits::Cost,
     service::{Outcome, Pace, Request, Run},
     session::CloseReason,
@@ -113,44 +113,35 @@ impl Driver {
                 self.answers.push(CallId::answered_by(response.id), Reply::new(response.outcome));
                 Taken::Yes
             }
-            Message::Request(request) => {
-                self.serve(frame, Some(request.id), &request.method, request.params, first)
-            }
-            Message::Notification(note) => self.serve(frame, None, &note.method, note.params, first),
+            Message::Request(request) => self.serve(frame, &request, first),
             Message::Malformed(malformed) => self.malformed(&malformed),
         }
     }
 
-    /// Serves a request, or a notification where there is no id.
-    fn serve(
-        &mut self,
-        frame: &[u8],
-        id: Option<Id<'_>>,
-        method: &str,
-        params: RawParams<'_>,
-        first: bool,
-    ) -> Taken {
+    fn serve(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
+        let jsonrpc::Request { id, method, params } = request;
         if !self.link.admits(frame.len()) || self.unsent() >= self.link.limits.outgoing_bytes {
-            return self.no_place(id);
+            return self.no_place(request);
         }
         let Some(found) = self.dispatcher.find(method) else {
-            return self.refuse(frame, id, &ErrorObject::method_not_found(method), first);
+            return self.refuse(frame, request, &ErrorObject::method_not_found(method), first);
         };
         let run = found.pace.next();
         let timed = (run == Run::Timed).then(Instant::now);
-        let request = Request::new(&found, id, params, &mut self.replies, run == Run::AsTask);
-        let handled = found.service.call(found.method, request);
+        let handled = found
+            .service
+            .call(found.method, Request::new(&found, *id, *params, &mut self.replies, run == Run::AsTask));
         if let Some(started) = timed {
             found.pace.took(started.elapsed());
         }
         match handled.outcome() {
             Outcome::Done => {}
-            Outcome::Pending(reply) => self.start_task(id, frame.len(), reply),
-            Outcome::Refused(error) => return self.refuse(frame, id, &error, first),
+            Outcome::Pending(reply) => self.start_task(*id, frame.len(), reply),
+            Outcome::Refused(error) => return self.refuse(frame, request, &error, first),
         }
         tracing::debug!(
             rpc.system.name = "jsonrpc",
-            rpc.method = method,
+            rpc.method = &**method,
             jsonrpc.request.id = id.map(tracing::field::display),
             session = self.link.id,
             "request"
@@ -159,13 +150,23 @@ impl Driver {
     }
 
     /// Answers a request whose handler was not run.
-    fn refuse(&mut self, frame: &[u8], id: Option<Id<'_>>, error: &ErrorObject, first: bool) -> Taken {
+    fn refuse(
+        &mut self,
+        frame: &[u8],
+        request: &jsonrpc::Request<'_>,
+        error: &ErrorObject,
+        first: bool,
+    ) -> Taken {
         if first {
-            // The scan may have taken something for params that is none: the full reader is the judge.
-            return self.dispatch(frame, version::read_in_full(frame), false);
+            // The scan may have taken something for params that is none: the full reader is the judge. Where it reads the
+            // same, the service has seen the request already.
+            let judged = version::read_in_full(frame);
+            if !matches!(&judged, Message::Request(again) if again == request) {
+                return self.dispatch(frame, judged, false);
+            }
         }
-        self.log_error(id, error);
-        if let Some(id) = id {
+        self.log_error(request.id, error);
+        if let Some(id) = request.id {
             self.replies.error(id, error);
         }
         self.charge(Cost::<Instant>::ERROR)
@@ -187,14 +188,23 @@ impl Driver {
     ///
     /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
     /// or two sides that wait for each other wait for ever.
-    fn no_place(&mut self, id: Option<Id<'_>>) -> Taken {
+    fn no_place(&mut self, request: &jsonrpc::Request<'_>) -> Taken {
         if self.link.lock().connection.is_empty() {
             return Taken::Held;
         }
-        let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
-        self.log_error(id, &error);
-        if let Some(id) = id {
-            self.replies.error(id, &error);
+        match request.id {
+            Some(id) => {
+                let error =
+                    ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
+                self.log_error(Some(id), &error);
+                self.replies.error(id, &error);
+            }
+            None => tracing::warn!(
+                rpc.system.name = "jsonrpc",
+                rpc.method = &*request.method,
+                session = self.link.id,
+                "a notification was dropped: too many requests at once"
+            ),
         }
         Taken::Yes
     }

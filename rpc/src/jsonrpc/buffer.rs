@@ -25,17 +25,63 @@ thread_local! {
     static KEPT: RefCell<Kept> = RefCell::default();
 }
 
-/// An empty buffer to write into, taken from the thread and given back when dropped.
+fn take(bytes: usize) -> Vec<u8> {
+    let kept = KEPT.try_with(|kept| kept.try_borrow_mut().ok()?.take(bytes > SMALL)).ok().flatten();
+    let mut buffer = kept.unwrap_or_default();
+    buffer.reserve(bytes);
+    buffer
+}
+
+fn give_back(buffer: Vec<u8>) {
+    // Where the thread is ending there is nothing left to keep it for.
+    let _ = KEPT.try_with(|kept| {
+        if let Ok(mut kept) = kept.try_borrow_mut() {
+            kept.keep(buffer);
+        }
+    });
+}
+
+/// A buffer to write into.
 #[derive(Debug)]
 pub(crate) struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// A buffer for about `bytes` bytes.
+    /// An empty buffer for about `bytes` bytes.
     pub(crate) fn with_room_for(bytes: usize) -> Self {
-        let kept = KEPT.try_with(|kept| kept.try_borrow_mut().ok()?.take(bytes > SMALL)).ok().flatten();
-        let mut buffer = kept.unwrap_or_default();
-        buffer.reserve(bytes);
-        Self(buffer)
+        Self(take(bytes))
+    }
+}
+
+/// A copy of a text, which is known to be one ever after: nobody has to check its encoding again.
+#[derive(Debug)]
+pub(crate) struct TextBuffer(String);
+
+impl TextBuffer {
+    pub(crate) fn copy_of(text: &str) -> Self {
+        // An empty buffer is a text, whatever it held before.
+        let mut copy = String::from_utf8(take(text.len())).unwrap_or_default();
+        copy.push_str(text);
+        Self(copy)
+    }
+}
+
+impl Deref for TextBuffer {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Clone for TextBuffer {
+    fn clone(&self) -> Self {
+        Self::copy_of(self)
+    }
+}
+
+impl Drop for TextBuffer {
+    fn drop(&mut self) {
+        give_back(std::mem::take(&mut self.0).into_bytes());
     }
 }
 
@@ -65,13 +111,7 @@ impl Kept {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.0);
-        // Where the thread is ending there is nothing left to keep it for.
-        let _ = KEPT.try_with(|kept| {
-            if let Ok(mut kept) = kept.try_borrow_mut() {
-                kept.keep(buffer);
-            }
-        });
+        give_back(std::mem::take(&mut self.0));
     }
 }
 

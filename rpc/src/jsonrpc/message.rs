@@ -7,30 +7,19 @@ use super::{ErrorObject, Id, RawParams};
 /// One message, as a version of the language reads it.
 #[derive(Debug)]
 pub enum Message<'a> {
-    /// Wants an answer.
+    /// Calls a method.
     Request(Request<'a>),
-    /// Wants none.
-    Notification(Notification<'a>),
     /// Answers a call of ours.
     Response(Response<'a>),
     /// Is none of these.
     Malformed(Malformed<'a>),
 }
 
-/// A call that must be answered.
-#[derive(Debug)]
+/// A call of a method.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Request<'a> {
-    /// Comes back in the answer, byte for byte.
-    pub id: Id<'a>,
-    /// The method's name.
-    pub method: Cow<'a, str>,
-    /// Its parameters.
-    pub params: RawParams<'a>,
-}
-
-/// A call that is never answered, whatever becomes of it.
-#[derive(Debug)]
-pub struct Notification<'a> {
+    /// Comes back in the answer, byte for byte. Without an id it is a notification, which is never answered, whatever becomes of it.
+    pub id: Option<Id<'a>>,
     /// The method's name.
     pub method: Cow<'a, str>,
     /// Its parameters.

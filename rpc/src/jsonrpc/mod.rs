@@ -20,7 +20,7 @@ pub(crate) mod version;
 pub use connection::{CallId, Connection, write_body};
 pub use error::{ErrorCode, ErrorObject, ProtocolError};
 pub use id::{Id, RequestId};
-pub use message::{Malformed, Message, Notification, Outcome, Request, Response};
+pub use message::{Malformed, Message, Outcome, Request, Response};
 pub use method::{MethodInfo, MethodKind, ParamInfo};
 pub use params::RawParams;
 pub use reply::{Reply, ReplyError};

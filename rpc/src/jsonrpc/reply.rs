@@ -67,11 +67,11 @@ impl Reply {
     /// Where the reply is an error, breaks the protocol, or holds something that is no `T`.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, ReplyError> {
         match self.0 {
-            Repr::Result(text) => serde_json::from_slice(text.as_bytes()).map_err(ReplyError::Decode),
-            Repr::Unverified(text) => match serde_json::from_slice(text.as_bytes()) {
+            Repr::Result(text) => text.decode().map_err(ReplyError::Decode),
+            Repr::Unverified(text) => match text.decode() {
                 Ok(value) => Ok(value),
                 // Something else followed the result, or it has the wrong type: the whole message is judged.
-                Err(_) => Self::judge(&String::from_utf8_lossy(text.as_bytes())).decode(),
+                Err(_) => Self::judge(text.as_str()).decode(),
             },
             Repr::Error(error) => Err(ReplyError::Error(*error)),
             Repr::Malformed(reason) => {

@@ -2,24 +2,36 @@
 
 use std::fmt;
 
-use super::buffer::Buffer;
+use serde::de::DeserializeOwned;
+
+use super::buffer::TextBuffer;
 
 /// An owned text. Up to [`Text::INLINE`] bytes are kept in place, more in a buffer that is used again.
 #[derive(Clone)]
 pub(super) enum Text {
     Inline { len: u8, bytes: [u8; Text::INLINE] },
-    Buffer(Buffer),
+    Buffer(TextBuffer),
 }
 
 impl Text {
     /// As much as fits beside the tag without making the value larger than the other variant does.
     const INLINE: usize = 30;
 
-    /// JSON text: its readers check that it is UTF-8 where that matters, in strings.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    /// Reads it as JSON.
+    pub(super) fn decode<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         match self {
-            Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
-            Self::Buffer(buffer) => buffer,
+            Self::Inline { len, bytes } => serde_json::from_slice(&bytes[..usize::from(*len)]),
+            Self::Buffer(text) => serde_json::from_str(text),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            // It was a text when it was put here: looking again costs next to nothing.
+            Self::Inline { len, bytes } => {
+                std::str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default()
+            }
+            Self::Buffer(text) => text,
         }
     }
 }
@@ -27,9 +39,7 @@ impl Text {
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
         if text.len() > Self::INLINE {
-            let mut buffer = Buffer::with_room_for(text.len());
-            buffer.extend_from_slice(text.as_bytes());
-            return Self::Buffer(buffer);
+            return Self::Buffer(TextBuffer::copy_of(text));
         }
         let mut bytes = [0; Self::INLINE];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
@@ -39,7 +49,7 @@ impl From<&str> for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(self.as_bytes()))
+        f.write_str(self.as_str())
     }
 }
 
@@ -51,7 +61,7 @@ mod tests {
     fn short_and_long_texts_come_back_as_they_were() {
         assert_eq!(size_of::<Text>(), 32);
         for text in ["", "1", "\"éé\"", &"x".repeat(30), &"x".repeat(31), &"é".repeat(5000)] {
-            assert_eq!(Text::from(text).as_bytes(), text.as_bytes());
+            assert_eq!(Text::from(text).as_str(), text);
         }
     }
 }

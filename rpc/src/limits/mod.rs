@@ -25,12 +25,13 @@ pub(crate) use cost::Cost;
 pub struct Limits {
     /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on.
     ///
-    /// Default: 1,000,000 (aiorpcX).
+    /// Default: 1,000,000 on a server (aiorpcX), 10,485,760 on a client (jsonrpsee's `max_response_body_size`): what servers send by
+    /// default must fit.
     pub frame_size: usize,
 
-    /// The size of an outgoing result in bytes. A handler's larger result becomes an error of its request.
+    /// The size of an outgoing result, or error, in bytes. A handler's larger one becomes a short error of its request.
     ///
-    /// Default: 10,000,000 (jsonrpsee's `max_response_body_size`, rounded).
+    /// Default: 10,000,000: what a client accepts by default, less some room for the envelope.
     pub reply_size: usize,
 
     /// How many requests of the peer are worked on at once. Further ones wait in order, unread; while a call of ours waits for
@@ -96,9 +97,10 @@ impl Limits {
         }
     }
 
-    /// For sessions that the application opens: the same, but the other side's mistakes do not end the session.
+    /// For sessions that the application opens: the same, but replies may be larger, and the other side's mistakes do not end the
+    /// session.
     pub const fn client() -> Self {
-        Self { cost: f64::INFINITY, ..Self::server() }
+        Self { frame_size: 10 << 20, cost: f64::INFINITY, ..Self::server() }
     }
 
     /// Nothing is bounded.

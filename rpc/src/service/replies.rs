@@ -119,27 +119,30 @@ pub(super) fn put_result<T: Serialize, E: RpcError>(
     result: Result<T, E>,
     limit: usize,
 ) {
-    let value = match result {
-        Ok(value) => value,
-        Err(error) => return v2::put_error(out, id, &error.to_error_object()),
-    };
     let message = out.len();
-    v2::begin_result(out, id);
-    let start = out.len();
-    let written = one_line::write(out, &value);
-    let size = out.len() - start;
-    match written {
-        Ok(()) if size <= limit => v2::end_result(out),
-        written => {
-            out.truncate(message);
-            v2::put_error(out, id, &unsendable(written.err(), size, limit));
+    let (size, failed) = match result {
+        Ok(value) => {
+            v2::begin_result(out, id);
+            let start = out.len();
+            let written = one_line::write(out, &value);
+            let size = out.len() - start;
+            v2::end_result(out);
+            (size, written.err())
         }
+        Err(error) => {
+            v2::put_error(out, id, &error.to_error_object());
+            (out.len() - message, None)
+        }
+    };
+    if failed.is_some() || size > limit {
+        out.truncate(message);
+        v2::put_error(out, id, &unsendable(failed, size, limit));
     }
 }
 
 #[cold]
-fn unsendable(error: Option<serde_json::Error>, size: usize, limit: usize) -> ErrorObject {
-    match error {
+fn unsendable(failed: Option<serde_json::Error>, size: usize, limit: usize) -> ErrorObject {
+    match failed {
         // Why a value of the handler's cannot be written is its author's affair, not the peer's.
         Some(error) => {
             tracing::error!(rpc.system.name = "jsonrpc", %error, "a result cannot be written as JSON");

@@ -14,7 +14,7 @@ pub(crate) use encode::{Named, write_params};
 use super::{ErrorCode, ErrorObject};
 
 /// The parameters of an incoming call, as the JSON text that the peer sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawParams<'a>(Option<&'a str>);
 
 impl<'a> RawParams<'a> {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::jsonrpc::{Id, Message, Notification, Outcome, RawParams, Request, Response};
+use crate::jsonrpc::{Id, Message, Outcome, RawParams, Request, Response};
 
 /// The message, if it is laid out as expected.
 pub(super) fn scan(text: &str) -> Option<Message<'_>> {
@@ -19,8 +19,7 @@ pub(super) fn scan(text: &str) -> Option<Message<'_>> {
                 return Some(Message::Response(Response { id, outcome }));
             }
             let (method, rest) = plain_string(rest.strip_prefix(r#","method":"#)?)?;
-            let params = params(rest.strip_suffix('}')?)?;
-            Some(Message::Request(Request { id, method: Cow::Borrowed(method), params }))
+            request(Some(id), method, rest.strip_suffix('}')?)
         }
         b'm' => {
             let (method, rest) = plain_string(rest.strip_prefix(r#"method":"#)?)?;
@@ -30,26 +29,23 @@ pub(super) fn scan(text: &str) -> Option<Message<'_>> {
             if let Some((rest, id_text)) = rest.rsplit_once(r#","id":"#)
                 && let Some((id, "")) = id(id_text)
             {
-                return Some(Message::Request(Request {
-                    id,
-                    method: Cow::Borrowed(method),
-                    params: params(rest)?,
-                }));
+                return request(Some(id), method, rest);
             }
             // A notification has no id anywhere, which only reading to the end of the params can tell: a request
             // whose id stands where it was not looked for fails to decode, and is read in full.
-            Some(Message::Notification(Notification { method: Cow::Borrowed(method), params: params(rest)? }))
+            request(None, method, rest)
         }
         _ => None,
     }
 }
 
-/// What is left between the method and the end: nothing, or the params.
-fn params(rest: &str) -> Option<RawParams<'_>> {
-    match rest {
-        "" => Some(RawParams::NONE),
-        _ => rest.strip_prefix(r#","params":"#).map(RawParams::from_json),
-    }
+/// `rest` is what is left between the method and the end: nothing, or the params.
+fn request<'a>(id: Option<Id<'a>>, method: &'a str, rest: &'a str) -> Option<Message<'a>> {
+    let params = match rest {
+        "" => RawParams::NONE,
+        _ => RawParams::from_json(rest.strip_prefix(r#","params":"#)?),
+    };
+    Some(Message::Request(Request { id, method: Cow::Borrowed(method), params }))
 }
 
 /// A whole number, or a string without escapes.

@@ -6,9 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::{error::Category, value::RawValue};
 
 use super::{members::Members, put, put_u64, unreadable};
-use crate::jsonrpc::{
-    ErrorObject, Id, Malformed, Message, Notification, Outcome, RawParams, Request, RequestId, Response,
-};
+use crate::jsonrpc::{ErrorObject, Id, Malformed, Message, Outcome, RawParams, Request, RequestId, Response};
 
 /// Reads one message in full.
 pub(crate) fn read(text: &str) -> Message<'_> {
@@ -34,10 +32,7 @@ pub(crate) fn read(text: &str) -> Message<'_> {
     }
     match (problem, method(&members)) {
         (Some(problem), _) | (None, Err(problem)) => refused(readable_id, problem, true),
-        (None, Ok((method, params))) => match id {
-            Some(id) => Message::Request(Request { id, method, params }),
-            None => Message::Notification(Notification { method, params }),
-        },
+        (None, Ok((method, params))) => Message::Request(Request { id, method, params }),
     }
 }
 
@@ -193,7 +188,7 @@ mod tests {
         ] {
             match read(text) {
                 Message::Request(request) => {
-                    assert_eq!(request.id.as_json(), "\"x\"");
+                    assert_eq!(request.id, Some(Id::from_json("\"x\"")));
                     assert_eq!(request.method, "add");
                     assert_eq!(request.params.as_json(), Some("[1]"));
                 }
@@ -205,9 +200,11 @@ mod tests {
     #[test]
     fn a_null_id_makes_a_request_and_no_id_a_notification() {
         assert!(
-            matches!(read(r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#), Message::Request(r) if r.id == Id::NULL)
+            matches!(read(r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#), Message::Request(r) if r.id == Some(Id::NULL))
         );
-        assert!(matches!(read(r#"{"jsonrpc":"2.0","method":"m","params":null}"#), Message::Notification(_)));
+        assert!(
+            matches!(read(r#"{"jsonrpc":"2.0","method":"m","params":null}"#), Message::Request(r) if r.id.is_none())
+        );
     }
 
     #[test]
@@ -290,7 +287,7 @@ mod tests {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{deep}}}"#);
         malformed(&text);
         let huge_id = format!(r#"{{"jsonrpc":"2.0","id":{},"method":"m"}}"#, "7".repeat(5000));
-        assert!(matches!(read(&huge_id), Message::Request(r) if r.id.as_json().len() == 5000));
+        assert!(matches!(read(&huge_id), Message::Request(r) if r.id.unwrap().as_json().len() == 5000));
     }
 
     #[test]

@@ -72,6 +72,30 @@ enum Repr {
     Text(Box<str>),
 }
 
+impl RequestId {
+    /// Runs `f` with the id as the peer wrote it.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(Id<'_>) -> R) -> R {
+        match &self.0 {
+            Repr::Text(text) => f(Id(text)),
+            Repr::Number(n) => {
+                // As long as the longest u64.
+                let mut digits = [0; 20];
+                let mut start = digits.len();
+                let mut n = *n;
+                loop {
+                    start -= 1;
+                    digits[start] = b'0' + (n % 10) as u8;
+                    n /= 10;
+                    if n == 0 {
+                        break;
+                    }
+                }
+                f(Id(std::str::from_utf8(&digits[start..]).unwrap_or_default()))
+            }
+        }
+    }
+}
+
 impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -80,10 +104,7 @@ impl fmt::Debug for RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Repr::Number(n) => n.fmt(f),
-            Repr::Text(text) => f.write_str(text),
-        }
+        self.with(|id| f.write_str(id.0))
     }
 }
 
@@ -105,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_owned_id_prints_the_same_bytes() {
-        for text in ["7", "007", "1.50", "\"a\\u0062\"", "-3", "12345678901234567890123"] {
+        for text in ["0", "7", "1234567890", "007", "1.50", "\"a\\u0062\"", "-3", "12345678901234567890123"] {
             assert_eq!(Id::from_json(text).to_owned().to_string(), text);
         }
     }

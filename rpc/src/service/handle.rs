@@ -15,7 +15,7 @@ use super::{
     replies::{Panic, put_result},
 };
 use crate::{
-    jsonrpc::{ErrorObject, Id},
+    jsonrpc::{ErrorObject, Id, buffer::Buffer},
     session::Returns,
 };
 
@@ -89,9 +89,11 @@ where
             let limit = request.link().limits.reply_size;
             Handled::pending(Box::pin(async move {
                 let value = AssertUnwindSafe(handler).catch_unwind().await;
-                let mut reply = Vec::new();
-                if let Some(id) = &id.map(|id| id.to_string()) {
-                    put_answer(&mut reply, Id::from_json(id), method, value, limit);
+                let mut reply = Buffer::with_room_for(128);
+                match (id, value) {
+                    (Some(id), value) => id.with(|id| put_answer(&mut reply, id, method, value, limit)),
+                    (None, Err(panic)) => drop(panicked(method, &*panic)),
+                    (None, Ok(_)) => {}
                 }
                 reply
             }))

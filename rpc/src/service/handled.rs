@@ -4,7 +4,7 @@ use std::fmt;
 
 use futures::future::BoxFuture;
 
-use crate::jsonrpc::ErrorObject;
+use crate::jsonrpc::{ErrorObject, buffer::Buffer};
 
 /// What became of a request: it was answered, or its handler is still at work, or it was refused.
 ///
@@ -15,7 +15,7 @@ pub(crate) enum Outcome {
     /// The reply is written, or there is none to write.
     Done,
     /// The handler waits for something. The future gives the reply: a whole message, or nothing.
-    Pending(BoxFuture<'static, Vec<u8>>),
+    Pending(BoxFuture<'static, Buffer>),
     /// The handler was not run: the reply is this error.
     Refused(ErrorObject),
 }
@@ -25,7 +25,7 @@ impl Handled {
         Self(Outcome::Done)
     }
 
-    pub(super) const fn pending(reply: BoxFuture<'static, Vec<u8>>) -> Self {
+    pub(super) const fn pending(reply: BoxFuture<'static, Buffer>) -> Self {
         Self(Outcome::Pending(reply))
     }
 

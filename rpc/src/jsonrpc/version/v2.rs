@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::{error::Category, value::RawValue};
 
 use super::{members::Members, put, put_u64, unreadable};
-use crate::jsonrpc::{ErrorObject, Id, Malformed, Message, Outcome, RawParams, Request, RequestId, Response};
+use crate::jsonrpc::{ErrorObject, Id, Malformed, Message, Outcome, RawParams, Request, Response};
 
 /// Reads one message in full.
 pub(crate) fn read(text: &str) -> Message<'_> {
@@ -156,11 +156,6 @@ pub(crate) fn put_error(out: &mut Vec<u8>, id: Id<'_>, error: &ErrorObject) {
     out.extend_from_slice(br#","error":"#);
     put(out, error);
     out.push(b'}');
-}
-
-/// Appends a reply that is an error, to a request whose id was kept.
-pub(crate) fn put_error_owned(out: &mut Vec<u8>, id: &RequestId, error: &ErrorObject) {
-    put_error(out, Id::from_json(&id.to_string()), error);
 }
 
 /// The response that a scan took apart, whose result began with `rest`.

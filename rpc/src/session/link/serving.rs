@@ -184,7 +184,7 @@ impl Link {
             }
             if let Some(id) = id {
                 let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
-                state.outbox.message(|out| version::v2::put_error_owned(out, &id, &error));
+                state.outbox.message(|out| id.with(|id| version::v2::put_error(out, id, &error)));
                 self.queued.store(state.outbox.len(), Ordering::Release);
             }
         }

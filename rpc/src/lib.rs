@@ -1,4 +1,110 @@
-//! Typed RPC from a trait: one service over every transport, JSON-RPC dialect and direction.
+//! Typed RPC from a trait, both ways on one connection.
+//!
+//! Annotate a trait with [`#[rpc_service]`](macro@rpc_service) and you get a server for whoever implements it and a client with the same
+//! methods. On the wire it is JSON-RPC 2.0, so the other side may be written in anything.
+//!
+//! ```
+//! use rpc::{CallError, RpcError, Server, rpc_service};
+//!
+//! #[rpc_service]
+//! pub trait Calc {
+//!     /// Adds two numbers.
+//!     async fn add(&self, a: i64, b: i64) -> i64;
+//!
+//!     /// Fails in a way of its own: the caller matches on it.
+//!     async fn div(&self, a: i64, b: i64) -> Result<i64, DivError>;
+//! }
+//!
+//! #[derive(Debug, thiserror::Error, RpcError)]
+//! pub enum DivError {
+//!     #[error("division by zero")]
+//!     #[rpc(code = 1)]
+//!     ByZero,
+//! }
+//!
+//! struct MyCalc;
+//!
+//! impl Calc for MyCalc {
+//!     async fn add(&self, a: i64, b: i64) -> i64 {
+//!         a + b
+//!     }
+//!
+//!     async fn div(&self, a: i64, b: i64) -> Result<i64, DivError> {
+//!         a.checked_div(b).ok_or(DivError::ByZero)
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder().service(CalcServer::new(MyCalc)).bind("tcp://127.0.0.1:0").await?;
+//! let url = server.endpoint().to_string();
+//! let running = server.start();
+//!
+//! let session = rpc::connect(&url).await?;
+//! let calc = CalcClient::from(session);
+//! assert_eq!(calc.add(1, 2).await?, 3);
+//! assert!(matches!(calc.div(1, 0).await, Err(CallError::Service(DivError::ByZero))));
+//!
+//! running.shutdown().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to look
+//!
+//! | To | look at |
+//! |---|---|
+//! | write a service | [`rpc_service`](macro@rpc_service), and [`RpcError`](derive@RpcError) for its errors |
+//! | serve it | [`Server`], [`ServerHandle`] |
+//! | connect, and serve from the side that connects | [`connect`], [`Connector`] |
+//! | call, notify, close, and learn why a connection ended | [`Session`], [`Call`], [`CallError`], [`CloseReason`] |
+//! | know who is calling, and call them back | [`Context`] |
+//! | do without a trait | [`Router`], [`Session::call`] |
+//! | bound what a peer may use | [`Limits`] |
+//! | retry, balance, record | [`Caller`] |
+//! | test | [`testing`] |
+//! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
+//! | know what it costs | [`guide::speed`] |
+//!
+//! # The way of a request
+//!
+//! Each layer uses those above it in this list only, and each is a folder of the source:
+//!
+//! | Layer | What it does |
+//! |---|---|
+//! | `jsonrpc` | the language: the bytes of one message to values and back; no I/O, no tasks, no clock |
+//! | `framing` | bytes to frames and back |
+//! | `transport` | byte streams, and the URLs that name them |
+//! | `limits` | the numbers that bound a peer |
+//! | `session` | the handle of a live peer, and what it shares with the loop |
+//! | `service` | from a request to its reply |
+//! | `driver` | the loop of a session: reads, admits, dispatches, writes, ends |
+//! | `server`, `client` | listening and connecting |
+//!
+//! ```text
+//! transport -> framing -> jsonrpc -> driver -> service -> handler
+//! the handler's value -> reply, written once, straight into the outgoing bytes -> transport
+//! ```
+//!
+//! # What is promised
+//!
+//! 1. **Every call ends, once**: with its reply, an error, a timeout, or the reason for which the session closed.
+//! 2. **Replies are always read.** A handler that calls back cannot deadlock, however loaded the session is.
+//! 3. **Memory is bounded** for each session, by the numbers in [`Limits`].
+//! 4. **Order**: messages leave in the order in which they were sent, and requests start in the order in which they came. Replies may
+//!    overtake each other.
+//! 5. **Only requests are answered**: two peers that send each other rubbish fall silent.
+//! 6. **Ids are compared as sent** and echoed byte for byte.
+//! 7. **A handler cannot hurt its session**: a panic, a hang, a result that is too large or cannot be written become errors of that
+//!    request, and nothing internal leaks.
+//! 8. **A session that ends stops what it started.** A graceful end lets handlers finish until a deadline.
+//! 9. **Time is tokio's**: tests can pause it.
+//! 10. **There is no `unsafe`** in this crate.
+//!
+//! # Events
+//!
+//! Sessions tell [`tracing`] when they open and close, at level `DEBUG`, and of every call, request and refused request; failures of
+//! handlers are errors. The fields have the names of OpenTelemetry's conventions for RPC: `rpc.system.name`, `rpc.method`,
+//! `jsonrpc.request.id`, `rpc.response.status_code`, `network.peer.address`, `network.transport`; `session` is [`Session::id`].
 
 mod client;
 mod driver;
@@ -27,6 +133,12 @@ pub use session::{
     PendingCall, PendingNotify, Returns, Session,
 };
 pub use transport::{Endpoint, EndpointError};
+
+/// Pages to read.
+pub mod guide {
+    #[doc = include_str!("../docs/speed.md")]
+    pub mod speed {}
+}
 
 /// The code in the README is compiled and run.
 #[cfg(doctest)]

@@ -1,8 +1,8 @@
 //! The integration tests: promises of the design, each named after what it guards.
 
 mod answers;
-mod calls;
 mod callbacks;
+mod calls;
 mod events;
 mod handlers;
 mod ids;

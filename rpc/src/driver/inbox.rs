@@ -17,6 +17,9 @@ use crate::transport::ByteStream;
 /// How much is read at once.
 const CHUNK: usize = 64 << 10;
 
+/// The beginning of a frame up to this size is copied from read to read; a longer one is read where it is kept.
+const SMALL: usize = 4 << 10;
+
 /// How many times a session reads at its end, at most.
 const DISCARDED: usize = 64;
 
@@ -61,7 +64,7 @@ impl Inbox {
         cx: &mut Context<'_>,
         io: &mut Box<dyn ByteStream>,
     ) -> Poll<io::Result<Option<Unread>>> {
-        if self.rest.len() > CHUNK / 2 {
+        if self.rest.len() > SMALL {
             return self.poll_read_more(cx, io);
         }
         let mut buffer = BUFFER.take();
@@ -79,7 +82,6 @@ impl Inbox {
         Poll::Ready(Ok(Some(Unread { buffer, start: 0, end: kept + read, shared: true })))
     }
 
-    /// A frame that is larger than the thread's buffer is read where it will be kept.
     fn poll_read_more(
         &mut self,
         cx: &mut Context<'_>,

@@ -73,6 +73,9 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Dispatc
     session
 }
 
+/// How often a session reads and writes before others get their turn, should its transport never have it wait.
+const ROUNDS: usize = 64;
+
 /// One session's loop.
 struct Driver {
     io: Box<dyn ByteStream>,
@@ -118,7 +121,7 @@ impl Future for Driver {
 impl Driver {
     /// Goes on until there is nothing to do but wait, or the session ends.
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        loop {
+        for _ in 0..ROUNDS {
             self.progress = false;
             let closing = match self.link.is_ending() {
                 false => None,
@@ -154,6 +157,8 @@ impl Driver {
                 return Poll::Pending;
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Everything is sent: says so to the peer, and ends.

@@ -42,7 +42,8 @@ pub use newline::NewlineFramer;
 pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
     /// Looks for the next frame in the bytes that were read and not yet consumed.
     ///
-    /// The bytes that were not consumed stand at the front of the next call, so a framer may remember how far it has looked.
+    /// The bytes that were not consumed stand at the front of the next call, so a framer may remember how far it has looked. A frame
+    /// that has to wait is asked for again: it is found again.
     ///
     /// # Errors
     ///

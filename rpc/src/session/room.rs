@@ -51,9 +51,8 @@ pub(super) fn when_there_is_room<'a, T>(
     mut send: impl FnMut(Option<Instant>, &mut Context<'_>) -> Result<T, Refused>,
 ) -> Poll<Result<T, CallError>> {
     loop {
-        match room {
-            Some(room) => ready!(room.poll(link, cx))?,
-            None => {}
+        if let Some(room) = room {
+            ready!(room.poll(link, cx))?;
         }
         let outcome = match send(room.as_ref().and_then(|room| room.deadline()), cx) {
             Ok(sent) => Ok(sent),

@@ -64,16 +64,16 @@ fn alone(c: &mut Criterion) {
     let Bench { runtime, api, .. } = &Bench::new();
     let mut group = c.benchmark_group("dispatch/alone");
     group.bench_function("by position", |b| {
-        b.iter(|| runtime.block_on(async { api.add(40, 2).await.expect("a reply") }))
+        b.iter(|| runtime.block_on(async { api.add(40, 2).await.expect("a reply") }));
     });
     group.bench_function("by name", |b| {
-        b.iter(|| runtime.block_on(async { api.add_by_name(40, 2).await.expect("a reply") }))
+        b.iter(|| runtime.block_on(async { api.add_by_name(40, 2).await.expect("a reply") }));
     });
     group.bench_function("borrowed", |b| {
-        b.iter(|| runtime.block_on(async { api.greet("Ann").await.expect("a reply") }))
+        b.iter(|| runtime.block_on(async { api.greet("Ann").await.expect("a reply") }));
     });
     group.bench_function("handler waits", |b| {
-        b.iter(|| runtime.block_on(async { api.add_later(40, 2).await.expect("a reply") }))
+        b.iter(|| runtime.block_on(async { api.add_later(40, 2).await.expect("a reply") }));
     });
 }
 

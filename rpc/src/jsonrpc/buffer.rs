@@ -11,6 +11,8 @@ use std::{
 /// Up to here a buffer is one of the small ones, which are kept by number.
 const SMALL: usize = 4 << 10;
 const KEPT_SMALL: usize = 64;
+/// Most messages fit in here.
+const USUAL: usize = 128;
 /// How many bytes of larger ones a thread keeps.
 const KEPT_LARGE: usize = 8 << 20;
 
@@ -19,26 +21,18 @@ struct Kept {
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
     large_bytes: usize,
+    /// Whether the last buffer that was written into became a large one. The next will, too, more often than not, and growing
+    /// one costs more than holding one that is too large for a moment.
+    last_was_large: bool,
 }
 
 thread_local! {
     static KEPT: RefCell<Kept> = RefCell::default();
 }
 
-fn take(bytes: usize) -> Vec<u8> {
-    let kept = KEPT.try_with(|kept| kept.try_borrow_mut().ok()?.take(bytes > SMALL)).ok().flatten();
-    let mut buffer = kept.unwrap_or_default();
-    buffer.reserve(bytes);
-    buffer
-}
-
-fn give_back(buffer: Vec<u8>) {
-    // Where the thread is ending there is nothing left to keep it for.
-    let _ = KEPT.try_with(|kept| {
-        if let Ok(mut kept) = kept.try_borrow_mut() {
-            kept.keep(buffer);
-        }
-    });
+/// Runs `f` with what the thread keeps. Where the thread is ending there is nothing left to keep anything for.
+fn kept<R>(f: impl FnOnce(&mut Kept) -> R) -> Option<R> {
+    KEPT.try_with(|kept| kept.try_borrow_mut().ok().map(|mut kept| f(&mut kept))).ok().flatten()
 }
 
 /// A buffer to write into.
@@ -46,9 +40,11 @@ fn give_back(buffer: Vec<u8>) {
 pub(crate) struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// An empty buffer for about `bytes` bytes.
-    pub(crate) fn with_room_for(bytes: usize) -> Self {
-        Self(take(bytes))
+    /// An empty buffer for a message whose size nobody knows yet.
+    pub(crate) fn new() -> Self {
+        let mut buffer = kept(|kept| kept.take(kept.last_was_large)).flatten().unwrap_or_default();
+        buffer.reserve(USUAL);
+        Self(buffer)
     }
 }
 
@@ -59,7 +55,8 @@ pub(crate) struct TextBuffer(String);
 impl TextBuffer {
     pub(crate) fn copy_of(text: &str) -> Self {
         // An empty buffer is a text, whatever it held before.
-        let mut copy = String::from_utf8(take(text.len())).unwrap_or_default();
+        let buffer = kept(|kept| kept.take(text.len() > SMALL)).flatten().unwrap_or_default();
+        let mut copy = String::from_utf8(buffer).unwrap_or_default();
         copy.push_str(text);
         Self(copy)
     }
@@ -81,7 +78,7 @@ impl Clone for TextBuffer {
 
 impl Drop for TextBuffer {
     fn drop(&mut self) {
-        give_back(std::mem::take(&mut self.0).into_bytes());
+        kept(|kept| kept.keep(std::mem::take(&mut self.0).into_bytes()));
     }
 }
 
@@ -111,7 +108,10 @@ impl Kept {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        give_back(std::mem::take(&mut self.0));
+        kept(|kept| {
+            kept.last_was_large = self.0.len() > SMALL;
+            kept.keep(std::mem::take(&mut self.0));
+        });
     }
 }
 
@@ -131,7 +131,7 @@ impl DerefMut for Buffer {
 
 impl Clone for Buffer {
     fn clone(&self) -> Self {
-        let mut copy = Self::with_room_for(self.len());
+        let mut copy = Self::new();
         copy.extend_from_slice(self);
         copy
     }
@@ -141,25 +141,48 @@ impl Clone for Buffer {
 mod tests {
     use super::*;
 
+    fn written(bytes: usize) -> Buffer {
+        let mut buffer = Buffer::new();
+        buffer.resize(bytes, b'x');
+        buffer
+    }
+
     #[test]
     fn a_buffer_is_used_again_and_is_empty() {
-        let mut first = Buffer::with_room_for(100);
-        first.extend_from_slice(b"abc");
+        let first = written(100);
         let memory = first.as_ptr();
         drop(first);
-        let second = Buffer::with_room_for(10);
+        let second = Buffer::new();
         assert_eq!(second.as_ptr(), memory);
         assert!(second.is_empty());
     }
 
     #[test]
+    fn after_a_large_message_comes_a_large_buffer_and_after_a_small_one_a_small_one() {
+        drop(written(1 << 20));
+        assert!(Buffer::new().capacity() >= 1 << 20);
+        drop(written(10));
+        assert!(Buffer::new().capacity() <= SMALL);
+    }
+
+    #[test]
+    fn a_text_comes_back_as_it_was() {
+        drop(written(5000));
+        for text in ["", "é", &"x".repeat(5000)] {
+            assert_eq!(&*TextBuffer::copy_of(text), text);
+        }
+    }
+
+    #[test]
     fn what_a_thread_keeps_is_bounded() {
-        let held: Vec<Buffer> = (0..1000).map(|n| Buffer::with_room_for(n * 1000)).collect();
+        let held: Vec<Buffer> = (0..1000).map(|n| written(n * 1000)).collect();
         drop(held);
-        KEPT.with_borrow(|kept| {
+        kept(|kept| {
             assert!(kept.small.len() <= KEPT_SMALL);
-            assert!(kept.large.iter().map(Vec::capacity).sum::<usize>() <= KEPT_LARGE);
-            assert_eq!(kept.large.iter().map(Vec::capacity).sum::<usize>(), kept.large_bytes);
-        });
+            let bytes = kept.large.iter().map(Vec::capacity).sum::<usize>();
+            assert!(bytes <= KEPT_LARGE);
+            assert_eq!(bytes, kept.large_bytes);
+        })
+        .expect("the thread lives");
     }
 }

@@ -89,7 +89,7 @@ where
             let limit = request.link().limits.reply_size;
             Handled::pending(Box::pin(async move {
                 let value = AssertUnwindSafe(handler).catch_unwind().await;
-                let mut reply = Buffer::with_room_for(128);
+                let mut reply = Buffer::new();
                 match (id, value) {
                     (Some(id), value) => id.with(|id| put_answer(&mut reply, id, method, value, limit)),
                     (None, Err(panic)) => drop(panicked(method, &*panic)),

@@ -43,7 +43,7 @@ impl<'a> Outgoing<'a> {
         names: Option<&[ParamInfo]>,
         timeout: CallTimeout,
     ) -> Result<Self, CallError> {
-        let mut body = Buffer::with_room_for(128);
+        let mut body = Buffer::new();
         let mut start = 0;
         let written = write_body(&mut body, method, |out| {
             start = out.len();

@@ -52,10 +52,10 @@ async fn a_call_may_be_awaited_in_another_task_whatever_it_borrows() {
         async move {
             let line = String::from("borrowed from this task");
             calc.log(&line).await?;
-            calc.add(1, 2).await
+            calc.greet(&line).await
         }
     });
-    assert_eq!(typed.await.expect("no panic").expect("a reply"), 3);
+    assert_eq!(typed.await.expect("no panic").expect("a reply"), "Hello, borrowed from this task");
     let untyped = tokio::spawn(async move {
         let line = String::from("borrowed from this task");
         session.notify("log", (&line,)).await?;

@@ -11,6 +11,9 @@ pub trait Calc {
     /// Adds two numbers after others had a turn.
     async fn add_later(&self, a: i64, b: i64) -> i64;
 
+    /// Borrows what it is given, on both sides.
+    async fn greet(&self, name: &str) -> String;
+
     /// Divides.
     async fn div(&self, a: i64, b: i64) -> Result<i64, DivError>;
 
@@ -43,6 +46,10 @@ impl Calc for MyCalc {
     async fn add_later(&self, a: i64, b: i64) -> i64 {
         tokio::task::yield_now().await;
         a + b
+    }
+
+    async fn greet(&self, name: &str) -> String {
+        format!("Hello, {name}")
     }
 
     async fn div(&self, a: i64, b: i64) -> Result<i64, DivError> {

@@ -134,6 +134,8 @@ impl Inbox {
 
     /// Gives back memory that only a large frame needed.
     pub(super) fn trim(&mut self) {
-        self.rest.shrink_to(CHUNK);
+        if self.rest.is_empty() {
+            self.rest = Vec::new();
+        }
     }
 }

@@ -23,5 +23,8 @@ impl Driver {
             link.reply(request, &reply);
         });
         self.link.begun(request, task.abort_handle());
+        // A task that was just started stands in this worker's own slot, which nobody else takes from. Should it compute for long,
+        // somebody else has to look after the session: tokio wakes another worker for a loop that is woken.
+        self.link.wake();
     }
 }

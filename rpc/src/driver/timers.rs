@@ -75,8 +75,8 @@ impl Driver {
         if is_due(self.timers.trim) {
             self.timers.trim = None;
             self.inbox.trim();
-            self.link.trim(LARGE);
-            self.replies.trim(LARGE);
+            self.link.trim();
+            self.replies.trim();
         }
         if is_due(self.timers.late) {
             self.timers.late = self.link.expire(now);

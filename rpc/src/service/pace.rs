@@ -33,7 +33,7 @@ pub(crate) enum Run {
     AsTask,
 }
 
-const FIRST: u32 = 64;
+const FIRST: u32 = 1024;
 const MOST: u32 = 1 << 16;
 const TIMED: u32 = 8;
 
@@ -111,8 +111,8 @@ mod tests {
     fn a_slow_method_is_tried_in_place_again_less_and_less_often() {
         let pace = Pace::new();
         pace.took(LONG);
-        for deferred in [64, 128, 256] {
-            assert_eq!((0..1000).take_while(|_| pace.next() == Run::AsTask).count(), deferred);
+        for deferred in [1024, 2048, 4096] {
+            assert_eq!((0..10_000).take_while(|_| pace.next() == Run::AsTask).count(), deferred);
             // The one that ended the count was timed.
             pace.took(LONG);
         }

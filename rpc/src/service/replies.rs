@@ -63,9 +63,11 @@ impl Replies {
         self.bytes.capacity()
     }
 
-    /// Gives back memory beyond `bytes` that only large messages needed.
-    pub(crate) fn trim(&mut self, bytes: usize) {
-        self.bytes.shrink_to(bytes);
+    /// Gives back memory that only large messages needed.
+    pub(crate) fn trim(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        }
     }
 
     /// Takes over what the handles of the session have sent.

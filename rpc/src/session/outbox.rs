@@ -36,7 +36,9 @@ impl Outbox {
         }
     }
 
-    pub(crate) fn trim(&mut self, bytes: usize) {
-        self.bytes.shrink_to(bytes);
+    pub(crate) fn trim(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        }
     }
 }

@@ -38,6 +38,11 @@ impl Link {
         self.driver.register(driver);
     }
 
+    /// Has the loop go round once more.
+    pub(crate) fn wake(&self) {
+        self.driver.wake();
+    }
+
     /// Whether the session is anything but open.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
@@ -102,9 +107,9 @@ impl Link {
         state.running.len() == 0 && state.outbox.len() == 0
     }
 
-    /// Gives back memory beyond `bytes` that only large messages needed.
-    pub(crate) fn trim(&self, bytes: usize) {
-        self.lock().outbox.trim(bytes);
+    /// Gives back memory that only large messages needed.
+    pub(crate) fn trim(&self) {
+        self.lock().outbox.trim();
     }
 
     /// Whether a further request may be worked on.

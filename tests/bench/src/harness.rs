@@ -1,0 +1,68 @@
+//! Starts the two processes of a measurement and ends them.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    load::Measured,
+    peers::Peer,
+    role::{Job, Part, Role},
+    scenario::Work,
+};
+
+/// One measurement, in two fresh processes.
+pub fn measure(peer: Peer, work: &Work, secs: f64, on_one_cpu: bool) -> Result<Measured> {
+    let mut server = Server(start(&Role { peer, on_one_cpu, part: Part::Server })?);
+    let stdout = server.0.stdout.take().context("the server's standard output")?;
+    let mut address = String::new();
+    BufReader::new(stdout).read_line(&mut address)?;
+    let server_at = address.trim().parse().with_context(|| format!("the server said {address:?}"))?;
+
+    let job = Job { server: server_at, server_pid: server.0.id(), work: work.clone(), secs };
+    let client = start(&Role { peer, on_one_cpu, part: Part::Client(job) })?;
+    let output = client.wait_with_output()?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// The peers in another order in each round: whoever comes first in a minute that is slow is not always the same.
+pub fn rotated(peers: &[Peer], round: usize) -> Vec<Peer> {
+    let mut peers = peers.to_vec();
+    let by = round % peers.len().max(1);
+    peers.rotate_left(by);
+    peers
+}
+
+/// A line for whoever waits.
+pub fn progress(measured: &Result<Measured>) -> String {
+    match measured {
+        Ok(measured) => measured.to_string(),
+        Err(error) => format!("FAILED: {error:#}"),
+    }
+}
+
+fn start(role: &Role) -> Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("role").arg(serde_json::to_string(role)?);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if matches!(role.part, Part::Server) {
+        command.stderr(Stdio::inherit());
+    }
+    command.spawn().context("starting a process")
+}
+
+/// Ends with the measurement, however that ends.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

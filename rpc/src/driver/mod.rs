@@ -63,9 +63,10 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Dispatc
         dispatcher,
         inbox: Inbox::default(),
         answers: Answers::default(),
-        last_answered: 0,
-        gathering: false,
-        held: false,
+        handed_over: 0,
+        last_handed_over: 0,
+        stepped_back: false,
+        left: Left::Nothing,
         progress: false,
         cost: None,
         timers: Timers::default(),
@@ -89,17 +90,29 @@ struct Driver {
     replies: Replies,
     /// Replies to calls of ours, from one read: they are handed over together.
     answers: Answers,
-    /// How many replies the last read with any brought: above one, callers come in groups.
-    last_answered: usize,
-    /// Whether the loop has stepped back once, to let those whom a read woke add to the next write.
-    gathering: bool,
-    /// Whether a request waits in the inbox for a place.
-    held: bool,
+    /// How many replies were handed over in this round.
+    handed_over: usize,
+    /// How many it were the last time that there were any: above one, callers come in company.
+    last_handed_over: usize,
+    /// Whether the loop has stepped back for others since it wrote the last time.
+    stepped_back: bool,
+    left: Left,
     /// Whether bytes have left in this round.
     progress: bool,
     /// Made when the peer breaks its first rule.
     cost: Option<Cost<Instant>>,
     timers: Timers,
+}
+
+/// What was left in the inbox although it is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// At most the beginning of a frame.
+    Nothing,
+    /// A request that waits for a place.
+    Request,
+    /// Further replies, until those whom the first ones woke have had their turn.
+    Replies,
 }
 
 impl Future for Driver {
@@ -131,6 +144,9 @@ impl Driver {
                     Phase::Ended(reason) | Phase::Gone(reason) => return Poll::Ready(reason.clone()),
                 },
             };
+            // What was sent since the last turn leaves before more is read.
+            let mut wrote = self.poll_write(cx);
+            self.handed_over = 0;
             let read = match closing {
                 None => self.poll_read(cx),
                 Some(_) => Poll::Pending,
@@ -138,7 +154,10 @@ impl Driver {
             if let Poll::Ready(Err(reason)) = read {
                 return Poll::Ready(reason);
             }
-            let wrote = self.poll_write(cx);
+            let in_company = self.handed_over > 1;
+            if wrote.is_ready() {
+                wrote = if in_company { self.poll_write_replies(cx) } else { self.poll_write(cx) };
+            }
             match (wrote, closing) {
                 (Poll::Ready(Err(error)), _) => return Poll::Ready(CloseReason::Io(Arc::new(error))),
                 (Poll::Ready(Ok(())), Some(reason)) if self.link.is_idle() => {
@@ -151,6 +170,10 @@ impl Driver {
                     Some(reason) => return Poll::Ready(reason),
                     None => continue,
                 }
+            }
+            if in_company {
+                self.step_back(cx);
+                return Poll::Pending;
             }
             // Whatever was held back for want of room is looked at again when some was made.
             if read.is_pending() && !self.progress {

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Driver, inbox::Unread};
+use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::Framed,
     jsonrpc::{self, CallId, ErrorCode, ErrorObject, Id, Malformed, Message, Reply, version},
@@ -18,6 +18,10 @@ use crate::{
 
 /// How many bytes of replies are written together while there is more to do.
 const PART: usize = 16 << 10;
+
+/// How many replies are handed over together. Then the callers have their turn, and what they send leaves, before the next ones: so
+/// neither side waits for the other to be done with everything.
+const GROUP: usize = 32;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +37,15 @@ enum Taken {
 impl Driver {
     /// Reads once and deals with every whole frame. Pending where there is nothing to read, or requests wait for a place.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        if self.held {
+        let left = std::mem::replace(&mut self.left, Left::Nothing);
+        if left != Left::Nothing {
             let unread = self.inbox.unread();
             self.take_apart(cx, unread)?;
         }
-        if self.held || self.must_not_read()? {
+        if self.left == Left::Replies {
+            return Poll::Ready(Ok(()));
+        }
+        if self.left == Left::Request || self.must_not_read()? {
             return Poll::Pending;
         }
         match ready!(self.inbox.poll_read(cx, &mut self.io)) {
@@ -53,7 +61,6 @@ impl Driver {
 
     fn take_apart(&mut self, cx: &mut Context<'_>, mut unread: Unread) -> Result<(), CloseReason> {
         let started = Instant::now();
-        self.held = false;
         let outcome = loop {
             if unread.is_empty() {
                 break Ok(());
@@ -85,9 +92,13 @@ impl Driver {
                         break Err(CloseReason::Io(Arc::new(error)));
                     }
                 }
+                Taken::Yes if self.answers.len() >= GROUP => {
+                    self.left = Left::Replies;
+                    break Ok(());
+                }
                 Taken::Yes => {}
                 Taken::Held => {
-                    self.held = true;
+                    self.left = Left::Request;
                     break Ok(());
                 }
                 Taken::Over => break Ok(()),
@@ -232,7 +243,8 @@ impl Driver {
         if self.answers.len() == 0 {
             return;
         }
-        self.last_answered = self.answers.len();
+        self.handed_over += self.answers.len();
+        self.last_handed_over = self.answers.len();
         let unasked = self.link.deliver(&mut self.answers);
         if unasked > 0 {
             tracing::debug!(

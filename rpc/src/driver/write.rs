@@ -52,23 +52,28 @@ impl Driver {
         written
     }
 
-    /// Steps back once before draining what handles have sent, where more may be on its way: everybody whom a read woke gets
-    /// to add to the same write. Undone, this costs more than half of the pipelined rate.
+    /// Whether to wait for more before draining what handles have sent.
     fn gathers(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.gathering {
-            self.gathering = false;
+        if self.stepped_back {
+            self.stepped_back = false;
             return false;
         }
-        let alone = self.last_answered <= 1 && {
+        // The lock is the callers': in company it is not taken for this.
+        let alone = self.last_handed_over <= 1 && {
             let state = self.link.lock();
             state.connection.len() <= 1 && state.running.len() == 0
         };
-        if alone {
-            return false;
+        if !alone {
+            self.step_back(cx);
         }
-        self.gathering = true;
-        // Behind the tasks that are ready now. (`yield_now` would wait for the whole queue to empty: that costs up to a tenth.)
+        !alone
+    }
+
+    /// Lets the tasks that are ready now have their turn first: everybody whom a read woke gets to add to the next write.
+    ///
+    /// (Tokio's `yield_now` would wait for the whole queue to empty.)
+    pub(super) fn step_back(&mut self, cx: &mut Context<'_>) {
+        self.stepped_back = true;
         cx.waker().wake_by_ref();
-        true
     }
 }

@@ -19,10 +19,6 @@ use crate::{
 /// How many bytes of replies are written together while there is more to do.
 const PART: usize = 16 << 10;
 
-/// How many replies are handed over together. Then the callers have their turn, and what they send leaves, before the next ones: so
-/// neither side waits for the other to be done with everything.
-const GROUP: usize = 32;
-
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taken {
@@ -92,7 +88,7 @@ impl Driver {
                         break Err(CloseReason::Io(Arc::new(error)));
                     }
                 }
-                Taken::Yes if self.answers.len() >= GROUP => {
+                Taken::Yes if self.answers.are_a_group() => {
                     self.left = Left::Replies;
                     break Ok(());
                 }

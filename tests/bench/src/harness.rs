@@ -16,14 +16,15 @@ use crate::{
 
 /// One measurement, in two fresh processes.
 pub fn measure(peer: Peer, work: &Work, secs: f64, on_one_cpu: bool) -> Result<Measured> {
-    let mut server = Server(start(&Role { peer, on_one_cpu, part: Part::Server })?);
+    let workers = work.workers();
+    let mut server = Server(start(&Role { peer, on_one_cpu, part: Part::Server }, workers)?);
     let stdout = server.0.stdout.take().context("the server's standard output")?;
     let mut address = String::new();
     BufReader::new(stdout).read_line(&mut address)?;
     let server_at = address.trim().parse().with_context(|| format!("the server said {address:?}"))?;
 
     let job = Job { server: server_at, server_pid: server.0.id(), work: work.clone(), secs };
-    let client = start(&Role { peer, on_one_cpu, part: Part::Client(job) })?;
+    let client = start(&Role { peer, on_one_cpu, part: Part::Client(job) }, workers)?;
     let output = client.wait_with_output()?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
@@ -47,10 +48,13 @@ pub fn progress(measured: &Result<Measured>) -> String {
     }
 }
 
-fn start(role: &Role) -> Result<Child> {
+fn start(role: &Role, workers: Option<usize>) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("role").arg(serde_json::to_string(role)?);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(workers) = workers {
+        command.env("TOKIO_WORKER_THREADS", workers.to_string());
+    }
     if matches!(role.part, Part::Server) {
         command.stderr(Stdio::inherit());
     }

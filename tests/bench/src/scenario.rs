@@ -55,6 +55,17 @@ pub enum Metric {
     P99Micros,
 }
 
+impl Work {
+    /// How many threads the runtime of each process has; as many as there are CPUs where nothing is said.
+    ///
+    /// Where latency is measured under load, both processes together have as many as there are CPUs. With more, the kernel's time slices
+    /// (about 4 ms) are everybody's 99th percentile, and nothing else can be seen.
+    pub fn workers(&self) -> Option<usize> {
+        let cpus = std::thread::available_parallelism().map_or(2, usize::from);
+        matches!(self, Self::Latency { .. }).then_some((cpus / 2).max(1))
+    }
+}
+
 impl Scenario {
     pub fn work(self) -> Work {
         match self {

@@ -13,12 +13,17 @@ use crate::{
     session::{CallError, CloseReason, slot::Slot},
 };
 
+/// Fewer replies than this are no group worth a turn of its own.
+const GROUP: usize = 32;
+
 /// Replies of one read, on their way to those who wait for them.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     replies: Vec<(Option<CallId>, Reply)>,
     /// Kept, so that handing over does not allocate.
     slots: Vec<(Arc<Slot>, Reply)>,
+    /// How many calls were in flight when the last ones were handed over, these included.
+    in_flight: usize,
 }
 
 impl Answers {
@@ -29,6 +34,14 @@ impl Answers {
 
     pub(crate) fn len(&self) -> usize {
         self.replies.len()
+    }
+
+    /// Whether there are enough to be handed over together: a quarter of what is in flight.
+    ///
+    /// Then the callers have their turn, and what they send leaves, before the next ones: so neither side waits for the other to be
+    /// done with everything.
+    pub(crate) fn are_a_group(&self) -> bool {
+        self.replies.len() >= GROUP.max(self.in_flight / 4)
     }
 }
 
@@ -84,9 +97,10 @@ impl Link {
     /// Hands replies to the calls that they answer. Gives the number of those that nobody asked for; late ones, to calls that were
     /// given up, are no fault of the peer's.
     pub(crate) fn deliver(&self, answers: &mut Answers) -> usize {
-        let Answers { replies, slots } = answers;
+        let Answers { replies, slots, in_flight } = answers;
         let mut unasked = 0;
         let mut state = self.lock();
+        *in_flight = state.connection.len();
         for (call, reply) in replies.drain(..) {
             match call.and_then(|call| state.connection.remove(call)) {
                 Some(call) => slots.push((call.slot, reply)),

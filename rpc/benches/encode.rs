@@ -6,8 +6,8 @@ use std::{convert::Infallible, hint::black_box};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rpc::{
-    Outgoing, Reply,
-    jsonrpc::{Connection, write_body},
+    Outgoing, Protocol, Reply,
+    jsonrpc::{Body, Connection},
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,16 +36,16 @@ fn params(c: &mut Criterion) {
 /// What is done under the lock of a session: the envelope, and the slot of the call.
 fn request(c: &mut Criterion) {
     let mut body = Vec::new();
-    let written: Result<(), Infallible> = write_body(&mut body, "add", |out| {
+    let body = Body::write(&mut body, "add", |out| {
         out.extend_from_slice(b"[40,2]");
-        Ok(())
+        Ok::<_, Infallible>(())
     });
-    assert!(written.is_ok());
+    let body = body.expect("infallible");
     c.bench_function("encode/request", |b| {
-        let (mut connection, mut out) = (Connection::new(), Vec::new());
+        let (mut connection, mut out) = (Connection::new(Protocol::V2), Vec::new());
         b.iter(|| {
             out.clear();
-            let call = connection.request(&mut out, black_box(&body), ());
+            let call = connection.request(&mut out, black_box(body), ()).expect("by position");
             black_box(&out);
             connection.remove(call)
         });

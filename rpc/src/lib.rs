@@ -58,6 +58,10 @@
 //! | connect, and serve from the side that connects | [`connect`], [`Connector`] |
 //! | call, notify, close, and learn why a connection ended | [`Session`], [`Call`], [`CallError`], [`CloseReason`] |
 //! | know who is calling, and call them back | [`Context`] |
+//! | answer messages that come some other way: bytes in, bytes out | [`Dispatcher`] |
+//! | send several calls in one message | [`Session::batch`], [`OutgoingBatch`] |
+//! | speak JSON-RPC 1.0, or whatever the peer does | [`Protocol`], [`guide::versions`] |
+//! | do without a runtime | [`jsonrpc::Connection`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use | [`Limits`] |
 //! | retry, balance, record | [`Caller`] |
@@ -121,15 +125,19 @@ pub mod transport;
 
 pub use client::{ConnectError, Connector, connect};
 pub use jsonrpc::{
-    ErrorCode, ErrorObject, MethodInfo, MethodKind, ParamInfo, ProtocolError, RawParams, Reply, RequestId,
-    RpcError,
+    ErrorCode, ErrorObject, MethodInfo, MethodKind, ParamInfo, Protocol, ProtocolError, RawParams, Reply,
+    ReplyError, RequestId, RpcError, Unsupported,
 };
 pub use limits::Limits;
 pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Server, ServerBuilder, ServerHandle};
-pub use service::{Context, Handled, Handler, Params, Request, Router, Service};
+pub use service::{
+    Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Params, Request, Router,
+    Service,
+};
 pub use session::{
-    Call, CallError, CallFuture, Caller, CloseReason, Extensions, Notify, NotifyFuture, Outgoing,
+    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, Call, CallError,
+    CallFuture, Caller, CloseReason, Extensions, Notify, NotifyFuture, Outgoing, OutgoingBatch, PendingBatch,
     PendingCall, PendingNotify, Returns, Session,
 };
 pub use transport::{Endpoint, EndpointError};
@@ -138,6 +146,9 @@ pub use transport::{Endpoint, EndpointError};
 pub mod guide {
     #[doc = include_str!("../docs/speed.md")]
     pub mod speed {}
+
+    #[doc = include_str!("../docs/versions.md")]
+    pub mod versions {}
 }
 
 /// The code in the README is compiled and run.

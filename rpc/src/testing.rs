@@ -3,9 +3,9 @@
 use crate::{
     driver::{self, Start},
     framing::NewlineFramer,
+    jsonrpc::version::Version,
     limits::Limits,
-    server::Services,
-    service::Service,
+    service::{Service, Services},
     session::Session,
     transport::{ByteStream, Endpoint, memory},
 };
@@ -56,12 +56,13 @@ pub fn pair_with(
 pub fn session(io: impl ByteStream, service: impl Service, limits: Limits) -> Session {
     let mut services = Services::default();
     services.add_shared(service);
-    let services = services.build().unwrap_or_else(|d| panic!("the method `{}` is served twice", d.method));
+    let services = services.build().unwrap_or_else(|error| panic!("{error}"));
     let framer = NewlineFramer::new();
     let start = Start {
         io: Box::new(io),
         peer: Endpoint::MEMORY,
         framer: &framer,
+        version: Version::V2,
         limits,
         serves: services.serve(),
         owner: None,

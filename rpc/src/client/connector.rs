@@ -6,9 +6,9 @@ use super::ConnectError;
 use crate::{
     driver::{self, Start},
     framing::{AnyFramer, Framer, NewlineFramer},
+    jsonrpc::{Protocol, version::Version},
     limits::Limits,
-    server::{BindError, Services},
-    service::Service,
+    service::{Service, Services},
     session::Session,
     transport::{ByteStream, Endpoint, EndpointError, Kind, tcp},
 };
@@ -28,6 +28,7 @@ pub struct Connector {
     target: Target,
     services: Services,
     limits: Limits,
+    version: Version,
     framer: Box<dyn AnyFramer>,
 }
 
@@ -53,7 +54,8 @@ impl Connector {
 
     fn to(target: Target) -> Self {
         let (services, limits) = (Services::default(), Limits::client());
-        Self { target, services, limits, framer: Box::new(NewlineFramer::new()) }
+        let framer = Box::new(NewlineFramer::new());
+        Self { target, services, limits, version: Version::V2, framer }
     }
 
     /// Serves `service` to the peer. May be called several times, for several services.
@@ -65,6 +67,18 @@ impl Connector {
     /// What the session may use. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`].
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.version = self.version.with_protocol(protocol);
+        self
+    }
+
+    /// Sends errors as a text, the message, wherever 1.0 is spoken. Default: an object, as in 2.0.
+    pub fn text_errors(mut self) -> Self {
+        self.version = self.version.with_text_errors();
         self
     }
 
@@ -80,7 +94,7 @@ impl Connector {
     ///
     /// Where nobody answers, or two services claim one method.
     pub async fn connect(self) -> Result<Session, ConnectError> {
-        let services = self.services.build().map_err(BindError::from)?;
+        let services = self.services.build()?;
         let (io, peer): (Box<dyn ByteStream>, Endpoint) = match self.target {
             Target::Stream(io) => (io, Endpoint::MEMORY),
             Target::Endpoint(endpoint) => match open(&endpoint).await {
@@ -92,6 +106,7 @@ impl Connector {
             io,
             peer,
             framer: &*self.framer,
+            version: self.version,
             limits: self.limits,
             serves: services.serve(),
             owner: None,

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::{
-    server::BindError,
+    service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
 };
 
@@ -24,7 +24,7 @@ pub enum ConnectError {
         source: io::Error,
     },
 
-    /// What the connecting side wants to serve does not fit together.
+    /// Two services of the connecting side have a method of the same name on the wire.
     #[error(transparent)]
-    Services(#[from] BindError),
+    DuplicateMethod(#[from] DuplicateMethod),
 }

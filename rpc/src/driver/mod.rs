@@ -3,8 +3,10 @@
 //! It is one task a session, and one future written by hand: reading and writing go on independently, because the
 //! reader must never wait for a write (see promise 2 in the crate documentation).
 
+mod batch;
 mod inbox;
 mod receive;
+mod serve;
 mod tasks;
 mod timers;
 mod write;
@@ -19,11 +21,13 @@ use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::AnyFramer,
+    jsonrpc::version::Version,
     limits::{Cost, Limits},
-    service::{Dispatcher, Replies},
+    service::{Replies, Routes},
     session::{Answers, CloseReason, Link, NewLink, Phase, Session},
     transport::{ByteStream, Endpoint},
 };
+use batch::OpenBatch;
 use inbox::Inbox;
 use timers::Timers;
 
@@ -32,6 +36,7 @@ pub(crate) struct Start<'a> {
     pub(crate) io: Box<dyn ByteStream>,
     pub(crate) peer: Endpoint,
     pub(crate) framer: &'a dyn AnyFramer,
+    pub(crate) version: Version,
     pub(crate) limits: Limits,
     pub(crate) serves: bool,
     pub(crate) owner: Option<Arc<dyn Owner>>,
@@ -43,30 +48,32 @@ pub(crate) trait Owner: Send + Sync {
 }
 
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
-pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Dispatcher) -> Session {
-    let Start { io, peer, framer, limits, serves, owner } = start;
+pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
+    let Start { io, peer, framer, version, limits, serves, owner } = start;
     let mut framer = framer.cloned();
     framer.set_limit(limits.frame_size);
-    let link = Link::new(NewLink { framer: framer.cloned(), peer, limits, serves });
+    let link = Link::new(NewLink { framer: framer.cloned(), version, peer, limits, serves });
     let session = Session::new(Arc::clone(&link));
-    let dispatcher = services(&session);
+    let routes = services(&session);
     tracing::debug!(
         rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
         session = link.id, "session opened"
     );
     tokio::spawn(Driver {
-        replies: Replies::new(framer.cloned(), Arc::clone(&link)),
+        replies: Replies::new(framer.cloned(), version, Arc::clone(&link)),
+        version,
         link,
         io,
         owner,
         framer,
-        dispatcher,
+        routes,
         inbox: Inbox::default(),
         answers: Answers::default(),
         handed_over: 0,
         last_handed_over: 0,
         stepped_back: false,
         left: Left::Nothing,
+        batch: None,
         progress: false,
         cost: None,
         timers: Timers::default(),
@@ -82,7 +89,7 @@ struct Driver {
     io: Box<dyn ByteStream>,
     owner: Option<Arc<dyn Owner>>,
     link: Arc<Link>,
-    dispatcher: Dispatcher,
+    routes: Routes,
     framer: Box<dyn AnyFramer>,
     /// What was read and not yet taken apart.
     inbox: Inbox,
@@ -97,6 +104,10 @@ struct Driver {
     /// Whether the loop has stepped back for others since it wrote the last time.
     stepped_back: bool,
     left: Left,
+    /// The version in force: the link has it too, behind its lock.
+    version: Version,
+    /// The batch whose next member waits for a place.
+    batch: Option<Box<OpenBatch>>,
     /// Whether bytes have left in this round.
     progress: bool,
     /// Made when the peer breaks its first rule.
@@ -144,6 +155,9 @@ impl Driver {
                     Phase::Ended(reason) | Phase::Gone(reason) => return Poll::Ready(reason.clone()),
                 },
             };
+            if closing.is_some() {
+                self.refuse_rest_of_batch();
+            }
             // What was sent since the last turn leaves before more is read.
             let mut wrote = self.poll_write(cx);
             self.handed_over = 0;

@@ -1,4 +1,4 @@
-//! From bytes to handlers: takes frames apart, admits requests, dispatches them, collects replies.
+//! From bytes to messages: reads, finds frames, hands replies to their calls, and charges for what is wrong.
 
 use std::{
     sync::Arc,
@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::Framed,
-    jsonrpc::{self, CallId, ErrorCode, ErrorObject, Id, Malformed, Message, Reply, version},
+    jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Reply, Response, version::Version},
     limits::Cost,
-    service::{Outcome, Pace, Request, Run},
+    service::Pace,
     session::CloseReason,
 };
 
@@ -21,7 +21,7 @@ const PART: usize = 16 << 10;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
+pub(super) enum Taken {
     /// It was dealt with.
     Yes,
     /// It has to wait where it is.
@@ -103,117 +103,29 @@ impl Driver {
         self.inbox.keep(unread);
         self.hand_over();
         if started.elapsed() > Pace::SLOW {
-            self.dispatcher.suspect();
+            self.routes.suspect();
         }
         outcome
     }
 
     /// Deals with one message.
     fn receive(&mut self, frame: &[u8]) -> Taken {
-        self.dispatch(frame, version::read(frame), true)
+        if self.version.is_undecided()
+            && let Some(version) = self.version.detect(frame)
+        {
+            self.decided(version);
+        }
+        if self.batch.is_some() {
+            return self.go_on_with_batch(frame);
+        }
+        self.dispatch(frame, self.version.read(frame), true)
     }
 
-    /// `first` is false for a message that was read in full because it could not be served as it was scanned.
-    fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
-        match message {
-            Message::Response(response) => {
-                self.answers.push(CallId::answered_by(response.id), Reply::new(response.outcome));
-                Taken::Yes
-            }
-            Message::Request(request) => self.serve(frame, &request, first),
-            Message::Malformed(malformed) => self.malformed(&malformed),
-        }
-    }
-
-    fn serve(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
-        let jsonrpc::Request { id, method, params } = request;
-        if !self.link.admits(frame.len()) || self.unsent() >= self.link.limits.outgoing_bytes {
-            return self.no_place(request);
-        }
-        let Some(found) = self.dispatcher.find(method) else {
-            return self.refuse(frame, request, &ErrorObject::method_not_found(method), first);
-        };
-        let run = found.pace.next();
-        let timed = (run == Run::Timed).then(Instant::now);
-        let handled = found
-            .service
-            .call(found.method, Request::new(&found, *id, *params, &mut self.replies, run == Run::AsTask));
-        if let Some(started) = timed {
-            found.pace.took(started.elapsed());
-        }
-        match handled.outcome() {
-            Outcome::Done => {}
-            Outcome::Pending(reply) => self.start_task(*id, frame.len(), reply),
-            Outcome::Refused(error) => return self.refuse(frame, request, &error, first),
-        }
-        tracing::debug!(
-            rpc.system.name = "jsonrpc",
-            rpc.method = &**method,
-            jsonrpc.request.id = id.map(tracing::field::display),
-            session = self.link.id,
-            "request"
-        );
-        Taken::Yes
-    }
-
-    /// Answers a request whose handler was not run.
-    fn refuse(
-        &mut self,
-        frame: &[u8],
-        request: &jsonrpc::Request<'_>,
-        error: &ErrorObject,
-        first: bool,
-    ) -> Taken {
-        if first {
-            // The scan may have taken something for params that is none: the full reader is the judge. Where it reads the
-            // same, the service has seen the request already.
-            let judged = version::read_in_full(frame);
-            if !matches!(&judged, Message::Request(again) if again == request) {
-                return self.dispatch(frame, judged, false);
-            }
-        }
-        self.log_error(request.id, error);
-        if let Some(id) = request.id {
-            self.replies.error(id, error);
-        }
-        self.charge(Cost::<Instant>::ERROR)
-    }
-
-    fn malformed(&mut self, malformed: &Malformed<'_>) -> Taken {
-        let Malformed { id, error, answer } = malformed;
-        self.log_error(Some(*id), error);
-        if *answer {
-            self.replies.error(*id, error);
-        }
-        self.charge(match error.code() {
-            ErrorCode::PARSE_ERROR => Cost::<Instant>::UNREADABLE,
-            _ => Cost::<Instant>::ERROR,
-        })
-    }
-
-    /// As many requests as may be are being worked on, or as many bytes as may be wait to be sent.
-    ///
-    /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
-    /// or two sides that wait for each other wait for ever.
-    fn no_place(&mut self, request: &jsonrpc::Request<'_>) -> Taken {
-        if self.link.lock().connection.is_empty() {
-            return Taken::Held;
-        }
-        match request.id {
-            Some(id) => {
-                let error =
-                    ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
-                self.log_error(Some(id), &error);
-                self.replies.error(id, &error);
-            }
-            None => tracing::warn!(
-                rpc.system.name = "jsonrpc",
-                rpc.method = &*request.method,
-                session = self.link.id,
-                "a notification was dropped: too many requests at once"
-            ),
-        }
-        Taken::Yes
+    #[cold]
+    fn decided(&mut self, version: Version) {
+        self.version = version;
+        self.replies.set_version(version);
+        self.link.decided(version);
     }
 
     /// Whether so much waits to be sent that nothing more is read. While a call of ours waits for its reply, reading goes on.
@@ -234,8 +146,28 @@ impl Driver {
         self.replies.unwritten().len() + self.link.queued()
     }
 
+    /// Keeps the reply to a call until it is handed over.
+    pub(super) fn take_reply(&mut self, response: Response<'_>) -> Taken {
+        if response.refuses_whole_message() {
+            return self.take_refusal(Reply::new(response.outcome));
+        }
+        self.answers.push(CallId::answered_by(response.id), Reply::new(response.outcome));
+        Taken::Yes
+    }
+
+    /// A message of ours was refused, and the peer does not say which: that can only be a batch.
+    #[cold]
+    fn take_refusal(&mut self, reply: Reply) -> Taken {
+        // What came before may end the batch.
+        self.hand_over();
+        if !self.link.end_oldest_batch(&reply) {
+            self.answers.push(None, reply);
+        }
+        Taken::Yes
+    }
+
     /// Hands the replies of one read to their calls.
-    fn hand_over(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         if self.answers.len() == 0 {
             return;
         }
@@ -254,7 +186,7 @@ impl Driver {
     }
 
     /// Adds to the peer's cost; at the limit the peer is told, and the session closes.
-    fn charge(&mut self, amount: f64) -> Taken {
+    pub(super) fn charge(&mut self, amount: f64) -> Taken {
         let limit = self.link.limits.cost;
         if limit == f64::INFINITY {
             return Taken::Yes;
@@ -272,13 +204,5 @@ impl Driver {
         self.replies.error(Id::NULL, &error);
         self.link.start_close(CloseReason::Cost { cost, limit });
         Taken::Over
-    }
-
-    fn log_error(&self, id: Option<Id<'_>>, error: &ErrorObject) {
-        tracing::debug!(
-            rpc.system.name = "jsonrpc", rpc.response.status_code = error.code().value(),
-            jsonrpc.request.id = id.map(tracing::field::display), network.peer.address = %self.link.peer,
-            session = self.link.id, error = error.message(), "request refused"
-        );
     }
 }

@@ -8,15 +8,21 @@ use tokio::time::Instant;
 use super::Driver;
 use crate::{
     jsonrpc::{Id, buffer::Buffer},
-    session::Running,
+    session::{Member, Running},
 };
 
 impl Driver {
     /// Starts a task that finishes the handler and sends the reply. It ends with the session at the latest.
-    pub(super) fn start_task(&self, id: Option<Id<'_>>, bytes: usize, reply: BoxFuture<'static, Buffer>) {
+    pub(super) fn start_task(
+        &self,
+        id: Option<Id<'_>>,
+        member: Option<Member>,
+        bytes: usize,
+        reply: BoxFuture<'static, Buffer>,
+    ) {
         let deadline = self.link.limits.request_timeout.map(|after| Instant::now() + after);
         let id = id.map(|id| id.to_owned());
-        let request = self.link.begin(Running { id, task: None, deadline, bytes });
+        let request = self.link.begin(Running { id, member, task: None, deadline, bytes });
         let link = Arc::clone(&self.link);
         let task = tokio::spawn(async move {
             let reply = reply.await;

@@ -108,6 +108,11 @@ impl ErrorObject {
         Ok(self)
     }
 
+    /// The same error with `data`, which is JSON already.
+    pub fn with_raw_data(self, data: Box<RawValue>) -> Self {
+        Self { data: Some(data), ..self }
+    }
+
     /// The code.
     pub const fn code(&self) -> ErrorCode {
         self.code

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{ErrorObject, Id, RawParams};
+use super::{Elements, ErrorObject, Id, RawParams};
 
 /// One message, as a version of the language reads it.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub enum Message<'a> {
     Request(Request<'a>),
     /// Answers a call of ours.
     Response(Response<'a>),
+    /// Several of these at once.
+    Batch(Elements<'a>),
     /// Is none of these.
     Malformed(Malformed<'a>),
 }
@@ -33,6 +35,13 @@ pub struct Response<'a> {
     pub id: Id<'a>,
     /// What the answer is.
     pub outcome: Outcome<'a>,
+}
+
+impl Response<'_> {
+    /// Whether it says that a message as a whole was refused, and not which: the peer could not read its id.
+    pub(crate) fn refuses_whole_message(&self) -> bool {
+        matches!(self.outcome, Outcome::Error(_)) && self.id == Id::NULL
+    }
 }
 
 /// What a response says.

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ErrorObject, Outcome, ProtocolError, text::Text, version};
+use super::{ErrorObject, Message, Outcome, ProtocolError, text::Text, version::Version};
 
 /// What a call was answered with: the text of a result, or an error.
 ///
@@ -21,14 +21,18 @@ enum Repr {
 }
 
 /// Why a reply gives no value.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplyError {
     /// It is an error.
-    Error(ErrorObject),
+    #[error("the peer answered with an error: {0}")]
+    Error(#[source] ErrorObject),
     /// It is not a reply that the version allows.
+    #[error(transparent)]
     Protocol(ProtocolError),
     /// The result is not of the expected type.
-    Decode(serde_json::Error),
+    #[error("the result cannot be read: {0}")]
+    Decode(#[source] serde_json::Error),
 }
 
 impl Reply {
@@ -46,6 +50,11 @@ impl Reply {
         Self(Repr::Error(Box::new(error)))
     }
 
+    /// How a call of a batch ends that the reply to the batch says nothing of.
+    pub(crate) fn missing_in_batch() -> Self {
+        Self(Repr::Malformed("the reply to the batch has none to this call".into()))
+    }
+
     pub(crate) fn new(outcome: Outcome<'_>) -> Self {
         Self(match outcome {
             Outcome::Result(text) => Repr::Result(text.into()),
@@ -58,6 +67,22 @@ impl Reply {
     /// Whether it is known to be an error.
     pub const fn is_error(&self) -> bool {
         matches!(self.0, Repr::Error(_) | Repr::Malformed(_))
+    }
+
+    /// The same reply, unless it is known to be an error.
+    ///
+    /// # Errors
+    ///
+    /// Where it is one, or breaks the protocol.
+    pub fn into_result(self) -> Result<Self, ReplyError> {
+        match self.0 {
+            Repr::Result(_) | Repr::Unverified(_) => Ok(self),
+            Repr::Error(error) => Err(ReplyError::Error(*error)),
+            Repr::Malformed(reason) => {
+                let reason = reason.into();
+                Err(ReplyError::Protocol(ProtocolError::MalformedReply { reason }))
+            }
+        }
     }
 
     /// The value.
@@ -73,21 +98,16 @@ impl Reply {
                 // Something else followed the result, or it has the wrong type: the whole message is judged.
                 Err(_) => Self::judge(text.as_str()).decode(),
             },
-            Repr::Error(error) => Err(ReplyError::Error(*error)),
-            Repr::Malformed(reason) => {
-                let reason = reason.into();
-                Err(ReplyError::Protocol(ProtocolError::MalformedReply { reason }))
-            }
+            Repr::Error(_) | Repr::Malformed(_) => self.into_result()?.decode(),
         }
     }
 
     /// Puts the message together again (everything before `rest` is known) and reads it in full.
     fn judge(rest: &str) -> Self {
-        let message = version::v2::expected_response(rest);
-        match version::v2::read(&message) {
-            super::Message::Response(response) => Self::new(response.outcome),
-            super::Message::Malformed(malformed) => Self(Repr::Malformed(malformed.error.message().into())),
-            _ => Self(Repr::Malformed("it is also a request".into())),
+        match Version::read_expected_response(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{rest}}}"#)) {
+            Message::Response(response) => Self::new(response.outcome),
+            Message::Malformed(malformed) => Self(Repr::Malformed(malformed.error.message().into())),
+            Message::Request(_) | Message::Batch(_) => Self(Repr::Malformed("it is also a request".into())),
         }
     }
 }

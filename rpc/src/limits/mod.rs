@@ -29,10 +29,17 @@ pub struct Limits {
     /// default must fit.
     pub frame_size: usize,
 
-    /// The size of an outgoing result, or error, in bytes. A handler's larger one becomes a short error of its request.
+    /// The size of an outgoing result, or error, in bytes. A handler's larger one becomes a short error of its request. The replies to
+    /// the members of a batch may have as many bytes together; those that are too much become errors.
     ///
     /// Default: 10,000,000: what a client accepts by default, less some room for the envelope.
     pub reply_size: usize,
+
+    /// How many members a batch of the peer's may have. A longer one is answered with one error. Each member counts as a request
+    /// of its own.
+    ///
+    /// Default: 100.
+    pub batch_length: usize,
 
     /// How many requests of the peer are worked on at once. Further ones wait in order, unread; while a call of ours waits for
     /// its reply on the same session they are answered with -102 instead, because the reply may stand behind them.
@@ -86,6 +93,7 @@ impl Limits {
         Self {
             frame_size: 1_000_000,
             reply_size: 10_000_000,
+            batch_length: 100,
             requests_in_flight: 20,
             request_bytes: 4_000_000,
             outgoing_bytes: 4_000_000,
@@ -108,6 +116,7 @@ impl Limits {
         Self {
             frame_size: usize::MAX,
             reply_size: usize::MAX,
+            batch_length: usize::MAX,
             requests_in_flight: usize::MAX,
             request_bytes: usize::MAX,
             outgoing_bytes: usize::MAX,

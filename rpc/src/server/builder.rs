@@ -1,10 +1,11 @@
 //! What a server is made from.
 
-use super::{BindError, Server, Services, handle::Shared, listener::Listener};
+use super::{BindError, Server, handle::Shared, listener::Listener};
 use crate::{
     framing::{AnyFramer, Framer, NewlineFramer},
+    jsonrpc::{Protocol, version::Version},
     limits::Limits,
-    service::Service,
+    service::{Service, Services},
     session::Session,
     transport::Endpoint,
 };
@@ -14,6 +15,7 @@ use crate::{
 pub struct ServerBuilder {
     services: Services,
     limits: Limits,
+    version: Version,
     framer: Box<dyn AnyFramer>,
 }
 
@@ -22,6 +24,7 @@ impl ServerBuilder {
         Self {
             services: Services::default(),
             limits: Limits::server(),
+            version: Version::V2,
             framer: Box::new(NewlineFramer::new()),
         }
     }
@@ -43,6 +46,19 @@ impl ServerBuilder {
     /// What each session may use. Default: [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`]; [`Protocol::Detect`] takes whatever each peer speaks.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.version = self.version.with_protocol(protocol);
+        self
+    }
+
+    /// Sends errors as a text, the message, wherever 1.0 is spoken. Some of its clients (Go's `net/rpc/jsonrpc`) hang up on an error that
+    /// is an object. Default: an object, as in 2.0.
+    pub fn text_errors(mut self) -> Self {
+        self.version = self.version.with_text_errors();
         self
     }
 
@@ -74,7 +90,7 @@ impl ServerBuilder {
     /// Where two services claim one method.
     pub fn build(self) -> Result<Server, BindError> {
         let services = self.services.build()?;
-        let shared = Shared::new(services, self.limits, self.framer);
+        let shared = Shared::new(services, self.limits, self.version, self.framer);
         Ok(Server { endpoints: Vec::new(), listeners: Vec::new(), shared })
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::{
-    service::Duplicate,
+    service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
 };
 
@@ -25,19 +25,6 @@ pub enum BindError {
     },
 
     /// Two services have a method of the same name on the wire.
-    #[error("the method `{method}` is served twice: by {first} and by {second}")]
-    DuplicateMethod {
-        /// The name.
-        method: &'static str,
-        /// The type of the service that was added first.
-        first: &'static str,
-        /// The type of the service that was added second.
-        second: &'static str,
-    },
-}
-
-impl From<Duplicate> for BindError {
-    fn from(Duplicate { method, first, second }: Duplicate) -> Self {
-        Self::DuplicateMethod { method, first, second }
-    }
+    #[error(transparent)]
+    DuplicateMethod(#[from] DuplicateMethod),
 }

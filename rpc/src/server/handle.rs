@@ -11,11 +11,13 @@ use std::{
 use futures::future::{Either, select};
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{listener::Listener, services::BuiltServices};
+use super::listener::Listener;
 use crate::{
     driver::{self, Owner, Start},
     framing::AnyFramer,
+    jsonrpc::version::Version,
     limits::Limits,
+    service::BuiltServices,
     session::{CloseReason, Session},
     transport::{ByteStream, Endpoint},
 };
@@ -31,6 +33,7 @@ pub struct ServerHandle {
 pub(super) struct Shared {
     services: BuiltServices,
     limits: Limits,
+    version: Version,
     framer: Box<dyn AnyFramer>,
     sessions: Mutex<HashMap<u64, Session>>,
     listeners: Mutex<Vec<JoinHandle<()>>>,
@@ -46,11 +49,17 @@ enum Stage {
 }
 
 impl Shared {
-    pub(super) fn new(services: BuiltServices, limits: Limits, framer: Box<dyn AnyFramer>) -> Arc<Self> {
+    pub(super) fn new(
+        services: BuiltServices,
+        limits: Limits,
+        version: Version,
+        framer: Box<dyn AnyFramer>,
+    ) -> Arc<Self> {
         let stage = watch::Sender::new(Stage::Running);
         Arc::new(Self {
             services,
             limits,
+            version,
             framer,
             sessions: Mutex::default(),
             listeners: Mutex::default(),
@@ -68,6 +77,7 @@ impl Shared {
             io,
             peer,
             framer: &*self.framer,
+            version: self.version,
             limits: self.limits.clone(),
             // The server keeps its sessions, with or without services, until they end.
             serves: true,

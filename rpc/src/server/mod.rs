@@ -4,7 +4,6 @@ mod builder;
 mod error;
 mod handle;
 mod listener;
-mod services;
 
 use std::sync::Arc;
 
@@ -13,7 +12,6 @@ pub use error::BindError;
 pub use handle::ServerHandle;
 use handle::Shared;
 use listener::Listener;
-pub(crate) use services::Services;
 
 use crate::transport::Endpoint;
 

@@ -48,6 +48,9 @@ impl Context {
     }
 
     /// The session that the request came in by: a way to call the caller back.
+    ///
+    /// A request that came by itself (see [`Dispatcher`](crate::Dispatcher)) has one that is closed, with
+    /// [`CloseReason::NoSession`](crate::CloseReason::NoSession).
     pub const fn session(&self) -> &Session {
         &self.session
     }

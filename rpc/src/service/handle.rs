@@ -10,12 +10,9 @@ use std::{
 use futures::FutureExt;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{
-    Handled, Request,
-    replies::{Panic, put_result},
-};
+use super::{Handled, Request, replies::Panic};
 use crate::{
-    jsonrpc::{ErrorObject, Id, buffer::Buffer},
+    jsonrpc::{ErrorObject, Id, buffer::Buffer, result::put_result, version::Version},
     session::Returns,
 };
 
@@ -87,11 +84,14 @@ where
             let id = request.id.map(|id| id.to_owned());
             let method = request.method.name();
             let limit = request.link().limits.reply_size;
+            let version = request.replies.version();
             Handled::pending(Box::pin(async move {
                 let value = AssertUnwindSafe(handler).catch_unwind().await;
                 let mut reply = Buffer::new();
                 match (id, value) {
-                    (Some(id), value) => id.with(|id| put_answer(&mut reply, id, method, value, limit)),
+                    (Some(id), value) => {
+                        id.with(|id| put_answer(&mut reply, version, id, method, value, limit));
+                    }
                     (None, Err(panic)) => drop(panicked(method, &*panic)),
                     (None, Ok(_)) => {}
                 }
@@ -109,7 +109,7 @@ where
     match (value, id) {
         (Ok(_), None) => {}
         (Ok(value), Some(id)) => {
-            if let Err(panic) = replies.result(id, value.into_result()) {
+            if let Err(panic) = replies.result(id, &value.into_result()) {
                 replies.error(id, &panicked(method.name(), &*panic));
             }
         }
@@ -125,6 +125,7 @@ where
 
 fn put_answer<const FALLIBLE: bool, R>(
     out: &mut Vec<u8>,
+    version: Version,
     id: Id<'_>,
     method: &'static str,
     value: Result<R, Panic>,
@@ -134,11 +135,11 @@ fn put_answer<const FALLIBLE: bool, R>(
 {
     let written = value.and_then(|value| {
         let result = value.into_result();
-        catch_unwind(AssertUnwindSafe(|| put_result(out, id, result, limit)))
+        catch_unwind(AssertUnwindSafe(|| put_result(out, version, id, result.as_ref(), limit)))
     });
     if let Err(panic) = written {
         out.clear();
-        put_result(out, id, Err::<(), _>(panicked(method, &*panic)), limit);
+        version.put_error(out, id, &panicked(method, &*panic));
     }
 }
 

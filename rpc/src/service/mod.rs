@@ -12,9 +12,11 @@ mod params;
 mod replies;
 mod request;
 mod router;
+mod routes;
+mod services;
 
 pub use context::Context;
-pub(crate) use dispatcher::{Dispatcher, Duplicate, Found, Table};
+pub use dispatcher::{Dispatcher, DispatcherBuilder};
 pub use handle::{handle, handle_now, no_such_method};
 pub use handled::Handled;
 pub(crate) use handled::Outcome;
@@ -23,6 +25,9 @@ pub use params::Params;
 pub(crate) use replies::Replies;
 pub use request::Request;
 pub use router::{Handler, Router};
+pub use routes::DuplicateMethod;
+pub(crate) use routes::{Found, Routes, Table};
+pub(crate) use services::{BuiltServices, Services};
 
 use crate::jsonrpc::MethodInfo;
 

@@ -28,6 +28,6 @@ impl Params {
     /// An [`ErrorObject`] with code -32602 that says what was wrong, ready to be returned with `?`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ErrorObject> {
         let raw = self.text.as_deref().map_or(RawParams::NONE, RawParams::from_json);
-        raw.parse_for(self.method)
+        raw.parse(self.method)
     }
 }

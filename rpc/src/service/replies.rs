@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     framing::AnyFramer,
-    jsonrpc::{ErrorCode, ErrorObject, Id, RpcError, one_line, version::v2},
+    jsonrpc::{ErrorObject, Id, RpcError, result::put_result, version::Version},
     session::Link,
 };
 
@@ -21,7 +21,9 @@ pub(crate) struct Replies {
     bytes: Vec<u8>,
     /// How much of them has left.
     written: usize,
-    framer: Box<dyn AnyFramer>,
+    /// `None` where a reply becomes part of a larger message.
+    framer: Option<Box<dyn AnyFramer>>,
+    version: Version,
     link: Arc<Link>,
 }
 
@@ -29,8 +31,22 @@ pub(crate) struct Replies {
 const MUCH: usize = 64 << 10;
 
 impl Replies {
-    pub(crate) fn new(framer: Box<dyn AnyFramer>, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, framer, link }
+    pub(crate) const fn new(framer: Box<dyn AnyFramer>, version: Version, link: Arc<Link>) -> Self {
+        Self { bytes: Vec::new(), written: 0, framer: Some(framer), version, link }
+    }
+
+    /// A place for replies that do not leave by themselves.
+    pub(crate) const fn unframed(version: Version, link: Arc<Link>) -> Self {
+        Self { bytes: Vec::new(), written: 0, framer: None, version, link }
+    }
+
+    /// What replies are written in from here on.
+    pub(crate) const fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
+    pub(super) const fn version(&self) -> Version {
+        self.version
     }
 
     pub(super) const fn link(&self) -> &Arc<Link> {
@@ -58,6 +74,12 @@ impl Replies {
         self.written = 0;
     }
 
+    /// What was written, and makes room for the next.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.written = 0;
+        std::mem::take(&mut self.bytes)
+    }
+
     /// The bytes of memory that are kept.
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
@@ -79,80 +101,49 @@ impl Replies {
     /// Appends an error.
     pub(crate) fn error(&mut self, id: Id<'_>, error: &ErrorObject) {
         let start = self.begin();
-        v2::put_error(&mut self.bytes, id, error);
-        self.framer.finish(&mut self.bytes, start);
+        self.version.put_error(&mut self.bytes, id, error);
+        self.finish(start);
     }
 
     /// Appends what a handler has returned. A panic in the value's `Serialize` leaves nothing behind, and comes back.
     pub(super) fn result<T: Serialize, E: RpcError>(
         &mut self,
         id: Id<'_>,
-        result: Result<T, E>,
+        result: &Result<T, E>,
     ) -> Result<(), Panic> {
         let limit = self.link.limits.reply_size;
         let start = self.begin();
-        let bytes = &mut self.bytes;
-        let written = catch_unwind(AssertUnwindSafe(|| put_result(bytes, id, result, limit)));
+        let (bytes, version) = (&mut self.bytes, self.version);
+        let result = result.as_ref();
+        let written = catch_unwind(AssertUnwindSafe(|| put_result(bytes, version, id, result, limit)));
         match written {
-            Ok(()) => self.framer.finish(&mut self.bytes, start),
+            Ok(()) => self.finish(start),
             Err(_) => self.bytes.truncate(start),
         }
         written
     }
 
     fn begin(&mut self) -> usize {
+        if self.framer.is_none() {
+            return self.bytes.len();
+        }
         // What a handler sent before it returned leaves before its reply.
         if self.link.queued() > 0 {
             self.take_queued();
         }
         let start = self.bytes.len();
-        self.framer.begin(&mut self.bytes);
+        if let Some(framer) = &self.framer {
+            framer.begin(&mut self.bytes);
+        }
         start
+    }
+
+    fn finish(&mut self, start: usize) {
+        if let Some(framer) = &self.framer {
+            framer.finish(&mut self.bytes, start);
+        }
     }
 }
 
 /// What a panic was given.
 pub(super) type Panic = Box<dyn Any + Send>;
-
-/// Appends the reply to the request `id`. What cannot be sent becomes an error: the request is answered in any case.
-pub(super) fn put_result<T: Serialize, E: RpcError>(
-    out: &mut Vec<u8>,
-    id: Id<'_>,
-    result: Result<T, E>,
-    limit: usize,
-) {
-    let message = out.len();
-    let (size, failed) = match result {
-        Ok(value) => {
-            v2::begin_result(out, id);
-            let start = out.len();
-            let written = one_line::write(out, &value);
-            let size = out.len() - start;
-            v2::end_result(out);
-            (size, written.err())
-        }
-        Err(error) => {
-            v2::put_error(out, id, &error.to_error_object());
-            (out.len() - message, None)
-        }
-    };
-    if failed.is_some() || size > limit {
-        out.truncate(message);
-        v2::put_error(out, id, &unsendable(failed, size, limit));
-    }
-}
-
-#[cold]
-fn unsendable(failed: Option<serde_json::Error>, size: usize, limit: usize) -> ErrorObject {
-    match failed {
-        // Why a value of the handler's cannot be written is its author's affair, not the peer's.
-        Some(error) => {
-            tracing::error!(rpc.system.name = "jsonrpc", %error, "a result cannot be written as JSON");
-            ErrorObject::internal()
-        }
-        None => ErrorObject::new(
-            ErrorCode::INTERNAL_ERROR,
-            format!("the result is too large: it has {size} bytes, and the limit is {limit}"),
-        ),
-    }
-}

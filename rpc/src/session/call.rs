@@ -59,10 +59,16 @@ impl<'a, C, P, R> Call<'a, C, P, R> {
     }
 }
 
-impl<'a, C: Caller, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
+impl<'a, C, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     /// Writes the call down. From here on nothing depends on the parameters any more.
+    pub(super) fn written(&self) -> Result<Outgoing<'a>, CallError> {
+        Outgoing::write(self.method, &self.params, self.names, self.timeout)
+    }
+}
+
+impl<'a, C: Caller, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     fn start(self) -> CallFuture<'a, C, R, FALLIBLE> {
-        let stage = match Outgoing::write(self.method, &self.params, self.names, self.timeout) {
+        let stage = match self.written() {
             Ok(outgoing) => Stage::Called(self.caller.call(outgoing)),
             Err(error) => Stage::Failed(Some(error)),
         };
@@ -146,17 +152,23 @@ where
 }
 
 /// What a reply means to the caller of a method that returns `T` or fails with `E`.
-fn typed<T: DeserializeOwned, E: RpcError + std::error::Error>(
+pub(super) fn typed<T: DeserializeOwned, E: RpcError + std::error::Error>(
     reply: Result<Reply, CallError>,
 ) -> Result<T, CallError<E>> {
-    reply.map_err(CallError::widen)?.decode().map_err(|error| match error {
-        ReplyError::Error(object) => match E::from_error_object(&object) {
-            Some(error) => CallError::Service(error),
-            None => CallError::Rpc(object),
-        },
-        ReplyError::Protocol(error) => CallError::Protocol(error),
-        ReplyError::Decode(error) => CallError::Decode(error),
-    })
+    reply.map_err(CallError::widen)?.decode().map_err(CallError::from)
+}
+
+impl<E: RpcError + std::error::Error> From<ReplyError> for CallError<E> {
+    fn from(error: ReplyError) -> Self {
+        match error {
+            ReplyError::Error(object) => match E::from_error_object(&object) {
+                Some(error) => Self::Service(error),
+                None => Self::Rpc(object),
+            },
+            ReplyError::Protocol(error) => Self::Protocol(error),
+            ReplyError::Decode(error) => Self::Decode(error),
+        }
+    }
 }
 
 impl<C: Caller, R, const FALLIBLE: bool> fmt::Debug for CallFuture<'_, C, R, FALLIBLE> {

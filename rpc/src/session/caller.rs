@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use super::{CallError, Outgoing};
+use super::{BatchError, CallError, Outgoing, OutgoingBatch};
 use crate::jsonrpc::{Reply, RpcError};
 
 /// Anything that calls can be made through: a [`Session`](crate::Session), or what stands in for one.
@@ -12,7 +12,7 @@ use crate::jsonrpc::{Reply, RpcError};
 ///
 /// ```
 /// use futures::future::{BoxFuture, FutureExt};
-/// use rpc::{CallError, Caller, Outgoing, Reply};
+/// use rpc::{CallError, Caller, Outgoing, OutgoingBatch, Reply};
 ///
 /// /// Tries a call that timed out once more.
 /// struct Twice<C>(C);
@@ -20,6 +20,7 @@ use crate::jsonrpc::{Reply, RpcError};
 /// impl<C: Caller> Caller for Twice<C> {
 ///     type Call<'a> = BoxFuture<'a, Result<Reply, CallError>> where C: 'a;
 ///     type Notify<'a> = C::Notify<'a> where C: 'a;
+///     type Batch<'a> = C::Batch<'a> where C: 'a;
 ///
 ///     fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
 ///         async move {
@@ -34,6 +35,10 @@ use crate::jsonrpc::{Reply, RpcError};
 ///     fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
 ///         self.0.notify(notification)
 ///     }
+///
+///     fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+///         self.0.batch(batch)
+///     }
 /// }
 /// ```
 pub trait Caller: Send + Sync {
@@ -47,11 +52,19 @@ pub trait Caller: Send + Sync {
     where
         Self: 'a;
 
+    /// A batch under way, which gives a reply for each of its calls. Dropping it forgets them.
+    type Batch<'a>: Future<Output = Result<Vec<Result<Reply, CallError>>, BatchError>> + Send + Unpin
+    where
+        Self: 'a;
+
     /// Makes a call. It is sent when the future is first polled.
     fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a>;
 
     /// Sends a notification, when the future is first polled.
     fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a>;
+
+    /// Sends several of them in one message, when the future is first polled.
+    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a>;
 }
 
 /// What a method's return type means: a value, or a value and an error.

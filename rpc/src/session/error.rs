@@ -108,6 +108,9 @@ pub enum CloseReason {
         /// [`Limits::cost`](crate::Limits::cost).
         limit: f64,
     },
+    /// The request did not come by a session, but by itself: see [`Dispatcher`](crate::Dispatcher). Nobody can be called back.
+    #[error("there is no session: the request came by itself")]
+    NoSession,
     /// The runtime that drove the session was shut down.
     #[error("the runtime that drove the session has stopped")]
     RuntimeStopped,

@@ -3,6 +3,7 @@
 //! Nothing here reads, writes or waits for the network: handles append to the link's outgoing messages and wait for
 //! what the [driver](crate#the-way-of-a-request) brings.
 
+mod batch;
 mod call;
 mod caller;
 mod error;
@@ -20,18 +21,22 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+pub use batch::{
+    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, OutgoingBatch,
+    PendingBatch,
+};
 pub use call::{Call, CallFuture};
 pub use caller::{Caller, Returns};
 pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
-pub(crate) use link::{Answers, Link, NewLink, Phase, Running};
+pub(crate) use link::{Answers, Link, Member, NewLink, Phase, Running};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 pub use pending::{PendingCall, PendingNotify};
 
 use serde::Serialize;
 
-use crate::transport::Endpoint;
+use crate::{jsonrpc::Protocol, transport::Endpoint};
 
 /// A live connection to a peer, to call it, to notify it, and to end it.
 ///
@@ -85,6 +90,57 @@ impl Session {
     /// A notification of `method`: the peer does not answer. It is sent when it is awaited.
     pub fn notify<'a>(&'a self, method: &'a str, params: impl Serialize) -> Notify<'a, Self, impl Serialize> {
         Notify::untyped(self, method, params)
+    }
+
+    /// Several calls and notifications in one message, with a result for each: a tuple of up to twelve, or a `Vec` or an array of
+    /// calls of one kind. Sent through this session, whichever clone of it the calls were made from.
+    ///
+    /// The calls are made as ever, and not awaited. The peer may work on them in any order, and at the same time. It may have a limit on
+    /// the length of a batch; ours is [`Limits::batch_length`](crate::Limits::batch_length).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::rpc_service;
+    ///
+    /// #[rpc_service]
+    /// trait Calc {
+    ///     async fn add(&self, a: i64, b: i64) -> i64;
+    ///     async fn greet(&self, name: &str) -> String;
+    ///     #[rpc(notification)]
+    ///     async fn log(&self, line: &str);
+    /// }
+    /// # struct MyCalc;
+    /// # impl Calc for MyCalc {
+    /// #     async fn add(&self, a: i64, b: i64) -> i64 { a + b }
+    /// #     async fn greet(&self, name: &str) -> String { format!("Hello, {name}") }
+    /// #     async fn log(&self, _: &str) {}
+    /// # }
+    /// # let (session, _peer) = rpc::testing::pair((), CalcServer::new(MyCalc));
+    ///
+    /// let calc = CalcClient::from(session.clone());
+    /// let (sum, (), hello) = session.batch((calc.add(1, 2), calc.log("two calls"), calc.greet("Ann"))).await?;
+    /// assert_eq!(sum?, 3);
+    /// assert_eq!(hello?, "Hello, Ann");
+    ///
+    /// let sums = session.batch((1..=3).map(|n| calc.add(n, n)).collect::<Vec<_>>()).await?;
+    /// assert_eq!(sums.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [2, 4, 6]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// What befalls a single call is in its own result. Awaiting the batch gives a [`BatchError`] where nothing was sent at all.
+    pub const fn batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M> {
+        Batch::over(self, members)
+    }
+
+    /// Like [`batch`](Self::batch), for those who need all of it or nothing: gives the values, or fails with the first member that
+    /// failed, and says which. (The others may have been carried out.)
+    pub const fn try_batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M, true> {
+        Batch::try_over(self, members)
+    }
+
+    /// Which version of JSON-RPC is spoken: [`Protocol::Detect`] until the peer's first message has come.
+    pub fn protocol(&self) -> Protocol {
+        self.link.lock().connection.protocol()
     }
 
     /// A number that no other session of this process has.

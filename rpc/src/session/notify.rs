@@ -35,12 +35,19 @@ impl<'a, C, P> Notify<'a, C, P> {
     }
 }
 
+impl<'a, C, P: Serialize> Notify<'a, C, P> {
+    /// Writes the notification down. From here on nothing depends on the parameters any more.
+    pub(super) fn written(&self) -> Result<Outgoing<'a>, CallError> {
+        Outgoing::write(self.method, &self.params, self.names, CallTimeout::Default)
+    }
+}
+
 impl<'a, C: Caller, P: Serialize> IntoFuture for Notify<'a, C, P> {
     type Output = Result<(), CallError>;
     type IntoFuture = NotifyFuture<'a, C>;
 
     fn into_future(self) -> Self::IntoFuture {
-        NotifyFuture(match Outgoing::write(self.method, &self.params, self.names, CallTimeout::Default) {
+        NotifyFuture(match self.written() {
             Ok(outgoing) => Ok(self.caller.notify(outgoing)),
             Err(error) => Err(Some(error)),
         })

@@ -15,11 +15,25 @@ impl Outbox {
     }
 
     /// Appends one message, written by `write`.
-    pub(crate) fn message<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    pub(crate) fn message(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        self.framer.begin(&mut self.bytes);
+        write(&mut self.bytes);
+        self.framer.finish(&mut self.bytes, start);
+    }
+
+    /// Appends one message, unless `write` fails.
+    pub(crate) fn try_message<R, E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<R, E>,
+    ) -> Result<R, E> {
         let start = self.bytes.len();
         self.framer.begin(&mut self.bytes);
         let written = write(&mut self.bytes);
-        self.framer.finish(&mut self.bytes, start);
+        match written {
+            Ok(_) => self.framer.finish(&mut self.bytes, start),
+            Err(_) => self.bytes.truncate(start),
+        }
         written
     }
 

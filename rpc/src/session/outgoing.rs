@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 
 use super::CallError;
-use crate::jsonrpc::{ParamInfo, buffer::Buffer, params::write_params, write_body};
+use crate::jsonrpc::{Body, ParamInfo, buffer::Buffer, params::write_params};
 
 /// A call or a notification that was not sent yet: a method, its parameters as JSON, and how long to wait.
 #[derive(Clone)]
@@ -44,13 +44,8 @@ impl<'a> Outgoing<'a> {
         timeout: CallTimeout,
     ) -> Result<Self, CallError> {
         let mut body = Buffer::new();
-        let mut start = 0;
-        let written = write_body(&mut body, method, |out| {
-            start = out.len();
-            write_params(out, params, names)
-        });
-        match written {
-            Ok(()) => Ok(Self { method, body, params: start, timeout }),
+        match Body::append(&mut body, method, |out| write_params(out, params, names)) {
+            Ok(start) => Ok(Self { method, body, params: start, timeout }),
             Err(source) => Err(CallError::Encode { method: method.to_owned(), source }),
         }
     }
@@ -82,8 +77,8 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    pub(super) fn body(&self) -> &[u8] {
-        &self.body
+    pub(super) fn body(&self) -> Body<'_> {
+        Body::written(&self.body, self.params)
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    CallError, Caller, Link, Outgoing, Session,
+    CallError, Caller, Link, Outgoing, OutgoingBatch, PendingBatch, Session,
     link::Timeout,
     room::{Room, when_there_is_room},
     slot::Slot,
@@ -20,6 +20,7 @@ use crate::jsonrpc::{CallId, Reply};
 impl Caller for Session {
     type Call<'a> = PendingCall<'a>;
     type Notify<'a> = PendingNotify<'a>;
+    type Batch<'a> = PendingBatch<'a>;
 
     fn call<'a>(&'a self, call: Outgoing<'a>) -> PendingCall<'a> {
         PendingCall { link: self.link(), stage: Stage::Unsent { call, room: None } }
@@ -27,6 +28,10 @@ impl Caller for Session {
 
     fn notify<'a>(&'a self, notification: Outgoing<'a>) -> PendingNotify<'a> {
         PendingNotify { link: self.link(), notification, room: None }
+    }
+
+    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> PendingBatch<'a> {
+        PendingBatch::new(self.link(), batch)
     }
 }
 
@@ -58,12 +63,10 @@ impl Future for PendingCall<'_> {
             }
             Stage::Unsent { call, room } => {
                 let timeout = call.timeout_or(link.limits.call_timeout);
-                let sent = ready!(when_there_is_room(link, room, timeout, cx, |deadline, cx| {
-                    let timeout = timeout.map(|after| Timeout {
-                        at: deadline.unwrap_or_else(|| Instant::now() + after),
-                        after,
-                    });
-                    let slot = Slot::waiting(cx.waker());
+                let sent = ready!(when_there_is_room(link, room, timeout, cx, |since, cx| {
+                    let timeout = timeout
+                        .map(|after| Timeout { at: since.unwrap_or_else(Instant::now) + after, after });
+                    let slot = Slot::waiting(Some(cx.waker()));
                     link.send_request(call.body(), &slot, timeout).map(|id| (id, slot))
                 }));
                 match sent {
@@ -78,7 +81,8 @@ impl Future for PendingCall<'_> {
                         *stage = Stage::Waiting { id, slot };
                         Poll::Pending
                     }
-                    Err(error) => {
+                    Err(not_sent) => {
+                        let error = not_sent.into_call_error(call.method());
                         *stage = Stage::Done;
                         Poll::Ready(Err(error))
                     }
@@ -92,7 +96,7 @@ impl Future for PendingCall<'_> {
 impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
         if let Stage::Waiting { id, .. } = &self.stage {
-            self.link.forget(*id);
+            self.link.forget([*id]);
         }
     }
 }
@@ -119,6 +123,7 @@ impl Future for PendingNotify<'_> {
         when_there_is_room(link, room, link.limits.call_timeout, cx, |_, _| {
             link.send_notification(notification.body())
         })
+        .map_err(|not_sent| not_sent.into_call_error(notification.method()))
     }
 }
 

@@ -29,10 +29,10 @@ thread_local! {
 }
 
 impl Slot {
-    /// A slot that waits: one that the thread has kept, or a new one.
-    pub(super) fn waiting(waker: &Waker) -> Arc<Self> {
+    /// A slot that waits: one that the thread has kept, or a new one. Without a waker, whoever waits will poll it first.
+    pub(super) fn waiting(waker: Option<&Waker>) -> Arc<Self> {
         let slot = FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Arc::new(Self(Mutex::new(Stage::Empty))));
-        *slot.lock() = Stage::Waiting(Some(waker.clone()));
+        *slot.lock() = Stage::Waiting(waker.cloned());
         slot
     }
 

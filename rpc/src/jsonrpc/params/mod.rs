@@ -32,8 +32,12 @@ impl<'a> RawParams<'a> {
         self.0
     }
 
-    /// Reads them into a type of the handler's: a tuple for an array, a struct or a map for an object, `()` for none.
-    pub(crate) fn parse_for<T: DeserializeOwned>(&self, method: &str) -> Result<T, ErrorObject> {
+    /// Reads them: a tuple for an array, a struct or a map for an object, `()` for none.
+    ///
+    /// # Errors
+    ///
+    /// An [`ErrorObject`] with code -32602 that names `method` and says what was wrong.
+    pub fn parse<T: DeserializeOwned>(&self, method: &str) -> Result<T, ErrorObject> {
         serde_json::from_str(self.0.unwrap_or("[]"))
             .or_else(|error| match self.0 {
                 None | Some("[]" | "{}") => serde_json::from_str("null").map_err(|_| error),

@@ -8,6 +8,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::read::string;
+use crate::jsonrpc::Id;
+
 /// The members of a message, unread. Members with other names are passed over.
 #[derive(Debug, Default)]
 pub(super) struct Members<'a> {
@@ -19,6 +22,26 @@ pub(super) struct Members<'a> {
     pub(super) error: Option<&'a RawValue>,
     /// A member that stands there twice. Parsers differ in which of the two they believe, so no version accepts it.
     pub(super) twice: Option<&'static str>,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn id(&self) -> Option<Id<'a>> {
+        self.id.map(|raw| Id::from_json(raw.get()))
+    }
+
+    /// Whether it is an answer, whatever is wrong with it.
+    pub(super) fn is_response(&self) -> bool {
+        self.method.is_none() && (self.result.is_some() || self.error.is_some())
+    }
+
+    /// What `jsonrpc` says, if it is a text.
+    pub(super) fn version(&self) -> Option<Cow<'a, str>> {
+        string(self.jsonrpc?.get())
+    }
+
+    pub(super) fn says_2_0(&self) -> bool {
+        self.version().as_deref() == Some("2.0")
+    }
 }
 
 impl<'de> Deserialize<'de> for Members<'de> {

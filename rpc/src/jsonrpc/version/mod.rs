@@ -1,43 +1,149 @@
 //! The versions of the language: how each reads and writes a message.
 
+mod detect;
+mod elements;
+mod lenient;
+mod loose;
 mod members;
+mod read;
 mod scan;
-pub(crate) mod v2;
+mod v1;
+mod v2;
+mod write;
 
-use serde::Serialize;
+pub use elements::Elements;
+pub(crate) use write::put;
 
-use super::{ErrorCode, ErrorObject, Id, Malformed, Message, one_line};
+use super::Message;
+use loose::Loose;
+use v1::V1;
+use v2::V2;
 
-/// Reads one message of the version in force.
+/// Which version of JSON-RPC a side speaks.
 ///
-/// The expected envelope is scanned for; whatever looks unusual is read in full. What the scan lets pass without looking (the
-/// inside of params, what stands behind a result) is checked by whoever decodes it: see [`read_in_full`].
-pub(crate) fn read(frame: &[u8]) -> Message<'_> {
-    match std::str::from_utf8(frame) {
-        Ok(text) => scan::scan(text).unwrap_or_else(|| v2::read(text)),
-        Err(error) => unreadable(format!("not UTF-8: {error}")),
+/// | | accepts | sends |
+/// |---|---|---|
+/// | [`V1`](Self::V1) | 1.0, strictly | 1.0 |
+/// | [`V2`](Self::V2) | 2.0, strictly | 2.0 |
+/// | [`Loose`](Self::Loose) | what either version allows | 2.0 |
+/// | [`Detect`](Self::Detect) | what the peer's first message speaks | the same |
+///
+/// [`guide::versions`](crate::guide::versions) has the rules of each, one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Protocol {
+    /// [JSON-RPC 1.0](https://www.jsonrpc.org/specification_v1): no batches, no named parameters, every reply has a result and an error.
+    V1,
+    /// [JSON-RPC 2.0](https://www.jsonrpc.org/specification). What a side speaks unless told otherwise.
+    #[default]
+    V2,
+    /// Tolerant: reads whatever can be understood, and writes 2.0.
+    Loose,
+    /// One of the others, depending on the peer's first message; until that has come, 2.0 is written.
+    Detect,
+}
+
+/// The version in force on a link: how it reads, and how it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version {
+    reads: Protocol,
+    writes: Writes,
+    /// Whether 1.0 is written with errors that are texts.
+    text_errors: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    V1,
+    V2,
+}
+
+impl Version {
+    pub(crate) const V2: Self = Self::new(Protocol::V2);
+
+    pub(crate) const fn new(protocol: Protocol) -> Self {
+        let writes = match protocol {
+            Protocol::V1 => Writes::V1,
+            Protocol::V2 | Protocol::Loose | Protocol::Detect => Writes::V2,
+        };
+        Self { reads: protocol, writes, text_errors: false }
     }
-}
 
-/// Reads one message without shortcuts: what a request that was [`read`], and could not be served, is judged by.
-pub(crate) fn read_in_full(frame: &[u8]) -> Message<'_> {
-    match std::str::from_utf8(frame) {
-        Ok(text) => v2::read(text),
-        Err(error) => unreadable(format!("not UTF-8: {error}")),
+    /// Another protocol, and the rest as it is.
+    pub(crate) const fn with_protocol(self, protocol: Protocol) -> Self {
+        Self { text_errors: self.text_errors, ..Self::new(protocol) }
     }
-}
 
-fn unreadable<'a>(why: String) -> Message<'a> {
-    let error = ErrorObject::new(ErrorCode::PARSE_ERROR, format!("parse error: {why}"));
-    Message::Malformed(Malformed { id: Id::NULL, error, answer: true })
-}
+    /// The same version, whose errors are texts where it is 1.0.
+    pub(crate) const fn with_text_errors(self) -> Self {
+        Self { text_errors: true, ..self }
+    }
 
-/// Appends `value` as JSON to memory, which cannot fail for the types used here.
-pub(crate) fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    let written = one_line::write(out, value);
-    debug_assert!(written.is_ok(), "a text, a number or an error object was not written");
-}
+    /// What is read: [`Protocol::Detect`] for as long as it is undecided.
+    pub(crate) const fn protocol(self) -> Protocol {
+        self.reads
+    }
 
-pub(crate) fn put_u64(out: &mut Vec<u8>, n: u64) {
-    put(out, &n);
+    pub(crate) const fn is_undecided(self) -> bool {
+        matches!(self.reads, Protocol::Detect)
+    }
+
+    /// What `frame`, the peer's first message, decides; `None` where it cannot be read.
+    #[cold]
+    pub(crate) fn detect(self, frame: &[u8]) -> Option<Self> {
+        let detected = detect::detect(std::str::from_utf8(frame).ok()?)?;
+        Some(Self { text_errors: self.text_errors, ..detected })
+    }
+
+    pub(crate) const fn has_batches(self) -> bool {
+        matches!(self.writes, Writes::V2) || matches!(self.reads, Protocol::Loose)
+    }
+
+    pub(crate) const fn has_named_params(self) -> bool {
+        matches!(self.writes, Writes::V2)
+    }
+
+    /// Reads one message.
+    ///
+    /// The expected envelope of 2.0 is scanned for; whatever looks unusual is read in full. What the scan lets pass without looking (the
+    /// inside of params, what stands behind a result) is checked by whoever decodes it: see [`read_in_full`](Self::read_in_full).
+    pub(crate) fn read(self, frame: &[u8]) -> Message<'_> {
+        match std::str::from_utf8(frame) {
+            Ok(text) if self.reads != Protocol::V1 => {
+                scan::scan(text).unwrap_or_else(|| self.read_text(text))
+            }
+            Ok(text) => self.read_text(text),
+            Err(error) => read::unreadable(format!("not UTF-8: {error}")),
+        }
+    }
+
+    /// Reads one message without shortcuts: what a request that was [`read`](Self::read), and could not be served, is judged by.
+    pub(crate) fn read_in_full(self, frame: &[u8]) -> Message<'_> {
+        match std::str::from_utf8(frame) {
+            Ok(text) => self.read_text(text),
+            Err(error) => read::unreadable(format!("not UTF-8: {error}")),
+        }
+    }
+
+    fn read_text(self, text: &str) -> Message<'_> {
+        match self.reads {
+            Protocol::V1 => read::message::<V1>(text),
+            // A first message that decides nothing cannot be read by any version.
+            Protocol::V2 | Protocol::Detect => read::message::<V2>(text),
+            Protocol::Loose => read::message::<Loose>(text),
+        }
+    }
+
+    /// Reads one member of a batch, which is one JSON value.
+    pub(crate) fn read_member(self, text: &str) -> Message<'_> {
+        match self.reads {
+            Protocol::V1 => read::object::<V1>(text),
+            Protocol::V2 | Protocol::Detect => read::object::<V2>(text),
+            Protocol::Loose => read::object::<Loose>(text),
+        }
+    }
+
+    /// Reads a response of 2.0 again that a scan took apart, and whose result began with `rest`.
+    pub(crate) fn read_expected_response(message: &str) -> Message<'_> {
+        read::object::<V2>(message)
+    }
 }

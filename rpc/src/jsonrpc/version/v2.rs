@@ -1,171 +1,66 @@
 //! JSON-RPC 2.0, strict: <https://www.jsonrpc.org/specification>.
 
-use std::borrow::Cow;
+use serde_json::value::RawValue;
 
-use serde::de::IgnoredAny;
-use serde_json::{error::Category, value::RawValue};
+use super::{
+    members::Members,
+    read::{Rules, array_or_object, check_scalar_id, check_twice, shortened},
+};
+use crate::jsonrpc::{ErrorObject, Id, Outcome, RawParams};
 
-use super::{members::Members, put, put_u64, unreadable};
-use crate::jsonrpc::{ErrorObject, Id, Malformed, Message, Outcome, RawParams, Request, Response};
+pub(super) enum V2 {}
 
-/// Reads one message in full.
-pub(crate) fn read(text: &str) -> Message<'_> {
-    // Some peers begin a stream with a byte order mark.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let members: Members<'_> = match serde_json::from_str(text) {
-        Ok(members) => members,
-        Err(error) => return not_an_object(text, &error),
-    };
-    let is_response = members.method.is_none() && (members.result.is_some() || members.error.is_some());
-    let id = members.id.map(|raw| Id::from_json(raw.get()));
-    let readable_id = id.filter(Id::is_scalar).unwrap_or(Id::NULL);
-    let problem = check(&members, id);
-    if is_response {
-        let outcome = match problem {
-            Some(reason) => Outcome::Malformed(reason),
-            None => outcome(&members),
-        };
-        return match id {
-            Some(id) => Message::Response(Response { id, outcome }),
-            None => refused(Id::NULL, "a response without an id".to_owned(), false),
-        };
-    }
-    match (problem, method(&members)) {
-        (Some(problem), _) | (None, Err(problem)) => refused(readable_id, problem, true),
-        (None, Ok((method, params))) => Message::Request(Request { id, method, params }),
-    }
-}
+impl Rules for V2 {
+    const BATCHES: bool = true;
 
-/// What holds for every message.
-fn check(members: &Members<'_>, id: Option<Id<'_>>) -> Option<String> {
-    if let Some(name) = members.twice {
-        return Some(format!("the member `{name}` is there twice"));
-    }
-    match members.jsonrpc.map(RawValue::get) {
-        Some("\"2.0\"") => {}
-        Some(other) if serde_json::from_str::<Cow<'_, str>>(other).is_ok_and(|text| text == "2.0") => {}
-        Some(other) => return Some(format!("`jsonrpc` must be \"2.0\", not {}", shortened(other))),
-        None => return Some("`jsonrpc` is missing: it must be \"2.0\"".to_owned()),
-    }
-    match id {
-        Some(id) if !id.is_scalar() => {
-            Some(format!("`id` must be a string, a number or null, not {}", shortened(id.as_json())))
+    fn check(members: &Members<'_>) -> Result<(), String> {
+        check_twice(members)?;
+        if !members.says_2_0() {
+            return Err(match members.jsonrpc {
+                Some(other) => format!("`jsonrpc` must be \"2.0\", not {}", shortened(other.get())),
+                None => "`jsonrpc` is missing: it must be \"2.0\"".to_owned(),
+            });
         }
-        _ => None,
+        check_scalar_id(members)
     }
-}
 
-fn method<'a>(members: &Members<'a>) -> Result<(Cow<'a, str>, RawParams<'a>), String> {
-    let method = members.method.ok_or("`method` is missing")?.get();
-    let method =
-        string(method).ok_or_else(|| format!("`method` must be a string, not {}", shortened(method)))?;
-    if members.result.is_some() || members.error.is_some() {
-        return Err("it has a `method` and is also a response".to_owned());
+    fn request_id<'a>(members: &Members<'a>) -> Option<Id<'a>> {
+        members.id()
     }
-    let params = members.params.map_or("null", RawValue::get);
-    // The specification knows no null here, but clients send it for "none", and nothing else can be meant.
-    match params.as_bytes() {
-        [b'[' | b'{', ..] | b"null" => Ok((method, RawParams::from_json(params))),
-        _ => Err(format!("`params` must be an array or an object, not {}", shortened(params))),
-    }
-}
 
-fn outcome<'a>(members: &Members<'a>) -> Outcome<'a> {
-    match (members.result, members.error) {
-        (Some(result), None) => Outcome::Result(result.get()),
-        // Many servers send both, one of them null.
-        (Some(result), Some(error)) if error.get() == "null" => Outcome::Result(result.get()),
-        (None, Some(error)) => self::error(error),
-        (Some(result), Some(error)) if result.get() == "null" => self::error(error),
-        _ => Outcome::Malformed("it must have exactly one of `result` and `error`".to_owned()),
+    fn params<'a>(members: &Members<'a>) -> Result<RawParams<'a>, String> {
+        array_or_object(members)
+    }
+
+    fn outcome<'a>(members: &Members<'a>) -> Outcome<'a> {
+        match (members.result, members.error) {
+            (Some(result), None) => Outcome::Result(result.get()),
+            // Many servers send both, one of them null.
+            (Some(result), Some(error)) if error.get() == "null" => Outcome::Result(result.get()),
+            (None, Some(error)) => self::error(error),
+            (Some(result), Some(error)) if result.get() == "null" => self::error(error),
+            _ => Outcome::Malformed("it must have exactly one of `result` and `error`".to_owned()),
+        }
     }
 }
 
 fn error<'a>(error: &RawValue) -> Outcome<'a> {
     match serde_json::from_str::<ErrorObject>(error.get()) {
         Ok(error) => Outcome::Error(error),
-        Err(why) => Outcome::Malformed(format!(
-            "its `error` is not an error object: {why}: {}",
-            shortened(error.get())
-        )),
+        Err(why) => {
+            let error = shortened(error.get());
+            Outcome::Malformed(format!("its `error` is not an error object: {why}: {error}"))
+        }
     }
-}
-
-fn string(json: &str) -> Option<Cow<'_, str>> {
-    match json.strip_prefix('"')?.strip_suffix('"')? {
-        plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-        _ => serde_json::from_str(json).ok().map(Cow::Owned),
-    }
-}
-
-fn not_an_object<'a>(text: &str, error: &serde_json::Error) -> Message<'a> {
-    match error.classify() {
-        // It begins like JSON: whether it is, only reading to the end can tell.
-        Category::Data => match serde_json::from_str::<IgnoredAny>(text) {
-            Ok(_) => refused(Id::NULL, format!("a message is an object, not {}", shortened(text)), true),
-            Err(error) => unreadable(error.to_string()),
-        },
-        _ => unreadable(error.to_string()),
-    }
-}
-
-fn refused(id: Id<'_>, why: String, answer: bool) -> Message<'_> {
-    Message::Malformed(Malformed { id, error: ErrorObject::invalid_request(why), answer })
-}
-
-/// Enough of the peer's text to find it, never all of a large one.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// Appends a request of ours. `body` is its method and params: see [`write_body`](crate::jsonrpc::write_body).
-pub(crate) fn put_request(out: &mut Vec<u8>, id: u64, body: &[u8]) {
-    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
-    put_u64(out, id);
-    out.push(b',');
-    out.extend_from_slice(body);
-    out.push(b'}');
-}
-
-/// Appends a notification. `body` is its method and params.
-pub(crate) fn put_notification(out: &mut Vec<u8>, body: &[u8]) {
-    out.extend_from_slice(br#"{"jsonrpc":"2.0","#);
-    out.extend_from_slice(body);
-    out.push(b'}');
-}
-
-/// Appends everything of a reply that stands before the result; the result and [`end_result`] follow.
-pub(crate) fn begin_result(out: &mut Vec<u8>, id: Id<'_>) {
-    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
-    id.write(out);
-    out.extend_from_slice(br#","result":"#);
-}
-
-/// Ends what [`begin_result`] began.
-pub(crate) fn end_result(out: &mut Vec<u8>) {
-    out.push(b'}');
-}
-
-/// Appends a reply that is an error.
-pub(crate) fn put_error(out: &mut Vec<u8>, id: Id<'_>, error: &ErrorObject) {
-    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
-    id.write(out);
-    out.extend_from_slice(br#","error":"#);
-    put(out, error);
-    out.push(b'}');
-}
-
-/// The response that a scan took apart, whose result began with `rest`.
-pub(crate) fn expected_response(rest: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":1,"result":{rest}}}"#)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::jsonrpc::{Id, Message, Outcome, Response, version::Version};
+
+    fn read(text: &str) -> Message<'_> {
+        Version::V2.read_in_full(text.as_bytes())
+    }
 
     fn malformed(text: &str) -> (String, String, bool) {
         match read(text) {
@@ -283,23 +178,5 @@ mod tests {
         malformed(&text);
         let huge_id = format!(r#"{{"jsonrpc":"2.0","id":{},"method":"m"}}"#, "7".repeat(5000));
         assert!(matches!(read(&huge_id), Message::Request(r) if r.id.unwrap().as_json().len() == 5000));
-    }
-
-    #[test]
-    fn what_is_written_is_what_the_specification_shows() {
-        let mut out = Vec::new();
-        put_request(&mut out, 7, br#""method":"m","params":[1]"#);
-        assert_eq!(out, br#"{"jsonrpc":"2.0","id":7,"method":"m","params":[1]}"#);
-        out.clear();
-        put_notification(&mut out, br#""method":"log","params":[]"#);
-        assert_eq!(out, br#"{"jsonrpc":"2.0","method":"log","params":[]}"#);
-        out.clear();
-        begin_result(&mut out, Id::from_json("1.50"));
-        out.extend_from_slice(b"3");
-        end_result(&mut out);
-        assert_eq!(out, br#"{"jsonrpc":"2.0","id":1.50,"result":3}"#);
-        out.clear();
-        put_error(&mut out, Id::NULL, &ErrorObject::new(-1, "no"));
-        assert_eq!(out, br#"{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"no"}}"#);
     }
 }

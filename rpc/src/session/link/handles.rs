@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use super::{InFlight, Link, Phase, State, Timeout};
 use crate::{
-    jsonrpc::CallId,
+    jsonrpc::{Body, CallId, Unsupported},
     session::{CloseReason, slot::Slot},
 };
 
@@ -18,7 +18,7 @@ impl Link {
     /// Appends a request, whose method and parameters are written.
     pub(in crate::session) fn send_request(
         &self,
-        body: &[u8],
+        body: Body<'_>,
         slot: &Arc<Slot>,
         timeout: Option<Timeout>,
     ) -> Result<CallId, Refused> {
@@ -28,18 +28,37 @@ impl Link {
         }
         let State { connection, outbox, .. } = &mut *state;
         let call = InFlight { slot: Arc::clone(slot), timeout };
-        let id = outbox.message(|out| connection.request(out, body, call));
+        let id = outbox.try_message(|out| connection.request(out, body, call))?;
         self.appended(state);
         Ok(id)
     }
 
     /// Appends a notification, whose method and parameters are written.
-    pub(in crate::session) fn send_notification(&self, body: &[u8]) -> Result<(), Refused> {
+    pub(in crate::session) fn send_notification(&self, body: Body<'_>) -> Result<(), Refused> {
         let mut state = self.admit()?;
         let State { connection, outbox, .. } = &mut *state;
-        outbox.message(|out| connection.notification(out, body));
+        outbox.try_message(|out| connection.notification(out, body))?;
         self.appended(state);
         Ok(())
+    }
+
+    /// Appends a batch: members with a slot are calls, those without are notifications. Gives the ids of the calls.
+    pub(in crate::session) fn send_batch(
+        &self,
+        members: Vec<(Body<'_>, Option<Awaited>)>,
+    ) -> Result<Vec<CallId>, Refused> {
+        let mut state = self.admit()?;
+        let first_timeout = members.iter().filter_map(|(_, call)| Some(call.as_ref()?.1?.at)).min();
+        if let Some(at) = first_timeout {
+            self.expect(&mut state, at);
+        }
+        let State { connection, outbox, .. } = &mut *state;
+        let members = members
+            .into_iter()
+            .map(|(body, call)| (body, call.map(|(slot, timeout)| InFlight { slot, timeout })));
+        let ids = outbox.try_message(|out| connection.batch(out, members))?;
+        self.appended(state);
+        Ok(ids)
     }
 
     fn admit(&self) -> Result<MutexGuard<'_, State>, Refused> {
@@ -71,11 +90,13 @@ impl Link {
         }
     }
 
-    /// Forgets a call that nobody waits for any more.
-    pub(in crate::session) fn forget(&self, call: CallId) {
-        let forgotten = self.lock().connection.remove(call);
-        // Not under the lock: a waker may run code of the user's when it is dropped.
-        drop(forgotten);
+    /// Forgets calls that nobody waits for any more.
+    pub(in crate::session) fn forget(&self, calls: impl IntoIterator<Item = CallId>) {
+        for call in calls {
+            let forgotten = self.lock().connection.remove(call);
+            // Not under the lock: a waker may run code of the user's when it is dropped.
+            drop(forgotten);
+        }
     }
 
     /// See [`Session::close`](crate::Session::close).
@@ -111,10 +132,21 @@ impl Link {
     }
 }
 
+/// A call of a batch: where its reply will be, and until when.
+pub(in crate::session) type Awaited = (Arc<Slot>, Option<Timeout>);
+
 /// Why a message was not accepted for sending.
 #[derive(Debug)]
 pub(in crate::session) enum Refused {
     Closed(CloseReason),
     /// It may be tried again when there is room.
     Full,
+    /// The version that is spoken has no way to say it.
+    Unsupported(Unsupported),
+}
+
+impl From<Unsupported> for Refused {
+    fn from(what: Unsupported) -> Self {
+        Self::Unsupported(what)
+    }
 }

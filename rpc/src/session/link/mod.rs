@@ -1,5 +1,6 @@
 //! What the handles of a session and the loop that serves it share: one value behind one short lock.
 
+mod batches;
 mod handles;
 mod serving;
 
@@ -19,8 +20,8 @@ pub(crate) use serving::Answers;
 
 use super::{CallError, CloseReason, Extensions, outbox::Outbox, slot::Slot};
 use crate::{
-    framing::AnyFramer,
-    jsonrpc::{Connection, RequestId, table::Table},
+    framing::{AnyFramer, NewlineFramer},
+    jsonrpc::{BatchId, Connection, RequestId, table::Table, version::Version},
     limits::Limits,
     transport::Endpoint,
 };
@@ -109,16 +110,27 @@ pub(super) struct Timeout {
 pub(crate) struct Running {
     /// `None` for a notification.
     pub(crate) id: Option<RequestId>,
+    /// Where its reply goes, if it came in a batch.
+    pub(crate) member: Option<Member>,
     /// `None` for the moment between making the entry and starting the task.
     pub(crate) task: Option<AbortHandle>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) bytes: usize,
 }
 
+/// A request that came in a batch of the peer's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    pub(crate) batch: BatchId,
+    /// Its place in the batch.
+    pub(crate) index: usize,
+}
+
 /// What a link is made from.
 #[derive(Debug)]
 pub(crate) struct NewLink {
     pub(crate) framer: Box<dyn AnyFramer>,
+    pub(crate) version: Version,
     pub(crate) peer: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) serves: bool,
@@ -126,9 +138,14 @@ pub(crate) struct NewLink {
 
 impl Link {
     pub(crate) fn new(new: NewLink) -> Arc<Self> {
+        Self::with(new, Extensions::default())
+    }
+
+    fn with(new: NewLink, extensions: Extensions) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let state = State {
-            connection: Connection::new(),
+            connection: Connection::of(new.version)
+                .with_limits(new.limits.batch_length, new.limits.reply_size),
             outbox: Outbox::new(new.framer),
             running: Table::new(),
             phase: Phase::Open,
@@ -151,8 +168,21 @@ impl Link {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer: new.peer,
             limits: new.limits,
-            extensions: Extensions::default(),
+            extensions,
         })
+    }
+
+    /// The link of a request that came by itself: it was never open.
+    pub(crate) fn detached(
+        peer: Endpoint,
+        limits: Limits,
+        version: Version,
+        extensions: Extensions,
+    ) -> Arc<Self> {
+        let framer = Box::new(NewlineFramer::new());
+        let link = Self::with(NewLink { framer, version, peer, limits, serves: false }, extensions);
+        link.gone(CloseReason::NoSession);
+        link
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

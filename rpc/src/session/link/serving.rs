@@ -7,9 +7,9 @@ use std::{
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{InFlight, Link, Phase, Running, State};
+use super::{InFlight, Link, Member, Phase, Running, State};
 use crate::{
-    jsonrpc::{CallId, ErrorCode, ErrorObject, Reply, version},
+    jsonrpc::{CallId, ErrorCode, ErrorObject, Reply, version::Version},
     session::{CallError, CloseReason, slot::Slot},
 };
 
@@ -115,6 +115,11 @@ impl Link {
         unasked
     }
 
+    /// The version that the peer's first message has decided.
+    pub(crate) fn decided(&self, version: Version) {
+        self.lock().connection.set_version(version);
+    }
+
     /// Whether nothing is left to do for the peer: no handler runs, and nothing waits to be sent.
     pub(crate) fn is_idle(&self) -> bool {
         let state = self.lock();
@@ -141,6 +146,9 @@ impl Link {
         if let Some(deadline) = running.deadline {
             self.expect(&mut state, deadline);
         }
+        if let (Some(member), Some(_)) = (running.member, &running.id) {
+            state.connection.expect_member(member.batch);
+        }
         state.running.insert(running)
     }
 
@@ -154,17 +162,25 @@ impl Link {
     /// Appends the reply of a handler that had become a task, unless its request was already answered.
     pub(crate) fn reply(&self, request: u64, message: &[u8]) {
         let mut state = self.lock();
-        if self.finish(&mut state, request).is_none() {
-            return;
-        }
-        if message.is_empty() {
+        let Some(done) = self.finish(&mut state, request) else { return };
+        let appended = match (done.member, done.id) {
+            (_, None) => false,
+            (None, Some(_)) => {
+                state.outbox.message(|out| out.extend_from_slice(message));
+                true
+            }
+            (Some(member), Some(id)) => {
+                id.with(|id| state.connection.add_to_batch(member.batch, member.index, id, message));
+                state.end_batch(member.batch)
+            }
+        };
+        if appended {
+            self.appended(state);
+        } else {
             drop(state);
             // A place has become free, and a close may be waiting for it.
             self.driver.wake();
-            return;
         }
-        state.outbox.message(|out| out.extend_from_slice(message));
-        self.appended(state);
     }
 
     fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
@@ -186,26 +202,27 @@ impl Link {
             late
         };
         let State { connection, running, .. } = &mut *state;
-        let late_calls: Vec<CallId> = connection
-            .calls()
-            .filter(|(_, call)| call.timeout.is_some_and(|timeout| is_late(timeout.at)))
-            .map(|(id, _)| id)
-            .collect();
         let late_calls: Vec<InFlight> =
-            late_calls.into_iter().filter_map(|id| connection.remove(id)).collect();
+            connection.remove_if(|call| call.timeout.is_some_and(|timeout| is_late(timeout.at)));
         let late: Vec<u64> =
             running.iter().filter(|(_, r)| r.deadline.is_some_and(&mut is_late)).map(|(id, _)| id).collect();
         state.next_deadline = next;
         for request in late {
-            let Some(Running { id, task, .. }) = self.finish(&mut state, request) else { continue };
+            let Some(Running { id, task, member, .. }) = self.finish(&mut state, request) else { continue };
             if let Some(task) = task {
                 task.abort();
             }
-            if let Some(id) = id {
-                let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
-                state.outbox.message(|out| id.with(|id| version::v2::put_error(out, id, &error)));
-                self.queued.store(state.outbox.len(), Ordering::Release);
+            let Some(id) = id else { continue };
+            let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
+            let version = state.connection.version();
+            match member {
+                None => state.outbox.message(|out| id.with(|id| version.put_error(out, id, &error))),
+                Some(Member { batch, index }) => {
+                    id.with(|id| state.connection.add_error_to_batch(batch, index, id, &error));
+                    state.end_batch(batch);
+                }
             }
+            self.queued.store(state.outbox.len(), Ordering::Release);
         }
         drop(state);
         for InFlight { slot, timeout } in late_calls {
@@ -223,6 +240,7 @@ impl Link {
             Phase::Closing(first) | Phase::Ended(first) | Phase::Gone(first) => first,
         };
         state.phase = Phase::Gone(reason.clone());
+        state.connection.drop_batches();
         let tasks: Vec<_> = state.running.drain().filter_map(|running| running.task).collect();
         self.end_calls(state, &reason);
         tasks.iter().for_each(AbortHandle::abort);

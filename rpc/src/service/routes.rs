@@ -1,11 +1,12 @@
-//! Finds the service that has a method.
+//! Finds the service that has a method, and runs it.
 
 use std::{collections::hash_map::Entry, sync::Arc};
 
 use rustc_hash::FxHashMap;
+use tokio::time::Instant;
 
-use super::{Pace, Service};
-use crate::jsonrpc::MethodInfo;
+use super::{Outcome, Pace, Replies, Request, Run, Service};
+use crate::jsonrpc::{self, ErrorObject, MethodInfo};
 
 /// Which service has which method. Shared by all sessions that have the same services.
 #[derive(Debug, Default)]
@@ -33,12 +34,17 @@ pub(crate) struct Found<'a> {
     pub(crate) pace: &'a Pace,
 }
 
-/// Two services have a method of the same name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Duplicate {
-    pub(crate) method: &'static str,
-    pub(crate) first: &'static str,
-    pub(crate) second: &'static str,
+/// Two services claim one method.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the method `{method}` is served twice: by {first} and by {second}")]
+#[non_exhaustive]
+pub struct DuplicateMethod {
+    /// Its name on the wire.
+    pub method: &'static str,
+    /// The type of the service that was added first.
+    pub first: &'static str,
+    /// The type of the service that was added second.
+    pub second: &'static str,
 }
 
 impl Table {
@@ -47,13 +53,17 @@ impl Table {
     }
 
     /// Adds the methods of one more service, whose type is called `owner`.
-    pub(crate) fn add(&mut self, methods: &[MethodInfo], owner: &'static str) -> Result<(), Duplicate> {
+    pub(crate) fn add(&mut self, methods: &[MethodInfo], owner: &'static str) -> Result<(), DuplicateMethod> {
         let service = self.services;
         self.services += 1;
         for (method, info) in methods.iter().enumerate() {
             match self.routes.entry(info.name()) {
                 Entry::Occupied(taken) => {
-                    return Err(Duplicate { method: info.name(), first: taken.get().owner, second: owner });
+                    return Err(DuplicateMethod {
+                        method: info.name(),
+                        first: taken.get().owner,
+                        second: owner,
+                    });
                 }
                 Entry::Vacant(free) => {
                     free.insert(Route { service, method, info: *info, owner, pace: Pace::new() })
@@ -66,19 +76,35 @@ impl Table {
 
 /// The services of one session.
 #[derive(Clone)]
-pub(crate) struct Dispatcher {
+pub(crate) struct Routes {
     table: Arc<Table>,
     services: Arc<[Arc<dyn Service>]>,
 }
 
-impl Dispatcher {
+impl Routes {
     /// `services` are those that were added to the table, in the same order.
     pub(crate) fn new(table: Arc<Table>, services: Arc<[Arc<dyn Service>]>) -> Self {
         debug_assert_eq!(table.services, services.len(), "a table and its services differ");
         Self { table, services }
     }
 
-    pub(crate) fn find(&self, method: &str) -> Option<Found<'_>> {
+    /// Runs the handler of a request as far as it goes without waiting.
+    pub(crate) fn serve(&self, request: &jsonrpc::Request<'_>, replies: &mut Replies) -> Outcome {
+        let jsonrpc::Request { id, method, params } = request;
+        let Some(found) = self.find(method) else {
+            return Outcome::Refused(ErrorObject::method_not_found(method));
+        };
+        let run = found.pace.next();
+        let timed = (run == Run::Timed).then(Instant::now);
+        let request = Request::new(&found, *id, *params, replies, run == Run::AsTask);
+        let handled = found.service.call(found.method, request);
+        if let Some(started) = timed {
+            found.pace.took(started.elapsed());
+        }
+        handled.outcome()
+    }
+
+    fn find(&self, method: &str) -> Option<Found<'_>> {
         let route = self.table.routes.get(method)?;
         let service = &*self.services[route.service];
         Some(Found { service, method: route.method, info: &route.info, pace: &route.pace })
@@ -91,8 +117,8 @@ impl Dispatcher {
     }
 }
 
-impl std::fmt::Debug for Dispatcher {
+impl std::fmt::Debug for Routes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dispatcher").field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("Routes").field("table", &self.table).finish_non_exhaustive()
     }
 }

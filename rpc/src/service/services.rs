@@ -2,10 +2,8 @@
 
 use std::{any::type_name, fmt, sync::Arc};
 
-use crate::{
-    service::{Dispatcher, Duplicate, Service, Table},
-    session::Session,
-};
+use super::{DuplicateMethod, Routes, Service, Table};
+use crate::session::Session;
 
 type Factory = Box<dyn Fn(&Session) -> Arc<dyn Service> + Send + Sync>;
 
@@ -16,7 +14,7 @@ pub(crate) struct Services {
     factories: Vec<Named<Factory>>,
     /// The methods that are known before there is a session.
     table: Table,
-    duplicate: Option<Duplicate>,
+    duplicate: Option<DuplicateMethod>,
 }
 
 struct Named<T> {
@@ -38,14 +36,14 @@ impl Services {
         self.factories.push(Named { name, value });
     }
 
-    fn check(&mut self, add: impl FnOnce(&mut Table) -> Result<(), Duplicate>) {
+    fn check(&mut self, add: impl FnOnce(&mut Table) -> Result<(), DuplicateMethod>) {
         if let (None, Err(duplicate)) = (&self.duplicate, add(&mut self.table)) {
             self.duplicate = Some(duplicate);
         }
     }
 
     /// Refuses methods that are served twice.
-    pub(crate) fn build(self) -> Result<BuiltServices, Duplicate> {
+    pub(crate) fn build(self) -> Result<BuiltServices, DuplicateMethod> {
         match self.duplicate {
             Some(duplicate) => Err(duplicate),
             None => Ok(BuiltServices {
@@ -73,10 +71,15 @@ impl BuiltServices {
         !self.table.is_empty() || !self.factories.is_empty()
     }
 
+    /// The services that need no session.
+    pub(crate) fn shared(&self) -> Routes {
+        Routes::new(Arc::clone(&self.table), Arc::clone(&self.shared))
+    }
+
     /// The services for one session.
-    pub(crate) fn for_session(&self, session: &Session) -> Dispatcher {
+    pub(crate) fn for_session(&self, session: &Session) -> Routes {
         if self.factories.is_empty() {
-            return Dispatcher::new(Arc::clone(&self.table), Arc::clone(&self.shared));
+            return self.shared();
         }
         let mut table = Table::default();
         let mut services: Vec<_> = self.shared.to_vec();
@@ -93,7 +96,7 @@ impl BuiltServices {
                 );
             }
         }
-        Dispatcher::new(Arc::new(table), services.into())
+        Routes::new(Arc::new(table), services.into())
     }
 }
 

@@ -1,0 +1,151 @@
+//! From messages to handlers: admits requests, has them served, and refuses what cannot be.
+
+use tokio::time::Instant;
+
+use super::{Driver, batch::OpenBatch, receive::Taken};
+use crate::{
+    jsonrpc::{self, ErrorCode, ErrorObject, Id, Malformed, Message},
+    limits::Cost,
+    service::Outcome,
+};
+
+/// What became of a request.
+pub(super) enum Served {
+    /// Its handler has run, or is at work.
+    Yes,
+    /// There is no place for it.
+    NoPlace,
+    /// It is to be answered with this.
+    Refused(ErrorObject),
+}
+
+impl Driver {
+    /// `first` is false for a message that was read in full because it could not be served as it was scanned.
+    pub(super) fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
+        match message {
+            Message::Response(response) => self.take_reply(response),
+            Message::Request(request) => self.receive_request(frame, &request, first),
+            Message::Batch(members) => self.receive_batch(&members),
+            Message::Malformed(malformed) => self.malformed(&malformed, None),
+        }
+    }
+
+    fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
+        match self.serve(request, frame.len(), None) {
+            Served::Yes => Taken::Yes,
+            Served::NoPlace => self.no_place(request, None),
+            Served::Refused(error) => {
+                if first {
+                    // The scan may have taken something for params that is none: the full reader is the judge. Where it reads the
+                    // same, the service has seen the request already.
+                    let judged = self.version.read_in_full(frame);
+                    if !matches!(&judged, Message::Request(again) if again == request) {
+                        return self.dispatch(frame, judged, false);
+                    }
+                }
+                self.refuse(request.id, &error, None)
+            }
+        }
+    }
+
+    /// Runs the handler of a request that takes up `bytes` bytes, if there is a place for it.
+    pub(super) fn serve(
+        &mut self,
+        request: &jsonrpc::Request<'_>,
+        bytes: usize,
+        mut batch: Option<&mut OpenBatch>,
+    ) -> Served {
+        if !self.link.admits(bytes) || self.unsent() >= self.link.limits.outgoing_bytes {
+            return Served::NoPlace;
+        }
+        let replies = match &mut batch {
+            None => &mut self.replies,
+            Some(batch) => &mut batch.replies,
+        };
+        match self.routes.serve(request, replies) {
+            Outcome::Done => {
+                if let (Some(batch), Some(id)) = (batch, request.id) {
+                    batch.add_reply(&self.link, id);
+                }
+            }
+            Outcome::Pending(reply) => {
+                self.start_task(request.id, batch.map(|batch| batch.member()), bytes, reply);
+            }
+            Outcome::Refused(error) => return Served::Refused(error),
+        }
+        tracing::debug!(
+            rpc.system.name = "jsonrpc",
+            rpc.method = &*request.method,
+            jsonrpc.request.id = request.id.map(tracing::field::display),
+            session = self.link.id,
+            "request"
+        );
+        Served::Yes
+    }
+
+    /// Answers a request whose handler was not run.
+    pub(super) fn refuse(
+        &mut self,
+        id: Option<Id<'_>>,
+        error: &ErrorObject,
+        batch: Option<&OpenBatch>,
+    ) -> Taken {
+        self.log_error(id, error);
+        if let Some(id) = id {
+            self.answer_error(id, error, batch);
+        }
+        self.charge(Cost::<Instant>::ERROR)
+    }
+
+    pub(super) fn malformed(&mut self, malformed: &Malformed<'_>, batch: Option<&OpenBatch>) -> Taken {
+        let Malformed { id, error, answer } = malformed;
+        self.log_error(Some(*id), error);
+        if *answer {
+            self.answer_error(*id, error, batch);
+        }
+        self.charge(match error.code() {
+            ErrorCode::PARSE_ERROR => Cost::<Instant>::UNREADABLE,
+            _ => Cost::<Instant>::ERROR,
+        })
+    }
+
+    /// As many requests as may be are being worked on, or as many bytes as may be wait to be sent.
+    ///
+    /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
+    /// or two sides that wait for each other wait for ever.
+    pub(super) fn no_place(&mut self, request: &jsonrpc::Request<'_>, batch: Option<&OpenBatch>) -> Taken {
+        if self.link.lock().connection.is_empty() {
+            return Taken::Held;
+        }
+        match request.id {
+            Some(id) => {
+                let error =
+                    ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
+                self.log_error(Some(id), &error);
+                self.answer_error(id, &error, batch);
+            }
+            None => tracing::warn!(
+                rpc.system.name = "jsonrpc",
+                rpc.method = &*request.method,
+                session = self.link.id,
+                "a notification was dropped: too many requests at once"
+            ),
+        }
+        Taken::Yes
+    }
+
+    fn answer_error(&mut self, id: Id<'_>, error: &ErrorObject, batch: Option<&OpenBatch>) {
+        match batch {
+            None => self.replies.error(id, error),
+            Some(batch) => self.link.add_error_to_batch(batch.member(), id, error),
+        }
+    }
+
+    pub(super) fn log_error(&self, id: Option<Id<'_>>, error: &ErrorObject) {
+        tracing::debug!(
+            rpc.system.name = "jsonrpc", rpc.response.status_code = error.code().value(),
+            jsonrpc.request.id = id.map(tracing::field::display), network.peer.address = %self.link.peer,
+            session = self.link.id, error = error.message(), "request refused"
+        );
+    }
+}

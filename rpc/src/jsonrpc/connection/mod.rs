@@ -1,0 +1,330 @@
+//! What one link has to remember between messages, without I/O: the calls of ours that wait for a reply, the batches of the
+//! peer's that do, and the version that both sides speak.
+
+mod batch_reply;
+mod body;
+mod event;
+mod sent;
+
+pub(crate) use batch_reply::BatchReply;
+pub use body::Body;
+pub use event::{Event, Ticket};
+
+use super::{Elements, ErrorObject, Id, Message, Protocol, table::Table, version::Version};
+use sent::SentBatches;
+
+/// A call in flight. Ids rise by one from 1 and are not used again on the same link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CallId(u64);
+
+impl CallId {
+    /// The call that a response with this id answers: `None` where the id is none that a call of ours can have.
+    pub fn answered_by(id: Id<'_>) -> Option<Self> {
+        id.as_call().map(Self)
+    }
+
+    /// The number that stands on the wire.
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+}
+
+/// What the version that is spoken has no way to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// Parameters are an object, and the version is 1.0.
+    #[error("JSON-RPC 1.0 has no named parameters: send them by position")]
+    NamedParams,
+    /// The version is 1.0.
+    #[error("JSON-RPC 1.0 has no batches: send the calls one by one")]
+    Batches,
+    /// No version has batches without members.
+    #[error("a batch has at least one member")]
+    EmptyBatch,
+}
+
+/// A batch of the peer's that is being answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct BatchId(u64);
+
+/// One side of a link: the language as a state machine. Bytes go in, events and bytes come out; nothing waits, and nothing
+/// is sent.
+///
+/// `T` is what the owner keeps with each call in flight (a waker, a channel, a name, a deadline).
+///
+/// A [`Session`](crate::Session) has one inside. By itself it is for those who bring their own transport and their own loop:
+///
+/// ```
+/// use rpc::{ErrorObject, Protocol};
+/// use rpc::jsonrpc::{Body, Connection, Event};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (mut here, mut there) = (Connection::new(Protocol::V2), Connection::<()>::new(Protocol::Detect));
+///
+/// // One side calls. What is kept with the call is a name for it.
+/// let (mut body, mut wire) = (Vec::new(), Vec::new());
+/// let body = Body::write(&mut body, "add", |out| serde_json::to_writer(out, &(1, 2)))?;
+/// here.request(&mut wire, body, "a sum")?;
+/// assert_eq!(wire, br#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2]}"#);
+///
+/// // The other side reads it, and answers. It has found out by now what is spoken here.
+/// let mut reply = Vec::new();
+/// for event in there.receive(&wire, &mut reply) {
+///     let Event::Request { method, params, ticket } = event else { panic!("{event:?}") };
+///     assert_eq!(method, "add");
+///     let (a, b): (i64, i64) = params.parse(&method)?;
+///     there.respond(&mut reply, ticket, &Ok::<_, ErrorObject>(a + b));
+/// }
+/// assert_eq!(there.protocol(), Protocol::V2);
+/// assert_eq!(reply, br#"{"jsonrpc":"2.0","id":1,"result":3}"#);
+///
+/// // The reply finds its call.
+/// let mut nothing = Vec::new();
+/// for event in here.receive(&reply, &mut nothing) {
+///     let Event::Reply { call, reply } = event else { panic!("{event:?}") };
+///     assert_eq!(call, "a sum");
+///     assert_eq!(reply.decode::<i64>()?, 3);
+/// }
+/// assert!(here.is_empty() && nothing.is_empty());
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Connection<T> {
+    version: Version,
+    calls: Table<T>,
+    sent: SentBatches,
+    received: Table<BatchReply>,
+    batch_length: usize,
+    reply_size: usize,
+}
+
+impl<T> Connection<T> {
+    /// Nothing is in flight yet. Batches and replies have the limits of [`Limits::server`](crate::Limits::server).
+    pub const fn new(protocol: Protocol) -> Self {
+        Self::of(Version::new(protocol))
+    }
+
+    pub(crate) const fn of(version: Version) -> Self {
+        Self {
+            version,
+            calls: Table::new(),
+            sent: SentBatches::new(),
+            received: Table::new(),
+            batch_length: 100,
+            reply_size: 10_000_000,
+        }
+    }
+
+    /// Refuses batches of the peer's that have more than `batch_length` members, and sends no result or reply to a batch of
+    /// more than `reply_size` bytes, but an error.
+    pub fn with_limits(self, batch_length: usize, reply_size: usize) -> Self {
+        Self { batch_length, reply_size, ..self }
+    }
+
+    /// The version in force: [`Protocol::Detect`] until the peer's first message has come.
+    pub const fn protocol(&self) -> Protocol {
+        self.version.protocol()
+    }
+
+    pub(crate) const fn version(&self) -> Version {
+        self.version
+    }
+
+    pub(crate) const fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
+    /// Appends a request to `out`, and remembers it.
+    ///
+    /// # Errors
+    ///
+    /// Where the version has nothing of the kind. Nothing is appended then.
+    pub fn request(&mut self, out: &mut Vec<u8>, body: Body<'_>, call: T) -> Result<CallId, Unsupported> {
+        self.check(body)?;
+        let id = self.calls.insert(call);
+        self.version.put_request(out, id, body.text());
+        Ok(CallId(id))
+    }
+
+    /// Appends a notification to `out`.
+    ///
+    /// # Errors
+    ///
+    /// Where the version has nothing of the kind. Nothing is appended then.
+    pub fn notification(&mut self, out: &mut Vec<u8>, body: Body<'_>) -> Result<(), Unsupported> {
+        self.check(body)?;
+        self.version.put_notification(out, body.text());
+        Ok(())
+    }
+
+    /// Appends a batch to `out`, and gives the ids of its calls: a member with a `T` is a call, one without is a notification.
+    ///
+    /// # Errors
+    ///
+    /// Where the version has nothing of the kind. Nothing is appended then, and no call is remembered.
+    pub fn batch<'b>(
+        &mut self,
+        out: &mut Vec<u8>,
+        members: impl IntoIterator<Item = (Body<'b>, Option<T>)>,
+    ) -> Result<Vec<CallId>, Unsupported> {
+        if !self.version.has_batches() {
+            return Err(Unsupported::Batches);
+        }
+        let start = out.len();
+        let mut ids = Vec::new();
+        for (body, call) in members {
+            out.push(if out.len() == start { b'[' } else { b',' });
+            let put = match call {
+                Some(call) => self.request(out, body, call).map(|id| ids.push(id)),
+                None => self.notification(out, body),
+            };
+            if let Err(error) = put {
+                out.truncate(start);
+                ids.into_iter().for_each(|id| drop(self.remove(id)));
+                return Err(error);
+            }
+        }
+        if out.len() == start {
+            return Err(Unsupported::EmptyBatch);
+        }
+        out.push(b']');
+        if let [CallId(first), ..] = ids[..] {
+            self.sent.add(first, self.calls.last(), ids.len());
+        }
+        Ok(ids)
+    }
+
+    fn check(&self, body: Body<'_>) -> Result<(), Unsupported> {
+        match body.has_named_params() && !self.version.has_named_params() {
+            true => Err(Unsupported::NamedParams),
+            false => Ok(()),
+        }
+    }
+
+    /// Ends a call, or forgets it: a reply that still comes then matches nothing.
+    pub fn remove(&mut self, call: CallId) -> Option<T> {
+        let found = self.calls.remove(call.0)?;
+        self.sent.ended(call.0);
+        Some(found)
+    }
+
+    /// Ends the calls that `ended` says so of: those whose time is over, for one. The clock is the owner's.
+    pub fn remove_if(&mut self, mut ended: impl FnMut(&T) -> bool) -> Vec<T> {
+        let ids: Vec<u64> = self.calls.iter().filter(|(_, call)| ended(call)).map(|(id, _)| id).collect();
+        ids.into_iter().filter_map(|id| self.remove(CallId(id))).collect()
+    }
+
+    /// Ends what is in flight of the batch that `call` belonged to: an array has come with a reply to some of its calls, and there
+    /// will be no other.
+    pub(crate) fn remove_rest_of_batch(&mut self, call: CallId) -> Vec<T> {
+        self.sent.ids(call.0).map(|ids| self.remove_among(ids)).unwrap_or_default()
+    }
+
+    /// Ends the batch that was sent first: the peer has refused one, and did not say which.
+    pub(crate) fn remove_oldest_batch(&mut self) -> Vec<T> {
+        self.sent.oldest().map(|ids| self.remove_among(ids)).unwrap_or_default()
+    }
+
+    /// Whether a batch of ours has calls in flight.
+    pub(crate) fn has_sent_batch(&self) -> bool {
+        self.sent.oldest().is_some()
+    }
+
+    fn remove_among(&mut self, (first, last): (u64, u64)) -> Vec<T> {
+        (first..=last).filter_map(|id| self.remove(CallId(id))).collect()
+    }
+
+    /// Whether the call was made on this link, whatever became of it.
+    pub fn has_sent(&self, call: CallId) -> bool {
+        (1..=self.calls.last()).contains(&call.0)
+    }
+
+    /// Ends every call.
+    pub fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
+        self.sent.clear();
+        self.calls.drain()
+    }
+
+    /// How many calls were not removed yet.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many batches of the peer's are being answered.
+    pub fn batches_in_progress(&self) -> usize {
+        self.received.len()
+    }
+}
+
+/// Batches of the peer's.
+impl<T> Connection<T> {
+    /// What is wrong with a batch as a whole, if anything: it is empty, or too long.
+    ///
+    /// An array of replies is as long as the batch that we sent.
+    pub(crate) fn refuses_batch(&self, members: &Elements<'_>) -> Option<ErrorObject> {
+        let Some(first) = members.clone().next() else {
+            return Some(ErrorObject::invalid_request("the batch is empty"));
+        };
+        let is_reply =
+            || self.has_sent_batch() && matches!(self.version.read_member(first), Message::Response(_));
+        let too_long = members.are_more_than(self.batch_length) && !is_reply();
+        too_long.then(|| {
+            let (number, limit) = (members.clone().count(), self.batch_length);
+            ErrorObject::invalid_request(format!("the batch has {number} members, and the limit is {limit}"))
+        })
+    }
+
+    /// Nobody will be answered any more.
+    pub(crate) fn drop_batches(&mut self) {
+        drop(self.received.drain());
+    }
+
+    /// A batch has begun. It ends with [`end_batch`](Self::end_batch).
+    pub(crate) fn begin_batch(&mut self) -> BatchId {
+        BatchId(self.received.insert(BatchReply::new(self.version, self.reply_size)))
+    }
+
+    /// A member's reply will come later, with [`answer_member`](Self::answer_member).
+    pub(crate) fn expect_member(&mut self, batch: BatchId) {
+        if let Some(reply) = self.received.get_mut(batch.0) {
+            reply.expect();
+        }
+    }
+
+    /// Adds the reply to a member.
+    pub(crate) fn add_to_batch(&mut self, batch: BatchId, index: usize, id: Id<'_>, reply: &[u8]) {
+        if let Some(batch) = self.received.get_mut(batch.0) {
+            batch.add(index, id, reply);
+        }
+    }
+
+    /// Adds an error as the reply to a member.
+    pub(crate) fn add_error_to_batch(
+        &mut self,
+        batch: BatchId,
+        index: usize,
+        id: Id<'_>,
+        error: &ErrorObject,
+    ) {
+        if let Some(batch) = self.received.get_mut(batch.0) {
+            batch.add_error(index, id, error);
+        }
+    }
+
+    /// An expected reply was added, or will not come; or all members of the batch have been seen. Gives the reply to the batch when
+    /// it is complete.
+    pub(crate) fn end_batch(&mut self, batch: BatchId) -> Option<BatchReply> {
+        let reply = self.received.get_mut(batch.0)?;
+        reply.came();
+        if !reply.is_complete() {
+            return None;
+        }
+        self.received.remove(batch.0)
+    }
+}

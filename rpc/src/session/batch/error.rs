@@ -1,0 +1,58 @@
+//! Why a batch as a whole gave nothing.
+
+use std::{error::Error, time::Duration};
+
+use crate::{
+    jsonrpc::Unsupported,
+    session::{CloseReason, room::NotSent},
+};
+
+/// Why a batch as a whole gave nothing. What happened to single members is in their own results, unless one was asked to
+/// fail for all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// The version that is spoken has no way to say it, or the batch is empty. Nothing was sent.
+    #[error("the batch cannot be sent: {0}")]
+    Unsupported(#[source] Unsupported),
+
+    /// The session had ended before the batch was sent.
+    #[error("the session is closed: {0}")]
+    Closed(#[source] CloseReason),
+
+    /// There was no room among the outgoing bytes for so long. Nothing was sent.
+    #[error("the batch could not be sent within {0:?}")]
+    Timeout(Duration),
+
+    /// The parameters of a member could not be written as JSON. Nothing was sent.
+    #[error("the parameters of `{method}`, member {index} of the batch, cannot be sent: {source}")]
+    Encode {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The method that it calls.
+        method: String,
+        /// What is wrong with them.
+        source: serde_json::Error,
+    },
+
+    /// A member failed, and the batch was to fail with it. The others may have been carried out.
+    #[error("`{method}`, member {index} of the batch, failed: {source}")]
+    Member {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The method that it calls.
+        method: String,
+        /// The [`CallError`](crate::CallError) of the method.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl From<NotSent> for BatchError {
+    fn from(not_sent: NotSent) -> Self {
+        match not_sent {
+            NotSent::Closed(reason) => Self::Closed(reason),
+            NotSent::Timeout(after) => Self::Timeout(after),
+            NotSent::Unsupported(what) => Self::Unsupported(what),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Batches: several calls in one message, each with a result of its own type.
+
+mod error;
+mod members;
+mod outgoing;
+mod pending;
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+pub use error::BatchError;
+pub use members::{BatchMember, BatchMembers, BatchReplies};
+pub use outgoing::{BatchItem, OutgoingBatch};
+pub use pending::PendingBatch;
+
+use super::Caller;
+
+/// Several calls that are sent in one message, when it is awaited. Made by [`Session::batch`](crate::Session::batch) and
+/// [`Session::try_batch`](crate::Session::try_batch).
+///
+/// With `ALL`, it fails where any of its members did.
+#[must_use = "a batch is sent when it is awaited"]
+pub struct Batch<'a, C, M, const ALL: bool = false> {
+    caller: &'a C,
+    members: M,
+}
+
+impl<'a, C, M> Batch<'a, C, M> {
+    /// A batch over any caller. It gives a result for each member.
+    pub const fn over(caller: &'a C, members: M) -> Self {
+        Self { caller, members }
+    }
+}
+
+impl<'a, C, M> Batch<'a, C, M, true> {
+    /// A batch over any caller. It gives the values of all members, or the error of the first that failed.
+    pub const fn try_over(caller: &'a C, members: M) -> Self {
+        Self { caller, members }
+    }
+}
+
+impl<'a, C: Caller, M: BatchMembers<'a, C>, const ALL: bool> Batch<'a, C, M, ALL> {
+    fn start(self) -> BatchFuture<'a, C, M, ALL> {
+        let mut batch = OutgoingBatch::new();
+        BatchFuture(match self.members.write(&mut batch) {
+            Ok(shape) => {
+                let methods = batch.methods();
+                Stage::Sent { sent: self.caller.batch(batch), shape: Some(shape), methods }
+            }
+            Err(error) => Stage::Failed(Some(error)),
+        })
+    }
+}
+
+impl<'a, C: Caller, M: BatchMembers<'a, C>> IntoFuture for Batch<'a, C, M> {
+    type Output = Result<M::Results, BatchError>;
+    type IntoFuture = BatchFuture<'a, C, M, false>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start()
+    }
+}
+
+impl<'a, C: Caller, M: BatchMembers<'a, C>> IntoFuture for Batch<'a, C, M, true> {
+    type Output = Result<M::Values, BatchError>;
+    type IntoFuture = BatchFuture<'a, C, M, true>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start()
+    }
+}
+
+impl<C, M, const ALL: bool> fmt::Debug for Batch<'_, C, M, ALL> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").finish_non_exhaustive()
+    }
+}
+
+/// What a [`Batch`] becomes when it is awaited. Dropping it forgets its calls.
+#[must_use = "a batch is sent when it is awaited"]
+pub struct BatchFuture<'a, C: Caller + 'a, M: BatchMembers<'a, C>, const ALL: bool>(
+    Stage<'a, C::Batch<'a>, M::Shape>,
+);
+
+enum Stage<'a, F, S> {
+    Sent {
+        sent: F,
+        shape: Option<S>,
+        methods: Vec<&'a str>,
+    },
+    /// A member could not be written.
+    Failed(Option<BatchError>),
+}
+
+impl<'a, C: Caller, M: BatchMembers<'a, C>, const ALL: bool> BatchFuture<'a, C, M, ALL> {
+    fn poll_replies(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(M::Shape, BatchReplies<'a>), BatchError>> {
+        let (replies, shape) = match &mut self.0 {
+            Stage::Sent { sent, shape, methods } => {
+                let replies = ready!(Pin::new(sent).poll(cx))?;
+                (BatchReplies::new(replies, std::mem::take(methods)), shape.take())
+            }
+            Stage::Failed(error) => match error.take() {
+                Some(error) => return Poll::Ready(Err(error)),
+                None => panic!("a batch was polled after it had ended"),
+            },
+        };
+        match shape {
+            Some(shape) => Poll::Ready(Ok((shape, replies))),
+            None => panic!("a batch was polled after it had ended"),
+        }
+    }
+}
+
+impl<'a, C: Caller, M: BatchMembers<'a, C>> Future for BatchFuture<'a, C, M, false> {
+    type Output = Result<M::Results, BatchError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (shape, mut replies) = ready!(self.poll_replies(cx))?;
+        Poll::Ready(Ok(M::results(shape, &mut replies)))
+    }
+}
+
+impl<'a, C: Caller, M: BatchMembers<'a, C>> Future for BatchFuture<'a, C, M, true> {
+    type Output = Result<M::Values, BatchError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (shape, mut replies) = ready!(self.poll_replies(cx))?;
+        Poll::Ready(M::values(shape, &mut replies))
+    }
+}
+
+impl<'a, C: Caller, M: BatchMembers<'a, C>, const ALL: bool> fmt::Debug for BatchFuture<'a, C, M, ALL> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! What a batch carries, written and not yet sent.
+
+use serde::Serialize;
+
+use super::BatchError;
+use crate::session::{CallError, Outgoing};
+
+/// Calls and notifications that will go out together: what a [`Caller`](crate::Caller) is given, and a way to put a batch
+/// together without types.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{Context, ErrorObject, OutgoingBatch, Params, Router};
+///
+/// # let router = Router::new().method("add", async |params: Params, _: Context| {
+/// #     let (a, b): (i64, i64) = params.parse()?;
+/// #     Ok::<_, ErrorObject>(a + b)
+/// # }).notification("log", async |_: Params, _: Context| {});
+/// # let (session, _peer) = rpc::testing::pair((), router);
+/// let batch = OutgoingBatch::new().call("add", &(1, 2))?.notify("log", &("adding",))?.call("add", &(3, 4))?;
+///
+/// // A reply for each call. Notifications have none.
+/// let replies = session.batch(batch).await?;
+/// let sums: Vec<i64> = replies.into_iter().map(|reply| reply.unwrap().decode().unwrap()).collect();
+/// assert_eq!(sums, [3, 7]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct OutgoingBatch<'a> {
+    items: Vec<BatchItem<'a>>,
+}
+
+/// One message of a batch.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum BatchItem<'a> {
+    /// It will be answered.
+    Call(Outgoing<'a>),
+    /// It will not.
+    Notification(Outgoing<'a>),
+}
+
+impl<'a> OutgoingBatch<'a> {
+    /// No messages yet. An empty batch cannot be sent.
+    pub const fn new() -> Self {
+        Self { items: Vec::new() }
+    }
+
+    /// The same batch with one more call. Parameters are as for [`Outgoing::new`].
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError::Encode`].
+    pub fn call(mut self, method: &'a str, params: &(impl Serialize + ?Sized)) -> Result<Self, BatchError> {
+        self.push_call(Outgoing::new(method, params))?;
+        Ok(self)
+    }
+
+    /// The same batch with one more notification. Parameters are as for [`Outgoing::new`].
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError::Encode`].
+    pub fn notify(mut self, method: &'a str, params: &(impl Serialize + ?Sized)) -> Result<Self, BatchError> {
+        self.push_notification(Outgoing::new(method, params))?;
+        Ok(self)
+    }
+
+    /// Its messages, in order.
+    pub fn items(&self) -> &[BatchItem<'a>] {
+        &self.items
+    }
+
+    pub(super) fn push_call(&mut self, call: Result<Outgoing<'a>, CallError>) -> Result<(), BatchError> {
+        let call = self.written(call)?;
+        self.items.push(BatchItem::Call(call));
+        Ok(())
+    }
+
+    pub(super) fn push_notification(
+        &mut self,
+        notification: Result<Outgoing<'a>, CallError>,
+    ) -> Result<(), BatchError> {
+        let notification = self.written(notification)?;
+        self.items.push(BatchItem::Notification(notification));
+        Ok(())
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        self.items.extend(other.items);
+    }
+
+    pub(super) fn methods(&self) -> Vec<&'a str> {
+        self.items.iter().map(|item| item.outgoing().method()).collect()
+    }
+
+    fn written(&self, outgoing: Result<Outgoing<'a>, CallError>) -> Result<Outgoing<'a>, BatchError> {
+        outgoing.map_err(|error| {
+            let index = self.items.len();
+            match error {
+                CallError::Encode { method, source } => BatchError::Encode { index, method, source },
+                other => BatchError::Member { index, method: String::new(), source: other.into() },
+            }
+        })
+    }
+}
+
+impl<'a> BatchItem<'a> {
+    /// The method and its parameters.
+    pub const fn outgoing(&self) -> &Outgoing<'a> {
+        match self {
+            Self::Call(outgoing) | Self::Notification(outgoing) => outgoing,
+        }
+    }
+
+    /// Whether it will be answered.
+    pub const fn is_call(&self) -> bool {
+        matches!(self, Self::Call(_))
+    }
+}

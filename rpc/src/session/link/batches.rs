@@ -1,0 +1,73 @@
+//! The side of the link that batches need: replies of the peer's to ours, and ours to the peer's.
+
+use super::{InFlight, Link, Member, State};
+use crate::{
+    jsonrpc::{BatchId, CallId, Elements, ErrorObject, Id, Reply},
+    session::slot::Slot,
+};
+
+impl State {
+    /// Something that a batch was waiting for is done: sends the reply to it where it was the last. Whether there is one.
+    pub(super) fn end_batch(&mut self, batch: BatchId) -> bool {
+        match self.connection.end_batch(batch) {
+            Some(reply) if !reply.is_empty() => {
+                self.outbox.message(|out| reply.write(out));
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Batches of the peer's.
+impl Link {
+    /// What is wrong with a batch as a whole, if anything.
+    pub(crate) fn refuses_batch(&self, members: &Elements<'_>) -> Option<ErrorObject> {
+        self.lock().connection.refuses_batch(members)
+    }
+
+    pub(crate) fn begin_batch(&self) -> BatchId {
+        self.lock().connection.begin_batch()
+    }
+
+    /// Adds the reply to a member.
+    pub(crate) fn add_to_batch(&self, member: Member, id: Id<'_>, reply: &[u8]) {
+        self.lock().connection.add_to_batch(member.batch, member.index, id, reply);
+    }
+
+    /// Adds an error as the reply to a member.
+    pub(crate) fn add_error_to_batch(&self, member: Member, id: Id<'_>, error: &ErrorObject) {
+        self.lock().connection.add_error_to_batch(member.batch, member.index, id, error);
+    }
+
+    /// All members have been seen: the reply goes out when those that are being worked on are done.
+    pub(crate) fn end_batch(&self, batch: BatchId) {
+        let mut state = self.lock();
+        if state.end_batch(batch) {
+            self.appended(state);
+        }
+    }
+}
+
+/// Batches of ours.
+impl Link {
+    /// An array with a reply to `call` has come: what is in flight of its batch was left out, and ends.
+    pub(crate) fn end_rest_of_batch(&self, call: CallId) {
+        let rest = self.lock().connection.remove_rest_of_batch(call);
+        complete(rest, &Reply::missing_in_batch());
+    }
+
+    /// The peer has refused a batch of ours as a whole: the one that was sent first. Whether there is one.
+    pub(crate) fn end_oldest_batch(&self, reply: &Reply) -> bool {
+        let calls = self.lock().connection.remove_oldest_batch();
+        let any = !calls.is_empty();
+        complete(calls, reply);
+        any
+    }
+}
+
+fn complete(calls: Vec<InFlight>, reply: &Reply) {
+    for call in calls {
+        Slot::complete(call.slot, Ok(reply.clone()));
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Driver, Left, receive::Taken, serve::Served};
 use crate::{
     framing::Framed,
-    jsonrpc::{self, BatchId, CallId, Elements, ErrorCode, ErrorObject, Id, Message, Reply},
+    jsonrpc::{self, BatchId, CallId, Elements, ErrorCode, ErrorObject, Id, Malformed, Message, Reply},
     service::Replies,
     session::{Link, Member},
 };
@@ -44,7 +44,7 @@ impl Driver {
             if is_empty && self.link.end_oldest_batch(&Reply::missing_in_batch()) {
                 return Taken::Yes;
             }
-            return self.refuse(Some(Id::NULL), &error, None);
+            return self.malformed(&Malformed { id: Id::NULL, error, answer: true }, None);
         }
         let batch = OpenBatch {
             id: self.link.begin_batch(),
@@ -92,7 +92,7 @@ impl Driver {
             Message::Request(request) => match self.serve(&request, text.len(), Some(batch)) {
                 Served::Yes => Taken::Yes,
                 Served::NoPlace => self.no_place(&request, Some(batch)),
-                Served::Refused(error) => self.refuse(request.id, &error, Some(batch)),
+                Served::Refused(error) => self.refuse(&request, &error, Some(batch)),
             },
             Message::Response(response) => {
                 batch.answered = batch.answered.or(CallId::answered_by(response.id));

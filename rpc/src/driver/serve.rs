@@ -43,7 +43,7 @@ impl Driver {
                         return self.dispatch(frame, judged, false);
                     }
                 }
-                self.refuse(request.id, &error, None)
+                self.refuse(request, &error, None)
             }
         }
     }
@@ -86,13 +86,16 @@ impl Driver {
     /// Answers a request whose handler was not run.
     pub(super) fn refuse(
         &mut self,
-        id: Option<Id<'_>>,
+        request: &jsonrpc::Request<'_>,
         error: &ErrorObject,
         batch: Option<&OpenBatch>,
     ) -> Taken {
-        self.log_error(id, error);
-        if let Some(id) = id {
-            self.answer_error(id, error, batch);
+        self.log_error(request.id, error);
+        match request.id {
+            Some(id) => self.answer_error(id, error, batch),
+            // Those of LSP may be sent to whoever does not know them: there is no rule to break.
+            None if request.method.starts_with("$/") => return Taken::Yes,
+            None => {}
         }
         self.charge(Cost::<Instant>::ERROR)
     }

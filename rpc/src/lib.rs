@@ -125,8 +125,8 @@ pub mod transport;
 
 pub use client::{ConnectError, Connector, connect};
 pub use jsonrpc::{
-    ErrorCode, ErrorObject, MethodInfo, MethodKind, ParamInfo, Protocol, ProtocolError, RawParams, Reply,
-    ReplyError, RequestId, RpcError, Unsupported,
+    ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, ParamInfo, Protocol, ProtocolError, RawParams,
+    Reply, ReplyError, RequestId, RpcError, Unsupported,
 };
 pub use limits::Limits;
 pub use rpc_macros::{RpcError, rpc_service};

@@ -17,4 +17,5 @@ mod shutdown;
 mod slow;
 mod soak;
 mod sources;
+mod turns;
 mod wrong_calls;

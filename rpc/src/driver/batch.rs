@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::{Driver, Left, receive::Taken, serve::Served};
 use crate::{
     framing::Framed,
-    jsonrpc::{self, BatchId, CallId, Elements, ErrorCode, ErrorObject, Id, Malformed, Message, Reply},
+    jsonrpc::{
+        self, BatchId, CallId, Elements, ErrorCode, ErrorObject, Id, Malformed, Message, Reply,
+        version::Version,
+    },
     service::Replies,
     session::{Link, Member},
 };
@@ -23,6 +26,13 @@ pub(super) struct OpenBatch {
 }
 
 impl OpenBatch {
+    /// A batch of which one member is looked at again.
+    pub(super) fn of(member: Member, version: Version, link: &Arc<Link>) -> Self {
+        let Member { batch: id, index } = member;
+        let replies = Replies::unframed(version, Arc::clone(link));
+        Self { id, position: 0, index, answered: None, replies }
+    }
+
     pub(super) const fn member(&self) -> Member {
         Member { batch: self.id, index: self.index }
     }
@@ -46,14 +56,8 @@ impl Driver {
             }
             return self.malformed(&Malformed { id: Id::NULL, error, answer: true }, None);
         }
-        let batch = OpenBatch {
-            id: self.link.begin_batch(),
-            position: 0,
-            index: 0,
-            answered: None,
-            replies: Replies::unframed(self.version, Arc::clone(&self.link)),
-        };
-        self.receive_members(members, batch)
+        let first = Member { batch: self.link.begin_batch(), index: 0 };
+        self.receive_members(members, OpenBatch::of(first, self.version, &self.link))
     }
 
     /// Takes up a batch whose next member had to wait.
@@ -89,7 +93,7 @@ impl Driver {
 
     fn receive_member(&mut self, text: &str, batch: &mut OpenBatch) -> Taken {
         match self.version.read_member(text) {
-            Message::Request(request) => match self.serve(&request, text.len(), Some(batch)) {
+            Message::Request(request) => match self.serve(&request, text.as_bytes(), Some(batch)) {
                 Served::Yes => Taken::Yes,
                 Served::NoPlace => self.no_place(&request, Some(batch)),
                 Served::Refused(error) => self.refuse(&request, &error, Some(batch)),

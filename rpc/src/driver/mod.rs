@@ -5,6 +5,7 @@
 
 mod batch;
 mod inbox;
+mod order;
 mod receive;
 mod serve;
 mod tasks;
@@ -29,6 +30,7 @@ use crate::{
 };
 use batch::OpenBatch;
 use inbox::Inbox;
+use order::Queue;
 use timers::Timers;
 
 /// What a session is started with.
@@ -74,6 +76,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         stepped_back: false,
         left: Left::Nothing,
         batch: None,
+        queue: Queue::default(),
         progress: false,
         cost: None,
         timers: Timers::default(),
@@ -108,6 +111,8 @@ struct Driver {
     version: Version,
     /// The batch whose next member waits for a place.
     batch: Option<Box<OpenBatch>>,
+    /// Requests that wait for others.
+    queue: Queue,
     /// Whether bytes have left in this round.
     progress: bool,
     /// Made when the peer breaks its first rule.
@@ -158,6 +163,7 @@ impl Driver {
             if closing.is_some() {
                 self.refuse_rest_of_batch();
             }
+            self.start_waiting();
             // What was sent since the last turn leaves before more is read.
             let mut wrote = self.poll_write(cx);
             self.handed_over = 0;
@@ -174,7 +180,7 @@ impl Driver {
             }
             match (wrote, closing) {
                 (Poll::Ready(Err(error)), _) => return Poll::Ready(CloseReason::Io(Arc::new(error))),
-                (Poll::Ready(Ok(())), Some(reason)) if self.link.is_idle() => {
+                (Poll::Ready(Ok(())), Some(reason)) if self.link.is_idle() && self.queue.len() == 0 => {
                     return self.poll_shutdown(cx, reason);
                 }
                 _ => {}

@@ -31,7 +31,7 @@ impl Driver {
     }
 
     fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
-        match self.serve(request, frame.len(), None) {
+        match self.serve(request, frame, None) {
             Served::Yes => Taken::Yes,
             Served::NoPlace => self.no_place(request, None),
             Served::Refused(error) => {
@@ -48,16 +48,30 @@ impl Driver {
         }
     }
 
-    /// Runs the handler of a request that takes up `bytes` bytes, if there is a place for it.
+    /// Serves a request, which stands in `text`, if there is a place for it.
     pub(super) fn serve(
+        &mut self,
+        request: &jsonrpc::Request<'_>,
+        text: &[u8],
+        batch: Option<&mut OpenBatch>,
+    ) -> Served {
+        let admitted = self.link.admits(self.queue.len(), self.queue.bytes() + text.len());
+        if !admitted || self.unsent() >= self.link.limits.outgoing_bytes {
+            return Served::NoPlace;
+        }
+        if self.waits_for_turn(request, text, batch.as_deref()) {
+            return Served::Yes;
+        }
+        self.start_handler(request, text.len(), batch)
+    }
+
+    /// Runs the handler of a request that takes up `bytes` bytes.
+    pub(super) fn start_handler(
         &mut self,
         request: &jsonrpc::Request<'_>,
         bytes: usize,
         mut batch: Option<&mut OpenBatch>,
     ) -> Served {
-        if !self.link.admits(bytes) || self.unsent() >= self.link.limits.outgoing_bytes {
-            return Served::NoPlace;
-        }
         let replies = match &mut batch {
             None => &mut self.replies,
             Some(batch) => &mut batch.replies,
@@ -69,7 +83,7 @@ impl Driver {
                 }
             }
             Outcome::Pending(reply) => {
-                self.start_task(request.id, batch.map(|batch| batch.member()), bytes, reply);
+                self.start_task(request, batch.map(|batch| batch.member()), bytes, reply);
             }
             Outcome::Refused(error) => return Served::Refused(error),
         }

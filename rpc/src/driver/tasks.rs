@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Driver;
 use crate::{
-    jsonrpc::{Id, buffer::Buffer},
+    jsonrpc::{self, buffer::Buffer},
     session::{Member, Running},
 };
 
@@ -15,14 +15,15 @@ impl Driver {
     /// Starts a task that finishes the handler and sends the reply. It ends with the session at the latest.
     pub(super) fn start_task(
         &self,
-        id: Option<Id<'_>>,
+        request: &jsonrpc::Request<'_>,
         member: Option<Member>,
         bytes: usize,
         reply: BoxFuture<'static, Buffer>,
     ) {
         let deadline = self.link.limits.request_timeout.map(|after| Instant::now() + after);
-        let id = id.map(|id| id.to_owned());
-        let request = self.link.begin(Running { id, member, task: None, deadline, bytes });
+        let id = request.id.map(|id| id.to_owned());
+        let order = self.routes.order(&request.method).unwrap_or_default();
+        let request = self.link.begin(Running { id, member, task: None, deadline, order, bytes });
         let link = Arc::clone(&self.link);
         let task = tokio::spawn(async move {
             let reply = reply.await;

@@ -10,7 +10,24 @@ pub struct MethodInfo {
     kind: MethodKind,
     params: &'static [ParamInfo],
     by_name: bool,
+    order: Order,
     docs: &'static str,
+}
+
+/// Which requests of one session a method is worked on beside. Whatever it is, requests start in the order in which they came.
+///
+/// Requests that wait for others count toward [`Limits::requests_in_flight`](crate::Limits::requests_in_flight). Between sessions there is
+/// no order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Order {
+    /// Beside all others, except exclusive ones.
+    #[default]
+    Concurrent,
+    /// One ordered request after another: the next begins when the one before has ended. Concurrent ones go on meanwhile.
+    Ordered,
+    /// Alone: it begins when all that came before have ended, and nothing begins before it has ended.
+    Exclusive,
 }
 
 /// Whether a method answers.
@@ -26,7 +43,14 @@ pub enum MethodKind {
 impl MethodInfo {
     /// A method that answers, under its name on the wire.
     pub const fn request(name: &'static str) -> Self {
-        Self { name, kind: MethodKind::Request, params: &[], by_name: false, docs: "" }
+        Self {
+            name,
+            kind: MethodKind::Request,
+            params: &[],
+            by_name: false,
+            order: Order::Concurrent,
+            docs: "",
+        }
     }
 
     /// A method that does not answer, under its name on the wire.
@@ -47,6 +71,20 @@ impl MethodInfo {
     /// The same method, whose client sends the parameters by name. A server accepts both ways, always.
     pub const fn by_name(self) -> Self {
         Self { by_name: true, ..self }
+    }
+
+    pub(crate) const fn of_kind(self, kind: MethodKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// The same method, worked on in this order.
+    pub const fn with_order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// Beside which other requests of a session it is worked on.
+    pub const fn order(&self) -> Order {
+        self.order
     }
 
     /// The name on the wire, namespace included.
@@ -77,6 +115,13 @@ impl MethodInfo {
     /// The documentation of the trait's method, as written.
     pub const fn docs(&self) -> &'static str {
         self.docs
+    }
+}
+
+/// A method that answers, under its name on the wire.
+impl From<&'static str> for MethodInfo {
+    fn from(name: &'static str) -> Self {
+        Self::request(name)
     }
 }
 

@@ -23,7 +23,7 @@ pub use connection::{Body, CallId, Connection, Event, Ticket, Unsupported};
 pub use error::{ErrorCode, ErrorObject, ProtocolError};
 pub use id::{Id, RequestId};
 pub use message::{Malformed, Message, Outcome, Request, Response};
-pub use method::{MethodInfo, MethodKind, ParamInfo};
+pub use method::{MethodInfo, MethodKind, Order, ParamInfo};
 pub use params::RawParams;
 pub use reply::{Reply, ReplyError};
 pub use rpc_error::RpcError;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Context, Handled, Params, Request, Service, handle::start, no_such_method};
 use crate::{
-    jsonrpc::{MethodInfo, RpcError},
+    jsonrpc::{MethodInfo, MethodKind, RpcError},
     session::Returns,
 };
 
@@ -58,18 +58,28 @@ impl Router {
         Self::default()
     }
 
-    /// Adds a method that answers.
-    pub fn method<T, E>(self, name: &'static str, handler: impl Handler<Result<T, E>>) -> Self
+    /// Adds a method that answers: under its name on the wire, or as a [`MethodInfo`] describes it.
+    ///
+    /// ```
+    /// use rpc::{Context, ErrorObject, MethodInfo, Order, Params, Router};
+    ///
+    /// let router = Router::new()
+    ///     .method(MethodInfo::request("rescan").with_order(Order::Exclusive), async |_: Params, _: Context| {
+    ///         Ok::<_, ErrorObject>("nothing else has run meanwhile")
+    ///     });
+    /// # let _ = router;
+    /// ```
+    pub fn method<T, E>(self, method: impl Into<MethodInfo>, handler: impl Handler<Result<T, E>>) -> Self
     where
         T: Serialize + 'static,
         E: RpcError + std::error::Error + 'static,
     {
-        self.add::<true, _>(MethodInfo::request(name), handler)
+        self.add::<true, _>(method.into().of_kind(MethodKind::Request), handler)
     }
 
     /// Adds a method that does not answer.
-    pub fn notification(self, name: &'static str, handler: impl Handler<()>) -> Self {
-        self.add::<false, _>(MethodInfo::notification(name), handler)
+    pub fn notification(self, method: impl Into<MethodInfo>, handler: impl Handler<()>) -> Self {
+        self.add::<false, _>(method.into().of_kind(MethodKind::Notification), handler)
     }
 
     fn add<const FALLIBLE: bool, R>(mut self, info: MethodInfo, handler: impl Handler<R>) -> Self

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::{Outcome, Pace, Replies, Request, Run, Service};
-use crate::jsonrpc::{self, ErrorObject, MethodInfo};
+use crate::jsonrpc::{self, ErrorObject, MethodInfo, Order};
 
 /// Which service has which method. Shared by all sessions that have the same services.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(crate) struct Table {
     /// The names are the server's own: nobody can choose them to collide, and a quick hash will do.
     routes: FxHashMap<&'static str, Route>,
     services: usize,
+    /// Whether any method is anything but concurrent.
+    has_order: bool,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ impl Table {
                     });
                 }
                 Entry::Vacant(free) => {
+                    self.has_order |= info.order() != Order::Concurrent;
                     free.insert(Route { service, method, info: *info, owner, pace: Pace::new() })
                 }
             };
@@ -102,6 +105,14 @@ impl Routes {
             found.pace.took(started.elapsed());
         }
         handled.outcome()
+    }
+
+    /// The order that a method asks for; `None` where none of them asks for any.
+    pub(crate) fn order(&self, method: &str) -> Option<Order> {
+        if !self.table.has_order {
+            return None;
+        }
+        Some(self.table.routes.get(method).map(|route| route.info.order()).unwrap_or_default())
     }
 
     fn find(&self, method: &str) -> Option<Found<'_>> {

@@ -29,7 +29,7 @@ pub use call::{Call, CallFuture};
 pub use caller::{Caller, Returns};
 pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
-pub(crate) use link::{Answers, Link, Member, NewLink, Phase, Running};
+pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 pub use pending::{PendingCall, PendingNotify};

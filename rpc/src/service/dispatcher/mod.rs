@@ -12,7 +12,7 @@ pub use builder::DispatcherBuilder;
 use super::{Outcome, Replies, Routes};
 use crate::{
     jsonrpc::{
-        self, Connection, ErrorCode, ErrorObject, Event, Id, RequestId, Ticket, buffer::Buffer,
+        self, Connection, ErrorCode, ErrorObject, Event, Id, Order, RequestId, Ticket, buffer::Buffer,
         version::Version,
     },
     limits::Limits,
@@ -98,7 +98,13 @@ impl Dispatcher {
                 Event::Notification { method, params } => (method, params, None),
                 Event::Reply { .. } | Event::Refused(_) | Event::Unasked(_) => continue,
             };
-            while at_work.len() >= limits.requests_in_flight.max(1) {
+            let order = routes.order(&method).unwrap_or_default();
+            let beside = match order {
+                Order::Concurrent => limits.requests_in_flight.max(1) - 1,
+                // There is nothing to gain from running others meanwhile: they are members of the same batch.
+                Order::Ordered | Order::Exclusive => 0,
+            };
+            while at_work.len() > beside {
                 finish(&mut connection, &mut out, at_work.next().await);
             }
             let outcome = with_id(ticket.as_ref(), |id| {
@@ -113,6 +119,9 @@ impl Dispatcher {
                     connection.respond_with(&mut out, &ticket, &written(version, ticket.id(), &error));
                 }
                 (_, None) => {}
+            }
+            while order == Order::Exclusive && !at_work.is_empty() {
+                finish(&mut connection, &mut out, at_work.next().await);
             }
         }
         while let Some(done) = at_work.next().await {

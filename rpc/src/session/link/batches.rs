@@ -30,6 +30,11 @@ impl Link {
         self.lock().connection.begin_batch()
     }
 
+    /// A member's reply will come later.
+    pub(crate) fn expect_member(&self, member: Member) {
+        self.lock().connection.expect_member(member.batch);
+    }
+
     /// Adds the reply to a member.
     pub(crate) fn add_to_batch(&self, member: Member, id: Id<'_>, reply: &[u8]) {
         self.lock().connection.add_to_batch(member.batch, member.index, id, reply);

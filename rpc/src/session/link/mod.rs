@@ -2,6 +2,7 @@
 
 mod batches;
 mod handles;
+mod order;
 mod serving;
 
 use std::{
@@ -16,12 +17,13 @@ use futures::task::AtomicWaker;
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
 pub(super) use handles::Refused;
+pub(crate) use order::Ahead;
 pub(crate) use serving::Answers;
 
 use super::{CallError, CloseReason, Extensions, outbox::Outbox, slot::Slot};
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{BatchId, Connection, RequestId, table::Table, version::Version},
+    jsonrpc::{BatchId, Connection, Order, RequestId, table::Table, version::Version},
     limits::Limits,
     transport::Endpoint,
 };
@@ -115,6 +117,7 @@ pub(crate) struct Running {
     /// `None` for the moment between making the entry and starting the task.
     pub(crate) task: Option<AbortHandle>,
     pub(crate) deadline: Option<Instant>,
+    pub(crate) order: Order,
     pub(crate) bytes: usize,
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{InFlight, Link, Member, Phase, Running, State};
+use super::{Ahead, InFlight, Link, Member, Phase, Running, State};
 use crate::{
     jsonrpc::{CallId, ErrorCode, ErrorObject, Reply, version::Version},
     session::{CallError, CloseReason, slot::Slot},
@@ -131,11 +131,17 @@ impl Link {
         self.lock().outbox.trim();
     }
 
-    /// Whether a further request may be worked on.
-    pub(crate) fn admits(&self, bytes: usize) -> bool {
-        let running = self.running.load(Ordering::Relaxed);
+    /// Whether a further request may be worked on, beside `waiting` that have to wait for others; `bytes` is what it and they take
+    /// up.
+    pub(crate) fn admits(&self, waiting: usize, bytes: usize) -> bool {
+        let running = self.running.load(Ordering::Relaxed) + waiting;
         let together = self.running_bytes.load(Ordering::Relaxed).saturating_add(bytes);
         running < self.limits.requests_in_flight && (running == 0 || together <= self.limits.request_bytes)
+    }
+
+    /// What the requests that are being worked on keep from starting.
+    pub(crate) fn running_orders(&self) -> Ahead {
+        self.lock().running_orders()
     }
 
     /// Remembers a request whose handler becomes a task.

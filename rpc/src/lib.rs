@@ -65,7 +65,7 @@
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use | [`Limits`] |
 //! | retry, balance, record | [`Caller`] |
-//! | test | [`testing`] |
+//! | test, with a service played by a script or without a network | [`testing`] |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | know what it costs | [`guide::speed`] |
 //!

@@ -69,7 +69,7 @@ impl<'a> Outgoing<'a> {
     }
 
     /// How long to wait, given what the session's limits say.
-    pub(super) const fn timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
+    pub(crate) const fn timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
         match self.timeout {
             CallTimeout::Default => default,
             CallTimeout::Never => None,
@@ -77,7 +77,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    pub(super) fn body(&self) -> Body<'_> {
+    pub(crate) fn body(&self) -> Body<'_> {
         Body::written(&self.body, self.params)
     }
 }

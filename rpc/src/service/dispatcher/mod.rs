@@ -1,6 +1,7 @@
 //! Bytes in, bytes out: services without a session.
 
 mod builder;
+mod caller;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -79,14 +80,18 @@ impl Dispatcher {
 
     /// Like [`dispatch`](Self::dispatch). Handlers find `extensions` in their [`Context`](crate::Context): who is asking, for one.
     pub async fn dispatch_with(&self, message: &[u8], extensions: Extensions) -> Option<Bytes> {
-        let Shared { routes, limits, version } = &*self.shared;
+        self.answer(self.shared.version, message, extensions).await
+    }
+
+    async fn answer(&self, version: Version, message: &[u8], extensions: Extensions) -> Option<Bytes> {
+        let Shared { routes, limits, .. } = &*self.shared;
         let mut out = Vec::new();
         if message.len() > limits.frame_size {
             version.put_error(&mut out, Id::NULL, &too_large(message.len(), limits.frame_size));
             return Some(out.into());
         }
         let mut connection =
-            Connection::<()>::of(*version).with_limits(limits.batch_length, limits.reply_size);
+            Connection::<()>::of(version).with_limits(limits.batch_length, limits.reply_size);
         let events = connection.receive(message, &mut out);
         let version = connection.version();
         let link = Link::detached(Endpoint::MEMORY, limits.clone(), version, extensions);

@@ -1,4 +1,18 @@
-//! For the tests of those who use this crate: sessions without a network.
+//! For the tests of those who use this crate: sessions without a network, and callers without a server.
+//!
+//! | To test | use |
+//! |---|---|
+//! | a service, over a session as in earnest | [`pair`] |
+//! | a service, by itself | a [`Dispatcher`](crate::Dispatcher), which is a [`Caller`](crate::Caller) |
+//! | code that calls a service | [`Script`], which plays the service |
+//! | what some code sends | [`Recorder`] |
+//! | a peer that misbehaves | [`session`], whose other end the test plays by hand |
+
+mod recorder;
+mod script;
+
+pub use recorder::{Recorded, Recorder};
+pub use script::{Expected, Script};
 
 use crate::{
     driver::{self, Start},

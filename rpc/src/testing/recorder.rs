@@ -1,0 +1,127 @@
+//! A caller that remembers what it was asked to send.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::session::{BatchItem, Caller, Outgoing, OutgoingBatch};
+
+/// Passes calls on to another caller, and keeps a list of them. Clones share the list.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{rpc_service, testing::{self, Recorder}};
+///
+/// #[rpc_service]
+/// trait Light {
+///     async fn dim(&self, room: &str, percent: u8) -> bool;
+///     #[rpc(notification)]
+///     async fn flash(&self);
+/// }
+/// # struct Lamp;
+/// # impl Light for Lamp {
+/// #     async fn dim(&self, _: &str, _: u8) -> bool { true }
+/// #     async fn flash(&self) {}
+/// # }
+/// # let (session, _peer) = testing::pair((), LightServer::new(Lamp));
+///
+/// // What is to be tested works over any caller.
+/// async fn good_night<C: rpc::Caller>(light: &LightClient<C>) -> Result<(), rpc::CallError> {
+///     light.flash().await?;
+///     light.dim("hall", 0).await?;
+///     Ok(())
+/// }
+///
+/// let recorder = Recorder::new(session);
+/// good_night(&LightClient::from(recorder.clone())).await?;
+/// assert_eq!(recorder.recorded(), ["flash []", r#"dim ["hall",0]"#]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Recorder<C> {
+    caller: C,
+    recorded: Arc<Mutex<Vec<Recorded>>>,
+}
+
+/// A call or a notification that went through a [`Recorder`]. It prints, and compares with a text, as `method params`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recorded {
+    /// The name on the wire.
+    pub method: String,
+    /// The parameters, as the JSON that was sent.
+    pub params: String,
+    /// Whether no answer was expected.
+    pub is_notification: bool,
+    /// Whether it was part of a batch.
+    pub in_batch: bool,
+}
+
+impl<C> Recorder<C> {
+    /// Records what goes through `caller`.
+    pub fn new(caller: C) -> Self {
+        Self { caller, recorded: Arc::default() }
+    }
+
+    /// All so far, in the order in which they were made.
+    pub fn recorded(&self) -> Vec<Recorded> {
+        self.lock().clone()
+    }
+
+    /// All since the last time.
+    pub fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn record(&self, outgoing: &Outgoing<'_>, is_notification: bool, in_batch: bool) {
+        let (method, params) = (outgoing.method().to_owned(), outgoing.params().to_owned());
+        self.lock().push(Recorded { method, params, is_notification, in_batch });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Recorded>> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Caller> Caller for Recorder<C> {
+    type Call<'a>
+        = C::Call<'a>
+    where
+        C: 'a;
+    type Notify<'a>
+        = C::Notify<'a>
+    where
+        C: 'a;
+    type Batch<'a>
+        = C::Batch<'a>
+    where
+        C: 'a;
+
+    fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
+        self.record(&call, false, false);
+        self.caller.call(call)
+    }
+
+    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+        self.record(&notification, true, false);
+        self.caller.notify(notification)
+    }
+
+    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+        batch.items().iter().for_each(|item| self.record(item.outgoing(), !BatchItem::is_call(item), true));
+        self.caller.batch(batch)
+    }
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.params)
+    }
+}
+
+impl PartialEq<&str> for Recorded {
+    fn eq(&self, other: &&str) -> bool {
+        other.split_once(' ') == Some((&self.method, &self.params))
+    }
+}

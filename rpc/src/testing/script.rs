@@ -1,0 +1,281 @@
+//! A caller that plays the other side from a script.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::{Ready, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    jsonrpc::{Reply, RpcError},
+    session::{BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch},
+};
+
+/// Answers calls as a script says, without a server: for tests of code that calls a service. Clones play the same script.
+///
+/// Calls must come in the order of the script, with the parameters that it says; anything else panics, and says what was expected.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{CallError, Caller, RpcError, rpc_service, testing::Script};
+///
+/// #[rpc_service]
+/// trait Bank {
+///     async fn balance(&self, account: &str) -> u64;
+///     async fn withdraw(&self, account: &str, amount: u64) -> Result<u64, BankError>;
+/// }
+///
+/// #[derive(Debug, PartialEq, thiserror::Error, RpcError)]
+/// enum BankError {
+///     #[error("the account is closed")]
+///     #[rpc(code = 1)]
+///     Closed,
+/// }
+///
+/// // What is to be tested works over any caller.
+/// async fn empty<C: Caller>(bank: &BankClient<C>, account: &str) -> Result<u64, CallError<BankError>> {
+///     let all = match bank.balance(account).await {
+///         Ok(all) => all,
+///         Err(_) => return Ok(0),
+///     };
+///     bank.withdraw(account, all).await
+/// }
+///
+/// let script = Script::new()
+///     .expect("balance", ("ann",)).returns(7)
+///     .expect("withdraw", ("ann", 7)).returns(0)
+///     .expect("balance", ("bob",)).returns(5)
+///     .expect("withdraw", ("bob", 5)).fails(BankError::Closed);
+/// let bank = BankClient::from(script.clone());
+/// assert_eq!(empty(&bank, "ann").await?, 0);
+/// assert!(matches!(empty(&bank, "bob").await, Err(CallError::Service(BankError::Closed))));
+/// script.finish();
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Script(Arc<Mutex<VecDeque<Line>>>);
+
+#[derive(Debug)]
+struct Line {
+    method: String,
+    /// `None` for whatever it may be.
+    params: Option<Value>,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+enum Answer {
+    /// It is a notification.
+    None,
+    To(Result<Reply, CallError>),
+}
+
+impl Script {
+    /// Nothing is expected yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next call is of `method`, with `params`: what serializes as an array or an object, as it would be sent.
+    ///
+    /// # Panics
+    ///
+    /// If `params` cannot be written as JSON.
+    pub fn expect(self, method: impl Into<String>, params: impl Serialize) -> Expected {
+        Expected { script: self, method: method.into(), params: Some(json(&params)) }
+    }
+
+    /// The next call is of `method`, whatever its parameters.
+    pub fn expect_any(self, method: impl Into<String>) -> Expected {
+        Expected { script: self, method: method.into(), params: None }
+    }
+
+    /// The next message is a notification.
+    ///
+    /// # Panics
+    ///
+    /// If `params` cannot be written as JSON.
+    pub fn expect_notification(self, method: impl Into<String>, params: impl Serialize) -> Self {
+        let line = Line { method: method.into(), params: Some(json(&params)), answer: Answer::None };
+        self.lock().push_back(line);
+        self
+    }
+
+    /// Everything that was expected has come.
+    ///
+    /// # Panics
+    ///
+    /// If it has not. The message says what is left.
+    pub fn finish(&self) {
+        let left: Vec<String> = self.lock().iter().map(ToString::to_string).collect();
+        assert!(left.is_empty(), "the script expects more: {}", left.join(", "));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Line>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer that stands in the script for what is sent now.
+    fn play(&self, outgoing: &Outgoing<'_>, is_call: bool) -> Answer {
+        // The lock is let go before anything can panic.
+        let line = self.lock().pop_front();
+        let came = || {
+            let kind = if is_call { "" } else { "the notification " };
+            format!("{kind}{} {}", outgoing.method(), outgoing.params())
+        };
+        match line {
+            Some(line) if line.is_for(outgoing, is_call) => line.answer,
+            Some(line) => panic!("the script expects {line}, and {} came", came()),
+            None => panic!("the script has ended, and {} came", came()),
+        }
+    }
+
+    fn play_call(&self, call: &Outgoing<'_>) -> Result<Reply, CallError> {
+        match self.play(call, true) {
+            Answer::To(outcome) => outcome,
+            Answer::None => unreachable!("a line for a notification is for no call"),
+        }
+    }
+}
+
+impl Line {
+    fn is_for(&self, outgoing: &Outgoing<'_>, is_call: bool) -> bool {
+        let params_fit = self.params.as_ref().is_none_or(|params| {
+            serde_json::from_str::<Value>(outgoing.params()).is_ok_and(|came| came == *params)
+        });
+        self.method == outgoing.method() && params_fit && matches!(self.answer, Answer::To(_)) == is_call
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Answer::None = self.answer {
+            f.write_str("the notification ")?;
+        }
+        match &self.params {
+            Some(params) => write!(f, "{} {params}", self.method),
+            None => write!(f, "{} with any parameters", self.method),
+        }
+    }
+}
+
+fn json(params: &impl Serialize) -> Value {
+    match serde_json::to_value(params) {
+        // `()` is sent as no parameters.
+        Ok(Value::Null) => Value::Array(Vec::new()),
+        Ok(params) => params,
+        Err(error) => panic!("the parameters that are expected cannot be written as JSON: {error}"),
+    }
+}
+
+/// A call that a [`Script`] expects: what becomes of it is still to be said.
+#[derive(Debug)]
+#[must_use = "a call has to end somehow"]
+pub struct Expected {
+    script: Script,
+    method: String,
+    params: Option<Value>,
+}
+
+impl Expected {
+    /// It returns `value`.
+    ///
+    /// # Panics
+    ///
+    /// If `value` cannot be written as JSON.
+    pub fn returns(self, value: impl Serialize) -> Script {
+        match Reply::result(&value) {
+            Ok(reply) => self.ends(Ok(reply)),
+            Err(error) => panic!("what `{}` returns cannot be written as JSON: {error}", self.method),
+        }
+    }
+
+    /// It fails in a way that the method declares, or with any [`ErrorObject`](crate::ErrorObject).
+    pub fn fails(self, error: impl RpcError) -> Script {
+        self.ends(Ok(Reply::error(error.to_error_object())))
+    }
+
+    /// It ends as it would without an answer: with a timeout, or because the session has closed.
+    pub fn ends_with(self, error: CallError) -> Script {
+        self.ends(Err(error))
+    }
+
+    fn ends(self, outcome: Result<Reply, CallError>) -> Script {
+        let Self { script, method, params } = self;
+        script.lock().push_back(Line { method, params, answer: Answer::To(outcome) });
+        script
+    }
+}
+
+impl Caller for Script {
+    type Call<'a> = Ready<Result<Reply, CallError>>;
+    type Notify<'a> = Ready<Result<(), CallError>>;
+    type Batch<'a> = Ready<Result<Vec<Result<Reply, CallError>>, BatchError>>;
+
+    fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
+        ready(self.play_call(&call))
+    }
+
+    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+        self.play(&notification, false);
+        ready(Ok(()))
+    }
+
+    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+        let mut replies = Vec::new();
+        for item in batch.items() {
+            match item {
+                BatchItem::Call(call) => replies.push(self.play_call(call)),
+                BatchItem::Notification(notification) => drop(self.play(notification, false)),
+            }
+        }
+        ready(Ok(replies))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn panic_of(play: impl FnOnce()) -> String {
+        *catch_unwind(AssertUnwindSafe(play)).unwrap_err().downcast::<String>().unwrap()
+    }
+
+    fn call(script: &Script, method: &str, params: impl Serialize) {
+        drop(Caller::call(script, Outgoing::new(method, &params).unwrap()));
+    }
+
+    #[test]
+    fn whatever_departs_from_the_script_says_what_was_expected() {
+        let script = || Script::new().expect("add", (1, 2)).returns(3).expect_notification("log", ());
+        assert_eq!(
+            panic_of(|| call(&script(), "sub", (1, 2))),
+            "the script expects add [1,2], and sub [1,2] came"
+        );
+        assert_eq!(
+            panic_of(|| call(&script(), "add", (2, 1))),
+            "the script expects add [1,2], and add [2,1] came"
+        );
+        let begun = script();
+        call(&begun, "add", (1, 2));
+        assert_eq!(panic_of(|| begun.finish()), "the script expects more: the notification log []");
+        assert_eq!(
+            panic_of(|| call(&begun, "log", ())),
+            "the script expects the notification log [], and log [] came"
+        );
+        assert_eq!(panic_of(|| call(&begun, "add", (1, 2))), "the script has ended, and add [1,2] came");
+    }
+
+    #[test]
+    fn parameters_may_be_left_open() {
+        let script = Script::new().expect_any("add").returns(3);
+        call(&script, "add", (40, 2));
+        script.finish();
+    }
+}

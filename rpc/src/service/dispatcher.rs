@@ -51,14 +51,16 @@ impl Table {
         let service = self.services;
         self.services += 1;
         for (method, info) in methods.iter().enumerate() {
-            match self.routes.entry(info.name()) {
-                Entry::Occupied(taken) => {
-                    return Err(Duplicate { method: info.name(), first: taken.get().owner, second: owner });
-                }
-                Entry::Vacant(free) => {
-                    free.insert(Route { service, method, info: *info, owner, pace: Pace::new() })
-                }
-            };
+            for &name in [info.name()].iter().chain(info.aliases()) {
+                match self.routes.entry(name) {
+                    Entry::Occupied(taken) => {
+                        return Err(Duplicate { method: name, first: taken.get().owner, second: owner });
+                    }
+                    Entry::Vacant(free) => {
+                        free.insert(Route { service, method, info: *info, owner, pace: Pace::new() })
+                    }
+                };
+            }
         }
         Ok(())
     }

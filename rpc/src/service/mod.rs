@@ -3,6 +3,7 @@
 //! Nothing here reads, writes or spawns: a handler either finishes at once, and its reply is written where it leaves from, or
 //! gives a future back that the caller of the service drives.
 
+mod blocking;
 mod context;
 mod dispatcher;
 mod handle;
@@ -12,7 +13,9 @@ mod params;
 mod replies;
 mod request;
 mod router;
+mod written;
 
+pub use blocking::blocking;
 pub use context::Context;
 pub(crate) use dispatcher::{Dispatcher, Duplicate, Found, Table};
 pub use handle::{handle, handle_now, no_such_method};
@@ -23,6 +26,7 @@ pub use params::Params;
 pub(crate) use replies::Replies;
 pub use request::Request;
 pub use router::{Handler, Router};
+pub use written::written;
 
 use crate::jsonrpc::MethodInfo;
 

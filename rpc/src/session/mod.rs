@@ -21,7 +21,7 @@ use std::{
 };
 
 pub use call::{Call, CallFuture};
-pub use caller::{Caller, Returns};
+pub use caller::{Caller, Readable, Returns};
 pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
 pub(crate) use link::{Answers, Link, NewLink, Phase, Running};

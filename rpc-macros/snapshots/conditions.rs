@@ -9,7 +9,6 @@ trait Conditional: ::core::marker::Send + ::core::marker::Sync + 'static {
 
 Made by `ConditionalClient::from(session)`, or by `session.into()` where a method is called `from`. Each method gives a call that is sent when it is awaited.*/
 #[allow(dead_code, non_camel_case_types)]
-#[derive(::core::clone::Clone, ::core::fmt::Debug)]
 struct ConditionalClient<C = ::rpc::Session> {
     caller: C,
 }
@@ -17,6 +16,20 @@ struct ConditionalClient<C = ::rpc::Session> {
 impl<C> ::core::convert::From<C> for ConditionalClient<C> {
     fn from(caller: C) -> Self {
         Self { caller }
+    }
+}
+#[automatically_derived]
+impl<C: ::core::clone::Clone> ::core::clone::Clone for ConditionalClient<C> {
+    fn clone(&self) -> Self {
+        Self {
+            caller: ::core::clone::Clone::clone(&self.caller),
+        }
+    }
+}
+#[automatically_derived]
+impl<C: ::core::fmt::Debug> ::core::fmt::Debug for ConditionalClient<C> {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ConditionalClient").field("caller", &self.caller).finish()
     }
 }
 #[allow(dead_code)]
@@ -56,11 +69,11 @@ impl<C: ::rpc::Caller> ConditionalClient<C> {
 }
 ///Serves a [`Conditional`]: what a server or a connector takes as its service. Clones share it.
 #[allow(dead_code, non_camel_case_types)]
-struct ConditionalServer<S> {
+struct ConditionalServer<S: ?::core::marker::Sized> {
     service: ::rpc::private::Arc<S>,
 }
 #[automatically_derived]
-impl<S> ::core::clone::Clone for ConditionalServer<S> {
+impl<S: ?::core::marker::Sized> ::core::clone::Clone for ConditionalServer<S> {
     fn clone(&self) -> Self {
         Self {
             service: ::core::clone::Clone::clone(&self.service),
@@ -68,13 +81,13 @@ impl<S> ::core::clone::Clone for ConditionalServer<S> {
     }
 }
 #[automatically_derived]
-impl<S> ::core::fmt::Debug for ConditionalServer<S> {
+impl<S: ?::core::marker::Sized> ::core::fmt::Debug for ConditionalServer<S> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("ConditionalServer").finish_non_exhaustive()
     }
 }
 #[allow(dead_code)]
-impl<S> ConditionalServer<S> {
+impl<S: ?::core::marker::Sized> ConditionalServer<S> {
     ///The methods of [`Conditional`], in the order of the trait.
     const METHODS: &'static [::rpc::MethodInfo] = ConditionalClient::<()>::METHODS;
 }
@@ -89,15 +102,16 @@ impl<S: Conditional> ConditionalServer<S> {
 }
 #[allow(deprecated)]
 #[automatically_derived]
-impl<S: Conditional> ::core::convert::From<::rpc::private::Arc<S>>
-for ConditionalServer<S> {
+impl<
+    S: Conditional + ?::core::marker::Sized,
+> ::core::convert::From<::rpc::private::Arc<S>> for ConditionalServer<S> {
     fn from(service: ::rpc::private::Arc<S>) -> Self {
         Self { service }
     }
 }
 #[allow(deprecated, clippy::all, clippy::pedantic)]
 #[automatically_derived]
-impl<S: Conditional> ::rpc::Service for ConditionalServer<S> {
+impl<S: Conditional + ?::core::marker::Sized> ::rpc::Service for ConditionalServer<S> {
     fn declared() -> &'static [::rpc::MethodInfo] {
         Self::METHODS
     }

@@ -44,7 +44,6 @@ pub trait Calc: ::core::marker::Send + ::core::marker::Sync + 'static {
 
 Made by `CalcClient::from(session)`, or by `session.into()` where a method is called `from`. Each method gives a call that is sent when it is awaited.*/
 #[allow(dead_code, non_camel_case_types)]
-#[derive(::core::clone::Clone, ::core::fmt::Debug)]
 pub struct CalcClient<C = ::rpc::Session> {
     caller: C,
 }
@@ -52,6 +51,20 @@ pub struct CalcClient<C = ::rpc::Session> {
 impl<C> ::core::convert::From<C> for CalcClient<C> {
     fn from(caller: C) -> Self {
         Self { caller }
+    }
+}
+#[automatically_derived]
+impl<C: ::core::clone::Clone> ::core::clone::Clone for CalcClient<C> {
+    fn clone(&self) -> Self {
+        Self {
+            caller: ::core::clone::Clone::clone(&self.caller),
+        }
+    }
+}
+#[automatically_derived]
+impl<C: ::core::fmt::Debug> ::core::fmt::Debug for CalcClient<C> {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CalcClient").field("caller", &self.caller).finish()
     }
 }
 #[allow(dead_code)]
@@ -163,11 +176,11 @@ impl<C: ::rpc::Caller> CalcClient<C> {
 }
 ///Serves a [`Calc`]: what a server or a connector takes as its service. Clones share it.
 #[allow(dead_code, non_camel_case_types)]
-pub struct CalcServer<S> {
+pub struct CalcServer<S: ?::core::marker::Sized> {
     service: ::rpc::private::Arc<S>,
 }
 #[automatically_derived]
-impl<S> ::core::clone::Clone for CalcServer<S> {
+impl<S: ?::core::marker::Sized> ::core::clone::Clone for CalcServer<S> {
     fn clone(&self) -> Self {
         Self {
             service: ::core::clone::Clone::clone(&self.service),
@@ -175,13 +188,13 @@ impl<S> ::core::clone::Clone for CalcServer<S> {
     }
 }
 #[automatically_derived]
-impl<S> ::core::fmt::Debug for CalcServer<S> {
+impl<S: ?::core::marker::Sized> ::core::fmt::Debug for CalcServer<S> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("CalcServer").finish_non_exhaustive()
     }
 }
 #[allow(dead_code)]
-impl<S> CalcServer<S> {
+impl<S: ?::core::marker::Sized> CalcServer<S> {
     ///The methods of [`Calc`], in the order of the trait.
     pub const METHODS: &'static [::rpc::MethodInfo] = CalcClient::<()>::METHODS;
 }
@@ -196,14 +209,15 @@ impl<S: Calc> CalcServer<S> {
 }
 #[allow(deprecated)]
 #[automatically_derived]
-impl<S: Calc> ::core::convert::From<::rpc::private::Arc<S>> for CalcServer<S> {
+impl<S: Calc + ?::core::marker::Sized> ::core::convert::From<::rpc::private::Arc<S>>
+for CalcServer<S> {
     fn from(service: ::rpc::private::Arc<S>) -> Self {
         Self { service }
     }
 }
 #[allow(deprecated, clippy::all, clippy::pedantic)]
 #[automatically_derived]
-impl<S: Calc> ::rpc::Service for CalcServer<S> {
+impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
     fn declared() -> &'static [::rpc::MethodInfo] {
         Self::METHODS
     }
@@ -236,7 +250,7 @@ impl<S: Calc> ::rpc::Service for CalcServer<S> {
                     _,
                 >(
                     request,
-                    |(name,): (<str as ::rpc::private::Borrowed>::Owned,)| {
+                    |(name,): (::rpc::private::Owned<str>,)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
                             <S as Calc>::greet(
@@ -277,7 +291,7 @@ impl<S: Calc> ::rpc::Service for CalcServer<S> {
                     _,
                 >(
                     request,
-                    |(line,): (<str as ::rpc::private::Borrowed>::Owned,)| {
+                    |(line,): (::rpc::private::Owned<str>,)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
                             <S as Calc>::log(
@@ -298,12 +312,7 @@ impl<S: Calc> ::rpc::Service for CalcServer<S> {
                     _,
                 >(
                     request,
-                    |
-                        (
-                            from,
-                            to,
-                        ): (<str as ::rpc::private::Borrowed>::Owned, Cow<'static, str>)|
-                    {
+                    |(from, to): (::rpc::private::Owned<str>, Cow<'static, str>)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
                             <S as Calc>::rename(

@@ -1,5 +1,5 @@
 ::core::compile_error! {
-    "unknown word `colour`; a service trait takes `namespace`, `separator`, `params`, `crate`"
+    "unknown word `colour`; a service trait takes `namespace`, `separator`, `rename_all`, `params`, `client`, `server`, `auto_impl`, `crate`"
 }
 ::core::compile_error! {
     "a parameter is a plain name, by which callers can give it; take it apart in the method"
@@ -15,7 +15,6 @@ pub trait Calc: ::core::marker::Sized {
 
 Made by `CalcClient::from(session)`, or by `session.into()` where a method is called `from`. Each method gives a call that is sent when it is awaited.*/
 #[allow(dead_code, non_camel_case_types)]
-#[derive(::core::clone::Clone, ::core::fmt::Debug)]
 pub struct CalcClient<C = ::rpc::Session> {
     caller: C,
 }
@@ -25,13 +24,27 @@ impl<C> ::core::convert::From<C> for CalcClient<C> {
         Self { caller }
     }
 }
+#[automatically_derived]
+impl<C: ::core::clone::Clone> ::core::clone::Clone for CalcClient<C> {
+    fn clone(&self) -> Self {
+        Self {
+            caller: ::core::clone::Clone::clone(&self.caller),
+        }
+    }
+}
+#[automatically_derived]
+impl<C: ::core::fmt::Debug> ::core::fmt::Debug for CalcClient<C> {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CalcClient").field("caller", &self.caller).finish()
+    }
+}
 ///Serves a [`Calc`]: what a server or a connector takes as its service. Clones share it.
 #[allow(dead_code, non_camel_case_types)]
-pub struct CalcServer<S> {
+pub struct CalcServer<S: ?::core::marker::Sized> {
     service: ::rpc::private::Arc<S>,
 }
 #[automatically_derived]
-impl<S> ::core::clone::Clone for CalcServer<S> {
+impl<S: ?::core::marker::Sized> ::core::clone::Clone for CalcServer<S> {
     fn clone(&self) -> Self {
         Self {
             service: ::core::clone::Clone::clone(&self.service),
@@ -39,7 +52,7 @@ impl<S> ::core::clone::Clone for CalcServer<S> {
     }
 }
 #[automatically_derived]
-impl<S> ::core::fmt::Debug for CalcServer<S> {
+impl<S: ?::core::marker::Sized> ::core::fmt::Debug for CalcServer<S> {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("CalcServer").finish_non_exhaustive()
     }
@@ -70,21 +83,24 @@ impl<C> CalcClient<C> {
     }
 }
 #[allow(warnings)]
-impl<S> CalcServer<S> {
+impl<S: ?::core::marker::Sized> CalcServer<S> {
     pub const METHODS: &'static [::rpc::MethodInfo] = &[];
+}
+#[allow(warnings)]
+impl<S> CalcServer<S> {
     pub fn new(_: S) -> Self {
         ::core::unreachable!()
     }
 }
-impl<S> ::core::convert::From<::rpc::private::Arc<S>> for CalcServer<S> {
-    fn from(service: ::rpc::private::Arc<S>) -> Self {
-        Self { service }
+impl<S: ?::core::marker::Sized> ::core::convert::From<::rpc::private::Arc<S>>
+for CalcServer<S> {
+    fn from(_: ::rpc::private::Arc<S>) -> Self {
+        ::core::unreachable!()
     }
 }
-impl<S> ::rpc::Service for CalcServer<S>
-where
-    S: ::core::marker::Send + ::core::marker::Sync + 'static,
-{
+impl<
+    S: ::core::marker::Send + ::core::marker::Sync + ?::core::marker::Sized + 'static,
+> ::rpc::Service for CalcServer<S> {
     fn declared() -> &'static [::rpc::MethodInfo] {
         &[]
     }

@@ -1,13 +1,21 @@
 //! Everything that an expansion of the macros may name. Not for users: it changes without notice.
 
-use std::{fmt::Display, marker::PhantomData};
+use std::{
+    fmt::Display,
+    marker::PhantomData,
+    path::{Path, PathBuf},
+};
 
-pub use std::sync::Arc;
+pub use std::{boxed::Box, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
+pub use serde::{Serialize, de::DeserializeOwned};
 
 use crate::jsonrpc::{ErrorObject, ParamInfo, params};
-pub use crate::service::{handle, handle_now, no_such_method};
+pub use crate::{
+    jsonrpc::params::{OrDefault, WithRest},
+    service::{blocking, handle, handle_now, no_such_method, written},
+    session::Readable,
+};
 
 /// Finds out whether a type is a `Result`, whatever it is called where it is written: the constant of its own that
 /// `Probe<Result<..>>` has wins over the one that every type has through [`Plain`].
@@ -27,7 +35,11 @@ pub trait Plain {
 
 impl<T: ?Sized> Plain for Probe<T> {}
 
-/// How a parameter `&T` is read and lent to the handler.
+/// How a parameter `&T` is read and lent to the handler, and how the caller has a reply `&T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be lent: it is not known what type owns one",
+    label = "write an owned type"
+)]
 pub trait Borrowed {
     /// What is read.
     type Owned;
@@ -58,6 +70,22 @@ impl<T> Borrowed for [T] {
     fn lend(owned: &Vec<T>) -> &[T] {
         owned
     }
+}
+
+impl Borrowed for Path {
+    type Owned = PathBuf;
+
+    fn lend(owned: &PathBuf) -> &Path {
+        owned
+    }
+}
+
+/// What stands for a `&T` on the other side.
+pub type Owned<T> = <T as Borrowed>::Owned;
+
+/// Lends what may be missing.
+pub fn lend_option<T: Borrowed + ?Sized>(owned: &Option<T::Owned>) -> Option<&T> {
+    owned.as_ref().map(T::lend)
 }
 
 /// An error without fields.

@@ -1,6 +1,14 @@
 //! The macros, as their users see them: what compiles, what is reported, and what it does when it runs.
 
 mod behaviour;
+mod calls;
+mod conditions;
+mod generics;
+mod names;
+mod params;
+mod recorder;
+mod replies;
+mod shapes;
 
 /// Each file's mistakes are all reported, each at its token, and nothing else is. `TRYBUILD=overwrite` accepts what is
 /// reported now.

@@ -16,6 +16,12 @@ pub trait Calc {
     async fn nameless(&self);
     #[rpc(name = "rpc.discover")]
     async fn not_reserved(&self);
+    #[rpc(alias = "calc.minus")]
+    async fn subtract(&self);
+    #[rpc(alias = "minus", alias = "calc.add", alias = "", alias = "rpc.minus")]
+    async fn minus(&self);
+    #[rpc(alias = "less", alias = "less", alias = "calc.less")]
+    async fn less(&self);
 }
 
 #[rpc_service]
@@ -38,6 +44,14 @@ pub trait Separated {
 pub trait Reserved {
     async fn method(&self);
     async fn other(&self);
+}
+
+#[rpc_service(rename_all = "camelCase")]
+pub trait Spelled {
+    async fn both_ways(&self, one_way: u8, #[rpc(name = "oneWay")] other_way: u8);
+    #[rpc(name = "bothWays")]
+    async fn given(&self);
+    async fn __(&self);
 }
 
 fn main() {}

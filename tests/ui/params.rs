@@ -18,10 +18,12 @@ pub trait Calc {
     async fn any(&self, a: impl Into<String>);
     async fn any_lent(&self, a: &impl AsRef<str>);
     async fn forever(&self, a: &'static str);
-    async fn within(&self, a: Option<&str>, b: &[&str]);
+    async fn within(&self, a: Vec<&str>, b: &[&str], c: Option<&mut str>, d: Option<&Option<&str>>);
+    async fn forever_within(&self, a: Option<&'static str>);
     async fn this(&self, other: &Self);
-    async fn sometimes(&self, #[cfg(any())] a: u8, #[cfg_attr(all(), cfg(all()))] b: u8);
+    async fn sometimes(&self, #[cfg_attr(all(), cfg(all()))] a: u8);
     async fn right(&self, a: &str, b: &[u8], c: Cow<'_, str>, d: fn(&str) -> &str);
+    async fn right_too(&self, a: Option<&str>, #[cfg(any())] b: Missing, #[rpc(name = "c")] _: u8);
     async fn body(&self, (a, b): (u8, u8)) -> u8 {
         a + b
     }
@@ -43,10 +45,12 @@ impl Calc for MyCalc {
     async fn any(&self, _: impl Into<String>) {}
     async fn any_lent(&self, _: &impl AsRef<str>) {}
     async fn forever(&self, _: &'static str) {}
-    async fn within(&self, _: Option<&str>, _: &[&str]) {}
+    async fn within(&self, _: Vec<&str>, _: &[&str], _: Option<&mut str>, _: Option<&Option<&str>>) {}
+    async fn forever_within(&self, _: Option<&'static str>) {}
     async fn this(&self, _: &Self) {}
     async fn sometimes(&self, _: u8) {}
     async fn right(&self, _: &str, _: &[u8], _: Cow<'_, str>, _: fn(&str) -> &str) {}
+    async fn right_too(&self, _: Option<&str>, _: u8) {}
 }
 
 async fn run(calc: CalcClient) {
@@ -55,7 +59,8 @@ async fn run(calc: CalcClient) {
     let _ = calc.exclusive(&mut 1).await;
     let _ = calc.any("a").await;
     let _ = calc.forever("a").await;
-    let _ = calc.within(Some("a"), &["b"]).await;
+    let _ = calc.within(vec!["a"], &["b"], None, None).await;
+    let _ = calc.right_too(Some("a"), 1).await;
     let _ = calc.body((1, 2)).await;
 }
 

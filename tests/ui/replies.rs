@@ -6,11 +6,9 @@ use rpc::rpc_service;
 
 #[rpc_service]
 pub trait Calc {
-    async fn borrowed(&self) -> &str;
-    async fn inside(&self) -> Option<&str>;
-    async fn forever(&self) -> &'static str;
-    async fn open(&self) -> Cow<'_, str>;
+    async fn exclusive(&self) -> &mut String;
     async fn any(&self) -> impl Clone;
+    async fn stream(&self) -> Result<impl futures::Stream<Item = u8>, rpc::ErrorObject>;
     fn future(&self) -> impl Future<Output = u8>;
     async fn this(&self) -> Option<Self>;
     #[rpc(notification)]
@@ -19,25 +17,20 @@ pub trait Calc {
     fn failing(&self) -> Result<(), String>;
     #[rpc(notification)]
     async fn right(&self) -> ();
-    async fn right_too(&self) -> Cow<'static, str>;
+    async fn right_too(&self) -> Cow<'_, str>;
+    async fn borrowed(&self) -> Option<&str>;
 }
 
 struct MyCalc;
 
 impl Calc for MyCalc {
-    async fn borrowed(&self) -> &str {
-        ""
-    }
-    async fn inside(&self) -> Option<&str> {
-        None
-    }
-    async fn forever(&self) -> &'static str {
-        ""
-    }
-    async fn open(&self) -> Cow<'_, str> {
-        "".into()
+    async fn exclusive(&self) -> &mut String {
+        unimplemented!()
     }
     async fn any(&self) -> impl Clone {}
+    async fn stream(&self) -> Result<impl futures::Stream<Item = u8>, rpc::ErrorObject> {
+        Ok(futures::stream::empty())
+    }
     fn future(&self) -> impl Future<Output = u8> {
         async { 1 }
     }
@@ -51,13 +44,16 @@ impl Calc for MyCalc {
         Ok(())
     }
     async fn right(&self) {}
-    async fn right_too(&self) -> Cow<'static, str> {
+    async fn right_too(&self) -> Cow<'_, str> {
         "".into()
+    }
+    async fn borrowed(&self) -> Option<&str> {
+        None
     }
 }
 
 async fn run(calc: CalcClient) {
-    let _ = calc.open().await;
+    let _: Option<String> = calc.borrowed().await.unwrap();
     let _ = calc.answering().await;
     let _ = calc.right().await;
 }

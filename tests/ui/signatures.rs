@@ -5,7 +5,7 @@ use rpc::rpc_service;
 #[rpc_service]
 pub trait Calc {
     async fn generic<T: Send>(&self, a: T);
-    async fn lifetimes<'a>(&self, a: &'a str) -> &'a str;
+    async fn constant_size<'a, const N: usize>(&self, a: &'a [u8]);
     async fn conditional(&self)
     where
         Self: Clone;
@@ -13,6 +13,7 @@ pub trait Calc {
     const fn constant(&self) -> u8;
     extern "C" fn foreign(&self) -> u8;
     async fn right(&self);
+    async fn lifetimes<'a>(&self, a: &'a str) -> &'a str;
 }
 
 #[derive(Clone)]
@@ -20,6 +21,7 @@ struct MyCalc;
 
 impl Calc for MyCalc {
     async fn generic<T: Send>(&self, _: T) {}
+    async fn constant_size<'a, const N: usize>(&self, _: &'a [u8]) {}
     async fn lifetimes<'a>(&self, a: &'a str) -> &'a str {
         a
     }

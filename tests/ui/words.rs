@@ -33,7 +33,7 @@ pub trait Calc {
     #[rpc(name = "one")]
     #[rpc(name = "two")]
     async fn apart(&self);
-    async fn params(&self, #[rpc(rest)] a: Vec<u8>, #[rpc(notification)] b: u8, #[rpc(name = 5)] c: u8);
+    async fn params(&self, #[rpc(notification)] a: u8, #[rpc(name = 5, rset)] b: u8, #[rpc(rest = 2)] c: Vec<u8>);
     #[rpc()]
     async fn nothing(&self);
 }
@@ -52,7 +52,7 @@ impl Calc for MyCalc {
     async fn bare(&self) {}
     async fn assigned(&self) {}
     async fn apart(&self) {}
-    async fn params(&self, _: Vec<u8>, _: u8, _: u8) {}
+    async fn params(&self, _: u8, _: u8, _: Vec<u8>) {}
     async fn nothing(&self) {}
 }
 

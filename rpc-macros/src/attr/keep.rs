@@ -5,14 +5,20 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
 use super::HELPER;
 
-/// All attributes but the helpers, which the compiler does not know.
+/// All attributes but ours: the helpers, which the compiler does not know, and one that is given twice.
 pub(crate) fn without_helpers(attrs: &[Attribute]) -> Vec<Attribute> {
-    attrs.iter().filter(|attr| !attr.path().is_ident(HELPER)).cloned().collect()
+    attrs.iter().filter(|attr| !attr.path().is_ident(HELPER) && !is_ours(attr)).cloned().collect()
 }
 
-/// What a client's method takes over from the trait's: what a reader of its documentation needs to know.
+/// Whether this is the attribute that is being expanded, once more.
+pub(crate) fn is_ours(attr: &Attribute) -> bool {
+    attr.path().segments.last().is_some_and(|last| last.ident == "rpc_service")
+}
+
+/// What a client's method takes over from the trait's: what a reader of its documentation needs to know. (Its conditions are
+/// kept by themselves.)
 pub(crate) fn for_client(attrs: &[Attribute]) -> Vec<Attribute> {
-    const COPIED: [&str; 4] = ["doc", "deprecated", "cfg", "cfg_attr"];
+    const COPIED: [&str; 3] = ["doc", "deprecated", "cfg_attr"];
     let copied = |attr: &&Attribute| COPIED.iter().any(|name| attr.path().is_ident(name));
     attrs.iter().filter(copied).cloned().collect()
 }
@@ -35,6 +41,11 @@ pub(crate) fn hidden_conditions(attrs: &[Attribute]) -> impl Iterator<Item = &At
         }
         _ => false,
     })
+}
+
+/// Whether an attribute is a documentation comment.
+pub(crate) fn is_doc(attr: &Attribute) -> bool {
+    attr.path().is_ident("doc")
 }
 
 /// The text of the documentation comments.

@@ -24,13 +24,20 @@ impl Place {
     /// The words that may stand here.
     fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Service => &["namespace", "separator", "params", "crate"],
-            Self::Method => &["name", "notification", "params"],
-            Self::Param => &["context", "name"],
+            Self::Service => {
+                &["namespace", "separator", "rename_all", "params", "client", "server", "auto_impl", "crate"]
+            }
+            Self::Method => &["name", "alias", "notification", "params", "timeout", "idempotent", "blocking"],
+            Self::Param => &["context", "name", "default", "rest", "whole"],
             Self::ErrorEnum => &["crate"],
             Self::ErrorStruct => &["code", "crate"],
             Self::Variant => &["code"],
         }
+    }
+
+    /// Whether `word` may stand here more than once.
+    pub(super) fn repeats(self, word: &str) -> bool {
+        self == Self::Method && word == "alias"
     }
 
     /// The place as it is called in messages.

@@ -1,21 +1,28 @@
-//! What the words of each place mean, as one struct a place.
+//! What the words of each place of a service mean, as one struct a place.
 //!
-//! A place lets no other words through than its own, so that the last arm of each `match` is the last of its words.
+//! A place lets no other words through than its own, so that the last arm of each `match` is the last of its words. A flag
+//! is kept as the token that it was given by, for what is to be said of it later.
+
+use std::time::Duration;
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, LitStr, Path, parse_quote};
+use syn::{Attribute, Ident, LitStr, Path};
 
-use super::Place;
 use super::word::{self, Word};
+use super::{Case, Place, runtime};
 use crate::errors::Errors;
-use crate::model::Sent;
+use crate::model::{Halves, Sent};
 
-/// `#[rpc_service(namespace = "..", separator = "..", params = "..", crate = ..)]`
+/// `#[rpc_service(namespace = "..", separator = "..", rename_all = "..", params = "..", client, server, auto_impl, crate = ..)]`
 #[derive(Default)]
 pub(crate) struct ServiceWords {
     pub(crate) namespace: Option<LitStr>,
     pub(crate) separator: Option<LitStr>,
+    pub(crate) rename_all: Option<Case>,
     pub(crate) params: Option<Sent>,
+    client: Option<Ident>,
+    server: Option<Ident>,
+    pub(crate) auto_impl: Option<Ident>,
     runtime: Option<Path>,
 }
 
@@ -26,7 +33,11 @@ impl ServiceWords {
             match word.name.to_string().as_str() {
                 "namespace" => words.namespace = word.string(errors),
                 "separator" => words.separator = word.string(errors),
+                "rename_all" => words.rename_all = case(&word, errors),
                 "params" => words.params = sent(&word, errors),
+                "client" => words.client = word.flag(errors),
+                "server" => words.server = word.flag(errors),
+                "auto_impl" => words.auto_impl = word.flag(errors),
                 _ => words.runtime = word.path(errors),
             }
         }
@@ -40,42 +51,57 @@ impl ServiceWords {
         namespace.value() + &separator
     }
 
+    /// What is generated: what is asked for, and both where nothing is said.
+    pub(crate) fn halves(&self) -> Halves {
+        let neither = self.client.is_none() && self.server.is_none();
+        Halves { client: neither || self.client.is_some(), server: neither || self.server.is_some() }
+    }
+
     /// The crate that the expansion names.
     pub(crate) fn runtime(&self) -> Path {
         runtime(self.runtime.as_ref())
     }
 }
 
-/// `#[rpc(name = "..", notification, params = "..")]` on a method.
+/// `#[rpc(name = "..", alias = "..", notification, params = "..", timeout = "..", idempotent, blocking)]` on a method.
 #[derive(Default)]
 pub(crate) struct MethodWords {
     pub(crate) name: Option<LitStr>,
-    pub(crate) notification: bool,
-    pub(crate) params: Option<Sent>,
+    pub(crate) aliases: Vec<LitStr>,
+    pub(crate) notification: Option<Ident>,
+    pub(crate) params: Option<(Ident, Sent)>,
+    pub(crate) timeout: Option<(Ident, Duration)>,
+    pub(crate) idempotent: Option<Ident>,
+    pub(crate) blocking: Option<Ident>,
 }
 
 impl MethodWords {
     pub(crate) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut words = Self::default();
         for word in word::of_helpers(attrs, Place::Method, errors) {
+            let name = || word.name.clone();
             match word.name.to_string().as_str() {
                 "name" => words.name = word.string(errors),
-                "params" => words.params = sent(&word, errors),
-                _ => {
-                    word.flag(errors);
-                    words.notification = true;
-                }
+                "alias" => words.aliases.extend(word.string(errors)),
+                "notification" => words.notification = word.flag(errors),
+                "params" => words.params = sent(&word, errors).map(|sent| (name(), sent)),
+                "timeout" => words.timeout = word.duration(errors).map(|after| (name(), after)),
+                "idempotent" => words.idempotent = word.flag(errors),
+                _ => words.blocking = word.flag(errors),
             }
         }
         words
     }
 }
 
-/// `#[rpc(context, name = "..")]` on a parameter.
+/// `#[rpc(context, name = "..", default, rest, whole)]` on a parameter.
 #[derive(Default)]
 pub(crate) struct ParamWords {
-    pub(crate) context: bool,
+    pub(crate) context: Option<Ident>,
     pub(crate) name: Option<LitStr>,
+    pub(crate) default: Option<Ident>,
+    pub(crate) rest: Option<Ident>,
+    pub(crate) whole: Option<Ident>,
 }
 
 impl ParamWords {
@@ -83,63 +109,14 @@ impl ParamWords {
         let mut words = Self::default();
         for word in word::of_helpers(attrs, Place::Param, errors) {
             match word.name.to_string().as_str() {
+                "context" => words.context = word.flag(errors),
                 "name" => words.name = word.string(errors),
-                _ => {
-                    word.flag(errors);
-                    words.context = true;
-                }
+                "default" => words.default = word.flag(errors),
+                "rest" => words.rest = word.flag(errors),
+                _ => words.whole = word.flag(errors),
             }
         }
         words
-    }
-}
-
-/// `#[rpc(crate = ..)]` on an error enum, with `code = ..` on an error struct.
-#[derive(Default)]
-pub(crate) struct ErrorWords {
-    pub(crate) code: VariantWords,
-    runtime: Option<Path>,
-}
-
-impl ErrorWords {
-    pub(crate) fn read(attrs: &[Attribute], place: Place, errors: &mut Errors) -> Self {
-        let mut words = Self::default();
-        let mistakes = errors.len();
-        for word in word::of_helpers(attrs, place, errors) {
-            match word.name.to_string().as_str() {
-                "code" => words.code = VariantWords::of(&word, errors),
-                _ => words.runtime = word.path(errors),
-            }
-        }
-        words.code.given |= errors.len() > mistakes;
-        words
-    }
-
-    /// The crate that the expansion names.
-    pub(crate) fn runtime(&self) -> Path {
-        runtime(self.runtime.as_ref())
-    }
-}
-
-/// `#[rpc(code = ..)]` on a variant.
-#[derive(Clone, Default)]
-pub(crate) struct VariantWords {
-    pub(crate) code: Option<(i64, TokenStream)>,
-    /// Whether there was an attempt to give one: a wrong code is not a missing one.
-    pub(crate) given: bool,
-}
-
-impl VariantWords {
-    pub(crate) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
-        let mistakes = errors.len();
-        let listed = word::of_helpers(attrs, Place::Variant, errors);
-        let mut words = listed.first().map(|word| Self::of(word, errors)).unwrap_or_default();
-        words.given |= errors.len() > mistakes;
-        words
-    }
-
-    fn of(word: &Word, errors: &mut Errors) -> Self {
-        Self { code: word.integer(errors), given: true }
     }
 }
 
@@ -155,6 +132,11 @@ fn sent(word: &Word, errors: &mut Errors) -> Option<Sent> {
     }
 }
 
-fn runtime(given: Option<&Path>) -> Path {
-    given.cloned().unwrap_or_else(|| parse_quote!(::rpc))
+fn case(word: &Word, errors: &mut Errors) -> Option<Case> {
+    let spelling = word.string(errors)?;
+    let case = Case::of(&spelling.value());
+    if case.is_none() {
+        errors.at(spelling, format!("`rename_all` is one of {}", Case::listed()));
+    }
+    case
 }

@@ -6,58 +6,101 @@ use std::collections::HashSet;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    FnArg, ItemTrait, Pat, PatWild, ReturnType, Signature, Token, TraitItem, TraitItemFn, Type, parse_quote,
+    FnArg, GenericParam, Generics, ItemTrait, LifetimeParam, Pat, PatWild, Path, ReturnType, Signature,
+    Token, TraitItem, TraitItemFn, TypeParam, TypeReference, parse_quote,
 };
 
 use crate::attr;
-use crate::model::{Names, Reply};
+use crate::model::{Borrows, Names, Reply};
 use crate::parse;
-use crate::render::{self, client, server};
-use crate::types::{self, Part, with_lifetime};
+use crate::render::{self, client, generics, server};
+use crate::types::{self, Part};
 
-pub(crate) fn service(item: &ItemTrait, runtime: &syn::Path) -> TokenStream {
+pub(crate) fn service(item: &ItemTrait, runtime: &Path) -> TokenStream {
     let item = repaired(item);
     let names = parse::names(&item);
+    let of = parse::generics(&item);
     // Without the bounds of a service: what implements it is not to be judged by what it will not be.
     let service_trait = render::desugared(item.clone(), |_| TokenStream::new());
-    let client_type = client::declaration(runtime, &names, &item.vis);
-    let server_type = server::declaration(runtime, &names, &item.vis);
-    let methods = item.items.iter().filter_map(|method| match method {
-        TraitItem::Fn(method) => call(method, &item, &names, runtime),
-        _ => None,
-    });
-    let Names { client, server, caller, implementor, .. } = &names;
-    let vis = &item.vis;
+    let client_type = client::declaration(runtime, &names, &item.vis, &of);
+    let server_type = server::declaration(runtime, &names, &item.vis, &of);
+    let client_impl = client_impl(&item, &of, &names, runtime);
+    let server_impls = server_impls(&item, &of, &names, runtime);
     quote! {
         #service_trait
         #client_type
         #server_type
+        #client_impl
+        #server_impls
+    }
+}
 
+fn client_impl(item: &ItemTrait, of: &Generics, names: &Names, runtime: &Path) -> TokenStream {
+    let Names { client, caller, .. } = names;
+    let vis = &item.vis;
+    let methods = item.items.iter().filter_map(|method| match method {
+        TraitItem::Fn(method) => call(method, of, names, runtime),
+        _ => None,
+    });
+    let generics = generics::with_last(of, parse_quote!(#caller));
+    let (impl_generics, args, conditions) = generics.split_for_impl();
+    quote! {
         #[allow(warnings)]
-        impl<#caller> #client<#caller> {
+        impl #impl_generics #client #args #conditions {
             #vis const METHODS: &'static [#runtime::MethodInfo] = &[];
             #(#methods)*
         }
+    }
+}
+
+fn server_impls(item: &ItemTrait, of: &Generics, names: &Names, runtime: &Path) -> TokenStream {
+    let Names { service, server, implementor, .. } = names;
+    let vis = &item.vis;
+    let (_, trait_args, _) = of.split_for_impl();
+    // An implementation is not asked for, unless it says what the trait's parameters are.
+    let says = (!of.params.is_empty()).then(|| quote!(#service #trait_args +));
+    let any = generics::with_last(of, parse_quote!(#implementor: ?::core::marker::Sized));
+    let sized = generics::with_last(of, parse_quote!(#implementor: #says));
+    let shared = generics::with_last(of, parse_quote!(#implementor: #says ?::core::marker::Sized));
+    let serving = generics::with_last(
+        of,
+        parse_quote!(#implementor: ::core::marker::Send + ::core::marker::Sync + ?::core::marker::Sized + 'static),
+    );
+    let (any, args, conditions) = any.split_for_impl();
+    let [(sized, ..), (shared, ..), (serving, ..)] =
+        [&sized, &shared, &serving].map(Generics::split_for_impl);
+    let mut outliving = of.clone();
+    let predicates = &mut outliving.make_where_clause().predicates;
+    for param in &of.params {
+        match param {
+            GenericParam::Type(TypeParam { ident, .. }) => predicates.push(parse_quote!(#ident: 'static)),
+            GenericParam::Lifetime(LifetimeParam { lifetime, .. }) => {
+                predicates.push(parse_quote!(#lifetime: 'static));
+            }
+            GenericParam::Const(_) => {}
+        }
+    }
+    let outliving = &outliving.where_clause;
+    quote! {
+        #[allow(warnings)]
+        impl #any #server #args #conditions {
+            #vis const METHODS: &'static [#runtime::MethodInfo] = &[];
+        }
 
         #[allow(warnings)]
-        impl<#implementor> #server<#implementor> {
-            #vis const METHODS: &'static [#runtime::MethodInfo] = &[];
-
+        impl #sized #server #args #conditions {
             #vis fn new(_: #implementor) -> Self {
                 ::core::unreachable!()
             }
         }
 
-        impl<#implementor> ::core::convert::From<#runtime::private::Arc<#implementor>> for #server<#implementor> {
-            fn from(service: #runtime::private::Arc<#implementor>) -> Self {
-                Self { service }
+        impl #shared ::core::convert::From<#runtime::private::Arc<#implementor>> for #server #args #conditions {
+            fn from(_: #runtime::private::Arc<#implementor>) -> Self {
+                ::core::unreachable!()
             }
         }
 
-        impl<#implementor> #runtime::Service for #server<#implementor>
-        where
-            #implementor: ::core::marker::Send + ::core::marker::Sync + 'static,
-        {
+        impl #serving #runtime::Service for #server #args #outliving {
             fn declared() -> &'static [#runtime::MethodInfo] {
                 &[]
             }
@@ -78,6 +121,7 @@ fn repaired(item: &ItemTrait) -> ItemTrait {
     let mut item = item.clone();
     item.modifiers = syn::TraitModifiers::default();
     item.unsafety = None;
+    parse::repair_generics(&mut item.generics);
     let is_async = |item: &TraitItem| matches!(item, TraitItem::Fn(method) if method.sig.asyncness.is_some());
     if item.items.iter().any(is_async) {
         // What returns `Self` needs it, and a trait with futures has no trait objects that it could hurt.
@@ -120,45 +164,50 @@ fn repair(method: &mut TraitItemFn) {
 }
 
 /// A method of the client; none if nobody could say what it returns.
-fn call(method: &TraitItemFn, item: &ItemTrait, names: &Names, runtime: &syn::Path) -> Option<TokenStream> {
-    if !item.generics.params.is_empty() {
-        return None;
-    }
+fn call(method: &TraitItemFn, of: &Generics, names: &Names, runtime: &Path) -> Option<TokenStream> {
     let Signature { ident, generics, inputs, output, .. } = &method.sig;
     let conditions = attr::conditions(&method.attrs);
     let caller = &names.caller;
     let where_clause = &generics.where_clause;
     let inputs = inputs.iter().filter_map(|input| match input {
-        FnArg::Typed(param) if !is_marked(&param.attrs, "context") => Some(&param.ty),
+        FnArg::Typed(param) if !is_marked(&param.attrs, "context") => {
+            let ty = &param.ty;
+            let conditions = attr::conditions(&param.attrs);
+            Some(quote!(#(#[cfg(#conditions)])* _: #ty))
+        }
         _ => None,
     });
     let returned = if is_marked(&method.attrs, "notification") {
         quote!(#runtime::Notify<'_, #caller, ()>)
     } else {
-        let mut reply = reply(output)?;
-        // The compiler decides only of types without parameters.
-        reply.plain |= !generics.params.is_empty();
-        let ty = &reply.ty;
+        let mut all = of.clone();
+        all.params.extend(generics.params.clone());
+        let reply = reply(output, &all)?;
+        let ty = types::owned(&reply.ty, runtime);
         let fallible = client::fallible(runtime, &reply);
         quote!(#runtime::Call<'_, #caller, (), #ty #fallible>)
     };
     Some(quote_spanned! {render::at(ident.span())=>
         #(#[cfg(#conditions)])*
         #[doc(hidden)]
-        pub fn #ident #generics (&self #(, _: #inputs)*) -> #returned #where_clause {
+        pub fn #ident #generics (&self #(, #inputs)*) -> #returned #where_clause {
             ::core::unreachable!()
         }
     })
 }
 
-fn reply(output: &ReturnType) -> Option<Reply> {
+fn reply(output: &ReturnType, generics: &Generics) -> Option<Reply> {
+    let borrows = Borrows::Nothing;
     let ReturnType::Type(_, ty) = output else {
-        return Some(Reply { ty: parse_quote!(()), plain: true });
+        return Some(Reply { ty: parse_quote!(()), probe: None, borrows });
     };
     let mut nameable = true;
-    types::walk(&mut ty.clone(), &mut |part| nameable &= !matches!(part, Part::Impl(_) | Part::SelfType(_)));
-    nameable
-        .then(|| Reply { ty: with_lifetime(ty, "'static"), plain: matches!(types::bare(ty), Type::Tuple(_)) })
+    types::walk(&mut ty.clone(), &mut |part| match part {
+        Part::Impl(_) | Part::SelfType(_) => nameable = false,
+        Part::Reference(TypeReference { mutability, .. }) => nameable &= mutability.is_none(),
+        Part::Lifetime(_) => {}
+    });
+    nameable.then(|| Reply { ty: (**ty).clone(), probe: parse::probe(ty, generics), borrows })
 }
 
 /// Whether a helper attribute has `word` among its words, be they right or wrong.

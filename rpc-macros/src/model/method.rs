@@ -1,16 +1,24 @@
 //! A method of a service.
 
+use std::time::Duration;
+
 use proc_macro2::TokenStream;
 use syn::{Attribute, Ident, Type};
 
-use super::WireName;
+use super::{Param, WireName};
 
+#[derive(Clone)]
 pub(crate) struct Method {
     pub(crate) ident: Ident,
     pub(crate) wire: WireName,
+    /// Further names, whole.
+    pub(crate) aliases: Vec<WireName>,
     pub(crate) form: Form,
     pub(crate) kind: Kind,
     pub(crate) sent: Sent,
+    /// How long the client waits, where the method says so.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) idempotent: bool,
     /// In the order of the signature, the receiver left out.
     pub(crate) params: Vec<Param>,
     pub(crate) docs: Option<String>,
@@ -20,26 +28,44 @@ pub(crate) struct Method {
     pub(crate) conditions: Vec<TokenStream>,
 }
 
-/// How the service's method is written.
+/// How the service's method is written, and where it runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// `async fn`
     Async,
     /// `fn`: its value is there when it returns.
     Plain,
+    /// `fn`, on a thread where it may wait.
+    Blocking,
 }
 
 /// Whether anything comes back.
+#[derive(Clone)]
 pub(crate) enum Kind {
     Request(Box<Reply>),
     Notification,
 }
 
 /// What a request is answered with.
+#[derive(Clone)]
 pub(crate) struct Reply {
+    /// As the trait has it.
     pub(crate) ty: Type,
-    /// The type can be seen to be no `Result`. When it cannot, the compiler decides: names may be aliases.
-    pub(crate) plain: bool,
+    /// The type to ask the compiler about, whether it is a `Result`: names may be aliases. None where it can be seen to be
+    /// none.
+    pub(crate) probe: Option<Type>,
+    pub(crate) borrows: Borrows,
+}
+
+/// What a reply borrows from. On its way it is owned in any case.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Borrows {
+    /// Nothing that ends.
+    Nothing,
+    /// The service: `fn name(&self) -> &str`.
+    Service,
+    /// A parameter: `fn first<'a>(&self, words: &'a str) -> &'a str`.
+    Params,
 }
 
 /// How the client sends parameters. A server takes both.
@@ -50,33 +76,9 @@ pub(crate) enum Sent {
     ByName,
 }
 
-pub(crate) struct Param {
-    pub(crate) ident: Ident,
-    pub(crate) role: Role,
-}
-
-/// Where a parameter's value comes from.
-pub(crate) enum Role {
-    /// From the message.
-    Wire { name: WireName, passing: Passing },
-    /// From the request's surroundings: it does not travel. The type is kept for its span.
-    Context(Type),
-}
-
-/// Who owns a parameter's value during the call.
-pub(crate) enum Passing {
-    /// `T`
-    Owned(Type),
-    /// `&T`, of which this is the `T`: decoded as its owned form, and lent.
-    Lent(Type),
-}
-
 impl Method {
-    /// The parameters that travel, with their names and how they are passed.
-    pub(crate) fn wire_params(&self) -> impl Iterator<Item = (&Ident, &WireName, &Passing)> {
-        self.params.iter().filter_map(|param| match &param.role {
-            Role::Wire { name, passing } => Some((&param.ident, name, passing)),
-            Role::Context(_) => None,
-        })
+    /// The parameters that travel.
+    pub(crate) fn wire_params(&self) -> impl Iterator<Item = (&Param, &super::WireParam)> {
+        self.params.iter().filter_map(|param| Some((param, param.wire()?)))
     }
 }

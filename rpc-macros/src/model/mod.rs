@@ -4,12 +4,14 @@
 mod error;
 mod method;
 mod name;
+mod param;
 
 pub(crate) use error::{ErrorCase, ErrorType, Shape};
-pub(crate) use method::{Form, Kind, Method, Param, Passing, Reply, Role, Sent};
+pub(crate) use method::{Borrows, Form, Kind, Method, Reply, Sent};
 pub(crate) use name::WireName;
+pub(crate) use param::{Extent, Param, Passing, Role, WireParam};
 
-use syn::{Ident, Path, Visibility};
+use syn::{Generics, Ident, Path, Visibility};
 
 /// A trait that describes a service.
 pub(crate) struct Service {
@@ -17,7 +19,19 @@ pub(crate) struct Service {
     pub(crate) runtime: Path,
     pub(crate) names: Names,
     pub(crate) vis: Visibility,
+    /// Those of the trait, without the conditions on `Self`.
+    pub(crate) generics: Generics,
+    pub(crate) halves: Halves,
+    /// Whether pointers to an implementation are implementations.
+    pub(crate) auto_impl: bool,
     pub(crate) methods: Vec<Method>,
+}
+
+/// Which sides are generated.
+#[derive(Clone, Copy)]
+pub(crate) struct Halves {
+    pub(crate) client: bool,
+    pub(crate) server: bool,
 }
 
 /// The names of what is generated.

@@ -21,6 +21,10 @@ impl WireName {
         Self::new(&ident.unraw().to_string(), ident.span())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.value().is_empty()
+    }
+
     pub(crate) fn span(&self) -> Span {
         self.0.span()
     }

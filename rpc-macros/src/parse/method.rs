@@ -1,14 +1,11 @@
-//! One method: its signature, its name, and its parameters as a whole.
+//! One method: its signature, its names, and what its words say of it.
 
-use syn::{GenericParam, Safety, Signature, TraitItemFn};
+use syn::{GenericParam, Generics, Safety, Signature, TraitItemFn};
 
-use super::{param, reply};
+use super::{Naming, param, params, reply};
 use crate::attr::{self, MethodWords, ServiceWords};
 use crate::errors::Errors;
-use crate::model::{Form, Kind, Method, Param, Role, WireName};
-
-/// The longest list of parameters that the runtime can decode: tuples have to end somewhere.
-const MOST_PARAMS: usize = 16;
+use crate::model::{Extent, Form, Kind, Method, Param, Sent, WireName};
 
 /// Names that begin so belong to JSON-RPC.
 const RESERVED: &str = "rpc.";
@@ -18,20 +15,29 @@ pub(super) fn is_reserved(name: &str) -> bool {
     name.starts_with(RESERVED)
 }
 
-pub(super) fn method(item: &TraitItemFn, service: &ServiceWords, errors: &mut Errors) -> Option<Method> {
+/// Reads a method of a trait with these `generics`.
+pub(super) fn method(
+    item: &TraitItemFn,
+    service: &ServiceWords,
+    generics: &Generics,
+    errors: &mut Errors,
+) -> Option<Method> {
     let words = MethodWords::read(&item.attrs, errors);
     let sig = &item.sig;
+    let naming = Naming(service.rename_all);
     for attr in attr::hidden_conditions(&item.attrs) {
         errors.at(attr, "a condition within `cfg_attr` is not seen here; write it as `#[cfg(all(..))]`");
     }
 
     check_signature(item, errors);
+    check_words(&words, sig, errors);
     param::receiver(sig, errors);
-    let params = param::params(sig, errors);
-    check_params(&params, errors);
+    let params = param::params(sig, naming, errors);
+    params::check(&params, &words, errors);
     let wire = wire_name(&words, service, sig, errors);
-    let kind = match reply::reply(sig, errors) {
-        Some(reply) if words.notification => {
+    let aliases = words.aliases.iter().filter_map(|alias| free(WireName::from(alias), errors)).collect();
+    let kind = match reply::reply(sig, generics, errors) {
+        Some(reply) if words.notification.is_some() => {
             reply::check_nothing(&reply, errors);
             Kind::Notification
         }
@@ -41,14 +47,30 @@ pub(super) fn method(item: &TraitItemFn, service: &ServiceWords, errors: &mut Er
     Some(Method {
         ident: sig.ident.clone(),
         wire: wire?,
-        form: if sig.asyncness.is_some() { Form::Async } else { Form::Plain },
+        aliases,
+        form: match (sig.asyncness, &words.blocking) {
+            (Some(_), _) => Form::Async,
+            (None, Some(_)) => Form::Blocking,
+            (None, None) => Form::Plain,
+        },
         kind,
-        sent: words.params.or(service.params).unwrap_or_default(),
+        sent: sent(&words, service, &params),
+        timeout: words.timeout.map(|(_, after)| after),
+        idempotent: words.idempotent.is_some(),
         params,
         docs: attr::docs(&item.attrs),
         attrs: attr::for_client(&item.attrs),
         conditions: attr::conditions(&item.attrs),
     })
+}
+
+fn sent(words: &MethodWords, service: &ServiceWords, params: &[Param]) -> Sent {
+    // What is sent as it is has no names beside its own.
+    let whole = |param: &Param| param.wire().is_some_and(|wire| wire.extent == Extent::Whole);
+    if params.iter().any(whole) {
+        return Sent::ByPosition;
+    }
+    words.params.as_ref().map(|(_, sent)| *sent).or(service.params).unwrap_or_default()
 }
 
 fn check_signature(item: &TraitItemFn, errors: &mut Errors) {
@@ -69,49 +91,38 @@ fn check_signature(item: &TraitItemFn, errors: &mut Errors) {
     if let Some(abi) = &sig.abi {
         errors.at(abi, "a method of a service has no ABI of its own; remove `extern`");
     }
-    if !sig.generics.params.is_empty() {
-        let only_lifetimes =
-            sig.generics.params.iter().all(|param| matches!(param, GenericParam::Lifetime(_)));
-        let message = if only_lifetimes {
-            "parameters are lent for the time of the call, and replies are owned; leave the lifetimes away"
-        } else {
-            "a method of a service cannot be generic: what travels must have one type; use concrete types"
-        };
-        errors.at(&sig.generics, message);
+    if !sig.generics.params.iter().all(|param| matches!(param, GenericParam::Lifetime(_))) {
+        errors.at(
+            &sig.generics,
+            "a method of a service cannot be generic: what travels must have one type; use concrete types, \
+             or make the trait generic",
+        );
     } else if let Some(clause) = &sig.generics.where_clause {
         errors.at(clause, "a method of a service has no conditions; move them to the trait");
     }
     if let Some(variadic) = &sig.variadic {
-        errors.at(variadic, "a method of a service has a fixed number of parameters; take a `Vec<T>`");
+        errors.at(
+            variadic,
+            "a method of a service has a fixed number of parameters; take a `Vec<T>` with `#[rpc(rest)]`",
+        );
     }
 }
 
-/// What can be wrong with the parameters together.
-fn check_params(params: &[Param], errors: &mut Errors) {
-    let mut names: Vec<&WireName> = Vec::new();
-    let mut has_context = false;
-    for param in params {
-        match &param.role {
-            Role::Context(_) if has_context => {
-                errors.at(&param.ident, "there is already a context; leave one of the two away");
-            }
-            Role::Context(_) => has_context = true,
-            Role::Wire { name, .. } => {
-                if names.contains(&name) {
-                    let message = format!(
-                        "two parameters have the name `{name}` on the wire; \
-                         give this one another with `#[rpc(name = \"..\")]`"
-                    );
-                    errors.push(syn::Error::new(name.span(), message));
-                }
-                if names.len() == MOST_PARAMS {
-                    errors.at(
-                        &param.ident,
-                        format!("a method takes at most {MOST_PARAMS} parameters; put some into a struct"),
-                    );
-                }
-                names.push(name);
-            }
+/// Words that cannot stand together, or not on a method of this form.
+fn check_words(words: &MethodWords, sig: &Signature, errors: &mut Errors) {
+    if let (Some(word), Some(_)) = (&words.blocking, &sig.asyncness) {
+        errors.at(
+            word,
+            "an `async fn` waits without a thread of its own, and must not block one; \
+             write a plain `fn`, or leave `blocking` away",
+        );
+    }
+    if words.notification.is_some() {
+        if let Some((word, _)) = &words.timeout {
+            errors.at(word, "nobody waits for the reply to a notification; leave `timeout` away");
+        }
+        if let Some(word) = &words.idempotent {
+            errors.at(word, "nobody learns whether to repeat a notification; leave `idempotent` away");
         }
     }
 }
@@ -123,18 +134,32 @@ fn wire_name(
     sig: &Signature,
     errors: &mut Errors,
 ) -> Option<WireName> {
-    let own = words.name.as_ref().map_or_else(|| WireName::of(&sig.ident), WireName::from);
-    if own.to_string().is_empty() {
+    let own = match &words.name {
+        Some(name) => WireName::from(name),
+        None => Naming(service.rename_all).name(&sig.ident),
+    };
+    if own.is_empty() {
         errors.at(&own, "a name cannot be empty");
         return None;
     }
     let prefix = service.prefix();
-    let whole = format!("{prefix}{own}");
+    let whole = WireName::new(&format!("{prefix}{own}"), own.span());
     // Where the prefix is reserved, that has been said of it.
-    if is_reserved(&whole) && !is_reserved(&prefix) {
-        errors
-            .at(&own, format!("names that begin with `{RESERVED}` are reserved by JSON-RPC; choose another"));
-        return None;
+    if is_reserved(&prefix) { Some(whole) } else { free(whole, errors) }
+}
+
+/// `name`, if it may be used.
+fn free(name: WireName, errors: &mut Errors) -> Option<WireName> {
+    let text = name.to_string();
+    if text.is_empty() {
+        errors.at(&name, "a name cannot be empty");
+    } else if is_reserved(&text) {
+        errors.at(
+            &name,
+            format!("names that begin with `{RESERVED}` are reserved by JSON-RPC; choose another"),
+        );
+    } else {
+        return Some(name);
     }
-    Some(WireName::new(&whole, own.span()))
+    None
 }

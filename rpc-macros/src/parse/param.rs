@@ -1,10 +1,16 @@
-//! Receivers and parameters.
+//! Receivers and parameters, each by itself.
 
-use syn::{FnArg, Generics, Ident, Lifetime, Pat, PatType, Receiver, ReceiverKind, Signature, Type};
+use quote::format_ident;
+use syn::ext::IdentExt;
+use syn::{
+    FnArg, GenericArgument, Ident, Pat, PatType, PathArguments, Receiver, ReceiverKind, Signature, Type,
+    TypeReference,
+};
 
+use super::Naming;
 use crate::attr::{self, ParamWords};
 use crate::errors::Errors;
-use crate::model::{Param, Passing, Role, WireName};
+use crate::model::{Extent, Param, Passing, Role, WireName, WireParam};
 use crate::types::{self, Part};
 
 /// Checks that the method takes `&self`.
@@ -31,35 +37,30 @@ pub(super) fn receiver(sig: &Signature, errors: &mut Errors) {
 }
 
 /// The parameters after the receiver.
-pub(super) fn params(sig: &Signature, errors: &mut Errors) -> Vec<Param> {
-    let param = |input: &FnArg| match input {
-        FnArg::Typed(input) => param(input, &sig.generics, errors),
+pub(super) fn params(sig: &Signature, naming: Naming, errors: &mut Errors) -> Vec<Param> {
+    let inputs = sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(input) => Some(input),
         FnArg::Receiver(_) => None,
-    };
-    sig.inputs.iter().filter_map(param).collect()
+    });
+    inputs.enumerate().filter_map(|(index, input)| param(index, input, naming, errors)).collect()
 }
 
-fn param(input: &PatType, generics: &Generics, errors: &mut Errors) -> Option<Param> {
+fn param(index: usize, input: &PatType, naming: Naming, errors: &mut Errors) -> Option<Param> {
     let words = ParamWords::read(&input.attrs, errors);
-    for attr in input.attrs.iter().filter(|attr| attr.path().is_ident("cfg")) {
-        errors
-            .at(attr, "a parameter cannot depend on a condition; write two methods, each with its `#[cfg]`");
-    }
     for attr in attr::hidden_conditions(&input.attrs) {
-        errors.at(attr, "a parameter cannot depend on a condition");
+        errors.at(attr, "a condition within `cfg_attr` is not seen here; write it as `#[cfg(all(..))]`");
     }
-    let ident = name(&input.pat, errors);
-    let role = if words.context {
-        context(&input.ty, &words, errors)
-    } else {
-        wire(input, ident.as_ref(), generics, &words, errors)
+    let ident = ident(index, input, &words, errors);
+    let role = match &words.context {
+        Some(_) => context(&input.ty, &words, errors),
+        None => wire(input, ident.as_ref(), naming, &words, errors),
     };
-    Some(Param { ident: ident?, role: role? })
+    Some(Param { ident: ident?, role: role?, conditions: attr::conditions(&input.attrs) })
 }
 
-/// The name that a parameter gives its value. It travels, so there must be one.
-fn name(pat: &Pat, errors: &mut Errors) -> Option<Ident> {
-    match pat {
+/// The name that a parameter gives its value. One that travels must have one.
+fn ident(index: usize, input: &PatType, words: &ParamWords, errors: &mut Errors) -> Option<Ident> {
+    match &*input.pat {
         Pat::Ident(pat) if pat.by_ref.is_none() && pat.mutability.is_none() && pat.subpat.is_none() => {
             Some(pat.ident.clone())
         }
@@ -67,7 +68,17 @@ fn name(pat: &Pat, errors: &mut Errors) -> Option<Ident> {
             errors.at(pat, format!("a parameter is a plain name; write `{}`", pat.ident));
             None
         }
-        _ => {
+        Pat::Wild(_) if words.context.is_some() || words.name.is_some() || words.whole.is_some() => {
+            Some(format_ident!("param{index}"))
+        }
+        Pat::Wild(pat) => {
+            errors.at(
+                pat,
+                "a parameter has a name, by which callers can give it; name it, or add `#[rpc(name = \"..\")]`",
+            );
+            None
+        }
+        pat => {
             errors.at(
                 pat,
                 "a parameter is a plain name, by which callers can give it; take it apart in the method",
@@ -81,8 +92,13 @@ fn context(ty: &Type, words: &ParamWords, errors: &mut Errors) -> Option<Role> {
     if let Some(name) = &words.name {
         errors.at(name, "a context does not travel and has no name; leave `name` away");
     }
+    for word in [&words.default, &words.rest, &words.whole].into_iter().flatten() {
+        errors.at(word, format!("a context does not travel; leave `{word}` away"));
+    }
     match types::bare(ty) {
-        Type::Reference(reference) if reference.mutability.is_none() => Some(Role::Context(ty.clone())),
+        Type::Reference(reference) if reference.mutability.is_none() => {
+            Some(Role::Context(Box::new(ty.clone())))
+        }
         _ => {
             errors.at(ty, "a context is lent; write `&Context`");
             None
@@ -93,39 +109,77 @@ fn context(ty: &Type, words: &ParamWords, errors: &mut Errors) -> Option<Role> {
 fn wire(
     input: &PatType,
     ident: Option<&Ident>,
-    generics: &Generics,
+    naming: Naming,
     words: &ParamWords,
     errors: &mut Errors,
 ) -> Option<Role> {
-    let passing = passing(&input.ty, generics, errors);
+    let passed = passed(&input.ty, errors);
+    let extent = extent(words, errors);
     let name = match &words.name {
-        Some(name) if name.value().is_empty() => {
-            errors.at(name, "a name cannot be empty");
-            return None;
-        }
         Some(name) => WireName::from(name),
-        None => WireName::of(ident?),
+        None => naming.name(ident?),
     };
-    Some(Role::Wire { name, passing: passing? })
+    if name.is_empty() {
+        errors.at(&name, "a name cannot be empty");
+        return None;
+    }
+    let docs = attr::docs(&input.attrs);
+    let (passing, ty) = passed?;
+    let default = words.default.is_some();
+    Some(Role::Wire(Box::new(WireParam { name, ty, passing, extent, default, docs })))
 }
 
-fn passing(ty: &Type, generics: &Generics, errors: &mut Errors) -> Option<Passing> {
-    let Type::Reference(reference) = types::bare(ty) else {
-        return is_transportable(ty, errors).then(|| Passing::Owned(ty.clone()));
-    };
+fn extent(words: &ParamWords, errors: &mut Errors) -> Extent {
+    if let (Some(rest), Some(_)) = (&words.rest, &words.whole) {
+        errors.at(rest, "the whole leaves no rest; leave `rest` or `whole` away");
+    } else if let (Some(_), Some(default)) = (&words.rest, &words.default) {
+        errors.at(default, "where nothing is left, the rest is empty; leave `default` away");
+    } else if let (Some(_), Some(name)) = (&words.whole, &words.name) {
+        errors.at(name, "the whole does not travel under a name; leave `name` away");
+    }
+    match words {
+        ParamWords { whole: Some(_), .. } => Extent::Whole,
+        ParamWords { rest: Some(_), .. } => Extent::Rest,
+        _ => Extent::Single,
+    }
+}
+
+/// How a parameter is passed, and what.
+fn passed(ty: &Type, errors: &mut Errors) -> Option<(Passing, Type)> {
+    if let Type::Reference(reference) = types::bare(ty) {
+        return Some((Passing::Lent, lent(reference, errors)?));
+    }
+    if let Some(reference) = optional_reference(types::bare(ty)) {
+        return Some((Passing::LentOption, lent(reference, errors)?));
+    }
+    is_transportable(ty, errors).then(|| (Passing::Owned, ty.clone()))
+}
+
+/// The `&T` of an `Option<&T>`. Should another type be called so, the compiler finds that it is none.
+fn optional_reference(ty: &Type) -> Option<&TypeReference> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident.unraw() == "Option")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match (arguments.args.first()?, arguments.args.len()) {
+        (GenericArgument::Type(inner), 1) => match types::bare(inner) {
+            Type::Reference(reference) => Some(reference),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn lent(reference: &TypeReference, errors: &mut Errors) -> Option<Type> {
     if let Some(token) = &reference.mutability {
         errors.at(token, "changes to a parameter would not travel back; write `&T`, and return what is new");
         return None;
     }
-    // The method's own lifetimes have been reported where they are declared.
-    let declared = |lifetime: &Lifetime| generics.lifetimes().any(|param| param.lifetime == *lifetime);
-    let named = |lifetime: &&Lifetime| lifetime.ident != "_" && !declared(lifetime);
-    if let Some(lifetime) = reference.lifetime.as_ref().filter(named) {
+    if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident == "static") {
         errors.at(lifetime, "a parameter is lent for the time of the call; leave the lifetime away");
         return None;
     }
     let lent = &*reference.elem;
-    is_transportable(lent, errors).then(|| Passing::Lent(lent.clone()))
+    is_transportable(lent, errors).then(|| lent.clone())
 }
 
 /// Reports what cannot be rebuilt on the other side.
@@ -135,7 +189,8 @@ fn is_transportable(ty: &Type, errors: &mut Errors) -> bool {
         match part {
             Part::Reference(reference) => errors.at(
                 reference,
-                "a reference within another type has no owner on the other side; use an owned type, as `String`",
+                "a reference within another type has no owner on the other side; use an owned type, as `String` \
+                 (only `Option<&T>` can be lent)",
             ),
             Part::Impl(bounds) => {
                 errors.at(bounds, "what travels must have one type; name it instead of `impl Trait`");

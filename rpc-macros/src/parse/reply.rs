@@ -1,18 +1,18 @@
 //! What a method returns.
 
-use syn::{ReturnType, Signature, Type, parse_quote};
+use syn::{Generics, Ident, Lifetime, ReturnType, Signature, Type, TypeReference, parse_quote};
 
 use crate::errors::Errors;
-use crate::model::Reply;
+use crate::model::{Borrows, Reply};
 use crate::types::{self, Part};
 
-/// Reads the return type; none if it cannot be a reply, which has then been reported.
-pub(super) fn reply(sig: &Signature, errors: &mut Errors) -> Option<Reply> {
+/// Reads the return type; none if it cannot be a reply, which has then been reported. `generics` are those of the trait.
+pub(super) fn reply(sig: &Signature, generics: &Generics, errors: &mut Errors) -> Option<Reply> {
     let ReturnType::Type(_, ty) = &sig.output else {
-        return Some(Reply { ty: parse_quote!(()), plain: true });
+        return Some(Reply { ty: parse_quote!(()), probe: None, borrows: Borrows::Nothing });
     };
-    let is_async = sig.asyncness.is_some();
-    is_owned(ty, is_async, errors).then(|| Reply { ty: (**ty).clone(), plain: is_plain(ty) })
+    let borrows = borrows(ty, sig.asyncness.is_some(), errors)?;
+    Some(Reply { ty: (**ty).clone(), probe: probe(ty, generics), borrows })
 }
 
 /// Checks that a notification returns nothing.
@@ -25,32 +25,59 @@ pub(super) fn check_nothing(reply: &Reply, errors: &mut Errors) {
     }
 }
 
-fn is_owned(ty: &Type, is_async: bool, errors: &mut Errors) -> bool {
-    let mut owned = true;
+/// The type to ask the compiler about, whether it is a `Result`; none where it can be seen to be none.
+pub(crate) fn probe(ty: &Type, generics: &Generics) -> Option<Type> {
+    let params: Vec<&Ident> = params(generics);
+    let ty = types::without_params(types::bare(ty), &params)?;
+    (!is_plain(&ty)).then(|| types::with_lifetime(&ty, "'static"))
+}
+
+fn params(generics: &Generics) -> Vec<&Ident> {
+    let consts = generics.const_params().map(|param| &param.ident);
+    generics.type_params().map(|param| &param.ident).chain(consts).collect()
+}
+
+/// What a reply borrows from, or nothing where it cannot travel at all.
+fn borrows(ty: &Type, is_async: bool, errors: &mut Errors) -> Option<Borrows> {
+    let mut borrows = Some(Borrows::Nothing);
     types::walk(&mut ty.clone(), &mut |part| {
-        match part {
-            Part::Reference(reference) => {
-                errors.at(reference, "replies are owned; return an owned type, as `String`");
+        let part = match part {
+            Part::Reference(TypeReference { mutability: Some(token), .. }) => {
+                errors.at(token, "changes to a reply would not travel back; return `&T`");
+                None
             }
-            Part::Lifetime(lifetime) if lifetime.ident == "static" => return,
-            Part::Lifetime(lifetime) => {
-                errors.at(lifetime, "replies are owned; return an owned type, or write `'static`");
-            }
+            Part::Reference(TypeReference { lifetime: None, .. }) => Some(Borrows::Service),
+            Part::Reference(TypeReference { lifetime: Some(lifetime), .. }) => Some(lender(lifetime)),
+            Part::Lifetime(lifetime) => Some(lender(lifetime)),
             Part::SelfType(token) => {
                 errors.at(token, "the caller has no `Self`, which is the service; name the type");
+                None
             }
             Part::Impl(bounds) if is_async => {
                 errors.at(bounds, "what travels must have one type; name it instead of `impl Trait`");
+                None
             }
-            Part::Impl(bounds) => errors.at(
-                bounds,
-                "what travels must have one type; name it instead of `impl Trait`, \
-                 or write `async fn f(&self) -> T` for a future",
-            ),
-        }
-        owned = false;
+            Part::Impl(bounds) => {
+                errors.at(
+                    bounds,
+                    "what travels must have one type; name it instead of `impl Trait`, \
+                     or write `async fn f(&self) -> T` for a future",
+                );
+                None
+            }
+        };
+        borrows = borrows.zip(part).map(|(whole, part)| whole.max(part));
     });
-    owned
+    borrows
+}
+
+/// Whom a lifetime belongs to. The receiver's has no name.
+fn lender(lifetime: &Lifetime) -> Borrows {
+    match lifetime.ident.to_string().as_str() {
+        "static" => Borrows::Nothing,
+        "_" => Borrows::Service,
+        _ => Borrows::Params,
+    }
 }
 
 /// Whether a type can be seen to be no `Result` without knowing what its names mean.
@@ -59,8 +86,8 @@ fn is_plain(ty: &Type) -> bool {
         "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
         "u128", "usize",
     ];
-    match types::bare(ty) {
-        Type::Tuple(_) | Type::Array(_) => true,
+    match ty {
+        Type::Tuple(_) | Type::Array(_) | Type::Reference(_) => true,
         Type::Path(path) if path.qself.is_none() => {
             PRIMITIVES.iter().any(|primitive| path.path.is_ident(primitive))
         }

@@ -6,23 +6,36 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Ident, ItemTrait, TraitItem, TraitItemConst, TraitItemFn, TraitItemType, Visibility};
+use syn::{
+    Attribute, Generics, Ident, ItemTrait, TraitItem, TraitItemConst, TraitItemFn, TraitItemType, Visibility,
+};
 
-use super::method;
+use super::{generics, method, variants};
 use crate::attr::{self, ServiceWords};
 use crate::errors::Errors;
-use crate::model::{Method, Names, Service};
+use crate::model::{Method, Names, Service, WireName};
 
 /// Reads a service, or fails with every mistake in it.
 pub(crate) fn service(words: &ServiceWords, item: &ItemTrait, mut errors: Errors) -> syn::Result<Service> {
     check_words(words, &mut errors);
     check_trait(item, &mut errors);
 
-    let methods: Vec<_> = item.items.iter().filter_map(|item| trait_item(item, words, &mut errors)).collect();
+    let generics = generics(item);
+    let methods = item.items.iter().filter_map(|item| trait_item(item, words, &generics, &mut errors));
+    let methods: Vec<_> = methods.collect();
     check_names_differ(&methods, &mut errors);
+    let methods = methods.into_iter().flat_map(|method| variants::variants(method, &mut errors)).collect();
 
     errors.into_result()?;
-    Ok(Service { runtime: words.runtime(), names: names(item), vis: item.vis.clone(), methods })
+    Ok(Service {
+        runtime: words.runtime(),
+        names: names(item),
+        vis: item.vis.clone(),
+        generics,
+        halves: words.halves(),
+        auto_impl: words.auto_impl.is_some(),
+        methods,
+    })
 }
 
 /// The names of what is generated for `item`.
@@ -57,21 +70,27 @@ fn check_words(words: &ServiceWords, errors: &mut Errors) {
 
 fn check_trait(item: &ItemTrait, errors: &mut Errors) {
     attr::refuse(&item.attrs, "write the words for the trait in `#[rpc_service(..)]`", errors);
+    for attr in item.attrs.iter().filter(|attr| attr::is_ours(attr)) {
+        errors.at(attr, "`#[rpc_service]` is already given; leave one of the two away");
+    }
     if let Some(token) = &item.unsafety {
         errors.at(token, "a service trait cannot be `unsafe`; remove `unsafe`");
     }
     if let Some(token) = &item.modifiers.auto_token {
         errors.at(token, "a service trait cannot be an `auto` trait; remove `auto`");
     }
-    if !item.generics.params.is_empty() {
-        errors.at(&item.generics.params, "generic service traits are not supported; use concrete types");
-    }
+    generics::check(&item.generics, errors);
 }
 
-fn trait_item(item: &TraitItem, words: &ServiceWords, errors: &mut Errors) -> Option<Method> {
+fn trait_item(
+    item: &TraitItem,
+    words: &ServiceWords,
+    generics: &Generics,
+    errors: &mut Errors,
+) -> Option<Method> {
     const ONLY_METHODS: &str = "a service trait has only methods; move this to a trait of its own";
     match item {
-        TraitItem::Fn(item) => return method::method(item, words, errors),
+        TraitItem::Fn(item) => return method::method(item, words, generics, errors),
         TraitItem::Const(TraitItemConst { const_token, ident, .. }) => {
             errors.at(quote!(#const_token #ident), ONLY_METHODS);
         }
@@ -82,7 +101,7 @@ fn trait_item(item: &TraitItem, words: &ServiceWords, errors: &mut Errors) -> Op
         other => match visible_method(other) {
             Some((vis, item)) => {
                 errors.at(vis, "a method is as visible as its trait; remove this");
-                return method::method(&item, words, errors);
+                return method::method(&item, words, generics, errors);
             }
             None => errors.at(other, "a service trait has only methods, as `async fn f(&self) -> T;`"),
         },
@@ -105,15 +124,24 @@ pub(crate) fn visible_method(item: &TraitItem) -> Option<(Visibility, TraitItemF
 /// Two methods of one name could not be told apart. Those under a condition are left to the check that is made when a
 /// server is built: which of them exist is not known here.
 fn check_names_differ(methods: &[Method], errors: &mut Errors) {
-    let unconditional: Vec<_> = methods.iter().filter(|method| method.conditions.is_empty()).collect();
-    for (index, method) in unconditional.iter().enumerate() {
-        if unconditional[..index].iter().any(|earlier| earlier.wire == method.wire) {
+    let mut taken: Vec<&WireName> = Vec::new();
+    for method in methods.iter().filter(|method| method.conditions.is_empty()) {
+        if taken.contains(&&method.wire) {
             let message = format!(
                 "two methods have the name `{}` on the wire; give this one another with `#[rpc(name = \"..\")]`",
                 method.wire,
             );
             errors.push(syn::Error::new(method.wire.span(), message));
         }
+        taken.push(&method.wire);
+    }
+    for alias in
+        methods.iter().filter(|method| method.conditions.is_empty()).flat_map(|method| &method.aliases)
+    {
+        if taken.contains(&alias) {
+            errors.at(alias, format!("`{alias}` already names a method; leave this alias away"));
+        }
+        taken.push(alias);
     }
 }
 

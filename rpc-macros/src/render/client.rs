@@ -1,13 +1,15 @@
 //! The client: one lazy, typed call a method.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Path, Type};
+use syn::spanned::Spanned;
+use syn::{Generics, Ident, Lifetime, Path, Type, TypeParam, Visibility, parse_quote, parse_quote_spanned};
 
-use super::at;
+use super::generics::{self, Travelling};
 use super::table::{self, Place};
-use crate::model::{Kind, Method, Names, Passing, Reply, Service};
-use crate::types::with_lifetime;
+use super::{at, relocated};
+use crate::model::{Extent, Kind, Method, Names, Param, Passing, Reply, Sent, Service, WireParam};
+use crate::types::{owned, with_lifetime};
 
 /// The lifetime of a call: what is lent to it, and the client.
 const CALL: &str = "'call";
@@ -15,51 +17,86 @@ const CALL: &str = "'call";
 pub(super) fn client(service: &Service) -> TokenStream {
     let Service { runtime, names, vis, .. } = service;
     let Names { client, caller, .. } = names;
-    let declaration = declaration(runtime, names, vis);
+    let declaration = declaration(runtime, names, vis, &service.generics);
     let table = table::table(service);
-    let table_docs = format!("The methods of [`{}`], in the order of the trait.", names.service);
+    let table_docs = table::docs(names);
     let methods = service
         .methods
         .iter()
         .zip(Place::all(&service.methods))
         .map(|(method, place)| call(service, method, &place));
+
+    let any = generics::with(&service.generics, parse_quote!(#caller));
+    let (impl_any, args, conditions) = any.split_for_impl();
+    let mut calling = generics::with(&service.generics, parse_quote!(#caller: #runtime::Caller));
+    Travelling::in_client(service).bound(&mut calling, service);
+    let (impl_calling, _, calling_conditions) = calling.split_for_impl();
     quote! {
         #declaration
 
         #[allow(dead_code)]
-        impl<#caller> #client<#caller> {
+        impl #impl_any #client #args #conditions {
             #[doc = #table_docs]
             #vis const METHODS: &'static [#runtime::MethodInfo] = #table;
         }
 
         // What the lints below object to was written in the trait, and is reported there.
         #[allow(dead_code, deprecated, missing_docs, non_snake_case, clippy::all, clippy::pedantic)]
-        impl<#caller: #runtime::Caller> #client<#caller> {
+        impl #impl_calling #client #args #calling_conditions {
             #(#methods)*
         }
     }
 }
 
 /// The type and what makes one.
-pub(crate) fn declaration(runtime: &Path, names: &Names, vis: &syn::Visibility) -> TokenStream {
+pub(crate) fn declaration(runtime: &Path, names: &Names, vis: &Visibility, of: &Generics) -> TokenStream {
     let Names { service, client, caller, .. } = names;
     let docs = format!(
         "Calls a [`{service}`] through anything that can be called: a session, unless said otherwise.\n\n\
          Made by `{client}::from(session)`, or by `session.into()` where a method is called `from`. Each method gives a \
          call that is sent when it is awaited."
     );
+    let name = client.to_string();
+    let with = |own: TypeParam| generics::with(of, own);
+    let declared = with(parse_quote!(#caller = #runtime::Session));
+    let (_, args, conditions) = declared.split_for_impl();
+    let [any, clone, debug] = [
+        with(parse_quote!(#caller)),
+        with(parse_quote!(#caller: ::core::clone::Clone)),
+        with(parse_quote!(#caller: ::core::fmt::Debug)),
+    ];
+    let [(any, ..), (clone, ..), (debug, ..)] = [&any, &clone, &debug].map(Generics::split_for_impl);
+    let phantom = generics::phantom(of);
+    let (field, value) = match &phantom {
+        Some(ty) => (Some(quote!(types: #ty,)), Some(quote!(types: ::core::marker::PhantomData,))),
+        None => (None, None),
+    };
     quote! {
         #[doc = #docs]
         #[allow(dead_code, non_camel_case_types)]
-        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        #vis struct #client<#caller = #runtime::Session> {
+        #vis struct #client #declared #conditions {
             caller: #caller,
+            #field
         }
 
         #[automatically_derived]
-        impl<#caller> ::core::convert::From<#caller> for #client<#caller> {
+        impl #any ::core::convert::From<#caller> for #client #args #conditions {
             fn from(caller: #caller) -> Self {
-                Self { caller }
+                Self { caller, #value }
+            }
+        }
+
+        #[automatically_derived]
+        impl #clone ::core::clone::Clone for #client #args #conditions {
+            fn clone(&self) -> Self {
+                Self { caller: ::core::clone::Clone::clone(&self.caller), #value }
+            }
+        }
+
+        #[automatically_derived]
+        impl #debug ::core::fmt::Debug for #client #args #conditions {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(#name).field("caller", &self.caller).finish()
             }
         }
     }
@@ -74,42 +111,63 @@ pub(crate) fn fallible(runtime: &Path, reply: &Reply) -> Option<TokenStream> {
 
 fn call(service: &Service, method: &Method, place: &Place) -> TokenStream {
     let Service { runtime, vis, names: Names { caller, .. }, .. } = service;
-    let Method { ident, attrs, .. } = method;
-    let lifetime = syn::Lifetime::new(CALL, proc_macro2::Span::call_site());
+    let Method { ident, attrs, conditions, .. } = method;
+    let lifetime = Lifetime::new(CALL, Span::call_site());
     let index = place.index();
 
-    let (idents, types): (Vec<_>, Vec<_>) =
-        method.wire_params().map(|(ident, _, passing)| (ident, sent(passing, &lifetime))).unzip();
-    let (made, returned) = match &method.kind {
+    let params = method.wire_params().map(|(Param { ident, .. }, wire)| (ident, sent(wire, &lifetime)));
+    let (idents, types): (Vec<_>, Vec<_>) = params.unzip();
+    let (made, reply) = match &method.kind {
         Kind::Request(reply) => {
-            let ty = &reply.ty;
+            let ty = owned(&reply.ty, runtime);
             let fallible = fallible(runtime, reply);
-            (format_ident!("Call"), quote!(#ty #fallible))
+            (format_ident!("Call"), Some(quote!(#ty #fallible)))
         }
-        Kind::Notification => (format_ident!("Notify"), TokenStream::new()),
+        Kind::Notification => (format_ident!("Notify"), None),
+    };
+    let (values_type, values) = values(runtime, method, &idents, &types);
+    // An error about the reply stands at its type.
+    let to = match &method.kind {
+        Kind::Request(reply) => quote_spanned!(at(reply.ty.span())=> #runtime::#made::to),
+        Kind::Notification => quote!(#runtime::#made::to),
     };
     quote_spanned! {at(ident.span())=>
+        #(#[cfg(#conditions)])*
         #(#attrs)*
         #vis fn #ident<#lifetime>(
             &#lifetime self,
             #(#idents: #types),*
-        ) -> #runtime::#made<#lifetime, #caller, (#(#types,)*), #returned> {
-            #runtime::#made::to(&self.caller, &Self::METHODS[#index], (#(#idents,)*))
+        ) -> #runtime::#made<#lifetime, #caller, #values_type, #reply> {
+            #to(&self.caller, &Self::METHODS[#index], #values)
         }
     }
 }
 
+/// All parameters as one value, and its type.
+fn values(runtime: &Path, method: &Method, idents: &[&Ident], types: &[Type]) -> (TokenStream, TokenStream) {
+    // An error about a parameter stands at its type.
+    let located: Vec<_> = idents.iter().zip(types).map(|(ident, ty)| relocated(ident, ty.span())).collect();
+    let last = method.wire_params().last().map(|(_, wire)| wire.extent);
+    match (last, method.sent) {
+        (Some(Extent::Whole), _) => (quote!(#(#types)*), quote!(#(#located)*)),
+        (Some(Extent::Rest), Sent::ByPosition) => {
+            let (rest_type, types) = types.split_last().expect("there is a last one");
+            let (rest, values) = located.split_last().expect("there is a last one");
+            (
+                quote!(#runtime::private::WithRest<(#(#types,)*), #rest_type>),
+                quote!(#runtime::private::WithRest((#(#values,)*), #rest)),
+            )
+        }
+        _ => (quote!((#(#types,)*)), quote!((#(#located,)*))),
+    }
+}
+
 /// The type of a parameter in a call.
-fn sent(passing: &Passing, lifetime: &syn::Lifetime) -> TokenStream {
-    let open = |ty: &Type| with_lifetime(ty, CALL);
-    match passing {
-        Passing::Owned(ty) => {
-            let ty = open(ty);
-            quote!(#ty)
-        }
-        Passing::Lent(ty) => {
-            let ty = open(ty);
-            quote!(&#lifetime #ty)
-        }
+fn sent(wire: &WireParam, lifetime: &Lifetime) -> Type {
+    let ty = with_lifetime(&wire.ty, CALL);
+    match wire.passing {
+        Passing::Owned => ty,
+        Passing::Lent => parse_quote_spanned!(at(ty.span())=> &#lifetime #ty),
+        Passing::LentOption => parse_quote_spanned!(at(ty.span())=> ::core::option::Option<&#lifetime #ty>),
     }
 }

@@ -3,14 +3,17 @@
 //! Two rules keep the user's names and ours apart. Items are named by absolute paths, through the runtime's `private`
 //! where the runtime is not theirs. Local variables beside the user's parameters are made by [`local`].
 
+mod arm;
+mod auto_impl;
 pub(crate) mod client;
 mod error;
+pub(crate) mod generics;
 pub(crate) mod server;
 mod service_trait;
 mod table;
 
 pub(crate) use error::error_type;
-pub(crate) use service_trait::{desugared, service_trait};
+pub(crate) use service_trait::desugared;
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -20,11 +23,13 @@ use crate::model::{Reply, Service};
 
 /// All that a service expands to.
 pub(crate) fn service(item: &ItemTrait, service: &Service) -> TokenStream {
-    let service_trait = service_trait(item);
-    let client = client::client(service);
-    let server = server::server(service);
+    let service_trait = service_trait::service_trait(item, service.halves);
+    let auto_impls = service.auto_impl.then(|| auto_impl::auto_impls(item, service));
+    let client = service.halves.client.then(|| client::client(service));
+    let server = service.halves.server.then(|| server::server(service));
     quote! {
         #service_trait
+        #auto_impls
         #client
         #server
     }
@@ -40,13 +45,19 @@ pub(crate) fn at(span: Span) -> Span {
     Span::call_site().located_at(span)
 }
 
+/// The same identifier, said to stand at `span`.
+fn relocated(ident: &Ident, span: Span) -> Ident {
+    let mut ident = ident.clone();
+    ident.set_span(ident.span().located_at(span));
+    ident
+}
+
 /// Whether `reply` is a `Result`, as a const argument; none if it can be seen not to be one.
 ///
 /// The compiler decides: an associated const of `Probe<Result<..>>` itself is found before that of the trait `Plain`,
 /// which every `Probe<T>` has. So the trait must be in scope, by [`plain_in_scope`].
 fn fallible(runtime: &Path, reply: &Reply) -> Option<TokenStream> {
-    let ty = &reply.ty;
-    (!reply.plain).then(|| quote!(#runtime::private::Probe::<#ty>::FALLIBLE))
+    reply.probe.as_ref().map(|ty| quote!(#runtime::private::Probe::<#ty>::FALLIBLE))
 }
 
 /// What [`fallible`] needs around it.

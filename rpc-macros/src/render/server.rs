@@ -1,20 +1,21 @@
 //! The server: one arm a method, which decodes, calls and encodes through functions of the runtime.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::spanned::Spanned;
-use syn::{Ident, Path, Type, Visibility};
+use quote::quote;
+use syn::{GenericParam, Generics, Path, TypeParam, Visibility, parse_quote};
 
-use super::table::Place;
-use super::{at, fallible, local, plain_in_scope};
-use crate::model::{Form, Kind, Method, Names, Passing, Role, Service};
-use crate::types::with_lifetime;
+use super::arm::arm;
+use super::generics::{self, Travelling};
+use super::plain_in_scope;
+use super::table::{self, Place};
+use crate::model::{Names, Service};
 
 pub(super) fn server(service: &Service) -> TokenStream {
     let Service { runtime, names, vis, .. } = service;
-    let Names { service: service_trait, client, server, implementor, .. } = names;
-    let declaration = declaration(runtime, names, vis);
-    let table_docs = format!("The methods of [`{service_trait}`], in the order of the trait.");
+    let Names { service: service_trait, server, implementor, .. } = names;
+    let declaration = declaration(runtime, names, vis, &service.generics);
+    let table = shared_table(service);
+    let table_docs = table::docs(names);
     let new_docs =
         format!("Serves `service`. One that is shared already comes in by `{server}::from(Arc::clone(..))`.");
     let plain_in_scope = plain_in_scope(runtime);
@@ -23,36 +24,46 @@ pub(super) fn server(service: &Service) -> TokenStream {
         .iter()
         .zip(Place::all(&service.methods))
         .map(|(method, place)| arm(service, method, &place));
+
+    let (_, trait_args, _) = service.generics.split_for_impl();
+    let with = |own: TypeParam| generics::with_last(&service.generics, own);
+    let any = with(parse_quote!(#implementor: ?::core::marker::Sized));
+    let sized = with(parse_quote!(#implementor: #service_trait #trait_args));
+    let serving = with(parse_quote!(#implementor: #service_trait #trait_args + ?::core::marker::Sized));
+    let mut travelling = serving.clone();
+    Travelling::in_server(service).bound(&mut travelling, service);
+    let (_, args, conditions) = any.split_for_impl();
+    let (.., travelling_conditions) = travelling.split_for_impl();
+    let [(any, ..), (sized, ..), (serving, ..)] = [&any, &sized, &serving].map(Generics::split_for_impl);
+    let value = generics::phantom(&service.generics).map(|_| quote!(types: ::core::marker::PhantomData,));
     quote! {
         #declaration
 
         #[allow(dead_code)]
-        impl<#implementor> #server<#implementor> {
+        impl #any #server #args #conditions {
             #[doc = #table_docs]
-            #vis const METHODS: &'static [#runtime::MethodInfo] = #client::<()>::METHODS;
+            #vis const METHODS: &'static [#runtime::MethodInfo] = #table;
         }
 
         #[allow(dead_code, deprecated)]
-        impl<#implementor: #service_trait> #server<#implementor> {
+        impl #sized #server #args #conditions {
             #[doc = #new_docs]
             #vis fn new(service: #implementor) -> Self {
-                Self { service: #runtime::private::Arc::new(service) }
+                Self { service: #runtime::private::Arc::new(service), #value }
             }
         }
 
         #[allow(deprecated)]
         #[automatically_derived]
-        impl<#implementor: #service_trait> ::core::convert::From<#runtime::private::Arc<#implementor>>
-            for #server<#implementor>
-        {
+        impl #serving ::core::convert::From<#runtime::private::Arc<#implementor>> for #server #args #conditions {
             fn from(service: #runtime::private::Arc<#implementor>) -> Self {
-                Self { service }
+                Self { service, #value }
             }
         }
 
         #[allow(deprecated, clippy::all, clippy::pedantic)]
         #[automatically_derived]
-        impl<#implementor: #service_trait> #runtime::Service for #server<#implementor> {
+        impl #serving #runtime::Service for #server #args #travelling_conditions {
             fn declared() -> &'static [#runtime::MethodInfo] {
                 Self::METHODS
             }
@@ -72,107 +83,54 @@ pub(super) fn server(service: &Service) -> TokenStream {
     }
 }
 
+/// The client has the table already, where there is one.
+fn shared_table(service: &Service) -> TokenStream {
+    if !service.halves.client {
+        return table::table(service);
+    }
+    let client = &service.names.client;
+    let params = service.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(param) => Some(&param.ident),
+        GenericParam::Const(param) => Some(&param.ident),
+        GenericParam::Lifetime(_) => None,
+    });
+    quote!(#client::<#(#params,)* ()>::METHODS)
+}
+
 /// The type and what it can do whatever it serves.
-pub(crate) fn declaration(runtime: &Path, names: &Names, vis: &Visibility) -> TokenStream {
+pub(crate) fn declaration(runtime: &Path, names: &Names, vis: &Visibility, of: &Generics) -> TokenStream {
     let Names { service, server, implementor, .. } = names;
     let name = server.to_string();
     let docs = format!(
         "Serves a [`{service}`]: what a server or a connector takes as its service. Clones share it."
     );
+    let generics = generics::with_last(of, parse_quote!(#implementor: ?::core::marker::Sized));
+    let (impl_generics, args, conditions) = generics.split_for_impl();
+    let phantom = generics::phantom(of);
+    let (field, value) = match &phantom {
+        Some(ty) => (Some(quote!(types: #ty,)), Some(quote!(types: ::core::marker::PhantomData,))),
+        None => (None, None),
+    };
     quote! {
         #[doc = #docs]
         #[allow(dead_code, non_camel_case_types)]
-        #vis struct #server<#implementor> {
+        #vis struct #server #generics #conditions {
             service: #runtime::private::Arc<#implementor>,
+            #field
         }
 
         #[automatically_derived]
-        impl<#implementor> ::core::clone::Clone for #server<#implementor> {
+        impl #impl_generics ::core::clone::Clone for #server #args #conditions {
             fn clone(&self) -> Self {
-                Self { service: ::core::clone::Clone::clone(&self.service) }
+                Self { service: ::core::clone::Clone::clone(&self.service), #value }
             }
         }
 
         #[automatically_derived]
-        impl<#implementor> ::core::fmt::Debug for #server<#implementor> {
+        impl #impl_generics ::core::fmt::Debug for #server #args #conditions {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 f.debug_struct(#name).finish_non_exhaustive()
             }
         }
     }
-}
-
-fn arm(service: &Service, method: &Method, place: &Place) -> TokenStream {
-    let Service { runtime, names: Names { service: service_trait, implementor, .. }, .. } = service;
-    let Method { ident, conditions, .. } = method;
-    let pattern = place.pattern();
-    let (idents, types): (Vec<_>, Vec<_>) =
-        method.wire_params().map(|(ident, _, passing)| (ident, decoded(runtime, passing))).unzip();
-    let fallible = match &method.kind {
-        Kind::Request(reply) => fallible(runtime, reply),
-        Kind::Notification => None,
-    };
-    let fallible = fallible.map_or_else(|| quote!(false), |fallible| quote!({ #fallible }));
-
-    let [shared, context] = ["service", "context"].map(local);
-    let receiver = match method.form {
-        Form::Async => quote!(&#shared),
-        Form::Plain => quote!(&self.service),
-    };
-    let arguments = arguments(runtime, method, &context);
-    let call = quote!(<#implementor as #service_trait>::#ident(#receiver, #(#arguments),*));
-    let (handle, body) = match method.form {
-        Form::Async => (
-            quote!(handle::<#fallible, _, _, _>),
-            quote!({
-                let #shared = ::core::clone::Clone::clone(&self.service);
-                async move { #call.await }
-            }),
-        ),
-        Form::Plain => (quote!(handle_now::<#fallible, _, _>), call),
-    };
-    // Made before the parameters are read, which consumes the request.
-    let context = method
-        .params
-        .iter()
-        .any(|param| matches!(param.role, Role::Context(_)))
-        .then(|| quote!(let #context = request.context();));
-    quote_spanned! {at(ident.span())=>
-        #(#[cfg(#conditions)])*
-        #pattern => {
-            #context
-            #runtime::private::#handle(request, |(#(#idents,)*): (#(#types,)*)| #body)
-        }
-    }
-}
-
-/// What a parameter is decoded as.
-fn decoded(runtime: &Path, passing: &Passing) -> TokenStream {
-    // A value that was read from the message borrows from nothing that is still there when it is handled.
-    let owned = |ty: &Type| with_lifetime(ty, "'static");
-    match passing {
-        Passing::Owned(ty) => {
-            let ty = owned(ty);
-            quote!(#ty)
-        }
-        Passing::Lent(ty) => {
-            let ty = owned(ty);
-            quote_spanned!(at(ty.span())=> <#ty as #runtime::private::Borrowed>::Owned)
-        }
-    }
-}
-
-/// What the service's method is given, in the order of its signature.
-fn arguments(runtime: &Path, method: &Method, context: &Ident) -> Vec<TokenStream> {
-    let argument = |ident: &Ident, role: &Role| match role {
-        Role::Wire { passing: Passing::Owned(_), .. } => quote!(#ident),
-        Role::Wire { passing: Passing::Lent(ty), .. } => {
-            quote_spanned!(at(ty.span())=> #runtime::private::Borrowed::lend(&#ident))
-        }
-        Role::Context(ty) => {
-            let context = Ident::new(&context.to_string(), context.span().located_at(ty.span()));
-            quote_spanned!(at(ty.span())=> &#context)
-        }
-    };
-    method.params.iter().map(|param| argument(&param.ident, &param.role)).collect()
 }

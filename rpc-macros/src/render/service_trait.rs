@@ -6,16 +6,21 @@ use quote::{quote, quote_spanned};
 use syn::{FnArg, ItemTrait, ReturnType, TraitItem, TraitItemFn, parse_quote, parse_quote_spanned};
 
 use super::at;
-use crate::attr::without_helpers;
+use crate::attr::{is_doc, without_helpers};
+use crate::model::Halves;
 
-pub(crate) fn service_trait(item: &ItemTrait) -> TokenStream {
+pub(super) fn service_trait(item: &ItemTrait, halves: Halves) -> TokenStream {
     let mut item = item.clone();
+    if !halves.server {
+        // Nobody has to implement what is only called.
+        item.attrs.push(parse_quote!(#[allow(dead_code)]));
+    }
     // Calls share the service, from any thread, and may outlive the session that brought them.
     item.colon_token.get_or_insert_default();
     item.supertraits.push(parse_quote!(::core::marker::Send));
     item.supertraits.push(parse_quote!(::core::marker::Sync));
     item.supertraits.push(parse_quote!('static));
-    desugared(item, |span| quote_spanned!(span=> + ::core::marker::Send))
+    desugared(item, and_send)
 }
 
 /// The trait as it is, but for what only the attribute understands. `bounds` are those of futures beside `Future`.
@@ -30,6 +35,17 @@ pub(crate) fn desugared(mut item: ItemTrait, bounds: fn(Span) -> TokenStream) ->
     quote!(#item)
 }
 
+/// One method as it stands in the trait afterwards.
+pub(super) fn desugared_method(mut method: TraitItemFn) -> TraitItemFn {
+    strip(&mut method);
+    desugar(&mut method, and_send);
+    method
+}
+
+fn and_send(span: Span) -> TokenStream {
+    quote_spanned!(span=> + ::core::marker::Send)
+}
+
 fn strip(method: &mut TraitItemFn) {
     method.attrs = without_helpers(&method.attrs);
     for input in &mut method.sig.inputs {
@@ -38,6 +54,8 @@ fn strip(method: &mut TraitItemFn) {
             FnArg::Typed(param) => &mut param.attrs,
         };
         *attrs = without_helpers(attrs);
+        // The language has no documentation of parameters: theirs is in the table.
+        attrs.retain(|attr| !is_doc(attr));
     }
 }
 

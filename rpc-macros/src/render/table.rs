@@ -5,7 +5,12 @@ use quote::{quote, quote_spanned};
 use syn::Path;
 
 use super::at;
-use crate::model::{Kind, Method, Sent, Service};
+use crate::model::{Extent, Kind, Method, Names, Sent, Service, WireParam};
+
+/// What the table says of itself.
+pub(super) fn docs(names: &Names) -> String {
+    format!("The methods of [`{}`], in the order of the trait.", names.service)
+}
 
 /// `&[MethodInfo::request("..").., ..]`
 pub(super) fn table(service: &Service) -> TokenStream {
@@ -14,22 +19,37 @@ pub(super) fn table(service: &Service) -> TokenStream {
 }
 
 fn entry(runtime: &Path, method: &Method) -> TokenStream {
-    let Method { wire, conditions, .. } = method;
+    let Method { wire, conditions, aliases, .. } = method;
     let kind = match method.kind {
         Kind::Request(_) => quote!(request),
         Kind::Notification => quote!(notification),
     };
-    let params: Vec<_> = method
-        .wire_params()
-        .map(|(_, name, _)| quote_spanned!(at(name.span())=> #runtime::ParamInfo::new(#name)))
-        .collect();
+    let aliases = (!aliases.is_empty()).then(|| quote!(.with_aliases(&[#(#aliases),*])));
+    let params: Vec<_> = method.wire_params().map(|(_, wire)| param(runtime, wire)).collect();
     let params = (!params.is_empty()).then(|| quote!(.with_params(&[#(#params),*])));
     let by_name = (method.sent == Sent::ByName).then(|| quote!(.by_name()));
+    let timeout = method.timeout.map(|after| {
+        let millis = u64::try_from(after.as_millis()).expect("it was written in 64 bits of milliseconds");
+        quote!(.with_timeout(::core::time::Duration::from_millis(#millis)))
+    });
+    let idempotent = method.idempotent.then(|| quote!(.idempotent()));
     let docs = method.docs.as_ref().map(|docs| quote!(.with_docs(#docs)));
     quote! {
         #(#[cfg(#conditions)])*
-        #runtime::MethodInfo::#kind(#wire) #params #by_name #docs
+        #runtime::MethodInfo::#kind(#wire) #aliases #params #by_name #timeout #idempotent #docs
     }
+}
+
+fn param(runtime: &Path, wire: &WireParam) -> TokenStream {
+    let WireParam { name, extent, default, docs, .. } = wire;
+    let extent = match extent {
+        Extent::Single => None,
+        Extent::Rest => Some(quote!(.rest())),
+        Extent::Whole => Some(quote!(.whole())),
+    };
+    let default = default.then(|| quote!(.with_default()));
+    let docs = docs.as_ref().map(|docs| quote!(.with_docs(#docs)));
+    quote_spanned!(at(name.span())=> #runtime::ParamInfo::new(#name) #extent #default #docs)
 }
 
 /// Where a method stands in the table.

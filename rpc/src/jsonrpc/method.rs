@@ -1,5 +1,9 @@
 //! What a method looks like from outside: the rows of the table that the macro generates.
 
+use std::time::Duration;
+
+use super::ParamInfo;
+
 /// Describes one method of a service: what routing, duplicate checks, logs and clients need to know.
 ///
 /// `#[rpc_service]` generates a table of these (`CalcServer::<S>::METHODS`); [`Router`](crate::Router) makes them for untyped
@@ -7,10 +11,13 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MethodInfo {
     name: &'static str,
+    aliases: &'static [&'static str],
     kind: MethodKind,
     params: &'static [ParamInfo],
     by_name: bool,
     order: Order,
+    timeout: Option<Duration>,
+    idempotent: bool,
     docs: &'static str,
 }
 
@@ -45,9 +52,12 @@ impl MethodInfo {
     pub const fn request(name: &'static str) -> Self {
         Self {
             name,
+            aliases: &[],
             kind: MethodKind::Request,
             params: &[],
             by_name: false,
+            timeout: None,
+            idempotent: false,
             order: Order::Concurrent,
             docs: "",
         }
@@ -56,6 +66,11 @@ impl MethodInfo {
     /// A method that does not answer, under its name on the wire.
     pub const fn notification(name: &'static str) -> Self {
         Self { kind: MethodKind::Notification, ..Self::request(name) }
+    }
+
+    /// The same method, which a server also finds under these names: whole ones, namespaces included.
+    pub const fn with_aliases(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
     }
 
     /// The same method with these parameters, in order.
@@ -87,9 +102,24 @@ impl MethodInfo {
         self.order
     }
 
+    /// The same method, for whose reply its client waits this long unless a call says otherwise.
+    pub const fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// The same method, of which it is known that calling it twice does what calling it once does: it may be tried again.
+    pub const fn idempotent(self) -> Self {
+        Self { idempotent: true, ..self }
+    }
+
     /// The name on the wire, namespace included.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The other names that a server finds it under.
+    pub const fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
     }
 
     /// Whether it answers.
@@ -107,6 +137,17 @@ impl MethodInfo {
         self.by_name
     }
 
+    /// How long its client waits for the reply unless a call says otherwise; `None` where the method does not say.
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Whether calling it twice does what calling it once does. [`Outgoing::is_idempotent`](crate::Outgoing::is_idempotent) tells
+    /// those who try again.
+    pub const fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
     /// The names to send the parameters under, where the client sends them by name.
     pub(crate) const fn names(&self) -> Option<&'static [ParamInfo]> {
         if self.by_name { Some(self.params) } else { None }
@@ -122,23 +163,5 @@ impl MethodInfo {
 impl From<&'static str> for MethodInfo {
     fn from(name: &'static str) -> Self {
         Self::request(name)
-    }
-}
-
-/// Describes one parameter of a method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ParamInfo {
-    name: &'static str,
-}
-
-impl ParamInfo {
-    /// A parameter under its name on the wire.
-    pub const fn new(name: &'static str) -> Self {
-        Self { name }
-    }
-
-    /// The name on the wire.
-    pub const fn name(&self) -> &'static str {
-        self.name
     }
 }

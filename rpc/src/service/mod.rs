@@ -3,6 +3,7 @@
 //! Nothing here reads, writes or spawns: a handler either finishes at once, and its reply is written where it leaves from, or
 //! gives a future back that the caller of the service drives.
 
+mod blocking;
 mod context;
 mod dispatcher;
 mod handle;
@@ -14,7 +15,9 @@ mod request;
 mod router;
 mod routes;
 mod services;
+mod written;
 
+pub use blocking::blocking;
 pub use context::Context;
 pub use dispatcher::{Dispatcher, DispatcherBuilder};
 pub use handle::{handle, handle_now, no_such_method};
@@ -28,6 +31,7 @@ pub use router::{Handler, Router};
 pub use routes::DuplicateMethod;
 pub(crate) use routes::{Found, Routes, Table};
 pub(crate) use services::{BuiltServices, Services};
+pub use written::written;
 
 use crate::jsonrpc::MethodInfo;
 

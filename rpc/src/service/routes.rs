@@ -59,19 +59,18 @@ impl Table {
         let service = self.services;
         self.services += 1;
         for (method, info) in methods.iter().enumerate() {
-            match self.routes.entry(info.name()) {
-                Entry::Occupied(taken) => {
-                    return Err(DuplicateMethod {
-                        method: info.name(),
-                        first: taken.get().owner,
-                        second: owner,
-                    });
-                }
-                Entry::Vacant(free) => {
-                    self.has_order |= info.order() != Order::Concurrent;
-                    free.insert(Route { service, method, info: *info, owner, pace: Pace::new() })
-                }
-            };
+            self.has_order |= info.order() != Order::Concurrent;
+            for &name in [info.name()].iter().chain(info.aliases()) {
+                match self.routes.entry(name) {
+                    Entry::Occupied(taken) => {
+                        let first = taken.get().owner;
+                        return Err(DuplicateMethod { method: name, first, second: owner });
+                    }
+                    Entry::Vacant(free) => {
+                        free.insert(Route { service, method, info: *info, owner, pace: Pace::new() })
+                    }
+                };
+            }
         }
         Ok(())
     }

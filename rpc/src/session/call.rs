@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CallError, Caller, Outgoing, outgoing::CallTimeout};
+use super::{CallError, Caller, Outgoing, caller::Readable, outgoing::CallTimeout};
 use crate::jsonrpc::{MethodInfo, ParamInfo, Reply, ReplyError, RpcError};
 
 /// A call that knows what it returns and was not sent yet. Awaiting it sends it.
@@ -27,19 +27,35 @@ pub struct Call<'a, C, P, R, const FALLIBLE: bool = false> {
     /// Set where the parameters are sent by name.
     names: Option<&'static [ParamInfo]>,
     timeout: CallTimeout,
+    idempotent: bool,
     returns: PhantomData<fn() -> R>,
 }
 
 impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     /// A call of a method that is described by a table. What generated clients do.
-    pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self {
-        let timeout = CallTimeout::Default;
-        Self { caller, method: method.name(), params, names: method.names(), timeout, returns: PhantomData }
+    pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self
+    where
+        P: Serialize,
+        R: Readable<FALLIBLE>,
+    {
+        Self {
+            caller,
+            method: method.name(),
+            params,
+            names: method.names(),
+            timeout: match method.timeout() {
+                Some(after) => CallTimeout::After(after),
+                None => CallTimeout::Default,
+            },
+            idempotent: method.is_idempotent(),
+            returns: PhantomData,
+        }
     }
 
     /// Ends the call with [`CallError::Timeout`] when no reply came within `after`, counted from when it is first awaited.
     ///
-    /// Without it, [`Limits::call_timeout`](crate::Limits::call_timeout) holds.
+    /// Without it, what the method says with `#[rpc(timeout = "..")]` holds, and otherwise
+    /// [`Limits::call_timeout`](crate::Limits::call_timeout).
     pub fn timeout(mut self, after: Duration) -> Self {
         self.timeout = CallTimeout::After(after);
         self
@@ -55,14 +71,23 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
 impl<'a, C, P, R> Call<'a, C, P, R> {
     /// A call of a method by its name.
     pub const fn untyped(caller: &'a C, method: &'a str, params: P) -> Self {
-        Self { caller, method, params, names: None, timeout: CallTimeout::Default, returns: PhantomData }
+        Self {
+            caller,
+            method,
+            params,
+            names: None,
+            timeout: CallTimeout::Default,
+            idempotent: false,
+            returns: PhantomData,
+        }
     }
 }
 
 impl<'a, C, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     /// Writes the call down. From here on nothing depends on the parameters any more.
     pub(super) fn written(&self) -> Result<Outgoing<'a>, CallError> {
-        Outgoing::write(self.method, &self.params, self.names, self.timeout)
+        let outgoing = Outgoing::write(self.method, &self.params, self.names, self.timeout)?;
+        Ok(if self.idempotent { outgoing.idempotent() } else { outgoing })
     }
 }
 

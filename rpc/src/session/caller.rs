@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 
+use serde::de::DeserializeOwned;
+
 use super::{BatchError, CallError, Outgoing, OutgoingBatch};
 use crate::jsonrpc::{Reply, RpcError};
 
@@ -98,3 +100,10 @@ impl<T, E: RpcError + std::error::Error + 'static> Returns<true> for Result<T, E
         self
     }
 }
+
+/// What a client can read the reply to: said of the method where it is declared, and not only where it is called.
+pub trait Readable<const FALLIBLE: bool> {}
+
+impl<T: DeserializeOwned> Readable<false> for T {}
+
+impl<T: DeserializeOwned, E> Readable<true> for Result<T, E> {}

@@ -26,7 +26,7 @@ pub use batch::{
     PendingBatch,
 };
 pub use call::{Call, CallFuture};
-pub use caller::{Caller, Returns};
+pub use caller::{Caller, Readable, Returns};
 pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
 pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running};

@@ -16,6 +16,7 @@ pub struct Outgoing<'a> {
     /// Where the parameters stand in it.
     params: usize,
     timeout: CallTimeout,
+    idempotent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl<'a> Outgoing<'a> {
     ) -> Result<Self, CallError> {
         let mut body = Buffer::new();
         match Body::append(&mut body, method, |out| write_params(out, params, names)) {
-            Ok(start) => Ok(Self { method, body, params: start, timeout }),
+            Ok(start) => Ok(Self { method, body, params: start, timeout, idempotent: false }),
             Err(source) => Err(CallError::Encode { method: method.to_owned(), source }),
         }
     }
@@ -60,12 +61,24 @@ impl<'a> Outgoing<'a> {
         std::str::from_utf8(&self.body[self.params..]).unwrap_or_default()
     }
 
-    /// How long to wait for the reply, where the call says so itself.
+    /// How long to wait for the reply, where the call or its method says so.
     pub const fn timeout(&self) -> Option<Duration> {
         match self.timeout {
             CallTimeout::After(after) => Some(after),
             CallTimeout::Default | CallTimeout::Never => None,
         }
+    }
+
+    /// Whether calling the method twice does what calling it once does, so that a call whose outcome is unknown may be made again.
+    /// Methods say so with `#[rpc(idempotent)]`; it does not travel.
+    pub const fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    /// The same call, which may be made again.
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
     }
 
     /// How long to wait, given what the session's limits say.

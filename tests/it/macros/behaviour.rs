@@ -166,41 +166,6 @@ async fn a_notification_arrives() {
     assert_eq!(logged.recv().await.as_deref(), Some("a line"));
 }
 
-#[rpc_service]
-trait Conditional {
-    fn first(&self) -> u8;
-    #[cfg(any())]
-    fn absent(&self) -> u8;
-    #[cfg(not(any()))]
-    fn present(&self) -> u8;
-    fn last(&self) -> u8;
-}
-
-struct Present;
-
-impl Conditional for Present {
-    fn first(&self) -> u8 {
-        1
-    }
-
-    fn present(&self) -> u8 {
-        2
-    }
-
-    fn last(&self) -> u8 {
-        3
-    }
-}
-
-#[tokio::test]
-async fn methods_behind_one_that_is_not_there_are_still_found() {
-    let (_serving, calling) = testing::pair(ConditionalServer::new(Present), ());
-    let client = ConditionalClient::from(calling);
-    assert_eq!(client.first().await.expect("first"), 1);
-    assert_eq!(client.present().await.expect("present"), 2);
-    assert_eq!(client.last().await.expect("last"), 3);
-}
-
 #[test]
 fn the_table_says_what_the_trait_says() {
     let methods = CalcServer::<MyCalc>::METHODS;

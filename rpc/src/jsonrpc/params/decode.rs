@@ -1,245 +1,65 @@
 //! Reads parameters into the tuple that a method takes, and says what is wrong where they do not fit.
 
-use std::{borrow::Cow, fmt};
+use serde::de::DeserializeOwned;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor},
-    forward_to_deserialize_any,
+use super::{
+    RawParams,
+    given::Given,
+    problem::{Problem, without_position},
+    reader::{Missing, read},
 };
-use serde_json::value::RawValue;
-
-use super::RawParams;
 use crate::jsonrpc::{ErrorObject, MethodInfo, ParamInfo};
 
 /// Reads the parameters of a call to `method`.
 ///
 /// The expected case, an array of the right length, is read straight from the text. Everything else goes the long way,
-/// by name or with a message that says which parameter was wrong and how.
+/// by name, with a rest, or with a message that says which parameter was wrong and how.
 pub(crate) fn decode<P: DeserializeOwned>(
     method: &MethodInfo,
     params: RawParams<'_>,
 ) -> Result<P, ErrorObject> {
+    let last = method.params().last();
     if let Some(text) = params.as_json()
         && text.starts_with('[')
-        && !method.params().is_empty()
+        && last.is_some_and(ParamInfo::is_single)
         && let Ok(values) = serde_json::from_str(text)
     {
         return Ok(values);
     }
-    given(params, method.params())
-        .and_then(|given| from_given(&given))
-        .map_err(|why| super::invalid(method.name(), &why))
+    let decoded = match last {
+        Some(last) if last.is_whole() => whole(params),
+        _ => Given::read(params, method.params()).and_then(|given| read(&given)),
+    };
+    decoded.map_err(|why| super::invalid(method.name(), &why))
 }
 
 /// Reads the `data` of an error into the fields that it was written from.
 pub(crate) fn from_fields<P: DeserializeOwned>(data: &str, fields: &[ParamInfo]) -> Option<P> {
-    from_given(&given(RawParams::from_json(data), fields).ok()?).ok()
+    read(&Given::read(RawParams::from_json(data), fields).ok()?).ok()
 }
 
-/// What the peer gave, sorted into the order of the table; `None` where a parameter is missing.
-struct Given<'a> {
-    expected: &'a [ParamInfo],
-    values: Vec<Option<&'a RawValue>>,
-    by_position: bool,
-}
-
-fn given<'a>(params: RawParams<'a>, expected: &'a [ParamInfo]) -> Result<Given<'a>, Problem> {
-    let mut values = vec![None; expected.len()];
-    let text = params.as_json().unwrap_or("[]");
-    let by_position = text.starts_with('[');
-    if by_position {
-        let list: Vec<&RawValue> = serde_json::from_str(text).map_err(Problem::json)?;
-        if list.len() > expected.len() {
-            return Err(Problem::TooMany { takes: expected.len(), got: list.len() });
-        }
-        values.iter_mut().zip(list).for_each(|(slot, value)| *slot = Some(value));
-    } else {
-        let Members(members) = serde_json::from_str(text).map_err(Problem::json)?;
-        for (name, value) in members {
-            let Some(index) = expected.iter().position(|param| param.name() == name) else {
-                return Err(Problem::unknown(&name, expected));
-            };
-            if values[index].replace(value).is_some() {
-                return Err(Problem::Text(format!("`{name}` is given twice")));
-            }
-        }
-    }
-    Ok(Given { expected, values, by_position })
-}
-
-/// The members of an object in the order they came, repeated names included.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("params as an array or an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(entry) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-                    members.push(entry);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-fn from_given<P: DeserializeOwned>(given: &Given<'_>) -> Result<P, Problem> {
-    P::deserialize(Reader { given, next: 0 })
-}
-
-/// Hands the values to a tuple's `Deserialize`, one by one.
-struct Reader<'g, 'a> {
-    given: &'g Given<'a>,
-    next: usize,
-}
-
-impl<'de> Deserializer<'de> for Reader<'_, 'de> {
-    type Error = Problem;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        visitor.visit_seq(self)
-    }
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        visitor.visit_unit()
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl<'de> SeqAccess<'de> for Reader<'_, 'de> {
-    type Error = Problem;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Problem> {
-        let index = self.next;
-        let (Some(value), Some(param)) = (self.given.values.get(index), self.given.expected.get(index))
-        else {
-            return Ok(None);
-        };
-        self.next += 1;
-        let Some(value) = value else {
-            return seed.deserialize(Missing).map(Some).map_err(|_| self.given.missing(index));
-        };
-        let mut text = serde_json::Deserializer::from_str(value.get());
-        let wrong = |error: serde_json::Error| Problem::Wrong {
-            index,
-            name: param.name(),
-            why: without_position(&error),
-        };
-        seed.deserialize(&mut text).map(Some).map_err(wrong)
-    }
-}
-
-/// A parameter that was not given: fine for an `Option`, an error for everything else.
-struct Missing;
-
-impl<'de> Deserializer<'de> for Missing {
-    type Error = Problem;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Problem> {
-        Err(Problem::Text(String::new()))
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        visitor.visit_none()
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl Given<'_> {
-    fn missing(&self, index: usize) -> Problem {
-        let name = self.expected[index].name();
-        if !self.by_position {
-            return Problem::Text(format!("`{name}` is missing"));
-        }
-        let got = self.values.iter().flatten().count();
-        Problem::TooFew { takes: self.expected.len(), got, name }
-    }
-}
-
-/// What is wrong with parameters, in words that follow «invalid params for `add`: ».
-#[derive(Debug)]
-enum Problem {
-    TooMany { takes: usize, got: usize },
-    TooFew { takes: usize, got: usize, name: &'static str },
-    Wrong { index: usize, name: &'static str, why: String },
-    Text(String),
-}
-
-impl Problem {
-    fn json(error: serde_json::Error) -> Self {
-        Self::Text(error.to_string())
-    }
-
-    fn unknown(name: &str, expected: &[ParamInfo]) -> Self {
-        let name: String = name.chars().take(100).collect();
-        let known: Vec<String> = expected.iter().map(|param| format!("`{}`", param.name())).collect();
-        Self::Text(match known.len() {
-            0 => format!("unknown parameter `{name}`: it takes none"),
-            _ => format!("unknown parameter `{name}`: it takes {}", known.join(", ")),
-        })
-    }
-}
-
-/// A position within one parameter would be taken for one within the message.
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
-}
-
-fn parameters(n: usize) -> String {
-    match n {
-        0 => "no parameters".to_owned(),
-        1 => "1 parameter".to_owned(),
-        n => format!("{n} parameters"),
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooMany { takes, got } => write!(f, "too many: it takes {}, got {got}", parameters(*takes)),
-            Self::TooFew { takes, got, name } => {
-                write!(f, "too few: it takes {}, got {got}; `{name}` is missing", parameters(*takes))
-            }
-            Self::Wrong { index, name, why } => write!(f, "parameter {} (`{name}`): {why}", index + 1),
-            Self::Text(text) => f.write_str(text),
-        }
-    }
-}
-
-impl std::error::Error for Problem {}
-
-impl de::Error for Problem {
-    fn custom<T: fmt::Display>(why: T) -> Self {
-        Self::Text(why.to_string())
-    }
+/// Reads an array or an object as one value. Where nothing was given, that may be a missing value, `null`, or an empty object or
+/// array: the type decides.
+fn whole<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P, Problem> {
+    let nothing = || {
+        let empty = || ["null", "{}", "[]"].iter().find_map(|text| serde_json::from_str(text).ok());
+        P::deserialize(Missing).ok().or_else(empty)
+    };
+    let Some(text) = params.as_json() else {
+        return nothing().ok_or_else(|| Problem::Text("they are missing".to_owned()));
+    };
+    serde_json::from_str(text).or_else(|error| {
+        let is_empty = matches!(text, "[]" | "{}");
+        is_empty.then(nothing).flatten().ok_or_else(|| Problem::Text(without_position(&error)))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::jsonrpc::ErrorCode;
+    use crate::jsonrpc::{ErrorCode, params::OrDefault};
 
     const ADD: MethodInfo =
         MethodInfo::request("calc.add").with_params(&[ParamInfo::new("a"), ParamInfo::new("b")]);
@@ -298,5 +118,73 @@ mod tests {
             let found: (String, Option<u32>) = decode(&FIND, RawParams::from_json(params)).unwrap();
             assert_eq!(found, ("x".to_owned(), None), "{params}");
         }
+    }
+
+    fn said<P: DeserializeOwned>(method: &MethodInfo, params: &str) -> Result<P, String> {
+        decode(method, RawParams::from_json(params)).map_err(|error| {
+            let prefix = format!("invalid params for `{}`: ", method.name());
+            error.message().strip_prefix(&prefix).expect("it names the method").to_owned()
+        })
+    }
+
+    #[test]
+    fn a_default_stands_in_for_what_is_missing_and_for_nothing_else() {
+        const PAGE: MethodInfo = MethodInfo::request("page")
+            .with_params(&[ParamInfo::new("text"), ParamInfo::new("skip").with_default()]);
+        let page = |params| {
+            said::<(String, OrDefault<u8>)>(&PAGE, params).map(|(text, OrDefault(skip))| (text, skip))
+        };
+        for params in [r#"["x"]"#, r#"{"text":"x"}"#, r#"["x",0]"#, r#"{"skip":0,"text":"x"}"#] {
+            assert_eq!(page(params), Ok(("x".to_owned(), 0)), "{params}");
+        }
+        assert_eq!(page(r#"["x",7]"#), Ok(("x".to_owned(), 7)));
+        assert!(page(r#"["x",null]"#).is_err_and(|why| why.contains("`skip`")));
+        assert!(page("[]").is_err_and(|why| why.contains("`text` is missing")));
+    }
+
+    #[test]
+    fn the_rest_takes_what_is_left_by_position_and_a_list_by_name() {
+        const SUM: MethodInfo = MethodInfo::request("sum")
+            .with_params(&[ParamInfo::new("first"), ParamInfo::new("others").rest()]);
+        let sum = |params| said::<(u8, Vec<u8>)>(&SUM, params);
+        for (params, others) in [
+            ("[1]", vec![]),
+            ("[1,2]", vec![2]),
+            ("[1,2,3]", vec![2, 3]),
+            (r#"{"first":1}"#, vec![]),
+            (r#"{"first":1,"others":[2,3]}"#, vec![2, 3]),
+        ] {
+            assert_eq!(sum(params), Ok((1, others)), "{params}");
+        }
+        for (params, why) in [
+            // A list in the place of the rest is one value of it.
+            ("[1,[2]]", "parameter 2 (`others`): invalid type: sequence, expected u8"),
+            ("[1,2,300]", "parameter 3 (`others`): invalid value: integer `300`, expected u8"),
+            ("[]", "too few: it takes at least 1 parameter, got 0; `first` is missing"),
+            (
+                r#"{"first":1,"others":2}"#,
+                "parameter 2 (`others`): invalid type: integer `2`, expected a sequence",
+            ),
+        ] {
+            assert_eq!(sum(params), Err(why.to_owned()), "{params}");
+        }
+    }
+
+    #[test]
+    fn the_whole_is_whatever_was_given() {
+        const WHOLE: MethodInfo = MethodInfo::request("m").with_params(&[ParamInfo::new("all").whole()]);
+        assert_eq!(said::<Vec<u8>>(&WHOLE, "[1,2]"), Ok(vec![1, 2]));
+        assert_eq!(said::<BTreeMap<String, u8>>(&WHOLE, r#"{"a":1}"#), Ok([("a".to_owned(), 1)].into()));
+        assert_eq!(
+            said::<Vec<u8>>(&WHOLE, "[1,true]"),
+            Err("invalid type: boolean `true`, expected u8".into())
+        );
+        for nothing in ["null", "[]", "{}"] {
+            assert_eq!(said::<Vec<u8>>(&WHOLE, nothing), Ok(vec![]), "{nothing}");
+            assert_eq!(said::<BTreeMap<String, u8>>(&WHOLE, nothing), Ok([].into()), "{nothing}");
+            assert_eq!(said::<Option<(u8,)>>(&WHOLE, nothing), Ok(None), "{nothing}");
+            assert_eq!(said::<OrDefault<(u8,)>>(&WHOLE, nothing).map(|all| all.0), Ok((0,)), "{nothing}");
+        }
+        assert_eq!(said::<(u8,)>(&WHOLE, "null"), Err("they are missing".into()));
     }
 }

@@ -79,14 +79,6 @@ impl<M: SerializeMap> SerializeTuple for Members<'_, M> {
 }
 
 /// Everything else is a mistake: only a tuple of parameters is named.
-macro_rules! only_tuples {
-    ($($method:ident($($arg:ty),*) -> $ok:ty;)*) => {$(
-        fn $method(self, $(_: $arg),*) -> Result<$ok, S::Error> {
-            Err(S::Error::custom("parameters by name are given as a tuple"))
-        }
-    )*};
-}
-
 impl<'a, S: Serializer> Serializer for Naming<'a, S> {
     type Ok = S::Ok;
     type Error = S::Error;
@@ -106,24 +98,10 @@ impl<'a, S: Serializer> Serializer for Naming<'a, S> {
         self.serializer.serialize_map(Some(0))?.end()
     }
 
-    only_tuples! {
-        serialize_bool(bool) -> S::Ok;
-        serialize_i8(i8) -> S::Ok;
-        serialize_i16(i16) -> S::Ok;
-        serialize_i32(i32) -> S::Ok;
-        serialize_i64(i64) -> S::Ok;
-        serialize_u8(u8) -> S::Ok;
-        serialize_u16(u16) -> S::Ok;
-        serialize_u32(u32) -> S::Ok;
-        serialize_u64(u64) -> S::Ok;
-        serialize_f32(f32) -> S::Ok;
-        serialize_f64(f64) -> S::Ok;
-        serialize_char(char) -> S::Ok;
-        serialize_str(&str) -> S::Ok;
-        serialize_bytes(&[u8]) -> S::Ok;
+    refuse! {
+        S::Error, "parameters by name are given as a tuple";
+        scalars
         serialize_none() -> S::Ok;
-        serialize_unit_struct(&'static str) -> S::Ok;
-        serialize_unit_variant(&'static str, u32, &'static str) -> S::Ok;
         serialize_seq(Option<usize>) -> Self::SerializeSeq;
         serialize_map(Option<usize>) -> Self::SerializeMap;
         serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;

@@ -3,13 +3,23 @@
 //! A tuple's own serde implementation does the work. What a method's table says (names) is put around it by a
 //! serializer and a deserializer of ours, so nothing is generated for each method.
 
+#[macro_use]
+mod refuse;
+
 mod decode;
 mod encode;
+mod given;
+mod or_default;
+mod problem;
+mod reader;
+mod with_rest;
 
 use serde::de::DeserializeOwned;
 
 pub(crate) use decode::{decode, from_fields};
 pub(crate) use encode::{Named, write_params};
+pub use or_default::OrDefault;
+pub use with_rest::WithRest;
 
 use super::{ErrorCode, ErrorObject};
 

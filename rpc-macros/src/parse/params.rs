@@ -1,0 +1,65 @@
+//! What can be wrong with the parameters of a method together.
+
+use crate::attr::MethodWords;
+use crate::errors::Errors;
+use crate::model::{Extent, Param, Role, WireName, WireParam};
+
+/// The longest list of parameters that the runtime can decode: tuples have to end somewhere.
+const MOST_PARAMS: usize = 16;
+
+pub(super) fn check(params: &[Param], words: &MethodWords, errors: &mut Errors) {
+    check_contexts(params, errors);
+    let wire: Vec<_> = params.iter().filter_map(|param| Some((param, param.wire()?))).collect();
+    if let Some((whole, _)) = wire.iter().find(|(_, param)| param.extent == Extent::Whole) {
+        check_whole(whole, &wire, words, errors);
+    } else {
+        check_names(&wire, errors);
+        check_rest(&wire, errors);
+    }
+    if let Some((param, _)) = wire.get(MOST_PARAMS) {
+        errors.at(
+            &param.ident,
+            format!("a method takes at most {MOST_PARAMS} parameters; put some into a struct"),
+        );
+    }
+}
+
+fn check_contexts(params: &[Param], errors: &mut Errors) {
+    let contexts = params.iter().filter(|param| matches!(param.role, Role::Context(_)));
+    for param in contexts.skip(1) {
+        errors.at(&param.ident, "there is already a context; leave one of the two away");
+    }
+}
+
+fn check_whole(whole: &Param, wire: &[(&Param, &WireParam)], words: &MethodWords, errors: &mut Errors) {
+    let whole = &whole.ident;
+    for (param, _) in wire.iter().filter(|(param, _)| param.ident != *whole) {
+        errors.at(&param.ident, format!("`{whole}` is the whole of the parameters; put this into it"));
+    }
+    if let Some((word, _)) = &words.params {
+        errors.at(word, format!("the type of `{whole}` says how it is sent; leave `params` away"));
+    }
+}
+
+fn check_names(wire: &[(&Param, &WireParam)], errors: &mut Errors) {
+    // Which of those under a condition exist is not known here.
+    let unconditional = wire.iter().filter(|(param, _)| param.conditions.is_empty());
+    let mut names: Vec<&WireName> = Vec::new();
+    for (_, WireParam { name, .. }) in unconditional {
+        if names.contains(&name) {
+            let message = format!(
+                "two parameters have the name `{name}` on the wire; \
+                 give this one another with `#[rpc(name = \"..\")]`"
+            );
+            errors.push(syn::Error::new(name.span(), message));
+        }
+        names.push(name);
+    }
+}
+
+fn check_rest(wire: &[(&Param, &WireParam)], errors: &mut Errors) {
+    let Some((_, before)) = wire.split_last() else { return };
+    for (param, _) in before.iter().filter(|(_, wire)| wire.extent == Extent::Rest) {
+        errors.at(&param.ident, "the rest comes last; move this behind the other parameters");
+    }
+}

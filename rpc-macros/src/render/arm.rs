@@ -1,0 +1,142 @@
+//! How the server serves one method.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::Path;
+use syn::spanned::Spanned;
+
+use super::table::Place;
+use super::{at, fallible, local, relocated};
+use crate::model::{Borrows, Extent, Form, Kind, Method, Names, Param, Passing, Role, Service, WireParam};
+use crate::types::with_lifetime;
+
+/// The arm of the `match` over methods.
+pub(super) fn arm(service: &Service, method: &Method, place: &Place) -> TokenStream {
+    let Service { runtime, .. } = service;
+    let Method { ident, conditions, .. } = method;
+    let pattern = place.pattern();
+    let context = local("context");
+    // Made before the parameters are read, which consumes the request.
+    let context = method
+        .params
+        .iter()
+        .any(|param| matches!(param.role, Role::Context(_)))
+        .then(|| quote!(let #context = request.context();));
+    let params = closure_params(runtime, method);
+    let (handle, body) = handler(service, method);
+    quote_spanned! {at(ident.span())=>
+        #(#[cfg(#conditions)])*
+        #pattern => {
+            #context
+            #runtime::private::#handle(request, |#params| #body)
+        }
+    }
+}
+
+/// The function that serves the method, and the body of the closure that it is given.
+fn handler(service: &Service, method: &Method) -> (TokenStream, TokenStream) {
+    let Service { runtime, .. } = service;
+    let shared = local("service");
+    let receiver = match method.form {
+        Form::Async | Form::Blocking => quote!(&#shared),
+        Form::Plain => quote!(&self.service),
+    };
+    let call = call(service, method, &receiver);
+    let awaited = match method.form {
+        Form::Async => quote!(#call.await),
+        Form::Plain | Form::Blocking => call,
+    };
+    let (fallible, value) = value(runtime, method, awaited);
+    let share = quote!(let #shared = ::core::clone::Clone::clone(&self.service););
+    match method.form {
+        Form::Async => (quote!(handle::<#fallible, _, _, _>), quote!({ #share async move { #value } })),
+        Form::Blocking => (
+            quote!(handle::<#fallible, _, _, _>),
+            quote!({ #share #runtime::private::blocking(move || #value) }),
+        ),
+        Form::Plain => (quote!(handle_now::<#fallible, _, _>), value),
+    }
+}
+
+/// What the handler gives, made of what the service's method gave, and whether that is a `Result`.
+///
+/// What is borrowed from something that the handler holds is written down while it is there.
+fn value(runtime: &Path, method: &Method, given: TokenStream) -> (TokenStream, TokenStream) {
+    let Kind::Request(reply) = &method.kind else { return (quote!(false), given) };
+    let fallible = fallible(runtime, reply).map_or_else(|| quote!(false), |fallible| quote!({ #fallible }));
+    let outlives = match reply.borrows {
+        Borrows::Nothing => true,
+        Borrows::Service => method.form == Form::Plain,
+        Borrows::Params => false,
+    };
+    if outlives {
+        return (fallible, given);
+    }
+    (quote!(true), quote!(#runtime::private::written::<#fallible, _>(#given)))
+}
+
+/// The call of the service's method.
+fn call(service: &Service, method: &Method, receiver: &TokenStream) -> TokenStream {
+    let Service { runtime, names: Names { service: service_trait, implementor, .. }, .. } = service;
+    let (_, args, _) = service.generics.split_for_impl();
+    let ident = &method.ident;
+    let arguments = method.params.iter().map(|param| argument(runtime, param));
+    quote!(<#implementor as #service_trait #args>::#ident(#receiver, #(#arguments),*))
+}
+
+/// The parameters of the closure that a handler is: what the message is decoded as.
+fn closure_params(runtime: &Path, method: &Method) -> TokenStream {
+    let (patterns, types): (Vec<_>, Vec<_>) = method
+        .wire_params()
+        .map(|(Param { ident, .. }, wire)| {
+            let ty = decoded(runtime, wire);
+            match wire.default {
+                true => (
+                    quote!(#runtime::private::OrDefault(#ident)),
+                    quote_spanned!(at(ty.span())=> #runtime::private::OrDefault<#ty>),
+                ),
+                false => (quote!(#ident), ty),
+            }
+        })
+        .unzip();
+    match is_whole(method) {
+        true => quote!(#(#patterns)*: #(#types)*),
+        false => quote!((#(#patterns,)*): (#(#types,)*)),
+    }
+}
+
+fn is_whole(method: &Method) -> bool {
+    method.wire_params().any(|(_, WireParam { extent, .. })| *extent == Extent::Whole)
+}
+
+/// What a parameter is decoded as.
+fn decoded(runtime: &Path, wire: &WireParam) -> TokenStream {
+    // A value that was read from the message borrows from nothing that is still there when it is handled.
+    let ty = with_lifetime(&wire.ty, "'static");
+    let span = at(ty.span());
+    match wire.passing {
+        Passing::Owned => quote!(#ty),
+        Passing::Lent => quote_spanned!(span=> #runtime::private::Owned<#ty>),
+        Passing::LentOption => {
+            quote_spanned!(span=> ::core::option::Option<#runtime::private::Owned<#ty>>)
+        }
+    }
+}
+
+/// What the service's method is given for one of its parameters.
+fn argument(runtime: &Path, Param { ident, role, .. }: &Param) -> TokenStream {
+    match role {
+        Role::Wire(wire) => {
+            let span = at(wire.ty.span());
+            match wire.passing {
+                Passing::Owned => quote!(#ident),
+                Passing::Lent => quote_spanned!(span=> #runtime::private::Borrowed::lend(&#ident)),
+                Passing::LentOption => quote_spanned!(span=> #runtime::private::lend_option(&#ident)),
+            }
+        }
+        Role::Context(ty) => {
+            let context = relocated(&local("context"), ty.span());
+            quote_spanned!(at(ty.span())=> &#context)
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a client sends, seen where it leaves the client.
+
+use std::{
+    future::{Ready, ready},
+    sync::Mutex,
+    time::Duration,
+};
+
+use rpc::{BatchError, CallError, Caller, Outgoing, OutgoingBatch, Reply};
+use serde_json::Value;
+
+/// Answers every call with the same value, and keeps what was asked.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    answer: Value,
+    sent: Mutex<Vec<Sent>>,
+}
+
+/// One call or notification.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sent {
+    pub(crate) method: String,
+    pub(crate) params: String,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) idempotent: bool,
+}
+
+impl Recorder {
+    pub(crate) fn answering(answer: impl Into<Value>) -> Self {
+        Self { answer: answer.into(), sent: Mutex::default() }
+    }
+
+    fn record(&self, outgoing: &Outgoing<'_>) {
+        let sent = Sent {
+            method: outgoing.method().to_owned(),
+            params: outgoing.params().to_owned(),
+            timeout: outgoing.timeout(),
+            idempotent: outgoing.is_idempotent(),
+        };
+        self.sent.lock().expect("nobody panics").push(sent);
+    }
+
+    /// What was sent since the last time.
+    pub(crate) fn take(&self) -> Vec<Sent> {
+        std::mem::take(&mut self.sent.lock().expect("nobody panics"))
+    }
+
+    /// The method and the parameters of the one thing that was sent.
+    pub(crate) fn message(&self) -> String {
+        match &self.take()[..] {
+            [Sent { method, params, .. }] => format!("{method} {params}"),
+            other => panic!("not one message: {other:?}"),
+        }
+    }
+}
+
+/// By reference, so that the test keeps it.
+impl Caller for &Recorder {
+    type Call<'a>
+        = Ready<Result<Reply, CallError>>
+    where
+        Self: 'a;
+    type Notify<'a>
+        = Ready<Result<(), CallError>>
+    where
+        Self: 'a;
+    type Batch<'a>
+        = Ready<Result<Vec<Result<Reply, CallError>>, BatchError>>
+    where
+        Self: 'a;
+
+    fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
+        self.record(&call);
+        ready(Ok(Reply::result(&self.answer).expect("a value")))
+    }
+
+    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+        self.record(&notification);
+        ready(Ok(()))
+    }
+
+    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+        batch.items().iter().for_each(|item| self.record(item.outgoing()));
+        let calls = batch.items().iter().filter(|item| item.is_call());
+        ready(Ok(calls.map(|_| Ok(Reply::result(&self.answer).expect("a value"))).collect()))
+    }
+}

@@ -125,8 +125,8 @@ pub mod transport;
 
 pub use client::{ConnectError, Connector, connect};
 pub use jsonrpc::{
-    ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, ParamInfo, Protocol, ProtocolError, RawParams,
-    Reply, ReplyError, RequestId, RpcError, Unsupported,
+    ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, Overflow, ParamInfo, Protocol, ProtocolError,
+    RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo, SubscriptionStyle, Unsupported,
 };
 pub use limits::Limits;
 pub use rpc_macros::{RpcError, rpc_service};
@@ -137,8 +137,9 @@ pub use service::{
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, Call, CallError,
-    CallFuture, Caller, CloseReason, Extensions, Notify, NotifyFuture, Outgoing, OutgoingBatch, PendingBatch,
-    PendingCall, PendingNotify, Returns, Session,
+    CallFuture, Caller, CloseReason, Extensions, Items, Notify, NotifyFuture, Outgoing, OutgoingBatch,
+    OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription, Returns, Session,
+    Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
 };
 pub use transport::{Endpoint, EndpointError};
 
@@ -146,6 +147,9 @@ pub use transport::{Endpoint, EndpointError};
 pub mod guide {
     #[doc = include_str!("../docs/speed.md")]
     pub mod speed {}
+
+    #[doc = include_str!("../docs/subscriptions.md")]
+    pub mod subscriptions {}
 
     #[doc = include_str!("../docs/versions.md")]
     pub mod versions {}

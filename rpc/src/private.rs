@@ -13,7 +13,7 @@ pub use serde::{Serialize, de::DeserializeOwned};
 use crate::jsonrpc::{ErrorObject, ParamInfo, params};
 pub use crate::{
     jsonrpc::params::{OrDefault, WithRest},
-    service::{blocking, handle, handle_now, no_such_method, written},
+    service::{Sink, blocking, handle, handle_now, no_such_method, subscribe, written},
     session::Readable,
 };
 

@@ -17,5 +17,6 @@ mod shutdown;
 mod slow;
 mod soak;
 mod sources;
+mod subscriptions;
 mod turns;
 mod wrong_calls;

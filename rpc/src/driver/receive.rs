@@ -128,10 +128,10 @@ impl Driver {
         self.link.decided(version);
     }
 
-    /// Whether so much waits to be sent that nothing more is read. While a call of ours waits for its reply, reading goes on.
+    /// Whether so much waits to be sent, or to be taken from a subscription, that nothing more is read. While a call of ours waits for its reply, reading goes on.
     fn must_not_read(&self) -> Result<bool, CloseReason> {
         let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes);
-        if unsent < limit {
+        if unsent < limit && !self.link.has_full_inlets() {
             return Ok(false);
         }
         let calls_wait = !self.link.lock().connection.is_empty();

@@ -1,10 +1,11 @@
 //! From messages to handlers: admits requests, has them served, and refuses what cannot be.
 
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::{Driver, batch::OpenBatch, receive::Taken};
 use crate::{
-    jsonrpc::{self, ErrorCode, ErrorObject, Id, Malformed, Message},
+    jsonrpc::{self, ErrorCode, ErrorObject, Id, Malformed, Message, subscription},
     limits::Cost,
     service::Outcome,
 };
@@ -24,10 +25,28 @@ impl Driver {
     pub(super) fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
         match message {
             Message::Response(response) => self.take_reply(response),
+            Message::Request(request) if self.takes_item(&request) => Taken::Yes,
             Message::Request(request) => self.receive_request(frame, &request, first),
             Message::Batch(members) => self.receive_batch(&members),
             Message::Malformed(malformed) => self.malformed(&malformed, None),
         }
+    }
+
+    /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
+    pub(super) fn takes_item(&mut self, request: &jsonrpc::Request<'_>) -> bool {
+        if request.id.is_some() || !self.link.listens() {
+            return false;
+        }
+        // The reply that begins the subscription may stand right before it.
+        self.hand_over();
+        let method = &*request.method;
+        let params = request.params.as_json().unwrap_or("[]");
+        let item = subscription::read(method, request.params);
+        let taken = item.is_some_and(|(key, event)| self.link.take_event(method, &key, event));
+        // What the scan has let pass is checked where it matters.
+        let listened =
+            serde_json::from_str::<IgnoredAny>(params).is_ok() && self.link.take_notification(method, params);
+        (taken || listened) && !self.routes.has(method)
     }
 
     fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
@@ -84,6 +103,9 @@ impl Driver {
             }
             Outcome::Pending(reply) => {
                 self.start_task(request, batch.map(|batch| batch.member()), bytes, reply);
+            }
+            Outcome::Subscribing(handler, number) => {
+                self.start_subscribing(request, batch.map(|batch| batch.member()), bytes, handler, &number);
             }
             Outcome::Refused(error) => return Served::Refused(error),
         }

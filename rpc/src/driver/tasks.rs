@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 
 use super::Driver;
 use crate::{
     jsonrpc::{self, buffer::Buffer},
+    service::RequestNumber,
     session::{Member, Running},
 };
 
@@ -20,15 +21,44 @@ impl Driver {
         bytes: usize,
         reply: BoxFuture<'static, Buffer>,
     ) {
-        let deadline = self.link.limits.request_timeout.map(|after| Instant::now() + after);
-        let id = request.id.map(|id| id.to_owned());
-        let order = self.routes.order(&request.method).unwrap_or_default();
-        let request = self.link.begin(Running { id, member, task: None, deadline, order, bytes });
+        let request = self.begin(request, member, bytes, false);
         let link = Arc::clone(&self.link);
         let task = tokio::spawn(async move {
             let reply = reply.await;
             link.reply(request, &reply);
         });
+        self.begun(request, &task);
+    }
+
+    /// Starts a task that answers by itself, and may go on afterwards. It ends with the session at the latest.
+    pub(super) fn start_subscribing(
+        &self,
+        request: &jsonrpc::Request<'_>,
+        member: Option<Member>,
+        bytes: usize,
+        handler: BoxFuture<'static, ()>,
+        number: &RequestNumber,
+    ) {
+        let request = self.begin(request, member, bytes, true);
+        number.set(request);
+        let task = tokio::spawn(handler);
+        self.begun(request, &task);
+    }
+
+    fn begin(
+        &self,
+        request: &jsonrpc::Request<'_>,
+        member: Option<Member>,
+        bytes: usize,
+        subscribes: bool,
+    ) -> u64 {
+        let deadline = self.link.limits.request_timeout.map(|after| Instant::now() + after);
+        let id = request.id.map(|id| id.to_owned());
+        let order = self.routes.order(&request.method).unwrap_or_default();
+        self.link.begin(Running { id, member, task: None, deadline, order, subscribes, bytes })
+    }
+
+    fn begun(&self, request: u64, task: &JoinHandle<()>) {
         self.link.begun(request, task.abort_handle());
         // A task that was just started stands in this worker's own slot, which nobody else takes from. Should it compute for long,
         // somebody else has to look after the session: tokio wakes another worker for a loop that is woken.

@@ -15,7 +15,8 @@ impl Driver {
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_write_replies(cx))?;
-            if self.link.queued() == 0 {
+            // Items of subscriptions leave when nothing else is to be sent.
+            if self.link.queued() == 0 && !self.link.gather_items() {
                 return Pin::new(&mut self.io).poll_flush(cx);
             }
             if self.gathers(cx) {

@@ -32,6 +32,9 @@ impl ErrorCode {
     /// -102: too many requests at once, or one that took too long.
     pub const SERVER_BUSY: Self = Self(-102);
 
+    /// -32006: the peer has as many subscriptions as it may have (jsonrpsee).
+    pub const TOO_MANY_SUBSCRIPTIONS: Self = Self(-32006);
+
     /// A code of the application's own.
     pub const fn new(code: i64) -> Self {
         Self(code)
@@ -53,6 +56,7 @@ impl ErrorCode {
             Self::CODE_UNAVAILABLE => "code unavailable",
             Self::EXCESSIVE_RESOURCE_USAGE => "excessive resource usage",
             Self::SERVER_BUSY => "server busy",
+            Self::TOO_MANY_SUBSCRIPTIONS => "too many subscriptions",
             _ => return None,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ParamInfo;
+use super::{ParamInfo, SubscriptionInfo};
 
 /// Describes one method of a service: what routing, duplicate checks, logs and clients need to know.
 ///
@@ -18,6 +18,7 @@ pub struct MethodInfo {
     order: Order,
     timeout: Option<Duration>,
     idempotent: bool,
+    subscription: Option<SubscriptionInfo>,
     docs: &'static str,
 }
 
@@ -59,6 +60,7 @@ impl MethodInfo {
             timeout: None,
             idempotent: false,
             order: Order::Concurrent,
+            subscription: None,
             docs: "",
         }
     }
@@ -90,6 +92,16 @@ impl MethodInfo {
 
     pub(crate) const fn of_kind(self, kind: MethodKind) -> Self {
         Self { kind, ..self }
+    }
+
+    /// The same method, which begins a subscription.
+    pub const fn with_subscription(self, subscription: SubscriptionInfo) -> Self {
+        Self { subscription: Some(subscription), ..self }
+    }
+
+    /// What it says of the subscription that it begins, if it does.
+    pub const fn subscription(&self) -> Option<SubscriptionInfo> {
+        self.subscription
     }
 
     /// The same method, worked on in this order.

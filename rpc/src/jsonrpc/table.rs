@@ -62,6 +62,10 @@ impl<T> Table<T> {
         Some(value)
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut T)> {
+        self.slots.iter_mut().flatten().map(|(id, value)| (*id, value))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.slots.iter().flatten().map(|(id, value)| (*id, value))
     }

@@ -41,6 +41,22 @@ pub struct Limits {
     /// Default: 100.
     pub batch_length: usize,
 
+    /// How many subscriptions the peer may have here at once. One more is refused with -32006.
+    ///
+    /// Default: 1,024 (jsonrpsee).
+    pub subscriptions: usize,
+
+    /// How many items of a subscription are kept for a side that is slow to take them: here for a peer that subscribed, and for our own
+    /// subscriptions. What is done beyond it is said by [`Overflow`](crate::Overflow).
+    ///
+    /// Default: 1,024 (jsonrpsee).
+    pub subscription_items: usize,
+
+    /// The same in bytes. One item is always kept, whatever its size.
+    ///
+    /// Default: 1,000,000.
+    pub subscription_bytes: usize,
+
     /// How many requests of the peer are worked on at once. Further ones wait in order, unread; while a call of ours waits for
     /// its reply on the same session they are answered with -102 instead, because the reply may stand behind them.
     ///
@@ -94,6 +110,9 @@ impl Limits {
             frame_size: 1_000_000,
             reply_size: 10_000_000,
             batch_length: 100,
+            subscriptions: 1_024,
+            subscription_items: 1_024,
+            subscription_bytes: 1_000_000,
             requests_in_flight: 20,
             request_bytes: 4_000_000,
             outgoing_bytes: 4_000_000,
@@ -117,6 +136,9 @@ impl Limits {
             frame_size: usize::MAX,
             reply_size: usize::MAX,
             batch_length: usize::MAX,
+            subscriptions: usize::MAX,
+            subscription_items: usize::MAX,
+            subscription_bytes: usize::MAX,
             requests_in_flight: usize::MAX,
             request_bytes: usize::MAX,
             outgoing_bytes: usize::MAX,

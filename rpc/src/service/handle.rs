@@ -145,7 +145,7 @@ fn put_answer<const FALLIBLE: bool, R>(
 
 /// Tells the log what happened, and the peer nothing.
 #[cold]
-fn panicked(method: &'static str, panic: &(dyn Any + Send)) -> ErrorObject {
+pub(super) fn panicked(method: &'static str, panic: &(dyn Any + Send)) -> ErrorObject {
     let message = panic
         .downcast_ref::<&str>()
         .copied()

@@ -1,6 +1,9 @@
 //! What became of a request that was given to a service.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use futures::future::BoxFuture;
 
@@ -16,8 +19,25 @@ pub(crate) enum Outcome {
     Done,
     /// The handler waits for something. The future gives the reply: a whole message, or nothing.
     Pending(BoxFuture<'static, Buffer>),
+    /// The handler may make a subscription. It answers by itself, under the number that its request is given.
+    Subscribing(BoxFuture<'static, ()>, RequestNumber),
     /// The handler was not run: the reply is this error.
     Refused(ErrorObject),
+}
+
+/// The number that a request is known by while it is worked on, as soon as it has one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RequestNumber(Arc<OnceLock<u64>>);
+
+impl RequestNumber {
+    pub(crate) fn set(&self, number: u64) {
+        // It is set once, before the handler runs.
+        let _ = self.0.set(number);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.get().copied().unwrap_or_default()
+    }
 }
 
 impl Handled {
@@ -27,6 +47,10 @@ impl Handled {
 
     pub(super) const fn pending(reply: BoxFuture<'static, Buffer>) -> Self {
         Self(Outcome::Pending(reply))
+    }
+
+    pub(super) fn subscribing(handler: BoxFuture<'static, ()>, request: RequestNumber) -> Self {
+        Self(Outcome::Subscribing(handler, request))
     }
 
     /// The request is answered with `error`, and no handler is run.
@@ -44,6 +68,7 @@ impl fmt::Debug for Handled {
         f.write_str(match self.0 {
             Outcome::Done => "Handled::Done",
             Outcome::Pending(_) => "Handled::Pending",
+            Outcome::Subscribing(..) => "Handled::Subscribing",
             Outcome::Refused(_) => "Handled::Refused",
         })
     }

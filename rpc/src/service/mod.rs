@@ -15,6 +15,7 @@ mod request;
 mod router;
 mod routes;
 mod services;
+mod subscribe;
 mod written;
 
 pub use blocking::blocking;
@@ -22,7 +23,7 @@ pub use context::Context;
 pub use dispatcher::{Dispatcher, DispatcherBuilder};
 pub use handle::{handle, handle_now, no_such_method};
 pub use handled::Handled;
-pub(crate) use handled::Outcome;
+pub(crate) use handled::{Outcome, RequestNumber};
 pub(crate) use pace::{Pace, Run};
 pub use params::Params;
 pub(crate) use replies::Replies;
@@ -31,6 +32,7 @@ pub use router::{Handler, Router};
 pub use routes::DuplicateMethod;
 pub(crate) use routes::{Found, Routes, Table};
 pub(crate) use services::{BuiltServices, Services};
+pub use subscribe::{Sink, subscribe};
 pub use written::written;
 
 use crate::jsonrpc::MethodInfo;

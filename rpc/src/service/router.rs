@@ -2,11 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
+use futures::Stream;
 use serde::Serialize;
 
-use super::{Context, Handled, Params, Request, Service, handle::start, no_such_method};
+use super::{
+    Context, Handled, Params, Request, Service, handle::start, no_such_method, subscribe::subscribe_unread,
+};
 use crate::{
-    jsonrpc::{MethodInfo, MethodKind, RpcError},
+    jsonrpc::{MethodInfo, MethodKind, RpcError, SubscriptionInfo, SubscriptionStyle},
     session::Returns,
 };
 
@@ -82,14 +85,72 @@ impl Router {
         self.add::<false, _>(method.into().of_kind(MethodKind::Notification), handler)
     }
 
-    fn add<const FALLIBLE: bool, R>(mut self, info: MethodInfo, handler: impl Handler<R>) -> Self
+    /// Adds a method that begins a subscription: its handler returns a stream of items, or an error. What it is called and how it looks
+    /// is what [`SubscriptionInfo`] says.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures::{StreamExt, stream};
+    /// use rpc::{Context, ErrorObject, MethodInfo, Params, Router, SubscriptionInfo, SubscriptionStyle};
+    ///
+    /// let ticks = SubscriptionInfo::new(SubscriptionStyle::PubSub, "tick").with_unsubscribe("untick");
+    /// let router = Router::new().subscription(
+    ///     MethodInfo::request("ticks").with_subscription(ticks),
+    ///     async |params: Params, _: Context| {
+    ///         let (from,): (u64,) = params.parse()?;
+    ///         Ok::<_, ErrorObject>(stream::iter(from..from + 3))
+    ///     },
+    /// );
+    ///
+    /// let (session, _peer) = rpc::testing::pair((), router);
+    /// let ticks = session.subscribe::<u64>("ticks", (7,)).unsubscribe_with("untick").await?;
+    /// let ticks: Vec<u64> = ticks.map(Result::unwrap).collect().await;
+    /// assert_eq!(ticks, [7, 8, 9]);
+    /// # Ok(()) }
+    /// ```
+    pub fn subscription<T, E, S>(
+        self,
+        method: impl Into<MethodInfo>,
+        handler: impl Handler<Result<S, E>>,
+    ) -> Self
+    where
+        T: Serialize + 'static,
+        E: RpcError + std::error::Error + Send + 'static,
+        S: Stream<Item = T> + Send + 'static,
+    {
+        let info = method.into().of_kind(MethodKind::Request);
+        let info = match info.subscription() {
+            Some(_) => info,
+            None => info.with_subscription(SubscriptionInfo::new(SubscriptionStyle::PubSub, info.name())),
+        };
+        let handler = Arc::new(handler);
+        self.route(info, move |request| match request.owned_params() {
+            Ok(params) => {
+                let (handler, context) = (Arc::clone(&handler), request.context());
+                subscribe_unread(request, move |sink| async move {
+                    sink.run::<true, false, _>(handler.call(params, context).await).await;
+                })
+            }
+            Err(error) => Handled::refused(error),
+        })
+    }
+
+    fn add<const FALLIBLE: bool, R>(self, info: MethodInfo, handler: impl Handler<R>) -> Self
     where
         R: Returns<FALLIBLE, Value: Serialize> + 'static,
     {
-        let route: Route = Arc::new(move |request| match request.owned_params() {
+        self.route(info, move |request| match request.owned_params() {
             Ok(params) => start(request, |request| handler.call(params, request.context())),
             Err(error) => Handled::refused(error),
-        });
+        })
+    }
+
+    fn route(
+        mut self,
+        info: MethodInfo,
+        route: impl Fn(Request<'_>) -> Handled + Send + Sync + 'static,
+    ) -> Self {
+        let route: Route = Arc::new(route);
         match self.methods.iter().position(|method| method.name() == info.name()) {
             Some(index) => {
                 self.methods[index] = info;

@@ -5,8 +5,8 @@ use std::{collections::hash_map::Entry, sync::Arc};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::{Outcome, Pace, Replies, Request, Run, Service};
-use crate::jsonrpc::{self, ErrorObject, MethodInfo, Order};
+use super::{Outcome, Pace, Replies, Request, Run, Service, subscribe::unsubscribe};
+use crate::jsonrpc::{self, ErrorObject, MethodInfo, Order, SubscriptionStyle};
 
 /// Which service has which method. Shared by all sessions that have the same services.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ struct Route {
     service: usize,
     method: usize,
     info: MethodInfo,
+    /// Whether it is not the method itself, but what ends the subscriptions that it begins.
+    unsubscribes: bool,
     owner: &'static str,
     pace: Pace,
 }
@@ -60,19 +62,38 @@ impl Table {
         self.services += 1;
         for (method, info) in methods.iter().enumerate() {
             self.has_order |= info.order() != Order::Concurrent;
+            let route =
+                |unsubscribes| Route { service, method, info: *info, unsubscribes, owner, pace: Pace::new() };
             for &name in [info.name()].iter().chain(info.aliases()) {
-                match self.routes.entry(name) {
-                    Entry::Occupied(taken) => {
-                        let first = taken.get().owner;
-                        return Err(DuplicateMethod { method: name, first, second: owner });
-                    }
-                    Entry::Vacant(free) => {
-                        free.insert(Route { service, method, info: *info, owner, pace: Pace::new() })
-                    }
-                };
+                self.insert(name, route(false))?;
+            }
+            if let Some(name) = info.subscription().and_then(|subscription| subscription.unsubscribe()) {
+                self.insert(name, route(true))?;
             }
         }
         Ok(())
+    }
+
+    fn insert(&mut self, name: &'static str, route: Route) -> Result<(), DuplicateMethod> {
+        match self.routes.entry(name) {
+            Entry::Vacant(free) => {
+                free.insert(route);
+                Ok(())
+            }
+            // Subscriptions that are told apart by an id may be ended by one method: `eth_unsubscribe` ends them all.
+            Entry::Occupied(taken) if taken.get().ends_by_id() && route.ends_by_id() => Ok(()),
+            Entry::Occupied(taken) => {
+                let first = taken.get().owner;
+                Err(DuplicateMethod { method: name, first, second: route.owner })
+            }
+        }
+    }
+}
+
+impl Route {
+    fn ends_by_id(&self) -> bool {
+        let style = self.info.subscription().map(|subscription| subscription.style());
+        self.unsubscribes && style == Some(SubscriptionStyle::PubSub)
     }
 }
 
@@ -93,9 +114,14 @@ impl Routes {
     /// Runs the handler of a request as far as it goes without waiting.
     pub(crate) fn serve(&self, request: &jsonrpc::Request<'_>, replies: &mut Replies) -> Outcome {
         let jsonrpc::Request { id, method, params } = request;
-        let Some(found) = self.find(method) else {
+        let Some(route) = self.table.routes.get(&**method) else {
             return Outcome::Refused(ErrorObject::method_not_found(method));
         };
+        if route.unsubscribes {
+            return unsubscribe(&route.info, request, replies);
+        }
+        let service = &*self.services[route.service];
+        let found = Found { service, method: route.method, info: &route.info, pace: &route.pace };
         let run = found.pace.next();
         let timed = (run == Run::Timed).then(Instant::now);
         let request = Request::new(&found, *id, *params, replies, run == Run::AsTask);
@@ -114,10 +140,9 @@ impl Routes {
         Some(self.table.routes.get(method).map(|route| route.info.order()).unwrap_or_default())
     }
 
-    fn find(&self, method: &str) -> Option<Found<'_>> {
-        let route = self.table.routes.get(method)?;
-        let service = &*self.services[route.service];
-        Some(Found { service, method: route.method, info: &route.info, pace: &route.pace })
+    /// Whether there is such a method.
+    pub(crate) fn has(&self, method: &str) -> bool {
+        self.table.routes.contains_key(method)
     }
 
     /// A read took long: any of the methods may be why.

@@ -4,10 +4,12 @@
 //! what the [driver](crate#the-way-of-a-request) brings.
 
 mod batch;
+mod bounds;
 mod call;
 mod caller;
 mod error;
 mod extensions;
+mod feed;
 mod link;
 mod notify;
 mod outbox;
@@ -15,6 +17,7 @@ mod outgoing;
 mod pending;
 mod room;
 mod slot;
+mod subscription;
 
 use std::{
     fmt,
@@ -25,14 +28,21 @@ pub use batch::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, OutgoingBatch,
     PendingBatch,
 };
+pub(crate) use bounds::Bounds;
 pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
 pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
+pub(crate) use feed::Gone;
 pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
+
 pub use pending::{PendingCall, PendingNotify};
+pub use subscription::{
+    Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
+    SubscriptionError,
+};
 
 use serde::Serialize;
 
@@ -138,6 +148,38 @@ impl Session {
         Batch::try_over(self, members)
     }
 
+    /// A subscription to `method`: a stream of the items that the peer sends. `params` is as for [`call`](Self::call).
+    ///
+    /// How it looks on the wire, what ends it, and how many items are kept is said on what this gives, before it is awaited. Typed
+    /// subscriptions go through a generated client.
+    pub fn subscribe<'a, T>(
+        &'a self,
+        method: &'a str,
+        params: impl Serialize,
+    ) -> Subscribe<'a, Self, impl Serialize, Items<T>> {
+        Subscribe::untyped(self, method, params)
+    }
+
+    /// The notifications called `method`, as a stream, for peers that send them without being asked. Items are what the parameters
+    /// are read into: a tuple for an array, a struct for an object.
+    ///
+    /// It takes those that come from now on. A service here that serves the same method still does. Of more than
+    /// [`Limits::subscription_items`](crate::Limits::subscription_items) that nobody has taken, the oldest are dropped.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures::StreamExt;
+    ///
+    /// let (session, peer) = rpc::testing::pair((), ());
+    /// let mut news = session.notifications::<(String,)>("news");
+    /// peer.notify("news", ("rain",)).await?;
+    /// assert_eq!(news.next().await.unwrap()?.0, "rain");
+    /// # Ok(()) }
+    /// ```
+    pub fn notifications<T>(&self, method: &str) -> Subscription<T> {
+        Subscription::new(RawSubscription::listening(self, method))
+    }
+
     /// Which version of JSON-RPC is spoken: [`Protocol::Detect`] until the peer's first message has come.
     pub fn protocol(&self) -> Protocol {
         self.link.lock().connection.protocol()
@@ -199,6 +241,16 @@ impl Session {
     /// How many calls of ours wait for a reply.
     pub fn calls_in_flight(&self) -> usize {
         self.link.lock().connection.len()
+    }
+
+    /// How many subscriptions the peer has here.
+    pub fn subscriptions_served(&self) -> usize {
+        self.link.lock().feeds.len()
+    }
+
+    /// How many subscriptions we have at the peer.
+    pub fn subscriptions(&self) -> usize {
+        self.link.lock().inlets.len()
     }
 
     /// How many of the peer's requests are being worked on.

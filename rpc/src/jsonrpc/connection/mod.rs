@@ -210,8 +210,9 @@ impl<T> Connection<T> {
     }
 
     /// Ends the calls that `ended` says so of: those whose time is over, for one. The clock is the owner's.
-    pub fn remove_if(&mut self, mut ended: impl FnMut(&T) -> bool) -> Vec<T> {
-        let ids: Vec<u64> = self.calls.iter().filter(|(_, call)| ended(call)).map(|(id, _)| id).collect();
+    pub fn remove_if(&mut self, mut ended: impl FnMut(&mut T) -> bool) -> Vec<T> {
+        let late = self.calls.iter_mut().filter_map(|(id, call)| ended(call).then_some(id));
+        let ids: Vec<u64> = late.collect();
         ids.into_iter().filter_map(|id| self.remove(CallId(id))).collect()
     }
 

@@ -123,7 +123,8 @@ impl Dispatcher {
                 (Outcome::Refused(error), Some(ticket)) => {
                     connection.respond_with(&mut out, &ticket, &written(version, ticket.id(), &error));
                 }
-                (_, None) => {}
+                // A subscription needs a session, and was refused.
+                (Outcome::Subscribing(..), _) | (_, None) => {}
             }
             while order == Order::Exclusive && !at_work.is_empty() {
                 finish(&mut connection, &mut out, at_work.next().await);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, MutexGuard, atomic::Ordering};
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{InFlight, Link, Phase, State, Timeout};
 use crate::{
@@ -27,7 +27,7 @@ impl Link {
             self.expect(&mut state, at);
         }
         let State { connection, outbox, .. } = &mut *state;
-        let call = InFlight { slot: Arc::clone(slot), timeout };
+        let call = InFlight { slot: Arc::clone(slot), timeout, opening: None };
         let id = outbox.try_message(|out| connection.request(out, body, call))?;
         self.appended(state);
         Ok(id)
@@ -53,15 +53,15 @@ impl Link {
             self.expect(&mut state, at);
         }
         let State { connection, outbox, .. } = &mut *state;
-        let members = members
-            .into_iter()
-            .map(|(body, call)| (body, call.map(|(slot, timeout)| InFlight { slot, timeout })));
+        let members = members.into_iter().map(|(body, call)| {
+            (body, call.map(|(slot, timeout)| InFlight { slot, timeout, opening: None }))
+        });
         let ids = outbox.try_message(|out| connection.batch(out, members))?;
         self.appended(state);
         Ok(ids)
     }
 
-    fn admit(&self) -> Result<MutexGuard<'_, State>, Refused> {
+    pub(super) fn admit(&self) -> Result<MutexGuard<'_, State>, Refused> {
         let state = self.lock();
         if let Some(reason) = state.phase.reason() {
             return Err(Refused::Closed(reason.clone()));
@@ -105,7 +105,10 @@ impl Link {
         if matches!(state.phase, Phase::Open) {
             state.phase = Phase::Closing(reason.clone());
             self.ending.store(true, Ordering::Release);
+            // A stream may have no end that could be waited for.
+            let streams = state.feeds.clear();
             self.end_calls(state, &reason);
+            streams.iter().for_each(AbortHandle::abort);
             self.driver.wake();
         }
     }

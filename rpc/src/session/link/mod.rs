@@ -1,7 +1,9 @@
 //! What the handles of a session and the loop that serves it share: one value behind one short lock.
 
 mod batches;
+mod feeds;
 mod handles;
+mod inlets;
 mod order;
 mod serving;
 
@@ -20,7 +22,13 @@ pub(super) use handles::Refused;
 pub(crate) use order::Ahead;
 pub(crate) use serving::Answers;
 
-use super::{CallError, CloseReason, Extensions, outbox::Outbox, slot::Slot};
+use super::{
+    CallError, CloseReason, Extensions,
+    feed::Feeds,
+    outbox::Outbox,
+    slot::Slot,
+    subscription::{Inlets, Opening},
+};
 use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{BatchId, Connection, Order, RequestId, table::Table, version::Version},
@@ -40,6 +48,12 @@ pub(crate) struct Link {
     full: AtomicBool,
     /// Whether the session is anything but open: read without the lock.
     ending: AtomicBool,
+    /// Whether items of subscriptions wait to be sent: written under the lock, read without it.
+    items_wait: AtomicBool,
+    /// Whether a notification may be an item of a subscription of ours.
+    listens: AtomicBool,
+    /// How many subscriptions of ours have no room, and have the session wait.
+    full_inlets: AtomicUsize,
     /// Whether the loop has to look at the next deadline: read without the lock.
     deadline_moved: AtomicBool,
     /// The requests that are being worked on, and the bytes of their frames: the lengths of what is in the state, read
@@ -68,6 +82,10 @@ pub(crate) struct State {
     pub(crate) outbox: Outbox,
     /// Requests of the peer's whose handler did not finish at once.
     pub(crate) running: Table<Running>,
+    /// The subscriptions that the peer has here.
+    pub(crate) feeds: Feeds,
+    /// Those that we have there.
+    pub(crate) inlets: Inlets,
     pub(crate) phase: Phase,
     /// When the loop has to look for calls and handlers that are late.
     pub(crate) next_deadline: Option<Instant>,
@@ -98,6 +116,8 @@ impl Phase {
 pub(crate) struct InFlight {
     slot: Arc<Slot>,
     timeout: Option<Timeout>,
+    /// Set where the reply begins a subscription.
+    opening: Option<Arc<Opening>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +138,8 @@ pub(crate) struct Running {
     pub(crate) task: Option<AbortHandle>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) order: Order,
+    /// Whether it may become a subscription.
+    pub(crate) subscribes: bool,
     pub(crate) bytes: usize,
 }
 
@@ -151,6 +173,8 @@ impl Link {
                 .with_limits(new.limits.batch_length, new.limits.reply_size),
             outbox: Outbox::new(new.framer),
             running: Table::new(),
+            feeds: Feeds::default(),
+            inlets: Inlets::default(),
             phase: Phase::Open,
             next_deadline: None,
         };
@@ -160,6 +184,9 @@ impl Link {
             unwritten: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            items_wait: AtomicBool::new(false),
+            listens: AtomicBool::new(false),
+            full_inlets: AtomicUsize::new(0),
             deadline_moved: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             running_bytes: AtomicUsize::new(0),
@@ -196,6 +223,7 @@ impl Link {
     /// Ends every call with the same reason, and those who wait for room.
     fn end_calls(&self, mut state: MutexGuard<'_, State>, reason: &CloseReason) {
         let calls: Vec<InFlight> = state.connection.drain().collect();
+        state.inlets.end(reason);
         drop(state);
         for call in calls {
             Slot::complete(call.slot, Err(CallError::Closed(reason.clone())));

@@ -3,11 +3,12 @@
 use std::{
     sync::{Arc, atomic::Ordering},
     task::Waker,
+    time::Duration,
 };
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{Ahead, InFlight, Link, Member, Phase, Running, State};
+use super::{Ahead, Link, Member, Phase, Running, State, Timeout};
 use crate::{
     jsonrpc::{CallId, ErrorCode, ErrorObject, Reply, version::Version},
     session::{CallError, CloseReason, slot::Slot},
@@ -101,14 +102,24 @@ impl Link {
         let mut unasked = 0;
         let mut state = self.lock();
         *in_flight = state.connection.len();
+        let before = state.outbox.len();
         for (call, reply) in replies.drain(..) {
             match call.and_then(|call| state.connection.remove(call)) {
-                Some(call) => slots.push((call.slot, reply)),
+                Some(call) => {
+                    if let Some(opening) = &call.opening {
+                        self.opened(&mut state, opening, &reply);
+                    }
+                    slots.push((call.slot, reply));
+                }
                 None if call.is_some_and(|call| state.connection.has_sent(call)) => {}
                 None => unasked += 1,
             }
         }
-        drop(state);
+        if state.outbox.len() > before {
+            self.appended(state);
+        } else {
+            drop(state);
+        }
         for (slot, reply) in slots.drain(..) {
             Slot::complete(slot, Ok(reply));
         }
@@ -160,8 +171,11 @@ impl Link {
 
     /// Says which task works on the request, unless it has finished already.
     pub(crate) fn begun(&self, request: u64, task: AbortHandle) {
-        if let Some(running) = self.lock().running.get_mut(request) {
-            running.task = Some(task);
+        let mut state = self.lock();
+        match state.running.get_mut(request) {
+            Some(running) => running.task = Some(task),
+            // It may have become a subscription already.
+            None => state.feeds.set_task(request, task),
         }
     }
 
@@ -189,7 +203,7 @@ impl Link {
         }
     }
 
-    fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
+    pub(super) fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
         let done = state.running.remove(request)?;
         self.running.fetch_sub(1, Ordering::Relaxed);
         self.running_bytes.fetch_sub(done.bytes, Ordering::Relaxed);
@@ -207,9 +221,25 @@ impl Link {
             }
             late
         };
-        let State { connection, running, .. } = &mut *state;
-        let late_calls: Vec<InFlight> =
-            connection.remove_if(|call| call.timeout.is_some_and(|timeout| is_late(timeout.at)));
+        let State { connection, running, inlets, .. } = &mut *state;
+        let mut late_calls: Vec<(Arc<Slot>, Duration)> = Vec::new();
+        let ended = connection.remove_if(|call| {
+            let Some(Timeout { at, after }) = call.timeout.filter(|timeout| is_late(timeout.at)) else {
+                return false;
+            };
+            late_calls.push((Arc::clone(&call.slot), after));
+            match &call.opening {
+                // Should it begin after all, the peer has to be told that nobody wants it any more: it is waited for once more.
+                Some(opening) if !opening.is_abandoned() => {
+                    opening.abandon();
+                    call.timeout = Some(Timeout { at: at + after, after });
+                    is_late(at + after)
+                }
+                _ => true,
+            }
+        });
+        let opening = ended.iter().filter(|call| call.opening.is_some()).count();
+        (0..opening).for_each(|_| inlets.end_opening());
         let late: Vec<u64> =
             running.iter().filter(|(_, r)| r.deadline.is_some_and(&mut is_late)).map(|(id, _)| id).collect();
         state.next_deadline = next;
@@ -231,8 +261,7 @@ impl Link {
             self.queued.store(state.outbox.len(), Ordering::Release);
         }
         drop(state);
-        for InFlight { slot, timeout } in late_calls {
-            let after = timeout.map(|timeout| timeout.after).unwrap_or_default();
+        for (slot, after) in late_calls {
             Slot::complete(slot, Err(CallError::Timeout(after)));
         }
         next
@@ -247,7 +276,8 @@ impl Link {
         };
         state.phase = Phase::Gone(reason.clone());
         state.connection.drop_batches();
-        let tasks: Vec<_> = state.running.drain().filter_map(|running| running.task).collect();
+        let mut tasks: Vec<_> = state.running.drain().filter_map(|running| running.task).collect();
+        tasks.extend(state.feeds.clear());
         self.end_calls(state, &reason);
         tasks.iter().for_each(AbortHandle::abort);
         self.closed.notify_waiters();

@@ -1,0 +1,249 @@
+//! Handlers that give a stream: a reply first, and items behind it.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+};
+
+use futures::{FutureExt, Stream, StreamExt};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use super::{Handled, Outcome, Replies, Request, handle::panicked, handled::RequestNumber};
+use crate::{
+    jsonrpc::{
+        self, ErrorCode, ErrorObject, MethodInfo, RawParams, RpcError, SubscriptionInfo, SubscriptionStyle,
+        one_line, params,
+        subscription::{ItemWriter, SubscriptionKey, positional},
+    },
+    session::{Bounds, CloseReason, Gone, Link, Returns},
+};
+
+/// Serves a request that begins a subscription: `handler` is given the parameters, and what takes the stream.
+pub fn subscribe<P, F>(request: Request<'_>, handler: impl FnOnce(P, Sink) -> F) -> Handled
+where
+    P: DeserializeOwned,
+    F: Future<Output = ()> + Send + 'static,
+{
+    // Parameters of the user's own types are read by code of the user's.
+    match catch_unwind(AssertUnwindSafe(|| request.decode())) {
+        Ok(Ok(params)) => subscribe_unread(request, |sink| handler(params, sink)),
+        Ok(Err(error)) => Handled::refused(error),
+        Err(panic) => Handled::refused(panicked(request.method.name(), &*panic)),
+    }
+}
+
+/// The same, where the handler has its parameters already.
+pub(super) fn subscribe_unread<F>(request: Request<'_>, handler: impl FnOnce(Sink) -> F) -> Handled
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let Some(info) = request.method.subscription() else {
+        return Handled::refused(ErrorObject::internal());
+    };
+    if let Some(error) = refuses(&request, info) {
+        return Handled::refused(error);
+    }
+    let method = request.method.name();
+    let link = Arc::clone(request.link());
+    let number = RequestNumber::default();
+    let params = positional(request.params, request.method);
+    let sink = Sink { method, info, params, number: number.clone(), link: Arc::clone(&link) };
+    let handler = match catch_unwind(AssertUnwindSafe(|| handler(sink))) {
+        Ok(handler) => handler,
+        Err(panic) => return Handled::refused(panicked(method, &*panic)),
+    };
+    let started = number.clone();
+    let task = async move {
+        let ended = AssertUnwindSafe(handler).catch_unwind().await;
+        let error = ended.err().map(|panic| panicked(method, &*panic));
+        // Whatever it left undone: an answer, or the end of its stream.
+        link.refuse_subscription(started.get(), &error.clone().unwrap_or_else(ErrorObject::internal));
+        link.end_feed(started.get(), error.as_ref());
+    };
+    Handled::subscribing(Box::pin(task), number)
+}
+
+/// Serves a request to end a subscription that `method` has begun. The result says whether there was one.
+pub(super) fn unsubscribe(
+    method: &MethodInfo,
+    request: &jsonrpc::Request<'_>,
+    replies: &mut Replies,
+) -> Outcome {
+    let style = method.subscription().map(|subscription| subscription.style()).unwrap_or_default();
+    let key = match style {
+        SubscriptionStyle::PubSub => match id_of(request.params) {
+            Some(id) => SubscriptionKey::of_id(id),
+            None => {
+                return Outcome::Refused(params::invalid(
+                    &request.method,
+                    &"it takes the id of a subscription",
+                ));
+            }
+        },
+        SubscriptionStyle::Electrum => {
+            SubscriptionKey::of_params(method.name(), &positional(request.params, method))
+        }
+    };
+    let found = replies.link().unsubscribe(&key);
+    if let Some(id) = request.id {
+        // A truth value can always be written.
+        drop(replies.result(id, &Ok::<_, Infallible>(found)));
+    }
+    Outcome::Done
+}
+
+/// The one parameter, by position or under whatever name.
+fn id_of(params: RawParams<'_>) -> Option<&str> {
+    let text = params.as_json()?;
+    let id: &RawValue = match text.starts_with('[') {
+        true => serde_json::from_str::<(&RawValue,)>(text).ok()?.0,
+        false => {
+            let members: HashMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+            members.values().next().copied().filter(|_| members.len() == 1)?
+        }
+    };
+    Some(id.get())
+}
+
+/// Why there can be no subscription.
+fn refuses(request: &Request<'_>, info: SubscriptionInfo) -> Option<ErrorObject> {
+    let link = request.link();
+    let no = |code, why: String| Some(ErrorObject::new(code, why));
+    if request.id.is_none() {
+        return no(ErrorCode::INVALID_REQUEST, "a subscription is asked for with an id".to_owned());
+    }
+    if matches!(link.lock().phase.reason(), Some(CloseReason::NoSession)) {
+        return no(ErrorCode::INVALID_REQUEST, "a subscription needs a session".to_owned());
+    }
+    if info.style() == SubscriptionStyle::PubSub && !link.lock().connection.version().has_named_params() {
+        let why =
+            "JSON-RPC 1.0 has no named parameters, which the items of this subscription need".to_owned();
+        return no(ErrorCode::INVALID_REQUEST, why);
+    }
+    if !link.admits_subscription() {
+        let limit = link.limits.subscriptions;
+        return no(
+            ErrorCode::TOO_MANY_SUBSCRIPTIONS,
+            format!("too many subscriptions: the limit is {limit}"),
+        );
+    }
+    None
+}
+
+/// Where a stream goes that a handler has made.
+#[derive(Debug)]
+pub struct Sink {
+    method: &'static str,
+    info: SubscriptionInfo,
+    /// The parameters, as an array.
+    params: String,
+    number: RequestNumber,
+    link: Arc<Link>,
+}
+
+impl Sink {
+    /// Answers the request, and sends the items of the stream, until it ends or the peer wants no more.
+    ///
+    /// `FALLIBLE` says whether the handler returned a `Result`, `ITEMS` whether the items are.
+    pub async fn run<const FALLIBLE: bool, const ITEMS: bool, R>(self, returned: R)
+    where
+        R: Returns<FALLIBLE, Value: Stream<Item: Returns<ITEMS, Value: Serialize>>>,
+    {
+        match returned.into_result() {
+            Ok(stream) => self.feed(stream).await,
+            Err(error) => self.link.refuse_subscription(self.number.get(), &error.to_error_object()),
+        }
+    }
+
+    async fn feed<const ITEMS: bool, T>(self, stream: impl Stream<Item = T>)
+    where
+        T: Returns<ITEMS, Value: Serialize>,
+    {
+        let mut stream = pin!(stream);
+        let number = self.number.get();
+        let (key, result) = match self.info.style() {
+            SubscriptionStyle::PubSub => {
+                let id = random_id();
+                (SubscriptionKey::of_id(&id), id.into_bytes())
+            }
+            SubscriptionStyle::Electrum => {
+                // The reply is the current value, which is the first of the stream.
+                let first = match stream.next().await.map(|item| self.written(item)) {
+                    Some(Ok(value)) => value,
+                    Some(Err(error)) => return self.link.refuse_subscription(number, &error),
+                    None => {
+                        let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, "there is no current value");
+                        return self.link.refuse_subscription(number, &error);
+                    }
+                };
+                (SubscriptionKey::of_params(self.method, &self.params), first)
+            }
+        };
+        let writer = ItemWriter::new(self.info, key, &self.params);
+        let limits = &self.link.limits;
+        let bounds = Bounds {
+            items: limits.subscription_items,
+            bytes: limits.subscription_bytes,
+            overflow: self.info.overflow(),
+        };
+        if !self.link.accept_subscription(number, writer.clone(), bounds, &result) {
+            return;
+        }
+        let end = loop {
+            if let Err(Gone) = poll_fn(|cx| self.link.poll_feed_room(number, cx)).await {
+                return;
+            }
+            let Some(item) = stream.next().await else { break None };
+            let mut body = Vec::new();
+            let written = self.written(item).and_then(|item| {
+                writer.item(&mut body, |out| {
+                    out.extend_from_slice(&item);
+                    Ok(())
+                })
+            });
+            if let Err(error) = written {
+                break Some(error);
+            }
+            if let Err(Gone) = self.link.push_item(number, body) {
+                return;
+            }
+        };
+        self.link.end_feed(number, end.as_ref());
+    }
+
+    /// The JSON of an item; an error where it is one, or cannot be sent.
+    fn written<const ITEMS: bool, T>(&self, item: T) -> Result<Vec<u8>, ErrorObject>
+    where
+        T: Returns<ITEMS, Value: Serialize>,
+    {
+        let value = item.into_result().map_err(|error| error.to_error_object())?;
+        let mut json = Vec::new();
+        if let Err(error) = one_line::write(&mut json, &value) {
+            // Why a value cannot be written is its author's affair, not the peer's.
+            tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, %error, "an item cannot be written as JSON");
+            return Err(ErrorObject::internal());
+        }
+        let limit = self.link.limits.reply_size;
+        match json.len() > limit {
+            true => Err(ErrorObject::new(
+                ErrorCode::INTERNAL_ERROR,
+                format!("an item is too large: it has {} bytes, and the limit is {limit}", json.len()),
+            )),
+            false => Ok(json),
+        }
+    }
+}
+
+/// An id that cannot be guessed, as JSON: 128 random bits in the form that Ethereum's nodes use.
+fn random_id() -> String {
+    let bits = getrandom::u64().and_then(|high| Ok((u128::from(high) << 64) | u128::from(getrandom::u64()?)));
+    match bits {
+        Ok(bits) => format!("\"0x{bits:032x}\""),
+        Err(error) => panic!("the system gives no random numbers: {error}"),
+    }
+}

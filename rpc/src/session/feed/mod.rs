@@ -1,0 +1,228 @@
+//! Subscriptions that the peer has here: the items that wait to be sent to it.
+//!
+//! Each has a queue of its own. The loop takes items out when everything else is sent, one from each in turn: a subscription can hold up
+//! neither replies nor another one.
+
+mod queue;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::task::AbortHandle;
+
+use crate::jsonrpc::{ErrorCode, ErrorObject, subscription::SubscriptionKey};
+use queue::Feed;
+pub(crate) use queue::NewFeed;
+
+/// The subscriptions of one peer. They are numbered by the requests that made them.
+#[derive(Debug, Default)]
+pub(crate) struct Feeds {
+    feeds: HashMap<u64, Feed>,
+    by_key: HashMap<SubscriptionKey, u64>,
+    /// Those that have something to send, in turn.
+    ready: VecDeque<u64>,
+}
+
+/// The subscription has ended: items are of no use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+fn too_slow(waiting: usize) -> ErrorObject {
+    ErrorObject::new(ErrorCode::SERVER_BUSY, format!("the subscriber is too slow: {waiting} items wait"))
+}
+
+impl Feeds {
+    pub(crate) fn len(&self) -> usize {
+        self.feeds.len()
+    }
+
+    /// Whether anything waits to be sent.
+    pub(crate) fn are_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Adds a subscription. Another one with the same key ends: gives its task.
+    pub(crate) fn add(&mut self, id: u64, new: NewFeed) -> Option<AbortHandle> {
+        let key = new.writer.key().clone();
+        self.feeds.insert(id, Feed::new(new));
+        let before = self.by_key.insert(key, id)?;
+        self.feeds.remove(&before)?.into_task()
+    }
+
+    /// Says which task brings the items.
+    pub(crate) fn set_task(&mut self, id: u64, task: AbortHandle) {
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            feed.set_task(task);
+        }
+    }
+
+    /// Ready when an item may be pushed.
+    pub(crate) fn poll_room(&mut self, id: u64, cx: &Context<'_>) -> Poll<Result<(), Gone>> {
+        match self.feeds.get_mut(&id) {
+            None => Poll::Ready(Err(Gone)),
+            Some(feed) if feed.is_over() => Poll::Ready(Err(Gone)),
+            Some(feed) => feed.poll_room(cx).map(Ok),
+        }
+    }
+
+    /// Adds the body of an item.
+    pub(crate) fn push(&mut self, id: u64, body: Vec<u8>) -> Result<(), Gone> {
+        let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
+        let had = feed.has_something();
+        let pushed = feed.push(body);
+        if !pushed {
+            feed.end(Some(&too_slow(feed.len())));
+        }
+        self.is_ready_now(id, had);
+        if pushed { Ok(()) } else { Err(Gone) }
+    }
+
+    /// The stream has ended: the peer is told when it has all items.
+    pub(crate) fn end(&mut self, id: u64, error: Option<&ErrorObject>) {
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            let had = feed.has_something();
+            feed.end(error);
+            self.is_ready_now(id, had);
+        }
+    }
+
+    fn is_ready_now(&mut self, id: u64, had: bool) {
+        if !had {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Ends a subscription, of which nothing is sent any more: gives its task. `None` where there is none.
+    pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<Option<AbortHandle>> {
+        let id = self.by_key.remove(key)?;
+        Some(self.feeds.remove(&id)?.into_task())
+    }
+
+    /// Ends all of them.
+    pub(crate) fn clear(&mut self) -> Vec<AbortHandle> {
+        self.by_key.clear();
+        self.ready.clear();
+        self.feeds.drain().filter_map(|(_, feed)| feed.into_task()).collect()
+    }
+
+    /// The next thing to send, if any, with whoever waits for the room that it leaves.
+    pub(crate) fn next(&mut self) -> Option<(Vec<u8>, Option<Waker>)> {
+        loop {
+            let id = self.ready.pop_front()?;
+            // Those that were removed are found here for the last time.
+            let Some(feed) = self.feeds.get_mut(&id) else { continue };
+            let Some(body) = feed.next() else { continue };
+            let waker = feed.room_for();
+            if feed.has_something() {
+                self.ready.push_back(id);
+            } else if feed.is_over() {
+                let key = feed.key().clone();
+                self.feeds.remove(&id);
+                self.by_key.remove(&key);
+            }
+            return Some((body, waker));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        jsonrpc::{Overflow, SubscriptionInfo, SubscriptionStyle, subscription::ItemWriter},
+        session::Bounds,
+    };
+
+    fn new(key: &str, overflow: Overflow) -> NewFeed {
+        let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "item");
+        let writer = ItemWriter::new(info, SubscriptionKey::of_id(key), "[]");
+        NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None }
+    }
+
+    fn drained(feeds: &mut Feeds) -> Vec<String> {
+        std::iter::from_fn(|| feeds.next()).map(|(body, _)| String::from_utf8(body).unwrap()).collect()
+    }
+
+    fn push(feeds: &mut Feeds, id: u64, items: &[&str]) {
+        for item in items {
+            feeds.push(id, item.as_bytes().to_vec()).unwrap();
+        }
+    }
+
+    #[test]
+    fn items_leave_in_order_and_one_of_each_in_turn() {
+        let mut feeds = Feeds::default();
+        feeds.add(1, new("1", Overflow::Wait));
+        feeds.add(2, new("2", Overflow::Wait));
+        push(&mut feeds, 1, &["a1", "a2"]);
+        push(&mut feeds, 2, &["b1", "b2"]);
+        assert_eq!(drained(&mut feeds), ["a1", "b1", "a2", "b2"]);
+        assert!(!feeds.are_ready());
+    }
+
+    #[test]
+    fn the_oldest_items_are_dropped_and_counted() {
+        let mut feeds = Feeds::default();
+        feeds.add(1, new("1", Overflow::DropOldest));
+        push(&mut feeds, 1, &["a", "b", "c", "d", "e"]);
+        let lost = r#""method":"rpc.lost","params":{"subscription":1,"items":3}"#;
+        assert_eq!(drained(&mut feeds), [lost, "d", "e"]);
+        push(&mut feeds, 1, &["f"]);
+        assert_eq!(drained(&mut feeds), ["f"]);
+    }
+
+    #[test]
+    fn a_subscription_that_is_to_end_ends_behind_what_waits() {
+        let mut feeds = Feeds::default();
+        feeds.add(1, new("1", Overflow::End));
+        push(&mut feeds, 1, &["a", "b"]);
+        assert_eq!(feeds.push(1, b"c".to_vec()), Err(Gone));
+        assert_eq!(feeds.push(1, b"d".to_vec()), Err(Gone));
+        let all = drained(&mut feeds);
+        assert_eq!(all[..2], ["a", "b"]);
+        assert!(all[2].contains("rpc.ended") && all[2].contains("too slow"), "{all:?}");
+        assert_eq!(all.len(), 3);
+        assert_eq!(feeds.len(), 0);
+        assert_eq!(feeds.push(1, b"e".to_vec()), Err(Gone));
+    }
+
+    #[test]
+    fn a_stream_that_waits_is_woken_when_there_is_room() {
+        let mut feeds = Feeds::default();
+        feeds.add(1, new("1", Overflow::Wait));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(feeds.poll_room(1, &mut cx).is_ready());
+        push(&mut feeds, 1, &["a", "b"]);
+        assert!(feeds.poll_room(1, &mut cx).is_pending());
+        let (_, waker) = feeds.next().unwrap();
+        assert!(waker.is_some());
+        assert!(feeds.poll_room(1, &mut cx).is_ready());
+    }
+
+    #[test]
+    fn what_is_removed_is_not_sent_any_more() {
+        let mut feeds = Feeds::default();
+        feeds.add(1, new("1", Overflow::Wait));
+        feeds.add(2, new("2", Overflow::Wait));
+        push(&mut feeds, 1, &["a"]);
+        push(&mut feeds, 2, &["b"]);
+        assert!(feeds.remove(&SubscriptionKey::of_id("1")).is_some());
+        assert!(feeds.remove(&SubscriptionKey::of_id("1")).is_none());
+        assert_eq!(drained(&mut feeds), ["b"]);
+        feeds.clear();
+        assert_eq!(feeds.len(), 0);
+    }
+
+    #[test]
+    fn the_second_of_one_name_takes_the_place_of_the_first() {
+        let mut feeds = Feeds::default();
+        feeds.add(1, new("1", Overflow::Wait));
+        push(&mut feeds, 1, &["a"]);
+        feeds.add(2, new("1", Overflow::Wait));
+        push(&mut feeds, 2, &["b"]);
+        assert_eq!(drained(&mut feeds), ["b"]);
+        assert_eq!(feeds.len(), 1);
+    }
+}

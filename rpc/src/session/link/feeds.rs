@@ -1,0 +1,165 @@
+//! The side of the link that streams of items use, and how the loop takes items from them.
+
+use std::{
+    sync::atomic::Ordering,
+    task::{Context, Poll, Waker},
+};
+
+use super::{Link, Member, Phase, Running, State};
+use crate::{
+    jsonrpc::{
+        ErrorCode, ErrorObject, Id,
+        subscription::{ItemWriter, SubscriptionKey},
+    },
+    session::{
+        Bounds,
+        feed::{Gone, NewFeed},
+    },
+};
+
+/// How many bytes of items are taken at once, so that replies that come meanwhile do not wait for long.
+const PART: usize = 64 << 10;
+
+impl Link {
+    /// Whether one more subscription may be begun, those counted that are about to be.
+    pub(crate) fn admits_subscription(&self) -> bool {
+        let state = self.lock();
+        let opening = state.running.iter().filter(|(_, running)| running.subscribes).count();
+        state.feeds.len() + opening < self.limits.subscriptions
+    }
+
+    /// Answers the request with `result`, from where on it is a subscription. False where nobody waits for it any more.
+    pub(crate) fn accept_subscription(
+        &self,
+        request: u64,
+        writer: ItemWriter,
+        bounds: Bounds,
+        result: &[u8],
+    ) -> bool {
+        let mut state = self.lock();
+        let is_open = matches!(state.phase, Phase::Open);
+        let Some(Running { id: Some(id), member, task, .. }) = self.finish(&mut state, request) else {
+            return false;
+        };
+        let replaced = match is_open {
+            true => state.feeds.add(request, NewFeed { writer, bounds, task }),
+            false => None,
+        };
+        let version = state.connection.version();
+        let mut reply = Vec::new();
+        id.with(|id| {
+            if is_open {
+                version.begin_result(&mut reply, id);
+                reply.extend_from_slice(result);
+                version.end_result(&mut reply, id);
+            } else {
+                let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing");
+                version.put_error(&mut reply, id, &error);
+            }
+            self.append_reply(state, member, id, &reply);
+        });
+        if let Some(task) = replaced {
+            task.abort();
+        }
+        is_open
+    }
+
+    /// Answers the request of a subscription that does not come about.
+    pub(crate) fn refuse_subscription(&self, request: u64, error: &ErrorObject) {
+        let mut state = self.lock();
+        let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request) else { return };
+        let mut reply = Vec::new();
+        id.with(|id| {
+            state.connection.version().put_error(&mut reply, id, error);
+            self.append_reply(state, member, id, &reply);
+        });
+    }
+
+    fn append_reply(
+        &self,
+        mut state: std::sync::MutexGuard<'_, State>,
+        member: Option<Member>,
+        id: Id<'_>,
+        reply: &[u8],
+    ) {
+        let appended = match member {
+            None => {
+                state.outbox.message(|out| out.extend_from_slice(reply));
+                true
+            }
+            Some(member) => {
+                state.connection.add_to_batch(member.batch, member.index, id, reply);
+                state.end_batch(member.batch)
+            }
+        };
+        if appended {
+            self.appended(state);
+        } else {
+            drop(state);
+            self.driver.wake();
+        }
+    }
+
+    /// Ready when an item may be pushed.
+    pub(crate) fn poll_feed_room(&self, feed: u64, cx: &Context<'_>) -> Poll<Result<(), Gone>> {
+        self.lock().feeds.poll_room(feed, cx)
+    }
+
+    /// Hands the body of an item over for sending.
+    pub(crate) fn push_item(&self, feed: u64, body: Vec<u8>) -> Result<(), Gone> {
+        let mut state = self.lock();
+        let had = state.feeds.are_ready();
+        let pushed = state.feeds.push(feed, body);
+        self.feeds_changed(state, had);
+        pushed
+    }
+
+    /// Says that a stream has ended.
+    pub(crate) fn end_feed(&self, feed: u64, error: Option<&ErrorObject>) {
+        let mut state = self.lock();
+        let had = state.feeds.are_ready();
+        state.feeds.end(feed, error);
+        self.feeds_changed(state, had);
+    }
+
+    fn feeds_changed(&self, state: std::sync::MutexGuard<'_, State>, had: bool) {
+        let has = state.feeds.are_ready();
+        self.items_wait.store(has, Ordering::Release);
+        drop(state);
+        if has && !had {
+            self.driver.wake();
+        }
+    }
+
+    /// The peer wants no more of a subscription. False where it had none of the name.
+    pub(crate) fn unsubscribe(&self, key: &SubscriptionKey) -> bool {
+        let removed = self.lock().feeds.remove(key);
+        if let Some(Some(task)) = &removed {
+            task.abort();
+        }
+        removed.is_some()
+    }
+
+    /// Moves items to the messages that are to be sent, if there are any. Called when everything else was sent.
+    pub(crate) fn gather_items(&self) -> bool {
+        if !self.items_wait.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut state = self.lock();
+        let State { connection, outbox, feeds, .. } = &mut *state;
+        let version = connection.version();
+        let mut producers: Vec<Waker> = Vec::new();
+        while outbox.len() < PART
+            && let Some((body, producer)) = feeds.next()
+        {
+            outbox.message(|out| version.put_notification(out, &body));
+            producers.extend(producer);
+        }
+        let (waiting, gathered) = (feeds.are_ready(), outbox.len());
+        self.items_wait.store(waiting, Ordering::Release);
+        self.queued.store(gathered, Ordering::SeqCst);
+        drop(state);
+        producers.into_iter().for_each(Waker::wake);
+        gathered > 0
+    }
+}

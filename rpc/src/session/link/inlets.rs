@@ -1,0 +1,175 @@
+//! The side of the link that subscriptions of ours need.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{InFlight, Link, Phase, State};
+use crate::{
+    jsonrpc::{
+        Body, CallId, Reply, SubscriptionStyle,
+        subscription::{SubscriptionEvent, SubscriptionKey},
+    },
+    session::{
+        link::{Refused, Timeout},
+        slot::Slot,
+        subscription::{Destination, End, Inlet, Opening, Put, Source, Unsubscribe},
+    },
+};
+
+impl Link {
+    /// Whether any notification may be an item of ours.
+    pub(crate) fn listens(&self) -> bool {
+        self.listens.load(Ordering::Relaxed)
+    }
+
+    /// Whether a subscription is full that has the session wait.
+    pub(crate) fn has_full_inlets(&self) -> bool {
+        self.full_inlets.load(Ordering::Relaxed) > 0
+    }
+
+    /// A subscription that was full has room again, or is gone.
+    pub(in crate::session) fn inlet_has_room(&self) {
+        self.full_inlets.fetch_sub(1, Ordering::Relaxed);
+        self.driver.wake();
+    }
+
+    /// Appends the request that begins a subscription.
+    pub(in crate::session) fn send_subscribe(
+        &self,
+        body: Body<'_>,
+        slot: &Arc<Slot>,
+        timeout: Option<Timeout>,
+        opening: &Arc<Opening>,
+    ) -> Result<CallId, Refused> {
+        let mut state = self.admit()?;
+        if let Some(Timeout { at, .. }) = timeout {
+            self.expect(&mut state, at);
+        }
+        self.listens.store(true, Ordering::Relaxed);
+        let State { connection, outbox, inlets, .. } = &mut *state;
+        inlets.begin_opening(opening);
+        let call = InFlight { slot: Arc::clone(slot), timeout, opening: Some(Arc::clone(opening)) };
+        let sent = outbox.try_message(|out| connection.request(out, body, call));
+        if sent.is_err() {
+            inlets.end_opening();
+        }
+        let id = sent?;
+        self.appended(state);
+        Ok(id)
+    }
+
+    /// Nobody waits for the subscription any more. Where the peer has not answered yet, it is ended as soon as it has.
+    pub(in crate::session) fn abandon(&self, opening: &Opening) {
+        let mut state = self.lock();
+        opening.abandon();
+        if let Some(key) = state.inlets.key_of(&opening.inlet) {
+            state.inlets.close(&key, &opening.inlet);
+            if let Some(unsubscribe) = opening.unsubscribe(&key) {
+                state.tell_to_stop(&unsubscribe);
+                self.appended(state);
+            }
+        }
+    }
+}
+
+impl Link {
+    /// A subscription of ours was answered.
+    pub(super) fn opened(&self, state: &mut State, opening: &Opening, reply: &Reply) {
+        if let Some((key, result)) = opening.key(reply) {
+            if opening.is_abandoned() {
+                if let Some(unsubscribe) = opening.unsubscribe(&key) {
+                    state.tell_to_stop(&unsubscribe);
+                }
+            } else {
+                // In the style of Electrum the reply is the first value.
+                if opening.style == SubscriptionStyle::Electrum {
+                    self.put(&opening.inlet, result.get());
+                }
+                let full = state.inlets.open(&key, &opening.inlet);
+                self.full_inlets.fetch_add(full, Ordering::Relaxed);
+            }
+        }
+        state.inlets.end_opening();
+    }
+}
+
+impl State {
+    /// Asks the peer to end a subscription. Nobody waits for the answer.
+    pub(super) fn tell_to_stop(&mut self, unsubscribe: &Unsubscribe) {
+        if !matches!(self.phase, Phase::Open) {
+            return;
+        }
+        let mut text = Vec::new();
+        let Ok(body) = Body::write(&mut text, &unsubscribe.method, |out| {
+            out.extend_from_slice(unsubscribe.params.as_bytes());
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let call = InFlight { slot: Slot::waiting(None), timeout: None, opening: None };
+        let Self { connection, outbox, .. } = self;
+        let sent = outbox.try_message(|out| connection.request(out, body, call));
+        debug_assert!(sent.is_ok(), "every version has parameters by position");
+    }
+}
+
+impl Link {
+    /// Nobody takes items any more: tells the peer, unless it has ended the subscription itself.
+    pub(in crate::session) fn close_inlet(&self, source: &Source, inlet: &Arc<Inlet>) {
+        let mut state = self.lock();
+        match source {
+            Source::Notifications(method) => state.inlets.stop_listening(method, inlet),
+            Source::Subscription { key, unsubscribe } => {
+                if state.inlets.close(key, inlet)
+                    && let Some(unsubscribe) = unsubscribe
+                {
+                    state.tell_to_stop(unsubscribe);
+                    self.appended(state);
+                }
+            }
+        }
+    }
+
+    /// Takes the notifications of a name.
+    pub(in crate::session) fn listen(&self, method: &str, inlet: &Arc<Inlet>) {
+        self.listens.store(true, Ordering::Relaxed);
+        let mut state = self.lock();
+        match state.phase.reason().cloned() {
+            None => state.inlets.listen(method, inlet),
+            Some(reason) => inlet.end(End::Closed(reason)),
+        }
+    }
+
+    /// Gives an event of a subscription to the one who waits for it. False where that is nobody, and it is none of ours.
+    pub(crate) fn take_event(
+        &self,
+        method: &str,
+        key: &SubscriptionKey,
+        event: SubscriptionEvent<'_>,
+    ) -> bool {
+        let destination = self.lock().inlets.find(method, key, &event);
+        match destination {
+            Destination::Done => true,
+            Destination::Nobody => false,
+            Destination::Inlet(inlet) => {
+                match event {
+                    SubscriptionEvent::Item(item) => self.put(&inlet, item),
+                    SubscriptionEvent::Lost(items) => inlet.lose(items),
+                    SubscriptionEvent::Ended(None) => inlet.end(End::Finished),
+                    SubscriptionEvent::Ended(Some(error)) => inlet.end(End::Failed(error)),
+                }
+                true
+            }
+        }
+    }
+
+    /// Gives the parameters of a notification to those who listen for its name. Whether there is anybody.
+    pub(crate) fn take_notification(&self, method: &str, params: &str) -> bool {
+        let listeners = self.lock().inlets.listeners(method).to_vec();
+        listeners.iter().for_each(|inlet| self.put(inlet, params));
+        !listeners.is_empty()
+    }
+
+    fn put(&self, inlet: &Inlet, item: &str) {
+        if inlet.put(item) == Put::Full {
+            self.full_inlets.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Why a subscription gives no item.
+
+use std::convert::Infallible;
+
+use crate::{jsonrpc::ErrorObject, session::CloseReason};
+
+/// What a [`Subscription`](super::Subscription) gives in place of an item. `E` is the error type of the stream's items.
+///
+/// After [`Lost`](Self::Lost) and [`Decode`](Self::Decode) the subscription goes on; after the others it has ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriptionError<E: std::error::Error + 'static = Infallible> {
+    /// The stream failed in a way that it declares.
+    #[error("{0}")]
+    Service(#[source] E),
+
+    /// The stream failed in another way, or the server ended it: a failed handler, a subscriber that was too slow.
+    #[error("the peer ended the subscription with an error: {0}")]
+    Rpc(#[source] ErrorObject),
+
+    /// Items were dropped, on either side, because they were not taken as fast as they came.
+    #[error("{0} items were lost")]
+    Lost(u64),
+
+    /// More items came than are kept, and the subscription was to end for that: see [`Overflow::End`](crate::Overflow::End).
+    #[error("the subscription has ended: {0} items wait, and none is taken")]
+    TooSlow(usize),
+
+    /// The session ended.
+    #[error("the session is closed: {0}")]
+    Closed(#[source] CloseReason),
+
+    /// An item is not of the type that was expected.
+    #[error("an item cannot be read: {0}")]
+    Decode(#[source] serde_json::Error),
+}

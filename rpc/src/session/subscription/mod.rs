@@ -1,0 +1,85 @@
+//! Subscriptions of ours: streams of items that the peer sends.
+
+mod error;
+mod inlet;
+mod inlets;
+mod pending;
+mod raw;
+mod subscribe;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures::{Stream, stream::FusedStream};
+use serde::de::DeserializeOwned;
+
+pub use error::SubscriptionError;
+pub(crate) use inlet::{End, Inlet, Put, Taken};
+pub(crate) use inlets::{Destination, Inlets, Opening};
+pub use raw::RawSubscription;
+pub(crate) use raw::{Source, Unsubscribe};
+pub use subscribe::{Items, OutgoingSubscription, Subscribe, SubscribeFuture, Subscriber};
+
+use crate::jsonrpc::RpcError;
+
+/// The items of a subscription, as a stream. `E` is the error type of items that are `Result`s.
+///
+/// Dropping it ends the subscription: the peer is told, and stops. The stream ends when the peer's does; where that has failed, or
+/// the session ends, the last thing it gives is the error. It keeps the session alive.
+///
+/// Polling is cancel safe: an item that was not taken is there the next time.
+pub struct Subscription<T, E = Infallible> {
+    raw: RawSubscription,
+    has_ended: bool,
+    items: PhantomData<fn() -> (T, E)>,
+}
+
+impl<T, E> Subscription<T, E> {
+    /// Reads items of a type that nobody has checked yet.
+    pub const fn new(raw: RawSubscription) -> Self {
+        Self { raw, has_ended: false, items: PhantomData }
+    }
+
+    /// Ends it, as dropping does.
+    pub fn unsubscribe(self) {}
+}
+
+impl<T: DeserializeOwned, E: RpcError + std::error::Error + 'static> Stream for Subscription<T, E> {
+    type Item = Result<T, SubscriptionError<E>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        let taken = ready!(self.raw.poll_take(cx));
+        self.has_ended = matches!(taken, Taken::End(_) | Taken::Nothing);
+        Poll::Ready(match taken {
+            Taken::Item(item) => Some(serde_json::from_str(&item).map_err(SubscriptionError::Decode)),
+            Taken::Lost(items) => Some(Err(SubscriptionError::Lost(items))),
+            Taken::Nothing | Taken::End(End::Finished) => None,
+            Taken::End(End::TooSlow(waiting)) => Some(Err(SubscriptionError::TooSlow(waiting))),
+            Taken::End(End::Closed(reason)) => Some(Err(SubscriptionError::Closed(reason))),
+            Taken::End(End::Failed(error)) => Some(Err(match E::from_error_object(&error) {
+                Some(error) => SubscriptionError::Service(error),
+                None => SubscriptionError::Rpc(error),
+            })),
+        })
+    }
+}
+
+impl<T: DeserializeOwned, E: RpcError + std::error::Error + 'static> FusedStream for Subscription<T, E> {
+    fn is_terminated(&self) -> bool {
+        self.has_ended
+    }
+}
+
+impl<T, E> fmt::Debug for Subscription<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("raw", &self.raw).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+//! A subscription of a session under way.
+
+use std::{future::poll_fn, sync::Arc};
+
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{Inlet, Opening, OutgoingSubscription, RawSubscription, Subscriber, raw::Source};
+use crate::session::{Bounds, CallError, Link, Session, link::Timeout, room::when_there_is_room, slot::Slot};
+
+impl Subscriber for Session {
+    fn subscribe<'a>(
+        &'a self,
+        subscription: OutgoingSubscription<'a>,
+    ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
+        Box::pin(begin(self, subscription))
+    }
+}
+
+async fn begin(
+    session: &Session,
+    subscription: OutgoingSubscription<'_>,
+) -> Result<RawSubscription, CallError> {
+    let link = session.link();
+    let call = &subscription.call;
+    let bounds = Bounds {
+        items: subscription.buffer.unwrap_or(link.limits.subscription_items),
+        bytes: link.limits.subscription_bytes,
+        overflow: subscription.overflow,
+    };
+    let opening = Arc::new(Opening::new(&subscription, Arc::new(Inlet::new(bounds))));
+    let timeout = call.timeout_or(link.limits.call_timeout);
+    let mut room = None;
+    let sent = poll_fn(|cx| {
+        when_there_is_room(link, &mut room, timeout, cx, |since, _| {
+            let timeout =
+                timeout.map(|after| Timeout { at: since.unwrap_or_else(Instant::now) + after, after });
+            let slot = Slot::waiting(None);
+            link.send_subscribe(call.body(), &slot, timeout, &opening).map(|id| (id, slot))
+        })
+    });
+    let (id, slot) = sent.await.map_err(|not_sent| not_sent.into_call_error(call.method()))?;
+    tracing::debug!(
+        rpc.system.name = "jsonrpc",
+        rpc.method = call.method(),
+        jsonrpc.request.id = id.value(),
+        session = link.id,
+        "subscribe"
+    );
+    let unless_answered = AbandonOnDrop { link, opening: Some(&opening) };
+    let reply = poll_fn(|cx| slot.poll(cx.waker())).await?;
+    unless_answered.disarm();
+    match opening.key(&reply) {
+        Some((key, _)) => {
+            let unsubscribe = opening.unsubscribe(&key);
+            let source = Source::Subscription { key, unsubscribe };
+            Ok(RawSubscription::new(session.clone(), Arc::clone(&opening.inlet), source))
+        }
+        None => Err(match reply.into_result() {
+            Err(error) => CallError::from(error),
+            Ok(_) => CallError::Protocol(crate::jsonrpc::ProtocolError::MalformedReply {
+                reason: "it names no subscription".to_owned(),
+            }),
+        }),
+    }
+}
+
+/// The caller may go at any time: then the peer must not go on sending items to nobody.
+struct AbandonOnDrop<'a> {
+    link: &'a Link,
+    opening: Option<&'a Opening>,
+}
+
+impl AbandonOnDrop<'_> {
+    fn disarm(mut self) {
+        self.opening = None;
+    }
+}
+
+impl Drop for AbandonOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(opening) = self.opening {
+            self.link.abandon(opening);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A subscription whose items nobody has looked into.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use super::{Inlet, Taken};
+use crate::{
+    jsonrpc::{Overflow, subscription::SubscriptionKey},
+    session::{Bounds, Session},
+};
+
+/// A subscription that does not know the type of its items: what a [`Subscriber`](super::Subscriber) makes, and a
+/// [`Subscription`](super::Subscription) reads.
+pub struct RawSubscription {
+    inlet: Arc<Inlet>,
+    session: Session,
+    source: Source,
+}
+
+/// Where items come from, and how that is ended.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A subscription, which a method of the peer's ends.
+    Subscription { key: SubscriptionKey, unsubscribe: Option<Unsubscribe> },
+    /// Notifications of this name, which nobody has asked for.
+    Notifications(Box<str>),
+}
+
+/// How the peer is told to stop.
+#[derive(Debug, Clone)]
+pub(crate) struct Unsubscribe {
+    pub(crate) method: Box<str>,
+    /// An array.
+    pub(crate) params: Box<str>,
+}
+
+impl RawSubscription {
+    pub(crate) const fn new(session: Session, inlet: Arc<Inlet>, source: Source) -> Self {
+        Self { inlet, session, source }
+    }
+
+    /// The notifications of one name.
+    pub(in crate::session) fn listening(session: &Session, method: &str) -> Self {
+        let limits = &session.link().limits;
+        let bounds = Bounds {
+            items: limits.subscription_items,
+            bytes: limits.subscription_bytes,
+            overflow: Overflow::DropOldest,
+        };
+        let inlet = Arc::new(Inlet::new(bounds));
+        session.link().listen(method, &inlet);
+        Self::new(session.clone(), inlet, Source::Notifications(method.into()))
+    }
+
+    /// The session that the items come by.
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(super) fn poll_take(&self, cx: &Context<'_>) -> Poll<Taken> {
+        let (taken, resumes) = ready!(self.inlet.poll_take(cx));
+        if resumes {
+            self.session.link().inlet_has_room();
+        }
+        Poll::Ready(taken)
+    }
+}
+
+impl Drop for RawSubscription {
+    fn drop(&mut self) {
+        let link = self.session.link();
+        if self.inlet.give_up() {
+            link.inlet_has_room();
+        }
+        link.close_inlet(&self.source, &self.inlet);
+    }
+}
+
+impl fmt::Debug for RawSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawSubscription").field("source", &self.source).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! Typed subscriptions: lazy until awaited.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{RawSubscription, Subscription};
+use crate::{
+    jsonrpc::{MethodInfo, Overflow, ParamInfo, RpcError, SubscriptionInfo, SubscriptionStyle},
+    session::{CallError, Caller, Outgoing, Returns, outgoing::CallTimeout},
+};
+
+/// What can be subscribed to: a [`Session`](crate::Session), or what stands in for one.
+pub trait Subscriber: Caller {
+    /// Begins a subscription. It is sent when the future is first polled; dropping the future ends it.
+    fn subscribe<'a>(
+        &'a self,
+        subscription: OutgoingSubscription<'a>,
+    ) -> BoxFuture<'a, Result<RawSubscription, CallError>>;
+}
+
+/// A subscription that was not asked for yet: the call that begins it, and how its items look.
+#[derive(Debug, Clone)]
+pub struct OutgoingSubscription<'a> {
+    pub(in crate::session) call: Outgoing<'a>,
+    pub(in crate::session) style: SubscriptionStyle,
+    pub(in crate::session) unsubscribe: Option<&'a str>,
+    pub(in crate::session) buffer: Option<usize>,
+    pub(in crate::session) overflow: Overflow,
+}
+
+impl<'a> OutgoingSubscription<'a> {
+    /// The call that begins it.
+    pub const fn call(&self) -> &Outgoing<'a> {
+        &self.call
+    }
+
+    /// How its items look.
+    pub const fn style(&self) -> SubscriptionStyle {
+        self.style
+    }
+}
+
+/// Stands for the stream in the type of a method that begins a subscription: `T` is the type of its items, and `FALLIBLE` says
+/// whether that is a `Result`.
+pub struct Items<T, const FALLIBLE: bool = false>(PhantomData<fn() -> T>);
+
+impl<T, const FALLIBLE: bool> fmt::Debug for Items<T, FALLIBLE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Items")
+    }
+}
+
+/// A subscription that knows its items' type and was not asked for yet. Awaiting it asks, and gives a [`Subscription`].
+///
+/// `R` is what the method returns, with [`Items`] for the stream, and `FALLIBLE` says whether that is a `Result`.
+#[must_use = "a subscription is asked for when it is awaited"]
+pub struct Subscribe<'a, C, P, R, const FALLIBLE: bool = false> {
+    caller: &'a C,
+    method: &'a str,
+    params: P,
+    names: Option<&'static [ParamInfo]>,
+    timeout: CallTimeout,
+    style: SubscriptionStyle,
+    unsubscribe: Option<&'a str>,
+    buffer: Option<usize>,
+    overflow: Overflow,
+    returns: PhantomData<fn() -> R>,
+}
+
+impl<'a, C, P, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
+    /// A subscription to a method that is described by a table. What generated clients do.
+    pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self {
+        let (style, unsubscribe) = match method.subscription() {
+            Some(info) => (info.style(), SubscriptionInfo::unsubscribe(&info)),
+            None => (SubscriptionStyle::PubSub, None),
+        };
+        let timeout = match method.timeout() {
+            Some(after) => CallTimeout::After(after),
+            None => CallTimeout::Default,
+        };
+        Self {
+            caller,
+            method: method.name(),
+            params,
+            names: method.names(),
+            timeout,
+            style,
+            unsubscribe,
+            buffer: None,
+            overflow: Overflow::DropOldest,
+            returns: PhantomData,
+        }
+    }
+
+    /// How many items are kept that were not taken yet. Without it,
+    /// [`Limits::subscription_items`](crate::Limits::subscription_items) holds.
+    pub fn buffer(mut self, items: usize) -> Self {
+        self.buffer = Some(items);
+        self
+    }
+
+    /// What is done when more items come than are kept. Unless said otherwise the oldest is dropped, and the stream says how many
+    /// were lost.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Ends the call with [`CallError::Timeout`] when no reply came within `after`.
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.timeout = CallTimeout::After(after);
+        self
+    }
+}
+
+impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
+    /// A subscription to a method by its name, in the style of [`SubscriptionStyle::PubSub`].
+    pub const fn untyped(caller: &'a C, method: &'a str, params: P) -> Self {
+        Self {
+            caller,
+            method,
+            params,
+            names: None,
+            timeout: CallTimeout::Default,
+            style: SubscriptionStyle::PubSub,
+            unsubscribe: None,
+            buffer: None,
+            overflow: Overflow::DropOldest,
+            returns: PhantomData,
+        }
+    }
+
+    /// How its items look.
+    pub fn style(mut self, style: SubscriptionStyle) -> Self {
+        self.style = style;
+        self
+    }
+
+    /// The method that ends it. Without it the peer is not told when the subscription is dropped, and what it still sends is ignored.
+    pub fn unsubscribe_with(mut self, method: &'a str) -> Self {
+        self.unsubscribe = Some(method);
+        self
+    }
+}
+
+impl<'a, C: Subscriber, P: Serialize, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
+    fn start(self) -> SubscribeFuture<'a, R, FALLIBLE> {
+        let begun = match Outgoing::write(self.method, &self.params, self.names, self.timeout) {
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+            Ok(call) => {
+                let Self { style, unsubscribe, buffer, overflow, .. } = self;
+                self.caller.subscribe(OutgoingSubscription { call, style, unsubscribe, buffer, overflow })
+            }
+        };
+        SubscribeFuture { begun, returns: PhantomData }
+    }
+}
+
+/// Methods that cannot refuse in a way of their own.
+impl<'a, C, P, T, const ITEMS: bool> IntoFuture for Subscribe<'a, C, P, Items<T, ITEMS>, false>
+where
+    C: Subscriber,
+    P: Serialize,
+    T: Returns<ITEMS, Value: DeserializeOwned>,
+{
+    type Output = Result<Subscription<T::Value, T::Error>, CallError>;
+    type IntoFuture = SubscribeFuture<'a, Items<T, ITEMS>, false>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start()
+    }
+}
+
+/// Methods that return a `Result`.
+impl<'a, C, P, T, E, const ITEMS: bool> IntoFuture for Subscribe<'a, C, P, Result<Items<T, ITEMS>, E>, true>
+where
+    C: Subscriber,
+    P: Serialize,
+    T: Returns<ITEMS, Value: DeserializeOwned>,
+    E: RpcError + std::error::Error + 'static,
+{
+    type Output = Result<Subscription<T::Value, T::Error>, CallError<E>>;
+    type IntoFuture = SubscribeFuture<'a, Result<Items<T, ITEMS>, E>, true>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start()
+    }
+}
+
+impl<C, P, R, const FALLIBLE: bool> fmt::Debug for Subscribe<'_, C, P, R, FALLIBLE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscribe").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// What a [`Subscribe`] becomes when it is awaited. Dropping it ends the subscription, if there is one by then.
+#[must_use = "a subscription is asked for when it is awaited"]
+pub struct SubscribeFuture<'a, R, const FALLIBLE: bool> {
+    begun: BoxFuture<'a, Result<RawSubscription, CallError>>,
+    returns: PhantomData<fn() -> R>,
+}
+
+impl<T, const ITEMS: bool> Future for SubscribeFuture<'_, Items<T, ITEMS>, false>
+where
+    T: Returns<ITEMS>,
+{
+    type Output = Result<Subscription<T::Value, T::Error>, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.begun.as_mut().poll(cx).map_ok(Subscription::new)
+    }
+}
+
+impl<T, E, const ITEMS: bool> Future for SubscribeFuture<'_, Result<Items<T, ITEMS>, E>, true>
+where
+    T: Returns<ITEMS>,
+    E: RpcError + std::error::Error + 'static,
+{
+    type Output = Result<Subscription<T::Value, T::Error>, CallError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.begun.as_mut().poll(cx).map_ok(Subscription::new).map_err(|error| match error {
+            CallError::Rpc(object) => match E::from_error_object(&object) {
+                Some(error) => CallError::Service(error),
+                None => CallError::Rpc(object),
+            },
+            other => other.widen(),
+        })
+    }
+}
+
+impl<R, const FALLIBLE: bool> fmt::Debug for SubscribeFuture<'_, R, FALLIBLE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscribeFuture").finish_non_exhaustive()
+    }
+}

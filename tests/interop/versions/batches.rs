@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     link::{Link, Member, code},
-    pairs::{self, BOTH, Side},
+    pairs::{self, BOTH, Pair, Side},
 };
 use crate::{
     python::{Spoken, soon},
@@ -47,7 +47,7 @@ async fn each_member_of_a_batch_has_its_own_outcome() {
 
 #[tokio::test]
 async fn python_raises_the_errors_of_a_batch_if_it_wants_to() {
-    for pair in pairs::that_speak_2_0() {
+    for pair in pairs::that_speak_2_0().filter(Pair::begun_by_python) {
         let mut link = Link::new(pair).await;
         let raise = true;
         let good = json!([["add", [1, 2], true], ["note", ["one"], false]]);
@@ -62,7 +62,7 @@ async fn python_raises_the_errors_of_a_batch_if_it_wants_to() {
 
 #[tokio::test]
 async fn our_batches_are_typed_and_may_fail_as_a_whole() {
-    for pair in pairs::that_speak_2_0() {
+    for pair in pairs::that_speak_2_0().filter(Pair::begun_by_us) {
         let link = Link::new(pair).await;
         let (session, calc) = (&link.session, CalcClient::from(link.session.clone()));
         let (sum, (), spent, greeted) = soon(
@@ -115,7 +115,7 @@ async fn a_batch_of_notifications_is_not_answered() {
 
 #[tokio::test]
 async fn a_batch_of_one_is_answered_by_a_batch_of_one() {
-    for pair in pairs::that_speak_2_0() {
+    for pair in pairs::that_speak_2_0().filter(Pair::begun_by_python) {
         let mut link = Link::new(pair).await;
         for side in BOTH {
             let outcome = link.batch(side, &[("add", json!([1, 2]), true)]).await;
@@ -130,7 +130,7 @@ async fn a_batch_of_one_is_answered_by_a_batch_of_one() {
 /// aiorpcX knows no refusal of a batch as a whole, and waits until its time is over; everything else goes on.
 #[tokio::test]
 async fn we_refuse_a_batch_of_pythons_that_is_too_long() {
-    for pair in pairs::that_speak_2_0() {
+    for pair in pairs::that_speak_2_0().filter(Pair::begun_by_python) {
         let mut limits = Limits::server();
         limits.batch_length = 2;
         let mut link = Link::with_limits(pair, limits).await;
@@ -151,7 +151,7 @@ async fn we_refuse_a_batch_of_pythons_that_is_too_long() {
 
 #[tokio::test]
 async fn neither_side_sends_an_empty_batch_and_we_refuse_one() {
-    for pair in pairs::that_talk() {
+    for pair in pairs::that_talk().filter(Pair::begun_by_python) {
         let mut link = Link::new(pair).await;
         let ours = link.session.batch(OutgoingBatch::new()).await;
         assert!(matches!(ours, Err(BatchError::Unsupported(_))), "{pair:?}: {ours:?}");

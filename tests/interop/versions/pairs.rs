@@ -70,6 +70,16 @@ impl Pair {
         }
     }
 
+    /// Half of the table: enough where only what one side does is looked at. A process for each pair takes its time.
+    pub(super) fn begun_by_us(&self) -> bool {
+        self.begins == Side::We
+    }
+
+    /// The other half.
+    pub(super) fn begun_by_python(&self) -> bool {
+        self.begins == Side::Python
+    }
+
     /// Whether both sides can do all that one of the versions has.
     pub(super) const fn talks(&self) -> bool {
         matches!(self.common, Common::V1 | Common::V2)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     link::{Link, Member, code},
-    pairs::{self, Common, Side},
+    pairs::{self, Common, Pair, Side},
 };
 
 const LIMIT: usize = 300;
@@ -25,7 +25,7 @@ fn small() -> Member {
 
 #[tokio::test]
 async fn python_answers_an_error_for_a_result_that_is_too_large() {
-    for pair in pairs::that_talk() {
+    for pair in pairs::that_talk().filter(Pair::begun_by_us) {
         let mut link = Link::new(pair).await;
         link.python.run(json!(["answer_at_most", LIMIT])).await;
         let error = link.call(Side::We, "greet", large()).await;
@@ -48,7 +48,7 @@ async fn python_answers_an_error_for_a_result_that_is_too_large() {
 async fn we_answer_an_error_for_a_result_that_is_too_large() {
     let mut limits = Limits::server();
     limits.reply_size = LIMIT;
-    for pair in pairs::that_talk() {
+    for pair in pairs::that_talk().filter(Pair::begun_by_python) {
         let mut link = Link::with_limits(pair, limits.clone()).await;
         let error = link.call(Side::Python, "greet", large()).await;
         assert_eq!(*code(&error), json!(-32603), "{pair:?}: {error}");

@@ -7,3 +7,4 @@ mod our_client;
 mod our_server;
 mod python;
 mod service;
+mod versions;

@@ -5,13 +5,13 @@ use rpc::{CallError, Connector, Session};
 use serde_json::{Value, json};
 
 use crate::{
-    python::{Python, soon},
+    python::{Python, Spoken, soon},
     service::{CalcClient, CalcServer, MyCalc, SpendError},
 };
 
 /// A session of ours with a Python server; we serve it, too.
 pub(crate) async fn connected() -> (Session, Python) {
-    let (python, url) = Python::serve().await;
+    let (python, url) = Python::serve(Spoken::V2).await;
     let connector = Connector::new(&url).expect("a URL").service(CalcServer::new(MyCalc::default()));
     (connector.connect().await.expect("Python listens"), python)
 }

@@ -6,7 +6,7 @@ use rpc::{Limits, Server, ServerHandle};
 use serde_json::{Value, json};
 
 use crate::{
-    python::{Python, soon},
+    python::{Python, Spoken, soon},
     service::{CalcServer, MyCalc},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub(crate) async fn served(limits: Limits) -> (ServerHandle, Python) {
     let builder = Server::builder().service(CalcServer::new(MyCalc::default())).limits(limits);
     let server = builder.bind("tcp://127.0.0.1:0").await.expect("a free port").start();
-    let python = Python::connect(server.endpoint().port().expect("a TCP port")).await;
+    let python = Python::connect(server.endpoint().port().expect("a TCP port"), Spoken::V2).await;
     (server, python)
 }
 

@@ -1,9 +1,9 @@
 '''An aiorpcX peer that a test drives: a JSON command a line on stdin, a JSON outcome a line on stdout.
 
-    peer.py connect PORT    connects, then prints READY
-    peer.py serve           listens, prints READY and the port, and is driven once a peer has connected
+    peer.py PROTOCOL connect PORT    connects, then prints READY
+    peer.py PROTOCOL serve           listens, prints READY and the port, and is driven once a peer has connected
 
-It serves the trait of service.rs, whichever side it is on.
+PROTOCOL is the name of one of aiorpcX's: JSONRPCv1, JSONRPCv2, JSONRPCLoose or JSONRPCAutoDetect. It serves the trait of service.rs, whichever side it is on.
 '''
 
 import asyncio
@@ -11,38 +11,61 @@ import json
 import logging
 import sys
 
+import aiorpcx
 from aiorpcx import (
-    JSONRPCConnection, JSONRPCv2, RPCError, RPCSession, connect_rs, handler_invocation, serve_rs
+    BatchError, JSONRPCConnection, JSONRPCLoose, JSONRPCv1, JSONRPCv2, ProtocolError, RPCError, RPCSession,
+    TaskTimeout, connect_rs, handler_invocation, serve_rs
 )
 
 
-class WithData(JSONRPCv2):
-    '''aiorpcX knows the code and the message of an error; this adds the data, both ways.'''
+def add_data(protocol):
+    '''aiorpcX knows the code and the message of an error; this adds the data, both ways.
 
-    @classmethod
-    def error_payload(cls, error, request_id):
-        payload = super().error_payload(error, request_id)
+    The class itself is changed, because JSONRPCAutoDetect turns into it.
+    '''
+    bare_payload, bare_value = protocol.error_payload, protocol.response_value
+
+    def error_payload(error, request_id):
+        payload = bare_payload(error, request_id)
         if hasattr(error, 'data'):
             payload['error']['data'] = error.data
         return payload
 
-    @classmethod
-    def response_value(cls, payload):
-        value = super().response_value(payload)
+    def response_value(payload):
+        value = bare_value(payload)
         if isinstance(value, RPCError) and 'data' in payload['error']:
             value.data = payload['error']['data']
         return value
+
+    protocol.error_payload = staticmethod(error_payload)
+    protocol.response_value = staticmethod(response_value)
+
+
+for strict_or_loose in (JSONRPCv1, JSONRPCv2, JSONRPCLoose):
+    add_data(strict_or_loose)
+
+
+def shown(outcome):
+    '''What a request ended with, as JSON.'''
+    if isinstance(outcome, RPCError):
+        data = {'data': outcome.data} if hasattr(outcome, 'data') else {}
+        return {'error': {'code': outcome.code, 'message': outcome.message, **data}}
+    if isinstance(outcome, ProtocolError):
+        return {'refused': outcome.message}
+    return {'result': outcome}
 
 
 class Connection(JSONRPCConnection):
     '''Shows the messages as they came, also those that answer no request of this side.'''
 
-    def __init__(self):
-        super().__init__(WithData)
+    def __init__(self, protocol):
+        super().__init__(protocol)
         self.received = asyncio.Queue()
+        self.all_received = []
 
     def receive_message(self, message):
         self.received.put_nowait(message.decode())
+        self.all_received.append(message.decode())
         return super().receive_message(message)
 
 
@@ -52,8 +75,8 @@ class Peer(RPCSession):
     # Calls that are held must not keep others from being served.
     initial_concurrent = 1000
 
-    def __init__(self, transport):
-        super().__init__(transport, connection=Connection())
+    def __init__(self, transport, protocol):
+        super().__init__(transport, connection=Connection(protocol))
         self.noted = []
         self.lost = asyncio.Event()
 
@@ -103,16 +126,49 @@ class Peer(RPCSession):
 
     async def request(self, method, args):
         try:
-            return {'result': await self.send_request(method, args)}
-        except RPCError as e:
-            data = {'data': e.data} if hasattr(e, 'data') else {}
-            return {'error': {'code': e.code, 'message': e.message, **data}}
+            return shown(await self.send_request(method, args))
+        except (RPCError, ProtocolError) as e:
+            return shown(e)
+        except TaskTimeout:
+            return {'timeout': True}
         except asyncio.CancelledError:
             # What aiorpcX 0.25 ends a request with when the connection is lost.
             return {'lost': self.is_closing()}
 
     async def notify(self, method, args):
-        await self.send_notification(method, args)
+        try:
+            await self.send_notification(method, args)
+        except ProtocolError as e:
+            return shown(e)
+
+    async def batch(self, items, raise_errors=False):
+        '''Sends [method, args, answered] each, and shows what came back for those that are answered.'''
+        batch = self.send_batch(raise_errors)
+        try:
+            async with batch:
+                for method, args, answered in items:
+                    (batch.add_request if answered else batch.add_notification)(method, args)
+        except BatchError as e:
+            return {'raised': [shown(result) for result in e.request.results]}
+        except ProtocolError as e:
+            return shown(e)
+        except TaskTimeout:
+            return {'timeout': True}
+        except TypeError:
+            # aiorpcX 0.25 has nothing to wait for when nothing is answered, and does so.
+            assert not any(answered for _, _, answered in items)
+            return []
+        return [shown(result) for result in batch.results]
+
+    async def number(self, ids):
+        '''Gives the next requests these ids, in this order.'''
+        self.connection._id_counter = iter(ids)
+
+    async def wait_at_most(self, seconds):
+        self.sent_request_timeout = seconds
+
+    async def answer_at_most(self, size):
+        self.connection.max_response_size = size
 
     async def pipeline(self, method, argses):
         return await asyncio.gather(*(self.send_request(method, args) for args in argses))
@@ -126,6 +182,10 @@ class Peer(RPCSession):
 
     async def received(self):
         return json.loads(await self.connection.received.get())
+
+    async def messages(self):
+        '''All that have come so far.'''
+        return [json.loads(message) for message in self.connection.all_received]
 
     async def ended(self):
         await self.lost.wait()
@@ -141,16 +201,19 @@ async def obey(session):
         say(json.dumps(await getattr(session, command)(*args)))
 
 
-async def main(role, port=None):
+async def main(protocol, role, port=None):
+    def peer(transport):
+        return Peer(transport, getattr(aiorpcx, protocol))
+
     if role == 'connect':
-        async with connect_rs('127.0.0.1', int(port), session_factory=Peer) as session:
+        async with connect_rs('127.0.0.1', int(port), session_factory=peer) as session:
             say('READY')
             await obey(session)
     else:
         first = asyncio.get_running_loop().create_future()
 
         def accepted(transport):
-            first.set_result(Peer(transport))
+            first.set_result(peer(transport))
             return first.result()
 
         server = await serve_rs(accepted, '127.0.0.1', 0)

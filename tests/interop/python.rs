@@ -4,6 +4,7 @@
 //! `target/interop/venv`, which is made and given `aiorpcx` when it is first needed.
 
 use std::{
+    fmt::Display,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -20,6 +21,27 @@ use tokio::{
 /// No test waits for anything that takes long: what has not come by then does not come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What aiorpcX speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    V1,
+    V2,
+    Loose,
+    AutoDetect,
+}
+
+impl Spoken {
+    /// The class that does.
+    const fn class(self) -> &'static str {
+        match self {
+            Self::V1 => "JSONRPCv1",
+            Self::V2 => "JSONRPCv2",
+            Self::Loose => "JSONRPCLoose",
+            Self::AutoDetect => "JSONRPCAutoDetect",
+        }
+    }
+}
+
 /// One Python process. It dies with this value.
 pub(crate) struct Python {
     process: Child,
@@ -29,15 +51,15 @@ pub(crate) struct Python {
 
 impl Python {
     /// A client of the server that listens at `port`.
-    pub(crate) async fn connect(port: u16) -> Self {
-        let mut python = Self::start(&["connect", &port.to_string()]);
+    pub(crate) async fn connect(port: u16, spoken: Spoken) -> Self {
+        let mut python = Self::start(&[spoken.class(), "connect", &port.to_string()]);
         assert_eq!(python.line().await, "READY");
         python
     }
 
     /// A server, and its URL.
-    pub(crate) async fn serve() -> (Self, String) {
-        let mut python = Self::start(&["serve"]);
+    pub(crate) async fn serve(spoken: Spoken) -> (Self, String) {
+        let mut python = Self::start(&[spoken.class(), "serve"]);
         let ready = python.line().await;
         let port = ready.strip_prefix("READY ").unwrap_or_else(|| panic!("not ready: {ready}"));
         let url = format!("tcp://127.0.0.1:{port}");
@@ -59,14 +81,14 @@ impl Python {
         Self { process, commands, outcomes }
     }
 
-    /// Gives a command, and waits for its outcome.
-    pub(crate) async fn run(&mut self, command: Value) -> Value {
+    /// Gives a command, which is JSON, and waits for its outcome.
+    pub(crate) async fn run(&mut self, command: impl Display) -> Value {
         self.begin(command).await;
         self.outcome().await
     }
 
     /// Gives a command whose outcome is asked for later.
-    pub(crate) async fn begin(&mut self, command: Value) {
+    pub(crate) async fn begin(&mut self, command: impl Display) {
         self.commands.write_all(format!("{command}\n").as_bytes()).await.expect("Python reads commands");
     }
 

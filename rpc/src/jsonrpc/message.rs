@@ -38,9 +38,10 @@ pub struct Response<'a> {
 }
 
 impl Response<'_> {
-    /// Whether it says that a message as a whole was refused, and not which: the peer could not read its id.
+    /// Whether it says that a message as a whole was refused, and not which: the peer could not read its id. Nor may we be able to
+    /// read more than that: a peer that refuses our version says so in its own.
     pub(crate) fn refuses_whole_message(&self) -> bool {
-        matches!(self.outcome, Outcome::Error(_)) && self.id == Id::NULL
+        matches!(self.outcome, Outcome::Error(_) | Outcome::Malformed(_)) && self.id == Id::NULL
     }
 }
 
@@ -67,4 +68,45 @@ pub struct Malformed<'a> {
     pub error: ErrorObject,
     /// False where an answer could itself be taken for a message to answer: a broken response, for one.
     pub answer: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jsonrpc::{Protocol, version::Version};
+
+    fn refuses(protocol: Protocol, text: &str) -> bool {
+        match Version::new(protocol).read(text.as_bytes()) {
+            Message::Response(response) => response.refuses_whole_message(),
+            Message::Malformed(malformed) if !malformed.answer => false,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_error_to_no_id_refuses_a_whole_message_in_whatever_version_it_is() {
+        for text in [
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#,
+            r#"{"result":null,"error":{"code":-32600,"message":"no"},"id":null}"#,
+            r#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"no"}}"#,
+            r#"{"result":null,"error":"no","id":null}"#,
+        ] {
+            for protocol in [Protocol::V1, Protocol::V2, Protocol::Loose] {
+                assert!(refuses(protocol, text), "{protocol:?}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_to_an_id_and_a_result_to_none_refuse_nothing() {
+        for text in [
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"no"}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"result":1,"error":null}"#,
+            r#"{"jsonrpc":"2.0","result":1}"#,
+        ] {
+            for protocol in [Protocol::V1, Protocol::V2, Protocol::Loose] {
+                assert!(!refuses(protocol, text), "{protocol:?}: {text}");
+            }
+        }
+    }
 }

@@ -17,4 +17,5 @@ mod shutdown;
 mod slow;
 mod soak;
 mod sources;
+mod specification;
 mod wrong_calls;

@@ -18,4 +18,5 @@ mod slow;
 mod soak;
 mod sources;
 mod specification;
+mod versions;
 mod wrong_calls;

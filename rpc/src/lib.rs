@@ -136,9 +136,9 @@ pub use service::{
     Service,
 };
 pub use session::{
-    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, Call, CallError,
-    CallFuture, Caller, CloseReason, Extensions, Notify, NotifyFuture, Outgoing, OutgoingBatch, PendingBatch,
-    PendingCall, PendingNotify, Returns, Session,
+    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
+    CallError, CallFuture, Caller, CloseReason, Extensions, MemberShape, Notify, NotifyFuture, Outgoing,
+    OutgoingBatch, PendingBatch, PendingCall, PendingNotify, Returns, Session,
 };
 pub use transport::{Endpoint, EndpointError};
 

@@ -22,8 +22,8 @@ use std::{
 };
 
 pub use batch::{
-    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, OutgoingBatch,
-    PendingBatch,
+    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape,
+    MemberShape, OutgoingBatch, PendingBatch,
 };
 pub use call::{Call, CallFuture};
 pub use caller::{Caller, Returns};

@@ -71,13 +71,13 @@ fn request<'a, R: Rules>(members: &Members<'a>) -> Result<Request<'a>, String> {
 }
 
 fn response<'a, R: Rules>(members: &Members<'a>, problem: Option<String>) -> Message<'a> {
+    let outcome = || problem.map_or_else(|| R::outcome(members), Outcome::Malformed);
     match members.id() {
+        Some(id) => Message::Response(Response { id, outcome: outcome() }),
+        // Whoever cannot read an id says null, or leaves it out.
+        None if members.error.is_some() => Message::Response(Response { id: Id::NULL, outcome: outcome() }),
         // It may be the answer to something that we sent; an answer to it could go on for ever.
         None => refused(Id::NULL, "a response without an id".to_owned(), false),
-        Some(id) => {
-            let outcome = problem.map_or_else(|| R::outcome(members), Outcome::Malformed);
-            Message::Response(Response { id, outcome })
-        }
     }
 }
 

@@ -136,10 +136,10 @@ pub use service::{
     Service,
 };
 pub use session::{
-    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, Call, CallError,
-    CallFuture, Caller, CloseReason, Extensions, Items, Notify, NotifyFuture, Outgoing, OutgoingBatch,
-    OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription, Returns, Session,
-    Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
+    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
+    CallError, CallFuture, Caller, CloseReason, Extensions, Items, MemberShape, Notify, NotifyFuture,
+    Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
+    Returns, Session, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
 };
 pub use transport::{Endpoint, EndpointError};
 

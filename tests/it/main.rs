@@ -1,10 +1,12 @@
 //! The integration tests: promises of the design, each named after what it guards.
 
 mod answers;
+mod batches;
 mod callbacks;
 mod calls;
 mod events;
 mod handlers;
+mod hostile;
 mod ids;
 mod limits;
 mod lost;
@@ -17,6 +19,8 @@ mod shutdown;
 mod slow;
 mod soak;
 mod sources;
+mod specification;
 mod subscriptions;
 mod turns;
+mod versions;
 mod wrong_calls;

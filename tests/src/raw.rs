@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpc::{Endpoint, Limits, Service, Session, testing};
+use rpc::{Connector, Endpoint, Limits, Service, Session, testing};
 use tokio::{
     io::{
         AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadHalf, SimplexStream, WriteHalf,
@@ -24,6 +24,13 @@ impl Raw<DuplexStream> {
     /// The peer of a session that serves `service`.
     pub fn peer_of(service: impl Service, limits: Limits) -> (Self, Session) {
         Self::narrow_peer_of(64 << 10, service, limits)
+    }
+
+    /// The peer of a session that is made as `with` says.
+    pub async fn peer_with(with: impl FnOnce(Connector) -> Connector) -> (Self, Session) {
+        let (here, there) = rpc::transport::memory(64 << 10);
+        let session = with(Connector::over(there)).connect().await.expect("the two are connected already");
+        (Self::over(here), session)
     }
 
     /// Like [`peer_of`](Self::peer_of), over a connection that holds no more than `capacity` bytes each way.

@@ -25,8 +25,8 @@ use std::{
 };
 
 pub use batch::{
-    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, OutgoingBatch,
-    PendingBatch,
+    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape,
+    MemberShape, OutgoingBatch, PendingBatch,
 };
 pub(crate) use bounds::Bounds;
 pub use call::{Call, CallFuture};

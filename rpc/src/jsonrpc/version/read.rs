@@ -74,12 +74,12 @@ fn response<'a, R: Rules>(members: &Members<'a>, problem: Option<String>) -> Mes
     let is_error = || members.error.is_some_and(|error| error.get() != "null");
     // Some leave the id out where others write null: the error is about something whose id they could not read.
     match members.id().or_else(|| is_error().then_some(Id::NULL)) {
-        // It may be the answer to something that we sent; an answer to it could go on for ever.
-        None => refused(Id::NULL, "a response without an id".to_owned(), false),
         Some(id) => {
             let outcome = problem.map_or_else(|| R::outcome(members), Outcome::Malformed);
             Message::Response(Response { id, outcome })
         }
+        // It may be the answer to something that we sent; an answer to it could go on for ever.
+        None => refused(Id::NULL, "a response without an id".to_owned(), false),
     }
 }
 

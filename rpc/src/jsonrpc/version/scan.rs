@@ -43,9 +43,14 @@ pub(super) fn scan(text: &str) -> Option<Message<'_>> {
 fn request<'a>(id: Option<Id<'a>>, method: &'a str, rest: &'a str) -> Option<Message<'a>> {
     let params = match rest {
         "" => RawParams::NONE,
-        _ => RawParams::from_json(rest.strip_prefix(r#","params":"#)?),
+        _ => params(rest.strip_prefix(r#","params":"#)?)?,
     };
     Some(Message::Request(Request { id, method: Cow::Borrowed(method), params }))
+}
+
+/// An array or an object, by its first byte. Other values are JSON too, and whoever decodes them might take them.
+fn params(text: &str) -> Option<RawParams<'_>> {
+    matches!(text.as_bytes(), [b'[' | b'{', ..] | b"null").then(|| RawParams::from_json(text))
 }
 
 /// A whole number, or a string without escapes.
@@ -101,6 +106,8 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1.0,"method":"add"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"a\u0064d"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2]"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":5}"#,
+            r#"{"jsonrpc":"2.0","method":"add","params":"[1]","id":1}"#,
             r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}"#,
             "",
             "[]",

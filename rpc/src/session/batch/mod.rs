@@ -4,6 +4,7 @@ mod error;
 mod members;
 mod outgoing;
 mod pending;
+mod shape;
 
 use std::{
     fmt,
@@ -12,9 +13,10 @@ use std::{
 };
 
 pub use error::BatchError;
-pub use members::{BatchMember, BatchMembers, BatchReplies};
+pub use members::{BatchMember, BatchMembers};
 pub use outgoing::{BatchItem, OutgoingBatch};
 pub use pending::PendingBatch;
+pub use shape::{BatchReplies, BatchShape, MemberShape};
 
 use super::Caller;
 
@@ -43,7 +45,7 @@ impl<'a, C, M> Batch<'a, C, M, true> {
 }
 
 impl<'a, C: Caller, M: BatchMembers<'a, C>, const ALL: bool> Batch<'a, C, M, ALL> {
-    fn start(self) -> BatchFuture<'a, C, M, ALL> {
+    fn start(self) -> BatchFuture<'a, C, M::Shape, ALL> {
         let mut batch = OutgoingBatch::new();
         BatchFuture(match self.members.write(&mut batch) {
             Ok(shape) => {
@@ -56,8 +58,8 @@ impl<'a, C: Caller, M: BatchMembers<'a, C>, const ALL: bool> Batch<'a, C, M, ALL
 }
 
 impl<'a, C: Caller, M: BatchMembers<'a, C>> IntoFuture for Batch<'a, C, M> {
-    type Output = Result<M::Results, BatchError>;
-    type IntoFuture = BatchFuture<'a, C, M, false>;
+    type Output = Result<<M::Shape as BatchShape>::Results, BatchError>;
+    type IntoFuture = BatchFuture<'a, C, M::Shape, false>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.start()
@@ -65,8 +67,8 @@ impl<'a, C: Caller, M: BatchMembers<'a, C>> IntoFuture for Batch<'a, C, M> {
 }
 
 impl<'a, C: Caller, M: BatchMembers<'a, C>> IntoFuture for Batch<'a, C, M, true> {
-    type Output = Result<M::Values, BatchError>;
-    type IntoFuture = BatchFuture<'a, C, M, true>;
+    type Output = Result<<M::Shape as BatchShape>::Values, BatchError>;
+    type IntoFuture = BatchFuture<'a, C, M::Shape, true>;
 
     fn into_future(self) -> Self::IntoFuture {
         self.start()
@@ -80,10 +82,10 @@ impl<C, M, const ALL: bool> fmt::Debug for Batch<'_, C, M, ALL> {
 }
 
 /// What a [`Batch`] becomes when it is awaited. Dropping it forgets its calls.
+///
+/// Its type says what it gives and not what it was made from, so it may be awaited on any task.
 #[must_use = "a batch is sent when it is awaited"]
-pub struct BatchFuture<'a, C: Caller + 'a, M: BatchMembers<'a, C>, const ALL: bool>(
-    Stage<'a, C::Batch<'a>, M::Shape>,
-);
+pub struct BatchFuture<'a, C: Caller + 'a, S, const ALL: bool>(Stage<'a, C::Batch<'a>, S>);
 
 enum Stage<'a, F, S> {
     Sent {
@@ -95,11 +97,8 @@ enum Stage<'a, F, S> {
     Failed(Option<BatchError>),
 }
 
-impl<'a, C: Caller, M: BatchMembers<'a, C>, const ALL: bool> BatchFuture<'a, C, M, ALL> {
-    fn poll_replies(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(M::Shape, BatchReplies<'a>), BatchError>> {
+impl<'a, C: Caller, S: BatchShape, const ALL: bool> BatchFuture<'a, C, S, ALL> {
+    fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<Result<(S, BatchReplies<'a>), BatchError>> {
         let (replies, shape) = match &mut self.0 {
             Stage::Sent { sent, shape, methods } => {
                 let replies = ready!(Pin::new(sent).poll(cx))?;
@@ -117,25 +116,25 @@ impl<'a, C: Caller, M: BatchMembers<'a, C>, const ALL: bool> BatchFuture<'a, C, 
     }
 }
 
-impl<'a, C: Caller, M: BatchMembers<'a, C>> Future for BatchFuture<'a, C, M, false> {
-    type Output = Result<M::Results, BatchError>;
+impl<C: Caller, S: BatchShape> Future for BatchFuture<'_, C, S, false> {
+    type Output = Result<S::Results, BatchError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (shape, mut replies) = ready!(self.poll_replies(cx))?;
-        Poll::Ready(Ok(M::results(shape, &mut replies)))
+        Poll::Ready(Ok(shape.results(&mut replies)))
     }
 }
 
-impl<'a, C: Caller, M: BatchMembers<'a, C>> Future for BatchFuture<'a, C, M, true> {
-    type Output = Result<M::Values, BatchError>;
+impl<C: Caller, S: BatchShape> Future for BatchFuture<'_, C, S, true> {
+    type Output = Result<S::Values, BatchError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (shape, mut replies) = ready!(self.poll_replies(cx))?;
-        Poll::Ready(M::values(shape, &mut replies))
+        Poll::Ready(shape.values(&mut replies))
     }
 }
 
-impl<'a, C: Caller, M: BatchMembers<'a, C>, const ALL: bool> fmt::Debug for BatchFuture<'a, C, M, ALL> {
+impl<C: Caller, S, const ALL: bool> fmt::Debug for BatchFuture<'_, C, S, ALL> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchFuture").finish_non_exhaustive()
     }

@@ -4,7 +4,7 @@ use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use crate::{
     framing::FrameError,
-    jsonrpc::{ErrorObject, ProtocolError},
+    jsonrpc::{ErrorObject, ProtocolError, Unsupported},
 };
 
 /// Why a call did not return what it was made for. `E` is the error type of the method.
@@ -36,6 +36,15 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
         source: serde_json::Error,
     },
 
+    /// The version that is spoken has no way to say it. Nothing was sent.
+    #[error("`{method}` cannot be called: {source}")]
+    Unsupported {
+        /// The method that was called.
+        method: String,
+        /// What the version has not.
+        source: Unsupported,
+    },
+
     /// The result is not of the type that was expected.
     #[error("the result cannot be read: {0}")]
     Decode(#[source] serde_json::Error),
@@ -54,6 +63,7 @@ impl CallError {
             Self::Timeout(after) => CallError::Timeout(after),
             Self::Closed(reason) => CallError::Closed(reason),
             Self::Encode { method, source } => CallError::Encode { method, source },
+            Self::Unsupported { method, source } => CallError::Unsupported { method, source },
             Self::Decode(error) => CallError::Decode(error),
             Self::Protocol(error) => CallError::Protocol(error),
         }

@@ -54,9 +54,7 @@ impl NotSent {
         match self {
             Self::Closed(reason) => CallError::Closed(reason),
             Self::Timeout(after) => CallError::Timeout(after),
-            Self::Unsupported(what) => {
-                CallError::Encode { method: method.to_owned(), source: serde::ser::Error::custom(what) }
-            }
+            Self::Unsupported(what) => CallError::Unsupported { method: method.to_owned(), source: what },
         }
     }
 }

@@ -127,6 +127,7 @@ fn shown(error: CallError) -> Value {
         CallError::Rpc(error) => json!({"error": error}),
         CallError::Protocol(error) => json!({"refused": error.to_string()}),
         CallError::Encode { source, .. } => json!({"refused": source.to_string()}),
+        CallError::Unsupported { source, .. } => json!({"refused": source.to_string()}),
         other => panic!("{other}"),
     }
 }

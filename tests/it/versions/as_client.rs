@@ -199,10 +199,12 @@ async fn each_version_sends_what_it_can_say() {
             }
             None => {
                 let outcome = session.call::<i64>("m", Named { a: 1 }).await;
-                let Err(error @ CallError::Encode { .. }) = outcome else { panic!("{outcome:?}") };
-                assert!(error.to_string().contains("no named parameters"), "{error}");
+                let refused = |error: &CallError| {
+                    matches!(error, CallError::Unsupported { source: Unsupported::NamedParams, .. })
+                };
+                assert!(outcome.as_ref().is_err_and(refused), "{outcome:?}");
                 let outcome = session.notify("m", Named { a: 1 }).await;
-                assert!(matches!(outcome, Err(CallError::Encode { .. })), "{outcome:?}");
+                assert!(outcome.as_ref().is_err_and(refused), "{outcome:?}");
                 peer.expect_silence().await;
                 assert_eq!(session.calls_in_flight(), 1, "the first one only");
             }

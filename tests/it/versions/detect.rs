@@ -148,7 +148,7 @@ async fn version_2_0_is_written_until_the_peer_has_spoken() {
     session.notify("n", ()).await.expect("sent");
     peer.expect(r#"{"method":"n","params":[],"id":null}"#).await;
     let named = session.call::<Value>("m", json!({"a": 1})).await;
-    assert!(matches!(named, Err(CallError::Encode { .. })), "{named:?}");
+    assert!(matches!(named, Err(CallError::Unsupported { .. })), "{named:?}");
     let refused = session.batch([session.call::<Value>("m", ())]).await;
     assert!(matches!(refused, Err(BatchError::Unsupported(Unsupported::Batches))), "{refused:?}");
     // What was under way in the other version is still answered, if one by one.
@@ -183,7 +183,7 @@ async fn what_is_sent_to_a_peer_without_a_version_is_1_0() {
     assert!(is_pending(&mut call));
     peer.expect(r#"{"method":"m","params":[1],"id":1}"#).await;
     let named = session.call::<Value>("m", json!({"a": 1})).await;
-    assert!(matches!(named, Err(CallError::Encode { .. })), "{named:?}");
+    assert!(matches!(named, Err(CallError::Unsupported { .. })), "{named:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,7 +95,7 @@ impl Version {
     }
 
     pub(crate) const fn has_batches(self) -> bool {
-        matches!(self.writes, Writes::V2) || matches!(self.reads, Protocol::Loose)
+        matches!(self.writes, Writes::V2)
     }
 
     pub(crate) const fn has_named_params(self) -> bool {

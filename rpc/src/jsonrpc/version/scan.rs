@@ -43,7 +43,11 @@ pub(super) fn scan(text: &str) -> Option<Message<'_>> {
 fn request<'a>(id: Option<Id<'a>>, method: &'a str, rest: &'a str) -> Option<Message<'a>> {
     let params = match rest {
         "" => RawParams::NONE,
-        _ => RawParams::from_json(rest.strip_prefix(r#","params":"#)?),
+        _ => match rest.strip_prefix(r#","params":"#)? {
+            // Anything else is refused, whatever its reader would make of it.
+            params if params.starts_with(['[', '{']) => RawParams::from_json(params),
+            _ => return None,
+        },
     };
     Some(Message::Request(Request { id, method: Cow::Borrowed(method), params }))
 }
@@ -101,6 +105,8 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1.0,"method":"add"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"a\u0064d"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2]"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":1}"#,
+            r#"{"jsonrpc":"2.0","method":"add","params":"[1]"}"#,
             r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}"#,
             "",
             "[]",

@@ -238,7 +238,7 @@ async fn an_unusual_request_in_the_usual_envelope_is_served() {
         assert_eq!(peer.ask(line).await, answer, "{line}");
     }
     let (mut peer, _session) = Raw::peer_of(echo(), Limits::client());
-    let line = r#"{"jsonrpc":"2.0","method":"echo","params":[",\"id\":1}",{"x":1,"id":7}],"id":"x"}"#;
+    let line = r#"{"jsonrpc":"2.0","method":"echo","params":[",\"id\":1}",{"id":7,"x":1}],"id":"x"}"#;
     assert_eq!(peer.ask(line).await, r#"{"jsonrpc":"2.0","id":"x","result":[",\"id\":1}",{"id":7,"x":1}]}"#);
 }
 

@@ -54,6 +54,24 @@ async fn parameters_that_do_not_fit_are_refused_with_what_is_wrong() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn parameters_that_are_no_array_and_no_object_reach_no_handler() {
+    // This one would take anything.
+    let (mut peer, _session) = Raw::peer_of(echo(), Limits::client());
+    for params in ["1", "\"[1]\"", "true", "-1.5"] {
+        for (line, id) in [
+            (format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":{params}}}"#), "1"),
+            (format!(r#"{{"jsonrpc":"2.0","method":"echo","params":{params},"id":1}}"#), "1"),
+            (format!(r#"{{"params":{params},"method":"echo","id":1,"jsonrpc":"2.0"}}"#), "1"),
+            (format!(r#"{{"jsonrpc":"2.0","method":"echo","params":{params}}}"#), "null"),
+        ] {
+            let answer = peer.ask(&line).await;
+            let expected = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32600,"#);
+            assert!(answer.starts_with(&expected), "{line}: {answer}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_method_without_parameters_takes_none_however_that_is_said() {
     let (mut peer, _session) = calc();
     for params in ["", r#","params":[]"#, r#","params":{}"#, r#","params":null"#] {
@@ -220,7 +238,7 @@ async fn an_unusual_request_in_the_usual_envelope_is_served() {
         assert_eq!(peer.ask(line).await, answer, "{line}");
     }
     let (mut peer, _session) = Raw::peer_of(echo(), Limits::client());
-    let line = r#"{"jsonrpc":"2.0","method":"echo","params":[",\"id\":1}",{"x":1,"id":7}],"id":"x"}"#;
+    let line = r#"{"jsonrpc":"2.0","method":"echo","params":[",\"id\":1}",{"id":7,"x":1}],"id":"x"}"#;
     assert_eq!(peer.ask(line).await, r#"{"jsonrpc":"2.0","id":"x","result":[",\"id\":1}",{"id":7,"x":1}]}"#);
 }
 

@@ -6,6 +6,8 @@
 mod cable;
 mod calc;
 mod child;
+mod choppy;
+pub mod conversation;
 mod events;
 mod gate;
 pub mod layers;
@@ -16,6 +18,7 @@ mod time;
 pub use cable::Cable;
 pub use calc::{Calc, CalcClient, CalcServer, DivError, MyCalc};
 pub use child::{Child, is_child};
+pub use choppy::Choppy;
 pub use events::{Event, Events};
 pub use gate::Gate;
 pub use raw::{DeafPeer, Raw};

@@ -171,19 +171,8 @@ async fn in_1_0_neither_side_sends_a_batch_and_we_refuse_one() {
         assert_eq!(outcome, json!({"refused": "protocol does not permit batches"}), "{pair:?}");
 
         let outcome = link.batch(Side::We, &members).await;
-        if link.session.protocol() == Protocol::V1 {
-            assert_eq!(
-                outcome,
-                json!({"refused": "JSON-RPC 1.0 has no batches: send the calls one by one"}),
-                "{pair:?}"
-            );
-        } else {
-            // A request without a version can come from one who has batches: only the peer knows.
-            assert_eq!((pair.ours, pair.theirs), (Protocol::Detect, Spoken::V1));
-            let refusal =
-                json!({"error": {"code": -32600, "message": "request object must be a dictionary"}});
-            assert_eq!(outcome, json!([refusal, refusal]), "{pair:?}");
-        }
+        let refused = json!({"refused": "JSON-RPC 1.0 has no batches: send the calls one by one"});
+        assert_eq!(outcome, refused, "{pair:?}");
 
         if link.session.protocol() == Protocol::V1 {
             let raw = r#"[{"method":"add","params":[1,2],"id":"x"}]"#;

@@ -1,0 +1,15 @@
+//! What the fuzz targets check. A target is a file in `targets/` that hands its bytes to one of these.
+//!
+//! Only what `rpc` makes public is used: what is found here can happen to anyone.
+
+mod answers;
+mod framer;
+mod message;
+mod schedule;
+mod session;
+mod world;
+
+pub use framer::frames_do_not_depend_on_the_cuts;
+pub use message::any_bytes_are_a_message;
+pub use schedule::any_schedule_keeps_the_books;
+pub use session::a_session_answers_as_a_dispatcher_does;

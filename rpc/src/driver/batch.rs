@@ -5,10 +5,14 @@ use std::sync::Arc;
 use super::{Driver, Left, receive::Taken, serve::Served};
 use crate::{
     framing::Framed,
-    jsonrpc::{self, BatchId, CallId, Elements, ErrorCode, ErrorObject, Id, Message, Reply},
+    jsonrpc::{
+        self, Answered, BatchId, CallId, Elements, ErrorCode, ErrorObject, Id, Message, Reply,
+        Response,
+    },
     service::Replies,
     session::{Link, Member},
 };
+
 /// A batch whose members were not all looked at yet.
 #[derive(Debug)]
 pub(super) struct OpenBatch {
@@ -16,8 +20,8 @@ pub(super) struct OpenBatch {
     /// Where its next member stands in the text, and which one it is.
     position: usize,
     index: usize,
-    /// A call of ours that it answers.
-    answered: Option<CallId>,
+    /// What it answers of ours.
+    answered: Answered,
     /// Where handlers that finish in place write their replies.
     pub(super) replies: Replies,
 }
@@ -39,18 +43,18 @@ impl Driver {
     pub(super) fn receive_batch(&mut self, members: &Elements<'_>) -> Taken {
         // What came before may be the reply to the only batch of ours.
         self.hand_over();
-        if let Some(error) = self.link.refuses_batch(members) {
+        if let Some(malformed) = self.link.refuses_batch(members) {
             let is_empty = !members.are_more_than(0);
             if is_empty && self.link.end_oldest_batch(&Reply::missing_in_batch()) {
                 return Taken::Yes;
             }
-            return self.refuse(Some(Id::NULL), &error, None);
+            return self.malformed(&malformed, None);
         }
         let batch = OpenBatch {
             id: self.link.begin_batch(),
             position: 0,
             index: 0,
-            answered: None,
+            answered: Answered::default(),
             replies: Replies::unframed(self.version, Arc::clone(&self.link)),
         };
         self.receive_members(members, batch)
@@ -83,7 +87,7 @@ impl Driver {
             batch.position = members.position();
             batch.index += 1;
         }
-        self.end_batch(&batch);
+        self.end_batch(batch);
         taken
     }
 
@@ -94,20 +98,40 @@ impl Driver {
                 Served::NoPlace => self.no_place(&request, Some(batch)),
                 Served::Refused(error) => self.refuse(request.id, &error, Some(batch)),
             },
-            Message::Response(response) => {
-                batch.answered = batch.answered.or(CallId::answered_by(response.id));
-                self.take_reply(response)
-            }
+            Message::Response(response) => self.take_answer(response, &mut batch.answered),
             Message::Malformed(malformed) => self.malformed(&malformed, Some(batch)),
             Message::Batch(_) => Taken::Yes,
         }
     }
 
-    fn end_batch(&mut self, batch: &OpenBatch) {
+    /// Takes a response that came in an array.
+    fn take_answer(&mut self, response: Response<'_>, answered: &mut Answered) -> Taken {
+        if response.refuses_whole_message() {
+            if let Some(unasked) = answered.refuse(Reply::new(response.outcome)) {
+                self.answers.push(None, unasked);
+            }
+            return Taken::Yes;
+        }
+        if let Some(call) = CallId::answered_by(response.id)
+            && !answered.knows(call)
+            && let Some(batch) = self.link.batch_of(call)
+        {
+            answered.add(batch);
+        }
+        self.take_reply(response)
+    }
+
+    fn end_batch(&mut self, batch: OpenBatch) {
         self.link.end_batch(batch.id);
-        if let Some(call) = batch.answered {
+        let (answered, refusal) = batch.answered.end();
+        match refusal {
+            Some(reply) if answered.is_empty() => self.take_refusal(reply),
+            Some(reply) => self.answers.push(None, reply),
+            None => {}
+        }
+        if !answered.is_empty() {
             self.hand_over();
-            self.link.end_rest_of_batch(call);
+            answered.into_iter().for_each(|ids| self.link.end_rest_of_batch(ids));
         }
     }
 
@@ -120,14 +144,15 @@ impl Driver {
             let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing");
             let members = Elements::of_frame(&unread.bytes()[frame]).skip_to(batch.position);
             for member in members {
-                if let Message::Request(jsonrpc::Request { id: Some(id), .. }) =
-                    self.version.read_member(member)
-                {
-                    self.link.add_error_to_batch(batch.member(), id, &error);
+                match self.version.read_member(member) {
+                    Message::Request(jsonrpc::Request { id: Some(id), .. }) => {
+                        self.link.add_error_to_batch(batch.member(), id, &error);
+                    }
+                    _ => {}
                 }
                 batch.index += 1;
             }
         }
-        self.end_batch(&batch);
+        self.end_batch(*batch);
     }
 }

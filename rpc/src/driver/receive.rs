@@ -149,7 +149,8 @@ impl Driver {
     /// Keeps the reply to a call until it is handed over.
     pub(super) fn take_reply(&mut self, response: Response<'_>) -> Taken {
         if response.refuses_whole_message() {
-            return self.take_refusal(Reply::new(response.outcome));
+            self.take_refusal(Reply::new(response.outcome));
+            return Taken::Yes;
         }
         self.answers.push(CallId::answered_by(response.id), Reply::new(response.outcome));
         Taken::Yes
@@ -157,13 +158,12 @@ impl Driver {
 
     /// A message of ours was refused, and the peer does not say which: that can only be a batch.
     #[cold]
-    fn take_refusal(&mut self, reply: Reply) -> Taken {
+    pub(super) fn take_refusal(&mut self, reply: Reply) {
         // What came before may end the batch.
         self.hand_over();
         if !self.link.end_oldest_batch(&reply) {
             self.answers.push(None, reply);
         }
-        Taken::Yes
     }
 
     /// Hands the replies of one read to their calls.

@@ -18,7 +18,7 @@ pub(crate) mod table;
 mod text;
 pub(crate) mod version;
 
-pub(crate) use connection::BatchId;
+pub(crate) use connection::{Answered, BatchId, BatchIds};
 pub use connection::{Body, CallId, Connection, Event, Ticket, Unsupported};
 pub use error::{ErrorCode, ErrorObject, ProtocolError};
 pub use id::{Id, RequestId};

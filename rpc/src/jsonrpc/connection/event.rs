@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{BatchId, CallId, Connection};
+use super::{Answered, BatchId, CallId, Connection};
 use crate::jsonrpc::{
-    Elements, ErrorObject, Id, Malformed, Message, RawParams, Reply, Request, RequestId, Response, RpcError,
+    Elements, ErrorObject, Malformed, Message, RawParams, Reply, Request, RequestId, Response, RpcError,
     result::put_result,
 };
 
@@ -76,9 +76,7 @@ impl<T> Connection<T> {
         match self.version.read_in_full(frame) {
             Message::Batch(members) => self.receive_batch(members, out, &mut events),
             Message::Request(request) => events.push(Event::requested(request, None)),
-            Message::Response(response) => {
-                self.receive_response(response, &mut events);
-            }
+            Message::Response(response) => self.receive_response(response, &mut events),
             Message::Malformed(Malformed { id, error, answer }) => {
                 if answer {
                     self.version.put_error(out, id, &error);
@@ -95,16 +93,18 @@ impl<T> Connection<T> {
         out: &mut Vec<u8>,
         events: &mut Vec<Event<'a, T>>,
     ) {
-        if let Some(error) = self.refuses_batch(&members) {
+        if let Some(Malformed { id, error, answer }) = self.refuses_batch(&members) {
             if !members.are_more_than(0) && self.has_sent_batch() {
                 return self.end_oldest_batch(&Reply::missing_in_batch(), events);
             }
-            self.version.put_error(out, Id::NULL, &error);
+            if answer {
+                self.version.put_error(out, id, &error);
+            }
             events.push(Event::Refused(error));
             return;
         }
         let batch = self.begin_batch();
-        let mut answered = None;
+        let mut answered = Answered::default();
         for (index, member) in members.enumerate() {
             match self.version.read_member(member) {
                 Message::Request(request) => {
@@ -113,9 +113,7 @@ impl<T> Connection<T> {
                     }
                     events.push(Event::requested(request, Some((batch, index))));
                 }
-                Message::Response(response) => {
-                    answered = answered.or(self.receive_response(response, events));
-                }
+                Message::Response(response) => self.receive_answer(response, &mut answered, events),
                 Message::Malformed(Malformed { id, error, answer }) => {
                     if answer {
                         self.add_error_to_batch(batch, index, id, &error);
@@ -125,14 +123,46 @@ impl<T> Connection<T> {
                 Message::Batch(_) => {}
             }
         }
-        let missing = answered.map(|call| self.remove_rest_of_batch(call)).unwrap_or_default();
-        events
-            .extend(missing.into_iter().map(|call| Event::Reply { call, reply: Reply::missing_in_batch() }));
+        self.end_answered(answered, events);
         self.finish(batch, out);
     }
 
-    /// Gives the call that it answered.
-    fn receive_response(&mut self, response: Response<'_>, events: &mut Vec<Event<'_, T>>) -> Option<CallId> {
+    /// Takes a response that came in an array.
+    fn receive_answer(
+        &mut self,
+        response: Response<'_>,
+        answered: &mut Answered,
+        events: &mut Vec<Event<'_, T>>,
+    ) {
+        if response.refuses_whole_message() {
+            events.extend(answered.refuse(Reply::new(response.outcome)).map(Event::Unasked));
+            return;
+        }
+        if let Some(call) = CallId::answered_by(response.id)
+            && !answered.knows(call)
+            && let Some(batch) = self.batch_of(call)
+        {
+            answered.add(batch);
+        }
+        self.receive_response(response, events);
+    }
+
+    fn end_answered(&mut self, answered: Answered, events: &mut Vec<Event<'_, T>>) {
+        let (batches, refusal) = answered.end();
+        match refusal {
+            Some(reply) if batches.is_empty() && self.has_sent_batch() => {
+                self.end_oldest_batch(&reply, events);
+            }
+            Some(reply) => events.push(Event::Unasked(reply)),
+            None => {}
+        }
+        for ids in batches {
+            let missing = self.remove_rest_of_batch(ids).into_iter();
+            events.extend(missing.map(|call| Event::Reply { call, reply: Reply::missing_in_batch() }));
+        }
+    }
+
+    fn receive_response(&mut self, response: Response<'_>, events: &mut Vec<Event<'_, T>>) {
         let call = CallId::answered_by(response.id);
         let refuses_batch = response.refuses_whole_message();
         let reply = Reply::new(response.outcome);
@@ -141,7 +171,6 @@ impl<T> Connection<T> {
             None if refuses_batch && self.has_sent_batch() => self.end_oldest_batch(&reply, events),
             None => events.push(Event::Unasked(reply)),
         }
-        call
     }
 
     fn end_oldest_batch(&mut self, reply: &Reply, events: &mut Vec<Event<'_, T>>) {

@@ -1,16 +1,19 @@
 //! What one link has to remember between messages, without I/O: the calls of ours that wait for a reply, the batches of the
 //! peer's that do, and the version that both sides speak.
 
+mod answered;
 mod batch_reply;
 mod body;
 mod event;
 mod sent;
 
+pub(crate) use answered::Answered;
 pub(crate) use batch_reply::BatchReply;
 pub use body::Body;
 pub use event::{Event, Ticket};
+pub(crate) use sent::BatchIds;
 
-use super::{Elements, ErrorObject, Id, Message, Protocol, table::Table, version::Version};
+use super::{Elements, ErrorObject, Id, Malformed, Message, Protocol, table::Table, version::Version};
 use sent::SentBatches;
 
 /// A call in flight. Ids rise by one from 1 and are not used again on the same link.
@@ -215,24 +218,24 @@ impl<T> Connection<T> {
         ids.into_iter().filter_map(|id| self.remove(CallId(id))).collect()
     }
 
-    /// Ends what is in flight of the batch that `call` belonged to: an array has come with a reply to some of its calls, and there
-    /// will be no other.
-    pub(crate) fn remove_rest_of_batch(&mut self, call: CallId) -> Vec<T> {
-        self.sent.ids(call.0).map(|ids| self.remove_among(ids)).unwrap_or_default()
+    /// The batch in flight that the call belongs to, whether the call itself has ended or not.
+    pub(crate) fn batch_of(&self, call: CallId) -> Option<BatchIds> {
+        self.sent.ids(call.0)
+    }
+
+    /// Ends what is in flight of a batch: an array has come with replies to it, and there will be no other.
+    pub(crate) fn remove_rest_of_batch(&mut self, ids: BatchIds) -> Vec<T> {
+        ids.filter_map(|id| self.remove(CallId(id))).collect()
     }
 
     /// Ends the batch that was sent first: the peer has refused one, and did not say which.
     pub(crate) fn remove_oldest_batch(&mut self) -> Vec<T> {
-        self.sent.oldest().map(|ids| self.remove_among(ids)).unwrap_or_default()
+        self.sent.oldest().map(|ids| self.remove_rest_of_batch(ids)).unwrap_or_default()
     }
 
     /// Whether a batch of ours has calls in flight.
     pub(crate) fn has_sent_batch(&self) -> bool {
         self.sent.oldest().is_some()
-    }
-
-    fn remove_among(&mut self, (first, last): (u64, u64)) -> Vec<T> {
-        (first..=last).filter_map(|id| self.remove(CallId(id))).collect()
     }
 
     /// Whether the call was made on this link, whatever became of it.
@@ -266,18 +269,24 @@ impl<T> Connection<T> {
 impl<T> Connection<T> {
     /// What is wrong with a batch as a whole, if anything: it is empty, or too long.
     ///
-    /// An array of replies is as long as the batch that we sent.
-    pub(crate) fn refuses_batch(&self, members: &Elements<'_>) -> Option<ErrorObject> {
-        let Some(first) = members.clone().next() else {
-            return Some(ErrorObject::invalid_request("the batch is empty"));
+    /// An array of replies may be as long as a batch that we sent, and is not answered where it is too long.
+    pub(crate) fn refuses_batch(&self, members: &Elements<'_>) -> Option<Malformed<'static>> {
+        let refused = |why: String, answer| {
+            Some(Malformed { id: Id::NULL, error: ErrorObject::invalid_request(why), answer })
         };
-        let is_reply =
-            || self.has_sent_batch() && matches!(self.version.read_member(first), Message::Response(_));
-        let too_long = members.are_more_than(self.batch_length) && !is_reply();
-        too_long.then(|| {
-            let (number, limit) = (members.clone().count(), self.batch_length);
-            ErrorObject::invalid_request(format!("the batch has {number} members, and the limit is {limit}"))
-        })
+        let Some(first) = members.clone().next() else {
+            return refused("the batch is empty".to_owned(), true);
+        };
+        if !members.are_more_than(self.batch_length) {
+            return None;
+        }
+        let number = members.clone().count();
+        let is_reply = matches!(self.version.read_member(first), Message::Response(_));
+        if is_reply && self.sent.any_has(number) {
+            return None;
+        }
+        let limit = self.batch_length;
+        refused(format!("the batch has {number} members, and the limit is {limit}"), !is_reply)
     }
 
     /// Nobody will be answered any more.

@@ -1,14 +1,17 @@
 //! The batches of ours that wait for their replies.
 
+use std::ops::RangeInclusive;
+
+/// The ids among which a batch of ours has its calls: nothing else is sent while a batch is written.
+pub(crate) type BatchIds = RangeInclusive<u64>;
+
 /// Batches in flight, in the order in which they were sent.
 #[derive(Debug, Default)]
 pub(super) struct SentBatches(Vec<SentBatch>);
 
-/// The calls of a batch are those in flight whose ids are in its range: nothing else is sent while a batch is written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct SentBatch {
-    first: u64,
-    last: u64,
+    ids: BatchIds,
     /// How many of its calls are in flight.
     left: usize,
 }
@@ -19,7 +22,7 @@ impl SentBatches {
     }
 
     pub(super) fn add(&mut self, first: u64, last: u64, calls: usize) {
-        self.0.push(SentBatch { first, last, left: calls });
+        self.0.push(SentBatch { ids: first..=last, left: calls });
     }
 
     /// One call less. Nearly always there are no batches.
@@ -36,14 +39,18 @@ impl SentBatches {
     }
 
     /// The ids among which the batch that `call` belongs to has its calls.
-    pub(super) fn ids(&self, call: u64) -> Option<(u64, u64)> {
-        let batch = self.0[self.find(call)?];
-        Some((batch.first, batch.last))
+    pub(super) fn ids(&self, call: u64) -> Option<BatchIds> {
+        Some(self.0[self.find(call)?].ids.clone())
     }
 
     /// The ids of the one that was sent first.
-    pub(super) fn oldest(&self) -> Option<(u64, u64)> {
-        self.0.first().map(|batch| (batch.first, batch.last))
+    pub(super) fn oldest(&self) -> Option<BatchIds> {
+        self.0.first().map(|batch| batch.ids.clone())
+    }
+
+    /// Whether one of them has so many calls.
+    pub(super) fn any_has(&self, calls: usize) -> bool {
+        self.0.iter().any(|batch| batch.ids.end() - batch.ids.start() + 1 >= calls as u64)
     }
 
     pub(super) fn clear(&mut self) {
@@ -51,7 +58,7 @@ impl SentBatches {
     }
 
     fn find(&self, call: u64) -> Option<usize> {
-        let at = self.0.partition_point(|batch| batch.last < call);
-        (self.0.get(at)?.first <= call).then_some(at)
+        let at = self.0.partition_point(|batch| *batch.ids.end() < call);
+        self.0.get(at)?.ids.contains(&call).then_some(at)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{InFlight, Link, Member, State};
 use crate::{
-    jsonrpc::{BatchId, CallId, Elements, ErrorObject, Id, Reply},
+    jsonrpc::{BatchId, BatchIds, CallId, Elements, ErrorObject, Id, Malformed, Reply},
     session::slot::Slot,
 };
 
@@ -22,7 +22,7 @@ impl State {
 /// Batches of the peer's.
 impl Link {
     /// What is wrong with a batch as a whole, if anything.
-    pub(crate) fn refuses_batch(&self, members: &Elements<'_>) -> Option<ErrorObject> {
+    pub(crate) fn refuses_batch(&self, members: &Elements<'_>) -> Option<Malformed<'static>> {
         self.lock().connection.refuses_batch(members)
     }
 
@@ -51,9 +51,14 @@ impl Link {
 
 /// Batches of ours.
 impl Link {
-    /// An array with a reply to `call` has come: what is in flight of its batch was left out, and ends.
-    pub(crate) fn end_rest_of_batch(&self, call: CallId) {
-        let rest = self.lock().connection.remove_rest_of_batch(call);
+    /// The batch in flight that the call belongs to.
+    pub(crate) fn batch_of(&self, call: CallId) -> Option<BatchIds> {
+        self.lock().connection.batch_of(call)
+    }
+
+    /// An array with replies to a batch has come: what is in flight of it was left out, and ends.
+    pub(crate) fn end_rest_of_batch(&self, ids: BatchIds) {
+        let rest = self.lock().connection.remove_rest_of_batch(ids);
         complete(rest, &Reply::missing_in_batch());
     }
 

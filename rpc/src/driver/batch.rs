@@ -6,7 +6,7 @@ use super::{Driver, Left, receive::Taken, serve::Served};
 use crate::{
     framing::Framed,
     jsonrpc::{
-        self, Answered, BatchId, CallId, Elements, ErrorCode, ErrorObject, Id, Message, Reply,
+        self, Answered, BatchId, CallId, Elements, ErrorCode, ErrorObject, Id, Malformed, Message, Reply,
         Response,
     },
     service::Replies,
@@ -146,6 +146,9 @@ impl Driver {
             for member in members {
                 match self.version.read_member(member) {
                     Message::Request(jsonrpc::Request { id: Some(id), .. }) => {
+                        self.link.add_error_to_batch(batch.member(), id, &error);
+                    }
+                    Message::Malformed(Malformed { id, error, answer: true }) => {
                         self.link.add_error_to_batch(batch.member(), id, &error);
                     }
                     _ => {}

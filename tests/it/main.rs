@@ -1,6 +1,7 @@
 //! The integration tests: promises of the design, each named after what it guards.
 
 mod answers;
+mod batches;
 mod callbacks;
 mod calls;
 mod events;

@@ -6,6 +6,7 @@ mod callbacks;
 mod calls;
 mod events;
 mod handlers;
+mod hostile;
 mod ids;
 mod limits;
 mod lost;

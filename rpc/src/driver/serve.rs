@@ -55,7 +55,11 @@ impl Driver {
         bytes: usize,
         mut batch: Option<&mut OpenBatch>,
     ) -> Served {
-        if !self.link.admits(bytes) || self.unsent() >= self.link.limits.outgoing_bytes {
+        let own = batch.as_ref().map(|batch| batch.member().batch);
+        if !self.link.admits(bytes)
+            || self.unsent() >= self.link.limits.outgoing_bytes
+            || self.link.others_are_full(own)
+        {
             return Served::NoPlace;
         }
         let replies = match &mut batch {

@@ -243,7 +243,7 @@ async fn a_huge_method_or_a_huge_version_is_not_sent_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_of_tiny_members_is_answered_briefly_by_every_version() {
-    for member in ["1", "{}", "[]", r#"{"id":1}"#] {
+    for member in ["1", r#"{"id":1}"#] {
         let members = vec![member; 900_000 / (member.len() + 1)].join(",");
         is_refused(format!("[{members}]").as_bytes(), &[r#""code":-32600"#]).await;
     }

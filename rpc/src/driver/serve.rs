@@ -75,7 +75,8 @@ impl Driver {
         batch: Option<&mut OpenBatch>,
     ) -> Served {
         let admitted = self.link.admits(self.queue.len(), self.queue.bytes() + text.len());
-        if !admitted || self.unsent() >= self.link.limits.outgoing_bytes {
+        let own = batch.as_ref().map(|batch| batch.member().batch);
+        if !admitted || self.unsent() >= self.link.limits.outgoing_bytes || self.link.others_are_full(own) {
             return Served::NoPlace;
         }
         if self.waits_for_turn(request, text, batch.as_deref()) {

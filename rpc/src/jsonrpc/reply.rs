@@ -1,6 +1,9 @@
 //! The answer to a call, as it waits for the caller to decode it.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use super::{ErrorObject, Message, Outcome, ProtocolError, text::Text, version::Version};
 
@@ -69,14 +72,18 @@ impl Reply {
         matches!(self.0, Repr::Error(_) | Repr::Malformed(_))
     }
 
-    /// The same reply, unless it is known to be an error.
+    /// The same reply, unless it is an error.
     ///
     /// # Errors
     ///
     /// Where it is one, or breaks the protocol.
     pub fn into_result(self) -> Result<Self, ReplyError> {
         match self.0 {
-            Repr::Result(_) | Repr::Unverified(_) => Ok(self),
+            Repr::Result(_) => Ok(self),
+            Repr::Unverified(text) => match text.decode::<IgnoredAny>() {
+                Ok(_) => Ok(Self(Repr::Result(text))),
+                Err(_) => Self::judge(text.as_str()).into_result(),
+            },
             Repr::Error(error) => Err(ReplyError::Error(*error)),
             Repr::Malformed(reason) => {
                 let reason = reason.into();

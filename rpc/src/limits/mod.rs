@@ -68,8 +68,9 @@ pub struct Limits {
     /// Default: 4,000,000: four frames of the largest size.
     pub request_bytes: usize,
 
-    /// How many bytes may wait to be sent. Beyond it calls and notifications wait for room, and no more requests are read. One
-    /// message is always accepted, whatever its size. A session that goes past twice this limit (the peer keeps asking and does
+    /// How many bytes may wait to be sent. Beyond it calls and notifications wait for room, and no more requests are read; so it is
+    /// where as many bytes of replies wait for the end of the batches that they belong to. One message is always accepted, whatever
+    /// its size. A session that goes past twice this limit (the peer keeps asking and does
     /// not read) is aborted.
     ///
     /// Default: 4,000,000.

@@ -1,6 +1,9 @@
 //! Batches of the peer's: members run under the rules of single requests, and are answered together.
 
-use std::time::Duration;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
 
 use rpc::{CallError, Context, Dispatcher, ErrorCode, ErrorObject, Limits, Params, Router, testing};
 use rpc_tests::{Gate, Raw, echo, is_pending, settled, waiting};
@@ -214,27 +217,72 @@ async fn a_dispatcher_runs_as_many_members_at_once_as_may_be() {
     assert_eq!(reply.await.expect("a reply"), batch((1..=8).map(result)).as_bytes());
 }
 
+/// The replies to one batch are collected, and those that come after it wait until they have left.
 #[tokio::test(start_paused = true)]
 async fn members_are_not_started_for_a_peer_that_does_not_read() {
-    let (read, written) = (64, "x".repeat(2_000));
-    let router = echo().method("big", move |_: Params, _: Context| {
-        let text = written.clone();
-        async move { Ok::<_, ErrorObject>(text) }
-    });
-    let limits = limited(|limits| limits.outgoing_bytes = 1_000);
-    let (mut peer, _session) = Raw::narrow_peer_of(read, router, limits);
-    peer.send(&request(1, "big")).await;
-    let sending = async {
-        for id in [2, 3] {
-            peer.send(&batch([request(id, "big")])).await;
+    for later in [false, true] {
+        let made = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&made);
+        let router = Router::new().method("big", move |_: Params, _: Context| {
+            counter.fetch_add(1, SeqCst);
+            async move {
+                if later {
+                    tokio::task::yield_now().await;
+                }
+                Ok::<_, ErrorObject>("x".repeat(10_000))
+            }
+        });
+        let limits = limited(|limits| limits.outgoing_bytes = 100_000);
+        let (mut peer, _session) = Raw::deaf_peer_of(16, router, limits);
+        for _ in 0..50 {
+            peer.write(batch((1..=100).map(|id| request(id, "big"))) + "\n").await;
         }
-        peer
-    };
-    // Nothing is lost by waiting.
-    let mut peer = tokio::time::timeout(Duration::from_secs(1), sending).await.ok();
-    if let Some(peer) = &mut peer {
-        for _ in 0..3 {
-            assert!(peer.line().await.expect("a reply").len() > 2_000);
-        }
+        settled().await;
+        let made = made.load(SeqCst);
+        assert!(made <= 100 + 20, "one batch, and those that were being worked on: {made}");
     }
+}
+
+/// A slow member keeps the replies to the others waiting: they count, too.
+#[tokio::test(start_paused = true)]
+async fn replies_that_wait_for_the_end_of_their_batch_are_bounded() {
+    let gate = Gate::closed();
+    let made = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&made);
+    let router = waiting(&gate).method("big", move |_: Params, _: Context| {
+        counter.fetch_add(1, SeqCst);
+        async move { Ok::<_, ErrorObject>("x".repeat(10_000)) }
+    });
+    let (mut peer, session) = Raw::peer_of(router, limited(|limits| limits.outgoing_bytes = 100_000));
+    let members = |n| batch((1..=n).map(|id| request(id, if id == 1 { "wait" } else { "big" })));
+    // By itself a batch may be as large as it likes.
+    for n in [5, 5, 50, 6] {
+        peer.send(&members(n)).await;
+    }
+    peer.send(&request(9, "echo")).await;
+    peer.expect_silence().await;
+    assert_eq!(made.load(SeqCst), 4 + 4 + 49, "the fourth one waits");
+    assert_eq!(session.requests_in_flight(), 3);
+    gate.open();
+    let mut lines = Vec::new();
+    for _ in 0..5 {
+        lines.push(peer.line().await.expect("a reply").len());
+    }
+    assert_eq!(made.load(SeqCst), 4 + 4 + 49 + 5);
+    lines.sort_unstable();
+    assert!(lines[0] < 100 && lines[4] > 490_000, "{lines:?}");
+
+    // While a call of ours waits, they are refused.
+    let gate = Gate::closed();
+    let limits = limited(|limits| limits.outgoing_bytes = 10);
+    let (mut peer, session) = Raw::peer_of(waiting(&gate), limits);
+    let mut call = Box::pin(session.call::<i64>("ours", ()).into_future());
+    assert!(is_pending(&mut call));
+    assert!(peer.line().await.is_some());
+    peer.send(&batch([request(1, "wait"), request(2, "echo"), request(3, "echo")])).await;
+    assert_eq!(peer.ask(&batch([request(4, "echo")])).await, batch([error(4, -102, BUSY)]));
+    peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
+    assert_eq!(call.await.expect("its reply"), 7);
+    gate.open();
+    peer.expect(&batch([1, 2, 3].map(result))).await;
 }

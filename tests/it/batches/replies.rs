@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use rpc::{
-    CallError, Limits, Protocol, ProtocolError, ReplyError, Session,
+    BatchError, CallError, Limits, OutgoingBatch, Protocol, ProtocolError, ReplyError, Session,
     jsonrpc::{Body, Connection, Event},
 };
 use rpc_tests::{Raw, echo, is_pending, settled};
@@ -107,6 +107,29 @@ fn ended_first(first: &str) -> [&'static str; 3] {
 async fn a_member_may_be_an_error() {
     let replies = batch([ok(3), error(1, -7, "no"), ok(2)]);
     three_end(&[&replies], ["code -7", "2", "3"]).await;
+}
+
+/// What is wrong with a reply in the usual order is found when it is decoded: a batch that is to fail does not wait for that.
+#[tokio::test(start_paused = true)]
+async fn an_untyped_batch_that_is_to_fail_finds_an_error_behind_a_result() {
+    for reply in [
+        r#"{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":-7,"message":"no"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":3,"error":{"code":-7,"message":"no"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":3]}"#,
+    ] {
+        for reply in [reply.to_owned(), batch([reply])] {
+            let (mut peer, session) = caller();
+            let calls = OutgoingBatch::new().call("m", &()).expect("no parameters");
+            let mut sent = Box::pin(session.try_batch(calls).into_future());
+            assert!(is_pending(&mut sent));
+            assert!(peer.line().await.is_some());
+            peer.send(&reply).await;
+            // What cannot be read at all is no reply.
+            peer.send("[]").await;
+            let outcome = sent.await;
+            assert!(matches!(outcome, Err(BatchError::Member { index: 0, .. })), "{reply}: {outcome:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

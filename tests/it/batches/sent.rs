@@ -81,6 +81,33 @@ async fn a_batch_may_be_awaited_on_any_task_whatever_its_members_borrow() {
     assert_eq!((hellos, quotient, sum, untyped.expect("sent").len()), (2, 1, 3, 1));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_and_calls_of_many_tasks_at_once_all_get_their_own() {
+    let (session, peer) = testing::pair((), CalcServer::new(MyCalc));
+    let tasks = (0..8i64).map(|task| {
+        let calc = CalcClient::from(session.clone());
+        let session = session.clone();
+        tokio::spawn(async move {
+            for n in 0..100 {
+                let number = 1000 * task + n;
+                let calls: Vec<_> = (0..n % 7 + 1).map(|more| calc.add_later(number, more)).collect();
+                for (more, sum) in session.batch(calls).await.expect("sent").into_iter().enumerate() {
+                    // The server may be busy with the others.
+                    match sum {
+                        Ok(sum) => assert_eq!(sum, number + more as i64),
+                        Err(error) => assert!(error.to_string().contains("too many"), "{error}"),
+                    }
+                }
+                assert_eq!(calc.add(number, 1).await.expect("a sum"), number + 1);
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic");
+    }
+    assert_eq!((session.calls_in_flight(), peer.requests_in_flight()), (0, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_batch_is_one_message_in_the_order_of_its_members() {
     let (mut peer, session) = caller();

@@ -50,6 +50,15 @@ fn rows() -> Vec<(&'static str, [Ends; 3])> {
             r#"{"jsonrpc":"2.0","id":1,"error":"out of stock"}"#,
             [Error(-100, "out of stock"), Broken, Error(-100, "out of stock")],
         ),
+        // Where it stands behind a result, in the usual order.
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":null,"error":"out of stock"}"#,
+            [Error(-100, "out of stock"), Broken, Error(-100, "out of stock")],
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result": null, "error": {"message":"no"}}"#,
+            [Error(-100, "no"), Broken, Error(-100, "no")],
+        ),
         (
             r#"{"jsonrpc":"2.0","id":1,"error":{"code":-5}}"#,
             [Error(-5, "the peer sent no message"), Broken, Error(-5, "the peer sent no message")],

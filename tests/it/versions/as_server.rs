@@ -1,7 +1,7 @@
 //! What is answered.
 
-use rpc::{Dispatcher, Protocol};
-use rpc_tests::Raw;
+use rpc::{Context, Dispatcher, ErrorObject, Limits, Params, Protocol, Router};
+use rpc_tests::{Gate, Raw, is_pending, waiting};
 
 use super::{
     COLUMNS, SILENCE, echo_1_0 as e1, echo_2_0 as e2, error_1_0 as x1, error_2_0 as x2, is_like, service,
@@ -220,5 +220,88 @@ async fn errors_are_texts_wherever_1_0_is_written_and_only_there() {
         let got = dispatcher.build().expect("one echo").dispatch(sent.as_bytes()).await.expect("a reply");
         let got = String::from_utf8_lossy(&got);
         assert!(is_like(&got, &expected), "{protocol:?}, {sent}: {got}");
+    }
+}
+
+/// Methods that fail in every way there is.
+fn failing(gate: &Gate) -> Router {
+    waiting(gate)
+        .method("at_once", async |_: Params, _: Context| -> Result<(), ErrorObject> { panic!("a secret") })
+        .method("panic", async |_: Params, _: Context| -> Result<(), ErrorObject> {
+            tokio::task::yield_now().await;
+            panic!("a secret")
+        })
+        .method("fail", async |_: Params, _: Context| Err::<(), _>(ErrorObject::new(7, "no")))
+        .method("fail_later", async |_: Params, _: Context| {
+            tokio::task::yield_now().await;
+            Err::<(), _>(ErrorObject::new(7, "no"))
+        })
+        .method("big", async |_: Params, _: Context| Ok::<_, ErrorObject>("x".repeat(1_001)))
+        .method("none", async |params: Params, _: Context| params.parse::<()>())
+}
+
+#[tokio::test(start_paused = true)]
+async fn wherever_an_error_comes_from_it_is_written_in_the_version_that_is_spoken() {
+    for (protocol, jsonrpc, error) in [
+        (Protocol::V1, "", x1 as fn(&str, i64) -> String),
+        (Protocol::Detect, "", x1),
+        (Protocol::Detect, r#""jsonrpc":"1.0","#, x1),
+        (Protocol::Detect, r#""jsonrpc":"2.0","#, x2),
+        (Protocol::Loose, "", x2),
+        (Protocol::V2, r#""jsonrpc":"2.0","#, x2),
+    ] {
+        let gate = Gate::closed();
+        let mut limits = Limits::server();
+        (limits.reply_size, limits.requests_in_flight, limits.frame_size) = (1_000, 1, 5_000);
+        let (mut peer, session) = Raw::peer_with(|connector| {
+            connector.protocol(protocol).limits(limits.clone()).service(failing(&gate))
+        })
+        .await;
+        let dispatcher = Dispatcher::builder().service(failing(&gate)).limits(limits).protocol(protocol);
+        let dispatcher = dispatcher.build().expect("one service");
+        for (method, code) in [
+            ("unknown", -32601),
+            ("none", -32602),
+            ("at_once", -32603),
+            ("panic", -32603),
+            ("fail", 7),
+            ("fail_later", 7),
+            ("big", -32603),
+            ("wait", -102),
+        ] {
+            let sent = format!(r#"{{{jsonrpc}"id":5,"method":"{method}","params":[1]}}"#);
+            let got = peer.ask(&sent).await;
+            assert!(is_like(&got, &error("5", code)), "{protocol:?}, {method}: {got}");
+            let got = dispatcher.dispatch(sent.as_bytes()).await.expect("a reply");
+            let got = String::from_utf8_lossy(&got);
+            assert!(is_like(&got, &error("5", code)), "{protocol:?}, {method}: {got}");
+        }
+
+        // Too many at once, while a call of ours waits.
+        let mut call = Box::pin(session.call::<i64>("ours", ()).into_future());
+        assert!(is_pending(&mut call));
+        assert!(peer.line().await.is_some());
+        for id in [6, 7] {
+            peer.send(&format!(r#"{{{jsonrpc}"id":{id},"method":"wait","params":[1]}}"#)).await;
+        }
+        let got = peer.line().await.expect("an answer");
+        assert!(is_like(&got, &error("7", -102)), "{protocol:?}: {got}");
+        // And one too many of them all.
+        peer.send(&"rubbish\n".repeat(10)).await;
+        gate.open();
+        let rest = peer.rest().await;
+        assert!(rest.iter().any(|line| is_like(line, &error("null", -101))), "{protocol:?}: {rest:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dispatcher_refuses_a_message_that_is_too_large() {
+    for (protocol, expected) in [(Protocol::V1, x1("null", INVALID)), (Protocol::V2, x2("null", INVALID))] {
+        let mut limits = Limits::server();
+        limits.frame_size = 100;
+        let dispatcher = Dispatcher::builder().service(service()).limits(limits).protocol(protocol);
+        let sent = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{}"]}}"#, "x".repeat(100));
+        let got = dispatcher.build().expect("one echo").dispatch(sent.as_bytes()).await.expect("an answer");
+        assert!(is_like(&String::from_utf8_lossy(&got), &expected), "{got:?}");
     }
 }

@@ -56,6 +56,11 @@ impl BatchReply {
         self.parts.push((index, start..self.text.len()));
     }
 
+    /// How many bytes the replies have that are there already.
+    pub(super) const fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// Whether there is nothing to send: a batch of notifications is not answered.
     pub(crate) const fn is_empty(&self) -> bool {
         self.parts.is_empty()

@@ -151,7 +151,7 @@ impl<T> Connection<T> {
         let (batches, refusal) = answered.end();
         match refusal {
             Some(reply) if batches.is_empty() && self.has_sent_batch() => {
-                self.end_oldest_batch(&reply, events)
+                self.end_oldest_batch(&reply, events);
             }
             Some(reply) => events.push(Event::Unasked(reply)),
             None => {}

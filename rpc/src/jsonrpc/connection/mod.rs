@@ -290,6 +290,12 @@ impl<T> Connection<T> {
         refused(format!("the batch has {number} members, and the limit is {limit}"), !is_reply)
     }
 
+    /// How many bytes of replies wait in batches of the peer's, but for those in `except`.
+    pub(crate) fn collected(&self, except: Option<BatchId>) -> usize {
+        let others = self.received.iter().filter(|(id, _)| except.is_none_or(|except| except.0 != *id));
+        others.map(|(_, reply)| reply.len()).sum()
+    }
+
     /// Nobody will be answered any more.
     pub(crate) fn drop_batches(&mut self) {
         drop(self.received.drain());

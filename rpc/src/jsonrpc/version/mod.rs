@@ -14,7 +14,7 @@ mod write;
 pub use elements::Elements;
 pub(crate) use write::put;
 
-use super::Message;
+use super::{Message, Outcome, Response};
 use loose::Loose;
 use v1::V1;
 use v2::V2;
@@ -108,11 +108,23 @@ impl Version {
     /// inside of params, what stands behind a result) is checked by whoever decodes it: see [`read_in_full`](Self::read_in_full).
     pub(crate) fn read(self, frame: &[u8]) -> Message<'_> {
         match std::str::from_utf8(frame) {
-            Ok(text) if self.reads != Protocol::V1 => {
-                scan::scan(text).unwrap_or_else(|| self.read_text(text))
-            }
+            Ok(text) if self.reads != Protocol::V1 => match scan::scan(text) {
+                Some(message) if !self.may_be_lenient(&message) => message,
+                _ => self.read_text(text),
+            },
             Ok(text) => self.read_text(text),
             Err(error) => read::unreadable(format!("not UTF-8: {error}")),
+        }
+    }
+
+    /// Whether behind a result that was scanned there may stand an error that only this version reads: strictly judged, the call would
+    /// end with less than the peer has said.
+    fn may_be_lenient(self, message: &Message<'_>) -> bool {
+        match message {
+            Message::Response(Response { outcome: Outcome::Unverified(result), .. }) => {
+                self.reads == Protocol::Loose && result.trim_ascii_start().starts_with("null")
+            }
+            _ => false,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The side of the link that batches need: replies of the peer's to ours, and ours to the peer's.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::{InFlight, Link, Member, State};
 use crate::{
     jsonrpc::{BatchId, BatchIds, CallId, Elements, ErrorObject, Id, Malformed, Reply},
@@ -8,14 +10,14 @@ use crate::{
 
 impl State {
     /// Something that a batch was waiting for is done: sends the reply to it where it was the last. Whether there is one.
-    pub(super) fn end_batch(&mut self, batch: BatchId) -> bool {
-        match self.connection.end_batch(batch) {
-            Some(reply) if !reply.is_empty() => {
-                self.outbox.message(|out| reply.write(out));
-                true
-            }
-            _ => false,
+    pub(super) fn end_batch(&mut self, batch: BatchId, open: &AtomicUsize) -> bool {
+        let Some(reply) = self.connection.end_batch(batch) else { return false };
+        open.fetch_sub(1, Ordering::Relaxed);
+        if reply.is_empty() {
+            return false;
         }
+        self.outbox.message(|out| reply.write(out));
+        true
     }
 }
 
@@ -27,12 +29,20 @@ impl Link {
     }
 
     pub(crate) fn begin_batch(&self) -> BatchId {
+        self.open_batches.fetch_add(1, Ordering::Relaxed);
         self.lock().connection.begin_batch()
     }
 
     /// A member's reply will come later.
     pub(crate) fn expect_member(&self, member: Member) {
         self.lock().connection.expect_member(member.batch);
+    }
+
+    /// Whether so many bytes of replies wait for the end of their batches, other than `own`, that nothing more is started: they count
+    /// like those that wait to be sent. A batch does not wait for itself.
+    pub(crate) fn others_are_full(&self, own: Option<BatchId>) -> bool {
+        let others = self.open_batches.load(Ordering::Relaxed) > usize::from(own.is_some());
+        others && self.lock().connection.collected(own) >= self.limits.outgoing_bytes
     }
 
     /// Adds the reply to a member.
@@ -48,7 +58,7 @@ impl Link {
     /// All members have been seen: the reply goes out when those that are being worked on are done.
     pub(crate) fn end_batch(&self, batch: BatchId) {
         let mut state = self.lock();
-        if state.end_batch(batch) {
+        if state.end_batch(batch, &self.open_batches) {
             self.appended(state);
         }
     }

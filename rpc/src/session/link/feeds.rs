@@ -89,7 +89,7 @@ impl Link {
             }
             Some(member) => {
                 state.connection.add_to_batch(member.batch, member.index, id, reply);
-                state.end_batch(member.batch)
+                state.end_batch(member.batch, &self.open_batches)
             }
         };
         if appended {

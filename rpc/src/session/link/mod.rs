@@ -60,6 +60,8 @@ pub(crate) struct Link {
     /// without the lock.
     running: AtomicUsize,
     running_bytes: AtomicUsize,
+    /// How many batches of the peer's are not answered yet, read without the lock.
+    open_batches: AtomicUsize,
     /// The loop.
     driver: AtomicWaker,
     /// Senders that wait for room. One is woken at a time, and wakes the next.
@@ -190,6 +192,7 @@ impl Link {
             deadline_moved: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             running_bytes: AtomicUsize::new(0),
+            open_batches: AtomicUsize::new(0),
             driver: AtomicWaker::new(),
             room: Notify::new(),
             closed: Notify::new(),

@@ -191,7 +191,7 @@ impl Link {
             }
             (Some(member), Some(id)) => {
                 id.with(|id| state.connection.add_to_batch(member.batch, member.index, id, message));
-                state.end_batch(member.batch)
+                state.end_batch(member.batch, &self.open_batches)
             }
         };
         if appended {
@@ -255,7 +255,7 @@ impl Link {
                 None => state.outbox.message(|out| id.with(|id| version.put_error(out, id, &error))),
                 Some(Member { batch, index }) => {
                     id.with(|id| state.connection.add_error_to_batch(batch, index, id, &error));
-                    state.end_batch(batch);
+                    state.end_batch(batch, &self.open_batches);
                 }
             }
             self.queued.store(state.outbox.len(), Ordering::Release);

@@ -62,7 +62,7 @@ impl Router {
     pub fn method<T, E>(self, name: &'static str, handler: impl Handler<Result<T, E>>) -> Self
     where
         T: Serialize + 'static,
-        E: RpcError + std::error::Error + 'static,
+        E: RpcError,
     {
         self.add::<true, _>(MethodInfo::request(name), handler)
     }

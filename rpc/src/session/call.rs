@@ -111,7 +111,7 @@ impl<'a, C: Caller, P: Serialize, R: DeserializeOwned> IntoFuture for Call<'a, C
 impl<'a, C: Caller, P: Serialize, T, E> IntoFuture for Call<'a, C, P, Result<T, E>, true>
 where
     T: DeserializeOwned,
-    E: RpcError + std::error::Error + 'static,
+    E: RpcError,
 {
     type Output = Result<T, CallError<E>>;
     type IntoFuture = CallFuture<'a, C, Result<T, E>, true>;
@@ -163,7 +163,7 @@ impl<C: Caller, R: DeserializeOwned> Future for CallFuture<'_, C, R, false> {
 impl<C: Caller, T, E> Future for CallFuture<'_, C, Result<T, E>, true>
 where
     T: DeserializeOwned,
-    E: RpcError + std::error::Error + 'static,
+    E: RpcError,
 {
     type Output = Result<T, CallError<E>>;
 
@@ -173,9 +173,7 @@ where
 }
 
 /// What a reply means to the caller of a method that returns `T` or fails with `E`.
-fn typed<T: DeserializeOwned, E: RpcError + std::error::Error>(
-    reply: Result<Reply, CallError>,
-) -> Result<T, CallError<E>> {
+fn typed<T: DeserializeOwned, E: RpcError>(reply: Result<Reply, CallError>) -> Result<T, CallError<E>> {
     reply.map_err(CallError::widen)?.decode().map_err(|error| match error {
         ReplyError::Error(object) => match E::from_error_object(&object) {
             Some(error) => CallError::Service(error),

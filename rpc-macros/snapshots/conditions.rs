@@ -127,7 +127,7 @@ impl<S: Conditional + ?::core::marker::Sized> ::rpc::Service for ConditionalServ
                     false,
                     _,
                     _,
-                >(request, |(): ()| <S as Conditional>::first(&self.service))
+                >(request, (), |()| <S as Conditional>::first(&self.service))
             }
             #[cfg(unix)]
             1 => {
@@ -135,14 +135,14 @@ impl<S: Conditional + ?::core::marker::Sized> ::rpc::Service for ConditionalServ
                     false,
                     _,
                     _,
-                >(request, |(): ()| <S as Conditional>::second(&self.service))
+                >(request, (), |()| <S as Conditional>::second(&self.service))
             }
             method if method == 1 + ::core::cfg!(unix) as usize => {
                 ::rpc::private::handle_now::<
                     false,
                     _,
                     _,
-                >(request, |(): ()| <S as Conditional>::third(&self.service))
+                >(request, (), |()| <S as Conditional>::third(&self.service))
             }
             _ => ::rpc::private::no_such_method(request),
         }

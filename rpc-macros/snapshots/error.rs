@@ -4,19 +4,19 @@ impl path::to::rpc::RpcError for DivError {
     fn to_error_object(&self) -> path::to::rpc::ErrorObject {
         match self {
             Self::ByZero { .. } => path::to::rpc::private::error_object(-32001, self),
-            Self::NotEnough { have: field0, r#type: field1 } => {
+            Self::NotEnough { have: __field0, r#type: __field1 } => {
                 path::to::rpc::private::error_object_named(
                     -32002,
                     self,
                     &["have", "type"],
-                    (field0, field1),
+                    (__field0, __field1),
                 )
             }
-            Self::Other(value) => {
-                path::to::rpc::private::error_object_value(7, self, value)
+            Self::Other(__field0) => {
+                path::to::rpc::private::error_object_value(7, self, __field0)
             }
-            Self::Pair(field0, field1) => {
-                path::to::rpc::private::error_object_tuple(8, self, (field0, field1))
+            Self::Pair(__field0, __field1) => {
+                path::to::rpc::private::error_object_tuple(8, self, (__field0, __field1))
             }
         }
     }
@@ -27,27 +27,40 @@ impl path::to::rpc::RpcError for DivError {
             -32001 => ::core::option::Option::Some(Self::ByZero {}),
             -32002 => {
                 ::core::option::Option::Some({
-                    let (field0, field1): (u64, String) = path::to::rpc::private::error_fields_named(
+                    let (__field0, __field1) = path::to::rpc::private::error_fields_named(
                         error,
                         &["have", "type"],
+                        (
+                            path::to::rpc::private::Of::<u64>,
+                            path::to::rpc::private::Of::<String>,
+                        ),
                     )?;
                     Self::NotEnough {
-                        have: field0,
-                        r#type: field1,
+                        have: __field0,
+                        r#type: __field1,
                     }
                 })
             }
             7 => {
                 ::core::option::Option::Some(
-                    Self::Other(path::to::rpc::private::error_field::<String>(error)?),
+                    Self::Other(
+                        path::to::rpc::private::error_field(
+                            error,
+                            path::to::rpc::private::Of::<String>,
+                        )?,
+                    ),
                 )
             }
             8 => {
                 ::core::option::Option::Some({
-                    let (field0, field1): (String, u8) = path::to::rpc::private::error_fields_tuple(
+                    let (__field0, __field1) = path::to::rpc::private::error_field(
                         error,
+                        (
+                            path::to::rpc::private::Of::<String>,
+                            path::to::rpc::private::Of::<u8>,
+                        ),
                     )?;
-                    Self::Pair(field0, field1)
+                    Self::Pair(__field0, __field1)
                 })
             }
             _ => ::core::option::Option::None,

@@ -236,7 +236,8 @@ impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
                     _,
                 >(
                     request,
-                    |(a, b): (i64, i64)| {
+                    (::rpc::private::Of::<i64>, ::rpc::private::Of::<i64>),
+                    |(a, b)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move { <S as Calc>::add(&service, a, b).await }
                     },
@@ -250,7 +251,8 @@ impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
                     _,
                 >(
                     request,
-                    |(name,): (::rpc::private::Owned<str>,)| {
+                    (::rpc::private::Of::<::rpc::private::Owned<str>>,),
+                    |(name,)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
                             <S as Calc>::greet(
@@ -270,7 +272,8 @@ impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
                     _,
                 >(
                     request,
-                    |(a, b): (i64, i64)| {
+                    (::rpc::private::Of::<i64>, ::rpc::private::Of::<i64>),
+                    |(a, b)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move { <S as Calc>::div(&service, a, b).await }
                     },
@@ -281,7 +284,7 @@ impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
                     false,
                     _,
                     _,
-                >(request, |(): ()| <S as Calc>::version(&self.service))
+                >(request, (), |()| <S as Calc>::version(&self.service))
             }
             4 => {
                 ::rpc::private::handle::<
@@ -291,7 +294,8 @@ impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
                     _,
                 >(
                     request,
-                    |(line,): (::rpc::private::Owned<str>,)| {
+                    (::rpc::private::Of::<::rpc::private::Owned<str>>,),
+                    |(line,)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
                             <S as Calc>::log(
@@ -312,7 +316,11 @@ impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
                     _,
                 >(
                     request,
-                    |(from, to): (::rpc::private::Owned<str>, Cow<'static, str>)| {
+                    (
+                        ::rpc::private::Of::<::rpc::private::Owned<str>>,
+                        ::rpc::private::Of::<Cow<'static, str>>,
+                    ),
+                    |(from, to)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
                             <S as Calc>::rename(
@@ -334,7 +342,8 @@ impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
                     _,
                 >(
                     request,
-                    |(a,): (i64,)| {
+                    (::rpc::private::Of::<i64>,),
+                    |(a,)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move { <S as Calc>::twice(&service, a).await }
                     },

@@ -119,6 +119,7 @@ pub(crate) fn owned(ty: &Type, runtime: &Path) -> Type {
         for_each_inner(ty, &mut |inner| replace_references(inner, runtime));
         if let Type::Reference(TypeReference { elem, .. }) = ty {
             let span = Span::call_site().located_at(elem.span());
+            let runtime = path_at(runtime, span);
             *ty = parse_quote_spanned!(span=> #runtime::private::Owned<#elem>);
         }
     }
@@ -164,6 +165,23 @@ pub(crate) fn mentions(tokens: &impl ToTokens, names: &[&Ident]) -> bool {
         })
     }
     !names.is_empty() && any(tokens.to_token_stream(), names)
+}
+
+/// `path`, said to stand at `span`. (What is made of tokens from two places is said to stand at the attribute.)
+pub(crate) fn path_at(path: &Path, span: Span) -> Path {
+    let mut path = path.clone();
+    let located = |token: Span| token.located_at(span);
+    if let Some(colons) = &mut path.leading_colon {
+        colons.spans = colons.spans.map(located);
+    }
+    for pair in path.segments.pairs_mut() {
+        let (segment, colons) = pair.into_tuple();
+        segment.ident.set_span(located(segment.ident.span()));
+        if let Some(colons) = colons {
+            colons.spans = colons.spans.map(located);
+        }
+    }
+    path
 }
 
 /// `ty` without the parentheses and invisible groups around it.

@@ -1,19 +1,23 @@
 //! Everything that an expansion of the macros may name. Not for users: it changes without notice.
 
+mod takes;
+
 use std::{
     fmt::Display,
     marker::PhantomData,
     path::{Path, PathBuf},
 };
 
-pub use std::{boxed::Box, sync::Arc};
+pub use std::{boxed::Box, marker::PhantomData as Of, sync::Arc};
+
+pub use takes::{Takes, handle, handle_now};
 
 pub use serde::{Serialize, de::DeserializeOwned};
 
 use crate::jsonrpc::{ErrorObject, ParamInfo, params};
 pub use crate::{
     jsonrpc::params::{OrDefault, WithRest},
-    service::{Sink, blocking, handle, handle_now, no_such_method, subscribe, written},
+    service::{Sink, blocking, no_such_method, subscribe, written},
     session::Readable,
 };
 
@@ -36,10 +40,6 @@ pub trait Plain {
 impl<T: ?Sized> Plain for Probe<T> {}
 
 /// How a parameter `&T` is read and lent to the handler, and how the caller has a reply `&T`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be lent: it is not known what type owns one",
-    label = "write an owned type"
-)]
 pub trait Borrowed {
     /// What is read.
     type Owned;
@@ -125,21 +125,17 @@ fn with_data(code: i64, error: &impl Display, data: &(impl Serialize + ?Sized)) 
     }
 }
 
-/// The one unnamed field of an error.
-pub fn error_field<T: DeserializeOwned>(error: &ErrorObject) -> Option<T> {
-    error.data()?.ok()
-}
-
-/// The unnamed fields of an error.
-pub fn error_fields_tuple<T: DeserializeOwned>(error: &ErrorObject) -> Option<T> {
-    error.data()?.ok()
+/// The data of an error: its one unnamed field, or several as a list.
+pub fn error_field<T>(error: &ErrorObject, types: impl Takes<T>) -> Option<T> {
+    types.read_data(error)
 }
 
 /// The named fields of an error.
-pub fn error_fields_named<T: DeserializeOwned>(
+pub fn error_fields_named<T>(
     error: &ErrorObject,
     names: &'static [&'static str],
+    types: impl Takes<T>,
 ) -> Option<T> {
     let names: Vec<ParamInfo> = names.iter().copied().map(ParamInfo::new).collect();
-    params::from_fields(error.raw_data()?.get(), &names)
+    types.read_fields(error, &names)
 }

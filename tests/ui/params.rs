@@ -16,6 +16,7 @@ pub trait Calc {
     async fn unnamed(&self, _: u8);
     async fn exclusive(&self, a: &mut u8);
     async fn any(&self, a: impl Into<String>);
+    async fn object(&self, a: &dyn Send, b: Option<&dyn Send>);
     async fn any_lent(&self, a: &impl AsRef<str>);
     async fn forever(&self, a: &'static str);
     async fn within(&self, a: Vec<&str>, b: &[&str], c: Option<&mut str>, d: Option<&Option<&str>>);
@@ -43,6 +44,7 @@ impl Calc for MyCalc {
         *a = 1;
     }
     async fn any(&self, _: impl Into<String>) {}
+    async fn object(&self, _: &dyn Send, _: Option<&dyn Send>) {}
     async fn any_lent(&self, _: &impl AsRef<str>) {}
     async fn forever(&self, _: &'static str) {}
     async fn within(&self, _: Vec<&str>, _: &[&str], _: Option<&mut str>, _: Option<&Option<&str>>) {}

@@ -179,6 +179,10 @@ fn lent(reference: &TypeReference, errors: &mut Errors) -> Option<Type> {
         return None;
     }
     let lent = &*reference.elem;
+    if let Type::TraitObject(object) = types::bare(lent) {
+        errors.at(object, "nobody knows on the other side what type is behind a trait object; name the type");
+        return None;
+    }
     is_transportable(lent, errors).then(|| lent.clone())
 }
 

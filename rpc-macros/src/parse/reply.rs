@@ -1,6 +1,6 @@
 //! What a method returns.
 
-use syn::{Generics, Ident, Lifetime, ReturnType, Signature, Type, TypeReference, parse_quote};
+use syn::{Generics, Ident, Lifetime, ReturnType, Signature, Type, TypeReference, parse_quote_spanned};
 
 use crate::errors::Errors;
 use crate::model::{Borrows, Reply};
@@ -9,7 +9,9 @@ use crate::types::{self, Part};
 /// Reads the return type; none if it cannot be a reply, which has then been reported. `generics` are those of the trait.
 pub(super) fn reply(sig: &Signature, generics: &Generics, errors: &mut Errors) -> Option<Reply> {
     let ReturnType::Type(_, ty) = &sig.output else {
-        return Some(Reply { ty: parse_quote!(()), probe: None, borrows: Borrows::Nothing });
+        // What is not written stands where the method's name does.
+        let ty = parse_quote_spanned!(sig.ident.span()=> ());
+        return Some(Reply { ty, probe: None, borrows: Borrows::Nothing });
     };
     let borrows = borrows(ty, sig.asyncness.is_some(), errors)?;
     Some(Reply { ty: (**ty).clone(), probe: probe(ty, generics), borrows })

@@ -2,17 +2,16 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Path;
 use syn::spanned::Spanned;
+use syn::{Ident, Path};
 
 use super::table::Place;
-use super::{at, fallible, local, relocated};
+use super::{at, fallible, local, of, relocated, reply_span};
 use crate::model::{Borrows, Extent, Form, Kind, Method, Names, Param, Passing, Role, Service, WireParam};
-use crate::types::with_lifetime;
+use crate::types::{path_at, with_lifetime};
 
 /// The arm of the `match` over methods.
 pub(super) fn arm(service: &Service, method: &Method, place: &Place) -> TokenStream {
-    let Service { runtime, .. } = service;
     let Method { ident, conditions, .. } = method;
     let pattern = place.pattern();
     let context = local("context");
@@ -22,19 +21,18 @@ pub(super) fn arm(service: &Service, method: &Method, place: &Place) -> TokenStr
         .iter()
         .any(|param| matches!(param.role, Role::Context(_)))
         .then(|| quote!(let #context = request.context();));
-    let params = closure_params(runtime, method);
-    let (handle, body) = handler(service, method);
+    let handled = handled(service, method);
     quote_spanned! {at(ident.span())=>
         #(#[cfg(#conditions)])*
         #pattern => {
             #context
-            #runtime::private::#handle(request, |#params| #body)
+            #handled
         }
     }
 }
 
-/// The function that serves the method, and the body of the closure that it is given.
-fn handler(service: &Service, method: &Method) -> (TokenStream, TokenStream) {
+/// The call of the function that serves the method.
+fn handled(service: &Service, method: &Method) -> TokenStream {
     let Service { runtime, .. } = service;
     let shared = local("service");
     let receiver = match method.form {
@@ -48,13 +46,19 @@ fn handler(service: &Service, method: &Method) -> (TokenStream, TokenStream) {
     };
     let (fallible, value) = value(runtime, method, awaited);
     let share = quote!(let #shared = ::core::clone::Clone::clone(&self.service););
-    match method.form {
-        Form::Async => (quote!(handle::<#fallible, _, _, _>), quote!({ #share async move { #value } })),
-        Form::Blocking => (
-            quote!(handle::<#fallible, _, _, _>),
-            quote!({ #share #runtime::private::blocking(move || #value) }),
-        ),
-        Form::Plain => (quote!(handle_now::<#fallible, _, _>), value),
+    let span = reply_span(method);
+    let (name, inferred, body) = match method.form {
+        Form::Async => ("handle", quote_spanned!(span=> _, _, _), quote!({ #share async move { #value } })),
+        Form::Blocking => {
+            let body = quote!({ #share #runtime::private::blocking(move || #value) });
+            ("handle", quote_spanned!(span=> _, _, _), body)
+        }
+        Form::Plain => ("handle_now", quote_spanned!(span=> _, _), value),
+    };
+    let (types, params) = taken(runtime, method);
+    let (runtime, name) = (path_at(runtime, span), Ident::new(name, span));
+    quote_spanned! {span=>
+        #runtime::private::#name::<#fallible, #inferred>(request, #types, |#params| #body)
     }
 }
 
@@ -84,24 +88,30 @@ fn call(service: &Service, method: &Method, receiver: &TokenStream) -> TokenStre
     quote!(<#implementor as #service_trait #args>::#ident(#receiver, #(#arguments),*))
 }
 
-/// The parameters of the closure that a handler is: what the message is decoded as.
-fn closure_params(runtime: &Path, method: &Method) -> TokenStream {
-    let (patterns, types): (Vec<_>, Vec<_>) = method
+/// What the message is decoded as: the types, each as a value of its own so that an error about one of them stands where it
+/// does, and the pattern that takes the values apart.
+fn taken(runtime: &Path, method: &Method) -> (TokenStream, TokenStream) {
+    let (types, patterns): (Vec<_>, Vec<_>) = method
         .wire_params()
         .map(|(Param { ident, .. }, wire)| {
             let ty = decoded(runtime, wire);
             match wire.default {
-                true => (
-                    quote!(#runtime::private::OrDefault(#ident)),
-                    quote_spanned!(at(ty.span())=> #runtime::private::OrDefault<#ty>),
-                ),
-                false => (quote!(#ident), ty),
+                true => {
+                    let span = at(wire.ty.span());
+                    let private = path_at(runtime, span);
+                    let ty = quote_spanned!(span=> #private::private::OrDefault<#ty>);
+                    (of(runtime, &ty), quote!(#runtime::private::OrDefault(#ident)))
+                }
+                false => (of(runtime, &ty), quote!(#ident)),
             }
         })
         .unzip();
     match is_whole(method) {
-        true => quote!(#(#patterns)*: #(#types)*),
-        false => quote!((#(#patterns,)*): (#(#types,)*)),
+        true => (quote!(#(#types)*), quote!(#(#patterns)*)),
+        false => {
+            let span = at(method.ident.span());
+            (quote_spanned!(span=> (#(#types,)*)), quote!((#(#patterns,)*)))
+        }
     }
 }
 
@@ -114,6 +124,7 @@ fn decoded(runtime: &Path, wire: &WireParam) -> TokenStream {
     // A value that was read from the message borrows from nothing that is still there when it is handled.
     let ty = with_lifetime(&wire.ty, "'static");
     let span = at(ty.span());
+    let runtime = path_at(runtime, span);
     match wire.passing {
         Passing::Owned => quote!(#ty),
         Passing::Lent => quote_spanned!(span=> #runtime::private::Owned<#ty>),
@@ -128,6 +139,7 @@ fn argument(runtime: &Path, Param { ident, role, .. }: &Param) -> TokenStream {
     match role {
         Role::Wire(wire) => {
             let span = at(wire.ty.span());
+            let runtime = path_at(runtime, span);
             match wire.passing {
                 Passing::Owned => quote!(#ident),
                 Passing::Lent => quote_spanned!(span=> #runtime::private::Borrowed::lend(&#ident)),

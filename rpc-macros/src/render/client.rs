@@ -1,15 +1,15 @@
 //! The client: one lazy, typed call a method.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Generics, Ident, Lifetime, Path, Type, TypeParam, Visibility, parse_quote, parse_quote_spanned};
 
 use super::generics::{self, Travelling};
 use super::table::{self, Place};
-use super::{at, relocated};
+use super::{at, relocated, reply_span};
 use crate::model::{Extent, Kind, Method, Names, Param, Passing, Reply, Sent, Service, WireParam};
-use crate::types::{owned, with_lifetime};
+use crate::types::{owned, path_at, with_lifetime};
 
 /// The lifetime of a call: what is lent to it, and the client.
 const CALL: &str = "'call";
@@ -115,22 +115,29 @@ fn call(service: &Service, method: &Method, place: &Place) -> TokenStream {
     let lifetime = Lifetime::new(CALL, Span::call_site());
     let index = place.index();
 
-    let params = method.wire_params().map(|(Param { ident, .. }, wire)| (ident, sent(wire, &lifetime)));
+    // Ours, so that they and what is around them stand in one place; they mean what the user's mean.
+    let own = |ident: &Ident, span| {
+        let mut ident = ident.clone();
+        ident.set_span(at(span));
+        ident
+    };
+    let params = method
+        .wire_params()
+        .map(|(Param { ident, .. }, wire)| (own(ident, ident.span()), sent(wire, &lifetime)));
     let (idents, types): (Vec<_>, Vec<_>) = params.unzip();
     let (made, reply) = match &method.kind {
         Kind::Request(reply) => {
             let ty = owned(&reply.ty, runtime);
             let fallible = fallible(runtime, reply);
-            (format_ident!("Call"), Some(quote!(#ty #fallible)))
+            ("Call", Some(quote!(#ty #fallible)))
         }
-        Kind::Notification => (format_ident!("Notify"), None),
+        Kind::Notification => ("Notify", None),
     };
     let (values_type, values) = values(runtime, method, &idents, &types);
-    // An error about the reply stands at its type.
-    let to = match &method.kind {
-        Kind::Request(reply) => quote_spanned!(at(reply.ty.span())=> #runtime::#made::to),
-        Kind::Notification => quote!(#runtime::#made::to),
-    };
+    let span = reply_span(method);
+    let (runtime_at_reply, made) = (path_at(runtime, span), Ident::new(made, span));
+    let call =
+        quote_spanned!(span=> #runtime_at_reply::#made::to(&self.caller, &Self::METHODS[#index], #values));
     quote_spanned! {at(ident.span())=>
         #(#[cfg(#conditions)])*
         #(#attrs)*
@@ -138,13 +145,13 @@ fn call(service: &Service, method: &Method, place: &Place) -> TokenStream {
             &#lifetime self,
             #(#idents: #types),*
         ) -> #runtime::#made<#lifetime, #caller, #values_type, #reply> {
-            #to(&self.caller, &Self::METHODS[#index], #values)
+            #call
         }
     }
 }
 
 /// All parameters as one value, and its type.
-fn values(runtime: &Path, method: &Method, idents: &[&Ident], types: &[Type]) -> (TokenStream, TokenStream) {
+fn values(runtime: &Path, method: &Method, idents: &[Ident], types: &[Type]) -> (TokenStream, TokenStream) {
     // An error about a parameter stands at its type.
     let located: Vec<_> = idents.iter().zip(types).map(|(ident, ty)| relocated(ident, ty.span())).collect();
     let last = method.wire_params().last().map(|(_, wire)| wire.extent);
@@ -158,7 +165,10 @@ fn values(runtime: &Path, method: &Method, idents: &[&Ident], types: &[Type]) ->
                 quote!(#runtime::private::WithRest((#(#values,)*), #rest)),
             )
         }
-        _ => (quote!((#(#types,)*)), quote!((#(#located,)*))),
+        _ => {
+            let span = at(method.ident.span());
+            (quote!((#(#types,)*)), quote_spanned!(span=> (#(#located,)*)))
+        }
     }
 }
 

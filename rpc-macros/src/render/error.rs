@@ -1,10 +1,11 @@
 //! The derive: an error to an error object, and back.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::quote;
-use syn::{Ident, Path};
+use quote::{format_ident, quote};
+use syn::spanned::Spanned;
+use syn::{Ident, Path, Type};
 
-use super::local;
+use super::{of, relocated};
 use crate::model::{ErrorCase, ErrorType, Shape};
 
 pub(crate) fn error_type(error: &ErrorType) -> TokenStream {
@@ -38,26 +39,26 @@ fn to_error_object(runtime: &Path, case: &ErrorCase) -> TokenStream {
     let code = Literal::i64_unsuffixed(case.code);
     match &case.shape {
         Shape::Unit => quote!(#path { .. } => #runtime::private::error_object(#code, self),),
-        Shape::Value(_) => {
-            let value = local("value");
-            quote!(#path(#value) => #runtime::private::error_object_value(#code, self, #value),)
+        Shape::Value(ty) => {
+            let (value, given) = (local(0), local_at(0, ty));
+            quote!(#path(#value) => #runtime::private::error_object_value(#code, self, #given),)
         }
         Shape::Tuple(types) => {
-            let fields = locals(types.len());
+            let (fields, values) = locals(types);
             quote! {
-                #path(#(#fields),*) => #runtime::private::error_object_tuple(#code, self, (#(#fields,)*)),
+                #path(#(#fields),*) => #runtime::private::error_object_tuple(#code, self, (#(#values,)*)),
             }
         }
         Shape::Named(fields) => {
             let names = fields.iter().map(|(_, name, _)| name);
             let idents = fields.iter().map(|(ident, ..)| ident);
-            let locals = locals(fields.len());
+            let (locals, values) = locals(fields.iter().map(|(.., ty)| ty));
             quote! {
                 #path { #(#idents: #locals),* } => #runtime::private::error_object_named(
                     #code,
                     self,
                     &[#(#names),*],
-                    (#(#locals,)*),
+                    (#(#values,)*),
                 ),
             }
         }
@@ -69,22 +70,26 @@ fn from_error_object(runtime: &Path, case: &ErrorCase) -> TokenStream {
     let code = Literal::i64_unsuffixed(case.code);
     let value = match &case.shape {
         Shape::Unit => quote!(#path {}),
-        Shape::Value(ty) => quote!(#path(#runtime::private::error_field::<#ty>(error)?)),
+        Shape::Value(ty) => {
+            let ty = of(runtime, ty);
+            quote!(#path(#runtime::private::error_field(error, #ty)?))
+        }
         Shape::Tuple(types) => {
-            let fields = locals(types.len());
+            let (fields, _) = locals(types);
+            let types = types.iter().map(|ty| of(runtime, ty));
             quote!({
-                let (#(#fields,)*): (#(#types,)*) = #runtime::private::error_fields_tuple(error)?;
+                let (#(#fields,)*) = #runtime::private::error_field(error, (#(#types,)*))?;
                 #path(#(#fields),*)
             })
         }
         Shape::Named(fields) => {
             let names = fields.iter().map(|(_, name, _)| name);
             let idents = fields.iter().map(|(ident, ..)| ident);
-            let types = fields.iter().map(|(.., ty)| ty);
-            let locals = locals(fields.len());
+            let types = fields.iter().map(|(.., ty)| of(runtime, ty));
+            let (locals, _) = locals(fields.iter().map(|(.., ty)| ty));
             quote!({
-                let (#(#locals,)*): (#(#types,)*) =
-                    #runtime::private::error_fields_named(error, &[#(#names),*])?;
+                let (#(#locals,)*) =
+                    #runtime::private::error_fields_named(error, &[#(#names),*], (#(#types,)*))?;
                 #path { #(#idents: #locals),* }
             })
         }
@@ -99,6 +104,18 @@ fn path(case: &ErrorCase) -> TokenStream {
     }
 }
 
-fn locals(count: usize) -> Vec<Ident> {
-    (0..count).map(|index| local(&format!("field{index}"))).collect()
+/// Variables for fields of these types, where they are bound and where they are used.
+fn locals<'a>(types: impl IntoIterator<Item = &'a Type>) -> (Vec<Ident>, Vec<Ident>) {
+    let types = types.into_iter().enumerate();
+    types.map(|(index, ty)| (local(index), local_at(index, ty))).unzip()
+}
+
+/// The variable for a field. There is no code of the user's beside it.
+fn local(index: usize) -> Ident {
+    format_ident!("__field{index}")
+}
+
+/// The same, said to stand at the field's type: an error about its value stands there.
+fn local_at(index: usize, ty: &Type) -> Ident {
+    relocated(&local(index), ty.span())
 }

@@ -16,10 +16,12 @@ pub(crate) use error::error_type;
 pub(crate) use service_trait::desugared;
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Ident, ItemTrait, Path};
 
-use crate::model::{Reply, Service};
+use crate::model::{Kind, Method, Reply, Service};
+use crate::types::path_at;
 
 /// All that a service expands to.
 pub(crate) fn service(item: &ItemTrait, service: &Service) -> TokenStream {
@@ -43,6 +45,21 @@ fn local(name: &str) -> Ident {
 /// Where generated code says that it stands, so that an error within it points at what it was generated for.
 pub(crate) fn at(span: Span) -> Span {
     Span::call_site().located_at(span)
+}
+
+/// Where an error about the reply stands: at its type.
+fn reply_span(method: &Method) -> Span {
+    at(match &method.kind {
+        Kind::Request(reply) => reply.ty.span(),
+        Kind::Notification => method.ident.span(),
+    })
+}
+
+/// A type as an expression that stands where the type does.
+fn of(runtime: &Path, ty: &(impl ToTokens + Spanned)) -> TokenStream {
+    let span = at(ty.span());
+    let runtime = path_at(runtime, span);
+    quote_spanned!(span=> #runtime::private::Of::<#ty>)
 }
 
 /// The same identifier, said to stand at `span`.

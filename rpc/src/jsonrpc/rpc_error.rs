@@ -1,6 +1,6 @@
 //! The bridge between an error type and the error object that travels.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, error::Error};
 
 use super::ErrorObject;
 
@@ -8,7 +8,13 @@ use super::ErrorObject;
 ///
 /// Derive it: [`#[derive(RpcError)]`](macro@crate::RpcError) gives every variant a code, sends the `Display` text as the message, and
 /// sends the fields as `data`. Implement it by hand where a variant's shape on the wire is not yours to choose.
-pub trait RpcError: Sized {
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no error that can travel",
+    label = "this type has no code on the wire",
+    note = "derive it for a type of yours: `#[derive(Debug, thiserror::Error, RpcError)]`, with a `#[rpc(code = ..)]` for each variant",
+    note = "`ErrorObject` is an error for those who have no type of their own"
+)]
+pub trait RpcError: Error + Sized + 'static {
     /// What is sent.
     fn to_error_object(&self) -> ErrorObject;
 

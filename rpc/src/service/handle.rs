@@ -17,7 +17,10 @@ use crate::{
 };
 
 /// Serves a request with an `async fn`: reads the parameters, and runs the future as far as it goes without waiting.
-pub fn handle<const FALLIBLE: bool, P, F, R>(request: Request<'_>, handler: impl FnOnce(P) -> F) -> Handled
+pub(crate) fn handle<const FALLIBLE: bool, P, F, R>(
+    request: Request<'_>,
+    handler: impl FnOnce(P) -> F,
+) -> Handled
 where
     P: DeserializeOwned,
     F: Future<Output = R> + Send + 'static,
@@ -32,7 +35,10 @@ where
 }
 
 /// Serves a request with a plain `fn`.
-pub fn handle_now<const FALLIBLE: bool, P, R>(request: Request<'_>, handler: impl FnOnce(P) -> R) -> Handled
+pub(crate) fn handle_now<const FALLIBLE: bool, P, R>(
+    request: Request<'_>,
+    handler: impl FnOnce(P) -> R,
+) -> Handled
 where
     P: DeserializeOwned,
     R: Returns<FALLIBLE, Value: Serialize>,

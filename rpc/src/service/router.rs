@@ -75,7 +75,7 @@ impl Router {
     pub fn method<T, E>(self, method: impl Into<MethodInfo>, handler: impl Handler<Result<T, E>>) -> Self
     where
         T: Serialize + 'static,
-        E: RpcError + std::error::Error + 'static,
+        E: RpcError,
     {
         self.add::<true, _>(method.into().of_kind(MethodKind::Request), handler)
     }

@@ -115,7 +115,7 @@ impl<'a, C: Caller, P: Serialize, R: DeserializeOwned> IntoFuture for Call<'a, C
 impl<'a, C: Caller, P: Serialize, T, E> IntoFuture for Call<'a, C, P, Result<T, E>, true>
 where
     T: DeserializeOwned,
-    E: RpcError + std::error::Error + 'static,
+    E: RpcError,
 {
     type Output = Result<T, CallError<E>>;
     type IntoFuture = CallFuture<'a, C, Result<T, E>, true>;
@@ -167,7 +167,7 @@ impl<C: Caller, R: DeserializeOwned> Future for CallFuture<'_, C, R, false> {
 impl<C: Caller, T, E> Future for CallFuture<'_, C, Result<T, E>, true>
 where
     T: DeserializeOwned,
-    E: RpcError + std::error::Error + 'static,
+    E: RpcError,
 {
     type Output = Result<T, CallError<E>>;
 
@@ -177,13 +177,13 @@ where
 }
 
 /// What a reply means to the caller of a method that returns `T` or fails with `E`.
-pub(super) fn typed<T: DeserializeOwned, E: RpcError + std::error::Error>(
+pub(super) fn typed<T: DeserializeOwned, E: RpcError>(
     reply: Result<Reply, CallError>,
 ) -> Result<T, CallError<E>> {
     reply.map_err(CallError::widen)?.decode().map_err(CallError::from)
 }
 
-impl<E: RpcError + std::error::Error> From<ReplyError> for CallError<E> {
+impl<E: RpcError> From<ReplyError> for CallError<E> {
     fn from(error: ReplyError) -> Self {
         match error {
             ReplyError::Error(object) => match E::from_error_object(&object) {

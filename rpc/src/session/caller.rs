@@ -77,7 +77,7 @@ pub trait Returns<const FALLIBLE: bool> {
     /// What travels as the result.
     type Value;
     /// What travels as the error.
-    type Error: RpcError + std::error::Error + 'static;
+    type Error: RpcError;
 
     /// The two, apart.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
@@ -92,7 +92,7 @@ impl<T> Returns<false> for T {
     }
 }
 
-impl<T, E: RpcError + std::error::Error + 'static> Returns<true> for Result<T, E> {
+impl<T, E: RpcError> Returns<true> for Result<T, E> {
     type Value = T;
     type Error = E;
 

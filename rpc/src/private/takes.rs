@@ -1,0 +1,113 @@
+//! What generated code reads messages with: functions that are told by value which types to read.
+
+use std::marker::PhantomData;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    jsonrpc::{ErrorObject, ParamInfo, params},
+    service::{self, Handled, Request},
+    session::Returns,
+};
+
+/// Types to read a `P` as: a tuple of them for the parameters of a method or the fields of an error, or one.
+///
+/// Each type stands as an expression of its own in generated code. So the compiler can say at which of them something is wrong.
+pub trait Takes<P> {
+    /// See [`handle`].
+    fn handle<const FALLIBLE: bool, F, R>(
+        self,
+        request: Request<'_>,
+        handler: impl FnOnce(P) -> F,
+    ) -> Handled
+    where
+        F: Future<Output = R> + Send + 'static,
+        R: Returns<FALLIBLE, Value: Serialize> + 'static;
+
+    /// See [`handle_now`].
+    fn handle_now<const FALLIBLE: bool, R>(
+        self,
+        request: Request<'_>,
+        handler: impl FnOnce(P) -> R,
+    ) -> Handled
+    where
+        R: Returns<FALLIBLE, Value: Serialize>;
+
+    /// Reads the data of an error.
+    fn read_data(self, error: &ErrorObject) -> Option<P>;
+
+    /// Reads the data of an error that is an object with these members.
+    fn read_fields(self, error: &ErrorObject, names: &[ParamInfo]) -> Option<P>;
+}
+
+macro_rules! takes {
+    ($types:ty, $values:ty, $($param:ident)*) => {
+        impl<$($param: DeserializeOwned),*> Takes<$values> for $types {
+            fn handle<const FALLIBLE: bool, Fut, R>(
+                self,
+                request: Request<'_>,
+                handler: impl FnOnce($values) -> Fut,
+            ) -> Handled
+            where
+                Fut: Future<Output = R> + Send + 'static,
+                R: Returns<FALLIBLE, Value: Serialize> + 'static,
+            {
+                service::handle(request, handler)
+            }
+
+            fn handle_now<const FALLIBLE: bool, R>(
+                self,
+                request: Request<'_>,
+                handler: impl FnOnce($values) -> R,
+            ) -> Handled
+            where
+                R: Returns<FALLIBLE, Value: Serialize>,
+            {
+                service::handle_now(request, handler)
+            }
+
+            fn read_data(self, error: &ErrorObject) -> Option<$values> {
+                error.data()?.ok()
+            }
+
+            fn read_fields(self, error: &ErrorObject, names: &[ParamInfo]) -> Option<$values> {
+                params::from_fields(error.raw_data()?.get(), names)
+            }
+        }
+    };
+}
+/// Tuples of all lengths down to none.
+macro_rules! tuples {
+    ($first:ident $($others:ident)*) => {
+        takes!((PhantomData<$first>, $(PhantomData<$others>,)*), ($first, $($others,)*), $first $($others)*);
+        tuples!($($others)*);
+    };
+    () => { takes!((), (),); };
+}
+takes!(PhantomData<A>, A, A);
+tuples!(A B C D E F G H I J K L M N O P);
+
+/// Serves a request with an `async fn`.
+pub fn handle<const FALLIBLE: bool, P, F, R>(
+    request: Request<'_>,
+    types: impl Takes<P>,
+    handler: impl FnOnce(P) -> F,
+) -> Handled
+where
+    F: Future<Output = R> + Send + 'static,
+    R: Returns<FALLIBLE, Value: Serialize> + 'static,
+{
+    types.handle(request, handler)
+}
+
+/// Serves a request with a plain `fn`.
+pub fn handle_now<const FALLIBLE: bool, P, R>(
+    request: Request<'_>,
+    types: impl Takes<P>,
+    handler: impl FnOnce(P) -> R,
+) -> Handled
+where
+    R: Returns<FALLIBLE, Value: Serialize>,
+{
+    types.handle_now(request, handler)
+}

@@ -1,6 +1,7 @@
 //! An expansion names nothing that the user's crate could mean by another name.
 #![no_implicit_prelude]
 #![deny(warnings)]
+#![allow(missing_docs, unreachable_pub, reason = "these are about names only")]
 
 /// The runtime, under a path of the user's.
 mod runtime {
@@ -13,6 +14,8 @@ mod runtime {
 #[allow(dead_code)]
 mod decoys {
     pub struct Arc;
+    pub struct Borrowed;
+    pub struct Box;
     pub struct Call;
     pub struct Caller;
     pub struct Clone;
@@ -22,12 +25,21 @@ mod decoys {
     pub struct Handled;
     pub struct MethodInfo;
     pub struct Notify;
+    pub struct Of;
     pub struct Option;
+    pub struct OrDefault;
+    pub struct Owned;
     pub struct ParamInfo;
+    pub struct PhantomData;
     pub struct Request;
+    pub struct Result;
     pub struct Send;
+    pub struct Serialize;
     pub struct Service;
+    pub struct Sized;
+    pub struct String;
     pub struct Sync;
+    pub struct Vec;
 }
 
 #[allow(unused_imports)]
@@ -118,6 +130,46 @@ pub trait Names {
     }
 }
 
+/// Every word, and type parameters that are called as ours are.
+#[::rpc::rpc_service(crate = runtime::deeper, rename_all = "camelCase", auto_impl)]
+pub trait Words<T, S, const N: usize>: ::core::fmt::Debug
+where
+    T: ::core::clone::Clone + ::core::default::Default + ::core::marker::Send + ::core::marker::Sync + 'static,
+    S: ::core::marker::Send + ::core::marker::Sync + 'static,
+    [C; N]: ::serde::Serialize + ::serde::de::DeserializeOwned,
+    Self: ::core::fmt::Debug,
+{
+    #[rpc(alias = "p", timeout = "5s", idempotent)]
+    async fn put(&self, service: T, #[rpc(default)] caller: &T, context: ::core::option::Option<&str>) -> &T;
+    #[rpc(blocking)]
+    fn block(
+        &self,
+        #[rpc(whole)] request: &S,
+        #[rpc(context)] context: &runtime::deeper::Context,
+    ) -> &str;
+    #[rpc(params = "by_name")]
+    fn named(
+        &self,
+        #[rpc(name = "x")] _: C,
+        #[rpc(rest)] service: [T; 2],
+    ) -> ::core::result::Result<[C; N], Error>;
+    fn rest(&self, #[rpc(rest)] params: [T; 2], #[rpc(context)] _: &runtime::deeper::Context);
+    async fn lent<'call>(&self, text: &'call str) -> &'call str;
+    fn sometimes(&self, #[cfg(any())] absent: Missing, #[cfg(not(any()))] method: &C) {
+        _ = method;
+    }
+}
+
+#[::rpc::rpc_service(crate = runtime::deeper, client)]
+pub trait Called {
+    async fn from(&self, #[rpc(rest)] to: [C; 2]) -> &str;
+}
+
+#[::rpc::rpc_service(crate = runtime::deeper, server)]
+pub trait Served {
+    async fn serve(&self, #[rpc(rest)] to: [C; 2]) -> &str;
+}
+
 /// As `macro_rules!` hands it over.
 macro_rules! in_a_macro {
     ($vis:vis $name:ident $wire:literal $code:literal, $method:ident($param:ident: $ty:ty) -> $reply:ty) => {
@@ -127,8 +179,10 @@ macro_rules! in_a_macro {
 
         #[::rpc::rpc_service(crate = runtime::deeper, namespace = $wire)]
         $vis trait $name {
-            #[rpc(name = $wire)]
+            #[rpc(name = $wire, alias = "other", timeout = "1s")]
             async fn $method(&self, $param: $ty, fixed: $ty) -> $reply;
+            #[rpc(name = "rest")]
+            fn rest(&self, $param: &$ty, #[rpc(rest)] fixed: [$ty; 2], #[rpc(context)] _: &runtime::deeper::Context);
             fn fixed(&self, #[rpc(context)] cx: &runtime::deeper::Context, $param: &$ty);
         }
     };

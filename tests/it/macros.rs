@@ -16,9 +16,3 @@ mod shapes;
 fn mistakes_are_reported_where_they_are() {
     trybuild::TestCases::new().compile_fail("ui/*.rs");
 }
-
-/// Nothing of an expansion warns, and none of its names is one of the user's.
-#[test]
-fn expansions_keep_to_themselves() {
-    trybuild::TestCases::new().pass("hygiene/*.rs");
-}

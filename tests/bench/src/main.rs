@@ -1,7 +1,7 @@
 //! The crate `rpc` beside a loop written by hand and beside other frameworks.
 //!
 //! The harness (`harness`) starts this binary again as a server and again as a client (`role`), for each peer (`peers`) and each
-//! `scenario`; the client makes the calls and measures (`load`); `report` turns what comes back into a table or a drawing.
+//! `scenario`; the client makes the calls and measures (`load`); `report` turns what comes back into a table or a drawing. `thinness` measures the macros, and runs nothing of what they make.
 
 mod harness;
 mod load;
@@ -10,6 +10,7 @@ mod report;
 mod role;
 mod scenario;
 mod service;
+mod thinness;
 
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Draws calls per second against calls in flight, connections and payload, as SVG.
     Curves(CurveOptions),
+    /// Counts and times what the macros of the frameworks expand to.
+    Thinness(ThinnessOptions),
     /// One of the processes that the harness starts.
     #[command(hide = true)]
     Role {
@@ -74,11 +77,22 @@ struct CurveOptions {
     step: u64,
 }
 
+#[derive(Args)]
+struct ThinnessOptions {
+    /// Where the crates that are measured are written.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/thinness"))]
+    dir: PathBuf,
+    /// How often each is checked: what is printed is the median.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+}
+
 fn main() -> Result<()> {
     let cli = Cli::parse();
     match cli.command {
         None => table(&cli.table),
         Some(Command::Curves(options)) => curves(&options),
+        Some(Command::Thinness(options)) => thinness::run(&options.dir, options.rounds),
         Some(Command::Role { role }) => role::play(serde_json::from_str(&role)?),
     }
 }

@@ -94,11 +94,16 @@ use proc_macro::TokenStream;
 ///
 /// # Words for the trait
 ///
+/// What each word means is said, with an example, in the guide: [`rpc::guide::service`](../rpc/guide/service/index.html).
+///
 /// | `#[rpc_service(..)]` | |
 /// |---|---|
 /// | `namespace = "calc"` | What all names begin with; nothing, unless given. |
 /// | `separator = "."` | What stands between the namespace and a method's name: `"_"`, unless given. |
+/// | `rename_all = "camelCase"` | How names are spelled that are not given: serde's words. |
 /// | `params = "by_name"` | How the client sends parameters: `"by_position"`, unless given. The server takes both. |
+/// | `client`, `server` | Only that half is generated. |
+/// | `auto_impl` | `Arc<T>`, `Box<T>` and `&'static T` implement the trait where `T` does. |
 /// | `crate = path::to::rpc` | Where this crate is found, if not at `::rpc`. |
 ///
 /// # Words for a method
@@ -106,26 +111,34 @@ use proc_macro::TokenStream;
 /// | `#[rpc(..)]` | |
 /// |---|---|
 /// | `name = "addAll"` | The method's name on the wire, after the namespace; its name here, unless given. |
+/// | `alias = "math.add"` | Another name that the server answers to, whole. There may be several. |
 /// | `notification` | Nothing is sent back, not even that it failed. It returns nothing. |
 /// | `params = ".."` | As for the trait, for this method. |
+/// | `timeout = "5s"` | How long the client waits, unless a call says otherwise: in `ms`, `s`, `m` or `h`. |
+/// | `idempotent` | It may be called again where it is not known what became of a call. |
+/// | `blocking` | A plain `fn` that runs where it may block its thread. |
 ///
 /// # Words for a parameter
 ///
 /// | `#[rpc(..)]` | |
 /// |---|---|
 /// | `name = "type"` | The parameter's name on the wire; its name here, without `r#`, unless given. |
+/// | `default` | It may be missing: then it is `Default::default()`. |
+/// | `rest` | All that is left, as a list. |
+/// | `whole` | The whole array or object of parameters. |
 /// | `context` | A `&Context`, which the server makes. It is not sent, and the client's method does not take it. |
 ///
 /// # What travels
 ///
-/// Parameters are `Serialize` and `DeserializeOwned`, at most 16 of them, by value or lent: `&str`, `&[T]`, `&T`. What
-/// is lent is decoded as `String`, `Vec<T>`, `T`. Replies are owned, and `Serialize` and `DeserializeOwned`. A reply that
-/// is a `Result`, under whatever alias, travels as a result or an error; its error type implements `RpcError`.
+/// Parameters are `Serialize` and `DeserializeOwned`, at most 16 of them, by value or lent: `&str`, `&[T]`, `&T`, and `Option` of
+/// these. What is lent is decoded as `String`, `Vec<T>`, `T`. Replies are `Serialize` and `DeserializeOwned`; they may be borrowed
+/// from the service or a parameter, and the caller has them owned. A reply that is a `Result`, under whatever alias, travels as a
+/// result or an error; its error type implements `RpcError`.
 ///
 /// # Other attributes
 ///
 /// Those of the trait and its methods stay where they are. The client's methods have the documentation and
-/// `#[deprecated]` as well. A method under `#[cfg(..)]` exists in all places or in none.
+/// `#[deprecated]` as well. A method or a parameter under `#[cfg(..)]` exists in all places or in none.
 #[proc_macro_attribute]
 pub fn rpc_service(words: TokenStream, item: TokenStream) -> TokenStream {
     expand::service(words.into(), &item.into()).into()

@@ -54,6 +54,7 @@
 //! | To | look at |
 //! |---|---|
 //! | write a service | [`rpc_service`](macro@rpc_service), and [`RpcError`](derive@RpcError) for its errors |
+//! | say more about it: names, defaults, timeouts, type parameters … | [`guide::service`] |
 //! | serve it | [`Server`], [`ServerHandle`] |
 //! | connect, and serve from the side that connects | [`connect`], [`Connector`] |
 //! | call, notify, close, and learn why a connection ended | [`Session`], [`Call`], [`CallError`], [`CloseReason`] |
@@ -145,6 +146,9 @@ pub use transport::{Endpoint, EndpointError};
 
 /// Pages to read.
 pub mod guide {
+    #[doc = include_str!("../docs/service.md")]
+    pub mod service {}
+
     #[doc = include_str!("../docs/speed.md")]
     pub mod speed {}
 

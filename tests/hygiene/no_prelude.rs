@@ -134,7 +134,11 @@ pub trait Names {
 #[::rpc::rpc_service(crate = runtime::deeper, rename_all = "camelCase", auto_impl)]
 pub trait Words<T, S, const N: usize>: ::core::fmt::Debug
 where
-    T: ::core::clone::Clone + ::core::default::Default + ::core::marker::Send + ::core::marker::Sync + 'static,
+    T: ::core::clone::Clone
+        + ::core::default::Default
+        + ::core::marker::Send
+        + ::core::marker::Sync
+        + 'static,
     S: ::core::marker::Send + ::core::marker::Sync + 'static,
     [C; N]: ::serde::Serialize + ::serde::de::DeserializeOwned,
     Self: ::core::fmt::Debug,
@@ -142,11 +146,7 @@ where
     #[rpc(alias = "p", timeout = "5s", idempotent)]
     async fn put(&self, service: T, #[rpc(default)] caller: &T, context: ::core::option::Option<&str>) -> &T;
     #[rpc(blocking)]
-    fn block(
-        &self,
-        #[rpc(whole)] request: &S,
-        #[rpc(context)] context: &runtime::deeper::Context,
-    ) -> &str;
+    fn block(&self, #[rpc(whole)] request: &S, #[rpc(context)] context: &runtime::deeper::Context) -> &str;
     #[rpc(params = "by_name")]
     fn named(
         &self,

@@ -65,6 +65,42 @@ fn a_service_with_conditions() {
 }
 
 #[test]
+fn a_service_with_type_parameters() {
+    let service = expand::service(
+        quote!(server, rename_all = "camelCase", auto_impl),
+        &quote! {
+            pub trait Store<K: Ord, V = String>: Debug
+            where
+                V: Clone,
+                Self: Unpin,
+            {
+                #[rpc(alias = "put", timeout = "5s", idempotent)]
+                async fn put_value(&self, key: K, #[rpc(default)] value: &V) -> Result<V, StoreError>;
+
+                #[rpc(blocking)]
+                fn find_first(&self, note: Option<&str>, #[rpc(rest)] keys: Vec<K>) -> Option<&V>;
+            }
+        },
+    );
+    matches_snapshot("type_parameters", service);
+}
+
+#[test]
+fn a_client_of_everything_that_is_sent_in_a_way_of_its_own() {
+    let service = expand::service(
+        quote!(client),
+        &quote! {
+            trait Editor {
+                async fn initialize(&self, #[rpc(whole)] params: &Initialize) -> &str;
+                async fn open(&self, force: bool, #[rpc(rest)] paths: &[PathBuf]);
+                async fn resize(&self, width: u16, #[cfg(unix)] height: u16);
+            }
+        },
+    );
+    matches_snapshot("client", service);
+}
+
+#[test]
 fn an_error() {
     let error = expand::error_type(quote! {
         #[rpc(crate = path::to::rpc)]

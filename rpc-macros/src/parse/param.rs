@@ -69,7 +69,7 @@ fn ident(index: usize, input: &PatType, words: &ParamWords, errors: &mut Errors)
             None
         }
         Pat::Wild(_) if words.context.is_some() || words.name.is_some() || words.whole.is_some() => {
-            Some(format_ident!("param{index}"))
+            Some(format_ident!("unnamed_{index}"))
         }
         Pat::Wild(pat) => {
             errors.at(

@@ -60,7 +60,7 @@ impl Context {
         self.session.peer()
     }
 
-    /// The name of the method on the wire.
+    /// The name of the method on the wire: its own, also where it was called by an alias.
     pub const fn method(&self) -> &'static str {
         self.method
     }

@@ -171,3 +171,32 @@ async fn a_blocking_method_answers_and_fails_like_any_other() {
     assert_eq!(line, "line");
     assert_ne!(thread, thread::current().id(), "it has a thread of its own");
 }
+
+#[test]
+fn a_blocking_method_that_has_no_thread_yet_is_not_run_when_its_session_has_ended() {
+    let one_thread =
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build();
+    one_thread.expect("a runtime").block_on(async {
+        let (releases, waiting) = mpsc::channel();
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let service = MyBlocking { waiting: waiting.into(), releases: releases.clone(), told };
+        let (session, peer) = testing::pair((), BlockingServer::new(service));
+        let client = BlockingClient::from(session);
+        let calls = tokio::spawn(async move {
+            let (waited, told) = tokio::join!(async { client.wait("in the only thread").await }, async {
+                client.tell("never".into()).await
+            });
+            assert!(matches!(waited, Err(CallError::Closed(_))) && told.is_ok());
+        });
+        while peer.requests_in_flight() < 2 {
+            tokio::task::yield_now().await;
+        }
+        peer.abort();
+        peer.closed().await;
+        calls.await.expect("both have ended");
+        releases.send(()).expect("it waits");
+        // The service goes with its last handler.
+        drop(peer);
+        assert_eq!(heard.recv().await, None);
+    });
+}

@@ -96,6 +96,15 @@ fn for_each_argument(path: &mut Path, visit: &mut dyn FnMut(&mut GenericArgument
     }
 }
 
+/// Puts what `replace` gives in place of every `impl Trait` in `ty`.
+pub(crate) fn replace_impl(ty: &mut Type, replace: &mut dyn FnMut(&TypeImplTrait) -> Type) {
+    if let Type::ImplTrait(bounds) = ty {
+        *ty = replace(bounds);
+    } else {
+        for_each_inner(ty, &mut |inner| replace_impl(inner, replace));
+    }
+}
+
 /// `ty` with every lifetime but `'static` called `name`.
 pub(crate) fn with_lifetime(ty: &Type, name: &str) -> Type {
     let mut ty = ty.clone();

@@ -10,14 +10,14 @@ use std::{
 
 pub use std::{boxed::Box, marker::PhantomData as Of, sync::Arc};
 
-pub use takes::{Takes, handle, handle_now};
+pub use takes::{Takes, handle, handle_now, subscribe};
 
 pub use serde::{Serialize, de::DeserializeOwned};
 
 use crate::jsonrpc::{ErrorObject, ParamInfo, params};
 pub use crate::{
     jsonrpc::params::{OrDefault, WithRest},
-    service::{Sink, blocking, no_such_method, subscribe, written},
+    service::{Sink, blocking, no_such_method, written},
     session::Readable,
 };
 

@@ -9,6 +9,7 @@ mod params;
 mod recorder;
 mod replies;
 mod shapes;
+mod subscriptions;
 
 /// Each file's mistakes are all reported, each at its token, and nothing else is. `TRYBUILD=overwrite` accepts what is
 /// reported now.

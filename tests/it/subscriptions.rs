@@ -169,9 +169,9 @@ async fn the_end_of_the_session_ends_the_subscription_with_the_cause() {
         let (session, peer) = testing::pair((), router);
         let mut feed = session.subscribe::<u64>("feed", ()).await.expect("begun");
         if by_peer {
-            peer.abort()
+            peer.abort();
         } else {
-            session.start_close()
+            session.start_close();
         }
         let last = feed.next().await.expect("the cause");
         match (by_peer, last) {

@@ -17,7 +17,7 @@ pub(crate) use error_words::{ErrorWords, VariantWords};
 pub(crate) use keep::{conditions, docs, for_client, hidden_conditions, is_doc, is_ours, without_helpers};
 pub(crate) use place::Place;
 pub(crate) use word::refuse;
-pub(crate) use words::{MethodWords, ParamWords, ServiceWords};
+pub(crate) use words::{MethodWords, ParamWords, ServiceWords, SubscriptionWords};
 
 use syn::{Path, parse_quote};
 

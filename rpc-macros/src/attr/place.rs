@@ -27,7 +27,22 @@ impl Place {
             Self::Service => {
                 &["namespace", "separator", "rename_all", "params", "client", "server", "auto_impl", "crate"]
             }
-            Self::Method => &["name", "alias", "notification", "params", "timeout", "idempotent", "blocking"],
+            Self::Method => &[
+                "name",
+                "alias",
+                "notification",
+                "subscription",
+                "style",
+                "item",
+                "unsubscribe",
+                "overflow",
+                "params",
+                "timeout",
+                "idempotent",
+                "blocking",
+                "ordered",
+                "exclusive",
+            ],
             Self::Param => &["context", "name", "default", "rest", "whole"],
             Self::ErrorEnum => &["crate"],
             Self::ErrorStruct => &["code", "crate"],

@@ -11,7 +11,7 @@ use syn::{Attribute, Ident, LitStr, Path};
 use super::word::{self, Word};
 use super::{Case, Place, runtime};
 use crate::errors::Errors;
-use crate::model::{Halves, Sent};
+use crate::model::{Halves, Order, Overflow, Sent, Style};
 
 /// `#[rpc_service(namespace = "..", separator = "..", rename_all = "..", params = "..", client, server, auto_impl, crate = ..)]`
 #[derive(Default)]
@@ -63,7 +63,8 @@ impl ServiceWords {
     }
 }
 
-/// `#[rpc(name = "..", alias = "..", notification, params = "..", timeout = "..", idempotent, blocking)]` on a method.
+/// `#[rpc(name = "..", alias = "..", notification, params = "..", timeout = "..", idempotent, blocking, ordered, exclusive)]` on a
+/// method, and those of subscriptions.
 #[derive(Default)]
 pub(crate) struct MethodWords {
     pub(crate) name: Option<LitStr>,
@@ -73,6 +74,28 @@ pub(crate) struct MethodWords {
     pub(crate) timeout: Option<(Ident, Duration)>,
     pub(crate) idempotent: Option<Ident>,
     pub(crate) blocking: Option<Ident>,
+    pub(crate) order: Option<(Ident, Order)>,
+    pub(crate) subscription: SubscriptionWords,
+}
+
+/// `#[rpc(subscription, style = "..", item = "..", unsubscribe = "..", overflow = "..")]` on a method.
+#[derive(Default)]
+pub(crate) struct SubscriptionWords {
+    pub(crate) subscription: Option<Ident>,
+    pub(crate) style: Option<(Ident, Style)>,
+    pub(crate) item: Option<(Ident, LitStr)>,
+    pub(crate) unsubscribe: Option<(Ident, LitStr)>,
+    pub(crate) overflow: Option<(Ident, Overflow)>,
+}
+
+impl SubscriptionWords {
+    /// A word that says something of a subscription.
+    pub(crate) fn any_detail(&self) -> Option<&Ident> {
+        let Self { style, item, unsubscribe, overflow, .. } = self;
+        let style = style.as_ref().map(|(word, _)| word);
+        let names = [item, unsubscribe].into_iter().flatten().map(|(word, _)| word).next();
+        style.or(names).or(overflow.as_ref().map(|(word, _)| word))
+    }
 }
 
 impl MethodWords {
@@ -87,10 +110,39 @@ impl MethodWords {
                 "params" => words.params = sent(&word, errors).map(|sent| (name(), sent)),
                 "timeout" => words.timeout = word.duration(errors).map(|after| (name(), after)),
                 "idempotent" => words.idempotent = word.flag(errors),
-                _ => words.blocking = word.flag(errors),
+                "blocking" => words.blocking = word.flag(errors),
+                "ordered" => words.order(word.flag(errors), Order::Ordered, errors),
+                "exclusive" => words.order(word.flag(errors), Order::Exclusive, errors),
+                _ => words.subscription.take(&word, errors),
             }
         }
         words
+    }
+
+    fn order(&mut self, word: Option<Ident>, order: Order, errors: &mut Errors) {
+        match (&self.order, word) {
+            (Some((earlier, _)), Some(word)) => {
+                errors.at(
+                    &word,
+                    format!("it is `{earlier}` already, which is another order; leave one of the two away"),
+                );
+            }
+            (None, Some(word)) => self.order = Some((word, order)),
+            (_, None) => {}
+        }
+    }
+}
+
+impl SubscriptionWords {
+    fn take(&mut self, word: &Word, errors: &mut Errors) {
+        let name = || word.name.clone();
+        match word.name.to_string().as_str() {
+            "subscription" => self.subscription = word.flag(errors),
+            "style" => self.style = style(word, errors).map(|style| (name(), style)),
+            "item" => self.item = word.string(errors).map(|item| (name(), item)),
+            "unsubscribe" => self.unsubscribe = word.string(errors).map(|method| (name(), method)),
+            _ => self.overflow = overflow(word, errors).map(|overflow| (name(), overflow)),
+        }
     }
 }
 
@@ -127,6 +179,31 @@ fn sent(word: &Word, errors: &mut Errors) -> Option<Sent> {
         "by_name" => Some(Sent::ByName),
         _ => {
             errors.at(how, r#"`params` is "by_position" or "by_name""#);
+            None
+        }
+    }
+}
+
+fn style(word: &Word, errors: &mut Errors) -> Option<Style> {
+    let style = word.string(errors)?;
+    match style.value().as_str() {
+        "pubsub" => Some(Style::PubSub),
+        "electrum" => Some(Style::Electrum),
+        _ => {
+            errors.at(style, r#"`style` is "pubsub" or "electrum""#);
+            None
+        }
+    }
+}
+
+fn overflow(word: &Word, errors: &mut Errors) -> Option<Overflow> {
+    let overflow = word.string(errors)?;
+    match overflow.value().as_str() {
+        "wait" => Some(Overflow::Wait),
+        "drop_oldest" => Some(Overflow::DropOldest),
+        "end" => Some(Overflow::End),
+        _ => {
+            errors.at(overflow, r#"`overflow` is "wait", "drop_oldest" or "end""#);
             None
         }
     }

@@ -182,10 +182,19 @@ fn call(method: &TraitItemFn, of: &Generics, names: &Names, runtime: &Path) -> O
     } else {
         let mut all = of.clone();
         all.params.extend(generics.params.clone());
-        let reply = reply(output, &all)?;
-        let ty = types::owned(&reply.ty, runtime);
-        let fallible = client::fallible(runtime, &reply);
-        quote!(#runtime::Call<'_, #caller, (), #ty #fallible>)
+        if let ReturnType::Type(_, ty) = output
+            && is_marked(&method.attrs, "subscription")
+            && let Some((reply, items)) = parse::stream(ty, &all)
+        {
+            let fallible = client::fallible(runtime, &reply);
+            let ty = client::subscribed(runtime, &reply, &items);
+            quote!(#runtime::Subscribe<'_, #caller, (), #ty #fallible>)
+        } else {
+            let reply = reply(output, &all)?;
+            let ty = types::owned(&reply.ty, runtime);
+            let fallible = client::fallible(runtime, &reply);
+            quote!(#runtime::Call<'_, #caller, (), #ty #fallible>)
+        }
     };
     Some(quote_spanned! {render::at(ident.span())=>
         #(#[cfg(#conditions)])*

@@ -19,6 +19,7 @@ pub(crate) struct Method {
     /// How long the client waits, where the method says so.
     pub(crate) timeout: Option<Duration>,
     pub(crate) idempotent: bool,
+    pub(crate) order: Order,
     /// In the order of the signature, the receiver left out.
     pub(crate) params: Vec<Param>,
     pub(crate) docs: Option<String>,
@@ -44,12 +45,61 @@ pub(crate) enum Form {
 pub(crate) enum Kind {
     Request(Box<Reply>),
     Notification,
+    Subscription(Box<Subscription>),
+}
+
+/// A method that begins a stream of items.
+#[derive(Clone)]
+pub(crate) struct Subscription {
+    /// What it returns, with a type that stands for the stream in its place.
+    pub(crate) reply: Reply,
+    pub(crate) items: Items,
+    pub(crate) style: Style,
+    /// The name that items come under.
+    pub(crate) item: WireName,
+    /// The name of the method that ends it.
+    pub(crate) unsubscribe: WireName,
+    pub(crate) overflow: Overflow,
+}
+
+/// The items of a stream.
+#[derive(Clone)]
+pub(crate) struct Items {
+    pub(crate) ty: Type,
+    /// The type to ask the compiler about, whether it is a `Result`.
+    pub(crate) probe: Option<Type>,
+}
+
+/// How a subscription looks on the wire.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Style {
+    #[default]
+    PubSub,
+    Electrum,
+}
+
+/// What is done with items that are not taken.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Overflow {
+    #[default]
+    Wait,
+    DropOldest,
+    End,
+}
+
+/// Beside which others a method is worked on.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Order {
+    #[default]
+    Concurrent,
+    Ordered,
+    Exclusive,
 }
 
 /// What a request is answered with.
 #[derive(Clone)]
 pub(crate) struct Reply {
-    /// As the trait has it.
+    /// As the trait has it; where it holds a stream, with a type in place of that.
     pub(crate) ty: Type,
     /// The type to ask the compiler about, whether it is a `Result`: names may be aliases. None where it can be seen to be
     /// none.

@@ -2,7 +2,7 @@
 
 use syn::{GenericParam, Generics, Safety, Signature, TraitItemFn};
 
-use super::{Naming, param, params, reply};
+use super::{Naming, param, params, reply, subscription};
 use crate::attr::{self, MethodWords, ServiceWords};
 use crate::errors::Errors;
 use crate::model::{Extent, Form, Kind, Method, Param, Sent, WireName};
@@ -36,17 +36,29 @@ pub(super) fn method(
     params::check(&params, &words, errors);
     let wire = wire_name(&words, service, sig, errors);
     let aliases = words.aliases.iter().filter_map(|alias| free(WireName::from(alias), errors)).collect();
-    let kind = match reply::reply(sig, generics, errors) {
-        Some(reply) if words.notification.is_some() => {
-            reply::check_nothing(&reply, errors);
-            Kind::Notification
+    let wire = wire?;
+    let kind = if words.subscription.subscription.is_some() {
+        let names = subscription::Names::new(&words, service, sig, &wire);
+        Kind::Subscription(Box::new(subscription::subscription(
+            &words.subscription,
+            sig,
+            generics,
+            names,
+            errors,
+        )?))
+    } else {
+        match reply::reply(sig, generics, errors) {
+            Some(reply) if words.notification.is_some() => {
+                reply::check_nothing(&reply, errors);
+                Kind::Notification
+            }
+            reply => Kind::Request(Box::new(reply?)),
         }
-        reply => Kind::Request(Box::new(reply?)),
     };
 
     Some(Method {
         ident: sig.ident.clone(),
-        wire: wire?,
+        wire,
         aliases,
         form: match (sig.asyncness, &words.blocking) {
             (Some(_), _) => Form::Async,
@@ -57,6 +69,7 @@ pub(super) fn method(
         sent: sent(&words, service, &params),
         timeout: words.timeout.map(|(_, after)| after),
         idempotent: words.idempotent.is_some(),
+        order: words.order.as_ref().map(|(_, order)| *order).unwrap_or_default(),
         params,
         docs: attr::docs(&item.attrs),
         attrs: attr::for_client(&item.attrs),
@@ -117,6 +130,7 @@ fn check_words(words: &MethodWords, sig: &Signature, errors: &mut Errors) {
              write a plain `fn`, or leave `blocking` away",
         );
     }
+    subscription::check_words(words, errors);
     if words.notification.is_some() {
         if let Some((word, _)) = &words.timeout {
             errors.at(word, "nobody waits for the reply to a notification; leave `timeout` away");

@@ -7,12 +7,14 @@ mod param;
 mod params;
 mod reply;
 mod service;
+mod subscription;
 mod variants;
 
 pub(crate) use error::{error_type, place};
 pub(crate) use generics::{generics, repair as repair_generics};
 pub(crate) use reply::probe;
 pub(crate) use service::{names, service, visible_method};
+pub(crate) use subscription::stream;
 
 use syn::Ident;
 use syn::ext::IdentExt;

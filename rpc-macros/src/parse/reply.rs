@@ -1,6 +1,9 @@
 //! What a method returns.
 
-use syn::{Generics, Ident, Lifetime, ReturnType, Signature, Type, TypeReference, parse_quote_spanned};
+use syn::{
+    Generics, Ident, Lifetime, ReturnType, Signature, Type, TypeImplTrait, TypeParamBound, TypeReference,
+    parse_quote_spanned,
+};
 
 use crate::errors::Errors;
 use crate::model::{Borrows, Reply};
@@ -55,6 +58,10 @@ fn borrows(ty: &Type, is_async: bool, errors: &mut Errors) -> Option<Borrows> {
                 errors.at(token, "the caller has no `Self`, which is the service; name the type");
                 None
             }
+            Part::Impl(bounds) if is_stream(bounds) => {
+                errors.at(bounds, "a stream is a subscription; add `#[rpc(subscription)]` to the method");
+                None
+            }
             Part::Impl(bounds) if is_async => {
                 errors.at(bounds, "what travels must have one type; name it instead of `impl Trait`");
                 None
@@ -71,6 +78,13 @@ fn borrows(ty: &Type, is_async: bool, errors: &mut Errors) -> Option<Borrows> {
         borrows = borrows.zip(part).map(|(whole, part)| whole.max(part));
     });
     borrows
+}
+
+fn is_stream(bounds: &TypeImplTrait) -> bool {
+    bounds.bounds.iter().any(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == "Stream"),
+        _ => false,
+    })
 }
 
 /// Whom a lifetime belongs to. The receiver's has no name.

@@ -6,8 +6,10 @@ use syn::spanned::Spanned;
 use syn::{Ident, Path};
 
 use super::table::Place;
-use super::{at, fallible, local, of, relocated, reply_span};
-use crate::model::{Borrows, Extent, Form, Kind, Method, Names, Param, Passing, Role, Service, WireParam};
+use super::{at, fallible, fallible_items, local, of, relocated, reply_span};
+use crate::model::{
+    Borrows, Extent, Form, Kind, Method, Names, Param, Passing, Role, Service, Subscription, WireParam,
+};
 use crate::types::{path_at, with_lifetime};
 
 /// The arm of the `match` over methods.
@@ -33,6 +35,9 @@ pub(super) fn arm(service: &Service, method: &Method, place: &Place) -> TokenStr
 
 /// The call of the function that serves the method.
 fn handled(service: &Service, method: &Method) -> TokenStream {
+    if let Kind::Subscription(of) = &method.kind {
+        return subscribed(service, method, of);
+    }
     let Service { runtime, .. } = service;
     let shared = local("service");
     let receiver = match method.form {
@@ -59,6 +64,30 @@ fn handled(service: &Service, method: &Method) -> TokenStream {
     let (runtime, name) = (path_at(runtime, span), Ident::new(name, span));
     quote_spanned! {span=>
         #runtime::private::#name::<#fallible, #inferred>(request, #types, |#params| #body)
+    }
+}
+
+/// The same, of a method that begins a subscription.
+fn subscribed(service: &Service, method: &Method, of: &Subscription) -> TokenStream {
+    let Service { runtime, .. } = service;
+    let (shared, sink) = (local("service"), local("sink"));
+    let call = call(service, method, &quote!(&#shared));
+    let returned = match method.form {
+        Form::Async => quote!(#call.await),
+        Form::Plain | Form::Blocking => call,
+    };
+    let constant =
+        |fallible: Option<TokenStream>| fallible.map_or_else(|| quote!(false), |of| quote!({ #of }));
+    let (fallible, items) =
+        (constant(fallible(runtime, &of.reply)), constant(fallible_items(runtime, &of.items)));
+    let (types, params) = taken(runtime, method);
+    let span = reply_span(method);
+    let runtime = path_at(runtime, span);
+    quote_spanned! {span=>
+        #runtime::private::subscribe(request, #types, |#params, #sink| {
+            let #shared = ::core::clone::Clone::clone(&self.service);
+            async move { #sink.run::<#fallible, #items, _>(#returned).await }
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use syn::{Generics, Ident, Lifetime, Path, Type, TypeParam, Visibility, parse_qu
 use super::generics::{self, Travelling};
 use super::table::{self, Place};
 use super::{at, relocated, reply_span};
-use crate::model::{Extent, Kind, Method, Names, Param, Passing, Reply, Sent, Service, WireParam};
-use crate::types::{owned, path_at, with_lifetime};
+use crate::model::{Extent, Items, Kind, Method, Names, Param, Passing, Reply, Sent, Service, WireParam};
+use crate::types::{owned, path_at, replace_impl, with_lifetime};
 
 /// The lifetime of a call: what is lent to it, and the client.
 const CALL: &str = "'call";
@@ -132,6 +132,11 @@ fn call(service: &Service, method: &Method, place: &Place) -> TokenStream {
             ("Call", Some(quote!(#ty #fallible)))
         }
         Kind::Notification => ("Notify", None),
+        Kind::Subscription(of) => {
+            let ty = subscribed(runtime, &of.reply, &of.items);
+            let fallible = fallible(runtime, &of.reply);
+            ("Subscribe", Some(quote!(#ty #fallible)))
+        }
     };
     let (values_type, values) = values(runtime, method, &idents, &types);
     let span = reply_span(method);
@@ -148,6 +153,21 @@ fn call(service: &Service, method: &Method, place: &Place) -> TokenStream {
             #call
         }
     }
+}
+
+/// What a subscription returns to its caller: a type that stands for the stream, in place of it.
+pub(crate) fn subscribed(runtime: &Path, reply: &Reply, items: &Items) -> Type {
+    let item = owned(&items.ty, runtime);
+    let plain_in_scope = super::plain_in_scope(runtime);
+    let fallible =
+        super::fallible_items(runtime, items).map(|fallible| quote!(, { #plain_in_scope #fallible }));
+    let mut ty = reply.ty.clone();
+    replace_impl(&mut ty, &mut |stream| {
+        let span = at(stream.span());
+        let runtime = path_at(runtime, span);
+        parse_quote_spanned!(span=> #runtime::Items<#item #fallible>)
+    });
+    owned(&ty, runtime)
 }
 
 /// All parameters as one value, and its type.

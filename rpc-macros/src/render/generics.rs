@@ -90,6 +90,7 @@ fn in_params(method: &Method) -> TokenStream {
 fn in_replies(method: &Method) -> TokenStream {
     match &method.kind {
         Kind::Request(reply) => reply.ty.to_token_stream(),
+        Kind::Subscription(of) => of.reply.ty.to_token_stream(),
         Kind::Notification => TokenStream::new(),
     }
 }

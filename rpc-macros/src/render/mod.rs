@@ -20,7 +20,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, ItemTrait, Path};
 
-use crate::model::{Kind, Method, Reply, Service};
+use crate::model::{Items, Kind, Method, Reply, Service};
 use crate::types::path_at;
 
 /// All that a service expands to.
@@ -51,6 +51,7 @@ pub(crate) fn at(span: Span) -> Span {
 fn reply_span(method: &Method) -> Span {
     at(match &method.kind {
         Kind::Request(reply) => reply.ty.span(),
+        Kind::Subscription(subscription) => subscription.reply.ty.span(),
         Kind::Notification => method.ident.span(),
     })
 }
@@ -75,6 +76,11 @@ fn relocated(ident: &Ident, span: Span) -> Ident {
 /// which every `Probe<T>` has. So the trait must be in scope, by [`plain_in_scope`].
 fn fallible(runtime: &Path, reply: &Reply) -> Option<TokenStream> {
     reply.probe.as_ref().map(|ty| quote!(#runtime::private::Probe::<#ty>::FALLIBLE))
+}
+
+/// Whether the items of a stream are `Result`s, as a const argument; none if they can be seen not to be.
+fn fallible_items(runtime: &Path, items: &Items) -> Option<TokenStream> {
+    items.probe.as_ref().map(|ty| quote!(#runtime::private::Probe::<#ty>::FALLIBLE))
 }
 
 /// What [`fallible`] needs around it.

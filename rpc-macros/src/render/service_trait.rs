@@ -3,11 +3,13 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{FnArg, ItemTrait, ReturnType, TraitItem, TraitItemFn, parse_quote, parse_quote_spanned};
 
 use super::at;
 use crate::attr::{is_doc, without_helpers};
 use crate::model::Halves;
+use crate::types::replace_impl;
 
 pub(super) fn service_trait(item: &ItemTrait, halves: Halves) -> TokenStream {
     let mut item = item.clone();
@@ -60,6 +62,13 @@ fn strip(method: &mut TraitItemFn) {
 }
 
 fn desugar(method: &mut TraitItemFn, bounds: fn(Span) -> TokenStream) {
+    if let ReturnType::Type(_, ty) = &mut method.sig.output {
+        // The only things without a name that a method may return are streams, which are sent from any thread.
+        replace_impl(ty, &mut |stream| {
+            let bounds = bounds(at(stream.span()));
+            parse_quote!(#stream #bounds)
+        });
+    }
     if method.sig.asyncness.take().is_none() {
         return;
     }

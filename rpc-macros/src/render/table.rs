@@ -5,7 +5,9 @@ use quote::{quote, quote_spanned};
 use syn::Path;
 
 use super::at;
-use crate::model::{Extent, Kind, Method, Names, Sent, Service, WireParam};
+use crate::model::{
+    Extent, Kind, Method, Names, Order, Overflow, Sent, Service, Style, Subscription, WireParam,
+};
 
 /// What the table says of itself.
 pub(super) fn docs(names: &Names) -> String {
@@ -21,7 +23,7 @@ pub(super) fn table(service: &Service) -> TokenStream {
 fn entry(runtime: &Path, method: &Method) -> TokenStream {
     let Method { wire, conditions, aliases, .. } = method;
     let kind = match method.kind {
-        Kind::Request(_) => quote!(request),
+        Kind::Request(_) | Kind::Subscription(_) => quote!(request),
         Kind::Notification => quote!(notification),
     };
     let aliases = (!aliases.is_empty()).then(|| quote!(.with_aliases(&[#(#aliases),*])));
@@ -33,10 +35,38 @@ fn entry(runtime: &Path, method: &Method) -> TokenStream {
         quote!(.with_timeout(::core::time::Duration::from_millis(#millis)))
     });
     let idempotent = method.idempotent.then(|| quote!(.idempotent()));
+    let order = match method.order {
+        Order::Concurrent => None,
+        Order::Ordered => Some(quote!(.with_order(#runtime::Order::Ordered))),
+        Order::Exclusive => Some(quote!(.with_order(#runtime::Order::Exclusive))),
+    };
+    let subscription = match &method.kind {
+        Kind::Subscription(of) => Some(subscription(runtime, of)),
+        Kind::Request(_) | Kind::Notification => None,
+    };
     let docs = method.docs.as_ref().map(|docs| quote!(.with_docs(#docs)));
     quote! {
         #(#[cfg(#conditions)])*
-        #runtime::MethodInfo::#kind(#wire) #aliases #params #by_name #timeout #idempotent #docs
+        #runtime::MethodInfo::#kind(#wire) #aliases #params #by_name #timeout #idempotent #order #subscription #docs
+    }
+}
+
+fn subscription(runtime: &Path, of: &Subscription) -> TokenStream {
+    let Subscription { style, item, unsubscribe, overflow, .. } = of;
+    let style = match style {
+        Style::PubSub => quote!(PubSub),
+        Style::Electrum => quote!(Electrum),
+    };
+    let overflow = match overflow {
+        Overflow::Wait => None,
+        Overflow::DropOldest => Some(quote!(.with_overflow(#runtime::Overflow::DropOldest))),
+        Overflow::End => Some(quote!(.with_overflow(#runtime::Overflow::End))),
+    };
+    quote! {
+        .with_subscription(
+            #runtime::SubscriptionInfo::new(#runtime::SubscriptionStyle::#style, #item)
+                .with_unsubscribe(#unsubscribe) #overflow
+        )
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     jsonrpc::{ErrorObject, ParamInfo, params},
-    service::{self, Handled, Request},
+    service::{self, Handled, Request, Sink},
     session::Returns,
 };
 
@@ -32,6 +32,11 @@ pub trait Takes<P> {
     ) -> Handled
     where
         R: Returns<FALLIBLE, Value: Serialize>;
+
+    /// See [`subscribe`].
+    fn subscribe<F>(self, request: Request<'_>, handler: impl FnOnce(P, Sink) -> F) -> Handled
+    where
+        F: Future<Output = ()> + Send + 'static;
 
     /// Reads the data of an error.
     fn read_data(self, error: &ErrorObject) -> Option<P>;
@@ -64,6 +69,17 @@ macro_rules! takes {
                 R: Returns<FALLIBLE, Value: Serialize>,
             {
                 service::handle_now(request, handler)
+            }
+
+            fn subscribe<Fut>(
+                self,
+                request: Request<'_>,
+                handler: impl FnOnce($values, Sink) -> Fut,
+            ) -> Handled
+            where
+                Fut: Future<Output = ()> + Send + 'static,
+            {
+                service::subscribe(request, handler)
             }
 
             fn read_data(self, error: &ErrorObject) -> Option<$values> {
@@ -110,4 +126,16 @@ where
     R: Returns<FALLIBLE, Value: Serialize>,
 {
     types.handle_now(request, handler)
+}
+
+/// Serves a request that begins a subscription.
+pub fn subscribe<P, F>(
+    request: Request<'_>,
+    types: impl Takes<P>,
+    handler: impl FnOnce(P, Sink) -> F,
+) -> Handled
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    types.subscribe(request, handler)
 }

@@ -33,7 +33,8 @@ pub use router::{Handler, Router};
 pub use routes::DuplicateMethod;
 pub(crate) use routes::{Found, Routes, Table};
 pub(crate) use services::{BuiltServices, Services};
-pub use subscribe::{Sink, subscribe};
+pub use subscribe::Sink;
+pub(crate) use subscribe::subscribe;
 pub use written::written;
 
 use crate::jsonrpc::MethodInfo;

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Serves a request that begins a subscription: `handler` is given the parameters, and what takes the stream.
-pub fn subscribe<P, F>(request: Request<'_>, handler: impl FnOnce(P, Sink) -> F) -> Handled
+pub(crate) fn subscribe<P, F>(request: Request<'_>, handler: impl FnOnce(P, Sink) -> F) -> Handled
 where
     P: DeserializeOwned,
     F: Future<Output = ()> + Send + 'static,

@@ -192,13 +192,13 @@ mod tests {
     fn a_stream_that_waits_is_woken_when_there_is_room() {
         let mut feeds = Feeds::default();
         feeds.add(1, new("1", Overflow::Wait));
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(feeds.poll_room(1, &mut cx).is_ready());
+        let cx = Context::from_waker(Waker::noop());
+        assert!(feeds.poll_room(1, &cx).is_ready());
         push(&mut feeds, 1, &["a", "b"]);
-        assert!(feeds.poll_room(1, &mut cx).is_pending());
+        assert!(feeds.poll_room(1, &cx).is_pending());
         let (_, waker) = feeds.next().unwrap();
         assert!(waker.is_some());
-        assert!(feeds.poll_room(1, &mut cx).is_ready());
+        assert!(feeds.poll_room(1, &cx).is_ready());
     }
 
     #[test]

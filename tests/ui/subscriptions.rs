@@ -1,0 +1,40 @@
+//! Streams, and the words that belong to them.
+
+use futures::Stream;
+use rpc::rpc_service;
+
+#[rpc_service]
+trait WithoutTheWord {
+    async fn ticks(&self) -> impl Stream<Item = u64>;
+    fn plain(&self) -> Result<impl Stream<Item = u64>, rpc::ErrorObject>;
+}
+
+#[rpc_service]
+trait WithoutAStream {
+    #[rpc(subscription)]
+    async fn nothing(&self);
+    #[rpc(subscription)]
+    async fn a_number(&self) -> u64;
+    #[rpc(subscription)]
+    async fn an_iterator(&self) -> Result<impl Iterator, rpc::ErrorObject>;
+}
+
+#[rpc_service]
+trait Words {
+    #[rpc(style = "electrum")]
+    async fn no_subscription(&self) -> u64;
+    #[rpc(subscription, style = "jsonrpsee")]
+    async fn unknown_style(&self) -> impl Stream<Item = u64>;
+    #[rpc(subscription, overflow = "forget")]
+    async fn unknown_overflow(&self) -> impl Stream<Item = u64>;
+    #[rpc(subscription, notification)]
+    async fn not_answered(&self) -> impl Stream<Item = u64>;
+    #[rpc(subscription, blocking)]
+    fn blocks(&self) -> impl Stream<Item = u64>;
+    #[rpc(subscription, idempotent)]
+    async fn again(&self) -> impl Stream<Item = u64>;
+    #[rpc(ordered, exclusive)]
+    async fn two_orders(&self) -> u64;
+}
+
+fn main() {}

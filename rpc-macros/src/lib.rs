@@ -117,6 +117,13 @@ use proc_macro::TokenStream;
 /// | `timeout = "5s"` | How long the client waits, unless a call says otherwise: in `ms`, `s`, `m` or `h`. |
 /// | `idempotent` | It may be called again where it is not known what became of a call. |
 /// | `blocking` | A plain `fn` that runs where it may block its thread. |
+/// | `ordered` | One after another, in the order in which they came, with the other `ordered` ones of a session. |
+/// | `exclusive` | Alone: no other request of the session is worked on meanwhile. |
+/// | `subscription` | It returns a stream, `impl Stream<Item = T>` or a `Result` of one. The client gets a `Subscription<T>`. |
+/// | `style = "electrum"` | How the subscription looks on the wire: `"pubsub"`, unless given. |
+/// | `item = ".."` | The name that its items come under, after the namespace; the method's own, unless given. |
+/// | `unsubscribe = ".."` | The method that ends it, after the namespace: `unsubscribe_` and the method's name, unless given. |
+/// | `overflow = "drop_oldest"` | What the server does for a peer that is slow to take items: `"wait"`, unless given; or `"end"`. |
 ///
 /// # Words for a parameter
 ///

@@ -132,8 +132,8 @@ pub use limits::Limits;
 pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Server, ServerBuilder, ServerHandle};
 pub use service::{
-    Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Params, Request, Router,
-    Service,
+    Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Listener, Params,
+    Request, Router, Service, Shared,
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,

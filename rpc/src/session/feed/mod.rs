@@ -79,6 +79,18 @@ impl Feeds {
         if pushed { Ok(()) } else { Err(Gone) }
     }
 
+    /// The stream has left out items: the peer is told where.
+    pub(crate) fn lose(&mut self, id: u64, items: u64) -> Result<(), Gone> {
+        let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
+        let had = feed.has_something();
+        let goes_on = feed.lose(items);
+        if !goes_on {
+            feed.end(Some(&too_slow(feed.len())));
+        }
+        self.is_ready_now(id, had);
+        if goes_on { Ok(()) } else { Err(Gone) }
+    }
+
     /// The stream has ended: the peer is told when it has all items.
     pub(crate) fn end(&mut self, id: u64, error: Option<&ErrorObject>) {
         if let Some(feed) = self.feeds.get_mut(&id) {
@@ -171,6 +183,30 @@ mod tests {
         assert_eq!(drained(&mut feeds), [lost, "d", "e"]);
         push(&mut feeds, 1, &["f"]);
         assert_eq!(drained(&mut feeds), ["f"]);
+    }
+
+    #[test]
+    fn what_the_stream_has_left_out_is_told_where_it_is_missing() {
+        let lost = |items| format!(r#""method":"rpc.lost","params":{{"subscription":1,"items":{items}}}"#);
+        let mut feeds = Feeds::default();
+        feeds.add(1, new("1", Overflow::Wait));
+        feeds.lose(1, 1).unwrap();
+        push(&mut feeds, 1, &["a"]);
+        feeds.lose(1, 2).unwrap();
+        feeds.lose(1, 3).unwrap();
+        push(&mut feeds, 1, &["b"]);
+        assert_eq!(drained(&mut feeds), [lost(1), "a".to_owned(), lost(5), "b".to_owned()]);
+
+        feeds.add(2, new("1", Overflow::DropOldest));
+        push(&mut feeds, 2, &["a"]);
+        feeds.lose(2, 2).unwrap();
+        push(&mut feeds, 2, &["b", "c"]);
+        assert_eq!(drained(&mut feeds), [lost(3), "b".to_owned(), "c".to_owned()], "one dropped here, two there");
+
+        feeds.add(3, new("1", Overflow::End));
+        assert_eq!(feeds.lose(3, 2), Err(Gone));
+        let all = drained(&mut feeds);
+        assert!(all[0] == lost(2) && all[1].contains("rpc.ended"), "{all:?}");
     }
 
     #[test]

@@ -114,6 +114,15 @@ impl Link {
         pushed
     }
 
+    /// Says that a stream has left out items.
+    pub(crate) fn lose_items(&self, feed: u64, items: u64) -> Result<(), Gone> {
+        let mut state = self.lock();
+        let had = state.feeds.are_ready();
+        let lost = state.feeds.lose(feed, items);
+        self.feeds_changed(state, had);
+        lost
+    }
+
     /// Says that a stream has ended.
     pub(crate) fn end_feed(&self, feed: u64, error: Option<&ErrorObject>) {
         let mut state = self.lock();

@@ -51,6 +51,8 @@ pub(crate) struct Link {
     /// Whether items of subscriptions wait to be sent: written under the lock, read without it.
     items_wait: AtomicBool,
     /// Whether a notification may be an item of a subscription of ours.
+    subscribes: AtomicBool,
+    /// Whether somebody may take notifications that nobody has asked for.
     listens: AtomicBool,
     /// How many subscriptions of ours have no room, and have the session wait.
     full_inlets: AtomicUsize,
@@ -185,6 +187,7 @@ impl Link {
             full: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             items_wait: AtomicBool::new(false),
+            subscribes: AtomicBool::new(false),
             listens: AtomicBool::new(false),
             full_inlets: AtomicUsize::new(0),
             deadline_moved: AtomicBool::new(false),

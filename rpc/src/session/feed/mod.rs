@@ -12,7 +12,7 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use crate::jsonrpc::{ErrorCode, ErrorObject, subscription::SubscriptionKey};
+use crate::jsonrpc::{BatchId, ErrorCode, ErrorObject, subscription::SubscriptionKey};
 use queue::Feed;
 pub(crate) use queue::NewFeed;
 
@@ -23,6 +23,8 @@ pub(crate) struct Feeds {
     by_key: HashMap<SubscriptionKey, u64>,
     /// Those that have something to send, in turn.
     ready: VecDeque<u64>,
+    /// Those whose reply is part of a batch that was not answered yet: nothing of them is sent before it.
+    held: Vec<(BatchId, u64)>,
 }
 
 /// The subscription has ended: items are of no use any more.
@@ -51,11 +53,29 @@ impl Feeds {
         self.feeds.remove(&before)?.into_task()
     }
 
-    /// Says which task brings the items.
-    pub(crate) fn set_task(&mut self, id: u64, task: AbortHandle) {
-        if let Some(feed) = self.feeds.get_mut(&id) {
-            feed.set_task(task);
+    /// Nothing of a subscription is sent before the reply to the batch.
+    pub(crate) fn hold(&mut self, id: u64, batch: BatchId) {
+        self.held.push((batch, id));
+    }
+
+    /// The batch was answered.
+    pub(crate) fn release(&mut self, batch: BatchId) {
+        let released: Vec<_> = self.held.extract_if(.., |(of, _)| *of == batch).collect();
+        for (_, id) in released {
+            if self.feeds.get(&id).is_some_and(Feed::has_something) {
+                self.ready.push_back(id);
+            }
         }
+    }
+
+    /// Says which task brings the items. False where there is no such subscription any more.
+    pub(crate) fn set_task(&mut self, id: u64, task: &AbortHandle) -> bool {
+        let feed = self.feeds.get_mut(&id);
+        let is_there = feed.is_some();
+        if let Some(feed) = feed {
+            feed.set_task(task.clone());
+        }
+        is_there
     }
 
     /// Ready when an item may be pushed.
@@ -101,7 +121,7 @@ impl Feeds {
     }
 
     fn is_ready_now(&mut self, id: u64, had: bool) {
-        if !had {
+        if !had && !self.held.iter().any(|(_, held)| *held == id) {
             self.ready.push_back(id);
         }
     }
@@ -116,6 +136,7 @@ impl Feeds {
     pub(crate) fn clear(&mut self) -> Vec<AbortHandle> {
         self.by_key.clear();
         self.ready.clear();
+        self.held.clear();
         self.feeds.drain().filter_map(|(_, feed)| feed.into_task()).collect()
     }
 

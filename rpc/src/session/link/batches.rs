@@ -9,13 +9,13 @@ use crate::{
 impl State {
     /// Something that a batch was waiting for is done: sends the reply to it where it was the last. Whether there is one.
     pub(super) fn end_batch(&mut self, batch: BatchId) -> bool {
-        match self.connection.end_batch(batch) {
-            Some(reply) if !reply.is_empty() => {
-                self.outbox.message(|out| reply.write(out));
-                true
-            }
-            _ => false,
+        let Some(reply) = self.connection.end_batch(batch) else { return false };
+        self.feeds.release(batch);
+        let is_due = !reply.is_empty();
+        if is_due {
+            self.outbox.message(|out| reply.write(out));
         }
+        is_due
     }
 }
 

@@ -45,6 +45,11 @@ impl Link {
             true => state.feeds.add(request, NewFeed { writer, bounds, task }),
             false => None,
         };
+        if let Some(Member { batch, .. }) = member
+            && is_open
+        {
+            state.feeds.hold(request, batch);
+        }
         let version = state.connection.version();
         let mut reply = Vec::new();
         id.with(|id| {

@@ -63,6 +63,10 @@ impl Link {
     pub(in crate::session) fn abandon(&self, opening: &Opening) {
         let mut state = self.lock();
         opening.abandon();
+        // It may be full already.
+        if opening.inlet.give_up() {
+            self.inlet_has_room();
+        }
         if let Some(key) = state.inlets.key_of(&opening.inlet) {
             state.inlets.close(&key, &opening.inlet);
             if let Some(unsubscribe) = opening.unsubscribe(&key) {

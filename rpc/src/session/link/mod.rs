@@ -255,6 +255,10 @@ impl Link {
     fn appended(&self, state: MutexGuard<'_, State>) {
         let first = self.queued.load(Ordering::Relaxed) == 0;
         self.queued.store(state.outbox.len(), Ordering::Release);
+        // A reply to a batch may let items go that had to wait for it.
+        if state.feeds.are_ready() {
+            self.items_wait.store(true, Ordering::Release);
+        }
         drop(state);
         if first {
             self.driver.wake();

@@ -62,6 +62,7 @@
 //! | send several calls in one message | [`Session::batch`], [`OutgoingBatch`] |
 //! | speak JSON-RPC 1.0, or whatever the peer does | [`Protocol`], [`guide::versions`] |
 //! | do without a runtime | [`jsonrpc::Connection`] |
+//! | follow a stream of items, or send one to many | [`guide::subscriptions`], [`Subscription`], [`Broadcast`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use | [`Limits`] |
 //! | retry, balance, record | [`Caller`] |

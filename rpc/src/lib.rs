@@ -63,6 +63,7 @@
 //! | send several calls in one message | [`Session::batch`], [`OutgoingBatch`] |
 //! | speak JSON-RPC 1.0, or whatever the peer does | [`Protocol`], [`guide::versions`] |
 //! | do without a runtime | [`jsonrpc::Connection`] |
+//! | follow a stream of items, or send one to many | [`guide::subscriptions`], [`Subscription`], [`Broadcast`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use | [`Limits`] |
 //! | retry, balance, record | [`Caller`] |
@@ -133,8 +134,8 @@ pub use limits::Limits;
 pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Server, ServerBuilder, ServerHandle};
 pub use service::{
-    Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Params, Request, Router,
-    Service,
+    Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Listener, Params,
+    Request, Router, Service, Shared,
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,

@@ -7,4 +7,5 @@ mod our_client;
 mod our_server;
 mod python;
 mod service;
+mod subscriptions;
 mod versions;

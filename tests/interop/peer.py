@@ -118,6 +118,12 @@ class Peer(RPCSession):
     async def on_notes(self):
         return self.noted
 
+    async def on_status(self, name, value=None):
+        '''A subscription in the style of Electrum, and what comes of one that this side has.'''
+        if value is None:
+            return f'{name}0'
+        self.noted.append([name, value])
+
     async def on_relay(self, method, args):
         return await self.send_request(method, args)
 

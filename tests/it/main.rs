@@ -2,6 +2,7 @@
 
 mod answers;
 mod batches;
+mod broadcast;
 mod callbacks;
 mod calls;
 mod events;

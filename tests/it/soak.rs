@@ -137,7 +137,7 @@ fn a_reader_that_keeps_up_in_a_process_of_its_own() {
 }
 
 /// Bytes of memory that this process holds (`VmRSS:`) or has held at most (`VmHWM:`), where the system says so.
-fn memory(which: &str) -> usize {
+pub(crate) fn memory(which: &str) -> usize {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
     let line = status.lines().find_map(|line| line.strip_prefix(which)).expect("the system's usual lines");
     let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");

@@ -1,5 +1,9 @@
 //! Streams of items: in order, behind the reply that begins them, and ended by either side.
 
+mod given_up;
+mod pressure;
+mod soak;
+
 use std::time::Duration;
 
 use futures::{FutureExt, SinkExt, StreamExt, channel::mpsc, stream};

@@ -69,3 +69,8 @@ impl Drop for Child {
         }
     }
 }
+
+/// How often a soak test does what it does: `usually`, unless `RPC_TESTS_ROUNDS` says another number.
+pub fn soak_rounds(usually: usize) -> usize {
+    env::var("RPC_TESTS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usually)
+}

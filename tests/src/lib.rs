@@ -17,7 +17,7 @@ mod time;
 
 pub use cable::Cable;
 pub use calc::{Calc, CalcClient, CalcServer, DivError, MyCalc};
-pub use child::{Child, is_child};
+pub use child::{Child, is_child, soak_rounds};
 pub use choppy::Choppy;
 pub use events::{Event, Events};
 pub use gate::Gate;

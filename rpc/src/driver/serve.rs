@@ -34,18 +34,20 @@ impl Driver {
 
     /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
     pub(super) fn takes_item(&mut self, request: &jsonrpc::Request<'_>) -> bool {
-        if request.id.is_some() || !self.link.listens() {
+        let (subscribes, listens) = (self.link.subscribes(), self.link.listens());
+        if request.id.is_some() || !(subscribes || listens) {
             return false;
         }
         // The reply that begins the subscription may stand right before it.
         self.hand_over();
         let method = &*request.method;
-        let params = request.params.as_json().unwrap_or("[]");
-        let item = subscription::read(method, request.params);
+        let item = if subscribes { subscription::read(method, request.params) } else { None };
         let taken = item.is_some_and(|(key, event)| self.link.take_event(method, &key, event));
-        // What the scan has let pass is checked where it matters.
-        let listened =
-            serde_json::from_str::<IgnoredAny>(params).is_ok() && self.link.take_notification(method, params);
+        let listened = listens && {
+            let params = request.params.as_json().unwrap_or("[]");
+            // What the scan has let pass is checked where it matters.
+            serde_json::from_str::<IgnoredAny>(params).is_ok() && self.link.take_notification(method, params)
+        };
         (taken || listened) && !self.routes.has(method)
     }
 

@@ -1,6 +1,6 @@
 //! Subscriptions on the wire: how items, their end and their failure look as notifications.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -107,6 +107,13 @@ impl SubscriptionKey {
 
     /// The JSON text.
     pub(crate) fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+/// So that the text of a key is enough to look one up. (Its hash is that of the text.)
+impl Borrow<str> for SubscriptionKey {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -232,18 +239,21 @@ struct Members<'a> {
     items: u64,
 }
 
-/// Which subscription a notification is about, and what it says; `None` where it is about none.
-pub(crate) fn read<'a>(
-    method: &str,
-    params: RawParams<'a>,
-) -> Option<(SubscriptionKey, SubscriptionEvent<'a>)> {
+/// Which subscription a notification is about (the text of its key), and what it says; `None` where it is about none.
+pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<(Cow<'a, str>, SubscriptionEvent<'a>)> {
     let params = params.as_json()?;
+    if let Some((id, item)) = scan_item(params)
+        && method != ENDED
+        && method != LOST
+    {
+        return Some((Cow::Borrowed(id), SubscriptionEvent::Item(item)));
+    }
     if params.starts_with('{') {
         let members: Members<'a> = serde_json::from_str(params).ok()?;
         let key = match members.subscription.get() {
             // Ours name one of Electrum's style by its method and parameters.
-            array if array.starts_with('[') => SubscriptionKey::of_id(&compact(array)),
-            id => SubscriptionKey::of_id(id),
+            array if array.starts_with('[') => compact(array),
+            id => Cow::Borrowed(id),
         };
         let error = || members.error.and_then(|error| serde_json::from_str(error.get()).ok());
         let event = match method {
@@ -260,7 +270,28 @@ pub(crate) fn read<'a>(
     let values: Vec<&'a RawValue> = serde_json::from_str(params).ok()?;
     let (item, key) = values.split_last()?;
     let key = key.iter().map(|value| value.get()).collect::<Vec<_>>().join(",");
-    Some((SubscriptionKey::of_params(method, &format!("[{key}]")), SubscriptionEvent::Item(item.get())))
+    let SubscriptionKey(key) = SubscriptionKey::of_params(method, &format!("[{key}]"));
+    Some((Cow::Owned(key.into()), SubscriptionEvent::Item(item.get())))
+}
+
+/// The id and the item, where the parameters are laid out as most servers do it. Anything else is for the full reader.
+fn scan_item(params: &str) -> Option<(&str, &str)> {
+    let rest = params.strip_prefix(r#"{"subscription":"#)?;
+    let length = match rest.strip_prefix('"') {
+        Some(text) => {
+            let end = text.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
+            if text.as_bytes()[end] != b'"' {
+                return None;
+            }
+            end + 2
+        }
+        None => rest.bytes().take_while(u8::is_ascii_digit).count(),
+    };
+    let (id, rest) = rest.split_at(length);
+    let item = rest.strip_prefix(r#","result":"#)?.strip_suffix('}')?;
+    // Further members would stand in the item, which then is no JSON.
+    let item: &RawValue = serde_json::from_str(item).ok().filter(|_| !id.is_empty())?;
+    Some((id, item.get()))
 }
 
 #[cfg(test)]
@@ -290,7 +321,7 @@ mod tests {
         let parts: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&message).unwrap();
         let params = parts["params"].to_string();
         let (key, event) = read(parts["method"].as_str().unwrap(), RawParams::from_json(&params)).unwrap();
-        (key, format!("{event:?}"))
+        (SubscriptionKey(key.into()), format!("{event:?}"))
     }
 
     #[test]
@@ -334,7 +365,34 @@ mod tests {
     fn ids_may_be_numbers_and_members_may_come_in_any_order() {
         let (key, event) =
             read("x", RawParams::from_json(r#"{"result":{"a":1},"x":0,"subscription":7}"#)).unwrap();
-        assert_eq!(key, SubscriptionKey::of_id("7"));
-        assert_eq!(event, SubscriptionEvent::Item(r#"{"a":1}"#));
+        assert_eq!((&*key, event), ("7", SubscriptionEvent::Item(r#"{"a":1}"#)));
+    }
+
+    #[test]
+    fn what_is_scanned_reads_as_it_does_in_full() {
+        let item = |params| scan_item(params);
+        assert_eq!(item(r#"{"subscription":"0x1","result":{"a":[1]}}"#), Some((r#""0x1""#, r#"{"a":[1]}"#)));
+        assert_eq!(item(r#"{"subscription":71,"result":"}"}"#), Some(("71", r#""}""#)));
+        for left_to_the_full_reader in [
+            r#"{"subscription":"\u0031","result":1}"#,
+            r#"{"subscription":1.5,"result":1}"#,
+            r#"{"subscription":,"result":1}"#,
+            r#"{"subscription":1,"result":1,"more":2}"#,
+            r#"{"subscription":1,"result":1,"subscription":2}"#,
+            r#"{"subscription":1,"result":}"#,
+            r#"{"subscription":1,"result":1"#,
+            r#"{"subscription":"1"#,
+            r#"{"result":1,"subscription":1}"#,
+        ] {
+            assert_eq!(item(left_to_the_full_reader), None, "{left_to_the_full_reader}");
+        }
+        let (key, event) =
+            read("x", RawParams::from_json(r#"{"subscription":1,"result":1,"more":2}"#)).unwrap();
+        assert_eq!((&*key, event), ("1", SubscriptionEvent::Item("1")));
+        // These two are no items, whatever else they say.
+        for method in [ENDED, LOST] {
+            let (_, event) = read(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)).unwrap();
+            assert!(!matches!(event, SubscriptionEvent::Item(_)), "{event:?}");
+        }
     }
 }

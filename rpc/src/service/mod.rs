@@ -4,6 +4,7 @@
 //! gives a future back that the caller of the service drives.
 
 mod blocking;
+mod broadcast;
 mod context;
 mod dispatcher;
 mod handle;
@@ -19,6 +20,7 @@ mod subscribe;
 mod written;
 
 pub use blocking::blocking;
+pub use broadcast::{Broadcast, Listener, Shared};
 pub use context::Context;
 pub use dispatcher::{Dispatcher, DispatcherBuilder};
 pub use handle::no_such_method;

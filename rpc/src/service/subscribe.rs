@@ -7,13 +7,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
+    task::Poll,
 };
 
 use futures::{FutureExt, Stream, StreamExt};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{Handled, Outcome, Replies, Request, handle::panicked, handled::RequestNumber};
+use super::{Handled, Outcome, Replies, Request, broadcast::lag, handle::panicked, handled::RequestNumber};
 use crate::{
     jsonrpc::{
         self, ErrorCode, ErrorObject, MethodInfo, RawParams, RpcError, SubscriptionInfo, SubscriptionStyle,
@@ -22,6 +23,9 @@ use crate::{
     },
     session::{Bounds, CloseReason, Gone, Link, Returns},
 };
+
+/// Most items fit in here, with what stands around them.
+const USUAL: usize = 256;
 
 /// Serves a request that begins a subscription: `handler` is given the parameters, and what takes the stream.
 pub(crate) fn subscribe<P, F>(request: Request<'_>, handler: impl FnOnce(P, Sink) -> F) -> Handled
@@ -173,15 +177,16 @@ impl Sink {
             }
             SubscriptionStyle::Electrum => {
                 // The reply is the current value, which is the first of the stream.
-                let first = match stream.next().await.map(|item| self.written(item)) {
-                    Some(Ok(value)) => value,
+                let mut value = Vec::new();
+                match stream.next().await.map(|item| self.write(item, &mut value)) {
+                    Some(Ok(())) => {}
                     Some(Err(error)) => return self.link.refuse_subscription(number, &error),
                     None => {
                         let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, "there is no current value");
                         return self.link.refuse_subscription(number, &error);
                     }
-                };
-                (SubscriptionKey::of_params(self.method, &self.params), first)
+                }
+                (SubscriptionKey::of_params(self.method, &self.params), value)
             }
         };
         let writer = ItemWriter::new(self.info, key, &self.params);
@@ -198,15 +203,20 @@ impl Sink {
             if let Err(Gone) = poll_fn(|cx| self.link.poll_feed_room(number, cx)).await {
                 return;
             }
-            let Some(item) = stream.next().await else { break None };
-            let mut body = Vec::new();
-            let written = self.written(item).and_then(|item| {
-                writer.item(&mut body, |out| {
-                    out.extend_from_slice(&item);
-                    Ok(())
-                })
+            let item = poll_fn(|cx| {
+                let (item, lost) = lag::noticing(|| stream.as_mut().poll_next(cx));
+                if lost > 0 && self.link.lose_items(number, lost).is_err() {
+                    return Poll::Ready(Err(Gone));
+                }
+                item.map(Ok)
             });
-            if let Err(error) = written {
+            let item = match item.await {
+                Ok(Some(item)) => item,
+                Ok(None) => break None,
+                Err(Gone) => return,
+            };
+            let mut body = Vec::with_capacity(USUAL);
+            if let Err(error) = writer.item(&mut body, |out| self.write(item, out)) {
                 break Some(error);
             }
             if let Err(Gone) = self.link.push_item(number, body) {
@@ -216,25 +226,25 @@ impl Sink {
         self.link.end_feed(number, end.as_ref());
     }
 
-    /// The JSON of an item; an error where it is one, or cannot be sent.
-    fn written<const ITEMS: bool, T>(&self, item: T) -> Result<Vec<u8>, ErrorObject>
+    /// Appends the JSON of an item; an error where it is one, or cannot be sent.
+    fn write<const ITEMS: bool, T>(&self, item: T, out: &mut Vec<u8>) -> Result<(), ErrorObject>
     where
         T: Returns<ITEMS, Value: Serialize>,
     {
         let value = item.into_result().map_err(|error| error.to_error_object())?;
-        let mut json = Vec::new();
-        if let Err(error) = one_line::write(&mut json, &value) {
+        let start = out.len();
+        if let Err(error) = one_line::write(out, &value) {
             // Why a value cannot be written is its author's affair, not the peer's.
             tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, %error, "an item cannot be written as JSON");
             return Err(ErrorObject::internal());
         }
-        let limit = self.link.limits.reply_size;
-        match json.len() > limit {
+        let (size, limit) = (out.len() - start, self.link.limits.reply_size);
+        match size > limit {
             true => Err(ErrorObject::new(
                 ErrorCode::INTERNAL_ERROR,
-                format!("an item is too large: it has {} bytes, and the limit is {limit}", json.len()),
+                format!("an item is too large: it has {size} bytes, and the limit is {limit}"),
             )),
-            false => Ok(json),
+            false => Ok(()),
         }
     }
 }

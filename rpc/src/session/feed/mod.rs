@@ -12,7 +12,7 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use crate::jsonrpc::{ErrorCode, ErrorObject, subscription::SubscriptionKey};
+use crate::jsonrpc::{BatchId, ErrorCode, ErrorObject, subscription::SubscriptionKey};
 use queue::Feed;
 pub(crate) use queue::NewFeed;
 
@@ -23,6 +23,8 @@ pub(crate) struct Feeds {
     by_key: HashMap<SubscriptionKey, u64>,
     /// Those that have something to send, in turn.
     ready: VecDeque<u64>,
+    /// Those whose reply is part of a batch that was not answered yet: nothing of them is sent before it.
+    held: Vec<(BatchId, u64)>,
 }
 
 /// The subscription has ended: items are of no use any more.
@@ -51,11 +53,29 @@ impl Feeds {
         self.feeds.remove(&before)?.into_task()
     }
 
-    /// Says which task brings the items.
-    pub(crate) fn set_task(&mut self, id: u64, task: AbortHandle) {
-        if let Some(feed) = self.feeds.get_mut(&id) {
-            feed.set_task(task);
+    /// Nothing of a subscription is sent before the reply to the batch.
+    pub(crate) fn hold(&mut self, id: u64, batch: BatchId) {
+        self.held.push((batch, id));
+    }
+
+    /// The batch was answered.
+    pub(crate) fn release(&mut self, batch: BatchId) {
+        let released: Vec<_> = self.held.extract_if(.., |(of, _)| *of == batch).collect();
+        for (_, id) in released {
+            if self.feeds.get(&id).is_some_and(Feed::has_something) {
+                self.ready.push_back(id);
+            }
         }
+    }
+
+    /// Says which task brings the items. False where there is no such subscription any more.
+    pub(crate) fn set_task(&mut self, id: u64, task: &AbortHandle) -> bool {
+        let feed = self.feeds.get_mut(&id);
+        let is_there = feed.is_some();
+        if let Some(feed) = feed {
+            feed.set_task(task.clone());
+        }
+        is_there
     }
 
     /// Ready when an item may be pushed.
@@ -79,6 +99,18 @@ impl Feeds {
         if pushed { Ok(()) } else { Err(Gone) }
     }
 
+    /// The stream has left out items: the peer is told where.
+    pub(crate) fn lose(&mut self, id: u64, items: u64) -> Result<(), Gone> {
+        let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
+        let had = feed.has_something();
+        let goes_on = feed.lose(items);
+        if !goes_on {
+            feed.end(Some(&too_slow(feed.len())));
+        }
+        self.is_ready_now(id, had);
+        if goes_on { Ok(()) } else { Err(Gone) }
+    }
+
     /// The stream has ended: the peer is told when it has all items.
     pub(crate) fn end(&mut self, id: u64, error: Option<&ErrorObject>) {
         if let Some(feed) = self.feeds.get_mut(&id) {
@@ -89,7 +121,7 @@ impl Feeds {
     }
 
     fn is_ready_now(&mut self, id: u64, had: bool) {
-        if !had {
+        if !had && !self.held.iter().any(|(_, held)| *held == id) {
             self.ready.push_back(id);
         }
     }
@@ -104,6 +136,7 @@ impl Feeds {
     pub(crate) fn clear(&mut self) -> Vec<AbortHandle> {
         self.by_key.clear();
         self.ready.clear();
+        self.held.clear();
         self.feeds.drain().filter_map(|(_, feed)| feed.into_task()).collect()
     }
 
@@ -171,6 +204,34 @@ mod tests {
         assert_eq!(drained(&mut feeds), [lost, "d", "e"]);
         push(&mut feeds, 1, &["f"]);
         assert_eq!(drained(&mut feeds), ["f"]);
+    }
+
+    #[test]
+    fn what_the_stream_has_left_out_is_told_where_it_is_missing() {
+        let lost = |items| format!(r#""method":"rpc.lost","params":{{"subscription":1,"items":{items}}}"#);
+        let mut feeds = Feeds::default();
+        feeds.add(1, new("1", Overflow::Wait));
+        feeds.lose(1, 1).unwrap();
+        push(&mut feeds, 1, &["a"]);
+        feeds.lose(1, 2).unwrap();
+        feeds.lose(1, 3).unwrap();
+        push(&mut feeds, 1, &["b"]);
+        assert_eq!(drained(&mut feeds), [lost(1), "a".to_owned(), lost(5), "b".to_owned()]);
+
+        feeds.add(2, new("1", Overflow::DropOldest));
+        push(&mut feeds, 2, &["a"]);
+        feeds.lose(2, 2).unwrap();
+        push(&mut feeds, 2, &["b", "c"]);
+        assert_eq!(
+            drained(&mut feeds),
+            [lost(3), "b".to_owned(), "c".to_owned()],
+            "one dropped here, two there"
+        );
+
+        feeds.add(3, new("1", Overflow::End));
+        assert_eq!(feeds.lose(3, 2), Err(Gone));
+        let all = drained(&mut feeds);
+        assert!(all[0] == lost(2) && all[1].contains("rpc.ended"), "{all:?}");
     }
 
     #[test]

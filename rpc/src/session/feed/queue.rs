@@ -24,15 +24,23 @@ pub(crate) struct NewFeed {
 }
 
 #[derive(Debug)]
+enum Queued {
+    /// The body of its notification.
+    Item(Vec<u8>),
+    /// Here items are missing, which the stream itself has left out.
+    Lost(u64),
+}
+
+#[derive(Debug)]
 pub(super) struct Feed {
     writer: ItemWriter,
     bounds: Bounds,
     /// Brings the items.
     task: Option<AbortHandle>,
-    /// The bodies of notifications.
-    items: VecDeque<Vec<u8>>,
+    queue: VecDeque<Queued>,
+    /// Of the items in the queue.
     bytes: usize,
-    /// How many were dropped since the last one left.
+    /// How many items are missing before the first that is queued.
     lost: u64,
     /// What is said when the last one has left.
     ended: Option<Vec<u8>>,
@@ -49,7 +57,7 @@ impl Feed {
             writer,
             bounds,
             task,
-            items: VecDeque::new(),
+            queue: VecDeque::new(),
             bytes: 0,
             lost: 0,
             ended: None,
@@ -71,11 +79,11 @@ impl Feed {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.items.len()
+        self.queue.len()
     }
 
     pub(super) fn has_something(&self) -> bool {
-        !self.items.is_empty() || self.ended.is_some() || self.lost > 0
+        !self.queue.is_empty() || self.ended.is_some() || self.lost > 0
     }
 
     /// Whether nothing will come any more.
@@ -84,7 +92,7 @@ impl Feed {
     }
 
     fn has_room(&self) -> bool {
-        self.bounds.have_room(self.items.len(), self.bytes)
+        self.bounds.have_room(self.queue.len(), self.bytes)
     }
 
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<()> {
@@ -102,16 +110,29 @@ impl Feed {
                 // The stream was told to wait, and brought this one all the same: there is no better place for it.
                 Overflow::Wait => break,
                 Overflow::End => return false,
-                Overflow::DropOldest => {
-                    let dropped = self.items.pop_front().unwrap_or_default();
-                    self.bytes -= dropped.len();
-                    self.lost += 1;
-                }
+                Overflow::DropOldest => match self.queue.pop_front() {
+                    Some(Queued::Item(dropped)) => {
+                        self.bytes -= dropped.len();
+                        self.lost += 1;
+                    }
+                    Some(Queued::Lost(items)) => self.lost += items,
+                    None => break,
+                },
             }
         }
         self.bytes += body.len();
-        self.items.push_back(body);
+        self.queue.push_back(Queued::Item(body));
         true
+    }
+
+    /// The stream has left out items. False where the subscription is to end for it.
+    pub(super) fn lose(&mut self, items: u64) -> bool {
+        match self.queue.back_mut() {
+            None => self.lost += items,
+            Some(Queued::Lost(before)) => *before += items,
+            Some(Queued::Item(_)) => self.queue.push_back(Queued::Lost(items)),
+        }
+        self.bounds.overflow != Overflow::End
     }
 
     pub(super) fn end(&mut self, error: Option<&ErrorObject>) {
@@ -126,15 +147,23 @@ impl Feed {
     /// The next thing to send.
     pub(super) fn next(&mut self) -> Option<Vec<u8>> {
         if self.lost > 0 {
-            let mut body = Vec::new();
-            self.writer.lost(&mut body, std::mem::take(&mut self.lost));
-            return Some(body);
+            let lost = std::mem::take(&mut self.lost);
+            return Some(self.body_of_lost(lost));
         }
-        if let Some(body) = self.items.pop_front() {
-            self.bytes -= body.len();
-            return Some(body);
+        match self.queue.pop_front() {
+            Some(Queued::Item(body)) => {
+                self.bytes -= body.len();
+                Some(body)
+            }
+            Some(Queued::Lost(items)) => Some(self.body_of_lost(items)),
+            None => self.ended.take(),
         }
-        self.ended.take()
+    }
+
+    fn body_of_lost(&self, items: u64) -> Vec<u8> {
+        let mut body = Vec::new();
+        self.writer.lost(&mut body, items);
+        body
     }
 
     /// The stream that waits for room, if there is some now.

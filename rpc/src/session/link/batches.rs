@@ -13,11 +13,12 @@ impl State {
     pub(super) fn end_batch(&mut self, batch: BatchId, open: &AtomicUsize) -> bool {
         let Some(reply) = self.connection.end_batch(batch) else { return false };
         open.fetch_sub(1, Ordering::Relaxed);
-        if reply.is_empty() {
-            return false;
+        self.feeds.release(batch);
+        let is_due = !reply.is_empty();
+        if is_due {
+            self.outbox.message(|out| reply.write(out));
         }
-        self.outbox.message(|out| reply.write(out));
-        true
+        is_due
     }
 }
 

@@ -45,6 +45,11 @@ impl Link {
             true => state.feeds.add(request, NewFeed { writer, bounds, task }),
             false => None,
         };
+        if let Some(Member { batch, .. }) = member
+            && is_open
+        {
+            state.feeds.hold(request, batch);
+        }
         let version = state.connection.version();
         let mut reply = Vec::new();
         id.with(|id| {
@@ -112,6 +117,15 @@ impl Link {
         let pushed = state.feeds.push(feed, body);
         self.feeds_changed(state, had);
         pushed
+    }
+
+    /// Says that a stream has left out items.
+    pub(crate) fn lose_items(&self, feed: u64, items: u64) -> Result<(), Gone> {
+        let mut state = self.lock();
+        let had = state.feeds.are_ready();
+        let lost = state.feeds.lose(feed, items);
+        self.feeds_changed(state, had);
+        lost
     }
 
     /// Says that a stream has ended.

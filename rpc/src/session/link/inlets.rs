@@ -4,10 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{InFlight, Link, Phase, State};
 use crate::{
-    jsonrpc::{
-        Body, CallId, Reply, SubscriptionStyle,
-        subscription::{SubscriptionEvent, SubscriptionKey},
-    },
+    jsonrpc::{Body, CallId, Reply, SubscriptionStyle, subscription::SubscriptionEvent},
     session::{
         link::{Refused, Timeout},
         slot::Slot,
@@ -16,7 +13,12 @@ use crate::{
 };
 
 impl Link {
-    /// Whether any notification may be an item of ours.
+    /// Whether a notification may be an item of a subscription of ours.
+    pub(crate) fn subscribes(&self) -> bool {
+        self.subscribes.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody may take notifications, whatever they are about.
     pub(crate) fn listens(&self) -> bool {
         self.listens.load(Ordering::Relaxed)
     }
@@ -44,7 +46,7 @@ impl Link {
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(&mut state, at);
         }
-        self.listens.store(true, Ordering::Relaxed);
+        self.subscribes.store(true, Ordering::Relaxed);
         let State { connection, outbox, inlets, .. } = &mut *state;
         inlets.begin_opening(opening);
         let call = InFlight { slot: Arc::clone(slot), timeout, opening: Some(Arc::clone(opening)) };
@@ -61,6 +63,10 @@ impl Link {
     pub(in crate::session) fn abandon(&self, opening: &Opening) {
         let mut state = self.lock();
         opening.abandon();
+        // It may be full already.
+        if opening.inlet.give_up() {
+            self.inlet_has_room();
+        }
         if let Some(key) = state.inlets.key_of(&opening.inlet) {
             state.inlets.close(&key, &opening.inlet);
             if let Some(unsubscribe) = opening.unsubscribe(&key) {
@@ -138,12 +144,7 @@ impl Link {
     }
 
     /// Gives an event of a subscription to the one who waits for it. False where that is nobody, and it is none of ours.
-    pub(crate) fn take_event(
-        &self,
-        method: &str,
-        key: &SubscriptionKey,
-        event: SubscriptionEvent<'_>,
-    ) -> bool {
+    pub(crate) fn take_event(&self, method: &str, key: &str, event: SubscriptionEvent<'_>) -> bool {
         let destination = self.lock().inlets.find(method, key, &event);
         match destination {
             Destination::Done => true,

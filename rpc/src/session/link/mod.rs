@@ -51,6 +51,8 @@ pub(crate) struct Link {
     /// Whether items of subscriptions wait to be sent: written under the lock, read without it.
     items_wait: AtomicBool,
     /// Whether a notification may be an item of a subscription of ours.
+    subscribes: AtomicBool,
+    /// Whether somebody may take notifications that nobody has asked for.
     listens: AtomicBool,
     /// How many subscriptions of ours have no room, and have the session wait.
     full_inlets: AtomicUsize,
@@ -187,6 +189,7 @@ impl Link {
             full: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             items_wait: AtomicBool::new(false),
+            subscribes: AtomicBool::new(false),
             listens: AtomicBool::new(false),
             full_inlets: AtomicUsize::new(0),
             deadline_moved: AtomicBool::new(false),
@@ -255,6 +258,10 @@ impl Link {
     fn appended(&self, state: MutexGuard<'_, State>) {
         let first = self.queued.load(Ordering::Relaxed) == 0;
         self.queued.store(state.outbox.len(), Ordering::Release);
+        // A reply to a batch may let items go that had to wait for it.
+        if state.feeds.are_ready() {
+            self.items_wait.store(true, Ordering::Release);
+        }
         drop(state);
         if first {
             self.driver.wake();

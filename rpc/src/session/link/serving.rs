@@ -174,8 +174,12 @@ impl Link {
         let mut state = self.lock();
         match state.running.get_mut(request) {
             Some(running) => running.task = Some(task),
-            // It may have become a subscription already.
-            None => state.feeds.set_task(request, task),
+            // It may have become a subscription already; and that may have ended with the session, before there was a task to end.
+            None => {
+                if !state.feeds.set_task(request, &task) {
+                    task.abort();
+                }
+            }
         }
     }
 
@@ -259,6 +263,7 @@ impl Link {
                 }
             }
             self.queued.store(state.outbox.len(), Ordering::Release);
+            self.items_wait.store(state.feeds.are_ready(), Ordering::Release);
         }
         drop(state);
         for (slot, after) in late_calls {

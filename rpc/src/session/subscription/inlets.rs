@@ -46,6 +46,19 @@ enum Early {
     End(End),
 }
 
+impl Early {
+    /// How many bytes it takes up, beside itself.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Item(item) => item.len(),
+            Self::End(End::Failed(error)) => {
+                error.message().len() + error.raw_data().map_or(0, |data| data.get().len())
+            }
+            Self::Lost(_) | Self::End(_) => 0,
+        }
+    }
+}
+
 /// A subscription that was asked for.
 #[derive(Debug)]
 pub(crate) struct Opening {
@@ -142,9 +155,9 @@ impl Inlets {
                 self.early.push_back((of, event));
                 continue;
             }
+            self.early_bytes -= event.bytes();
             match event {
                 Early::Item(item) => {
-                    self.early_bytes = self.early_bytes.saturating_sub(item.len());
                     full += usize::from(inlet.put(&item) == Put::Full);
                 }
                 Early::Lost(items) => inlet.lose(items),
@@ -158,12 +171,7 @@ impl Inlets {
     }
 
     /// Who takes the event; those that end a subscription end it here.
-    pub(crate) fn find(
-        &mut self,
-        method: &str,
-        key: &SubscriptionKey,
-        event: &SubscriptionEvent<'_>,
-    ) -> Destination {
+    pub(crate) fn find(&mut self, method: &str, key: &str, event: &SubscriptionEvent<'_>) -> Destination {
         if let Some(inlet) = self.by_key.get(key) {
             let inlet = Arc::clone(inlet);
             if let SubscriptionEvent::Ended(_) = event {
@@ -175,28 +183,28 @@ impl Inlets {
             self.keep_early(key, event);
         }
         // Items of the style of Electrum look like any notification; others say themselves that they are items.
-        let is_item = !key.as_json().starts_with('[') || self.methods.contains(method);
+        let is_item = !key.starts_with('[') || self.methods.contains(method);
         if is_item { Destination::Done } else { Destination::Nobody }
     }
 
-    fn keep_early(&mut self, key: &SubscriptionKey, event: &SubscriptionEvent<'_>) {
+    fn keep_early(&mut self, key: &str, event: &SubscriptionEvent<'_>) {
         let event = match event {
             SubscriptionEvent::Item(item) => Early::Item((*item).into()),
             SubscriptionEvent::Lost(items) => Early::Lost(*items),
             SubscriptionEvent::Ended(None) => Early::End(End::Finished),
             SubscriptionEvent::Ended(Some(error)) => Early::End(End::Failed(error.clone())),
         };
-        if let Early::Item(item) = &event {
-            if self.early.len() >= EARLY || self.early_bytes + item.len() > EARLY_BYTES {
-                tracing::warn!(
-                    rpc.system.name = "jsonrpc",
-                    "an item that came before its subscription was dropped"
-                );
-                return;
-            }
-            self.early_bytes += item.len();
+        self.early_bytes += event.bytes();
+        self.early.push_back((SubscriptionKey::of_id(key), event));
+        // Most of what is old belongs to nobody: subscriptions that were dropped while another one was asked for.
+        while self.early.len() > EARLY || self.early_bytes > EARLY_BYTES {
+            let Some((_, dropped)) = self.early.pop_front() else { break };
+            self.early_bytes -= dropped.bytes();
+            tracing::warn!(
+                rpc.system.name = "jsonrpc",
+                "an item that came before its subscription was dropped"
+            );
         }
-        self.early.push_back((key.clone(), event));
     }
 
     /// The subscription whose items go there.

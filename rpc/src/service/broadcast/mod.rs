@@ -1,0 +1,222 @@
+//! One source of items for many subscribers.
+
+pub(in crate::service) mod lag;
+mod ring;
+mod shared;
+
+use std::{
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use futures::Stream;
+
+use ring::Ring;
+pub use shared::Shared;
+
+/// One source of items for many subscribers: each item is kept once, and written as JSON once, however many it is sent to.
+///
+/// Handlers return what [`subscribe`](Self::subscribe) gives, or a stream made from it; whoever has news publishes it. Clones are the
+/// same source. Its streams end when the last clone is dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use futures::StreamExt;
+/// use rpc::{Broadcast, Context, ErrorObject, MethodInfo, Params, Router, SubscriptionInfo, SubscriptionStyle};
+///
+/// let blocks = Broadcast::new(16);
+/// let source = blocks.clone();
+/// let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "block").with_unsubscribe("unblocks");
+/// let router = Router::new()
+///     .subscription(MethodInfo::request("blocks").with_subscription(info), move |_: Params, _: Context| {
+///         let blocks = source.subscribe();
+///         async move { Ok::<_, ErrorObject>(blocks) }
+///     });
+///
+/// let (session, _peer) = rpc::testing::pair((), router);
+/// let mut first = session.subscribe::<(u64, String)>("blocks", ()).await?;
+/// let mut second = session.subscribe::<(u64, String)>("blocks", ()).await?;
+/// blocks.publish((1, "abc".to_owned()));
+/// assert_eq!(first.next().await.unwrap()?.0, 1);
+/// assert_eq!(second.next().await.unwrap()?.1, "abc");
+/// # Ok(()) }
+/// ```
+///
+/// # Subscribers that are slow
+///
+/// What nobody has yet to take is not kept. A subscriber that has yet to take `capacity` items when another one is
+/// [`publish`](Self::publish)ed loses the oldest of them, and goes on; nobody else notices. Its peer is told where the gap is and how
+/// many are missing, which a client of ours reads as [`SubscriptionError::Lost`](crate::SubscriptionError::Lost); and under
+/// [`Overflow::End`](crate::Overflow::End) the subscription ends. [`Listener::lost`] says so on this side.
+///
+/// A subscription takes items from here as [its policy](crate::SubscriptionInfo::with_overflow) says: under
+/// [`Overflow::Wait`](crate::Overflow::Wait) it stops when its own queue is full, and what comes then waits here, once for all.
+/// A source that must not outrun its slowest subscriber [`send`](Self::send)s.
+pub struct Broadcast<T> {
+    source: Arc<Source<T>>,
+}
+
+struct Source<T>(Mutex<State<T>>);
+
+struct State<T> {
+    ring: Ring<Shared<T>>,
+    /// How many [`Broadcast`]s there are: none will say anything more where this is 0.
+    publishers: usize,
+    /// Those that wait for room.
+    senders: Vec<Waker>,
+}
+
+impl<T> Broadcast<T> {
+    /// A source that keeps up to `capacity` items for a subscriber that has yet to take them; at least one.
+    pub fn new(capacity: usize) -> Self {
+        let state = State { ring: Ring::new(capacity.max(1)), publishers: 1, senders: Vec::new() };
+        Self { source: Arc::new(Source(Mutex::new(state))) }
+    }
+
+    /// Gives an item to all who are subscribed, and never waits: those who are too slow lose their oldest.
+    pub fn publish(&self, value: T) {
+        self.source.put(self.source.lock(), Shared::new(value));
+    }
+
+    /// Gives an item to all who are subscribed, and none of them loses any: waits while `capacity` items wait for the slowest. One
+    /// that takes nothing holds all others up, so give their subscriptions a policy that drops or ends.
+    ///
+    /// Cancel safe: the value was given to all, or to nobody.
+    pub async fn send(&self, value: T) {
+        let mut value = Some(value);
+        poll_fn(|cx| {
+            let mut state = self.source.lock();
+            if !state.ring.has_room() {
+                if !state.senders.iter().any(|sender| sender.will_wake(cx.waker())) {
+                    state.senders.push(cx.waker().clone());
+                }
+                return Poll::Pending;
+            }
+            if let Some(value) = value.take() {
+                self.source.put(state, Shared::new(value));
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// The items from now on, as a stream.
+    pub fn subscribe(&self) -> Listener<T> {
+        let number = self.source.lock().ring.join();
+        Listener { source: Arc::clone(&self.source), number, lost: 0 }
+    }
+
+    /// How many are subscribed.
+    pub fn subscribers(&self) -> usize {
+        self.source.lock().ring.listeners()
+    }
+}
+
+impl<T> Clone for Broadcast<T> {
+    fn clone(&self) -> Self {
+        self.source.lock().publishers += 1;
+        Self { source: Arc::clone(&self.source) }
+    }
+}
+
+impl<T> Drop for Broadcast<T> {
+    fn drop(&mut self) {
+        let mut state = self.source.lock();
+        state.publishers -= 1;
+        if state.publishers == 0 {
+            let waiting = state.ring.take_waiting();
+            drop(state);
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Broadcast<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broadcast").field("subscribers", &self.subscribers()).finish_non_exhaustive()
+    }
+}
+
+/// The items of a [`Broadcast`], as a stream.
+///
+/// Polling is cancel safe: an item that was not taken is there the next time.
+pub struct Listener<T> {
+    source: Arc<Source<T>>,
+    number: u64,
+    lost: u64,
+}
+
+impl<T> Listener<T> {
+    /// How many items it has lost so far because it did not take them in time.
+    ///
+    /// A subscription whose stream is this, or is made from it, tells its peer by itself.
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+impl<T> Stream for Listener<T> {
+    type Item = Shared<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Shared<T>>> {
+        let mut state = self.source.lock();
+        match state.ring.take(self.number) {
+            Some(taken) => {
+                wake_senders(state);
+                if taken.lost > 0 {
+                    self.lost += taken.lost;
+                    lag::report(taken.lost);
+                }
+                Poll::Ready(Some(taken.item))
+            }
+            None if state.publishers == 0 => Poll::Ready(None),
+            None => {
+                state.ring.wait(self.number, cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> Drop for Listener<T> {
+    fn drop(&mut self) {
+        let mut state = self.source.lock();
+        let of_no_use = state.ring.leave(self.number);
+        wake_senders(state);
+        // Dropping them is code of the user's.
+        drop(of_no_use);
+    }
+}
+
+impl<T> fmt::Debug for Listener<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("lost", &self.lost).finish_non_exhaustive()
+    }
+}
+
+impl<T> Source<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State<T>>, item: Shared<T>) {
+        let dropped = state.ring.put(item);
+        let waiting = state.ring.take_waiting();
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+        // Not under the lock: dropping a value is code of the user's.
+        drop(dropped);
+    }
+}
+
+/// Wakes those who wait for room, when there is a good deal: a publisher that is woken for every item writes one at a time.
+fn wake_senders<T>(mut state: MutexGuard<'_, State<T>>) {
+    if state.ring.is_half_empty() && !state.senders.is_empty() {
+        let senders = std::mem::take(&mut state.senders);
+        drop(state);
+        senders.into_iter().for_each(Waker::wake);
+    }
+}

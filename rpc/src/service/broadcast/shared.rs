@@ -1,0 +1,160 @@
+//! A value that is written as JSON once, however often it is sent.
+
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
+use serde_json::value::RawValue;
+
+use crate::jsonrpc::one_line;
+
+/// A value that many are sent: cloning it is cheap, and it is written as JSON once, when the first of them needs it.
+///
+/// It derefs to the value, and reads as one. So it can be the item of a subscription in the signature of a trait: the server gives the
+/// items of a [`Broadcast`](crate::Broadcast), and what a client reads is as good as the value itself.
+///
+/// What a value looks like must not change once it was written. It is meant for JSON: other formats see serde_json's
+/// [`RawValue`].
+///
+/// ```
+/// # fn main() -> Result<(), serde_json::Error> {
+/// use rpc::Shared;
+///
+/// let block = Shared::new((1, "abc"));
+/// assert_eq!(block.1, "abc");
+/// assert_eq!(serde_json::to_string(&[block.clone(), block])?, r#"[[1,"abc"],[1,"abc"]]"#);
+///
+/// let read: Shared<(u64, String)> = serde_json::from_str(r#"[2,"abd"]"#)?;
+/// assert_eq!(read.0, 2);
+/// # Ok(()) }
+/// ```
+pub struct Shared<T: ?Sized>(Arc<Inner<T>>);
+
+struct Inner<T: ?Sized> {
+    /// Why there is no JSON is kept as text: an error of serde's belongs to one serializer, and cannot be cloned.
+    json: OnceLock<Result<Box<RawValue>, String>>,
+    value: T,
+}
+
+impl<T> Shared<T> {
+    /// A value that was not written yet.
+    pub fn new(value: T) -> Self {
+        Self(Arc::new(Inner { json: OnceLock::new(), value }))
+    }
+}
+
+impl<T: Serialize + ?Sized> Shared<T> {
+    fn json(&self) -> &Result<Box<RawValue>, String> {
+        self.0.json.get_or_init(|| write(&self.0.value).map_err(|error| error.to_string()))
+    }
+}
+
+fn write(value: &(impl Serialize + ?Sized)) -> serde_json::Result<Box<RawValue>> {
+    let mut json = Vec::new();
+    one_line::write(&mut json, value)?;
+    RawValue::from_string(String::from_utf8(json).map_err(serde_json::Error::custom)?)
+}
+
+impl<T: ?Sized> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.value
+    }
+}
+
+impl<T> From<T> for Shared<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: Serialize + ?Sized> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.json() {
+            Ok(json) => json.serialize(serializer),
+            Err(error) => Err(S::Error::custom(error)),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::new)
+    }
+}
+
+impl<T: PartialEq + ?Sized> PartialEq for Shared<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Eq + ?Sized> Eq for Shared<T> {}
+
+impl<T: fmt::Debug + ?Sized> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    /// Counts how often it is written.
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Serialize for Counted {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.fetch_add(1, Relaxed);
+            "a\nb".serialize(serializer)
+        }
+    }
+
+    struct Unwritable;
+
+    impl Serialize for Unwritable {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("no words for it"))
+        }
+    }
+
+    #[test]
+    fn a_value_is_written_once_and_not_before_it_is_needed() {
+        let value = Shared::new(Counted::default());
+        assert_eq!(value.0.value.0.load(Relaxed), 0);
+        for clone in [value.clone(), value.clone(), value.clone()] {
+            assert_eq!(serde_json::to_string(&clone).unwrap(), r#""a\nb""#);
+        }
+        assert_eq!(value.0.load(Relaxed), 1);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_written_says_why_every_time() {
+        let value = Shared::new(Unwritable);
+        for _ in 0..2 {
+            assert_eq!(serde_json::to_string(&value).unwrap_err().to_string(), "no words for it");
+        }
+    }
+
+    #[test]
+    fn it_reads_as_the_value_and_is_compared_as_the_value() {
+        let read: Shared<Vec<u8>> = serde_json::from_str("[1,2]").unwrap();
+        assert_eq!(read, Shared::from(vec![1, 2]));
+        assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::json!([1, 2]));
+        assert_eq!(format!("{read:?} {}", read.len()), "[1, 2] 2");
+    }
+}

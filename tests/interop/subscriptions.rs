@@ -1,0 +1,101 @@
+//! Subscriptions in the style of Electrum, followed by Python and followed by us.
+
+use futures::{StreamExt, stream};
+use rpc::{
+    Broadcast, Context, ErrorObject, MethodInfo, Params, Router, Server, Shared, SubscriptionInfo,
+    SubscriptionStyle,
+};
+use serde_json::json;
+
+use crate::{
+    our_client::connected,
+    python::{Python, Spoken, soon},
+};
+
+/// `status` gives `NAME0`, and then whatever is published of the name.
+fn statuses(source: &Broadcast<(String, String)>) -> Router {
+    let source = source.clone();
+    let info = SubscriptionInfo::new(SubscriptionStyle::Electrum, "status").with_unsubscribe("unstatus");
+    let method = MethodInfo::request("status").with_subscription(info);
+    Router::new().subscription(method, move |params: Params, _: Context| {
+        let changes = source.subscribe();
+        async move {
+            let (name,): (String,) = params.parse()?;
+            let current = Shared::new(format!("{name}0"));
+            let later = changes.filter_map(move |change| {
+                let value = (change.0 == name).then(|| Shared::new(change.1.clone()));
+                std::future::ready(value)
+            });
+            Ok::<_, ErrorObject>(stream::iter([current]).chain(later))
+        }
+    })
+}
+
+#[tokio::test]
+async fn python_follows_a_subscription_of_ours() {
+    let source = Broadcast::new(16);
+    let server = Server::builder().service(statuses(&source)).bind("tcp://127.0.0.1:0").await;
+    let server = server.expect("a free port").start();
+    let mut python = Python::connect(server.endpoint().port().expect("a TCP port"), Spoken::V2).await;
+
+    for name in ["a", "b"] {
+        let current = python.run(json!(["request", "status", [name]])).await;
+        assert_eq!(current, json!({"result": format!("{name}0")}));
+    }
+    for (name, value) in [("a", "a1"), ("b", "b1"), ("c", "c1"), ("a", "a2")] {
+        source.publish((name.to_owned(), value.to_owned()));
+    }
+    let mut noted = json!(null);
+    soon(async {
+        while noted.as_array().is_none_or(|noted| noted.len() < 3) {
+            noted = python.run(json!(["on_notes"])).await;
+        }
+    })
+    .await;
+    let of = |name| -> Vec<_> {
+        noted
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|note| note[0] == name)
+            .map(|note| note[1].clone())
+            .collect()
+    };
+    assert_eq!((of("a"), of("b"), of("c")), (vec![json!("a1"), json!("a2")], vec![json!("b1")], vec![]));
+
+    assert_eq!(python.run(json!(["request", "unstatus", ["a"]])).await, json!({"result": true}));
+    assert_eq!(python.run(json!(["request", "unstatus", ["a"]])).await, json!({"result": false}));
+    assert_eq!(source.subscribers(), 1);
+    // It does not know how the end is said, and goes on all the same.
+    assert_eq!(server.sessions()[0].subscriptions_served(), 1);
+    server.sessions()[0].notify("rpc.ended", json!({"subscription": ["status", ["b"]]})).await.expect("sent");
+    assert_eq!(python.run(json!(["request", "unstatus", ["b"]])).await, json!({"result": true}));
+}
+
+#[tokio::test]
+async fn we_follow_a_subscription_of_pythons() {
+    let (session, mut python) = connected().await;
+    let follow = async |name: &'static str| {
+        session
+            .subscribe::<String>("status", (name,))
+            .style(SubscriptionStyle::Electrum)
+            .await
+            .expect("begun")
+    };
+    let (mut a, mut b) = (follow("a").await, follow("b").await);
+    for (name, value) in [("a", "a1"), ("b", "b1"), ("a", "a2")] {
+        python.run(json!(["notify", "status", [name, value]])).await;
+    }
+    for value in ["a0", "a1", "a2"] {
+        assert_eq!(soon(a.next()).await.expect("an item").expect("a text"), value);
+    }
+    for value in ["b0", "b1"] {
+        assert_eq!(soon(b.next()).await.expect("an item").expect("a text"), value);
+    }
+    // It has no method to unsubscribe: what it still sends is ignored.
+    drop(a);
+    python.run(json!(["notify", "status", ["a", "a3"]])).await;
+    python.run(json!(["notify", "status", ["b", "b2"]])).await;
+    assert_eq!(soon(b.next()).await.expect("an item").expect("a text"), "b2");
+    assert_eq!(session.subscriptions(), 1);
+}

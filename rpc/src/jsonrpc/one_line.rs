@@ -22,6 +22,10 @@ struct OneLine;
 
 impl Formatter for OneLine {
     fn write_raw_fragment<W: io::Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        // Most are on one line already.
+        if memchr::memchr2(b'\n', b'\r', fragment.as_bytes()).is_none() {
+            return out.write_all(fragment.as_bytes());
+        }
         // Inside a value a line break can only be white space, since strings escape theirs: a blank says the same.
         let mut lines = fragment.split(['\n', '\r']);
         out.write_all(lines.next().unwrap_or_default().as_bytes())?;

@@ -199,8 +199,9 @@ impl Sink {
         if !self.link.accept_subscription(number, writer.clone(), bounds, &result) {
             return;
         }
+        let mut has_room = true;
         let end = loop {
-            if let Err(Gone) = poll_fn(|cx| self.link.poll_feed_room(number, cx)).await {
+            if !has_room && poll_fn(|cx| self.link.poll_feed_room(number, cx)).await == Err(Gone) {
                 return;
             }
             let item = poll_fn(|cx| {
@@ -219,9 +220,10 @@ impl Sink {
             if let Err(error) = writer.item(&mut body, |out| self.write(item, out)) {
                 break Some(error);
             }
-            if let Err(Gone) = self.link.push_item(number, body) {
-                return;
-            }
+            has_room = match self.link.push_item(number, body) {
+                Ok(has_room) => has_room,
+                Err(Gone) => return,
+            };
         };
         self.link.end_feed(number, end.as_ref());
     }

@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::service;
+
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
@@ -17,6 +19,8 @@ pub enum Scenario {
     Many,
     /// A text of 1 MiB there and back, 4 in flight.
     Large,
+    /// One source, 100 subscribers on as many connections.
+    Fanout,
     /// The server's memory for a connection that has answered one call.
     Idle,
     /// One call at a time on a connection beside 64 saturated ones.
@@ -29,6 +33,7 @@ pub enum Scenario {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Work {
     Calls { connections: usize, in_flight: usize, call: Call },
+    Fanout { subscribers: usize },
     Idle { connections: usize },
     Latency { connections: usize, in_flight: usize },
     Slow { millis: u64 },
@@ -47,6 +52,7 @@ pub enum Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
     CallsPerSecond,
+    ItemsPerSecond,
     /// Of payload, counted once a call, in units of 10^6.
     MegabytesPerSecond,
     ServerKibPerConnection,
@@ -74,6 +80,7 @@ impl Scenario {
             Self::GetUser => Work::Calls { connections: 1, in_flight: 128, call: Call::GetUser },
             Self::Many => Work::Calls { connections: 64, in_flight: 8, call: Call::Add },
             Self::Large => Work::Calls { connections: 1, in_flight: 4, call: Call::Echo { bytes: 1 << 20 } },
+            Self::Fanout => Work::Fanout { subscribers: service::SUBSCRIBERS },
             Self::Idle => Work::Idle { connections: 5_000 },
             Self::Latency => Work::Latency { connections: 64, in_flight: 8 },
             Self::Slow => Work::Slow { millis: 10 },
@@ -88,6 +95,7 @@ impl Scenario {
         match self {
             Self::Sequential1 | Self::Pipelined | Self::GetUser | Self::Many => Metric::CallsPerSecond,
             Self::Large => Metric::MegabytesPerSecond,
+            Self::Fanout => Metric::ItemsPerSecond,
             Self::Idle => Metric::ServerKibPerConnection,
             Self::Latency => Metric::P99InMedians,
             Self::Slow => Metric::P99Micros,
@@ -105,6 +113,7 @@ impl Metric {
     pub fn unit(self) -> &'static str {
         match self {
             Self::CallsPerSecond => "calls/s",
+            Self::ItemsPerSecond => "items/s",
             Self::MegabytesPerSecond => "MB/s",
             Self::ServerKibPerConnection => "KiB/connection",
             Self::P99InMedians => "p99 : median",

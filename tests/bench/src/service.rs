@@ -25,6 +25,27 @@ pub struct Address {
     pub country: String,
 }
 
+/// What is sent to many: about 100 bytes of JSON on the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quote {
+    pub number: u64,
+    pub symbol: String,
+    pub price: f64,
+    pub note: String,
+}
+
+/// How many there are to be before anything is sent.
+pub const SUBSCRIBERS: usize = 100;
+
+pub fn quote(number: u64) -> Quote {
+    Quote {
+        number,
+        symbol: "XAU/USD".to_owned(),
+        price: 4071.25,
+        note: "the best offer has changed at one of five venues".to_owned(),
+    }
+}
+
 pub fn add(a: i64, b: i64) -> i64 {
     a.wrapping_add(b)
 }

@@ -25,8 +25,9 @@ pub(super) fn scan(text: &str) -> Option<Message<'_>> {
             let (method, rest) = plain_string(rest.strip_prefix(r#"method":"#)?)?;
             let rest = rest.strip_suffix('}')?;
             // The other usual place of the id is the end. Were this a lookalike inside the params, their text would
-            // not be one JSON value, and would fail to decode.
-            if let Some((rest, id_text)) = rest.rsplit_once(r#","id":"#)
+            // not be one JSON value, and would fail to decode. (Params end in a bracket, an id does not.)
+            if !rest.ends_with(['}', ']'])
+                && let Some((rest, id_text)) = rest.rsplit_once(r#","id":"#)
                 && let Some((id, "")) = id(id_text)
             {
                 return request(Some(id), method, rest);

@@ -135,11 +135,11 @@ mod tests {
     #[test]
     fn a_value_is_written_once_and_not_before_it_is_needed() {
         let value = Shared::new(Counted::default());
-        assert_eq!(value.0.value.0.load(Relaxed), 0);
+        assert_eq!((*value).0.load(Relaxed), 0);
         for clone in [value.clone(), value.clone(), value.clone()] {
             assert_eq!(serde_json::to_string(&clone).unwrap(), r#""a\nb""#);
         }
-        assert_eq!(value.0.load(Relaxed), 1);
+        assert_eq!((*value).0.load(Relaxed), 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::jsonrpc::{BatchId, ErrorCode, ErrorObject, subscription::SubscriptionKey};
@@ -19,7 +20,7 @@ pub(crate) use queue::NewFeed;
 /// The subscriptions of one peer. They are numbered by the requests that made them.
 #[derive(Debug, Default)]
 pub(crate) struct Feeds {
-    feeds: HashMap<u64, Feed>,
+    feeds: FxHashMap<u64, Feed>,
     by_key: HashMap<SubscriptionKey, u64>,
     /// Those that have something to send, in turn.
     ready: VecDeque<u64>,
@@ -87,16 +88,17 @@ impl Feeds {
         }
     }
 
-    /// Adds the body of an item.
-    pub(crate) fn push(&mut self, id: u64, body: Vec<u8>) -> Result<(), Gone> {
+    /// Adds the body of an item. Whether there is room for another one.
+    pub(crate) fn push(&mut self, id: u64, body: Vec<u8>) -> Result<bool, Gone> {
         let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
         let had = feed.has_something();
         let pushed = feed.push(body);
         if !pushed {
             feed.end(Some(&too_slow(feed.len())));
         }
+        let takes_more = feed.takes_more();
         self.is_ready_now(id, had);
-        if pushed { Ok(()) } else { Err(Gone) }
+        if pushed { Ok(takes_more) } else { Err(Gone) }
     }
 
     /// The stream has left out items: the peer is told where.

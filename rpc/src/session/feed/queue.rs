@@ -95,8 +95,13 @@ impl Feed {
         self.bounds.have_room(self.queue.len(), self.bytes)
     }
 
+    /// Whether the stream need not wait.
+    pub(super) fn takes_more(&self) -> bool {
+        self.bounds.overflow != Overflow::Wait || self.has_room()
+    }
+
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.bounds.overflow != Overflow::Wait || self.has_room() {
+        if self.takes_more() {
             return Poll::Ready(());
         }
         self.producer = Some(cx.waker().clone());

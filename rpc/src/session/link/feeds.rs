@@ -110,8 +110,8 @@ impl Link {
         self.lock().feeds.poll_room(feed, cx)
     }
 
-    /// Hands the body of an item over for sending.
-    pub(crate) fn push_item(&self, feed: u64, body: Vec<u8>) -> Result<(), Gone> {
+    /// Hands the body of an item over for sending. Whether there is room for another one.
+    pub(crate) fn push_item(&self, feed: u64, body: Vec<u8>) -> Result<bool, Gone> {
         let mut state = self.lock();
         let had = state.feeds.are_ready();
         let pushed = state.feeds.push(feed, body);

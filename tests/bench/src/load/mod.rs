@@ -1,5 +1,6 @@
 //! The client's work: calls, checks what comes back, and measures itself and the server.
 
+mod fanout;
 mod histogram;
 mod idle;
 mod phases;
@@ -42,6 +43,7 @@ pub async fn run<C: Client>(peer: Peer, job: &Job) -> Result<Measured> {
             calls::<C>(peer, job, connections, in_flight, call).await
         }
         Work::Idle { connections } => idle::measure::<C>(peer, job, connections).await,
+        Work::Fanout { subscribers } => fanout::measure::<C>(peer, job, subscribers).await,
         Work::Latency { connections, in_flight } => latency::<C>(peer, job, connections, in_flight).await,
         Work::Slow { millis } => slow::<C>(peer, job, millis).await,
     }

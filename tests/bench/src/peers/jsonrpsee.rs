@@ -1,17 +1,22 @@
 //! jsonrpsee over WebSocket, with its macro.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::Result;
 use jsonrpsee::{
-    core::{RpcResult, async_trait},
+    PendingSubscriptionSink, SubscriptionSink,
+    core::{RpcResult, SubscriptionResult, async_trait},
     proc_macros::rpc,
     server::{Server, ServerConfig},
     ws_client::{WsClient, WsClientBuilder},
 };
 
 use super::{Peer, announce};
-use crate::service::{self, User};
+use crate::service::{self, Quote, User};
 
 #[rpc(server, client)]
 pub trait Api {
@@ -25,9 +30,14 @@ pub trait Api {
     async fn wait(&self, millis: u64) -> RpcResult<u64>;
     #[method(name = "compute")]
     async fn compute(&self, millis: u64) -> RpcResult<u64>;
+    #[subscription(name = "follow" => "quote", unsubscribe = "unfollow", item = Quote)]
+    async fn follow(&self) -> SubscriptionResult;
 }
 
-struct Service;
+#[derive(Clone, Default)]
+struct Service {
+    followers: Arc<Mutex<Vec<Arc<SubscriptionSink>>>>,
+}
 
 #[async_trait]
 impl ApiServer for Service {
@@ -50,6 +60,33 @@ impl ApiServer for Service {
     async fn compute(&self, millis: u64) -> RpcResult<u64> {
         Ok(service::compute(millis))
     }
+
+    async fn follow(&self, asked: PendingSubscriptionSink) -> SubscriptionResult {
+        let sink = Arc::new(asked.accept().await?);
+        self.followers.lock().expect("nobody panics with it").push(sink);
+        Ok(())
+    }
+}
+
+impl Service {
+    fn followers(&self) -> Vec<Arc<SubscriptionSink>> {
+        self.followers.lock().expect("nobody panics with it").clone()
+    }
+
+    async fn publish(self) {
+        while self.followers().len() < service::SUBSCRIBERS {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let followers = self.followers();
+        for number in 0.. {
+            let quote = serde_json::value::to_raw_value(&service::quote(number)).expect("it is JSON");
+            for follower in &followers {
+                if follower.send(quote.clone()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
 }
 
 pub async fn serve() -> Result<()> {
@@ -57,7 +94,9 @@ pub async fn serve() -> Result<()> {
     let config = ServerConfig::builder().max_connections(20_000).build();
     let server = Server::builder().set_config(config).build("127.0.0.1:0").await?;
     announce(server.local_addr()?)?;
-    server.start(Service.into_rpc()).stopped().await;
+    let service = Service::default();
+    tokio::spawn(service.clone().publish());
+    server.start(service.into_rpc()).stopped().await;
     Ok(())
 }
 
@@ -66,7 +105,12 @@ pub struct Client(Arc<WsClient>);
 
 impl super::Client for Client {
     async fn connect(_: Peer, server: SocketAddr) -> Result<Self> {
-        Ok(Self(Arc::new(WsClientBuilder::default().build(format!("ws://{server}")).await?)))
+        Ok(Self(Arc::new(
+            WsClientBuilder::default()
+                .max_buffer_capacity_per_subscription(1 << 20)
+                .build(format!("ws://{server}"))
+                .await?,
+        )))
     }
 
     async fn add(&self, a: i64, b: i64) -> Result<i64> {
@@ -87,5 +131,13 @@ impl super::Client for Client {
 
     async fn compute(&self, millis: u64) -> Result<u64> {
         Ok(self.0.compute(millis).await?)
+    }
+
+    async fn follow(&self, mut take: impl FnMut(Quote) + Send + 'static) -> Result<()> {
+        let mut quotes = self.0.follow().await?;
+        while let Some(quote) = quotes.next().await {
+            take(quote?);
+        }
+        Ok(())
     }
 }

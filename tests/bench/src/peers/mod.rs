@@ -7,14 +7,14 @@ mod tarpc;
 
 use std::{io::Write, net::SocketAddr};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     load::{self, Measured},
     role::Job,
-    service::User,
+    service::{Quote, User},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -39,6 +39,12 @@ pub trait Client: Clone + Send + Sync + 'static {
     fn get_user(&self, id: u64) -> impl Future<Output = Result<User>> + Send;
     fn wait(&self, millis: u64) -> impl Future<Output = Result<u64>> + Send;
     fn compute(&self, millis: u64) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Subscribes, and gives every item to `take`, for ever.
+    fn follow(&self, take: impl FnMut(Quote) + Send + 'static) -> impl Future<Output = Result<()>> + Send {
+        drop(take);
+        async { bail!("this peer has no subscriptions") }
+    }
 }
 
 impl Peer {

@@ -1,12 +1,16 @@
 //! This crate, as a user writes it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
-use rpc::{Connector, Limits, Server, Session, rpc_service};
+use futures::StreamExt;
+use rpc::{
+    Broadcast, Connector, ErrorObject, Limits, MethodInfo, Overflow, Params, Router, Server, Session,
+    SubscriptionInfo, SubscriptionStyle, rpc_service,
+};
 
 use super::{Peer, announce};
-use crate::service::{self, User};
+use crate::service::{self, Quote, User};
 
 #[rpc_service]
 pub trait Api {
@@ -41,10 +45,32 @@ impl Api for Service {
     }
 }
 
+fn quotes(source: Broadcast<Quote>) -> Router {
+    let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "quote").with_unsubscribe("unfollow");
+    let method = MethodInfo::request("follow").with_subscription(info);
+    Router::new().subscription(method, move |_: Params, _: rpc::Context| {
+        let quotes = source.subscribe();
+        async move { Ok::<_, ErrorObject>(quotes) }
+    })
+}
+
+async fn publish(quotes: Broadcast<Quote>) {
+    while quotes.subscribers() < service::SUBSCRIBERS {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for number in 0.. {
+        quotes.send(service::quote(number)).await;
+    }
+}
+
 /// Only a frame may be larger than by default: the largest text that is echoed takes a little over 1 MiB.
 fn limits(peer: Peer, default: Limits) -> Limits {
     if peer == Peer::Ours {
-        return Limits::unlimited();
+        let mut limits = Limits::unlimited();
+        // Where nothing bounds it, a source that never waits fills the memory.
+        limits.subscription_items = default.subscription_items;
+        limits.subscription_bytes = default.subscription_bytes;
+        return limits;
     }
     let mut limits = default;
     limits.frame_size = 2 << 20;
@@ -52,8 +78,11 @@ fn limits(peer: Peer, default: Limits) -> Limits {
 }
 
 pub async fn serve(peer: Peer) -> Result<()> {
+    let source = Broadcast::new(1_024);
+    tokio::spawn(publish(source.clone()));
     let server = Server::builder()
         .service(ApiServer::new(Service))
+        .service(quotes(source))
         .limits(limits(peer, Limits::server()))
         .bind("tcp://127.0.0.1:0")
         .await?;
@@ -63,31 +92,44 @@ pub async fn serve(peer: Peer) -> Result<()> {
 }
 
 #[derive(Clone)]
-pub struct Client(ApiClient<Session>);
+pub struct Client {
+    api: ApiClient<Session>,
+    session: Session,
+}
 
 impl super::Client for Client {
     async fn connect(peer: Peer, server: SocketAddr) -> Result<Self> {
         let connector = Connector::new(&format!("tcp://{server}"))?.limits(limits(peer, Limits::client()));
-        Ok(Self(ApiClient::from(connector.connect().await?)))
+        let session = connector.connect().await?;
+        Ok(Self { api: ApiClient::from(session.clone()), session })
     }
 
     async fn add(&self, a: i64, b: i64) -> Result<i64> {
-        Ok(self.0.add(a, b).await?)
+        Ok(self.api.add(a, b).await?)
     }
 
     async fn echo(&self, text: String) -> Result<String> {
-        Ok(self.0.echo(text).await?)
+        Ok(self.api.echo(text).await?)
     }
 
     async fn get_user(&self, id: u64) -> Result<User> {
-        Ok(self.0.get_user(id).await?)
+        Ok(self.api.get_user(id).await?)
     }
 
     async fn wait(&self, millis: u64) -> Result<u64> {
-        Ok(self.0.wait(millis).await?)
+        Ok(self.api.wait(millis).await?)
     }
 
     async fn compute(&self, millis: u64) -> Result<u64> {
-        Ok(self.0.compute(millis).await?)
+        Ok(self.api.compute(millis).await?)
+    }
+
+    async fn follow(&self, mut take: impl FnMut(Quote) + Send + 'static) -> Result<()> {
+        let quotes = self.session.subscribe::<Quote>("follow", ()).unsubscribe_with("unfollow");
+        let mut quotes = quotes.overflow(Overflow::Wait).await?;
+        while let Some(quote) = quotes.next().await {
+            take(quote?);
+        }
+        Ok(())
     }
 }

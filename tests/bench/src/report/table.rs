@@ -95,7 +95,7 @@ impl Cell<'_> {
 impl Metric {
     fn of(self, measured: &Measured) -> f64 {
         match self {
-            Self::CallsPerSecond => measured.calls_per_second,
+            Self::CallsPerSecond | Self::ItemsPerSecond => measured.calls_per_second,
             Self::MegabytesPerSecond => measured.megabytes_per_second,
             Self::ServerKibPerConnection => measured.server_kib_per_connection,
             Self::P99InMedians => measured.p99_micros / measured.others_p50_micros,
@@ -105,7 +105,9 @@ impl Metric {
 
     fn shown(self, value: f64) -> String {
         match self {
-            Self::CallsPerSecond | Self::MegabytesPerSecond | Self::P99Micros => thousands(value),
+            Self::CallsPerSecond | Self::ItemsPerSecond | Self::MegabytesPerSecond | Self::P99Micros => {
+                thousands(value)
+            }
             Self::ServerKibPerConnection | Self::P99InMedians => format!("{value:.1}"),
         }
     }

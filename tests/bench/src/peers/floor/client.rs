@@ -16,7 +16,10 @@ use tokio::{
 };
 
 use super::{lines::Lines, wire};
-use crate::{peers::Peer, service::User};
+use crate::{
+    peers::Peer,
+    service::{Quote, User},
+};
 
 /// The text of a result, or that of an error.
 type Reply = Result<Box<[u8]>, String>;
@@ -44,6 +47,8 @@ struct State {
     out: Vec<u8>,
     /// The calls in flight; the index is the id.
     calls: Slab<oneshot::Sender<Reply>>,
+    /// Takes what comes of the subscription.
+    follower: Option<Box<dyn FnMut(Quote) + Send>>,
     /// Whether the writing task was told and has not looked yet, or is at work: it will see what is added.
     writing: bool,
     /// How many replies the last read brought.
@@ -123,6 +128,10 @@ impl Link {
             // One lock for all that was read; callers are woken when it is free again.
             let mut state = self.state();
             lines.each(|line| {
+                if let (Some(item), Some(take)) = (wire::scan_item(line), &mut state.follower) {
+                    take(serde_json::from_slice(item).expect("our server writes quotes"));
+                    return;
+                }
                 let response = wire::scan_response(line).map_or_else(|| wire::Response::read(line), Ok);
                 let response = response.expect("our server writes JSON-RPC");
                 let call = state.calls.try_remove(response.id as usize).expect("our server answers once");
@@ -175,5 +184,11 @@ impl crate::peers::Client for Client {
 
     async fn compute(&self, millis: u64) -> Result<u64> {
         self.call("compute", (millis,)).await
+    }
+
+    async fn follow(&self, take: impl FnMut(Quote) + Send + 'static) -> Result<()> {
+        self.0.state().follower = Some(Box::new(take));
+        let _: u64 = self.call("follow", ()).await?;
+        std::future::pending().await
     }
 }

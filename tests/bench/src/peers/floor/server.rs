@@ -5,6 +5,7 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -27,21 +28,63 @@ const KEPT: usize = 4 << 20;
 pub async fn serve() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     announce(listener.local_addr()?)?;
+    let followers = Followers::default();
+    tokio::spawn(publish(Arc::clone(&followers)));
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        tokio::spawn(connection(stream));
+        tokio::spawn(connection(stream, Arc::clone(&followers)));
     }
 }
 
-/// Replies of handlers that had to wait.
+/// Replies of handlers that had to wait, and items.
 #[derive(Default)]
 struct Late {
     replies: Mutex<Vec<u8>>,
     some: Notify,
+    taken: Notify,
 }
 
-async fn connection(mut stream: TcpStream) -> io::Result<()> {
+/// More than this waits for nobody: the source does.
+const HIGH_WATER: usize = 64 << 10;
+
+/// Each with the id of its subscription.
+type Followers = Arc<Mutex<Vec<(u64, Arc<Late>)>>>;
+
+/// Writes each item once, and gives it to every follower.
+async fn publish(followers: Followers) {
+    let all = || followers.lock().expect("nobody panics with it").clone();
+    while all().len() < service::SUBSCRIBERS {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let followers = all();
+    let mut item = Vec::new();
+    for number in 0.. {
+        item.clear();
+        wire::put(&mut item, &service::quote(number));
+        for (id, late) in &followers {
+            late.room().await;
+            let mut replies = late.replies.lock().expect("nobody panics with it");
+            let is_first = replies.is_empty();
+            wire::put_item(&mut replies, *id, &item);
+            drop(replies);
+            if is_first {
+                late.some.notify_one();
+            }
+        }
+    }
+}
+
+impl Late {
+    /// Waits until there is room for an item.
+    async fn room(&self) {
+        while self.replies.lock().expect("nobody panics with it").len() >= HIGH_WATER {
+            self.taken.notified().await;
+        }
+    }
+}
+
+async fn connection(mut stream: TcpStream, followers: Followers) -> io::Result<()> {
     let (mut reader, mut writer) = stream.split();
     let (mut lines, mut out, late) = (Lines::new(), Vec::new(), Arc::new(Late::default()));
     loop {
@@ -51,12 +94,13 @@ async fn connection(mut stream: TcpStream) -> io::Result<()> {
                 if !read? {
                     return Ok(());
                 }
-                lines.each(|line| answer(line, &mut out, &late));
+                lines.each(|line| answer(line, &mut out, &late, &followers));
             }
             () = late.some.notified() => {
                 // Whoever was woken together with that one gets to answer first.
                 tokio::task::yield_now().await;
                 out.append(&mut late.replies.lock().expect("nobody panics with it"));
+                late.taken.notify_one();
             }
         }
         if !out.is_empty() {
@@ -69,12 +113,12 @@ async fn connection(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-fn answer(line: &[u8], out: &mut Vec<u8>, late: &Arc<Late>) {
-    if wire::scan_request(line).is_some_and(|request| call(&request, out, late).is_some()) {
+fn answer(line: &[u8], out: &mut Vec<u8>, late: &Arc<Late>, followers: &Followers) {
+    if wire::scan_request(line).is_some_and(|request| call(&request, out, late, followers).is_some()) {
         return;
     }
     match wire::Request::read(line) {
-        Ok(request) if call(&request, out, late).is_none() => {
+        Ok(request) if call(&request, out, late, followers).is_none() => {
             wire::put_error(out, Some(request.id), -32602, "invalid params");
         }
         Ok(_) => {}
@@ -83,7 +127,12 @@ fn answer(line: &[u8], out: &mut Vec<u8>, late: &Arc<Late>) {
 }
 
 /// `None` where the parameters are none of the method's, and then nothing was done.
-fn call(request: &wire::Request<'_>, out: &mut Vec<u8>, late: &Arc<Late>) -> Option<()> {
+fn call(
+    request: &wire::Request<'_>,
+    out: &mut Vec<u8>,
+    late: &Arc<Late>,
+    followers: &Followers,
+) -> Option<()> {
     macro_rules! run {
         ($handler:expr) => {{
             let params = serde_json::from_slice(request.params).ok()?;
@@ -96,6 +145,10 @@ fn call(request: &wire::Request<'_>, out: &mut Vec<u8>, late: &Arc<Late>) -> Opt
         "get_user" => run!(get_user),
         "wait" => run!(wait),
         "compute" => run!(compute),
+        "follow" => {
+            followers.lock().expect("nobody panics with it").push((request.id, Arc::clone(late)));
+            wire::put_result(out, request.id, &request.id);
+        }
         _ => wire::put_error(out, Some(request.id), -32601, "method not found"),
     }
     Some(())

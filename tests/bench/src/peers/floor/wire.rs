@@ -95,6 +95,23 @@ pub fn put_result(out: &mut Vec<u8>, id: u64, result: &impl Serialize) {
     out.extend_from_slice(b"}\n");
 }
 
+const ITEM: &[u8] = br#"{"jsonrpc":"2.0","method":"quote","params":{"subscription":"#;
+
+/// `item` is JSON.
+pub fn put_item(out: &mut Vec<u8>, subscription: u64, item: &[u8]) {
+    out.extend_from_slice(ITEM);
+    put(out, &subscription);
+    out.extend_from_slice(br#","result":"#);
+    out.extend_from_slice(item);
+    out.extend_from_slice(b"}}\n");
+}
+
+/// The item of a notification. A connection has one subscription, so whose it is need not be asked.
+pub fn scan_item(line: &[u8]) -> Option<&[u8]> {
+    let (_, rest) = number(line.strip_prefix(ITEM)?)?;
+    rest.strip_prefix(br#","result":"#)?.strip_suffix(b"}}")
+}
+
 pub fn put_error(out: &mut Vec<u8>, id: Option<u64>, code: i32, message: &str) {
     out.extend_from_slice(HEAD);
     put(out, &id);

@@ -17,7 +17,7 @@ pub(crate) mod result;
 mod rpc_error;
 pub(crate) mod subscription;
 pub(crate) mod table;
-mod text;
+pub(crate) mod text;
 pub(crate) mod version;
 
 pub(crate) use connection::{Answered, BatchId, BatchIds};

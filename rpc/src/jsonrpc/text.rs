@@ -8,7 +8,7 @@ use super::buffer::TextBuffer;
 
 /// An owned text. Up to [`Text::INLINE`] bytes are kept in place, more in a buffer that is used again.
 #[derive(Clone)]
-pub(super) enum Text {
+pub(crate) enum Text {
     Inline { len: u8, bytes: [u8; Text::INLINE] },
     Buffer(TextBuffer),
 }
@@ -18,14 +18,14 @@ impl Text {
     const INLINE: usize = 30;
 
     /// Reads it as JSON.
-    pub(super) fn decode<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+    pub(crate) fn decode<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         match self {
             Self::Inline { len, bytes } => serde_json::from_slice(&bytes[..usize::from(*len)]),
             Self::Buffer(text) => serde_json::from_str(text),
         }
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             // It was a text when it was put here: looking again costs next to nothing.
             Self::Inline { len, bytes } => {

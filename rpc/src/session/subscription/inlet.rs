@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    jsonrpc::{ErrorObject, Overflow},
+    jsonrpc::{ErrorObject, Overflow, text::Text},
     session::{Bounds, CloseReason},
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct Inlet {
 #[derive(Debug, Default)]
 struct State {
     /// The JSON of items.
-    items: VecDeque<Box<str>>,
+    items: VecDeque<Text>,
     bytes: usize,
     /// How many were dropped before the first of those that wait.
     lost: u64,
@@ -45,7 +45,7 @@ pub(crate) enum End {
 /// What is taken out.
 #[derive(Debug)]
 pub(crate) enum Taken {
-    Item(Box<str>),
+    Item(Text),
     Lost(u64),
     /// Once; then there is nothing more.
     End(End),
@@ -87,9 +87,10 @@ impl Inlet {
                     return Put::Ended;
                 }
                 Overflow::DropOldest => {
-                    let dropped = state.items.pop_front().unwrap_or_default();
-                    state.bytes -= dropped.len();
-                    state.lost += 1;
+                    if let Some(dropped) = state.items.pop_front() {
+                        state.bytes -= dropped.as_str().len();
+                        state.lost += 1;
+                    }
                 }
             }
         }
@@ -125,7 +126,7 @@ impl Inlet {
         let taken = if state.lost > 0 {
             Taken::Lost(std::mem::take(&mut state.lost))
         } else if let Some(item) = state.items.pop_front() {
-            state.bytes -= item.len();
+            state.bytes -= item.as_str().len();
             Taken::Item(item)
         } else {
             match &state.end {
@@ -193,14 +194,14 @@ mod tests {
         for item in ["1", "2", "3"] {
             assert_eq!(inlet.put(item), Put::Kept);
         }
-        assert_eq!(taken(&inlet), ["Lost(1)", "Item(\"2\")", "Item(\"3\")"]);
+        assert_eq!(taken(&inlet), ["Lost(1)", "Item(2)", "Item(3)"]);
     }
 
     #[test]
     fn it_ends_when_it_is_to() {
         let inlet = inlet(Overflow::End);
         assert_eq!([inlet.put("1"), inlet.put("2"), inlet.put("3")], [Put::Kept, Put::Kept, Put::Ended]);
-        assert_eq!(taken(&inlet), ["Item(\"1\")", "Item(\"2\")", "End(TooSlow(2))"]);
+        assert_eq!(taken(&inlet), ["Item(1)", "Item(2)", "End(TooSlow(2))"]);
     }
 
     #[test]

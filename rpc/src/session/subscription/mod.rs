@@ -59,7 +59,7 @@ impl<T: DeserializeOwned, E: RpcError + std::error::Error + 'static> Stream for 
         let taken = ready!(self.raw.poll_take(cx));
         self.has_ended = matches!(taken, Taken::End(_) | Taken::Nothing);
         Poll::Ready(match taken {
-            Taken::Item(item) => Some(serde_json::from_str(&item).map_err(SubscriptionError::Decode)),
+            Taken::Item(item) => Some(item.decode().map_err(SubscriptionError::Decode)),
             Taken::Lost(items) => Some(Err(SubscriptionError::Lost(items))),
             Taken::Nothing | Taken::End(End::Finished) => None,
             Taken::End(End::TooSlow(waiting)) => Some(Err(SubscriptionError::TooSlow(waiting))),

@@ -59,6 +59,7 @@
 //! | connect, and serve from the side that connects | [`connect`], [`Connector`] |
 //! | call, notify, close, and learn why a connection ended | [`Session`], [`Call`], [`CallError`], [`CloseReason`] |
 //! | know who is calling, and call them back | [`Context`] |
+//! | follow what changes over there | [`Subscription`], [`guide::subscriptions`]; what is sent unasked: [`Session::notifications`] |
 //! | answer messages that come some other way: bytes in, bytes out | [`Dispatcher`] |
 //! | send several calls in one message | [`Session::batch`], [`OutgoingBatch`] |
 //! | speak JSON-RPC 1.0, or whatever the peer does | [`Protocol`], [`guide::versions`] |

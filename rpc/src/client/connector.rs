@@ -48,6 +48,9 @@ impl Connector {
     }
 
     /// Uses a connection that exists already: one end of [`memory`](crate::transport::memory), a socket of yours, a pipe.
+    ///
+    /// This is also how a program serves the one that has started it: with a [`service`](Self::service), over
+    /// `tokio::io::join(stdin(), stdout())`.
     pub fn over(io: impl ByteStream) -> Self {
         Self::to(Target::Stream(Box::new(io)))
     }

@@ -29,7 +29,8 @@ impl ServerBuilder {
         }
     }
 
-    /// Serves `service` to every session: one value for all. May be called several times, for several services.
+    /// Serves `service` to every session: one value for all. May be called several times, for several services. A value that
+    /// implements several traits is served by a handle for each: `CalcServer::from(Arc::clone(&value))`.
     pub fn service(mut self, service: impl Service) -> Self {
         self.services.add_shared(service);
         self

@@ -122,7 +122,7 @@ use proc_macro::TokenStream;
 /// | `subscription` | It returns a stream, `impl Stream<Item = T>` or a `Result` of one. The client gets a `Subscription<T>`. |
 /// | `style = "electrum"` | How the subscription looks on the wire: `"pubsub"`, unless given. |
 /// | `item = ".."` | The name that its items come under, after the namespace; the method's own, unless given. |
-/// | `unsubscribe = ".."` | The method that ends it, after the namespace. Unless given: the method's name with `unsubscribe` for `subscribe`, or else `unsubscribe_` before it. |
+/// | `unsubscribe = ".."` | The method that ends it, after the namespace. Unless given: the method's name with `unsubscribe` for `subscribe`, or else `unsubscribe_` before it. `""`: there is none. |
 /// | `overflow = "drop_oldest"` | What the server does for a peer that is slow to take items: `"wait"`, unless given; or `"end"`. |
 ///
 /// # Words for a parameter

@@ -33,8 +33,17 @@ trait Words {
     fn blocks(&self) -> impl Stream<Item = u64>;
     #[rpc(subscription, idempotent)]
     async fn again(&self) -> impl Stream<Item = u64>;
+    #[rpc(subscription, style = "electrum", item = "other")]
+    async fn named(&self) -> impl Stream<Item = u64>;
     #[rpc(ordered, exclusive)]
     async fn two_orders(&self) -> u64;
+}
+
+#[rpc_service]
+trait EndedByAnother {
+    #[rpc(subscription)]
+    async fn subscribe(&self) -> impl Stream<Item = u64>;
+    async fn unsubscribe(&self, id: u64) -> bool;
 }
 
 fn main() {}

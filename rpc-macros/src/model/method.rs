@@ -57,8 +57,8 @@ pub(crate) struct Subscription {
     pub(crate) style: Style,
     /// The name that items come under.
     pub(crate) item: WireName,
-    /// The name of the method that ends it.
-    pub(crate) unsubscribe: WireName,
+    /// The name of the method that ends it, if there is one.
+    pub(crate) unsubscribe: Option<WireName>,
     pub(crate) overflow: Overflow,
 }
 

@@ -13,7 +13,7 @@ use syn::{
 use super::{generics, method, variants};
 use crate::attr::{self, ServiceWords};
 use crate::errors::Errors;
-use crate::model::{Method, Names, Service, WireName};
+use crate::model::{Kind, Method, Names, Service, WireName};
 
 /// Reads a service, or fails with every mistake in it.
 pub(crate) fn service(words: &ServiceWords, item: &ItemTrait, mut errors: Errors) -> syn::Result<Service> {
@@ -142,6 +142,24 @@ fn check_names_differ(methods: &[Method], errors: &mut Errors) {
             errors.at(alias, format!("`{alias}` already names a method; leave this alias away"));
         }
         taken.push(alias);
+    }
+    check_unsubscribing(methods, &taken, errors);
+}
+
+/// What ends a subscription is a method too, though the trait has none for it.
+fn check_unsubscribing(methods: &[Method], taken: &[&WireName], errors: &mut Errors) {
+    for method in methods.iter().filter(|method| method.conditions.is_empty()) {
+        if let Kind::Subscription(subscription) = &method.kind
+            && let Some(name) = &subscription.unsubscribe
+            && let Some(other) = taken.iter().find(|other| **other == name)
+        {
+            let message = format!(
+                "`{name}` ends the subscription `{}`; give this method another name, or say \
+                 `unsubscribe = \"..\"` of the subscription",
+                method.wire,
+            );
+            errors.at(*other, message);
+        }
     }
 }
 

@@ -9,13 +9,13 @@ use syn::{
 use super::{Naming, reply};
 use crate::attr::{MethodWords, ServiceWords, SubscriptionWords};
 use crate::errors::Errors;
-use crate::model::{Borrows, Items, Reply, Subscription, WireName};
+use crate::model::{Borrows, Items, Reply, Style, Subscription, WireName};
 use crate::types;
 
 /// What is called what, if nothing else is said.
 pub(super) struct Names {
     item: WireName,
-    unsubscribe: WireName,
+    unsubscribe: Option<WireName>,
 }
 
 impl Names {
@@ -27,6 +27,7 @@ impl Names {
         };
         let of = &words.subscription;
         let item = given(&of.item).unwrap_or_else(|| wire.clone());
+        let is_none = of.unsubscribe.as_ref().is_some_and(|(_, name)| name.value().is_empty());
         let unsubscribe = given(&of.unsubscribe).unwrap_or_else(|| {
             let own = match &words.name {
                 Some(name) => opposite(&name.value()),
@@ -38,7 +39,7 @@ impl Names {
             };
             WireName::new(&format!("{prefix}{own}"), wire.span())
         });
-        Self { item, unsubscribe }
+        Self { item, unsubscribe: (!is_none).then_some(unsubscribe) }
     }
 }
 
@@ -130,6 +131,9 @@ pub(super) fn check_words(words: &MethodWords, errors: &mut Errors) {
     }
     if let Some(word) = &words.blocking {
         errors.at(word, "a stream waits without a thread of its own; leave `blocking` away");
+    }
+    if let (Some((word, _)), Some((_, Style::Electrum))) = (&of.item, &of.style) {
+        errors.at(word, "items in the style of Electrum have the name of the method; leave `item` away");
     }
     if let Some(word) = &words.idempotent {
         errors.at(word, format!("each `{subscription}` is another one; leave `idempotent` away"));

@@ -62,10 +62,11 @@ fn subscription(runtime: &Path, of: &Subscription) -> TokenStream {
         Overflow::DropOldest => Some(quote!(.with_overflow(#runtime::Overflow::DropOldest))),
         Overflow::End => Some(quote!(.with_overflow(#runtime::Overflow::End))),
     };
+    let unsubscribe = unsubscribe.as_ref().map(|name| quote!(.with_unsubscribe(#name)));
     quote! {
         .with_subscription(
             #runtime::SubscriptionInfo::new(#runtime::SubscriptionStyle::#style, #item)
-                .with_unsubscribe(#unsubscribe) #overflow
+                #unsubscribe #overflow
         )
     }
 }

@@ -44,6 +44,11 @@ use crate::jsonrpc::MethodInfo;
 /// Something that serves methods: a generated server (`CalcServer`), a [`Router`], or what wraps one.
 ///
 /// A service is asked for its methods once, when a server or a connector is built, and then called by their index.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no service",
+    label = "this implements a trait, and is not what serves it",
+    note = "what `#[rpc_service]` has generated serves it: `CalcServer::new(value)`, or `CalcServer::from(arc)` for what is shared"
+)]
 pub trait Service: Send + Sync + 'static {
     /// The methods that every value of this type serves: what can be checked before there is one. Types whose methods are only
     /// known at run time leave it empty.

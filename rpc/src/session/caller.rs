@@ -102,6 +102,11 @@ impl<T, E: RpcError> Returns<true> for Result<T, E> {
 }
 
 /// What a client can read the reply to: said of the method where it is declared, and not only where it is called.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a reply: its caller could not read it",
+    label = "this type has no `serde::Deserialize`",
+    note = "derive both for a type of yours: `#[derive(serde::Serialize, serde::Deserialize)]`"
+)]
 pub trait Readable<const FALLIBLE: bool> {}
 
 impl<T: DeserializeOwned> Readable<false> for T {}

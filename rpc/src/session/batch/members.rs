@@ -12,6 +12,11 @@ use crate::{
 };
 
 /// A member of a batch that is sent through a `C`: a typed call, or a notification.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be in a batch",
+    label = "neither a call nor a notification",
+    note = "a batch takes calls and notifications that were not awaited; a subscription is asked for by itself"
+)]
 pub trait BatchMember<'a, C>: Sized {
     /// What becomes of it.
     type Shape: MemberShape;

@@ -184,6 +184,8 @@ async fn a_broken_request_in_the_usual_envelope_is_answered_as_in_any_other() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"unknown","params":[NaN]}"#, "null", -32700),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[],}"#, "null", -32700),
         (r#"{"jsonrpc":"2.0","id":1,"method":"log","params":["x"]}}"#, "null", -32700),
+        // A form feed is white space in ASCII, and not in JSON.
+        ("{\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"params\":[]\x0c,\"id\":\"a\"}", "null", -32700),
     ] {
         let answer = peer.ask(line).await;
         let start = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"#);

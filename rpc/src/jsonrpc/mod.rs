@@ -19,6 +19,7 @@ pub(crate) mod subscription;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod version;
+mod white_space;
 
 pub(crate) use connection::{Answered, BatchId, BatchIds};
 pub use connection::{Body, CallId, Connection, Event, Ticket, Unsupported};

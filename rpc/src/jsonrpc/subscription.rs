@@ -5,7 +5,7 @@ use std::borrow::{Borrow, Cow};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ErrorObject, MethodInfo, RawParams, version::put};
+use super::{ErrorObject, MethodInfo, RawParams, version::put, white_space};
 
 /// How a subscription looks on the wire.
 ///
@@ -164,9 +164,9 @@ impl ItemWriter {
             }
             SubscriptionStyle::Electrum => {
                 before.extend_from_slice(br#","params":["#);
-                let params = params.trim_ascii();
+                let params = white_space::trim(params);
                 let inside = params.strip_prefix('[').and_then(|p| p.strip_suffix(']')).unwrap_or_default();
-                if !inside.trim_ascii().is_empty() {
+                if !white_space::is_blank(inside) {
                     before.extend_from_slice(inside.as_bytes());
                     before.push(b',');
                 }

@@ -21,7 +21,7 @@ pub(crate) use encode::{Named, write_params};
 pub use or_default::OrDefault;
 pub use with_rest::WithRest;
 
-use super::{ErrorCode, ErrorObject};
+use super::{ErrorCode, ErrorObject, white_space};
 
 /// The parameters of an incoming call, as the JSON text that the peer sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl<'a> RawParams<'a> {
 
     /// Takes the text of an array, an object, or `null`.
     pub fn from_json(text: &'a str) -> Self {
-        let text = text.trim_ascii();
+        let text = white_space::trim(text);
         Self((text != "null").then_some(text))
     }
 

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{Protocol, Version, Writes, elements::Elements, members::Members};
+use crate::jsonrpc::white_space;
 
 /// What one object says of its version. The later one wins in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +18,7 @@ enum Spoken {
 
 /// The version that the message speaks; `None` where it is no JSON.
 pub(super) fn detect(text: &str) -> Option<Version> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
+    let text = white_space::trim(text.strip_prefix('\u{feff}').unwrap_or(text));
     let whole: &RawValue = serde_json::from_str(text).ok()?;
     let spoken = match text.as_bytes() {
         [b'[', ..] => Elements::new(whole.get()).map(spoken_by).max().unwrap_or(Spoken::Unclear),

@@ -1,5 +1,7 @@
 //! Takes a JSON array apart into the texts of its elements, one by one: a batch is never held as a list.
 
+use crate::jsonrpc::white_space;
+
 /// The elements of a JSON array, as they stand in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elements<'a> {
@@ -19,7 +21,7 @@ impl<'a> Elements<'a> {
     /// The same, for a frame that was read before and found to be an array.
     pub(crate) fn of_frame(frame: &'a [u8]) -> Self {
         let text = std::str::from_utf8(frame).unwrap_or_default();
-        Self::new(text.trim_start_matches('\u{feff}').trim_ascii())
+        Self::new(white_space::trim(text.trim_start_matches('\u{feff}')))
     }
 
     /// Where it stands: what [`skip_to`](Self::skip_to) takes.
@@ -46,7 +48,7 @@ impl<'a> Iterator for Elements<'a> {
         let end = end_of_element(rest.as_bytes());
         // Behind the comma, or behind the end: then the next one is none.
         self.at = self.text.len().min(self.at + end) + usize::from(end < rest.len());
-        let element = rest[..end].trim_ascii();
+        let element = white_space::trim(&rest[..end]);
         (!element.is_empty()).then_some(element)
     }
 }

@@ -6,7 +6,9 @@ use serde::de::IgnoredAny;
 use serde_json::{error::Category, value::RawValue};
 
 use super::{elements::Elements, members::Members};
-use crate::jsonrpc::{ErrorCode, ErrorObject, Id, Malformed, Message, Outcome, RawParams, Request, Response};
+use crate::jsonrpc::{
+    ErrorCode, ErrorObject, Id, Malformed, Message, Outcome, RawParams, Request, Response, white_space,
+};
 
 /// What one version asks of a message.
 pub(super) trait Rules {
@@ -29,7 +31,7 @@ pub(super) trait Rules {
 /// Reads what one frame holds.
 pub(super) fn message<R: Rules>(text: &str) -> Message<'_> {
     // Some peers begin a stream with a byte order mark.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
+    let text = white_space::trim(text.strip_prefix('\u{feff}').unwrap_or(text));
     if text.starts_with('[') { array::<R>(text) } else { object::<R>(text) }
 }
 

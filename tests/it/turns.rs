@@ -229,3 +229,20 @@ async fn a_dispatcher_keeps_the_order_within_a_batch() {
     assert_eq!(dispatched.await.expect("no panic").expect("a reply"), expected.as_bytes());
     assert_eq!(diary.read(), [1, -1, 2, -2, 3, -3]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_and_turns_out_to_be_no_request_is_answered_as_what_it_is() {
+    let (gate, diary) = (Gate::closed(), Diary::default());
+    let (mut peer, _session) = Raw::peer_of(router(&gate, &diary), Limits::server());
+    peer.send(&request("ordered", 1)).await;
+    // Not JSON, which only one who looks into the parameters can know.
+    peer.send(r#"{"jsonrpc":"2.0","id":2,"method":"ordered","params":[01]}"#).await;
+    peer.send(&request("ordered", 3)).await;
+    settled().await;
+    gate.open();
+    peer.expect(&reply(1)).await;
+    let refused = peer.line().await.expect("an answer");
+    assert!(refused.contains(r#""id":null"#) && refused.contains("-32700"), "{refused}");
+    peer.expect(&reply(3)).await;
+    assert_eq!(diary.read(), [1, -1, 3, -3]);
+}

@@ -87,8 +87,14 @@ impl Driver {
     }
 
     fn start(&mut self, waiting: &Waiting) {
-        // It was read before, and admitted: it is a request.
-        let Message::Request(request) = self.version.read_in_full(&waiting.text) else { return };
+        let request = match self.version.read_in_full(&waiting.text) {
+            Message::Request(request) => request,
+            // It looked like a request to the scan, which does not look into parameters. (Members of batches were read in full.)
+            other => {
+                self.dispatch(&waiting.text, other, false);
+                return;
+            }
+        };
         let mut batch = waiting.member.map(|member| OpenBatch::of(member, self.version, &self.link));
         if let Served::Refused(error) = self.start_handler(&request, waiting.text.len(), batch.as_mut()) {
             // What it costs is charged; where that is too much the session is closing, and finishes what it has begun.

@@ -340,7 +340,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     lifecycle.initialized(Empty {}).await?;
 
     // Opening a document gets no answer, but the server has something to say about it.
-    let uri = "file:///work/notes.md".to_owned();
+    let uri = "file:///home/ann/notes.md".to_owned();
     let document = DocumentId { uri: uri.clone() };
     let text_document =
         DocumentItem { uri: uri.clone(), language_id: "markdown".into(), version: 1, text: text.into() };

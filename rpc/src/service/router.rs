@@ -115,7 +115,7 @@ impl Router {
     ) -> Self
     where
         T: Serialize + 'static,
-        E: RpcError + std::error::Error + Send + 'static,
+        E: RpcError + Send,
         S: Stream<Item = T> + Send + 'static,
     {
         let info = method.into().of_kind(MethodKind::Request);

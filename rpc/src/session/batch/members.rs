@@ -51,7 +51,7 @@ impl<'a, C, P, T, E> BatchMember<'a, C> for Call<'a, C, P, Result<T, E>, true>
 where
     P: Serialize,
     T: DeserializeOwned,
-    E: RpcError + std::error::Error + Send + Sync + 'static,
+    E: RpcError + Send + Sync,
 {
     type Shape = Returning<Result<T, E>, true>;
 
@@ -99,7 +99,7 @@ impl<'a, C> BatchMembers<'a, C> for OutgoingBatch<'a> {
     }
 }
 
-macro_rules! tuples {
+macro_rules! members {
     ($(($($member:ident),+))*) => {$(
         impl<'a, C, $($member: BatchMember<'a, C>),+> BatchMembers<'a, C> for ($($member,)+) {
             type Shape = OneEach<($($member::Shape,)+)>;
@@ -114,17 +114,4 @@ macro_rules! tuples {
     )*};
 }
 
-tuples! {
-    (M1)
-    (M1, M2)
-    (M1, M2, M3)
-    (M1, M2, M3, M4)
-    (M1, M2, M3, M4, M5)
-    (M1, M2, M3, M4, M5, M6)
-    (M1, M2, M3, M4, M5, M6, M7)
-    (M1, M2, M3, M4, M5, M6, M7, M8)
-    (M1, M2, M3, M4, M5, M6, M7, M8, M9)
-    (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10)
-    (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11)
-    (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11, M12)
-}
+for_each_tuple!(members);

@@ -1,5 +1,25 @@
 //! Batches: several calls in one message, each with a result of its own type.
 
+/// Gives `$with` the lists of type parameters of tuples with one to twelve members.
+macro_rules! for_each_tuple {
+    ($with:ident) => {
+        $with! {
+            (M1)
+            (M1, M2)
+            (M1, M2, M3)
+            (M1, M2, M3, M4)
+            (M1, M2, M3, M4, M5)
+            (M1, M2, M3, M4, M5, M6)
+            (M1, M2, M3, M4, M5, M6, M7)
+            (M1, M2, M3, M4, M5, M6, M7, M8)
+            (M1, M2, M3, M4, M5, M6, M7, M8, M9)
+            (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10)
+            (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11)
+            (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11, M12)
+        }
+    };
+}
+
 mod error;
 mod members;
 mod outgoing;

@@ -103,7 +103,7 @@ impl<R: DeserializeOwned> MemberShape for Returning<R, false> {
 impl<T, E> MemberShape for Returning<Result<T, E>, true>
 where
     T: DeserializeOwned,
-    E: RpcError + std::error::Error + Send + Sync + 'static,
+    E: RpcError + Send + Sync,
 {
     type Result = Result<T, CallError<E>>;
     type Value = T;
@@ -236,7 +236,7 @@ impl<M> Default for OneEach<M> {
     }
 }
 
-macro_rules! tuples {
+macro_rules! shapes {
     ($(($($member:ident),+))*) => {$(
         impl<$($member: MemberShape),+> BatchShape for OneEach<($($member,)+)> {
             type Results = ($($member::Result,)+);
@@ -253,17 +253,4 @@ macro_rules! tuples {
     )*};
 }
 
-tuples! {
-    (M1)
-    (M1, M2)
-    (M1, M2, M3)
-    (M1, M2, M3, M4)
-    (M1, M2, M3, M4, M5)
-    (M1, M2, M3, M4, M5, M6)
-    (M1, M2, M3, M4, M5, M6, M7)
-    (M1, M2, M3, M4, M5, M6, M7, M8)
-    (M1, M2, M3, M4, M5, M6, M7, M8, M9)
-    (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10)
-    (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11)
-    (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11, M12)
-}
+for_each_tuple!(shapes);

@@ -3,6 +3,7 @@
 mod given_up;
 mod pressure;
 mod soak;
+mod twice;
 
 use std::time::Duration;
 

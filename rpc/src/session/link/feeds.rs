@@ -1,14 +1,14 @@
 //! The side of the link that streams of items use, and how the loop takes items from them.
 
 use std::{
-    sync::atomic::Ordering,
+    sync::{MutexGuard, atomic::Ordering},
     task::{Context, Poll, Waker},
 };
 
 use super::{Link, Member, Phase, Running, State};
 use crate::{
     jsonrpc::{
-        ErrorCode, ErrorObject, Id,
+        ErrorCode, ErrorObject,
         subscription::{ItemWriter, SubscriptionKey},
     },
     session::{
@@ -61,8 +61,9 @@ impl Link {
                 let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing");
                 version.put_error(&mut reply, id, &error);
             }
-            self.append_reply(state, member, id, &reply);
+            self.answer(&mut state, member, id, &reply);
         });
+        self.answered(state);
         if let Some(task) = replaced {
             task.abort();
         }
@@ -76,33 +77,9 @@ impl Link {
         let mut reply = Vec::new();
         id.with(|id| {
             state.connection.version().put_error(&mut reply, id, error);
-            self.append_reply(state, member, id, &reply);
+            self.answer(&mut state, member, id, &reply);
         });
-    }
-
-    fn append_reply(
-        &self,
-        mut state: std::sync::MutexGuard<'_, State>,
-        member: Option<Member>,
-        id: Id<'_>,
-        reply: &[u8],
-    ) {
-        let appended = match member {
-            None => {
-                state.outbox.message(|out| out.extend_from_slice(reply));
-                true
-            }
-            Some(member) => {
-                state.connection.add_to_batch(member.batch, member.index, id, reply);
-                state.end_batch(member.batch, &self.open_batches)
-            }
-        };
-        if appended {
-            self.appended(state);
-        } else {
-            drop(state);
-            self.driver.wake();
-        }
+        self.answered(state);
     }
 
     /// Ready when an item may be pushed.
@@ -136,7 +113,7 @@ impl Link {
         self.feeds_changed(state, had);
     }
 
-    fn feeds_changed(&self, state: std::sync::MutexGuard<'_, State>, had: bool) {
+    fn feeds_changed(&self, state: MutexGuard<'_, State>, had: bool) {
         let has = state.feeds.are_ready();
         self.items_wait.store(has, Ordering::Release);
         drop(state);

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use tokio::time::Instant;
+
 use super::{InFlight, Link, Phase, State};
 use crate::{
     jsonrpc::{Body, CallId, Reply, SubscriptionStyle, subscription::SubscriptionEvent},
@@ -52,7 +54,7 @@ impl Link {
         let call = InFlight { slot: Arc::clone(slot), timeout, opening: Some(Arc::clone(opening)) };
         let sent = outbox.try_message(|out| connection.request(out, body, call));
         if sent.is_err() {
-            inlets.end_opening();
+            inlets.end_opening(opening);
         }
         let id = sent?;
         self.appended(state);
@@ -67,12 +69,12 @@ impl Link {
         if opening.inlet.give_up() {
             self.inlet_has_room();
         }
-        if let Some(key) = state.inlets.key_of(&opening.inlet) {
-            state.inlets.close(&key, &opening.inlet);
-            if let Some(unsubscribe) = opening.unsubscribe(&key) {
-                state.tell_to_stop(&unsubscribe);
-                self.appended(state);
-            }
+        if let Some(key) = state.inlets.key_of(&opening.inlet)
+            && state.inlets.close(&key, &opening.inlet)
+            && let Some(unsubscribe) = opening.unsubscribe(&key)
+        {
+            self.tell_to_stop(&mut state, &unsubscribe);
+            self.appended(state);
         }
     }
 }
@@ -80,37 +82,44 @@ impl Link {
 impl Link {
     /// A subscription of ours was answered.
     pub(super) fn opened(&self, state: &mut State, opening: &Opening, reply: &Reply) {
-        if let Some((key, result)) = opening.key(reply) {
-            if opening.is_abandoned() {
-                if let Some(unsubscribe) = opening.unsubscribe(&key) {
-                    state.tell_to_stop(&unsubscribe);
+        match opening.key(reply) {
+            None => state.inlets.end_opening(opening),
+            Some((key, _)) if opening.is_abandoned() => {
+                state.inlets.end_opening(opening);
+                if !state.inlets.want(&key)
+                    && let Some(unsubscribe) = opening.unsubscribe(&key)
+                {
+                    self.tell_to_stop(state, &unsubscribe);
                 }
-            } else {
+            }
+            Some((key, result)) => {
                 // In the style of Electrum the reply is the first value.
                 if opening.style == SubscriptionStyle::Electrum {
                     self.put(&opening.inlet, result.get());
                 }
                 let full = state.inlets.open(&key, &opening.inlet);
                 self.full_inlets.fetch_add(full, Ordering::Relaxed);
+                state.inlets.end_opening(opening);
             }
         }
-        state.inlets.end_opening();
     }
-}
 
-impl State {
-    /// Asks the peer to end a subscription. Nobody waits for the answer.
-    pub(super) fn tell_to_stop(&mut self, unsubscribe: &Unsubscribe) {
-        if !matches!(self.phase, Phase::Open) {
+    /// Asks the peer to end a subscription. Nobody waits for the answer; it is forgotten like any call that gets none.
+    fn tell_to_stop(&self, state: &mut State, unsubscribe: &Unsubscribe) {
+        if !matches!(state.phase, Phase::Open) {
             return;
+        }
+        let timeout = self.limits.call_timeout.map(|after| Timeout { at: Instant::now() + after, after });
+        if let Some(Timeout { at, .. }) = timeout {
+            self.expect(state, at);
         }
         let mut text = Vec::new();
         let Ok(body) = Body::write(&mut text, &unsubscribe.method, |out| {
             out.extend_from_slice(unsubscribe.params.as_bytes());
             Ok::<_, std::convert::Infallible>(())
         });
-        let call = InFlight { slot: Slot::waiting(None), timeout: None, opening: None };
-        let Self { connection, outbox, .. } = self;
+        let call = InFlight { slot: Slot::waiting(None), timeout, opening: None };
+        let State { connection, outbox, .. } = state;
         let sent = outbox.try_message(|out| connection.request(out, body, call));
         debug_assert!(sent.is_ok(), "every version has parameters by position");
     }
@@ -126,7 +135,7 @@ impl Link {
                 if state.inlets.close(key, inlet)
                     && let Some(unsubscribe) = unsubscribe
                 {
-                    state.tell_to_stop(unsubscribe);
+                    self.tell_to_stop(&mut state, unsubscribe);
                     self.appended(state);
                 }
             }
@@ -149,12 +158,14 @@ impl Link {
         match destination {
             Destination::Done => true,
             Destination::Nobody => false,
-            Destination::Inlet(inlet) => {
-                match event {
-                    SubscriptionEvent::Item(item) => self.put(&inlet, item),
-                    SubscriptionEvent::Lost(items) => inlet.lose(items),
-                    SubscriptionEvent::Ended(None) => inlet.end(End::Finished),
-                    SubscriptionEvent::Ended(Some(error)) => inlet.end(End::Failed(error)),
+            Destination::Inlets(takers) => {
+                for inlet in takers.iter() {
+                    match &event {
+                        SubscriptionEvent::Item(item) => self.put(inlet, item),
+                        SubscriptionEvent::Lost(items) => inlet.lose(*items),
+                        SubscriptionEvent::Ended(None) => inlet.end(End::Finished),
+                        SubscriptionEvent::Ended(Some(error)) => inlet.end(End::Failed(error.clone())),
+                    }
                 }
                 true
             }

@@ -1,7 +1,7 @@
 //! The side of the link that the loop uses: taking what was sent, handing replies over, keeping track of handlers.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, MutexGuard, atomic::Ordering},
     task::Waker,
     time::Duration,
 };
@@ -10,7 +10,7 @@ use tokio::{task::AbortHandle, time::Instant};
 
 use super::{Ahead, Link, Member, Phase, Running, State, Timeout};
 use crate::{
-    jsonrpc::{CallId, ErrorCode, ErrorObject, Reply, version::Version},
+    jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Reply, version::Version},
     session::{CallError, CloseReason, slot::Slot},
 };
 
@@ -187,17 +187,26 @@ impl Link {
     pub(crate) fn reply(&self, request: u64, message: &[u8]) {
         let mut state = self.lock();
         let Some(done) = self.finish(&mut state, request) else { return };
-        let appended = match (done.member, done.id) {
-            (_, None) => false,
-            (None, Some(_)) => {
-                state.outbox.message(|out| out.extend_from_slice(message));
-                true
+        if let Some(id) = done.id {
+            id.with(|id| self.answer(&mut state, done.member, id, message));
+        }
+        self.answered(state);
+    }
+
+    /// Appends the reply to a request: as a message of its own, or to its batch, which goes out with the last one.
+    pub(super) fn answer(&self, state: &mut State, member: Option<Member>, id: Id<'_>, reply: &[u8]) {
+        match member {
+            None => state.outbox.message(|out| out.extend_from_slice(reply)),
+            Some(Member { batch, index }) => {
+                state.connection.add_to_batch(batch, index, id, reply);
+                state.end_batch(batch, &self.open_batches);
             }
-            (Some(member), Some(id)) => {
-                id.with(|id| state.connection.add_to_batch(member.batch, member.index, id, message));
-                state.end_batch(member.batch, &self.open_batches)
-            }
-        };
+        }
+    }
+
+    /// Called when requests were [finished](Self::finish), and answered where they were to be.
+    pub(super) fn answered(&self, state: MutexGuard<'_, State>) {
+        let appended = state.outbox.len() > self.queued.load(Ordering::Relaxed);
         if appended {
             self.appended(state);
         } else {
@@ -242,11 +251,14 @@ impl Link {
                 _ => true,
             }
         });
-        let opening = ended.iter().filter(|call| call.opening.is_some()).count();
-        (0..opening).for_each(|_| inlets.end_opening());
+        ended
+            .iter()
+            .filter_map(|call| call.opening.as_deref())
+            .for_each(|opening| inlets.end_opening(opening));
         let late: Vec<u64> =
             running.iter().filter(|(_, r)| r.deadline.is_some_and(&mut is_late)).map(|(id, _)| id).collect();
         state.next_deadline = next;
+        let any_is_late = !late.is_empty();
         for request in late {
             let Some(Running { id, task, member, .. }) = self.finish(&mut state, request) else { continue };
             if let Some(task) = task {
@@ -255,17 +267,17 @@ impl Link {
             let Some(id) = id else { continue };
             let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
             let version = state.connection.version();
-            match member {
-                None => state.outbox.message(|out| id.with(|id| version.put_error(out, id, &error))),
-                Some(Member { batch, index }) => {
-                    id.with(|id| state.connection.add_error_to_batch(batch, index, id, &error));
-                    state.end_batch(batch, &self.open_batches);
-                }
-            }
-            self.queued.store(state.outbox.len(), Ordering::Release);
-            self.items_wait.store(state.feeds.are_ready(), Ordering::Release);
+            let mut reply = Vec::new();
+            id.with(|id| {
+                version.put_error(&mut reply, id, &error);
+                self.answer(&mut state, member, id, &reply);
+            });
         }
-        drop(state);
+        if any_is_late {
+            self.answered(state);
+        } else {
+            drop(state);
+        }
         for (slot, after) in late_calls {
             Slot::complete(slot, Err(CallError::Timeout(after)));
         }

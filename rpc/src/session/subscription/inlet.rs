@@ -67,7 +67,7 @@ impl Inlet {
         Self { state: Mutex::default(), bounds }
     }
 
-    /// Puts an item in. `patient` says that the session goes on reading though there is no room.
+    /// Puts an item in, and does what is to be done where there is no room.
     pub(crate) fn put(&self, item: &str) -> Put {
         let mut state = self.lock();
         if state.end.is_some() {

@@ -1,7 +1,7 @@
 //! The subscriptions that we have at the peer: which items go where.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,16 +27,39 @@ const EARLY_BYTES: usize = 1_000_000;
 /// Everything of one link that waits for items.
 #[derive(Debug, Default)]
 pub(crate) struct Inlets {
-    by_key: HashMap<SubscriptionKey, Arc<Inlet>>,
+    by_key: HashMap<SubscriptionKey, Takers>,
     /// Those who take notifications of a name, whoever sends them for what reason.
     listeners: HashMap<Box<str>, Vec<Arc<Inlet>>>,
     /// Subscriptions that were asked for, and not answered yet.
     opening: usize,
+    /// How many of them will have this key, where that is known before the reply.
+    expected: HashMap<SubscriptionKey, usize>,
     /// What came meanwhile, and may belong to one of them.
     early: VecDeque<(SubscriptionKey, Early)>,
     early_bytes: usize,
     /// Methods that we have subscribed to in the style of Electrum: what still comes under their names is no surprise.
     methods: HashSet<Box<str>>,
+}
+
+/// Those who take the items of one subscription. Where it is known by its parameters, to subscribe once more is the same subscription
+/// to the peer: there is one, and it ends with the last who takes from it.
+#[derive(Debug, Clone)]
+pub(crate) struct Takers {
+    first: Arc<Inlet>,
+    /// Nearly always empty, and then it allocates nothing.
+    others: Vec<Arc<Inlet>>,
+}
+
+impl Takers {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Inlet>> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Takes one out. Gives those who are left, if any.
+    fn without(self, inlet: &Arc<Inlet>) -> Option<Self> {
+        let mut left = std::iter::once(self.first).chain(self.others).filter(|one| !Arc::ptr_eq(one, inlet));
+        Some(Self { first: left.next()?, others: left.collect() })
+    }
 }
 
 #[derive(Debug)]
@@ -65,8 +88,10 @@ pub(crate) struct Opening {
     pub(crate) inlet: Arc<Inlet>,
     pub(crate) style: SubscriptionStyle,
     pub(crate) method: Box<str>,
-    /// The parameters, as an array.
+    /// The parameters, as they are sent.
     pub(crate) params: Box<str>,
+    /// What the subscription will be known by, where that does not depend on the reply.
+    key: Option<SubscriptionKey>,
     pub(crate) unsubscribe: Option<Box<str>>,
     is_abandoned: AtomicBool,
 }
@@ -74,7 +99,7 @@ pub(crate) struct Opening {
 /// What was found for an event of a subscription.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    Inlet(Arc<Inlet>),
+    Inlets(Takers),
     /// It was dealt with.
     Done,
     /// It is about no subscription of ours.
@@ -83,12 +108,19 @@ pub(crate) enum Destination {
 
 impl Opening {
     pub(crate) fn new(subscription: &OutgoingSubscription<'_>, inlet: Arc<Inlet>) -> Self {
-        let OutgoingSubscription { call, style, unsubscribe, .. } = subscription;
+        let OutgoingSubscription { call, positional, style, unsubscribe, .. } = subscription;
         Self {
             inlet,
             style: *style,
             method: call.method().into(),
             params: call.params().into(),
+            key: match style {
+                SubscriptionStyle::PubSub => None,
+                SubscriptionStyle::Electrum => {
+                    let params = positional.as_deref().unwrap_or(call.params());
+                    Some(SubscriptionKey::of_params(call.method(), params))
+                }
+            },
             unsubscribe: unsubscribe.map(Into::into),
             is_abandoned: AtomicBool::new(false),
         }
@@ -106,10 +138,7 @@ impl Opening {
     /// The subscription that the reply has made; `None` where it is an error.
     pub(crate) fn key(&self, reply: &Reply) -> Option<(SubscriptionKey, Box<RawValue>)> {
         let result = reply.clone().decode::<Box<RawValue>>().ok()?;
-        let key = match self.style {
-            SubscriptionStyle::PubSub => SubscriptionKey::of_id(result.get()),
-            SubscriptionStyle::Electrum => SubscriptionKey::of_params(&self.method, &self.params),
-        };
+        let key = self.key.clone().unwrap_or_else(|| SubscriptionKey::of_id(result.get()));
         Some((key, result))
     }
 
@@ -126,7 +155,12 @@ impl Opening {
 
 impl Inlets {
     pub(crate) fn len(&self) -> usize {
-        self.by_key.len()
+        self.by_key.values().map(|takers| takers.iter().count()).sum()
+    }
+
+    /// Whether somebody takes what comes under the key, or is about to.
+    pub(crate) fn want(&self, key: &SubscriptionKey) -> bool {
+        self.by_key.contains_key(key) || self.expected.contains_key(key)
     }
 
     pub(crate) fn begin_opening(&mut self, opening: &Opening) {
@@ -134,9 +168,20 @@ impl Inlets {
         if opening.style == SubscriptionStyle::Electrum {
             self.methods.insert(opening.method.clone());
         }
+        if let Some(key) = &opening.key {
+            *self.expected.entry(key.clone()).or_default() += 1;
+        }
     }
 
-    pub(crate) fn end_opening(&mut self) {
+    pub(crate) fn end_opening(&mut self, opening: &Opening) {
+        if let Some(key) = &opening.key
+            && let Some(expected) = self.expected.get_mut(key)
+        {
+            *expected -= 1;
+            if *expected == 0 {
+                self.expected.remove(key);
+            }
+        }
         self.opening = self.opening.saturating_sub(1);
         if self.opening == 0 {
             self.early = VecDeque::new();
@@ -147,7 +192,12 @@ impl Inlets {
     /// A subscription has begun, whose items are known by `key` from here on. How many of its inlets keep the session from reading
     /// is given back.
     pub(crate) fn open(&mut self, key: &SubscriptionKey, inlet: &Arc<Inlet>) -> usize {
-        self.by_key.insert(key.clone(), Arc::clone(inlet));
+        match self.by_key.entry(key.clone()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Takers { first: Arc::clone(inlet), others: Vec::new() });
+            }
+            Entry::Occupied(mut takers) => takers.get_mut().others.push(Arc::clone(inlet)),
+        }
         let mut full = 0;
         let early = std::mem::take(&mut self.early);
         for (of, event) in early {
@@ -172,12 +222,12 @@ impl Inlets {
 
     /// Who takes the event; those that end a subscription end it here.
     pub(crate) fn find(&mut self, method: &str, key: &str, event: &SubscriptionEvent<'_>) -> Destination {
-        if let Some(inlet) = self.by_key.get(key) {
-            let inlet = Arc::clone(inlet);
-            if let SubscriptionEvent::Ended(_) = event {
-                self.by_key.remove(key);
-            }
-            return Destination::Inlet(inlet);
+        let takers = match event {
+            SubscriptionEvent::Ended(_) => self.by_key.remove(key),
+            SubscriptionEvent::Item(_) | SubscriptionEvent::Lost(_) => self.by_key.get(key).cloned(),
+        };
+        if let Some(takers) = takers {
+            return Destination::Inlets(takers);
         }
         if self.opening > 0 {
             self.keep_early(key, event);
@@ -209,16 +259,17 @@ impl Inlets {
 
     /// The subscription whose items go there.
     pub(crate) fn key_of(&self, inlet: &Arc<Inlet>) -> Option<SubscriptionKey> {
-        self.by_key.iter().find(|(_, found)| Arc::ptr_eq(found, inlet)).map(|(key, _)| key.clone())
+        let takes = |takers: &Takers| takers.iter().any(|found| Arc::ptr_eq(found, inlet));
+        self.by_key.iter().find(|(_, takers)| takes(takers)).map(|(key, _)| key.clone())
     }
 
-    /// Takes the subscription out, if it is still there. Whether it was.
+    /// One takes no items any more. Whether nobody does now, of a subscription that had not ended.
     pub(crate) fn close(&mut self, key: &SubscriptionKey, inlet: &Arc<Inlet>) -> bool {
-        let is_this = self.by_key.get(key).is_some_and(|found| Arc::ptr_eq(found, inlet));
-        if is_this {
-            self.by_key.remove(key);
+        let Some(takers) = self.by_key.remove(key) else { return false };
+        if let Some(left) = takers.without(inlet) {
+            self.by_key.insert(key.clone(), left);
         }
-        is_this
+        !self.want(key)
     }
 
     pub(crate) fn listen(&mut self, method: &str, inlet: &Arc<Inlet>) {
@@ -241,7 +292,8 @@ impl Inlets {
     /// Ends all of them.
     pub(crate) fn end(&mut self, reason: &CloseReason) {
         let Self { by_key, listeners, .. } = std::mem::take(self);
-        let all = by_key.into_values().chain(listeners.into_values().flatten());
+        let listeners = listeners.values().flatten();
+        let all = by_key.values().flat_map(Takers::iter).chain(listeners);
         all.for_each(|inlet| inlet.end(End::Closed(reason.clone())));
     }
 }

@@ -49,7 +49,7 @@ impl<T, E> Subscription<T, E> {
     pub fn unsubscribe(self) {}
 }
 
-impl<T: DeserializeOwned, E: RpcError + std::error::Error + 'static> Stream for Subscription<T, E> {
+impl<T: DeserializeOwned, E: RpcError> Stream for Subscription<T, E> {
     type Item = Result<T, SubscriptionError<E>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -72,7 +72,7 @@ impl<T: DeserializeOwned, E: RpcError + std::error::Error + 'static> Stream for 
     }
 }
 
-impl<T: DeserializeOwned, E: RpcError + std::error::Error + 'static> FusedStream for Subscription<T, E> {
+impl<T: DeserializeOwned, E: RpcError> FusedStream for Subscription<T, E> {
     fn is_terminated(&self) -> bool {
         self.has_ended
     }

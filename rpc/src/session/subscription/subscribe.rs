@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{RawSubscription, Subscription};
 use crate::{
-    jsonrpc::{MethodInfo, Overflow, ParamInfo, RpcError, SubscriptionInfo, SubscriptionStyle},
+    jsonrpc::{MethodInfo, Overflow, ParamInfo, ReplyError, RpcError, SubscriptionInfo, SubscriptionStyle},
     session::{CallError, Caller, Outgoing, Returns, outgoing::CallTimeout},
 };
 
@@ -30,6 +30,8 @@ pub trait Subscriber: Caller {
 #[derive(Debug, Clone)]
 pub struct OutgoingSubscription<'a> {
     pub(in crate::session) call: Outgoing<'a>,
+    /// The parameters by position, where they are sent by name and the subscription is known by them.
+    pub(in crate::session) positional: Option<Box<str>>,
     pub(in crate::session) style: SubscriptionStyle,
     pub(in crate::session) unsubscribe: Option<&'a str>,
     pub(in crate::session) buffer: Option<usize>,
@@ -153,14 +155,22 @@ impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
 
 impl<'a, C: Subscriber, P: Serialize, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
     fn start(self) -> SubscribeFuture<'a, R, FALLIBLE> {
-        let begun = match Outgoing::write(self.method, &self.params, self.names, self.timeout) {
+        let begun = match self.written() {
             Err(error) => Box::pin(std::future::ready(Err(error))),
-            Ok(call) => {
-                let Self { style, unsubscribe, buffer, overflow, .. } = self;
-                self.caller.subscribe(OutgoingSubscription { call, style, unsubscribe, buffer, overflow })
-            }
+            Ok(subscription) => self.caller.subscribe(subscription),
         };
         SubscribeFuture { begun, returns: PhantomData }
+    }
+
+    fn written(&self) -> Result<OutgoingSubscription<'a>, CallError> {
+        let Self { method, timeout, style, unsubscribe, buffer, overflow, .. } = *self;
+        let write = |names| Outgoing::write(method, &self.params, names, timeout);
+        let positional = match (style, self.names) {
+            (SubscriptionStyle::Electrum, Some(_)) => Some(write(None)?.params().into()),
+            _ => None,
+        };
+        let call = write(self.names)?;
+        Ok(OutgoingSubscription { call, positional, style, unsubscribe, buffer, overflow })
     }
 }
 
@@ -185,7 +195,7 @@ where
     C: Subscriber,
     P: Serialize,
     T: Returns<ITEMS, Value: DeserializeOwned>,
-    E: RpcError + std::error::Error + 'static,
+    E: RpcError,
 {
     type Output = Result<Subscription<T::Value, T::Error>, CallError<E>>;
     type IntoFuture = SubscribeFuture<'a, Result<Items<T, ITEMS>, E>, true>;
@@ -222,16 +232,13 @@ where
 impl<T, E, const ITEMS: bool> Future for SubscribeFuture<'_, Result<Items<T, ITEMS>, E>, true>
 where
     T: Returns<ITEMS>,
-    E: RpcError + std::error::Error + 'static,
+    E: RpcError,
 {
     type Output = Result<Subscription<T::Value, T::Error>, CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.begun.as_mut().poll(cx).map_ok(Subscription::new).map_err(|error| match error {
-            CallError::Rpc(object) => match E::from_error_object(&object) {
-                Some(error) => CallError::Service(error),
-                None => CallError::Rpc(object),
-            },
+            CallError::Rpc(object) => ReplyError::Error(object).into(),
             other => other.widen(),
         })
     }

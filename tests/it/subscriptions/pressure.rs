@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, SinkExt, StreamExt, stream};
 use rpc::{CloseReason, Context, ErrorObject, Limits, MethodInfo, Overflow, Params, Router};
-use rpc::{SubscriptionInfo, SubscriptionStyle, testing};
+use rpc::{SubscriptionError, SubscriptionInfo, SubscriptionStyle, testing};
 use rpc_tests::{Gate, Raw, settled};
 use serde_json::{Value, json};
 
@@ -93,15 +93,15 @@ async fn subscriptions_over_the_limit_are_refused_and_those_that_exist_go_on() {
     assert!(!session.is_closed(), "asking for too many is no broken rule");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_subscription_that_is_not_taken_slows_neither_another_one_nor_replies() {
+/// With `overflow` on our side; gives what the one that is not taken says in the end.
+async fn beside_one_that_is_not_taken(overflow: Overflow) -> SubscriptionError {
     let (mut slow_feed, router) = fed(Overflow::Wait);
     let router = router.subscription(
         MethodInfo::request("fast").with_subscription(SubscriptionInfo::new(SubscriptionStyle::PubSub, "f")),
         async |_: Params, _: Context| Ok::<_, ErrorObject>(stream::iter(0..5_000)),
     );
     let (session, _peer) = testing::pair((), router);
-    let slow = session.subscribe::<u64>("feed", ()).buffer(4).overflow(Overflow::DropOldest);
+    let slow = session.subscribe::<u64>("feed", ()).buffer(4).overflow(overflow);
     let mut slow = slow.await.expect("begun");
     for n in 0..5_000 {
         slow_feed.send(json!(n)).await.expect("there is a stream");
@@ -114,7 +114,21 @@ async fn a_subscription_that_is_not_taken_slows_neither_another_one_nor_replies(
         }
     }
     settled().await;
-    assert!(matches!(slow.next().now_or_never(), Some(Some(Err(rpc::SubscriptionError::Lost(4_996))))));
+    loop {
+        match slow.next().now_or_never() {
+            Some(Some(Ok(_))) => {}
+            Some(Some(Err(error))) => return error,
+            other => panic!("neither an item nor an error: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_is_not_taken_slows_neither_another_one_nor_replies() {
+    let lost = beside_one_that_is_not_taken(Overflow::DropOldest).await;
+    assert!(matches!(lost, SubscriptionError::Lost(4_996)), "{lost}");
+    let ended = beside_one_that_is_not_taken(Overflow::End).await;
+    assert!(matches!(ended, SubscriptionError::TooSlow(4)), "{ended}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 //! reader must never wait for a write (see promise 2 in the crate documentation).
 
 mod batch;
+mod cost;
 mod inbox;
 mod order;
 mod receive;
@@ -18,12 +19,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{io::AsyncWrite as _, time::Instant};
+use tokio::io::AsyncWrite as _;
 
 use crate::{
     framing::AnyFramer,
     jsonrpc::version::Version,
-    limits::{Cost, Limits},
+    limits::{Limits, Throttle},
     service::{Replies, Routes},
     session::{Answers, CloseReason, Link, NewLink, Phase, Session},
     transport::{ByteStream, Endpoint},
@@ -54,6 +55,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
     let Start { io, peer, framer, version, limits, serves, owner } = start;
     let mut framer = framer.cloned();
     framer.set_limit(limits.frame_size);
+    let throttle = Throttle::at(0.0, &limits);
     let link = Link::new(NewLink { framer: framer.cloned(), version, peer, limits, serves });
     let session = Session::new(Arc::clone(&link));
     let routes = services(&session);
@@ -78,7 +80,8 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         batch: None,
         queue: Queue::default(),
         progress: false,
-        cost: None,
+        throttle,
+        uncharged: 0,
         timers: Timers::default(),
     });
     session
@@ -115,8 +118,10 @@ struct Driver {
     queue: Queue,
     /// Whether bytes have left in this round.
     progress: bool,
-    /// Made when the peer breaks its first rule.
-    cost: Option<Cost<Instant>>,
+    /// How much the peer is slowed down for what it costs.
+    throttle: Throttle,
+    /// Bytes that were read and written, and not charged yet.
+    uncharged: u64,
     timers: Timers,
 }
 
@@ -152,6 +157,7 @@ impl Driver {
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         for _ in 0..ROUNDS {
             self.progress = false;
+            self.charge_for_bytes();
             let closing = match self.link.is_ending() {
                 false => None,
                 true => match &self.link.lock().phase {
@@ -168,8 +174,9 @@ impl Driver {
             let mut wrote = self.poll_write(cx);
             self.handed_over = 0;
             let read = match closing {
-                None => self.poll_read(cx),
-                Some(_) => Poll::Pending,
+                // One that had waited may have cost too much just now.
+                None if !self.link.is_ending() => self.poll_read(cx),
+                _ => Poll::Pending,
             };
             if let Poll::Ready(Err(reason)) = read {
                 return Poll::Ready(reason);

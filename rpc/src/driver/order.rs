@@ -1,6 +1,9 @@
-//! Requests that were admitted and wait for others: their methods, or those of others, are ordered or exclusive.
+//! Requests that were admitted and wait: for others, where methods are ordered or exclusive, or for a time, where the peer is slowed
+//! down.
 
 use std::collections::VecDeque;
+
+use tokio::time::Instant;
 
 use super::{Driver, batch::OpenBatch, serve::Served};
 use crate::{
@@ -13,6 +16,8 @@ use crate::{
 pub(super) struct Queue {
     waiting: VecDeque<Waiting>,
     bytes: usize,
+    /// How many of them are delayed.
+    delayed: usize,
 }
 
 #[derive(Debug)]
@@ -21,6 +26,8 @@ struct Waiting {
     text: Box<[u8]>,
     member: Option<Member>,
     order: Order,
+    /// Until when it is delayed. Nothing that came later starts before.
+    not_before: Option<Instant>,
 }
 
 impl Queue {
@@ -32,6 +39,33 @@ impl Queue {
         self.bytes
     }
 
+    pub(super) const fn is_delayed(&self) -> bool {
+        self.delayed > 0
+    }
+
+    /// When the first of those that are delayed is so no longer.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        if self.delayed == 0 {
+            return None;
+        }
+        self.waiting.iter().find_map(|waiting| waiting.not_before)
+    }
+
+    /// `at`, unless one that came before is delayed for longer.
+    pub(super) fn after_those_before(&self, at: Instant) -> Instant {
+        // Each is delayed at least as long as the one before it.
+        self.waiting.back().and_then(|last| last.not_before).map_or(at, |last| last.max(at))
+    }
+
+    /// Ends the delay of those who have waited for long enough.
+    fn release(&mut self, now: Instant) {
+        let delayed = self.waiting.iter_mut().filter(|waiting| waiting.not_before.is_some());
+        for due in delayed.take_while(|waiting| waiting.not_before <= Some(now)) {
+            due.not_before = None;
+            self.delayed -= 1;
+        }
+    }
+
     /// Whether a request that comes now may start.
     fn lets_start(&self, running: Ahead, order: Order) -> bool {
         self.waiting.iter().fold(running, |ahead, waiting| ahead.and(waiting.order)).lets_start(order)
@@ -40,7 +74,8 @@ impl Queue {
     /// Takes out the first that may start.
     fn next(&mut self, running: Ahead) -> Option<Waiting> {
         let mut ahead = running;
-        let at = self.waiting.iter().position(|waiting| {
+        let due = self.waiting.iter().take_while(|waiting| waiting.not_before.is_none());
+        let at = { due }.position(|waiting| {
             let starts = ahead.lets_start(waiting.order);
             ahead = ahead.and(waiting.order);
             starts
@@ -52,33 +87,40 @@ impl Queue {
 
     fn push(&mut self, waiting: Waiting) {
         self.bytes += waiting.text.len();
+        self.delayed += usize::from(waiting.not_before.is_some());
         self.waiting.push_back(waiting);
     }
 }
 
 impl Driver {
-    /// Whether the request has to wait for others; then it does, and needs no further attention.
+    /// Whether the request has to wait, for others or because its peer is slowed down; then it does, and needs no further attention.
     pub(super) fn waits_for_turn(
         &mut self,
         request: &jsonrpc::Request<'_>,
         text: &[u8],
         batch: Option<&OpenBatch>,
     ) -> bool {
+        let not_before = self.delay();
         // Nearly always no method asks for an order.
-        let Some(order) = self.routes.order(&request.method) else { return false };
-        if self.queue.lets_start(self.link.running_orders(), order) {
+        let order = self.routes.order(&request.method);
+        let starts = order.is_none_or(|order| self.queue.lets_start(self.link.running_orders(), order));
+        if starts && not_before.is_none() {
             return false;
         }
+        let order = order.unwrap_or_default();
         let member = batch.map(OpenBatch::member);
         if let (Some(member), Some(_)) = (member, request.id) {
             self.link.expect_member(member);
         }
-        self.queue.push(Waiting { text: text.into(), member, order });
+        self.queue.push(Waiting { text: text.into(), member, order, not_before });
         true
     }
 
     /// Starts those whose turn has come.
     pub(super) fn start_waiting(&mut self) {
+        if self.queue.is_delayed() {
+            self.queue.release(Instant::now());
+        }
         while self.queue.len() > 0
             && let Some(waiting) = self.queue.next(self.link.running_orders())
         {
@@ -113,7 +155,7 @@ mod tests {
     fn queue(orders: &[Order]) -> Queue {
         let mut queue = Queue::default();
         for order in orders {
-            queue.push(Waiting { text: Box::default(), member: None, order: *order });
+            queue.push(Waiting { text: Box::default(), member: None, order: *order, not_before: None });
         }
         queue
     }

@@ -1,4 +1,4 @@
-//! From bytes to messages: reads, finds frames, hands replies to their calls, and charges for what is wrong.
+//! From bytes to messages: reads, finds frames, and hands replies to their calls.
 
 use std::{
     sync::Arc,
@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::Framed,
-    jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Reply, Response, version::Version},
-    limits::Cost,
+    jsonrpc::{CallId, Reply, Response, version::Version},
     service::Pace,
     session::CloseReason,
 };
@@ -57,6 +56,7 @@ impl Driver {
 
     fn take_apart(&mut self, cx: &mut Context<'_>, mut unread: Unread) -> Result<(), CloseReason> {
         let started = Instant::now();
+        self.uncharged += self.inbox.take_last_read() as u64;
         let outcome = loop {
             if unread.is_empty() {
                 break Ok(());
@@ -77,7 +77,7 @@ impl Driver {
                 Ok(Framed::Dropped { error, consumed }) => {
                     unread.consume(consumed);
                     tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
-                    self.charge(Cost::<Instant>::UNREADABLE)
+                    self.charge(self.link.limits.cost_of_unreadable)
                 }
                 Err(error) => break Err(CloseReason::Frame(error)),
             };
@@ -181,28 +181,7 @@ impl Driver {
                 unasked,
                 "replies to no call of ours"
             );
-            self.charge(Cost::<Instant>::ERROR * unasked as f64);
+            self.charge(self.link.limits.cost_of_error * unasked as f64);
         }
-    }
-
-    /// Adds to the peer's cost; at the limit the peer is told, and the session closes.
-    pub(super) fn charge(&mut self, amount: f64) -> Taken {
-        let limit = self.link.limits.cost;
-        if limit == f64::INFINITY {
-            return Taken::Yes;
-        }
-        if self.link.is_ending() {
-            return Taken::Over;
-        }
-        let now = Instant::now();
-        let cost = self.cost.get_or_insert_with(|| Cost::new(now)).add(amount, now, |now, then| now - then);
-        if cost < limit {
-            return Taken::Yes;
-        }
-        let error = ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage");
-        self.log_error(None, &error);
-        self.replies.error(Id::NULL, &error);
-        self.link.start_close(CloseReason::Cost { cost, limit });
-        Taken::Over
     }
 }

@@ -1,12 +1,10 @@
 //! From messages to handlers: admits requests, has them served, and refuses what cannot be.
 
 use serde::de::IgnoredAny;
-use tokio::time::Instant;
 
 use super::{Driver, batch::OpenBatch, receive::Taken};
 use crate::{
     jsonrpc::{self, ErrorCode, ErrorObject, Id, Malformed, Message, subscription},
-    limits::Cost,
     service::Outcome,
 };
 
@@ -76,7 +74,8 @@ impl Driver {
         text: &[u8],
         batch: Option<&mut OpenBatch>,
     ) -> Served {
-        let admitted = self.link.admits(self.queue.len(), self.queue.bytes() + text.len());
+        let admitted =
+            self.link.admits(self.throttle.concurrency, self.queue.len(), self.queue.bytes() + text.len());
         let own = batch.as_ref().map(|batch| batch.member().batch);
         if !admitted || self.unsent() >= self.link.limits.outgoing_bytes || self.link.others_are_full(own) {
             return Served::NoPlace;
@@ -136,7 +135,7 @@ impl Driver {
             None if request.method.starts_with("$/") => return Taken::Yes,
             None => {}
         }
-        self.charge(Cost::<Instant>::ERROR)
+        self.charge(self.link.limits.cost_of_error)
     }
 
     pub(super) fn malformed(&mut self, malformed: &Malformed<'_>, batch: Option<&OpenBatch>) -> Taken {
@@ -146,8 +145,8 @@ impl Driver {
             self.answer_error(*id, error, batch);
         }
         self.charge(match error.code() {
-            ErrorCode::PARSE_ERROR => Cost::<Instant>::UNREADABLE,
-            _ => Cost::<Instant>::ERROR,
+            ErrorCode::PARSE_ERROR => self.link.limits.cost_of_unreadable,
+            _ => self.link.limits.cost_of_error,
         })
     }
 

@@ -38,6 +38,7 @@ impl Driver {
 
     /// Pending until something is due. Ready with the reason if the session is to end now, with `None` if what was due is done.
     pub(super) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseReason>> {
+        let delayed = self.queue.next_due();
         let Timers { sleep, late, stalled, closing: close, trim } = &mut self.timers;
         if let Some(moved) = self.link.next_deadline() {
             *late = Some(moved);
@@ -48,7 +49,7 @@ impl Driver {
         if trim.is_none() && self.inbox.capacity().max(self.replies.capacity()) > LARGE {
             *trim = Some(Instant::now() + TRIM_AFTER);
         }
-        let Some(next) = [*late, *stalled, *close, *trim].into_iter().flatten().min() else {
+        let Some(next) = [*late, *stalled, *close, *trim, delayed].into_iter().flatten().min() else {
             return Poll::Pending;
         };
         match sleep {

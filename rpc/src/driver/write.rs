@@ -36,6 +36,7 @@ impl Driver {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
                     self.replies.advance(written);
+                    self.uncharged += written as u64;
                     self.progress = true;
                     self.timers.stalled = None;
                     if self.replies.unwritten().is_empty() {

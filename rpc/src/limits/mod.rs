@@ -1,10 +1,12 @@
 //! The numbers that bound what a peer can cost, and the arithmetic on them. No clock in here: `now` is passed in.
 
 mod cost;
+mod throttle;
 
 use std::time::Duration;
 
 pub(crate) use cost::Cost;
+pub(crate) use throttle::Throttle;
 
 /// What one session may use. Every number has a default, a unit and a source.
 ///
@@ -96,12 +98,45 @@ pub struct Limits {
     /// Default: 30 s (aiorpcX).
     pub close_timeout: Option<Duration>,
 
-    /// The cost at which the peer is told -101 and the session ends. Each broken rule costs 100 (a malformed message, an unknown
-    /// method, parameters that do not fit, a reply to nothing), and input that cannot be read at all 1,000; 10,000 are
-    /// forgiven per hour. Errors that handlers return are the application's own affair and cost nothing.
+    /// The cost from which on the peer is slowed down. Between this and [`cost_hard`](Self::cost_hard) fewer of its requests are worked on
+    /// at once, and each is delayed before its handler starts, in proportion: half way it is half of
+    /// [`requests_in_flight`](Self::requests_in_flight) and half of [`cost_delay`](Self::cost_delay).
+    ///
+    /// Default: 2,000 on a server, no limit on a client (aiorpcX).
+    pub cost_soft: f64,
+
+    /// The cost at which the peer is told -101 and the session ends; `f64::INFINITY` means no limit, and slows nobody down either.
+    ///
+    /// What the peer does adds to its [cost](crate::Session::cost), by the numbers below, and the application may
+    /// [add](crate::Session::add_cost) what it likes. Errors that handlers return are the application's own affair and cost nothing.
     ///
     /// Default: 10,000 on a server, no limit on a client (aiorpcX).
-    pub cost: f64,
+    pub cost_hard: f64,
+
+    /// The cost of a byte, either way. They are added up, and charged when they come to 1.
+    ///
+    /// Default: 1 / 100,000 (aiorpcX).
+    pub cost_per_byte: f64,
+
+    /// The cost of a broken rule: a malformed message, an unknown method, parameters that do not fit, a reply to nothing.
+    ///
+    /// Default: 100 (aiorpcX).
+    pub cost_of_error: f64,
+
+    /// The cost of input that cannot be read at all, or is too large to be.
+    ///
+    /// Default: 1,000 (aiorpcX).
+    pub cost_of_unreadable: f64,
+
+    /// How much cost is forgiven per second.
+    ///
+    /// Default: 10,000 / 3,600: the hard limit in an hour (aiorpcX).
+    pub cost_forgiven_per_second: f64,
+
+    /// How long each request is delayed at the hard limit: see [`cost_soft`](Self::cost_soft).
+    ///
+    /// Default: 2 s (aiorpcX).
+    pub cost_delay: Duration,
 }
 
 impl Limits {
@@ -121,14 +156,20 @@ impl Limits {
             request_timeout: Some(Duration::from_secs(30)),
             send_timeout: Some(Duration::from_secs(20)),
             close_timeout: Some(Duration::from_secs(30)),
-            cost: 10_000.0,
+            cost_soft: 2_000.0,
+            cost_hard: 10_000.0,
+            cost_per_byte: 1.0 / 100_000.0,
+            cost_of_error: 100.0,
+            cost_of_unreadable: 1_000.0,
+            cost_forgiven_per_second: 10_000.0 / 3_600.0,
+            cost_delay: Duration::from_secs(2),
         }
     }
 
-    /// For sessions that the application opens: the same, but replies may be larger, and the other side's mistakes do not end the
-    /// session.
+    /// For sessions that the application opens: the same, but replies may be larger, and what the other side costs neither slows it
+    /// down nor ends the session.
     pub const fn client() -> Self {
-        Self { frame_size: 10 << 20, cost: f64::INFINITY, ..Self::server() }
+        Self { frame_size: 10 << 20, cost_soft: f64::INFINITY, cost_hard: f64::INFINITY, ..Self::server() }
     }
 
     /// Nothing is bounded.
@@ -147,7 +188,13 @@ impl Limits {
             request_timeout: None,
             send_timeout: None,
             close_timeout: None,
-            cost: f64::INFINITY,
+            cost_soft: f64::INFINITY,
+            cost_hard: f64::INFINITY,
+            cost_per_byte: 0.0,
+            cost_of_error: 0.0,
+            cost_of_unreadable: 0.0,
+            cost_forgiven_per_second: 0.0,
+            cost_delay: Duration::ZERO,
         }
     }
 }

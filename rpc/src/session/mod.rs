@@ -7,6 +7,7 @@ mod batch;
 mod bounds;
 mod call;
 mod caller;
+mod cost;
 mod error;
 mod extensions;
 mod feed;

@@ -1,6 +1,7 @@
 //! What the handles of a session and the loop that serves it share: one value behind one short lock.
 
 mod batches;
+mod cost;
 mod feeds;
 mod handles;
 mod inlets;
@@ -32,7 +33,7 @@ use super::{
 use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{BatchId, Connection, Order, RequestId, table::Table, version::Version},
-    limits::Limits,
+    limits::{Cost, Limits},
     transport::Endpoint,
 };
 
@@ -64,6 +65,10 @@ pub(crate) struct Link {
     running_bytes: AtomicUsize,
     /// How many batches of the peer's are not answered yet, read without the lock.
     open_batches: AtomicUsize,
+    /// What the peer has cost.
+    cost: Mutex<Cost<Instant>>,
+    /// Whether the application has added to it, and the loop has not noticed.
+    cost_moved: AtomicBool,
     /// The loop.
     driver: AtomicWaker,
     /// Senders that wait for room. One is woken at a time, and wakes the next.
@@ -196,6 +201,8 @@ impl Link {
             running: AtomicUsize::new(0),
             running_bytes: AtomicUsize::new(0),
             open_batches: AtomicUsize::new(0),
+            cost: Mutex::new(Cost::new()),
+            cost_moved: AtomicBool::new(false),
             driver: AtomicWaker::new(),
             room: Notify::new(),
             closed: Notify::new(),

@@ -142,12 +142,12 @@ impl Link {
         self.lock().outbox.trim();
     }
 
-    /// Whether a further request may be worked on, beside `waiting` that have to wait for others; `bytes` is what it and they take
-    /// up.
-    pub(crate) fn admits(&self, waiting: usize, bytes: usize) -> bool {
+    /// Whether a further request may be worked on, of `most` at once, beside `waiting` that have to wait; `bytes` is what it and they
+    /// take up.
+    pub(crate) fn admits(&self, most: usize, waiting: usize, bytes: usize) -> bool {
         let running = self.running.load(Ordering::Relaxed) + waiting;
         let together = self.running_bytes.load(Ordering::Relaxed).saturating_add(bytes);
-        running < self.limits.requests_in_flight && (running == 0 || together <= self.limits.request_bytes)
+        running < most && (running == 0 || together <= self.limits.request_bytes)
     }
 
     /// What the requests that are being worked on keep from starting.

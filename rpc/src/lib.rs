@@ -67,6 +67,7 @@
 //! | follow a stream of items, or send one to many | [`guide::subscriptions`], [`Subscription`], [`Broadcast`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use | [`Limits`] |
+//! | know when sessions begin and end | [`Hooks`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
@@ -128,8 +129,9 @@ pub mod transport;
 
 pub use client::{ConnectError, Connector, connect};
 pub use jsonrpc::{
-    ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, Overflow, ParamInfo, Protocol, ProtocolError,
-    RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo, SubscriptionStyle, Unsupported,
+    Cancellation, ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, Overflow, ParamInfo, Progress,
+    Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
+    SubscriptionStyle, Unsupported,
 };
 pub use limits::Limits;
 pub use rpc_macros::{RpcError, rpc_service};
@@ -140,7 +142,7 @@ pub use service::{
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
-    CallError, CallFuture, Caller, CloseReason, Extensions, Items, MemberShape, Notify, NotifyFuture,
+    CallError, CallFuture, Caller, CloseReason, Extensions, Hooks, Items, MemberShape, Notify, NotifyFuture,
     Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
     Returns, Session, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
 };

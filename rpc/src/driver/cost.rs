@@ -1,12 +1,14 @@
 //! What the peer costs, and what follows: its requests are slowed down, and in the end the session closes.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use super::{Driver, order::Queue, receive::Taken};
 use crate::{
     jsonrpc::{ErrorCode, ErrorObject, Id},
     limits::Throttle,
-    session::CloseReason,
+    session::{CloseReason, Session},
 };
 
 impl Driver {
@@ -31,7 +33,10 @@ impl Driver {
     fn charge_at(&mut self, amount: f64, now: Instant) -> Taken {
         let amount = amount + self.cost_of_bytes();
         self.uncharged = 0;
-        let cost = self.link.add_cost(amount, now);
+        let mut cost = self.link.add_cost(amount, now);
+        if self.link.hooks.is_some() {
+            cost = self.tell_cost(cost);
+        }
         let limit = self.link.limits.cost_hard;
         if limit == f64::INFINITY {
             return Taken::Yes;
@@ -50,6 +55,22 @@ impl Driver {
         self.queue = Queue::default();
         self.link.start_close(CloseReason::Cost { cost, limit });
         Taken::Over
+    }
+
+    /// Adds what the application says that the peer costs besides, and tells it of limits that are passed.
+    #[cold]
+    fn tell_cost(&mut self, cost: f64) -> f64 {
+        let session = Session::new(Arc::clone(&self.link));
+        let (hooks, limits) = (&self.link.hooks, &self.link.limits);
+        let cost = cost + session.extra_cost();
+        let was_over = std::mem::replace(&mut self.over_soft, cost > limits.cost_soft);
+        if self.over_soft && !was_over {
+            hooks.run(|hooks| hooks.over_soft_limit(&session, cost));
+        }
+        if cost >= limits.cost_hard && !self.link.is_ending() {
+            hooks.run(|hooks| hooks.over_hard_limit(&session, cost));
+        }
+        cost
     }
 
     /// Until when a request that comes now is delayed; nearly always it is not.

@@ -4,11 +4,13 @@
 //! reader must never wait for a write (see promise 2 in the crate documentation).
 
 mod batch;
+mod cancel;
 mod cost;
 mod inbox;
 mod order;
 mod receive;
 mod serve;
+mod settings;
 mod tasks;
 mod timers;
 mod write;
@@ -23,8 +25,8 @@ use tokio::io::AsyncWrite as _;
 
 use crate::{
     framing::AnyFramer,
-    jsonrpc::version::Version,
-    limits::{Limits, Throttle},
+    jsonrpc::{Cancellation, version::Version},
+    limits::Throttle,
     service::{Replies, Routes},
     session::{Answers, CloseReason, Link, NewLink, Phase, Session},
     transport::{ByteStream, Endpoint},
@@ -32,15 +34,14 @@ use crate::{
 use batch::OpenBatch;
 use inbox::Inbox;
 use order::Queue;
+pub(crate) use settings::Settings;
 use timers::Timers;
 
 /// What a session is started with.
 pub(crate) struct Start<'a> {
     pub(crate) io: Box<dyn ByteStream>,
     pub(crate) peer: Endpoint,
-    pub(crate) framer: &'a dyn AnyFramer,
-    pub(crate) version: Version,
-    pub(crate) limits: Limits,
+    pub(crate) settings: &'a Settings,
     pub(crate) serves: bool,
     pub(crate) owner: Option<Arc<dyn Owner>>,
 }
@@ -52,18 +53,31 @@ pub(crate) trait Owner: Send + Sync {
 
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
-    let Start { io, peer, framer, version, limits, serves, owner } = start;
-    let mut framer = framer.cloned();
+    let Start { io, peer, settings, serves, owner } = start;
+    let Settings { version, limits, cancellation, hooks, .. } = settings;
+    let version = *version;
+    let mut framer = settings.framer.cloned();
     framer.set_limit(limits.frame_size);
-    let throttle = Throttle::at(0.0, &limits);
-    let link = Link::new(NewLink { framer: framer.cloned(), version, peer, limits, serves });
+    let throttle = Throttle::at(0.0, limits);
+    let link = Link::new(NewLink {
+        framer: framer.cloned(),
+        version,
+        peer,
+        limits: limits.clone(),
+        serves,
+        cancellation: cancellation.clone(),
+        hooks: hooks.clone(),
+    });
     let session = Session::new(Arc::clone(&link));
     let routes = services(&session);
     tracing::debug!(
         rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
         session = link.id, "session opened"
     );
+    link.hooks.run(|hooks| hooks.opened(&session));
+    let cancellations = cancellation.iter().cloned().chain(routes.cancellations()).collect();
     tokio::spawn(Driver {
+        cancellations,
         replies: Replies::new(framer.cloned(), version, Arc::clone(&link)),
         version,
         link,
@@ -81,6 +95,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         queue: Queue::default(),
         progress: false,
         throttle,
+        over_soft: false,
         uncharged: 0,
         timers: Timers::default(),
     });
@@ -92,6 +107,8 @@ const ROUNDS: usize = 64;
 
 /// One session's loop.
 struct Driver {
+    /// How the peer may take requests back.
+    cancellations: Vec<Cancellation>,
     io: Box<dyn ByteStream>,
     owner: Option<Arc<dyn Owner>>,
     link: Arc<Link>,
@@ -120,6 +137,8 @@ struct Driver {
     progress: bool,
     /// How much the peer is slowed down for what it costs.
     throttle: Throttle,
+    /// Whether its cost was over the soft limit when it was reckoned last.
+    over_soft: bool,
     /// Bytes that were read and written, and not charged yet.
     uncharged: u64,
     timers: Timers,
@@ -236,6 +255,10 @@ impl Driver {
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
             %reason, "session closed"
         );
+        if self.link.hooks.is_some() {
+            let session = Session::new(Arc::clone(&self.link));
+            self.link.hooks.run(|hooks| hooks.closed(&session, &reason));
+        }
     }
 }
 

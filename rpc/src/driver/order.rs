@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Driver, batch::OpenBatch, serve::Served};
 use crate::{
-    jsonrpc::{self, Message, Order},
+    jsonrpc::{self, Id, Message, Order, version::Version},
     session::{Ahead, Member},
 };
 
@@ -74,8 +74,8 @@ impl Queue {
     /// Takes out the first that may start.
     fn next(&mut self, running: Ahead) -> Option<Waiting> {
         let mut ahead = running;
-        let due = self.waiting.iter().take_while(|waiting| waiting.not_before.is_none());
-        let at = { due }.position(|waiting| {
+        let mut due = self.waiting.iter().take_while(|waiting| waiting.not_before.is_none());
+        let at = due.position(|waiting| {
             let starts = ahead.lets_start(waiting.order);
             ahead = ahead.and(waiting.order);
             starts
@@ -83,6 +83,19 @@ impl Queue {
         let next = self.waiting.remove(at)?;
         self.bytes -= next.text.len();
         Some(next)
+    }
+
+    /// Takes out the request with this id: gives the place of its reply, if that is in a batch.
+    pub(super) fn remove(&mut self, id: Id<'_>, version: Version) -> Option<Option<Member>> {
+        let is_it = |waiting: &Waiting| match version.read_in_full(&waiting.text) {
+            Message::Request(request) => request.id == Some(id),
+            _ => false,
+        };
+        let at = self.waiting.iter().position(is_it)?;
+        let taken = self.waiting.remove(at)?;
+        self.bytes -= taken.text.len();
+        self.delayed -= usize::from(taken.not_before.is_some());
+        Some(taken.member)
     }
 
     fn push(&mut self, waiting: Waiting) {
@@ -194,5 +207,39 @@ mod tests {
         let mut waiting = queue(&[Order::Ordered, Order::Concurrent]);
         let next = waiting.next(IDLE.and(Order::Ordered));
         assert_eq!(next.map(|next| next.order), Some(Order::Concurrent));
+    }
+
+    fn delayed(id: u8, not_before: Instant) -> Waiting {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#).into_bytes();
+        Waiting { text: text.into(), member: None, order: Order::Concurrent, not_before: Some(not_before) }
+    }
+
+    #[test]
+    fn delayed_requests_start_when_their_time_has_come_and_in_order() {
+        let now = Instant::now();
+        let later = now + std::time::Duration::from_secs(1);
+        let mut waiting = Queue::default();
+        waiting.push(delayed(1, now));
+        waiting.push(delayed(2, later));
+        assert_eq!(waiting.after_those_before(now), later, "a third waits as long as the second");
+        assert!(waiting.next(IDLE).is_none());
+        waiting.release(now);
+        assert!(waiting.next(IDLE).is_some());
+        assert!(waiting.next(IDLE).is_none());
+        assert_eq!(waiting.next_due(), Some(later));
+        waiting.release(later);
+        assert!(waiting.next(IDLE).is_some() && !waiting.is_delayed());
+    }
+
+    #[test]
+    fn a_delayed_request_that_is_taken_back_delays_nobody() {
+        let mut waiting = Queue::default();
+        waiting.push(delayed(1, Instant::now()));
+        waiting.push(delayed(2, Instant::now()));
+        for id in ["1", "2"] {
+            assert!(waiting.remove(Id::from_json(id), Version::V2).is_some());
+        }
+        assert!(!waiting.is_delayed());
+        assert_eq!(waiting.next_due(), None);
     }
 }

@@ -1,6 +1,7 @@
 //! What the handles of a session and the loop that serves it share: one value behind one short lock.
 
 mod batches;
+mod cancel;
 mod cost;
 mod feeds;
 mod handles;
@@ -24,7 +25,7 @@ pub(crate) use order::Ahead;
 pub(crate) use serving::Answers;
 
 use super::{
-    CallError, CloseReason, Extensions,
+    CallError, CloseReason, Extensions, InstalledHooks,
     feed::Feeds,
     outbox::Outbox,
     slot::Slot,
@@ -32,7 +33,7 @@ use super::{
 };
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{BatchId, Connection, Order, RequestId, table::Table, version::Version},
+    jsonrpc::{BatchId, Cancellation, Connection, Order, RequestId, table::Table, version::Version},
     limits::{Cost, Limits},
     transport::Endpoint,
 };
@@ -81,6 +82,9 @@ pub(crate) struct Link {
     pub(crate) id: u64,
     pub(crate) peer: Endpoint,
     pub(crate) limits: Limits,
+    /// How calls are taken back, where the two sides have agreed on it.
+    pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) hooks: InstalledHooks,
     pub(crate) extensions: Extensions,
 }
 
@@ -168,6 +172,8 @@ pub(crate) struct NewLink {
     pub(crate) peer: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) serves: bool,
+    pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) hooks: InstalledHooks,
 }
 
 impl Link {
@@ -211,6 +217,8 @@ impl Link {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer: new.peer,
             limits: new.limits,
+            cancellation: new.cancellation,
+            hooks: new.hooks,
             extensions,
         })
     }
@@ -223,7 +231,18 @@ impl Link {
         extensions: Extensions,
     ) -> Arc<Self> {
         let framer = Box::new(NewlineFramer::new());
-        let link = Self::with(NewLink { framer, version, peer, limits, serves: false }, extensions);
+        let link = Self::with(
+            NewLink {
+                framer,
+                version,
+                peer,
+                limits,
+                serves: false,
+                cancellation: None,
+                hooks: InstalledHooks::default(),
+            },
+            extensions,
+        );
         link.gone(CloseReason::NoSession);
         link
     }

@@ -3,6 +3,7 @@
 mod both_ways;
 mod given_up;
 mod pressure;
+mod progress;
 mod soak;
 mod twice;
 

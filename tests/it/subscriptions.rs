@@ -1,5 +1,6 @@
 //! Streams of items: in order, behind the reply that begins them, and ended by either side.
 
+mod both_ways;
 mod given_up;
 mod pressure;
 mod progress;

@@ -57,7 +57,7 @@ impl Driver {
             // What the scan has let pass is checked where it matters.
             serde_json::from_str::<IgnoredAny>(params).is_ok() && self.link.take_notification(method, params)
         };
-        (taken || listened) && !self.routes.has(method)
+        (taken || listened) && !self.routes.takes_notifications(method)
     }
 
     fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {

@@ -13,9 +13,12 @@ use std::{
 };
 
 use futures::future::join_all;
-use rpc::{Limits, Session, testing};
+use rpc::{Cancellation, Connector, Limits, Session};
 use rpc_tests::{Fault, Faulty, Random};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    io::DuplexStream,
+    time::{Instant, sleep, timeout},
+};
 
 use load::{Ending, act};
 use work::{Counts, WorkServer, Worker};
@@ -96,8 +99,7 @@ async fn scenario(mut random: Random) -> Outcome {
     let (a, b) = rpc::transport::memory(capacity);
     let (a, b) = (Faulty::new(a, random.split(), fault), Faulty::new(b, random.split(), None));
     let has_broken = a.has_broken();
-    let serve = |io, counts| testing::session(io, WorkServer::new(Worker(counts)), limits());
-    let sessions = [serve(a, Arc::clone(&counts[0])), serve(b, Arc::clone(&counts[1]))];
+    let sessions = [serve(a, &counts[0]).await, serve(b, &counts[1]).await];
 
     let acts = join_all((0..2 * ACTS).map(|n| {
         // Each has items and values that no other has.
@@ -132,6 +134,11 @@ async fn scenario(mut random: Random) -> Outcome {
         assert_eq!(counts.alive(), 0, "handlers or streams are left");
     }
     Outcome { fault, broke, endings, took }
+}
+
+async fn serve(io: Faulty<DuplexStream>, counts: &Arc<Counts>) -> Session {
+    let connector = Connector::over(io).service(WorkServer::new(Worker(Arc::clone(counts)))).limits(limits());
+    connector.cancellation(Cancellation::LSP).connect().await.expect("the two are connected already")
 }
 
 /// Nothing is refused for being too much at once: that is another test's subject.

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, error::Error, fmt::Debug, ops::Range, time::Duration};
 
 use futures::StreamExt;
-use rpc::{CallError, CloseReason, ErrorCode, Session, Subscription, SubscriptionError};
+use rpc::{CallError, CloseReason, ErrorCode, Progress, Session, Subscription, SubscriptionError};
 use rpc_tests::Random;
 use tokio::time::{sleep, timeout};
 
@@ -31,7 +31,7 @@ pub(super) async fn act(session: &Session, mut random: Random, n: u64) -> Ending
     let work = WorkClient::from(session.clone());
     sleep(Duration::from_millis(random.below(60))).await;
     let ms = random.below(20);
-    match random.below(10) {
+    match random.below(11) {
         0 | 1 => value(work.double(n).await, &(n * 2)),
         2 => value(work.later(n, ms).await, &n),
         3 => {
@@ -51,11 +51,12 @@ pub(super) async fn act(session: &Session, mut random: Random, n: u64) -> Ending
                 Err(_) => Ending::Dropped,
             }
         }
+        8 => sum(&work, n..n + random.below(30), random.below(60)).await,
         kind => {
             let end = n + random.below(30);
             let taken = random.below(2 * (end - n) + 2);
-            let begun = if kind == 8 { work.count(n, end).await } else { work.status(n, end + 1).await };
-            let end = if kind == 8 { end } else { end + 1 };
+            let begun = if kind == 9 { work.count(n, end).await } else { work.status(n, end + 1).await };
+            let end = if kind == 9 { end } else { end + 1 };
             match begun {
                 Ok(items) => items_of(items, n..end, taken).await,
                 Err(error) => value(Err::<(), _>(error), &()),
@@ -76,6 +77,30 @@ async fn batch(session: &Session, work: &WorkClient, n: u64, ms: u64) -> Ending 
         }
     }
     Ending::Good { noted: n }
+}
+
+/// Follows some work for `taken` reports, and drops it then; or to its end, where there are fewer.
+async fn sum(work: &WorkClient, of: Range<u64>, taken: u64) -> Ending {
+    let mut reports = match work.sum(of.start, of.end).await {
+        Ok(reports) => reports,
+        Err(error) => return value(Err::<(), _>(error), &()),
+    };
+    let mut next = of.start;
+    for _ in 0..taken {
+        match reports.next().await {
+            Some(Ok(Progress::Step(step))) if step == next && step < of.end => next += 1,
+            Some(Ok(Progress::Done(sum))) if next == of.end && sum == of.clone().sum::<u64>() => return GOOD,
+            Some(Err(SubscriptionError::Closed(reason))) => return closed(&reason),
+            Some(Err(SubscriptionError::Timeout(after))) => {
+                return Ending::Late(format!("no report within {after:?}"));
+            }
+            Some(Err(SubscriptionError::Rpc(error))) if error.code() == ErrorCode::SERVER_BUSY => {
+                return Ending::Closed(error.to_string());
+            }
+            other => return Ending::Wrong(format!("{next} of {of:?} is {other:?}")),
+        }
+    }
+    Ending::Dropped
 }
 
 /// Takes `taken` items, and drops the subscription then; or all, where there are fewer.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
-use rpc::{Context, RpcError, rpc_service};
+use rpc::{Context, Progress, RpcError, rpc_service};
 use tokio::time::sleep;
 
 #[derive(Debug, PartialEq, thiserror::Error, RpcError)]
@@ -39,6 +39,9 @@ pub(super) trait Work {
 
     #[rpc(subscription, style = "electrum", name = "status.subscribe")]
     async fn status(&self, from: u64, to: u64) -> impl Stream<Item = u64>;
+
+    #[rpc(subscription, style = "progress")]
+    async fn sum(&self, from: u64, to: u64) -> impl Stream<Item = Progress<u64, u64>>;
 }
 
 /// Counts what is alive, and what was noted.
@@ -112,5 +115,10 @@ impl Work for Worker {
 
     async fn status(&self, from: u64, to: u64) -> impl Stream<Item = u64> {
         self.numbers(from, to)
+    }
+
+    async fn sum(&self, from: u64, to: u64) -> impl Stream<Item = Progress<u64, u64>> {
+        let done = stream::iter([Progress::Done((from..to).sum())]);
+        self.numbers(from, to).map(Progress::Step).chain(done)
     }
 }

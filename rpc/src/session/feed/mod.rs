@@ -156,6 +156,20 @@ impl Feeds {
         Some(self.feeds.remove(&id)?.into_task())
     }
 
+    /// Ends all but the reports of work, which has an end that can be waited for.
+    pub(crate) fn clear_streams(&mut self) -> Vec<AbortHandle> {
+        let streams: Vec<u64> =
+            self.feeds.iter().filter(|(_, feed)| !feed.is_of_work()).map(|(id, _)| *id).collect();
+        streams
+            .into_iter()
+            .filter_map(|id| {
+                let feed = self.feeds.remove(&id)?;
+                self.by_key.remove(feed.key());
+                feed.into_task()
+            })
+            .collect()
+    }
+
     /// Ends all of them.
     pub(crate) fn clear(&mut self) -> Vec<AbortHandle> {
         self.by_key.clear();

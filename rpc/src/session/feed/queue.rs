@@ -70,6 +70,10 @@ impl Feed {
         self.writer.key()
     }
 
+    pub(super) const fn is_of_work(&self) -> bool {
+        self.writer.is_of_work()
+    }
+
     pub(super) fn set_task(&mut self, task: AbortHandle) {
         self.task = Some(task);
     }
@@ -142,7 +146,7 @@ impl Feed {
 
     pub(super) fn end(&mut self, error: Option<&ErrorObject>) {
         // The end of work is told by the reply to its call.
-        if !self.is_over && !self.writer.is_of_work() {
+        if !self.is_over && !self.is_of_work() {
             let mut body = Vec::new();
             self.writer.ended(&mut body, error);
             self.ended = Some(body);

@@ -136,7 +136,7 @@ pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Server, ServerBuilder, ServerHandle};
 pub use service::{
     Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Listener, Params,
-    Request, Router, Service, Shared,
+    Request, Router, Service, Shared, Shielded,
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,

@@ -5,6 +5,7 @@ mod batches;
 mod broadcast;
 mod callbacks;
 mod calls;
+mod contexts;
 mod events;
 mod handlers;
 mod hostile;

@@ -34,7 +34,7 @@ pub use caller::{Caller, Readable, Returns};
 pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
 pub(crate) use feed::Gone;
-pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running};
+pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 

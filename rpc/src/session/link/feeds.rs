@@ -38,11 +38,11 @@ impl Link {
     ) -> bool {
         let mut state = self.lock();
         let is_open = matches!(state.phase, Phase::Open);
-        let Some(Running { id: Some(id), member, task, .. }) = self.finish(&mut state, request) else {
+        let Some(Running { id: Some(id), member, task, work, .. }) = self.finish(&mut state, request) else {
             return false;
         };
         let replaced = match is_open {
-            true => state.feeds.add(request, NewFeed { writer, bounds, task }),
+            true => state.feeds.add(request, NewFeed { writer, bounds, task, work }),
             false => None,
         };
         if let Some(Member { batch, .. }) = member

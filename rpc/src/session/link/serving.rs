@@ -134,7 +134,7 @@ impl Link {
     /// Whether nothing is left to do for the peer: no handler runs, and nothing waits to be sent.
     pub(crate) fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.running.len() == 0 && state.outbox.len() == 0
+        state.running.len() == 0 && state.outbox.len() == 0 && !self.has_shielded()
     }
 
     /// Gives back memory that only large messages needed.
@@ -218,6 +218,9 @@ impl Link {
 
     pub(super) fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
         let done = state.running.remove(request)?;
+        if done.work != 0 {
+            self.work_changed();
+        }
         self.running.fetch_sub(1, Ordering::Relaxed);
         self.running_bytes.fetch_sub(done.bytes, Ordering::Relaxed);
         Some(done)
@@ -298,6 +301,7 @@ impl Link {
         self.end_calls(state, &reason);
         tasks.iter().for_each(AbortHandle::abort);
         self.closed.notify_waiters();
+        self.work_changed();
         reason
     }
 }

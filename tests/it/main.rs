@@ -5,6 +5,7 @@ mod batches;
 mod broadcast;
 mod callbacks;
 mod calls;
+mod cancellation;
 mod contexts;
 mod events;
 mod handlers;

@@ -248,7 +248,7 @@ impl Link {
         let State { connection, running, inlets, .. } = &mut *state;
         let mut late_calls: Vec<(Arc<Slot>, Duration)> = Vec::new();
         let mut silent: Vec<(Arc<Opening>, Duration)> = Vec::new();
-        let ended = connection.remove_if(|call| {
+        let ended = connection.extract_if(|call| {
             // Work that reports is given its time from the last report on.
             if let (Some(opening), Some(timeout)) = (&call.opening, &mut call.timeout)
                 && let Some(alive) = opening.inlet.was_alive()
@@ -275,12 +275,18 @@ impl Link {
         });
         ended
             .iter()
-            .filter_map(|call| call.opening.as_deref())
+            .filter_map(|(_, call)| call.opening.as_deref())
             .for_each(|opening| inlets.end_opening(opening));
         let late: Vec<u64> =
             running.iter().filter(|(_, r)| r.deadline.is_some_and(&mut is_late)).map(|(id, _)| id).collect();
         state.next_deadline = next;
-        let any_is_late = !(late.is_empty() && silent.is_empty());
+        let any_is_late = !(late.is_empty() && silent.is_empty() && ended.is_empty());
+        if let Some(cancellation) = &self.cancellation {
+            // What would have begun a subscription is taken back in its own way.
+            for (call, _) in ended.iter().filter(|(_, call)| call.opening.is_none()) {
+                self.tell_cancelled(&mut state, *call, cancellation);
+            }
+        }
         for (opening, after) in silent {
             opening.inlet.end(End::Timeout(after));
             if let Some(Unsubscribe::Cancel { call, cancellation }) =

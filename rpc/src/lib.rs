@@ -143,7 +143,7 @@ pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
     CallError, CallFuture, Caller, CloseReason, Extensions, Items, MemberShape, Notify, NotifyFuture,
     Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
-    Returns, Session, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
+    Returns, Session, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
 };
 pub use transport::{Endpoint, EndpointError};
 

@@ -7,6 +7,7 @@ mod callbacks;
 mod calls;
 mod cancellation;
 mod contexts;
+mod deadlines;
 mod events;
 mod handlers;
 mod hostile;

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::Shielded;
 use crate::{
     jsonrpc::RequestId,
-    session::{Extensions, Session, WorkNumber},
+    session::{Extensions, Session, Within, WorkNumber},
     transport::Endpoint,
 };
 
@@ -78,6 +78,29 @@ impl Context {
     /// [`Limits::request_timeout`](crate::Limits::request_timeout).
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// The session that the request came in by, for calls that end when the handler has to: see [`deadline`](Self::deadline).
+    ///
+    /// ```
+    /// use rpc::{CallError, Context, rpc_service};
+    ///
+    /// #[rpc_service]
+    /// trait Editor {
+    ///     async fn text(&self) -> String;
+    /// }
+    ///
+    /// async fn length(cx: &Context) -> Result<usize, CallError> {
+    ///     Ok(EditorClient::from(cx.caller()).text().await?.len())
+    /// }
+    /// ```
+    pub fn caller(&self) -> Within<Session> {
+        self.within(self.session.clone())
+    }
+
+    /// Any other caller, for calls that end when the handler has to: what it asks of others does not outlive it.
+    pub const fn within<C>(&self, caller: C) -> Within<C> {
+        Within::new(caller, self.deadline)
     }
 
     /// Whether nobody waits for the handler any more: the request was taken back, took too long, was answered, or its session has ended.

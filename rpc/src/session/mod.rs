@@ -18,6 +18,7 @@ mod pending;
 mod room;
 mod slot;
 mod subscription;
+mod within;
 
 use std::{
     fmt,
@@ -43,6 +44,7 @@ pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,
 };
+pub use within::Within;
 
 use serde::Serialize;
 

@@ -141,6 +141,8 @@ pub(super) struct Timeout {
     pub(super) at: Instant,
     /// How long that was when the call was made.
     pub(super) after: Duration,
+    /// Not later than this, whatever is heard of the call meanwhile.
+    pub(super) latest: Option<Instant>,
 }
 
 /// A request of the peer's whose handler has become a task.

@@ -253,9 +253,10 @@ impl Link {
             if let (Some(opening), Some(timeout)) = (&call.opening, &mut call.timeout)
                 && let Some(alive) = opening.inlet.was_alive()
             {
-                timeout.at = timeout.at.max(alive + timeout.after);
+                let at = timeout.at.max(alive + timeout.after);
+                timeout.at = timeout.latest.map_or(at, |latest| at.min(latest));
             }
-            let Some(Timeout { at, after }) = call.timeout.filter(|timeout| is_late(timeout.at)) else {
+            let Some(Timeout { at, after, .. }) = call.timeout.filter(|timeout| is_late(timeout.at)) else {
                 return false;
             };
             late_calls.push((Arc::clone(&call.slot), after));
@@ -267,7 +268,7 @@ impl Link {
                 // Should it begin after all, the peer has to be told that nobody wants it any more: it is waited for once more.
                 Some(opening) if !opening.is_abandoned() => {
                     opening.abandon();
-                    call.timeout = Some(Timeout { at: at + after, after });
+                    call.timeout = Some(Timeout { at: at + after, after, latest: None });
                     is_late(at + after)
                 }
                 _ => true,

@@ -21,6 +21,7 @@ mod room;
 mod services;
 mod sessions;
 mod shutdown;
+mod silence;
 mod slow;
 mod soak;
 mod sources;

@@ -141,6 +141,13 @@ impl Link {
         state.running.len() == 0 && state.outbox.len() == 0 && !self.has_shielded()
     }
 
+    /// Whether a call, a request or a subscription is under way, in either direction, or shielded work.
+    pub(crate) fn is_busy(&self) -> bool {
+        let state = self.lock();
+        let calls = state.connection.len() + state.running.len();
+        calls + state.feeds.len() + state.inlets.len() > 0 || self.has_shielded()
+    }
+
     /// Gives back memory that only large messages needed.
     pub(crate) fn trim(&self) {
         self.lock().outbox.trim();

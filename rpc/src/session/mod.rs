@@ -18,6 +18,7 @@ mod pending;
 mod room;
 mod slot;
 mod subscription;
+mod within;
 
 use std::{
     fmt,
@@ -34,7 +35,7 @@ pub use caller::{Caller, Readable, Returns};
 pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
 pub(crate) use feed::Gone;
-pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running};
+pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 
@@ -43,6 +44,7 @@ pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,
 };
+pub use within::Within;
 
 use serde::Serialize;
 

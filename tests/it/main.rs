@@ -23,6 +23,7 @@ mod soak;
 mod sources;
 mod specification;
 mod state_machine;
+mod statistics;
 mod subscriptions;
 mod turns;
 mod versions;

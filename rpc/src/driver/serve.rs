@@ -136,6 +136,7 @@ impl Driver {
             None if request.method.starts_with("$/") => return Taken::Yes,
             None => {}
         }
+        self.link.counters.broken_rules(1);
         self.charge(Cost::<Instant>::ERROR)
     }
 
@@ -145,6 +146,7 @@ impl Driver {
         if *answer {
             self.answer_error(*id, error, batch);
         }
+        self.link.counters.broken_rules(1);
         self.charge(match error.code() {
             ErrorCode::PARSE_ERROR => Cost::<Instant>::UNREADABLE,
             _ => Cost::<Instant>::ERROR,

@@ -27,6 +27,7 @@ use super::{
     feed::Feeds,
     outbox::Outbox,
     slot::Slot,
+    statistics::{Counters, Statistics},
     subscription::{Inlets, Opening},
 };
 use crate::{
@@ -77,6 +78,7 @@ pub(crate) struct Link {
     pub(crate) peer: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) extensions: Extensions,
+    pub(crate) counters: Counters,
 }
 
 #[derive(Debug)]
@@ -205,6 +207,7 @@ impl Link {
             peer: new.peer,
             limits: new.limits,
             extensions,
+            counters: Counters::new(),
         })
     }
 
@@ -245,6 +248,19 @@ impl Link {
         if state.next_deadline.is_none_or(|next| deadline < next) {
             state.next_deadline = Some(deadline);
             self.deadline_moved.store(true, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let counted = self.counters.read();
+        let state = self.lock();
+        Statistics {
+            bytes_unsent: self.queued.load(Ordering::Relaxed) + self.unwritten.load(Ordering::Relaxed),
+            requests_in_flight: state.running.len() + counted.requests_in_flight,
+            calls_in_flight: state.connection.len(),
+            subscriptions_served: state.feeds.len(),
+            subscriptions: state.inlets.len(),
+            ..counted
         }
     }
 

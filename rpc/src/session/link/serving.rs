@@ -67,13 +67,14 @@ impl Link {
         self.queued.load(Ordering::Acquire)
     }
 
-    /// Moves what the handles have sent to the end of `buffer`.
-    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) {
+    /// Moves what the handles have sent to the end of `buffer`, and says how many messages that are.
+    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) -> u64 {
         let mut state = self.lock();
-        state.outbox.take_into(buffer);
+        let messages = state.outbox.take_into(buffer);
         // The bytes are still waiting: they are counted on one side or the other at any time.
         self.unwritten.store(buffer.len(), Ordering::SeqCst);
         self.queued.store(0, Ordering::SeqCst);
+        messages
     }
 
     /// Says how many of the bytes that the loop holds are not written yet.

@@ -5,6 +5,7 @@ mod batches;
 mod broadcast;
 mod callbacks;
 mod calls;
+mod connections;
 mod events;
 mod handlers;
 mod hostile;

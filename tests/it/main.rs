@@ -6,6 +6,7 @@ mod broadcast;
 mod callbacks;
 mod calls;
 mod connections;
+mod endings;
 mod events;
 mod handlers;
 mod hostile;

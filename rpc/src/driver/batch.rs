@@ -96,7 +96,7 @@ impl Driver {
         match self.version.read_member(text) {
             Message::Request(request) if self.takes_item(&request) => Taken::Yes,
             Message::Request(request) => match self.serve(&request, text.as_bytes(), Some(batch)) {
-                Served::Yes => Taken::Yes,
+                Served::Yes | Served::Last => Taken::Yes,
                 Served::NoPlace => self.no_place(&request, Some(batch)),
                 Served::Refused(error) => self.refuse(&request, &error, Some(batch)),
             },

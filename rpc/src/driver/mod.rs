@@ -79,6 +79,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         queue: Queue::default(),
         progress: false,
         read_at: None,
+        requests: 0,
         cost: None,
         timers: Timers::default(),
     });
@@ -118,6 +119,8 @@ struct Driver {
     progress: bool,
     /// When something was read in this round, if it was.
     read_at: Option<Instant>,
+    /// How many requests were begun.
+    requests: u64,
     /// Made when the peer breaks its first rule.
     cost: Option<Cost<Instant>>,
     timers: Timers,

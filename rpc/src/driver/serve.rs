@@ -16,6 +16,8 @@ pub(super) enum Served {
     Yes,
     /// There is no place for it.
     NoPlace,
+    /// The same, and the session closes now that it is answered.
+    Last,
     /// It is to be answered with this.
     Refused(ErrorObject),
 }
@@ -54,6 +56,7 @@ impl Driver {
     fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
         match self.serve(request, frame, None) {
             Served::Yes => Taken::Yes,
+            Served::Last => Taken::Over,
             Served::NoPlace => self.no_place(request, None),
             Served::Refused(error) => {
                 if first {
@@ -98,11 +101,18 @@ impl Driver {
             None => &mut self.replies,
             Some(batch) => &mut batch.replies,
         };
+        self.requests += 1;
+        replies.set_request(self.requests);
+        self.link.begin_in_place(self.requests);
+        let mut closes = false;
         match self.routes.serve(request, replies) {
             Outcome::Done => {
+                let mut member = None;
                 if let (Some(batch), Some(id)) = (batch, request.id) {
                     batch.add_reply(&self.link, id);
+                    member = Some(batch.member());
                 }
+                closes = self.link.finished_in_place(self.requests, member);
             }
             Outcome::Pending(reply) => {
                 self.start_task(request, batch.map(|batch| batch.member()), bytes, reply);
@@ -110,7 +120,11 @@ impl Driver {
             Outcome::Subscribing(handler, number) => {
                 self.start_subscribing(request, batch.map(|batch| batch.member()), bytes, handler, &number);
             }
-            Outcome::Refused(error) => return Served::Refused(error),
+            Outcome::Refused(error) => {
+                // The error follows: a close lets it leave.
+                self.link.finished_in_place(self.requests, None);
+                return Served::Refused(error);
+            }
         }
         tracing::debug!(
             rpc.system.name = "jsonrpc",
@@ -119,7 +133,7 @@ impl Driver {
             session = self.link.id,
             "request"
         );
-        Served::Yes
+        if closes { Served::Last } else { Served::Yes }
     }
 
     /// Answers a request whose handler was not run.

@@ -55,7 +55,12 @@ impl Driver {
         let deadline = self.link.limits.request_timeout.map(|after| Instant::now() + after);
         let id = request.id.map(|id| id.to_owned());
         let order = self.routes.order(&request.method).unwrap_or_default();
-        self.link.begin(Running { id, member, task: None, deadline, order, subscribes, bytes })
+        let number = self.requests;
+        let begun =
+            self.link.begin(Running { number, id, member, task: None, deadline, order, subscribes, bytes });
+        // Now it is found among those.
+        self.link.begin_in_place(0);
+        begun
     }
 
     fn begun(&self, request: u64, task: &JoinHandle<()>) {

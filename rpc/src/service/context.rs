@@ -35,6 +35,8 @@ pub struct Context {
     method: &'static str,
     id: Option<RequestId>,
     deadline: Option<Instant>,
+    /// Which request of the session it is.
+    number: u64,
 }
 
 impl Context {
@@ -43,8 +45,9 @@ impl Context {
         method: &'static str,
         id: Option<RequestId>,
         deadline: Option<Instant>,
+        number: u64,
     ) -> Self {
-        Self { session, method, id, deadline }
+        Self { session, method, id, deadline, number }
     }
 
     /// The session that the request came in by: a way to call the caller back.
@@ -74,6 +77,32 @@ impl Context {
     /// [`Limits::request_timeout`](crate::Limits::request_timeout).
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Closes the session in good order once this request is answered, whether with a result or an error: for a peer that is to be told
+    /// why it is sent away.
+    ///
+    /// Until then the session goes on, and the handler may still call its peer. Where the request came in a batch, the close begins when
+    /// the reply to the batch is out; that of a notification begins when its handler has finished. Then it is as with
+    /// [`Session::start_close`]: no further request is read, other handlers at work are finished and answered, and after
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout) that is forced. Asked of a context whose request was answered already, it
+    /// begins at once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Context, ErrorObject, Params, Router};
+    ///
+    /// let router = Router::new().method("login", async |_: Params, cx: Context| {
+    ///     cx.close_after_reply();
+    ///     Err::<(), _>(ErrorObject::new(1, "no such user"))
+    /// });
+    /// let (session, _peer) = rpc::testing::pair((), router);
+    /// assert!(session.call::<()>("login", ("Mallory",)).await.is_err());
+    /// session.closed().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn close_after_reply(&self) {
+        self.session.link().close_after(self.number);
     }
 
     /// What the application keeps with the session.

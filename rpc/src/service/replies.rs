@@ -26,6 +26,8 @@ pub(crate) struct Replies {
     /// `None` where a reply becomes part of a larger message.
     framer: Option<Box<dyn AnyFramer>>,
     version: Version,
+    /// The number of the request that is being served.
+    request: u64,
     link: Arc<Link>,
 }
 
@@ -34,17 +36,26 @@ const MUCH: usize = 64 << 10;
 
 impl Replies {
     pub(crate) const fn new(framer: Box<dyn AnyFramer>, version: Version, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, messages: 0, framer: Some(framer), version, link }
+        Self { bytes: Vec::new(), written: 0, messages: 0, framer: Some(framer), version, request: 0, link }
     }
 
     /// A place for replies that do not leave by themselves.
     pub(crate) const fn unframed(version: Version, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, messages: 0, framer: None, version, link }
+        Self { bytes: Vec::new(), written: 0, messages: 0, framer: None, version, request: 0, link }
     }
 
     /// What replies are written in from here on.
     pub(crate) const fn set_version(&mut self, version: Version) {
         self.version = version;
+    }
+
+    /// Which request of the session is served from here on, counted from 1.
+    pub(crate) const fn set_request(&mut self, number: u64) {
+        self.request = number;
+    }
+
+    pub(super) const fn request(&self) -> u64 {
+        self.request
     }
 
     pub(super) const fn version(&self) -> Version {

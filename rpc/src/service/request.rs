@@ -58,7 +58,7 @@ impl<'a> Request<'a> {
     pub fn context(&self) -> Context {
         let deadline = self.link().limits.request_timeout.map(|after| Instant::now() + after);
         let id = self.id.map(|id| id.to_owned());
-        Context::new(self.session(), self.method.name(), id, deadline)
+        Context::new(self.session(), self.method.name(), id, deadline, self.replies.request())
     }
 
     /// The parameters as the tuple that the method takes, by position or by name.

@@ -19,6 +19,7 @@ mod room;
 mod slot;
 mod statistics;
 mod subscription;
+mod task;
 
 use std::{
     fmt,

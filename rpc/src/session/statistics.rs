@@ -29,7 +29,7 @@ pub struct Statistics {
     /// Bytes that the transport took.
     pub bytes_sent: u64,
 
-    /// Bytes that wait to be sent.
+    /// Bytes that wait to be sent; after the end, those that were lost.
     pub bytes_unsent: usize,
 
     /// When something was read last. The clock is looked at once a read.

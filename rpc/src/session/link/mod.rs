@@ -4,6 +4,7 @@ mod batches;
 mod feeds;
 mod handles;
 mod inlets;
+mod last;
 mod order;
 mod serving;
 
@@ -63,6 +64,10 @@ pub(crate) struct Link {
     /// without the lock.
     running: AtomicUsize,
     running_bytes: AtomicUsize,
+    /// The request whose handler the loop is running; 0 is none.
+    in_place: AtomicU64,
+    /// Whether a request has ever asked to be the last.
+    any_is_last: AtomicBool,
     /// How many batches of the peer's are not answered yet, read without the lock.
     open_batches: AtomicUsize,
     /// The loop.
@@ -93,6 +98,8 @@ pub(crate) struct State {
     /// Those that we have there.
     pub(crate) inlets: Inlets,
     pub(crate) phase: Phase,
+    /// The requests after which it closes.
+    last: last::Last,
     /// When the loop has to look for calls and handlers that are late.
     pub(crate) next_deadline: Option<Instant>,
 }
@@ -136,6 +143,8 @@ pub(super) struct Timeout {
 /// A request of the peer's whose handler has become a task.
 #[derive(Debug)]
 pub(crate) struct Running {
+    /// Which request of the session it is, counted from 1.
+    pub(crate) number: u64,
     /// `None` for a notification.
     pub(crate) id: Option<RequestId>,
     /// Where its reply goes, if it came in a batch.
@@ -182,6 +191,7 @@ impl Link {
             feeds: Feeds::default(),
             inlets: Inlets::default(),
             phase: Phase::Open,
+            last: last::Last::default(),
             next_deadline: None,
         };
         Arc::new(Self {
@@ -197,6 +207,8 @@ impl Link {
             deadline_moved: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             running_bytes: AtomicUsize::new(0),
+            in_place: AtomicU64::new(0),
+            any_is_last: AtomicBool::new(false),
             open_batches: AtomicUsize::new(0),
             driver: AtomicWaker::new(),
             room: Notify::new(),

@@ -206,7 +206,8 @@ impl Link {
     }
 
     /// Called when requests were [finished](Self::finish), and answered where they were to be.
-    pub(super) fn answered(&self, state: MutexGuard<'_, State>) {
+    pub(super) fn answered(&self, mut state: MutexGuard<'_, State>) {
+        let closes = state.closes_now();
         let appended = state.outbox.len() > self.queued.load(Ordering::Relaxed);
         if appended {
             self.appended(state);
@@ -215,12 +216,18 @@ impl Link {
             // A place has become free, and a close may be waiting for it.
             self.driver.wake();
         }
+        if closes {
+            self.start_close(CloseReason::Local);
+        }
     }
 
     pub(super) fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
         let done = state.running.remove(request)?;
         self.running.fetch_sub(1, Ordering::Relaxed);
         self.running_bytes.fetch_sub(done.bytes, Ordering::Relaxed);
+        // A notification is not part of what its batch is answered with.
+        let member = done.member.filter(|_| done.id.is_some());
+        state.last.request_answered(done.number, member);
         Some(done)
     }
 

@@ -11,6 +11,7 @@ mod events;
 mod handlers;
 mod hostile;
 mod ids;
+mod leftovers;
 mod limits;
 mod lost;
 mod macros;

@@ -84,9 +84,10 @@ async fn who_stops_listening_leaves_sessions_alone_and_twice_waits_for_the_same_
     let mut peer = served(&server).await;
     let other = server.clone();
     soon(async { tokio::join!(server.stop_listening(), other.stop_listening()) }).await;
+    let again = std::net::TcpListener::bind(server.endpoint().socket_addr().expect("an address"));
+    assert!(again.is_ok(), "the port is free at once: {again:?}");
+    drop(again);
     assert!(rpc::connect(&server.endpoint().to_string()).await.is_err(), "nobody listens");
-    let again = Server::builder().bind(&server.endpoint().to_string()).await;
-    assert!(again.is_ok(), "the port is free: {again:?}");
     assert_eq!(peer.ask(ECHO).await, ECHOED);
     // Whom the application brings is still served.
     let (here, there) = rpc::transport::memory(1 << 16);

@@ -16,7 +16,7 @@ pub(super) enum Served {
     Yes,
     /// There is no place for it.
     NoPlace,
-    /// The same, and the session closes now that it is answered.
+    /// Its handler has run and asked to be the last: the session closes now.
     Last,
     /// It is to be answered with this.
     Refused(ErrorObject),
@@ -27,7 +27,9 @@ impl Driver {
     pub(super) fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
         match message {
             Message::Response(response) => self.take_reply(response),
-            Message::Request(request) if self.takes_item(&request) => Taken::Yes,
+            Message::Request(request) if self.takes_item(&request) || self.takes_cancellation(&request) => {
+                Taken::Yes
+            }
             Message::Request(request) => self.receive_request(frame, &request, first),
             Message::Batch(members) => self.receive_batch(&members),
             Message::Malformed(malformed) => self.malformed(&malformed, None),

@@ -10,10 +10,8 @@ use tokio::sync::watch;
 
 use super::ending::Stage;
 use crate::{
-    driver::{self, Owner, Start},
-    framing::AnyFramer,
-    jsonrpc::{ErrorCode, ErrorObject, Id, version::Version},
-    limits::Limits,
+    driver::{self, Owner, Settings, Start},
+    jsonrpc::{ErrorCode, ErrorObject, Id},
     service::BuiltServices,
     session::Session,
     transport::{ByteStream, Endpoint},
@@ -29,9 +27,7 @@ pub struct ServerHandle {
 /// What accepting, sessions and handles share.
 pub(super) struct Shared {
     services: BuiltServices,
-    limits: Limits,
-    version: Version,
-    framer: Box<dyn AnyFramer>,
+    settings: Settings,
     sessions: Mutex<HashMap<u64, Session>>,
     /// How many there may be for one more to be accepted.
     pub(super) connections: usize,
@@ -41,18 +37,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        services: BuiltServices,
-        limits: Limits,
-        version: Version,
-        framer: Box<dyn AnyFramer>,
-        connections: usize,
-    ) -> Arc<Self> {
+    pub(super) fn new(services: BuiltServices, settings: Settings, connections: usize) -> Arc<Self> {
         Arc::new(Self {
             services,
-            limits,
-            version,
-            framer,
+            settings,
             sessions: Mutex::default(),
             connections,
             listening: watch::Sender::new(0),
@@ -73,10 +61,11 @@ impl Shared {
                 self.connections
             ),
         );
+        let Settings { framer, version, .. } = &self.settings;
         let mut message = Vec::new();
-        self.framer.begin(&mut message);
-        self.version.put_error(&mut message, Id::NULL, &error);
-        self.framer.finish(&mut message, 0);
+        framer.begin(&mut message);
+        version.put_error(&mut message, Id::NULL, &error);
+        framer.finish(&mut message, 0);
         message
     }
 
@@ -85,9 +74,7 @@ impl Shared {
         let start = Start {
             io,
             peer,
-            framer: &*self.framer,
-            version: self.version,
-            limits: self.limits.clone(),
+            settings: &self.settings,
             // The server keeps its sessions, with or without services, until they end.
             serves: true,
             owner: Some(Arc::clone(self) as Arc<dyn Owner>),

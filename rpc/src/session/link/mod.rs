@@ -1,6 +1,7 @@
 //! What the handles of a session and the loop that serves it share: one value behind one short lock.
 
 mod batches;
+mod cancel;
 mod feeds;
 mod handles;
 mod inlets;
@@ -33,7 +34,7 @@ use super::{
 };
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{BatchId, Connection, Order, RequestId, table::Table, version::Version},
+    jsonrpc::{BatchId, Cancellation, Connection, Order, RequestId, table::Table, version::Version},
     limits::Limits,
     transport::Endpoint,
 };
@@ -82,6 +83,8 @@ pub(crate) struct Link {
     pub(crate) id: u64,
     pub(crate) peer: Endpoint,
     pub(crate) limits: Limits,
+    /// How calls are taken back, where the two sides have agreed on it.
+    pub(crate) cancellation: Option<Cancellation>,
     pub(crate) extensions: Extensions,
     pub(crate) counters: Counters,
 }
@@ -174,6 +177,7 @@ pub(crate) struct NewLink {
     pub(crate) peer: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) serves: bool,
+    pub(crate) cancellation: Option<Cancellation>,
 }
 
 impl Link {
@@ -218,6 +222,7 @@ impl Link {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer: new.peer,
             limits: new.limits,
+            cancellation: new.cancellation,
             extensions,
             counters: Counters::new(),
         })
@@ -231,7 +236,10 @@ impl Link {
         extensions: Extensions,
     ) -> Arc<Self> {
         let framer = Box::new(NewlineFramer::new());
-        let link = Self::with(NewLink { framer, version, peer, limits, serves: false }, extensions);
+        let link = Self::with(
+            NewLink { framer, version, peer, limits, serves: false, cancellation: None },
+            extensions,
+        );
         link.gone(CloseReason::NoSession);
         link
     }

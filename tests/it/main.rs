@@ -8,6 +8,7 @@ mod calls;
 mod connections;
 mod endings;
 mod events;
+mod faults;
 mod handlers;
 mod hostile;
 mod ids;

@@ -76,7 +76,8 @@ impl Feeds {
 
     /// Takes everything that waits to be sent of one, which is over then.
     pub(crate) fn take(&mut self, id: u64) -> Vec<Vec<u8>> {
-        let waiting = self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next()).collect());
+        let waiting =
+            self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next()).collect::<Vec<_>>());
         self.forget(id);
         waiting.unwrap_or_default()
     }

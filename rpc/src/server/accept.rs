@@ -31,7 +31,7 @@ impl ServerHandle {
                     refusals.refuse(io, &peer, shared.refusal(connections));
                     continue;
                 }
-                refusals.over();
+                refusals.end();
                 // What makes a service for the session is code of the user's.
                 if catch_unwind(AssertUnwindSafe(|| shared.serve(io, peer))).is_err() {
                     tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");

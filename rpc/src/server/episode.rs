@@ -40,7 +40,7 @@ impl<'a> Episode<'a> {
     }
 
     /// A peer was accepted.
-    pub(super) fn is_over(self) {
+    pub(super) fn end(self) {
         if self.failures > 0 {
             tracing::info!(
                 rpc.system.name = "jsonrpc", endpoint = %self.endpoint, failures = self.failures,

@@ -55,7 +55,7 @@ impl<S: Socket> Listener<S> {
             match self.socket.accept().await {
                 Ok((stream, peer)) => match tcp::prepared(stream) {
                     Ok(stream) => {
-                        trouble.is_over();
+                        trouble.end();
                         return (Box::new(stream), peer);
                     }
                     Err(error) => trouble.of_a_peer(&error),

@@ -49,7 +49,7 @@ impl Refusals {
     }
 
     /// There is a place again.
-    pub(super) fn over(&mut self) {
+    pub(super) fn end(&mut self) {
         if self.refused > 0 {
             tracing::info!(
                 rpc.system.name = "jsonrpc",

@@ -67,6 +67,7 @@
 //! | follow a stream of items, or send one to many | [`guide::subscriptions`], [`Subscription`], [`Broadcast`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use | [`Limits`] |
+//! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
@@ -143,7 +144,8 @@ pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
     CallError, CallFuture, Caller, CloseReason, Extensions, Items, MemberShape, Notify, NotifyFuture,
     Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
-    Returns, Session, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
+    Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
+    Within,
 };
 pub use transport::{Endpoint, EndpointError};
 

@@ -91,6 +91,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         batch: None,
         queue: Queue::default(),
         progress: false,
+        read_at: None,
         cost: None,
         timers: Timers::default(),
     });
@@ -130,6 +131,8 @@ struct Driver {
     queue: Queue,
     /// Whether bytes have left in this round.
     progress: bool,
+    /// When something was read in this round, if it was.
+    read_at: Option<Instant>,
     /// Made when the peer breaks its first rule.
     cost: Option<Cost<Instant>>,
     timers: Timers,
@@ -167,6 +170,7 @@ impl Driver {
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         for _ in 0..ROUNDS {
             self.progress = false;
+            self.read_at = None;
             let closing = match self.link.is_ending() {
                 false => None,
                 true => match &self.link.lock().phase {
@@ -240,9 +244,13 @@ impl Driver {
             owner.ended(self.link.id);
         }
         let reason = self.link.gone(reason);
+        let statistics = self.link.statistics();
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
-            %reason, "session closed"
+            messages_received = statistics.messages_received, messages_sent = statistics.messages_sent,
+            bytes_received = statistics.bytes_received, bytes_sent = statistics.bytes_sent,
+            bytes_unsent = statistics.bytes_unsent, errors = statistics.errors,
+            open_for = ?statistics.opened.elapsed(), %reason, "session closed"
         );
     }
 }

@@ -86,6 +86,7 @@ impl Driver {
             self.link.expect_member(member);
         }
         self.queue.push(Waiting { text: text.into(), member, order });
+        self.link.counters.waiting(self.queue.len());
         true
     }
 
@@ -94,6 +95,7 @@ impl Driver {
         while self.queue.len() > 0
             && let Some(waiting) = self.queue.next(self.link.running_orders())
         {
+            self.link.counters.waiting(self.queue.len());
             self.start(&waiting);
         }
     }

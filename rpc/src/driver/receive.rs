@@ -58,6 +58,7 @@ impl Driver {
     fn take_apart(&mut self, cx: &mut Context<'_>, mut unread: Unread) -> Result<(), CloseReason> {
         let started = Instant::now();
         self.timers.silence.heard(started);
+        let (mut messages, bytes) = (0, self.inbox.take_last_read() as u64);
         let outcome = loop {
             if unread.is_empty() {
                 break Ok(());
@@ -68,6 +69,7 @@ impl Driver {
                     let taken = self.receive(&unread.bytes()[frame]);
                     if taken != Taken::Held {
                         unread.consume(consumed);
+                        messages += 1;
                     }
                     taken
                 }
@@ -88,6 +90,7 @@ impl Driver {
                     self.timers.silence.frame_ended();
                     unread.consume(consumed);
                     tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
+                    self.link.counters.broken_rules(1);
                     self.charge(Cost::<Instant>::UNREADABLE)
                 }
                 Err(error) => break Err(CloseReason::Frame(error)),
@@ -112,8 +115,11 @@ impl Driver {
             }
         };
         self.inbox.keep(unread);
+        self.link.counters.received(messages, bytes, started);
         self.hand_over();
-        if started.elapsed() > Pace::SLOW {
+        let now = Instant::now();
+        self.read_at = Some(now);
+        if now - started > Pace::SLOW {
             self.routes.suspect();
         }
         outcome
@@ -192,6 +198,7 @@ impl Driver {
                 unasked,
                 "replies to no call of ours"
             );
+            self.link.counters.broken_rules(unasked as u64);
             self.charge(Cost::<Instant>::ERROR * unasked as f64);
         }
     }

@@ -16,6 +16,8 @@ pub(super) enum Served {
     Yes,
     /// There is no place for it.
     NoPlace,
+    /// Its handler has run and asked to be the last: the session closes now.
+    Last,
     /// It is to be answered with this.
     Refused(ErrorObject),
 }
@@ -63,6 +65,7 @@ impl Driver {
     fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
         match self.serve(request, frame, None) {
             Served::Yes => Taken::Yes,
+            Served::Last => Taken::Over,
             Served::NoPlace => self.no_place(request, None),
             Served::Refused(error) => {
                 if first {
@@ -107,11 +110,15 @@ impl Driver {
             None => &mut self.replies,
             Some(batch) => &mut batch.replies,
         };
+        let mut closes = false;
         match self.routes.serve(request, replies) {
             Outcome::Done => {
+                let mut member = None;
                 if let (Some(batch), Some(id)) = (batch, request.id) {
                     batch.add_reply(&self.link, id);
+                    member = Some(batch.member());
                 }
+                closes = self.link.finished_in_place(member);
             }
             Outcome::Pending(reply) => {
                 self.start_task(request, batch.map(|batch| batch.member()), bytes, reply);
@@ -120,6 +127,8 @@ impl Driver {
                 self.start_subscribing(request, batch.map(|batch| batch.member()), bytes, handler, &number);
             }
             Outcome::Refused(error) => {
+                // The error follows: a close lets it leave.
+                self.link.finished_in_place(None);
                 self.link.started();
                 return Served::Refused(error);
             }
@@ -132,7 +141,7 @@ impl Driver {
             session = self.link.id,
             "request"
         );
-        Served::Yes
+        if closes { Served::Last } else { Served::Yes }
     }
 
     /// Answers a request whose handler was not run.
@@ -149,6 +158,7 @@ impl Driver {
             None if request.method.starts_with("$/") => return Taken::Yes,
             None => {}
         }
+        self.link.counters.broken_rules(1);
         self.charge(Cost::<Instant>::ERROR)
     }
 
@@ -158,6 +168,7 @@ impl Driver {
         if *answer {
             self.answer_error(*id, error, batch);
         }
+        self.link.counters.broken_rules(1);
         self.charge(match error.code() {
             ErrorCode::PARSE_ERROR => Cost::<Instant>::UNREADABLE,
             _ => Cost::<Instant>::ERROR,

@@ -34,11 +34,13 @@ impl Driver {
         if self.replies.unwritten().is_empty() {
             return Poll::Ready(Ok(()));
         }
+        let mut bytes = 0;
         let written = loop {
             match Pin::new(&mut self.io).poll_write(cx, self.replies.unwritten()) {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
                     self.replies.advance(written);
+                    bytes += written as u64;
                     self.progress = true;
                     self.timers.stalled = None;
                     if self.replies.unwritten().is_empty() {
@@ -52,6 +54,11 @@ impl Driver {
                 }
             }
         };
+        if bytes > 0 {
+            // What was read just now is answered just now.
+            let now = self.read_at.unwrap_or_else(Instant::now);
+            self.link.counters.sent(self.replies.messages(), bytes, now);
+        }
         self.link.set_unwritten(self.replies.unwritten().len());
         written
     }

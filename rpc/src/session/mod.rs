@@ -17,7 +17,9 @@ mod outgoing;
 mod pending;
 mod room;
 mod slot;
+mod statistics;
 mod subscription;
+mod task;
 mod within;
 
 use std::{
@@ -40,6 +42,7 @@ pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 
 pub use pending::{PendingCall, PendingNotify};
+pub use statistics::Statistics;
 pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,
@@ -238,6 +241,22 @@ impl Session {
     /// Whether new calls are refused.
     pub fn is_closed(&self) -> bool {
         self.close_reason().is_some()
+    }
+
+    /// What the session has done so far, and what it is doing. May be asked at any time, from anywhere, and after the end too.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use rpc::{Context, ErrorObject, Params, Router};
+    /// # let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// # let (session, _peer) = rpc::testing::pair((), router);
+    /// session.call::<String>("ping", ()).await?;
+    /// let statistics = session.statistics();
+    /// assert_eq!((statistics.messages_sent, statistics.messages_received), (1, 1));
+    /// # Ok(()) }
+    /// ```
+    pub fn statistics(&self) -> Statistics {
+        self.link.statistics()
     }
 
     /// How many calls of ours wait for a reply.

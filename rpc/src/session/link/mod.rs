@@ -5,6 +5,7 @@ mod cancel;
 mod feeds;
 mod handles;
 mod inlets;
+mod last;
 mod order;
 mod serving;
 mod work;
@@ -30,6 +31,7 @@ use super::{
     feed::Feeds,
     outbox::Outbox,
     slot::Slot,
+    statistics::{Counters, Statistics},
     subscription::{Inlets, Opening},
 };
 use crate::{
@@ -74,6 +76,8 @@ pub(crate) struct Link {
     work: Notify,
     /// How much work is finished although nobody may wait for it.
     shielded: AtomicUsize,
+    /// Whether a request has ever asked to be the last.
+    any_is_last: AtomicBool,
     /// How many batches of the peer's are not answered yet, read without the lock.
     open_batches: AtomicUsize,
     /// The loop.
@@ -91,6 +95,7 @@ pub(crate) struct Link {
     /// How calls are taken back, where the two sides have agreed on it.
     pub(crate) cancellation: Option<Cancellation>,
     pub(crate) extensions: Extensions,
+    pub(crate) counters: Counters,
 }
 
 #[derive(Debug)]
@@ -105,6 +110,8 @@ pub(crate) struct State {
     /// Those that we have there.
     pub(crate) inlets: Inlets,
     pub(crate) phase: Phase,
+    /// The requests after which it closes.
+    last: last::Last,
     /// When the loop has to look for calls and handlers that are late.
     pub(crate) next_deadline: Option<Instant>,
 }
@@ -199,6 +206,7 @@ impl Link {
             feeds: Feeds::default(),
             inlets: Inlets::default(),
             phase: Phase::Open,
+            last: last::Last::default(),
             next_deadline: None,
         };
         Arc::new(Self {
@@ -219,6 +227,7 @@ impl Link {
             works: AtomicU64::new(0),
             work: Notify::new(),
             shielded: AtomicUsize::new(0),
+            any_is_last: AtomicBool::new(false),
             open_batches: AtomicUsize::new(0),
             driver: AtomicWaker::new(),
             room: Notify::new(),
@@ -230,6 +239,7 @@ impl Link {
             limits: new.limits,
             cancellation: new.cancellation,
             extensions,
+            counters: Counters::new(),
         })
     }
 
@@ -273,6 +283,19 @@ impl Link {
         if state.next_deadline.is_none_or(|next| deadline < next) {
             state.next_deadline = Some(deadline);
             self.deadline_moved.store(true, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let counted = self.counters.read();
+        let state = self.lock();
+        Statistics {
+            bytes_unsent: self.queued.load(Ordering::Relaxed) + self.unwritten.load(Ordering::Relaxed),
+            requests_in_flight: state.running.len() + counted.requests_in_flight,
+            calls_in_flight: state.connection.len(),
+            subscriptions_served: state.feeds.len(),
+            subscriptions: state.inlets.len(),
+            ..counted
         }
     }
 

@@ -71,13 +71,14 @@ impl Link {
         self.queued.load(Ordering::Acquire)
     }
 
-    /// Moves what the handles have sent to the end of `buffer`.
-    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) {
+    /// Moves what the handles have sent to the end of `buffer`, and says how many messages that are.
+    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) -> u64 {
         let mut state = self.lock();
-        state.outbox.take_into(buffer);
+        let messages = state.outbox.take_into(buffer);
         // The bytes are still waiting: they are counted on one side or the other at any time.
         self.unwritten.store(buffer.len(), Ordering::SeqCst);
         self.queued.store(0, Ordering::SeqCst);
+        messages
     }
 
     /// Says how many of the bytes that the loop holds are not written yet.
@@ -216,7 +217,8 @@ impl Link {
     }
 
     /// Called when requests were [finished](Self::finish), and answered where they were to be.
-    pub(super) fn answered(&self, state: MutexGuard<'_, State>) {
+    pub(super) fn answered(&self, mut state: MutexGuard<'_, State>) {
+        let closes = state.closes_now();
         let appended = state.outbox.len() > self.queued.load(Ordering::Relaxed);
         if appended {
             self.appended(state);
@@ -224,6 +226,9 @@ impl Link {
             drop(state);
             // A place has become free, and a close may be waiting for it.
             self.driver.wake();
+        }
+        if closes {
+            self.start_close(CloseReason::Local);
         }
     }
 
@@ -238,6 +243,9 @@ impl Link {
         }
         self.running.fetch_sub(1, Ordering::Relaxed);
         self.running_bytes.fetch_sub(done.bytes, Ordering::Relaxed);
+        // A notification is not part of what its batch is answered with.
+        let member = done.member.filter(|_| done.id.is_some());
+        state.last.request_answered(done.work, member);
         Some(done)
     }
 

@@ -68,6 +68,7 @@
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use | [`Limits`] |
 //! | know when sessions begin and end | [`Hooks`] |
+//! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
@@ -138,13 +139,14 @@ pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Server, ServerBuilder, ServerHandle};
 pub use service::{
     Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Listener, Params,
-    Request, Router, Service, Shared,
+    Request, Router, Service, Shared, Shielded,
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
     CallError, CallFuture, Caller, CloseReason, Extensions, Hooks, Items, MemberShape, Notify, NotifyFuture,
     Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
-    Returns, Session, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
+    Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
+    Within,
 };
 pub use transport::{Endpoint, EndpointError};
 

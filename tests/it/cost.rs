@@ -173,7 +173,9 @@ async fn many_small_messages_cost_as_much_as_few_large_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_has_waited_is_served_at_once_again() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let mut limits = Limits::server();
+    limits.idle_timeout = None;
+    let (mut peer, session) = Raw::peer_of(echo(), limits);
     session.add_cost(9_000.0);
     settled().await;
     assert_about(session.cost(), 9_000.0);

@@ -13,8 +13,20 @@ use crate::{
 
 impl Driver {
     /// Adds to the peer's cost; at the limit the peer is told, and the session closes.
-    pub(super) fn charge(&mut self, amount: f64) -> Taken {
+    fn charge(&mut self, amount: f64) -> Taken {
         self.charge_at(amount, Instant::now())
+    }
+
+    /// For rules that the peer has broken.
+    pub(super) fn charge_for_errors(&mut self, count: u64) -> Taken {
+        self.link.counters.broken_rules(count);
+        self.charge(self.link.limits.cost_of_error * count as f64)
+    }
+
+    /// For a frame that is too large, or no JSON.
+    pub(super) fn charge_for_unreadable(&mut self) -> Taken {
+        self.link.counters.broken_rules(1);
+        self.charge(self.link.limits.cost_of_unreadable)
     }
 
     /// Charges for what was read and written, once that is worth a reading of the clock, and looks after what the application has

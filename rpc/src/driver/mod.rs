@@ -11,6 +11,7 @@ mod order;
 mod receive;
 mod serve;
 mod settings;
+mod silence;
 mod tasks;
 mod timers;
 mod write;
@@ -21,7 +22,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::AsyncWrite as _;
+use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::AnyFramer,
@@ -97,6 +98,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         throttle,
         over_soft: false,
         uncharged: 0,
+        read_at: None,
         timers: Timers::default(),
     });
     session
@@ -141,6 +143,8 @@ struct Driver {
     over_soft: bool,
     /// Bytes that were read and written, and not charged yet.
     uncharged: u64,
+    /// When something was read in this round, if it was.
+    read_at: Option<Instant>,
     timers: Timers,
 }
 
@@ -176,6 +180,7 @@ impl Driver {
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         for _ in 0..ROUNDS {
             self.progress = false;
+            self.read_at = None;
             self.charge_for_bytes();
             let closing = match self.link.is_ending() {
                 false => None,
@@ -251,9 +256,13 @@ impl Driver {
             owner.ended(self.link.id);
         }
         let reason = self.link.gone(reason);
+        let statistics = self.link.statistics();
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
-            %reason, "session closed"
+            messages_received = statistics.messages_received, messages_sent = statistics.messages_sent,
+            bytes_received = statistics.bytes_received, bytes_sent = statistics.bytes_sent,
+            bytes_unsent = statistics.bytes_unsent, errors = statistics.errors,
+            open_for = ?statistics.opened.elapsed(), %reason, "session closed"
         );
         if self.link.hooks.is_some() {
             let session = Session::new(Arc::clone(&self.link));

@@ -126,6 +126,7 @@ impl Driver {
             self.link.expect_member(member);
         }
         self.queue.push(Waiting { text: text.into(), member, order, not_before });
+        self.link.counters.waiting(self.queue.len());
         true
     }
 
@@ -137,6 +138,7 @@ impl Driver {
         while self.queue.len() > 0
             && let Some(waiting) = self.queue.next(self.link.running_orders())
         {
+            self.link.counters.waiting(self.queue.len());
             self.start(&waiting);
         }
     }

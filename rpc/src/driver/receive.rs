@@ -56,28 +56,41 @@ impl Driver {
 
     fn take_apart(&mut self, cx: &mut Context<'_>, mut unread: Unread) -> Result<(), CloseReason> {
         let started = Instant::now();
-        self.uncharged += self.inbox.take_last_read() as u64;
+        self.timers.silence.heard(started);
+        let (mut messages, bytes) = (0, self.inbox.take_last_read() as u64);
+        self.uncharged += bytes;
         let outcome = loop {
             if unread.is_empty() {
                 break Ok(());
             }
             let taken = match self.framer.next(unread.bytes()) {
                 Ok(Framed::Frame { frame, consumed }) => {
+                    self.timers.silence.frame_ended();
                     let taken = self.receive(&unread.bytes()[frame]);
                     if taken != Taken::Held {
                         unread.consume(consumed);
+                        messages += 1;
                     }
                     taken
                 }
-                Ok(Framed::Incomplete { consumed: 0 }) => break Ok(()),
+                Ok(Framed::Incomplete { consumed: 0 }) => {
+                    self.timers.silence.frame_goes_on(started);
+                    break Ok(());
+                }
                 Ok(Framed::Incomplete { consumed }) => {
+                    match unread.bytes()[..consumed].trim_ascii_start().is_empty() {
+                        // Blank lines are no frame.
+                        true => self.timers.silence.frame_ended(),
+                        false => self.timers.silence.frame_goes_on(started),
+                    }
                     unread.consume(consumed);
                     Taken::Yes
                 }
                 Ok(Framed::Dropped { error, consumed }) => {
+                    self.timers.silence.frame_ended();
                     unread.consume(consumed);
                     tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
-                    self.charge(self.link.limits.cost_of_unreadable)
+                    self.charge_for_unreadable()
                 }
                 Err(error) => break Err(CloseReason::Frame(error)),
             };
@@ -101,8 +114,11 @@ impl Driver {
             }
         };
         self.inbox.keep(unread);
+        self.link.counters.received(messages, bytes, started);
         self.hand_over();
-        if started.elapsed() > Pace::SLOW {
+        let now = Instant::now();
+        self.read_at = Some(now);
+        if now - started > Pace::SLOW {
             self.routes.suspect();
         }
         outcome
@@ -129,12 +145,12 @@ impl Driver {
     }
 
     /// Whether so much waits to be sent, or to be taken from a subscription, that nothing more is read. While a call of ours waits for its reply, reading goes on.
-    fn must_not_read(&self) -> Result<bool, CloseReason> {
+    pub(super) fn must_not_read(&self) -> Result<bool, CloseReason> {
         let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes);
         if unsent < limit && !self.link.has_full_inlets() {
             return Ok(false);
         }
-        let calls_wait = !self.link.lock().connection.is_empty();
+        let calls_wait = self.link.calls_wait();
         if calls_wait && unsent / 2 >= limit {
             return Err(CloseReason::OutgoingFull { unsent, limit });
         }
@@ -181,7 +197,7 @@ impl Driver {
                 unasked,
                 "replies to no call of ours"
             );
-            self.charge(self.link.limits.cost_of_error * unasked as f64);
+            self.charge_for_errors(unasked as u64);
         }
     }
 }

@@ -14,6 +14,8 @@ pub(super) enum Served {
     Yes,
     /// There is no place for it.
     NoPlace,
+    /// Its handler has run and asked to be the last: the session closes now.
+    Last,
     /// It is to be answered with this.
     Refused(ErrorObject),
 }
@@ -23,6 +25,7 @@ impl Driver {
     pub(super) fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
         match message {
             Message::Response(response) => self.take_reply(response),
+            Message::Request(request) if self.holds_item(&request) => Taken::Held,
             Message::Request(request) if self.takes_item(&request) || self.takes_cancellation(&request) => {
                 Taken::Yes
             }
@@ -30,6 +33,11 @@ impl Driver {
             Message::Batch(members) => self.receive_batch(&members),
             Message::Malformed(malformed) => self.malformed(&malformed, None),
         }
+    }
+
+    /// Whether the request may be an item for one who has the session wait, and has taken none of those before it yet.
+    pub(super) fn holds_item(&self, request: &jsonrpc::Request<'_>) -> bool {
+        request.id.is_none() && self.link.has_full_inlets() && !self.link.calls_wait()
     }
 
     /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
@@ -41,19 +49,21 @@ impl Driver {
         // The reply that begins the subscription may stand right before it.
         self.hand_over();
         let method = &*request.method;
-        let item = if subscribes { subscription::read(method, request.params) } else { None };
-        let taken = item.is_some_and(|(key, event)| self.link.take_event(method, &key, event));
+        let reported = subscribes && self.link.take_report(method, request.params);
+        let item = if subscribes && !reported { subscription::read(method, request.params) } else { None };
+        let taken = reported || item.is_some_and(|(key, event)| self.link.take_event(method, &key, event));
         let listened = listens && {
             let params = request.params.as_json().unwrap_or("[]");
             // What the scan has let pass is checked where it matters.
             serde_json::from_str::<IgnoredAny>(params).is_ok() && self.link.take_notification(method, params)
         };
-        (taken || listened) && !self.routes.has(method)
+        (taken || listened) && !self.routes.takes_notifications(method)
     }
 
     fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
         match self.serve(request, frame, None) {
             Served::Yes => Taken::Yes,
+            Served::Last => Taken::Over,
             Served::NoPlace => self.no_place(request, None),
             Served::Refused(error) => {
                 if first {
@@ -99,11 +109,15 @@ impl Driver {
             None => &mut self.replies,
             Some(batch) => &mut batch.replies,
         };
+        let mut closes = false;
         match self.routes.serve(request, replies) {
             Outcome::Done => {
+                let mut member = None;
                 if let (Some(batch), Some(id)) = (batch, request.id) {
                     batch.add_reply(&self.link, id);
+                    member = Some(batch.member());
                 }
+                closes = self.link.finished_in_place(member);
             }
             Outcome::Pending(reply) => {
                 self.start_task(request, batch.map(|batch| batch.member()), bytes, reply);
@@ -111,8 +125,14 @@ impl Driver {
             Outcome::Subscribing(handler, number) => {
                 self.start_subscribing(request, batch.map(|batch| batch.member()), bytes, handler, &number);
             }
-            Outcome::Refused(error) => return Served::Refused(error),
+            Outcome::Refused(error) => {
+                // The error follows: a close lets it leave.
+                self.link.finished_in_place(None);
+                self.link.started();
+                return Served::Refused(error);
+            }
         }
+        self.link.started();
         tracing::debug!(
             rpc.system.name = "jsonrpc",
             rpc.method = &*request.method,
@@ -120,7 +140,7 @@ impl Driver {
             session = self.link.id,
             "request"
         );
-        Served::Yes
+        if closes { Served::Last } else { Served::Yes }
     }
 
     /// Answers a request whose handler was not run.
@@ -137,7 +157,7 @@ impl Driver {
             None if request.method.starts_with("$/") => return Taken::Yes,
             None => {}
         }
-        self.charge(self.link.limits.cost_of_error)
+        self.charge_for_errors(1)
     }
 
     pub(super) fn malformed(&mut self, malformed: &Malformed<'_>, batch: Option<&OpenBatch>) -> Taken {
@@ -146,10 +166,10 @@ impl Driver {
         if *answer {
             self.answer_error(*id, error, batch);
         }
-        self.charge(match error.code() {
-            ErrorCode::PARSE_ERROR => self.link.limits.cost_of_unreadable,
-            _ => self.link.limits.cost_of_error,
-        })
+        match error.code() {
+            ErrorCode::PARSE_ERROR => self.charge_for_unreadable(),
+            _ => self.charge_for_errors(1),
+        }
     }
 
     /// As many requests as may be are being worked on, or as many bytes as may be wait to be sent.

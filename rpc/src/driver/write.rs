@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::AsyncWrite as _;
+use tokio::{io::AsyncWrite as _, time::Instant};
 
 use super::Driver;
 
@@ -23,6 +23,9 @@ impl Driver {
                 return Poll::Pending;
             }
             self.replies.take_queued();
+            if self.link.limits.idle_timeout.is_some() {
+                self.timers.silence.sent(Instant::now());
+            }
         }
     }
 
@@ -31,12 +34,13 @@ impl Driver {
         if self.replies.unwritten().is_empty() {
             return Poll::Ready(Ok(()));
         }
+        let mut bytes = 0;
         let written = loop {
             match Pin::new(&mut self.io).poll_write(cx, self.replies.unwritten()) {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
                     self.replies.advance(written);
-                    self.uncharged += written as u64;
+                    bytes += written as u64;
                     self.progress = true;
                     self.timers.stalled = None;
                     if self.replies.unwritten().is_empty() {
@@ -50,6 +54,12 @@ impl Driver {
                 }
             }
         };
+        if bytes > 0 {
+            self.uncharged += bytes;
+            // What was read just now is answered just now.
+            let now = self.read_at.unwrap_or_else(Instant::now);
+            self.link.counters.sent(self.replies.messages(), bytes, now);
+        }
         self.link.set_unwritten(self.replies.unwritten().len());
         written
     }

@@ -98,6 +98,23 @@ pub struct Limits {
     /// Default: 30 s (aiorpcX).
     pub close_timeout: Option<Duration>,
 
+    /// How long a session may be idle: nothing comes or goes, no call or request is in flight, and there is no subscription, in either
+    /// direction. Then it is closed, with [`CloseReason::Idle`](crate::CloseReason::Idle). Blank lines count as something that comes.
+    ///
+    /// Where the last thing under way ends without a message, the time may begin up to once more as late.
+    ///
+    /// Default: 600 s on a server (ElectrumX's `SESSION_TIMEOUT`), so that peers that have gone without a word do not pile up; none on
+    /// a client, which knows itself when it is done.
+    pub idle_timeout: Option<Duration>,
+
+    /// How long a message may take to arrive, from its first bytes on. Then the session is ended, with
+    /// [`CloseReason::FrameTimeout`](crate::CloseReason::FrameTimeout): who sends a byte now and then would keep it for ever. Time in which nothing is
+    /// read, because the peer does not take what we send, does not count.
+    ///
+    /// Default: 30 s on a server, where the largest frame then needs 33 kB/s; none on a client, whose calls have timeouts, and
+    /// whose replies may be large and come over slow lines.
+    pub frame_timeout: Option<Duration>,
+
     /// The cost from which on the peer is slowed down. Between this and [`cost_hard`](Self::cost_hard) fewer of its requests are worked on
     /// at once, and each is delayed before its handler starts, in proportion: half way it is half of
     /// [`requests_in_flight`](Self::requests_in_flight) and half of [`cost_delay`](Self::cost_delay).
@@ -156,6 +173,8 @@ impl Limits {
             request_timeout: Some(Duration::from_secs(30)),
             send_timeout: Some(Duration::from_secs(20)),
             close_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(Duration::from_secs(600)),
+            frame_timeout: Some(Duration::from_secs(30)),
             cost_soft: 2_000.0,
             cost_hard: 10_000.0,
             cost_per_byte: 1.0 / 100_000.0,
@@ -166,10 +185,17 @@ impl Limits {
         }
     }
 
-    /// For sessions that the application opens: the same, but replies may be larger, and what the other side costs neither slows it
-    /// down nor ends the session.
+    /// For sessions that the application opens: the same, but replies may be larger, and neither silence nor what the other side costs
+    /// slows it down or ends the session.
     pub const fn client() -> Self {
-        Self { frame_size: 10 << 20, cost_soft: f64::INFINITY, cost_hard: f64::INFINITY, ..Self::server() }
+        Self {
+            frame_size: 10 << 20,
+            idle_timeout: None,
+            frame_timeout: None,
+            cost_soft: f64::INFINITY,
+            cost_hard: f64::INFINITY,
+            ..Self::server()
+        }
     }
 
     /// Nothing is bounded.
@@ -188,6 +214,8 @@ impl Limits {
             request_timeout: None,
             send_timeout: None,
             close_timeout: None,
+            idle_timeout: None,
+            frame_timeout: None,
             cost_soft: f64::INFINITY,
             cost_hard: f64::INFINITY,
             cost_per_byte: 0.0,

@@ -37,7 +37,7 @@ where
     match catch_unwind(AssertUnwindSafe(|| request.decode())) {
         Ok(Ok(params)) => subscribe_unread(request, |sink| handler(params, sink)),
         Ok(Err(error)) => Handled::refused(error),
-        Err(panic) => Handled::refused(panicked(request.method.name(), &*panic)),
+        Err(panic) => Handled::refused(panicked(request.method.name(), panic)),
     }
 }
 
@@ -60,12 +60,12 @@ where
     let sink = Sink { method, info, params, token, number: number.clone(), link: Arc::clone(&link) };
     let handler = match catch_unwind(AssertUnwindSafe(|| handler(sink))) {
         Ok(handler) => handler,
-        Err(panic) => return Handled::refused(panicked(method, &*panic)),
+        Err(panic) => return Handled::refused(panicked(method, panic)),
     };
     let started = number.clone();
     let task = async move {
         let ended = AssertUnwindSafe(handler).catch_unwind().await;
-        let error = ended.err().map(|panic| panicked(method, &*panic));
+        let error = ended.err().map(|panic| panicked(method, panic));
         // Whatever it left undone: an answer, or the end of its stream.
         link.refuse_subscription(started.get(), &error.clone().unwrap_or_else(ErrorObject::internal));
         link.end_feed(started.get(), error.as_ref());

@@ -19,7 +19,10 @@ mod outgoing;
 mod pending;
 mod room;
 mod slot;
+mod statistics;
 mod subscription;
+mod task;
+mod within;
 
 use std::{
     fmt,
@@ -38,15 +41,17 @@ pub use extensions::Extensions;
 pub(crate) use feed::Gone;
 pub use hooks::Hooks;
 pub(crate) use hooks::InstalledHooks;
-pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running};
+pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 
 pub use pending::{PendingCall, PendingNotify};
+pub use statistics::Statistics;
 pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,
 };
+pub use within::Within;
 
 use serde::Serialize;
 
@@ -240,6 +245,22 @@ impl Session {
     /// Whether new calls are refused.
     pub fn is_closed(&self) -> bool {
         self.close_reason().is_some()
+    }
+
+    /// What the session has done so far, and what it is doing. May be asked at any time, from anywhere, and after the end too.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use rpc::{Context, ErrorObject, Params, Router};
+    /// # let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// # let (session, _peer) = rpc::testing::pair((), router);
+    /// session.call::<String>("ping", ()).await?;
+    /// let statistics = session.statistics();
+    /// assert_eq!((statistics.messages_sent, statistics.messages_received), (1, 1));
+    /// # Ok(()) }
+    /// ```
+    pub fn statistics(&self) -> Statistics {
+        self.link.statistics()
     }
 
     /// How many calls of ours wait for a reply.

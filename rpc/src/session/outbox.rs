@@ -6,12 +6,13 @@ use crate::framing::AnyFramer;
 pub(crate) struct Outbox {
     /// Whole messages, framed, in the order in which they were sent.
     bytes: Vec<u8>,
+    messages: u64,
     framer: Box<dyn AnyFramer>,
 }
 
 impl Outbox {
     pub(crate) const fn new(framer: Box<dyn AnyFramer>) -> Self {
-        Self { bytes: Vec::new(), framer }
+        Self { bytes: Vec::new(), messages: 0, framer }
     }
 
     /// Appends one message, written by `write`.
@@ -20,6 +21,7 @@ impl Outbox {
         self.framer.begin(&mut self.bytes);
         write(&mut self.bytes);
         self.framer.finish(&mut self.bytes, start);
+        self.messages += 1;
     }
 
     /// Appends one message, unless `write` fails.
@@ -31,7 +33,10 @@ impl Outbox {
         self.framer.begin(&mut self.bytes);
         let written = write(&mut self.bytes);
         match written {
-            Ok(_) => self.framer.finish(&mut self.bytes, start),
+            Ok(_) => {
+                self.framer.finish(&mut self.bytes, start);
+                self.messages += 1;
+            }
             Err(_) => self.bytes.truncate(start),
         }
         written
@@ -41,13 +46,14 @@ impl Outbox {
         self.bytes.len()
     }
 
-    /// Moves everything to the end of `buffer`, which costs nothing where that is empty.
-    pub(crate) fn take_into(&mut self, buffer: &mut Vec<u8>) {
+    /// Moves everything to the end of `buffer`, which costs nothing where that is empty. Gives the number of messages.
+    pub(crate) fn take_into(&mut self, buffer: &mut Vec<u8>) -> u64 {
         if buffer.is_empty() {
             std::mem::swap(buffer, &mut self.bytes);
         } else {
             buffer.append(&mut self.bytes);
         }
+        std::mem::take(&mut self.messages)
     }
 
     pub(crate) fn trim(&mut self) {

@@ -41,6 +41,11 @@ impl Feeds {
         self.feeds.len()
     }
 
+    /// Whether a stream still works for the request with this number.
+    pub(crate) fn work_for(&self, work: u64) -> bool {
+        self.feeds.values().any(|feed| feed.works_for(work))
+    }
+
     /// Whether anything waits to be sent.
     pub(crate) fn are_ready(&self) -> bool {
         !self.ready.is_empty()
@@ -76,7 +81,8 @@ impl Feeds {
 
     /// Takes everything that waits to be sent of one, which is over then.
     pub(crate) fn take(&mut self, id: u64) -> Vec<Vec<u8>> {
-        let waiting = self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next()).collect());
+        let waiting =
+            self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next()).collect::<Vec<_>>());
         self.forget(id);
         waiting.unwrap_or_default()
     }
@@ -155,6 +161,20 @@ impl Feeds {
         Some(self.feeds.remove(&id)?.into_task())
     }
 
+    /// Ends all but the reports of work, which has an end that can be waited for.
+    pub(crate) fn clear_streams(&mut self) -> Vec<AbortHandle> {
+        let streams: Vec<u64> =
+            self.feeds.iter().filter(|(_, feed)| !feed.is_of_work()).map(|(id, _)| *id).collect();
+        streams
+            .into_iter()
+            .filter_map(|id| {
+                let feed = self.feeds.remove(&id)?;
+                self.by_key.remove(feed.key());
+                feed.into_task()
+            })
+            .collect()
+    }
+
     /// Ends all of them.
     pub(crate) fn clear(&mut self) -> Vec<AbortHandle> {
         self.by_key.clear();
@@ -194,7 +214,7 @@ mod tests {
     fn new(key: &str, overflow: Overflow) -> NewFeed {
         let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "item");
         let writer = ItemWriter::new(info, SubscriptionKey::of_id(key), "[]");
-        NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None }
+        NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None, work: 0 }
     }
 
     fn drained(feeds: &mut Feeds) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{InFlight, Link, Member, State};
 use crate::{
     jsonrpc::{BatchId, BatchIds, CallId, Elements, ErrorObject, Id, Malformed, Reply},
-    session::slot::Slot,
+    session::{CloseReason, slot::Slot},
 };
 
 impl State {
@@ -14,6 +14,7 @@ impl State {
         let Some(reply) = self.connection.end_batch(batch) else { return false };
         open.fetch_sub(1, Ordering::Relaxed);
         self.feeds.release(batch);
+        self.last.batch_answered(batch);
         let is_due = !reply.is_empty();
         if is_due {
             self.outbox.message(|out| reply.write(out));
@@ -59,8 +60,15 @@ impl Link {
     /// All members have been seen: the reply goes out when those that are being worked on are done.
     pub(crate) fn end_batch(&self, batch: BatchId) {
         let mut state = self.lock();
-        if state.end_batch(batch, &self.open_batches) {
+        let appended = state.end_batch(batch, &self.open_batches);
+        let closes = state.closes_now();
+        if appended {
             self.appended(state);
+        } else {
+            drop(state);
+        }
+        if closes {
+            self.start_close(CloseReason::Local);
         }
     }
 }

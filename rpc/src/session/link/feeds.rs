@@ -41,11 +41,11 @@ impl Link {
     ) -> bool {
         let mut state = self.lock();
         let is_open = matches!(state.phase, Phase::Open);
-        let Some(Running { id: Some(id), member, task, .. }) = self.finish(&mut state, request) else {
+        let Some(Running { id: Some(id), member, task, work, .. }) = self.finish(&mut state, request) else {
             return false;
         };
         let replaced = match is_open {
-            true => state.feeds.add(request, NewFeed { writer, bounds, task }),
+            true => state.feeds.add(request, NewFeed { writer, bounds, task, work }),
             false => None,
         };
         if let Some(Member { batch, .. }) = member
@@ -79,14 +79,27 @@ impl Link {
         let is_running = state.running.get_mut(request).is_some();
         if is_running {
             // Another one whose token the peer has chosen for both reports nothing any more.
-            state.feeds.add(request, NewFeed { writer, bounds, task: None });
+            state.feeds.add(request, NewFeed { writer, bounds, task: None, work: 0 });
         }
         is_running
     }
 
+    /// Hands a report of work over for sending, like [`push_item`](Self::push_item): the time of the work is counted anew.
+    pub(crate) fn push_report(&self, request: u64, body: Vec<u8>, now: Instant) -> Result<bool, Gone> {
+        let mut state = self.lock();
+        self.goes_on(&mut state, request, now);
+        let had = state.feeds.are_ready();
+        let pushed = state.feeds.push(request, body);
+        self.feeds_changed(state, had);
+        pushed
+    }
+
     /// Work is going on: its time is counted anew.
     pub(crate) fn work_goes_on(&self, request: u64, now: Instant) {
-        let mut state = self.lock();
+        self.goes_on(&mut self.lock(), request, now);
+    }
+
+    fn goes_on(&self, state: &mut State, request: u64, now: Instant) {
         if let Some(running) = state.running.get_mut(request)
             && let Some(timeout) = self.limits.request_timeout
         {

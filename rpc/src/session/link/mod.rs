@@ -6,8 +6,10 @@ mod cost;
 mod feeds;
 mod handles;
 mod inlets;
+mod last;
 mod order;
 mod serving;
+mod work;
 
 use std::{
     sync::{
@@ -23,12 +25,14 @@ use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 pub(super) use handles::Refused;
 pub(crate) use order::Ahead;
 pub(crate) use serving::Answers;
+pub(crate) use work::{TellsWorkEnded, WorkNumber};
 
 use super::{
     CallError, CloseReason, Extensions, InstalledHooks,
     feed::Feeds,
     outbox::Outbox,
     slot::Slot,
+    statistics::{Counters, Statistics},
     subscription::{Inlets, Opening},
 };
 use crate::{
@@ -58,12 +62,23 @@ pub(crate) struct Link {
     listens: AtomicBool,
     /// How many subscriptions of ours have no room, and have the session wait.
     full_inlets: AtomicUsize,
+    /// Those among them that take reports of work.
+    full_works: AtomicUsize,
     /// Whether the loop has to look at the next deadline: read without the lock.
     deadline_moved: AtomicBool,
     /// The requests that are being worked on, and the bytes of their frames: the lengths of what is in the state, read
     /// without the lock.
     running: AtomicUsize,
     running_bytes: AtomicUsize,
+    /// The number of the request that is being started, if a context was made of it, and the last number given.
+    starting: AtomicU64,
+    works: AtomicU64,
+    /// Those who wait for requests to be over.
+    work: Notify,
+    /// How much work is finished although nobody may wait for it.
+    shielded: AtomicUsize,
+    /// Whether a request has ever asked to be the last.
+    any_is_last: AtomicBool,
     /// How many batches of the peer's are not answered yet, read without the lock.
     open_batches: AtomicUsize,
     /// What the peer has cost.
@@ -86,6 +101,7 @@ pub(crate) struct Link {
     pub(crate) cancellation: Option<Cancellation>,
     pub(crate) hooks: InstalledHooks,
     pub(crate) extensions: Extensions,
+    pub(crate) counters: Counters,
 }
 
 #[derive(Debug)]
@@ -100,6 +116,8 @@ pub(crate) struct State {
     /// Those that we have there.
     pub(crate) inlets: Inlets,
     pub(crate) phase: Phase,
+    /// The requests after which it closes.
+    last: last::Last,
     /// When the loop has to look for calls and handlers that are late.
     pub(crate) next_deadline: Option<Instant>,
 }
@@ -138,6 +156,8 @@ pub(super) struct Timeout {
     pub(super) at: Instant,
     /// How long that was when the call was made.
     pub(super) after: Duration,
+    /// Not later than this, whatever is heard of the call meanwhile.
+    pub(super) latest: Option<Instant>,
 }
 
 /// A request of the peer's whose handler has become a task.
@@ -154,6 +174,8 @@ pub(crate) struct Running {
     /// Whether it may become a subscription.
     pub(crate) subscribes: bool,
     pub(crate) bytes: usize,
+    /// The number under which its context asks; 0 if it has none.
+    pub(crate) work: WorkNumber,
 }
 
 /// A request that came in a batch of the peer's.
@@ -191,6 +213,7 @@ impl Link {
             feeds: Feeds::default(),
             inlets: Inlets::default(),
             phase: Phase::Open,
+            last: last::Last::default(),
             next_deadline: None,
         };
         Arc::new(Self {
@@ -203,9 +226,15 @@ impl Link {
             subscribes: AtomicBool::new(false),
             listens: AtomicBool::new(false),
             full_inlets: AtomicUsize::new(0),
+            full_works: AtomicUsize::new(0),
             deadline_moved: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             running_bytes: AtomicUsize::new(0),
+            starting: AtomicU64::new(0),
+            works: AtomicU64::new(0),
+            work: Notify::new(),
+            shielded: AtomicUsize::new(0),
+            any_is_last: AtomicBool::new(false),
             open_batches: AtomicUsize::new(0),
             cost: Mutex::new(Cost::new()),
             cost_moved: AtomicBool::new(false),
@@ -220,6 +249,7 @@ impl Link {
             cancellation: new.cancellation,
             hooks: new.hooks,
             extensions,
+            counters: Counters::new(),
         })
     }
 
@@ -271,6 +301,19 @@ impl Link {
         if state.next_deadline.is_none_or(|next| deadline < next) {
             state.next_deadline = Some(deadline);
             self.deadline_moved.store(true, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let counted = self.counters.read();
+        let state = self.lock();
+        Statistics {
+            bytes_unsent: self.queued.load(Ordering::Relaxed) + self.unwritten.load(Ordering::Relaxed),
+            requests_in_flight: state.running.len() + counted.requests_in_flight,
+            calls_in_flight: state.connection.len(),
+            subscriptions_served: state.feeds.len(),
+            subscriptions: state.inlets.len(),
+            ..counted
         }
     }
 

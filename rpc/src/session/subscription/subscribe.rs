@@ -11,6 +11,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use super::{RawSubscription, Subscription};
 use crate::{
@@ -55,6 +56,12 @@ impl<'a> OutgoingSubscription<'a> {
     /// The call that begins it.
     pub const fn call(&self) -> &Outgoing<'a> {
         &self.call
+    }
+
+    /// The same, asked for until `deadline` at the latest: see [`Outgoing::until`].
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.call = self.call.until(deadline);
+        self
     }
 
     /// How its items look.
@@ -156,6 +163,13 @@ impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
     /// How its items look.
     pub fn style(mut self, style: SubscriptionStyle) -> Self {
         self.info = SubscriptionInfo::of_style(style);
+        self
+    }
+
+    /// How its items look, what they are called, where a token stands and what ends it.
+    pub fn described_by(mut self, info: SubscriptionInfo) -> Self {
+        self.unsubscribe = info.unsubscribe();
+        self.info = info;
         self
     }
 

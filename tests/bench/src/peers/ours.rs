@@ -86,6 +86,8 @@ pub async fn serve(peer: Peer) -> Result<()> {
         .service(ApiServer::new(Service))
         .service(quotes(source))
         .limits(limits(peer, Limits::server()))
+        // Ten thousand of them are measured.
+        .connections(usize::MAX)
         .bind("tcp://127.0.0.1:0")
         .await?;
     announce(server.endpoint().socket_addr().context("an address")?)?;

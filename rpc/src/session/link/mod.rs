@@ -73,6 +73,8 @@ pub(crate) struct Link {
     /// The number of the request that is being started, if a context was made of it, and the last number given.
     starting: AtomicU64,
     works: AtomicU64,
+    /// The last token given to work of the peer's that reports its progress.
+    tokens: AtomicU64,
     /// Those who wait for requests to be over.
     work: Notify,
     /// How much work is finished although nobody may wait for it.
@@ -232,6 +234,7 @@ impl Link {
             running_bytes: AtomicUsize::new(0),
             starting: AtomicU64::new(0),
             works: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
             work: Notify::new(),
             shielded: AtomicUsize::new(0),
             any_is_last: AtomicBool::new(false),

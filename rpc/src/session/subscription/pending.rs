@@ -21,9 +21,13 @@ impl Subscriber for Session {
 
 async fn begin(
     session: &Session,
-    subscription: OutgoingSubscription<'_>,
+    mut subscription: OutgoingSubscription<'_>,
 ) -> Result<RawSubscription, CallError> {
     let link = session.link();
+    let token = subscription.work.as_ref().map(|_| link.next_token());
+    if let (Some(work), Some(token)) = (&subscription.work, &token) {
+        subscription.call = subscription.call.with_token(token, work.path)?;
+    }
     let call = &subscription.call;
     let bounds = Bounds {
         items: subscription.buffer.unwrap_or(link.limits.subscription_items),
@@ -34,7 +38,7 @@ async fn begin(
         true => Inlet::of_work(bounds),
         false => Inlet::new(bounds),
     };
-    let opening = Arc::new(Opening::new(&subscription, Arc::new(inlet)));
+    let opening = Arc::new(Opening::new(&subscription, token.as_ref(), Arc::new(inlet)));
     if call.is_late() {
         return Err(CallError::Timeout(Duration::ZERO));
     }

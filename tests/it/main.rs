@@ -25,6 +25,7 @@ mod order;
 mod room;
 mod services;
 mod sessions;
+mod set_limits;
 mod shutdown;
 mod silence;
 mod slow;

@@ -20,26 +20,30 @@ impl Driver {
     /// For rules that the peer has broken.
     pub(super) fn charge_for_errors(&mut self, count: u64) -> Taken {
         self.link.counters.broken_rules(count);
-        self.charge(self.link.limits.cost_of_error * count as f64)
+        self.charge(self.link.limits.cost_of_error() * count as f64)
     }
 
     /// For a frame that is too large, or no JSON.
     pub(super) fn charge_for_unreadable(&mut self) -> Taken {
         self.link.counters.broken_rules(1);
-        self.charge(self.link.limits.cost_of_unreadable)
+        self.charge(self.link.limits.cost_of_unreadable())
     }
 
     /// Charges for what was read and written, once that is worth a reading of the clock, and looks after what the application has
-    /// charged.
+    /// charged, or allowed.
     pub(super) fn charge_for_bytes(&mut self) {
-        if self.cost_of_bytes() >= 1.0 || self.link.cost_moved() {
+        let moved = self.link.take_terms_moved();
+        if moved {
+            self.framer.set_limit(self.link.limits.frame_size());
+        }
+        if moved || self.cost_of_bytes() >= 1.0 {
             // Where that is too much the session is closing, which the loop sees.
             self.charge(0.0);
         }
     }
 
     fn cost_of_bytes(&self) -> f64 {
-        self.uncharged as f64 * self.link.limits.cost_per_byte
+        self.uncharged as f64 * self.link.limits.cost_per_byte()
     }
 
     fn charge_at(&mut self, amount: f64, now: Instant) -> Taken {
@@ -49,14 +53,14 @@ impl Driver {
         if self.link.hooks.is_some() {
             cost = self.tell_cost(cost);
         }
-        let limit = self.link.limits.cost_hard;
+        self.throttle = Throttle::at(cost, &self.link.limits.load());
+        let limit = self.link.limits.cost_hard();
         if limit == f64::INFINITY {
             return Taken::Yes;
         }
         if self.link.is_ending() {
             return Taken::Over;
         }
-        self.throttle = Throttle::at(cost, &self.link.limits);
         if cost < limit {
             return Taken::Yes;
         }
@@ -75,11 +79,11 @@ impl Driver {
         let session = Session::new(Arc::clone(&self.link));
         let (hooks, limits) = (&self.link.hooks, &self.link.limits);
         let cost = cost + session.extra_cost();
-        let was_over = std::mem::replace(&mut self.over_soft, cost > limits.cost_soft);
+        let was_over = std::mem::replace(&mut self.over_soft, cost > limits.cost_soft());
         if self.over_soft && !was_over {
             hooks.run(|hooks| hooks.over_soft_limit(&session, cost));
         }
-        if cost >= limits.cost_hard && !self.link.is_ending() {
+        if cost >= limits.cost_hard() && !self.link.is_ending() {
             hooks.run(|hooks| hooks.over_hard_limit(&session, cost));
         }
         cost

@@ -146,7 +146,7 @@ impl Driver {
 
     /// Whether so much waits to be sent, or to be taken from a subscription, that nothing more is read. While a call of ours waits for its reply, reading goes on.
     pub(super) fn must_not_read(&self) -> Result<bool, CloseReason> {
-        let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes);
+        let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes());
         if unsent < limit && !self.link.has_full_inlets() {
             return Ok(false);
         }

@@ -89,7 +89,7 @@ impl Driver {
         let admitted =
             self.link.admits(self.throttle.concurrency, self.queue.len(), self.queue.bytes() + text.len());
         let own = batch.as_ref().map(|batch| batch.member().batch);
-        if !admitted || self.unsent() >= self.link.limits.outgoing_bytes || self.link.others_are_full(own) {
+        if !admitted || self.unsent() >= self.link.limits.outgoing_bytes() || self.link.others_are_full(own) {
             return Served::NoPlace;
         }
         if self.waits_for_turn(request, text, batch.as_deref()) {

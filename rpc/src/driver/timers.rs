@@ -33,7 +33,7 @@ impl Driver {
     /// Bytes wait, and the transport takes none of them.
     pub(super) fn stalled(&mut self) {
         if self.timers.stalled.is_none() {
-            self.timers.stalled = self.link.limits.send_timeout.map(|after| Instant::now() + after);
+            self.timers.stalled = self.link.limits.send_timeout().map(|after| Instant::now() + after);
         }
     }
 
@@ -45,7 +45,7 @@ impl Driver {
             *late = Some(moved);
         }
         if close.is_none() && self.link.is_ending() {
-            *close = self.link.limits.close_timeout.map(|after| Instant::now() + after);
+            *close = self.link.limits.close_timeout().map(|after| Instant::now() + after);
         }
         if trim.is_none() && self.inbox.capacity().max(self.replies.capacity()) > LARGE {
             *trim = Some(Instant::now() + TRIM_AFTER);
@@ -68,7 +68,7 @@ impl Driver {
     fn due(&mut self, now: Instant) -> Option<CloseReason> {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if is_due(self.timers.stalled) {
-            let after = self.link.limits.send_timeout.unwrap_or_default();
+            let after = self.link.limits.send_timeout().unwrap_or_default();
             return Some(CloseReason::SendTimeout { unsent: self.unsent(), after });
         }
         if is_due(self.timers.closing) {

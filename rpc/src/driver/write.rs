@@ -23,7 +23,7 @@ impl Driver {
                 return Poll::Pending;
             }
             self.replies.take_queued();
-            if self.link.limits.idle_timeout.is_some() {
+            if self.link.limits.idle_timeout().is_some() {
                 self.timers.silence.sent(Instant::now());
             }
         }

@@ -1,11 +1,13 @@
 //! The numbers that bound what a peer can cost, and the arithmetic on them. No clock in here: `now` is passed in.
 
 mod cost;
+mod live;
 mod throttle;
 
 use std::time::Duration;
 
 pub(crate) use cost::Cost;
+pub(crate) use live::LiveLimits;
 pub(crate) use throttle::Throttle;
 
 /// What one session may use. Every number has a default, a unit and a source.

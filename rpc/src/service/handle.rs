@@ -89,7 +89,7 @@ where
         Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
         Ok(Poll::Pending) => {
             let id = request.id.map(|id| id.to_owned());
-            let limit = request.link().limits.reply_size;
+            let limit = request.link().limits.reply_size();
             let version = request.replies.version();
             return Handled::pending(Box::pin(async move {
                 let value = AssertUnwindSafe(&mut handler).catch_unwind().await;

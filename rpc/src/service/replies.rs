@@ -118,7 +118,7 @@ impl Replies {
         id: Id<'_>,
         result: &Result<T, E>,
     ) -> Result<(), Panic> {
-        let limit = self.link.limits.reply_size;
+        let limit = self.link.limits.reply_size();
         let start = self.begin();
         let (bytes, version) = (&mut self.bytes, self.version);
         let result = result.as_ref();

@@ -134,7 +134,7 @@ fn refuses(request: &Request<'_>, info: SubscriptionInfo) -> Option<ErrorObject>
         return no(ErrorCode::INVALID_REQUEST, why);
     }
     if !link.admits_subscription() {
-        let limit = link.limits.subscriptions;
+        let limit = link.limits.subscriptions();
         return no(
             ErrorCode::TOO_MANY_SUBSCRIPTIONS,
             format!("too many subscriptions: the limit is {limit}"),
@@ -239,8 +239,8 @@ impl Sink {
     pub(super) fn bounds(&self) -> Bounds {
         let limits = &self.link.limits;
         Bounds {
-            items: limits.subscription_items,
-            bytes: limits.subscription_bytes,
+            items: limits.subscription_items(),
+            bytes: limits.subscription_bytes(),
             overflow: self.info.overflow(),
         }
     }
@@ -257,7 +257,7 @@ impl Sink {
             tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, %error, "an item cannot be written as JSON");
             return Err(ErrorObject::internal());
         }
-        let (size, limit) = (out.len() - start, self.link.limits.reply_size);
+        let (size, limit) = (out.len() - start, self.link.limits.reply_size());
         match size > limit {
             true => Err(ErrorObject::new(
                 ErrorCode::INTERNAL_ERROR,

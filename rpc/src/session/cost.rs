@@ -40,6 +40,6 @@ impl Session {
     /// ```
     pub fn add_cost(&self, amount: f64) {
         self.link.add_cost(amount, Instant::now());
-        self.link.cost_was_added();
+        self.link.terms_have_moved();
     }
 }

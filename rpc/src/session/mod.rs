@@ -12,6 +12,7 @@ mod error;
 mod extensions;
 mod feed;
 mod hooks;
+mod limits;
 mod link;
 mod notify;
 mod outbox;

@@ -44,7 +44,7 @@ impl Link {
     /// like those that wait to be sent. A batch does not wait for itself.
     pub(crate) fn others_are_full(&self, own: Option<BatchId>) -> bool {
         let others = self.open_batches.load(Ordering::Relaxed) > usize::from(own.is_some());
-        others && self.lock().connection.collected(own) >= self.limits.outgoing_bytes
+        others && self.lock().connection.collected(own) >= self.limits.outgoing_bytes()
     }
 
     /// Adds the reply to a member.

@@ -38,7 +38,7 @@ use super::{
 use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{BatchId, Cancellation, Connection, Order, RequestId, table::Table, version::Version},
-    limits::{Cost, Limits},
+    limits::{Cost, Limits, LiveLimits},
     transport::Endpoint,
 };
 
@@ -85,8 +85,8 @@ pub(crate) struct Link {
     open_batches: AtomicUsize,
     /// What the peer has cost.
     cost: Mutex<Cost<Instant>>,
-    /// Whether the application has added to it, and the loop has not noticed.
-    cost_moved: AtomicBool,
+    /// Whether the application has added to it, or changed the limits, and the loop has not noticed.
+    terms_moved: AtomicBool,
     /// The loop.
     driver: AtomicWaker,
     /// Senders that wait for room. One is woken at a time, and wakes the next.
@@ -98,7 +98,7 @@ pub(crate) struct Link {
     pub(super) serves: bool,
     pub(crate) id: u64,
     pub(crate) peer: Endpoint,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LiveLimits,
     /// How calls are taken back, where the two sides have agreed on it.
     pub(crate) cancellation: Option<Cancellation>,
     pub(crate) hooks: InstalledHooks,
@@ -240,7 +240,7 @@ impl Link {
             any_is_last: AtomicBool::new(false),
             open_batches: AtomicUsize::new(0),
             cost: Mutex::new(Cost::new()),
-            cost_moved: AtomicBool::new(false),
+            terms_moved: AtomicBool::new(false),
             driver: AtomicWaker::new(),
             room: Notify::new(),
             closed: Notify::new(),
@@ -248,7 +248,7 @@ impl Link {
             serves: new.serves,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer: new.peer,
-            limits: new.limits,
+            limits: LiveLimits::new(&new.limits),
             cancellation: new.cancellation,
             hooks: new.hooks,
             extensions,
@@ -323,7 +323,7 @@ impl Link {
     /// Whether a further message may wait to be sent.
     pub(crate) fn has_room(&self) -> bool {
         let waiting = self.queued.load(Ordering::SeqCst) + self.unwritten.load(Ordering::SeqCst);
-        waiting < self.limits.outgoing_bytes
+        waiting < self.limits.outgoing_bytes()
     }
 
     /// Called after something was appended to the outbox, under the lock: the first one wakes the loop.

@@ -159,7 +159,7 @@ impl Link {
     pub(crate) fn admits(&self, most: usize, waiting: usize, bytes: usize) -> bool {
         let running = self.running.load(Ordering::Relaxed) + waiting;
         let together = self.running_bytes.load(Ordering::Relaxed).saturating_add(bytes);
-        running < most && (running == 0 || together <= self.limits.request_bytes)
+        running < most && (running == 0 || together <= self.limits.request_bytes())
     }
 
     /// What the requests that are being worked on keep from starting.

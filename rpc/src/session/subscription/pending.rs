@@ -30,8 +30,8 @@ async fn begin(
     }
     let call = &subscription.call;
     let bounds = Bounds {
-        items: subscription.buffer.unwrap_or(link.limits.subscription_items),
-        bytes: link.limits.subscription_bytes,
+        items: subscription.buffer.unwrap_or(link.limits.subscription_items()),
+        bytes: link.limits.subscription_bytes(),
         overflow: subscription.overflow,
     };
     let inlet = match subscription.style.is_progress() {
@@ -42,7 +42,7 @@ async fn begin(
     if call.is_late() {
         return Err(CallError::Timeout(Duration::ZERO));
     }
-    let default = link.limits.call_timeout;
+    let default = link.limits.call_timeout();
     let mut room = None;
     let sent = poll_fn(|cx| {
         when_there_is_room(

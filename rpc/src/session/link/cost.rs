@@ -23,8 +23,6 @@ impl Link {
         self.limits.store(limits);
         state.connection.set_limits(limits.batch_length, limits.reply_size);
         drop(state);
-        // There may be room where there was none.
-        self.wake_next_sender();
         self.terms_have_moved();
     }
 

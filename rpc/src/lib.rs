@@ -66,7 +66,7 @@
 //! | do without a runtime | [`jsonrpc::Connection`] |
 //! | follow a stream of items, or send one to many | [`guide::subscriptions`], [`Subscription`], [`Broadcast`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
-//! | bound what a peer may use | [`Limits`] |
+//! | bound what a peer may use, in bytes, time and effort; end sessions | [`Limits`], [`guide::limits`] |
 //! | know when sessions begin and end | [`Hooks`] |
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
@@ -152,6 +152,9 @@ pub use transport::{Endpoint, EndpointError};
 
 /// Pages to read.
 pub mod guide {
+    #[doc = include_str!("../docs/limits.md")]
+    pub mod limits {}
+
     #[doc = include_str!("../docs/service.md")]
     pub mod service {}
 

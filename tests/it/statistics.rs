@@ -60,6 +60,8 @@ async fn broken_rules_are_counted_one_by_one() {
     settled().await;
     let now = session.statistics();
     assert_eq!((now.errors, now.messages_received), (4, 3), "what is too large is no message");
+    // 1,000 for what cannot be read and for what is too large, 100 for each of the others; and a few bytes.
+    assert!((2_190.0..=2_201.0).contains(&now.cost), "{}", now.cost);
 }
 
 #[tokio::test(start_paused = true)]

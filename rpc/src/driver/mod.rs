@@ -261,7 +261,7 @@ impl Driver {
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
             messages_received = statistics.messages_received, messages_sent = statistics.messages_sent,
             bytes_received = statistics.bytes_received, bytes_sent = statistics.bytes_sent,
-            bytes_unsent = statistics.bytes_unsent, errors = statistics.errors,
+            bytes_unsent = statistics.bytes_unsent, errors = statistics.errors, cost = statistics.cost,
             open_for = ?statistics.opened.elapsed(), %reason, "session closed"
         );
         if self.link.hooks.is_some() {

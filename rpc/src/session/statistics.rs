@@ -11,7 +11,7 @@ use tokio::time::Instant;
 ///
 /// Every number is right by itself. They are read one after another while the session goes on, so that two of them may differ by what
 /// came between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Statistics {
     /// When the session began.
@@ -41,6 +41,9 @@ pub struct Statistics {
     /// The rules that the peer has broken: messages and frames that could not be read, requests that were refused (an unknown method,
     /// parameters that do not fit), replies to nothing. The errors that handlers return are none.
     pub errors: u64,
+
+    /// What the peer has cost: see [`Session::cost`](crate::Session::cost). What [`Hooks`](crate::Hooks::extra_cost) would add is not in it.
+    pub cost: f64,
 
     /// Requests of the peer's that are not answered yet, those included that wait for their turn; notifications that are being worked
     /// on count too. Those that were not read yet do not.
@@ -132,6 +135,7 @@ impl Counters {
             last_received: self.noted(&self.last_received),
             last_sent: self.noted(&self.last_sent),
             errors: self.errors.load(Relaxed),
+            cost: 0.0,
             requests_in_flight: self.waiting.load(Relaxed) as usize,
             calls_in_flight: 0,
             subscriptions_served: 0,

@@ -308,9 +308,10 @@ impl Link {
     }
 
     pub(crate) fn statistics(&self) -> Statistics {
-        let counted = self.counters.read();
+        let (counted, cost) = (self.counters.read(), self.add_cost(0.0, Instant::now()));
         let state = self.lock();
         Statistics {
+            cost,
             bytes_unsent: self.queued.load(Ordering::Relaxed) + self.unwritten.load(Ordering::Relaxed),
             requests_in_flight: state.running.len() + counted.requests_in_flight,
             calls_in_flight: state.connection.len(),

@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
-use rpc::{CloseReason, Server, ServerHandle};
+use rpc::{CloseReason, Limits, Server, ServerHandle};
 use rpc_tests::{Gate, Raw, echo, settled, soon, waiting};
 use tokio::{net::TcpStream, time::Instant};
 
 const ECHO: &str = r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":[1]}"#;
 const ECHOED: &str = r#"{"jsonrpc":"2.0","id":1,"result":[1]}"#;
 
+fn limits(connections: usize) -> Limits {
+    let mut limits = Limits::server();
+    limits.connections = connections;
+    limits
+}
+
 async fn listening(connections: usize) -> ServerHandle {
-    let server = Server::builder().service(echo()).connections(connections);
+    let server = Server::builder().service(echo()).limits(limits(connections));
     server.bind("tcp://127.0.0.1:0").await.expect("a port is free").start()
 }
 
@@ -70,7 +76,7 @@ async fn refused_peers_that_do_nothing_hold_nobody_up() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_application_attaches_is_never_one_too_many() {
-    let server = Server::builder().service(echo()).connections(1).build().expect("one service").start();
+    let server = Server::builder().service(echo()).limits(limits(1)).build().expect("one service").start();
     for _ in 0..3 {
         let (here, there) = rpc::transport::memory(1 << 16);
         drop(server.attach(there));

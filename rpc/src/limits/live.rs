@@ -87,6 +87,7 @@ macro_rules! live {
 }
 
 live! {
+    connections: usize,
     frame_size: usize,
     reply_size: usize,
     batch_length: usize,

@@ -10,7 +10,7 @@ pub(crate) use cost::Cost;
 pub(crate) use live::LiveLimits;
 pub(crate) use throttle::Throttle;
 
-/// What one session may use. Every number has a default, a unit and a source.
+/// What one session may use, and how many a server may have. Every number has a default, a unit and a source.
 ///
 /// [`Limits::server()`] is for peers that nobody chose, [`Limits::client()`] for a server that the application chose, and
 /// [`Limits::unlimited()`] for measuring and for peers that are trusted as one's own code. Change what you need:
@@ -27,6 +27,13 @@ pub(crate) use throttle::Throttle;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
+    /// How many sessions a server may have at once for one more peer to be accepted. A peer that is one too many is sent an error, -102
+    /// with the id null, and its connection is closed. It means nothing on a client.
+    ///
+    /// Default: 1,000 (ElectrumX's `MAX_SESSIONS`): each takes a file descriptor, of which many systems give a process 1,024 unless
+    /// they are asked for more. With a higher limit, ask for more.
+    pub connections: usize,
+
     /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on.
     ///
     /// Default: 1,000,000 on a server (aiorpcX), 10,485,760 on a client (jsonrpsee's `max_response_body_size`): what servers send by
@@ -162,6 +169,7 @@ impl Limits {
     /// For sessions that a server accepts.
     pub const fn server() -> Self {
         Self {
+            connections: 1_000,
             frame_size: 1_000_000,
             reply_size: 10_000_000,
             batch_length: 100,
@@ -203,6 +211,7 @@ impl Limits {
     /// Nothing is bounded.
     pub const fn unlimited() -> Self {
         Self {
+            connections: usize::MAX,
             frame_size: usize::MAX,
             reply_size: usize::MAX,
             batch_length: usize::MAX,

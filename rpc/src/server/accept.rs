@@ -27,7 +27,7 @@ impl ServerHandle {
                 select(stopping.as_mut(), pin!(listener.accept())).await
             {
                 let connections = shared.sessions().len();
-                if connections >= shared.connections {
+                if connections >= shared.connections() {
                     refusals.refuse(io, &peer, shared.refusal(connections));
                     continue;
                 }

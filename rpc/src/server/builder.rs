@@ -11,21 +11,17 @@ use crate::{
     transport::Endpoint,
 };
 
-/// The default of [`ServerBuilder::connections`].
-const CONNECTIONS: usize = 1_000;
-
 /// Builds a [`Server`].
 #[derive(Debug)]
 pub struct ServerBuilder {
     services: Services,
     settings: Settings,
-    connections: usize,
 }
 
 impl ServerBuilder {
     pub(super) fn new() -> Self {
         let (services, settings) = (Services::default(), Settings::new(Limits::server()));
-        Self { services, settings, connections: CONNECTIONS }
+        Self { services, settings }
     }
 
     /// Serves `service` to every session: one value for all. May be called several times, for several services. A value that
@@ -43,7 +39,7 @@ impl ServerBuilder {
         self
     }
 
-    /// What each session may use. Default: [`Limits::server()`].
+    /// What each session may use, and how many there may be. Default: [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
         self
@@ -89,22 +85,6 @@ impl ServerBuilder {
         self
     }
 
-    /// How many sessions the server may have at once for one more peer to be accepted; `usize::MAX` is no limit. A peer that is one too
-    /// many is sent an error, -102 with the id null, and the connection is closed.
-    ///
-    /// Default: 1,000 (ElectrumX's `MAX_SESSIONS`): each takes a file descriptor, of which many systems give a process 1,024 unless
-    /// they are asked for more. With a higher limit, ask for more.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let server = rpc::Server::builder().service(()).connections(10_000).bind("tcp://127.0.0.1:0").await?;
-    /// # Ok(()) }
-    /// ```
-    pub fn connections(mut self, most: usize) -> Self {
-        self.connections = most;
-        self
-    }
-
     /// Listens at `url`, for example `tcp://127.0.0.1:8000` (port 0 is any free port).
     ///
     /// # Errors
@@ -127,7 +107,7 @@ impl ServerBuilder {
     /// Where two services claim one method.
     pub fn build(self) -> Result<Server, BindError> {
         let services = self.services.build()?;
-        let shared = Shared::new(services, self.settings, self.connections);
+        let shared = Shared::new(services, self.settings);
         Ok(Server { endpoints: Vec::new(), listeners: Vec::new(), shared })
     }
 }

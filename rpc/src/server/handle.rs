@@ -29,20 +29,17 @@ pub(super) struct Shared {
     services: BuiltServices,
     settings: Settings,
     sessions: Mutex<HashMap<u64, Session>>,
-    /// How many there may be for one more to be accepted.
-    pub(super) connections: usize,
     /// How many listeners are at work.
     pub(super) listening: watch::Sender<usize>,
     pub(super) stage: watch::Sender<Stage>,
 }
 
 impl Shared {
-    pub(super) fn new(services: BuiltServices, settings: Settings, connections: usize) -> Arc<Self> {
+    pub(super) fn new(services: BuiltServices, settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             services,
             settings,
             sessions: Mutex::default(),
-            connections,
             listening: watch::Sender::new(0),
             stage: watch::Sender::new(Stage::Running),
         })
@@ -52,13 +49,18 @@ impl Shared {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many sessions there may be for one more peer to be accepted.
+    pub(super) const fn connections(&self) -> usize {
+        self.settings.limits.connections
+    }
+
     /// What a peer is told for whom there is no place: a message, framed.
     pub(super) fn refusal(&self, connections: usize) -> Vec<u8> {
         let error = ErrorObject::new(
             ErrorCode::SERVER_BUSY,
             format!(
                 "too many connections: {connections} are open, and {} may be. Try again later",
-                self.connections
+                self.connections()
             ),
         );
         let Settings { framer, version, .. } = &self.settings;
@@ -112,7 +114,7 @@ impl ServerHandle {
     }
 
     /// Serves a peer that is connected already, over any stream of bytes: one end of [`memory`](crate::transport::memory), a socket
-    /// of yours, a pipe. Must be called on a tokio runtime. It counts as a [connection](super::ServerBuilder::connections), and is
+    /// of yours, a pipe. Must be called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is
     /// never one too many.
     pub fn attach(&self, io: impl ByteStream) -> Session {
         let session = self.shared.serve(Box::new(io), Endpoint::MEMORY);

@@ -74,6 +74,8 @@ fn limits(peer: Peer, default: Limits) -> Limits {
         return limits;
     }
     let mut limits = default;
+    // Ten thousand of them are measured.
+    limits.connections = 20_000;
     limits.frame_size = 2 << 20;
     limits.cost_per_byte = 0.0;
     limits
@@ -86,8 +88,6 @@ pub async fn serve(peer: Peer) -> Result<()> {
         .service(ApiServer::new(Service))
         .service(quotes(source))
         .limits(limits(peer, Limits::server()))
-        // Ten thousand of them are measured.
-        .connections(usize::MAX)
         .bind("tcp://127.0.0.1:0")
         .await?;
     announce(server.endpoint().socket_addr().context("an address")?)?;

@@ -134,7 +134,7 @@ pub use jsonrpc::{
     Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
     SubscriptionStyle, Unsupported,
 };
-pub use limits::Limits;
+pub use limits::{KeepAlive, Limits};
 pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Server, ServerBuilder, ServerHandle};
 pub use service::{

@@ -16,6 +16,7 @@ mod faults;
 mod handlers;
 mod hostile;
 mod ids;
+mod keep_alive;
 mod leftovers;
 mod limits;
 mod lost;

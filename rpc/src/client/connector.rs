@@ -7,7 +7,7 @@ use crate::{
     driver::{self, Settings, Start},
     framing::Framer,
     jsonrpc::{Cancellation, Protocol},
-    limits::Limits,
+    limits::{KeepAlive, Limits},
     service::{Service, Services},
     session::{Hooks, InstalledHooks, Session},
     transport::{ByteStream, Endpoint, EndpointError, Kind, tcp},
@@ -72,6 +72,12 @@ impl Connector {
     /// Tells `hooks` when the session begins and ends, and what its peer costs. Default: nobody.
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.settings.hooks = InstalledHooks::new(hooks);
+        self
+    }
+
+    /// Asks the peer whether it is still there when it has said nothing for a while: see [`KeepAlive`]. Default: not at all.
+    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+        self.settings.keep_alive = Some(keep_alive);
         self
     }
 

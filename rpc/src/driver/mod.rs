@@ -7,6 +7,7 @@ mod batch;
 mod cancel;
 mod cost;
 mod inbox;
+mod keep_alive;
 mod order;
 mod receive;
 mod serve;
@@ -99,7 +100,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         over_soft: false,
         uncharged: 0,
         read_at: None,
-        timers: Timers::default(),
+        timers: Timers::new(settings.keep_alive.clone()),
     });
     session
 }

@@ -56,8 +56,11 @@ impl Driver {
 
     fn take_apart(&mut self, cx: &mut Context<'_>, mut unread: Unread) -> Result<(), CloseReason> {
         let started = Instant::now();
-        self.timers.silence.heard(started);
         let (mut messages, bytes) = (0, self.inbox.take_last_read() as u64);
+        // What had to wait in the inbox is not heard again.
+        if bytes > 0 {
+            self.timers.silence.heard(started);
+        }
         self.uncharged += bytes;
         let outcome = loop {
             if unread.is_empty() {
@@ -116,6 +119,7 @@ impl Driver {
         self.inbox.keep(unread);
         self.link.counters.received(messages, bytes, started);
         self.hand_over();
+        self.timers.silence.received(messages);
         let now = Instant::now();
         self.read_at = Some(now);
         if now - started > Pace::SLOW {

@@ -3,7 +3,7 @@
 use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{Cancellation, Protocol, version::Version},
-    limits::Limits,
+    limits::{KeepAlive, Limits},
     session::InstalledHooks,
 };
 
@@ -15,6 +15,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) cancellation: Option<Cancellation>,
     pub(crate) hooks: InstalledHooks,
+    pub(crate) keep_alive: Option<KeepAlive>,
 }
 
 impl Settings {
@@ -25,6 +26,7 @@ impl Settings {
             limits,
             cancellation: None,
             hooks: InstalledHooks::default(),
+            keep_alive: None,
         }
     }
 

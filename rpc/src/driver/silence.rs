@@ -2,8 +2,11 @@
 
 use tokio::time::Instant;
 
-use super::{Driver, Left};
-use crate::{limits::LiveLimits, session::CloseReason};
+use super::{Driver, Left, keep_alive::Pings};
+use crate::{
+    limits::{KeepAlive, LiveLimits},
+    session::CloseReason,
+};
 
 /// Since when nothing came or went, and since when a frame is under way. No clock is read for it but where bytes are read or written.
 #[derive(Debug, Default)]
@@ -14,15 +17,43 @@ pub(super) struct Silence {
     busy: Option<Instant>,
     /// When the first bytes came of a frame that is not whole.
     frame: Option<Instant>,
+    /// Where the peer is to be asked whether it is there.
+    pub(super) pings: Option<Box<Pings>>,
 }
 
 impl Silence {
-    pub(super) const fn heard(&mut self, now: Instant) {
-        self.last = Some(now);
+    pub(super) fn new(keep_alive: Option<KeepAlive>) -> Self {
+        Self { pings: keep_alive.map(|how| Box::new(Pings::new(how))), ..Self::default() }
     }
 
-    pub(super) const fn sent(&mut self, now: Instant) {
+    /// Bytes came.
+    pub(super) fn heard(&mut self, now: Instant) {
         self.last = Some(now);
+        if let Some(pings) = &mut self.pings {
+            pings.heard(now);
+        }
+    }
+
+    /// So many messages were in them.
+    pub(super) fn received(&mut self, messages: u64) {
+        // The reply to a ping of ours is no use of the session.
+        if let Some(pings) = &mut self.pings
+            && let Some(before) = pings.only_reply(messages)
+        {
+            self.last = Some(before);
+        }
+    }
+
+    /// So many messages leave.
+    pub(super) fn sent(&mut self, messages: u64, now: Instant) {
+        if self.pings.as_mut().is_none_or(|pings| pings.others_leave(messages, now)) {
+            self.last = Some(now);
+        }
+    }
+
+    /// When bytes came or went the last time.
+    pub(super) const fn last(&self) -> Option<Instant> {
+        self.last
     }
 
     pub(super) fn frame_goes_on(&mut self, now: Instant) {
@@ -37,7 +68,8 @@ impl Silence {
     pub(super) fn next(&mut self, limits: &LiveLimits) -> Option<Instant> {
         let idle = limits.idle_timeout().map(|after| self.quiet_since() + after);
         let frame = self.frame.zip(limits.frame_timeout()).map(|(since, after)| since + after);
-        idle.into_iter().chain(frame).min()
+        let ping = self.pings.as_mut().map(|pings| pings.next());
+        [idle, frame, ping].into_iter().flatten().min()
     }
 
     /// The session has just begun where nothing else is known.
@@ -71,11 +103,12 @@ impl Driver {
                 self.link.start_close(CloseReason::Idle { after });
             }
         }
-        None
+        self.keep_alive_is_due(now)
     }
 
     /// Whether something is under way, in either direction.
-    fn is_busy(&self) -> bool {
-        self.queue.len() > 0 || self.batch.is_some() || self.unsent() > 0 || self.link.is_busy()
+    fn is_busy(&mut self) -> bool {
+        let pings = self.timers.silence.pings.as_mut().map_or(0, |pings| pings.in_flight());
+        self.queue.len() > 0 || self.batch.is_some() || self.unsent() > 0 || self.link.is_busy(pings)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::{Driver, silence::Silence};
-use crate::session::CloseReason;
+use crate::{limits::KeepAlive, session::CloseReason};
 
 /// Buffers above this are given back when the session has been quiet for [`TRIM_AFTER`].
 const LARGE: usize = 64 << 10;
@@ -27,6 +27,12 @@ pub(super) struct Timers {
     /// When large buffers are given back.
     trim: Option<Instant>,
     pub(super) silence: Silence,
+}
+
+impl Timers {
+    pub(super) fn new(keep_alive: Option<KeepAlive>) -> Self {
+        Self { silence: Silence::new(keep_alive), ..Self::default() }
+    }
 }
 
 impl Driver {

@@ -22,9 +22,10 @@ impl Driver {
             if self.gathers(cx) {
                 return Poll::Pending;
             }
+            let before = self.replies.messages();
             self.replies.take_queued();
             if self.link.limits.idle_timeout().is_some() {
-                self.timers.silence.sent(Instant::now());
+                self.timers.silence.sent(self.replies.messages() - before, Instant::now());
             }
         }
     }

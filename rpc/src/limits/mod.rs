@@ -1,12 +1,14 @@
 //! The numbers that bound what a peer can cost, and the arithmetic on them. No clock in here: `now` is passed in.
 
 mod cost;
+mod keep_alive;
 mod live;
 mod throttle;
 
 use std::time::Duration;
 
 pub(crate) use cost::Cost;
+pub use keep_alive::KeepAlive;
 pub(crate) use live::LiveLimits;
 pub(crate) use throttle::Throttle;
 
@@ -111,6 +113,10 @@ pub struct Limits {
     /// direction. Then it is closed, with [`CloseReason::Idle`](crate::CloseReason::Idle). Blank lines count as something that comes.
     ///
     /// Where the last thing under way ends without a message, the time may begin up to once more as late.
+    ///
+    /// A connection that never says anything is idle too: a stream of bytes has no handshake that could have a shorter limit, and many honest
+    /// peers connect and wait to be called. How many there may be is bounded by [`connections`](Self::connections). Pings of a
+    /// [`KeepAlive`](crate::KeepAlive) and their replies do not count.
     ///
     /// Default: 600 s on a server (ElectrumX's `SESSION_TIMEOUT`), so that peers that have gone without a word do not pile up; none on
     /// a client, which knows itself when it is done.

@@ -5,7 +5,7 @@ use crate::{
     driver::Settings,
     framing::Framer,
     jsonrpc::{Cancellation, Protocol},
-    limits::Limits,
+    limits::{KeepAlive, Limits},
     service::{Service, Services},
     session::{Hooks, InstalledHooks, Session},
     transport::Endpoint,
@@ -48,6 +48,12 @@ impl ServerBuilder {
     /// Tells `hooks` when a session begins and ends, and what its peer costs. Default: nobody.
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.settings.hooks = InstalledHooks::new(hooks);
+        self
+    }
+
+    /// Asks each peer whether it is still there when it has said nothing for a while: see [`KeepAlive`]. Default: not at all.
+    pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
+        self.settings.keep_alive = Some(keep_alive);
         self
     }
 

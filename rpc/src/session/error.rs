@@ -106,6 +106,12 @@ pub enum CloseReason {
         /// [`Limits::idle_timeout`](crate::Limits::idle_timeout).
         after: Duration,
     },
+    /// The peer said nothing, and did not answer a ping either: see [`KeepAlive`](crate::KeepAlive).
+    #[error("the peer said nothing for {after:?}, not even to a ping")]
+    Silent {
+        /// The interval and the limit together.
+        after: Duration,
+    },
     /// The peer began a message and did not finish it.
     #[error("the peer began a message, and {received} bytes of it came within {after:?}, and not its end")]
     FrameTimeout {

@@ -18,6 +18,7 @@ mod notify;
 mod outbox;
 mod outgoing;
 mod pending;
+mod ping;
 mod room;
 mod slot;
 mod statistics;
@@ -47,6 +48,7 @@ pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 
 pub use pending::{PendingCall, PendingNotify};
+pub(crate) use ping::{Ping, PingOutcome};
 pub use statistics::Statistics;
 pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,

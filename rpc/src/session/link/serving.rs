@@ -142,10 +142,10 @@ impl Link {
         state.running.len() == 0 && state.outbox.len() == 0 && !self.has_shielded()
     }
 
-    /// Whether a call, a request or a subscription is under way, in either direction, or shielded work.
-    pub(crate) fn is_busy(&self) -> bool {
+    /// Whether a call, a request or a subscription is under way, in either direction, or shielded work; `pings` of the calls do not count.
+    pub(crate) fn is_busy(&self, pings: usize) -> bool {
         let state = self.lock();
-        let calls = state.connection.len() + state.running.len();
+        let calls = state.connection.len().saturating_sub(pings) + state.running.len();
         calls + state.feeds.len() + state.inlets.len() > 0 || self.has_shielded()
     }
 

@@ -14,11 +14,11 @@ use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::jsonrpc::{BatchId, ErrorCode, ErrorObject, subscription::SubscriptionKey};
-use queue::Feed;
 pub(crate) use queue::NewFeed;
+use queue::{Feed, Together};
 
 /// The subscriptions of one peer. They are numbered by the requests that made them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Feeds {
     feeds: FxHashMap<u64, Feed>,
     by_key: HashMap<SubscriptionKey, u64>,
@@ -26,6 +26,7 @@ pub(crate) struct Feeds {
     ready: VecDeque<u64>,
     /// Those whose reply is part of a batch that was not answered yet: nothing of them is sent before it.
     held: Vec<(BatchId, u64)>,
+    together: Together,
 }
 
 /// The subscription has ended: items are of no use any more.
@@ -37,6 +38,21 @@ fn too_slow(waiting: usize) -> ErrorObject {
 }
 
 impl Feeds {
+    /// Subscriptions whose items have so many bytes together, and each has one in any case.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            feeds: FxHashMap::default(),
+            by_key: HashMap::new(),
+            ready: VecDeque::new(),
+            held: Vec::new(),
+            together: Together { bytes: 0, limit },
+        }
+    }
+
+    pub(crate) const fn set_limit(&mut self, limit: usize) {
+        self.together.limit = limit;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.feeds.len()
     }
@@ -56,7 +72,7 @@ impl Feeds {
         let key = new.writer.key().clone();
         self.feeds.insert(id, Feed::new(new));
         let before = self.by_key.insert(key, id)?;
-        self.feeds.remove(&before)?.into_task()
+        self.feeds.remove(&before)?.into_task(&mut self.together)
     }
 
     /// Nothing of a subscription is sent before the reply to the batch.
@@ -81,19 +97,20 @@ impl Feeds {
 
     /// Takes everything that waits to be sent of one, which is over then.
     pub(crate) fn take(&mut self, id: u64) -> Vec<Vec<u8>> {
+        let all = &mut self.together;
         let waiting =
-            self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next()).collect::<Vec<_>>());
+            self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next(all)).collect::<Vec<_>>());
         self.forget(id);
         waiting.unwrap_or_default()
     }
 
     /// Ends one whose number is known.
     pub(crate) fn forget(&mut self, id: u64) {
-        if let Some(feed) = self.feeds.remove(&id)
-            && self.by_key.get(feed.key()) == Some(&id)
-        {
+        let Some(feed) = self.feeds.remove(&id) else { return };
+        if self.by_key.get(feed.key()) == Some(&id) {
             self.by_key.remove(feed.key());
         }
+        feed.into_task(&mut self.together);
     }
 
     /// Says which task brings the items. False where there is no such subscription any more.
@@ -111,7 +128,7 @@ impl Feeds {
         match self.feeds.get_mut(&id) {
             None => Poll::Ready(Err(Gone)),
             Some(feed) if feed.is_over() => Poll::Ready(Err(Gone)),
-            Some(feed) => feed.poll_room(cx).map(Ok),
+            Some(feed) => feed.poll_room(&self.together, cx).map(Ok),
         }
     }
 
@@ -119,11 +136,11 @@ impl Feeds {
     pub(crate) fn push(&mut self, id: u64, body: Vec<u8>) -> Result<bool, Gone> {
         let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
         let had = feed.has_something();
-        let pushed = feed.push(body);
+        let pushed = feed.push(body, &mut self.together);
         if !pushed {
             feed.end(Some(&too_slow(feed.len())));
         }
-        let takes_more = feed.takes_more();
+        let takes_more = feed.takes_more(&self.together);
         self.is_ready_now(id, had);
         if pushed { Ok(takes_more) } else { Err(Gone) }
     }
@@ -158,7 +175,7 @@ impl Feeds {
     /// Ends a subscription, of which nothing is sent any more: gives its task. `None` where there is none.
     pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<Option<AbortHandle>> {
         let id = self.by_key.remove(key)?;
-        Some(self.feeds.remove(&id)?.into_task())
+        Some(self.feeds.remove(&id)?.into_task(&mut self.together))
     }
 
     /// Ends all but the reports of work, which has an end that can be waited for.
@@ -170,7 +187,7 @@ impl Feeds {
             .filter_map(|id| {
                 let feed = self.feeds.remove(&id)?;
                 self.by_key.remove(feed.key());
-                feed.into_task()
+                feed.into_task(&mut self.together)
             })
             .collect()
     }
@@ -180,7 +197,7 @@ impl Feeds {
         self.by_key.clear();
         self.ready.clear();
         self.held.clear();
-        self.feeds.drain().filter_map(|(_, feed)| feed.into_task()).collect()
+        self.feeds.drain().filter_map(|(_, feed)| feed.into_task(&mut self.together)).collect()
     }
 
     /// The next thing to send, if any, with whoever waits for the room that it leaves.
@@ -189,8 +206,8 @@ impl Feeds {
             let id = self.ready.pop_front()?;
             // Those that were removed are found here for the last time.
             let Some(feed) = self.feeds.get_mut(&id) else { continue };
-            let Some(body) = feed.next() else { continue };
-            let waker = feed.room_for();
+            let Some(body) = feed.next(&mut self.together) else { continue };
+            let waker = feed.room_for(&self.together);
             if feed.has_something() {
                 self.ready.push_back(id);
             } else if feed.is_over() {
@@ -217,6 +234,12 @@ mod tests {
         NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None, work: 0 }
     }
 
+    impl Feeds {
+        fn bounds_of(&mut self, id: u64) -> &mut Bounds {
+            &mut self.feeds.get_mut(&id).unwrap().bounds
+        }
+    }
+
     fn drained(feeds: &mut Feeds) -> Vec<String> {
         std::iter::from_fn(|| feeds.next()).map(|(body, _)| String::from_utf8(body).unwrap()).collect()
     }
@@ -229,7 +252,7 @@ mod tests {
 
     #[test]
     fn items_leave_in_order_and_one_of_each_in_turn() {
-        let mut feeds = Feeds::default();
+        let mut feeds = Feeds::new(usize::MAX);
         feeds.add(1, new("1", Overflow::Wait));
         feeds.add(2, new("2", Overflow::Wait));
         push(&mut feeds, 1, &["a1", "a2"]);
@@ -240,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_oldest_items_are_dropped_and_counted() {
-        let mut feeds = Feeds::default();
+        let mut feeds = Feeds::new(usize::MAX);
         feeds.add(1, new("1", Overflow::DropOldest));
         push(&mut feeds, 1, &["a", "b", "c", "d", "e"]);
         let lost = r#""method":"rpc.lost","params":{"subscription":1,"items":3}"#;
@@ -252,7 +275,7 @@ mod tests {
     #[test]
     fn what_the_stream_has_left_out_is_told_where_it_is_missing() {
         let lost = |items| format!(r#""method":"rpc.lost","params":{{"subscription":1,"items":{items}}}"#);
-        let mut feeds = Feeds::default();
+        let mut feeds = Feeds::new(usize::MAX);
         feeds.add(1, new("1", Overflow::Wait));
         feeds.lose(1, 1).unwrap();
         push(&mut feeds, 1, &["a"]);
@@ -279,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_subscription_that_is_to_end_ends_behind_what_waits() {
-        let mut feeds = Feeds::default();
+        let mut feeds = Feeds::new(usize::MAX);
         feeds.add(1, new("1", Overflow::End));
         push(&mut feeds, 1, &["a", "b"]);
         assert_eq!(feeds.push(1, b"c".to_vec()), Err(Gone));
@@ -294,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_waits_is_woken_when_there_is_room() {
-        let mut feeds = Feeds::default();
+        let mut feeds = Feeds::new(usize::MAX);
         feeds.add(1, new("1", Overflow::Wait));
         let cx = Context::from_waker(Waker::noop());
         assert!(feeds.poll_room(1, &cx).is_ready());
@@ -305,9 +328,63 @@ mod tests {
         assert!(feeds.poll_room(1, &cx).is_ready());
     }
 
+    /// Two subscriptions that have room for four bytes together, two of which the second one's item takes.
+    fn crowded(overflow: Overflow) -> Feeds {
+        let mut feeds = Feeds::new(4);
+        feeds.add(1, new("1", overflow));
+        feeds.add(2, new("2", Overflow::Wait));
+        push(&mut feeds, 2, &["zz"]);
+        push(&mut feeds, 1, &["a", "b"]);
+        feeds
+    }
+
+    #[test]
+    fn items_of_all_subscriptions_share_the_room_and_each_has_one() {
+        let lost = r#""method":"rpc.lost","params":{"subscription":1,"items":1}"#;
+        let mut feeds = crowded(Overflow::DropOldest);
+        feeds.bounds_of(1).items = 10;
+        push(&mut feeds, 1, &["c"]);
+        assert_eq!(drained(&mut feeds), ["zz", lost, "b", "c"]);
+        push(&mut feeds, 1, &["d", "e", "f", "g"]);
+        assert_eq!(drained(&mut feeds), ["d", "e", "f", "g"], "there is as much room as before");
+        push(&mut feeds, 1, &["12345"]);
+        push(&mut feeds, 2, &["67890"]);
+        assert_eq!(drained(&mut feeds), ["12345", "67890"], "one is always kept");
+
+        let mut feeds = crowded(Overflow::End);
+        feeds.bounds_of(1).items = 10;
+        assert_eq!(feeds.push(1, b"c".to_vec()), Err(Gone));
+    }
+
+    #[test]
+    fn a_stream_that_waits_for_others_is_woken_when_it_has_nothing_itself_any_more() {
+        let cx = Context::from_waker(Waker::noop());
+        let mut feeds = crowded(Overflow::Wait);
+        feeds.bounds_of(1).items = 10;
+        assert!(feeds.poll_room(1, &cx).is_pending());
+        push(&mut feeds, 2, &["zzzz"]);
+        let woken: Vec<_> = (0..4).map(|_| feeds.next().map(|(_, waker)| waker.is_some())).collect();
+        assert_eq!(woken, [Some(false), Some(false), Some(false), Some(true)]);
+    }
+
+    #[test]
+    fn those_that_are_removed_make_room() {
+        let cx = Context::from_waker(Waker::noop());
+        for end in [
+            |feeds: &mut Feeds| feeds.forget(2),
+            |feeds: &mut Feeds| _ = feeds.remove(&SubscriptionKey::of_id("2")),
+        ] {
+            let mut feeds = crowded(Overflow::Wait);
+            feeds.bounds_of(1).items = 10;
+            assert!(feeds.poll_room(1, &cx).is_pending());
+            end(&mut feeds);
+            assert!(feeds.poll_room(1, &cx).is_ready());
+        }
+    }
+
     #[test]
     fn what_is_removed_is_not_sent_any_more() {
-        let mut feeds = Feeds::default();
+        let mut feeds = Feeds::new(usize::MAX);
         feeds.add(1, new("1", Overflow::Wait));
         feeds.add(2, new("2", Overflow::Wait));
         push(&mut feeds, 1, &["a"]);
@@ -321,7 +398,7 @@ mod tests {
 
     #[test]
     fn the_second_of_one_name_takes_the_place_of_the_first() {
-        let mut feeds = Feeds::default();
+        let mut feeds = Feeds::new(usize::MAX);
         feeds.add(1, new("1", Overflow::Wait));
         push(&mut feeds, 1, &["a"]);
         feeds.add(2, new("1", Overflow::Wait));

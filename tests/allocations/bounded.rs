@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use allocation_counter::AllocationInfo;
-use rpc::{CallError, CloseReason, Limits, Server, testing};
+use futures::{StreamExt, stream};
+use rpc::{
+    CallError, CloseReason, Context, ErrorObject, Limits, MethodInfo, Params, Router, Server,
+    SubscriptionInfo, SubscriptionStyle, testing,
+};
 use rpc_tests::{Gate, echo, settled, waiting};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -157,6 +161,37 @@ fn callers_of_a_peer_that_does_not_read_wait_and_get_the_cause() {
     // A caller keeps its own parameters while it waits, in a buffer that has doubled as it grew.
     let callers = (CALLS * (2 * SIZE + 2_000)) as u64;
     assert!(taken.bytes_max < AROUND + WAITING + callers, "{taken:?}");
+    assert_eq!(taken.bytes_current, 0, "all is given back: {taken:?}");
+}
+
+#[test]
+fn a_thousand_subscriptions_that_nobody_reads_have_as_much_together_as_may_wait_to_be_sent() {
+    const SUBSCRIPTIONS: usize = 1_000;
+    let taken = measured(async || {
+        let (mut peer, there) = rpc::transport::memory(64 << 10);
+        let router = Router::new().subscription(
+            MethodInfo::request("numbers")
+                .with_subscription(SubscriptionInfo::new(SubscriptionStyle::PubSub, "number")),
+            // Ten thousand items at once.
+            async |_: Params, _: Context| {
+                Ok::<_, ErrorObject>(stream::iter(0..10_000).chain(stream::pending()))
+            },
+        );
+        let mut limits = Limits::server();
+        limits.outgoing_bytes = OUTGOING;
+        let session = testing::session(there, router, limits);
+        let line = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"numbers\"}\n";
+        flood(&mut peer, line, SUBSCRIPTIONS).await;
+        settled().await;
+        assert_eq!(session.subscriptions_served(), SUBSCRIPTIONS);
+        session.abort();
+        session.closed().await;
+        settled().await;
+        assert_eq!(session.subscriptions_served(), 0);
+    });
+    // A task for each, its stream, its queue, and one item at least.
+    let each = SUBSCRIPTIONS as u64 * 3_000;
+    assert!(taken.bytes_max < AROUND + WAITING + each, "{taken:?}");
     assert_eq!(taken.bytes_current, 0, "all is given back: {taken:?}");
 }
 

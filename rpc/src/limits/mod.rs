@@ -65,7 +65,8 @@ pub struct Limits {
     /// Default: 1,024 (jsonrpsee).
     pub subscription_items: usize,
 
-    /// The same in bytes. One item is always kept, whatever its size.
+    /// The same in bytes. One item is always kept, whatever its size. All items for one peer together may have
+    /// [`outgoing_bytes`](Self::outgoing_bytes), besides one of each subscription.
     ///
     /// Default: 1,000,000.
     pub subscription_bytes: usize,

@@ -22,6 +22,7 @@ impl Link {
         let mut state = self.lock();
         self.limits.store(limits);
         state.connection.set_limits(limits.batch_length, limits.reply_size);
+        state.feeds.set_limit(limits.outgoing_bytes);
         drop(state);
         self.terms_have_moved();
     }

@@ -212,7 +212,7 @@ impl Link {
                 .with_limits(new.limits.batch_length, new.limits.reply_size),
             outbox: Outbox::new(new.framer),
             running: Table::new(),
-            feeds: Feeds::default(),
+            feeds: Feeds::new(new.limits.outgoing_bytes),
             inlets: Inlets::default(),
             phase: Phase::Open,
             last: last::Last::default(),

@@ -1,12 +1,15 @@
 //! The numbers that bound what a peer can cost, and the arithmetic on them. No clock in here: `now` is passed in.
 
 mod cost;
+mod groups;
 mod live;
 mod throttle;
 
 use std::time::Duration;
 
 pub(crate) use cost::Cost;
+pub(crate) use groups::{Accounts, OverLimit, Rules};
+pub use groups::{GroupKey, Groups, Network, NetworkError};
 pub(crate) use live::LiveLimits;
 pub(crate) use throttle::Throttle;
 

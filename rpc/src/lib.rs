@@ -67,6 +67,7 @@
 //! | follow a stream of items, or send one to many | [`guide::subscriptions`], [`Subscription`], [`Broadcast`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use, in bytes, time and effort; end sessions | [`Limits`], [`guide::limits`] |
+//! | bound what many connections, or new ones, get of a server | [`Groups`], [`Session::join_group`] |
 //! | know when sessions begin and end | [`Hooks`] |
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
@@ -134,7 +135,7 @@ pub use jsonrpc::{
     Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
     SubscriptionStyle, Unsupported,
 };
-pub use limits::{KeepAlive, Limits};
+pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};
 pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Server, ServerBuilder, ServerHandle};
 pub use service::{
@@ -143,10 +144,10 @@ pub use service::{
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
-    CallError, CallFuture, Caller, CloseReason, Extensions, Hooks, Items, MemberShape, Notify, NotifyFuture,
-    Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
-    Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
-    Within,
+    CallError, CallFuture, Caller, CloseReason, Extensions, GroupFull, Hooks, Items, MemberShape, Notify,
+    NotifyFuture, Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify,
+    RawSubscription, Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription,
+    SubscriptionError, Within,
 };
 pub use transport::{Endpoint, EndpointError};
 

@@ -13,6 +13,7 @@ mod deadlines;
 mod endings;
 mod events;
 mod faults;
+mod groups;
 mod handlers;
 mod hostile;
 mod ids;

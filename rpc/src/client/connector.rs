@@ -9,7 +9,7 @@ use crate::{
     jsonrpc::{Cancellation, Protocol},
     limits::{KeepAlive, Limits},
     service::{Service, Services},
-    session::{Hooks, InstalledHooks, Session},
+    session::{Hooks, InstalledHooks, Membership, Session},
     transport::{ByteStream, Endpoint, EndpointError, Kind, tcp},
 };
 
@@ -128,7 +128,14 @@ impl Connector {
                 Err(source) => return Err(ConnectError::Io { endpoint, source }),
             },
         };
-        let start = Start { io, peer, settings: &self.settings, serves: services.serve(), owner: None };
+        let start = Start {
+            io,
+            peer,
+            settings: &self.settings,
+            serves: services.serve(),
+            owner: None,
+            group: Membership::default(),
+        };
         Ok(driver::start(start, |session| services.for_session(session)))
     }
 }

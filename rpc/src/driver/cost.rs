@@ -42,7 +42,7 @@ impl Driver {
         }
     }
 
-    fn cost_of_bytes(&self) -> f64 {
+    pub(super) fn cost_of_bytes(&self) -> f64 {
         self.uncharged as f64 * self.link.limits.cost_per_byte()
     }
 

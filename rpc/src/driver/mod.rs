@@ -30,7 +30,7 @@ use crate::{
     jsonrpc::{Cancellation, version::Version},
     limits::Throttle,
     service::{Replies, Routes},
-    session::{Answers, CloseReason, Link, NewLink, Phase, Session},
+    session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Session},
     transport::{ByteStream, Endpoint},
 };
 use batch::OpenBatch;
@@ -46,6 +46,7 @@ pub(crate) struct Start<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) serves: bool,
     pub(crate) owner: Option<Arc<dyn Owner>>,
+    pub(crate) group: Membership,
 }
 
 /// Whoever keeps sessions, and wants to know when one has ended.
@@ -55,12 +56,11 @@ pub(crate) trait Owner: Send + Sync {
 
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
-    let Start { io, peer, settings, serves, owner } = start;
+    let Start { io, peer, settings, serves, owner, group } = start;
     let Settings { version, limits, cancellation, hooks, .. } = settings;
     let version = *version;
     let mut framer = settings.framer.cloned();
     framer.set_limit(limits.frame_size);
-    let throttle = Throttle::at(0.0, limits);
     let link = Link::new(NewLink {
         framer: framer.cloned(),
         version,
@@ -69,7 +69,9 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         serves,
         cancellation: cancellation.clone(),
         hooks: hooks.clone(),
+        group,
     });
+    let throttle = Throttle::at(link.first_cost(), limits);
     let session = Session::new(Arc::clone(&link));
     let routes = services(&session);
     tracing::debug!(
@@ -256,6 +258,7 @@ impl Driver {
         if let Some(owner) = &self.owner {
             owner.ended(self.link.id);
         }
+        self.link.leave_group(self.cost_of_bytes());
         let reason = self.link.gone(reason);
         let statistics = self.link.statistics();
         tracing::debug!(

@@ -1,6 +1,7 @@
 //! The numbers that bound what a peer can cost, and the arithmetic on them. No clock in here: `now` is passed in.
 
 mod cost;
+mod groups;
 mod keep_alive;
 mod live;
 mod throttle;
@@ -8,6 +9,8 @@ mod throttle;
 use std::time::Duration;
 
 pub(crate) use cost::Cost;
+pub(crate) use groups::{Accounts, OverLimit, Rules};
+pub use groups::{GroupKey, Groups, Network, NetworkError};
 pub use keep_alive::KeepAlive;
 pub(crate) use live::LiveLimits;
 pub(crate) use throttle::Throttle;

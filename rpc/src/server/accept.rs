@@ -14,6 +14,7 @@ use super::{
     listener::{Listener, Socket},
     refusals::Refusals,
 };
+use crate::session::Membership;
 
 impl ServerHandle {
     pub(super) fn accept_from<S: Socket>(&self, listener: Listener<S>) {
@@ -32,8 +33,23 @@ impl ServerHandle {
                     continue;
                 }
                 refusals.end();
-                // What makes a service for the session is code of the user's.
-                if catch_unwind(AssertUnwindSafe(|| shared.serve(io, peer))).is_err() {
+                // What names its group is code of the user's, and so is what makes a service for the session.
+                let admitted = catch_unwind(AssertUnwindSafe(|| match &shared.groups {
+                    Some(groups) => groups.admit(&peer),
+                    None => Ok(Membership::default()),
+                }));
+                let group = match admitted {
+                    Ok(Ok(group)) => group,
+                    Ok(Err(over)) => {
+                        refusals.refuse_one(io, &peer, shared.refusal_of_group(over));
+                        continue;
+                    }
+                    Err(_) => {
+                        tracing::error!(rpc.system.name = "jsonrpc", "naming the group of a peer panicked");
+                        continue;
+                    }
+                };
+                if catch_unwind(AssertUnwindSafe(|| shared.serve(io, peer, group))).is_err() {
                     tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
                 }
             }

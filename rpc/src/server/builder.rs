@@ -5,7 +5,7 @@ use crate::{
     driver::Settings,
     framing::Framer,
     jsonrpc::{Cancellation, Protocol},
-    limits::{KeepAlive, Limits},
+    limits::{Groups, KeepAlive, Limits},
     service::{Service, Services},
     session::{Hooks, InstalledHooks, Session},
     transport::Endpoint,
@@ -16,12 +16,13 @@ use crate::{
 pub struct ServerBuilder {
     services: Services,
     settings: Settings,
+    groups: Option<Groups>,
 }
 
 impl ServerBuilder {
     pub(super) fn new() -> Self {
         let (services, settings) = (Services::default(), Settings::new(Limits::server()));
-        Self { services, settings }
+        Self { services, settings, groups: None }
     }
 
     /// Serves `service` to every session: one value for all. May be called several times, for several services. A value that
@@ -42,6 +43,12 @@ impl ServerBuilder {
     /// What each session may use, and how many there may be. Default: [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Which sessions share an account of connections and cost. Default: none, each session is by itself.
+    pub fn groups(mut self, groups: Groups) -> Self {
+        self.groups = Some(groups);
         self
     }
 
@@ -113,7 +120,7 @@ impl ServerBuilder {
     /// Where two services claim one method.
     pub fn build(self) -> Result<Server, BindError> {
         let services = self.services.build()?;
-        let shared = Shared::new(services, self.settings);
+        let shared = Shared::new(services, self.settings, self.groups);
         Ok(Server { endpoints: Vec::new(), listeners: Vec::new(), shared })
     }
 }

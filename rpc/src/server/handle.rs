@@ -12,8 +12,9 @@ use super::ending::Stage;
 use crate::{
     driver::{self, Owner, Settings, Start},
     jsonrpc::{ErrorCode, ErrorObject, Id},
+    limits::{Groups, OverLimit},
     service::BuiltServices,
-    session::Session,
+    session::{InstalledGroups, Membership, Session},
     transport::{ByteStream, Endpoint},
 };
 
@@ -28,6 +29,7 @@ pub struct ServerHandle {
 pub(super) struct Shared {
     services: BuiltServices,
     settings: Settings,
+    pub(super) groups: Option<Arc<InstalledGroups>>,
     sessions: Mutex<HashMap<u64, Session>>,
     /// How many listeners are at work.
     pub(super) listening: watch::Sender<usize>,
@@ -35,9 +37,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(services: BuiltServices, settings: Settings) -> Arc<Self> {
+    pub(super) fn new(services: BuiltServices, settings: Settings, groups: Option<Groups>) -> Arc<Self> {
         Arc::new(Self {
             services,
+            groups: groups.map(|groups| InstalledGroups::new(groups, &settings.limits)),
             settings,
             sessions: Mutex::default(),
             listening: watch::Sender::new(0),
@@ -63,16 +66,38 @@ impl Shared {
                 self.connections()
             ),
         );
+        self.told(&error)
+    }
+
+    /// What a peer is told whose group is over its limits.
+    pub(super) fn refusal_of_group(&self, over: OverLimit) -> Vec<u8> {
+        self.told(&match over {
+            OverLimit::Cost => {
+                ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
+            }
+            OverLimit::Connections { open, limit } => ErrorObject::new(
+                ErrorCode::SERVER_BUSY,
+                format!("too many connections from where you are: {open} are open, and {limit} may be"),
+            ),
+        })
+    }
+
+    fn told(&self, error: &ErrorObject) -> Vec<u8> {
         let Settings { framer, version, .. } = &self.settings;
         let mut message = Vec::new();
         framer.begin(&mut message);
-        version.put_error(&mut message, Id::NULL, &error);
+        version.put_error(&mut message, Id::NULL, error);
         framer.finish(&mut message, 0);
         message
     }
 
     /// Starts the session of a peer that has arrived.
-    pub(super) fn serve(self: &Arc<Self>, io: Box<dyn ByteStream>, peer: Endpoint) -> Session {
+    pub(super) fn serve(
+        self: &Arc<Self>,
+        io: Box<dyn ByteStream>,
+        peer: Endpoint,
+        group: Membership,
+    ) -> Session {
         let start = Start {
             io,
             peer,
@@ -80,6 +105,7 @@ impl Shared {
             // The server keeps its sessions, with or without services, until they end.
             serves: true,
             owner: Some(Arc::clone(self) as Arc<dyn Owner>),
+            group,
         };
         driver::start(start, |session| {
             let services = self.services.for_session(session);
@@ -117,7 +143,9 @@ impl ServerHandle {
     /// of yours, a pipe. Must be called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is
     /// never one too many.
     pub fn attach(&self, io: impl ByteStream) -> Session {
-        let session = self.shared.serve(Box::new(io), Endpoint::MEMORY);
+        let peer = Endpoint::MEMORY;
+        let group = self.shared.groups.as_ref().map(|groups| groups.attach(&peer)).unwrap_or_default();
+        let session = self.shared.serve(Box::new(io), peer, group);
         if !self.shared.stage.borrow().serves() {
             session.abort();
         }

@@ -29,9 +29,8 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Sends `message` to a peer, and closes the connection.
+    /// Sends `message` to a peer, one of many as long as there is no place, and closes the connection.
     pub(super) fn refuse(&mut self, io: Box<dyn ByteStream>, peer: &Endpoint, message: Vec<u8>) {
-        while self.tasks.try_join_next().is_some() {}
         if self.refused == 0 {
             tracing::warn!(
                 rpc.system.name = "jsonrpc",
@@ -39,6 +38,12 @@ impl Refusals {
             );
         }
         self.refused += 1;
+        self.refuse_one(io, peer, message);
+    }
+
+    /// The same for one for whom alone there is no place.
+    pub(super) fn refuse_one(&mut self, io: Box<dyn ByteStream>, peer: &Endpoint, message: Vec<u8>) {
+        while self.tasks.try_join_next().is_some() {}
         tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %peer, "a connection was refused");
         if self.tasks.len() < AT_ONCE {
             self.tasks.spawn(async move {

@@ -8,6 +8,8 @@ impl Session {
     /// What the peer has cost: what it did, by the numbers in [`Limits`](crate::Limits), and what was [added](Self::add_cost), less what
     /// time has forgiven, and the [extra cost](crate::Hooks::extra_cost). Bytes that do not come to a cost of 1 yet are not in it.
     ///
+    /// Where its [group](crate::Groups) has cost more than the session, it is that.
+    ///
     /// From [`Limits::cost_soft`](crate::Limits::cost_soft) on the peer is slowed down, at
     /// [`Limits::cost_hard`](crate::Limits::cost_hard) the session ends.
     pub fn cost(&self) -> f64 {

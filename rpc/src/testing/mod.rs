@@ -18,7 +18,7 @@ use crate::{
     driver::{self, Settings, Start},
     limits::Limits,
     service::{Service, Services},
-    session::Session,
+    session::{Membership, Session},
     transport::{ByteStream, Endpoint, memory},
 };
 
@@ -75,6 +75,7 @@ pub fn session(io: impl ByteStream, service: impl Service, limits: Limits) -> Se
         settings: &Settings::new(limits),
         serves: services.serve(),
         owner: None,
+        group: Membership::default(),
     };
     driver::start(start, |session| services.for_session(session))
 }

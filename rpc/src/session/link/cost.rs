@@ -8,8 +8,25 @@ use super::Link;
 use crate::limits::Limits;
 
 impl Link {
-    /// Adds to the cost, and gives what it comes to.
+    /// Adds to the cost, and gives what it comes to: the session's own, or its group's where that is more.
     pub(crate) fn add_cost(&self, amount: f64, now: Instant) -> f64 {
+        self.add_own_cost(amount, now).max(self.group.charge(amount, now))
+    }
+
+    /// What the session costs from the start, for what its group has cost.
+    pub(crate) fn first_cost(&self) -> f64 {
+        if self.group.is_some() { self.group.charge(0.0, Instant::now()) } else { 0.0 }
+    }
+
+    /// The session has ended: its group is charged for the rest, and has one connection less.
+    pub(crate) fn leave_group(&self, rest: f64) {
+        if self.group.is_some() {
+            self.add_cost(rest, Instant::now());
+            self.group.leave();
+        }
+    }
+
+    fn add_own_cost(&self, amount: f64, now: Instant) -> f64 {
         let mut cost = self.cost.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever waited for the lock may have read the clock before the last one.
         cost.add(amount, self.limits.cost_forgiven_per_second(), now, |now, then| {

@@ -28,7 +28,7 @@ pub(crate) use serving::Answers;
 pub(crate) use work::{TellsWorkEnded, WorkNumber};
 
 use super::{
-    CallError, CloseReason, Extensions, InstalledHooks,
+    CallError, CloseReason, Extensions, InstalledHooks, Membership,
     feed::Feeds,
     outbox::Outbox,
     slot::Slot,
@@ -85,6 +85,8 @@ pub(crate) struct Link {
     open_batches: AtomicUsize,
     /// What the peer has cost.
     cost: Mutex<Cost<Instant>>,
+    /// With whom it shares that.
+    pub(super) group: Membership,
     /// Whether the application has added to it, or changed the limits, and the loop has not noticed.
     terms_moved: AtomicBool,
     /// The loop.
@@ -198,6 +200,7 @@ pub(crate) struct NewLink {
     pub(crate) serves: bool,
     pub(crate) cancellation: Option<Cancellation>,
     pub(crate) hooks: InstalledHooks,
+    pub(crate) group: Membership,
 }
 
 impl Link {
@@ -240,6 +243,7 @@ impl Link {
             any_is_last: AtomicBool::new(false),
             open_batches: AtomicUsize::new(0),
             cost: Mutex::new(Cost::new()),
+            group: new.group,
             terms_moved: AtomicBool::new(false),
             driver: AtomicWaker::new(),
             room: Notify::new(),
@@ -273,6 +277,7 @@ impl Link {
                 serves: false,
                 cancellation: None,
                 hooks: InstalledHooks::default(),
+                group: Membership::default(),
             },
             extensions,
         );

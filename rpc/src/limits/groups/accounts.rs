@@ -1,0 +1,170 @@
+//! The accounts of groups: what each has cost, and how many connections it has. The number of accounts is bounded.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{GroupKey, Groups};
+use crate::limits::{Cost, Limits};
+
+/// The accounts of one server. Times are those since some moment.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    entries: HashMap<GroupKey, Account>,
+    /// For those who find no entry.
+    others: Account,
+    rules: Rules,
+}
+
+/// By which numbers accounts are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// How many connections one may have.
+    connections: usize,
+    /// How many accounts there may be.
+    entries: usize,
+    /// How many sessions' worth of cost a group may have.
+    allowance: f64,
+    forgiven_per_second: f64,
+    cost_hard: f64,
+}
+
+#[derive(Debug)]
+struct Account {
+    cost: Cost<Duration>,
+    connections: usize,
+}
+
+/// Why a group may have no further connection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum OverLimit {
+    Connections { open: usize, limit: usize },
+    Cost,
+}
+
+impl Rules {
+    pub(crate) const fn new(groups: &Groups, limits: &Limits) -> Self {
+        Self {
+            connections: groups.connections,
+            entries: groups.entries,
+            allowance: groups.allowance,
+            forgiven_per_second: limits.cost_forgiven_per_second,
+            cost_hard: limits.cost_hard,
+        }
+    }
+}
+
+impl Account {
+    const EMPTY: Self = Self { cost: Cost::new(), connections: 0 };
+
+    /// What it has cost, as far as that counts for a session.
+    fn charge(&mut self, amount: f64, rules: &Rules, now: Duration) -> f64 {
+        // Kept as a session's share: so it is forgiven at the rate of a session's.
+        self.cost.add(amount / rules.allowance, rules.forgiven_per_second, now, |now, then| {
+            now.saturating_sub(then)
+        })
+    }
+}
+
+impl Accounts {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self { entries: HashMap::new(), others: Account::EMPTY, rules }
+    }
+
+    /// Counts a connection, unless the group is over its limits. Gives the key under which it is counted.
+    pub(crate) fn connect(&mut self, key: GroupKey, now: Duration) -> Result<GroupKey, OverLimit> {
+        let key = self.enter(key, now);
+        let Rules { connections: limit, cost_hard, .. } = self.rules;
+        let open = self.account(key).connections;
+        let over = if open >= limit {
+            Some(OverLimit::Connections { open, limit })
+        } else if cost_hard < f64::INFINITY && self.charge(key, 0.0, now) >= cost_hard {
+            Some(OverLimit::Cost)
+        } else {
+            None
+        };
+        match over {
+            Some(over) => {
+                // It may have been entered for nothing: with a limit of no connections.
+                self.forget_if_empty(key, now);
+                Err(over)
+            }
+            None => Ok(self.count(key)),
+        }
+    }
+
+    /// Counts a connection that is never one too many.
+    pub(crate) fn attach(&mut self, key: GroupKey, now: Duration) -> GroupKey {
+        let key = self.enter(key, now);
+        self.count(key)
+    }
+
+    /// A connection that was counted is closed. What it has cost stays.
+    pub(crate) fn disconnect(&mut self, key: GroupKey, now: Duration) {
+        let account = self.account(key);
+        account.connections = account.connections.saturating_sub(1);
+        self.forget_if_empty(key, now);
+    }
+
+    /// Adds to what the group has cost, and gives what that comes to, in a session's terms.
+    pub(crate) fn charge(&mut self, key: GroupKey, amount: f64, now: Duration) -> f64 {
+        let rules = self.rules;
+        self.account(key).charge(amount, &rules, now)
+    }
+
+    fn count(&mut self, key: GroupKey) -> GroupKey {
+        self.account(key).connections += 1;
+        key
+    }
+
+    fn account(&mut self, key: GroupKey) -> &mut Account {
+        self.entries.get_mut(&key).unwrap_or(&mut self.others)
+    }
+
+    /// Makes an entry, and gives its key.
+    fn enter(&mut self, key: GroupKey, now: Duration) -> GroupKey {
+        if self.entries.contains_key(&key) {
+            return key;
+        }
+        if self.entries.len() >= self.rules.entries {
+            self.forget_cheapest(now);
+        }
+        if self.entries.len() >= self.rules.entries {
+            return GroupKey::OTHERS;
+        }
+        self.entries.insert(key, Account::EMPTY);
+        key
+    }
+
+    fn forget_if_empty(&mut self, key: GroupKey, now: Duration) {
+        if self.account(key).connections == 0 && self.charge(key, 0.0, now) == 0.0 {
+            self.entries.remove(&key);
+        }
+    }
+
+    /// Forgets the cheaper ones of those without connections: a quarter of the room at once, so that looking for them costs little for
+    /// each that comes.
+    fn forget_cheapest(&mut self, now: Duration) {
+        let rules = self.rules;
+        let mut idle: Vec<_> = self
+            .entries
+            .iter_mut()
+            .filter(|(_, account)| account.connections == 0)
+            .map(|(key, account)| (account.charge(0.0, &rules, now), *key))
+            .collect();
+        let many = (rules.entries / 4).max(1).min(idle.len());
+        if many < idle.len() {
+            idle.select_nth_unstable_by(many, |(one, _), (other, _)| one.total_cmp(other));
+        }
+        for (_, key) in &idle[..many] {
+            self.entries.remove(key);
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(test)]
+#[path = "accounts_tests.rs"]
+mod tests;

@@ -1,0 +1,198 @@
+//! The group that a session belongs to: its account is charged with the session's, and counts it until it ends.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::Session;
+use crate::{
+    limits::{Accounts, GroupKey, Groups, Limits, OverLimit, Rules},
+    transport::Endpoint,
+};
+
+/// The groups of one server.
+#[derive(Debug)]
+pub(crate) struct InstalledGroups {
+    groups: Groups,
+    /// Locked when somebody comes or goes, and when something is charged; never while code of the user's runs.
+    accounts: Mutex<Accounts>,
+    since: Instant,
+}
+
+/// A group has as many connections as it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the group has {connections} connections, and may have {limit}")]
+#[non_exhaustive]
+pub struct GroupFull {
+    /// How many it has.
+    pub connections: usize,
+    /// How many it may have: [`Groups::connections`](crate::Groups::connections).
+    pub limit: usize,
+}
+
+impl InstalledGroups {
+    pub(crate) fn new(groups: Groups, limits: &Limits) -> Arc<Self> {
+        let accounts = Mutex::new(Accounts::new(Rules::new(&groups, limits)));
+        Arc::new(Self { groups, accounts, since: Instant::now() })
+    }
+
+    /// Counts a peer that connects with its group, unless that has too many already.
+    pub(crate) fn admit(self: &Arc<Self>, peer: &Endpoint) -> Result<Membership, OverLimit> {
+        let place = match self.groups.key(peer) {
+            Some(key) => Some(self.lock().connect(key, self.at(Instant::now()))?),
+            None => None,
+        };
+        Ok(Membership::new(self, place))
+    }
+
+    /// The same for a peer that the application brings.
+    pub(crate) fn attach(self: &Arc<Self>, peer: &Endpoint) -> Membership {
+        let key = self.groups.key(peer);
+        let place = key.map(|key| self.lock().attach(key, self.at(Instant::now())));
+        Membership::new(self, place)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        // Nothing that can panic runs under the lock.
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+}
+
+/// That a session is counted with its group. It is until this is dropped, or left.
+#[derive(Default)]
+pub(crate) struct Membership(Option<Box<Member>>);
+
+struct Member {
+    groups: Arc<InstalledGroups>,
+    place: Mutex<Place>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    In(GroupKey),
+    /// No group, as yet.
+    None,
+    /// The session has ended.
+    Left,
+}
+
+impl Membership {
+    fn new(groups: &Arc<InstalledGroups>, place: Option<GroupKey>) -> Self {
+        let place = Mutex::new(place.map_or(Place::None, Place::In));
+        Self(Some(Box::new(Member { groups: Arc::clone(groups), place })))
+    }
+
+    /// Charges the group, and gives what it costs: nothing where there is none.
+    pub(super) fn charge(&self, amount: f64, now: Instant) -> f64 {
+        let Some(Member { groups, place }) = self.0.as_deref() else { return 0.0 };
+        match *lock(place) {
+            Place::In(key) => groups.lock().charge(key, amount, groups.at(now)),
+            Place::None | Place::Left => 0.0,
+        }
+    }
+
+    /// Whether there are groups: then it is worth reading the clock.
+    pub(super) const fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn join(&self, key: GroupKey) -> Result<(), GroupFull> {
+        let Some(Member { groups, place }) = self.0.as_deref() else { return Ok(()) };
+        let mut place = lock(place);
+        if matches!(*place, Place::Left) || *place == Place::In(key) {
+            return Ok(());
+        }
+        let mut accounts = groups.lock();
+        let now = groups.at(Instant::now());
+        let joined = match accounts.connect(key, now) {
+            Ok(joined) => joined,
+            // The cost is seen to by the session's loop, as ever.
+            Err(OverLimit::Cost) => accounts.attach(key, now),
+            Err(OverLimit::Connections { open, limit }) => {
+                return Err(GroupFull { connections: open, limit });
+            }
+        };
+        if let Place::In(earlier) = std::mem::replace(&mut *place, Place::In(joined)) {
+            accounts.disconnect(earlier, now);
+        }
+        Ok(())
+    }
+
+    /// The session has ended: it counts no more.
+    pub(super) fn leave(&self) {
+        let Some(Member { groups, place }) = self.0.as_deref() else { return };
+        if let Place::In(key) = std::mem::replace(&mut *lock(place), Place::Left) {
+            groups.lock().disconnect(key, groups.at(Instant::now()));
+        }
+    }
+}
+
+fn lock(place: &Mutex<Place>) -> MutexGuard<'_, Place> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Also where no session has come of it: what makes a service may have panicked.
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl fmt::Debug for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_deref() {
+            Some(member) => lock(&member.place).fmt(f),
+            None => f.write_str("no groups"),
+        }
+    }
+}
+
+impl Session {
+    /// Has the session share the account of another [group](crate::Groups) from now on, once it is known who the peer is: after a login.
+    ///
+    /// It leaves the group in which it was, where what it has cost so far stays. Its own cost it takes along. If the group that it joins
+    /// has cost too much, the session ends as if it had itself. Where the server has no groups, nothing happens.
+    ///
+    /// A key that anybody may make for himself (a name that is not checked) lets peers leave the group of their address whenever they like.
+    ///
+    /// # Errors
+    ///
+    /// Where the group has as many connections as it may have: then the session stays where it was. [Close](Self::start_close) it, or refuse
+    /// the login.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Context, ErrorCode, ErrorObject, GroupKey, Groups, Params, Router, Server};
+    ///
+    /// let router = Router::new().method("login", async |params: Params, cx: Context| {
+    ///     let (user, _password): (String, String) = params.parse()?;
+    ///     // Once the password was found to be right:
+    ///     let joined = cx.session().join_group(GroupKey::name(&user));
+    ///     joined.map_err(|full| ErrorObject::new(ErrorCode::SERVER_BUSY, full.to_string()))
+    /// });
+    /// let server = Server::builder().service(router).groups(Groups::by_subnet().connections(2)).build()?.start();
+    /// let mut sessions = Vec::new();
+    /// for is_welcome in [true, true, false] {
+    ///     let (here, there) = rpc::transport::memory(1024);
+    ///     server.attach(there);
+    ///     let session = rpc::Connector::over(here).connect().await?;
+    ///     let reply = session.call::<()>("login", ("ann", "secret")).await;
+    ///     assert_eq!(reply.is_ok(), is_welcome);
+    ///     sessions.push(session);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn join_group(&self, key: GroupKey) -> Result<(), GroupFull> {
+        self.link.group.join(key)?;
+        self.link.terms_have_moved();
+        Ok(())
+    }
+}

@@ -68,6 +68,7 @@
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use, in bytes, time and effort; end sessions | [`Limits`], [`guide::limits`] |
 //! | bound what many connections, or new ones, get of a server | [`Groups`], [`Session::join_group`] |
+//! | notice that a silent peer is gone | [`KeepAlive`] |
 //! | know when sessions begin and end | [`Hooks`] |
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |

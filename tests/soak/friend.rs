@@ -31,7 +31,7 @@ pub(crate) async fn whole(
 ) -> Result<(), String> {
     while Instant::now() < until {
         let connector = Connector::new(&url).map_err(|error| error.to_string())?;
-        let (session, counts) = connect(connector).await?;
+        let (session, counts) = connect(connector, &mut random).await?;
         count(&tally.connections);
         for ending in acts(&session, &mut random, until, &tally).await {
             match ending {
@@ -58,7 +58,7 @@ pub(crate) async fn broken(
         let fault = (!random.once_in(3)).then(|| (Fault::any(&mut random), random.below(20_000)));
         let stream = Faulty::new(stream, random.split(), fault);
         let has_broken = stream.has_broken();
-        let (session, counts) = connect(Connector::over(stream)).await?;
+        let (session, counts) = connect(Connector::over(stream), &mut random).await?;
         count(&tally.connections);
         let endings = tokio::select! {
             endings = acts(&session, &mut random, until, &tally) => endings,
@@ -88,12 +88,15 @@ async fn give_up(session: &Session, has_broken: &AtomicBool) -> Infallible {
     std::future::pending().await
 }
 
-async fn connect(connector: Connector) -> Result<(Session, Arc<Counts>), String> {
+async fn connect(connector: Connector, random: &mut Random) -> Result<(Session, Arc<Counts>), String> {
     let counts = Arc::new(Counts::default());
     let mut limits = Limits::client();
     // Longer than all delays of a stream, and short enough for a phase to end.
     limits.call_timeout = Some(Duration::from_secs(15));
     limits.close_timeout = Some(Duration::from_secs(5));
+    if random.once_in(2) {
+        limits.calls_in_flight = 3;
+    }
     let connector = connector.service(WorkServer::new(Worker(Arc::clone(&counts)))).limits(limits);
     let session =
         connector.cancellation(Cancellation::LSP).connect().await.map_err(|error| error.to_string())?;

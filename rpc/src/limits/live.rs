@@ -97,6 +97,8 @@ live! {
     requests_in_flight: usize,
     request_bytes: usize,
     outgoing_bytes: usize,
+    calls_in_flight: usize,
+    target_response_time: Option<Duration>,
     call_timeout: Option<Duration>,
     request_timeout: Option<Duration>,
     send_timeout: Option<Duration>,

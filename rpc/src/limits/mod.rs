@@ -4,6 +4,7 @@ mod cost;
 mod groups;
 mod keep_alive;
 mod live;
+mod response_time;
 mod throttle;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ pub(crate) use groups::{Accounts, OverLimit, Rules};
 pub use groups::{GroupKey, Groups, Network, NetworkError};
 pub use keep_alive::KeepAlive;
 pub(crate) use live::LiveLimits;
+pub(crate) use response_time::ResponseTimes;
 pub(crate) use throttle::Throttle;
 
 /// What one session may use, and how many a server may have. Every number has a default, a unit and a source.
@@ -92,6 +94,29 @@ pub struct Limits {
     ///
     /// Default: 4,000,000.
     pub outgoing_bytes: usize,
+
+    /// How many calls of ours may wait for their replies at once, to begin with. Further ones wait for their turn before they are sent,
+    /// in order, and their timeouts run meanwhile. A batch counts as one, and has its turn whatever its length; notifications, pings and
+    /// calls that report progress do not count. 0 is taken as 1.
+    ///
+    /// Where each side calls the other back from within its handlers, a chain of such calls has a place for each of its own in flight: one
+    /// that is longer than there are places ends with a timeout.
+    ///
+    /// [`target_response_time`](Self::target_response_time) moves the number from there on.
+    ///
+    /// Default: no limit. aiorpcX begins with 50, and never has more than 250 in flight, to be kind to servers that cannot say how much they
+    /// take. Servers of today do: they stop reading, as ours do by [`requests_in_flight`](Self::requests_in_flight). And where some
+    /// calls are long by nature, because they wait for an event or for a person to answer, slow replies do not mean a busy peer.
+    pub calls_in_flight: usize,
+
+    /// How long a reply should take, where [`calls_in_flight`](Self::calls_in_flight) is bounded: after every 30 calls their number is
+    /// moved toward where their average would be this, by at most 10 % (at least 3) up and 20 % down, between 1 and 250. `None`
+    /// leaves the number as it is.
+    ///
+    /// Of a batch each call counts as its share of the time. A call that is given up counts with the time until then.
+    ///
+    /// Default: 3 s (aiorpcX).
+    pub target_response_time: Option<Duration>,
 
     /// How long a call of ours waits for its reply, unless the call says otherwise.
     ///
@@ -189,6 +214,8 @@ impl Limits {
             requests_in_flight: 20,
             request_bytes: 4_000_000,
             outgoing_bytes: 4_000_000,
+            calls_in_flight: usize::MAX,
+            target_response_time: Some(Duration::from_secs(3)),
             call_timeout: Some(Duration::from_secs(30)),
             request_timeout: Some(Duration::from_secs(30)),
             send_timeout: Some(Duration::from_secs(20)),
@@ -231,6 +258,8 @@ impl Limits {
             requests_in_flight: usize::MAX,
             request_bytes: usize::MAX,
             outgoing_bytes: usize::MAX,
+            calls_in_flight: usize::MAX,
+            target_response_time: None,
             call_timeout: None,
             request_timeout: None,
             send_timeout: None,

@@ -20,6 +20,7 @@ mod outbox;
 mod outgoing;
 mod pending;
 mod ping;
+mod places;
 mod room;
 mod slot;
 mod statistics;

@@ -66,10 +66,11 @@ impl Future for PendingCall<'_> {
                 }
                 let default = link.limits.call_timeout();
                 let timeout = || call.timeout_or(default);
-                let sent = ready!(when_there_is_room(link, room, timeout, cx, |since, cx| {
-                    let timeout = call.times_out(since, default);
+                let sent = ready!(when_there_is_room(link, room, timeout, cx, |turn, cx| {
+                    link.find_place(&mut turn.place)?;
+                    let timeout = call.times_out(turn.since, default);
                     let slot = Slot::waiting(Some(cx.waker()));
-                    link.send_request(call.body(), &slot, timeout).map(|id| (id, slot))
+                    link.send_request(call.body(), &slot, timeout, &mut turn.place).map(|id| (id, slot))
                 }));
                 match sent {
                     Ok((id, slot)) => {

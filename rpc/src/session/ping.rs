@@ -54,7 +54,7 @@ impl Link {
         });
         let slot = Slot::waiting(None);
         let timeout = Timeout { at: now + after, after, latest: None };
-        let sent: Result<CallId, Refused> = self.send_request(body, &slot, Some(timeout));
+        let sent: Result<CallId, Refused> = self.send_request(body, &slot, Some(timeout), &mut None);
         let id = sent.ok()?;
         tracing::debug!(
             rpc.system.name = "jsonrpc",

@@ -1,4 +1,4 @@
-//! Waiting for room among the outgoing bytes.
+//! Waiting for what a message needs before it is sent: room among the outgoing bytes, and a place if it is a call.
 
 use std::{
     pin::Pin,
@@ -6,37 +6,65 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use tokio::{
     sync::futures::Notified,
     time::{Instant, Sleep},
 };
 
-use super::{CallError, CloseReason, Link, link::Refused};
+use super::{CallError, CloseReason, Link, link::Refused, places::Place};
 use crate::jsonrpc::Unsupported;
 
 /// One who waits. Most calls never make one.
 pub(super) struct Room<'a> {
-    made: Pin<Box<Notified<'a>>>,
-    /// When the wait began.
-    since: Instant,
+    wait: Wait<'a>,
+    /// What it has got so far.
+    turn: Turn,
     timeout: Option<(Pin<Box<Sleep>>, Duration)>,
 }
 
+enum Wait<'a> {
+    Room(Pin<Box<Notified<'a>>>),
+    Place(BoxFuture<'a, Place>),
+    /// It is worth trying again.
+    Over,
+}
+
+/// What one who tries to send has got by waiting.
+#[derive(Default)]
+pub(super) struct Turn {
+    /// When the wait began.
+    pub(super) since: Option<Instant>,
+    /// A place, as long as nothing was sent.
+    pub(super) place: Option<Place>,
+}
+
+impl Turn {
+    const fn take(&mut self) -> Self {
+        Self { since: self.since, place: self.place.take() }
+    }
+}
+
 impl<'a> Room<'a> {
-    fn new(link: &'a Link, timeout: Option<Duration>) -> Box<Self> {
+    fn new(timeout: Option<Duration>) -> Box<Self> {
         let timeout = timeout.map(|after| (Box::pin(tokio::time::sleep(after)), after));
-        Box::new(Self { made: Box::pin(link.room().notified()), since: Instant::now(), timeout })
+        let turn = Turn { since: Some(Instant::now()), place: None };
+        Box::new(Self { wait: Wait::Over, turn, timeout })
     }
 
     /// Ready when it is worth trying again.
-    fn poll(&mut self, link: &'a Link, cx: &mut Context<'_>) -> Poll<Result<(), NotSent>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSent>> {
         if let Some((sleep, after)) = &mut self.timeout
             && sleep.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(Err(NotSent::Timeout(*after)));
         }
-        ready!(self.made.as_mut().poll(cx));
-        self.made.set(link.room().notified());
+        match &mut self.wait {
+            Wait::Room(made) => ready!(made.as_mut().poll(cx)),
+            Wait::Place(place) => self.turn.place = Some(ready!(place.as_mut().poll(cx))),
+            Wait::Over => {}
+        }
+        self.wait = Wait::Over;
         Poll::Ready(Ok(()))
     }
 }
@@ -59,34 +87,36 @@ impl NotSent {
     }
 }
 
-/// Runs `send` now if there is room to send, or when there is. It is told since when it has been waited for.
-/// `timeout` is how long to wait, asked when the wait begins.
+/// Runs `send` now if there is room to send, or when there is. It is given what the wait has brought, and leaves there what
+/// it does not use. `timeout` is how long to wait, asked when the wait begins.
 pub(super) fn when_there_is_room<'a, T>(
     link: &'a Link,
     room: &mut Option<Box<Room<'a>>>,
     timeout: impl Fn() -> Option<Duration>,
     cx: &mut Context<'_>,
-    mut send: impl FnMut(Option<Instant>, &mut Context<'_>) -> Result<T, Refused>,
+    mut send: impl FnMut(&mut Turn, &mut Context<'_>) -> Result<T, Refused>,
 ) -> Poll<Result<T, NotSent>> {
-    loop {
+    let outcome = loop {
         if let Some(room) = room
-            && let Err(not_sent) = ready!(room.poll(link, cx))
+            && let Err(not_sent) = ready!(room.poll(cx))
         {
             return Poll::Ready(Err(not_sent));
         }
-        let outcome = match send(room.as_ref().map(|room| room.since), cx) {
-            Ok(sent) => Ok(sent),
-            Err(Refused::Closed(reason)) => Err(NotSent::Closed(reason)),
-            Err(Refused::Unsupported(what)) => Err(NotSent::Unsupported(what)),
+        let mut turn = room.as_mut().map(|room| room.turn.take()).unwrap_or_default();
+        let wait = match send(&mut turn, cx) {
+            Ok(sent) => break Ok(sent),
+            Err(Refused::Closed(reason)) => break Err(NotSent::Closed(reason)),
+            Err(Refused::Unsupported(what)) => break Err(NotSent::Unsupported(what)),
             // Room that is made from here on leaves a permit: it is not missed.
-            Err(Refused::Full) => {
-                room.get_or_insert_with(|| Room::new(link, timeout()));
-                continue;
-            }
+            Err(Refused::Full) => Wait::Room(Box::pin(link.room().notified())),
+            Err(Refused::NoPlace(places)) => Wait::Place(Box::pin(places.taken())),
         };
-        if room.take().is_some() {
-            link.wake_next_sender();
-        }
-        return Poll::Ready(outcome);
+        let room = room.get_or_insert_with(|| Room::new(timeout()));
+        room.turn.place = turn.place;
+        room.wait = wait;
+    };
+    if room.take().is_some() {
+        link.wake_next_sender();
     }
+    Poll::Ready(outcome)
 }

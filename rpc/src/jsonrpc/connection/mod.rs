@@ -210,6 +210,10 @@ impl<T> Connection<T> {
         }
     }
 
+    pub(crate) fn get_mut(&mut self, call: CallId) -> Option<&mut T> {
+        self.calls.get_mut(call.0)
+    }
+
     /// Ends a call, or forgets it: a reply that still comes then matches nothing.
     pub fn remove(&mut self, call: CallId) -> Option<T> {
         let found = self.calls.remove(call.0)?;

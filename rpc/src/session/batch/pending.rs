@@ -15,7 +15,8 @@ use crate::{
     jsonrpc::{CallId, Reply},
     session::{
         CallError, Link,
-        room::{Room, when_there_is_room},
+        link::Refused,
+        room::{Room, Turn, when_there_is_room},
         slot::Slot,
     },
 };
@@ -58,8 +59,8 @@ impl Future for PendingBatch<'_> {
                             deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
                         link.limits.call_timeout().into_iter().chain(left).min()
                     };
-                    let sent = ready!(when_there_is_room(link, room, default, cx, |waiting_since, _| {
-                        send(link, batch, waiting_since)
+                    let sent = ready!(when_there_is_room(link, room, default, cx, |turn, _| {
+                        send(link, batch, turn)
                     }));
                     match sent {
                         Ok(calls) => {
@@ -97,12 +98,12 @@ impl Future for PendingBatch<'_> {
 /// The calls that were sent, each with the place where its reply will be.
 type Sent = Vec<(CallId, Arc<Slot>)>;
 
-fn send(
-    link: &Link,
-    batch: &OutgoingBatch<'_>,
-    waiting_since: Option<Instant>,
-) -> Result<Sent, crate::session::link::Refused> {
-    let since = waiting_since.unwrap_or_else(Instant::now);
+fn send(link: &Link, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Sent, Refused> {
+    let calls = batch.items().iter().any(|item| matches!(item, BatchItem::Call(_)));
+    if calls {
+        link.find_place(&mut turn.place)?;
+    }
+    let since = turn.since.unwrap_or_else(Instant::now);
     let mut slots = Vec::new();
     let members: Vec<_> = batch
         .items()
@@ -117,7 +118,7 @@ fn send(
             }
         })
         .collect();
-    let ids = link.send_batch(members)?;
+    let ids = link.send_batch(members, &mut turn.place)?;
     Ok(ids.into_iter().zip(slots).collect())
 }
 

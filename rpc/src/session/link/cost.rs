@@ -41,6 +41,9 @@ impl Link {
         state.connection.set_limits(limits.batch_length, limits.reply_size);
         state.feeds.set_limit(limits.outgoing_bytes);
         drop(state);
+        if let Some(places) = self.places.get() {
+            places.set_limits(limits);
+        }
         self.terms_have_moved();
     }
 

@@ -7,8 +7,23 @@ use tokio::{sync::Notify, task::AbortHandle};
 use super::{InFlight, Link, Phase, State, Timeout};
 use crate::{
     jsonrpc::{Body, CallId, Unsupported},
-    session::{CloseReason, slot::Slot},
+    session::{
+        CloseReason,
+        places::{Place, Places},
+        slot::Slot,
+    },
 };
+
+impl State {
+    /// A call was sent, or a batch of which it is the first: it gives the place back when it ends.
+    pub(super) fn take_place(&mut self, place: &mut Option<Place>, call: CallId, calls: usize) {
+        if let Some(place) = place.take()
+            && let Some(call) = self.connection.get_mut(call)
+        {
+            call.place = Some(place.sent(calls));
+        }
+    }
+}
 
 impl Link {
     pub(in crate::session) const fn room(&self) -> &Notify {
@@ -21,16 +36,28 @@ impl Link {
         body: Body<'_>,
         slot: &Arc<Slot>,
         timeout: Option<Timeout>,
+        place: &mut Option<Place>,
     ) -> Result<CallId, Refused> {
         let mut state = self.admit()?;
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(&mut state, at);
         }
         let State { connection, outbox, .. } = &mut *state;
-        let call = InFlight { slot: Arc::clone(slot), timeout, opening: None };
+        let call = InFlight { slot: Arc::clone(slot), timeout, opening: None, place: None };
         let id = outbox.try_message(|out| connection.request(out, body, call))?;
+        state.take_place(place, id, 1);
         self.appended(state);
         Ok(id)
+    }
+
+    /// A place for calls that are about to be sent, where there are to be so many only.
+    pub(in crate::session) fn find_place(&self, place: &mut Option<Place>) -> Result<(), Refused> {
+        if place.is_some() || self.limits.calls_in_flight() == usize::MAX {
+            return Ok(());
+        }
+        let places = self.places.get_or_init(|| Places::new(&self.limits.load()));
+        *place = Some(places.take().ok_or_else(|| Refused::NoPlace(Arc::clone(places)))?);
+        Ok(())
     }
 
     /// Appends a notification, whose method and parameters are written.
@@ -46,6 +73,7 @@ impl Link {
     pub(in crate::session) fn send_batch(
         &self,
         members: Vec<(Body<'_>, Option<Awaited>)>,
+        place: &mut Option<Place>,
     ) -> Result<Vec<CallId>, Refused> {
         let mut state = self.admit()?;
         let first_timeout = members.iter().filter_map(|(_, call)| Some(call.as_ref()?.1?.at)).min();
@@ -54,9 +82,12 @@ impl Link {
         }
         let State { connection, outbox, .. } = &mut *state;
         let members = members.into_iter().map(|(body, call)| {
-            (body, call.map(|(slot, timeout)| InFlight { slot, timeout, opening: None }))
+            (body, call.map(|(slot, timeout)| InFlight { slot, timeout, opening: None, place: None }))
         });
         let ids = outbox.try_message(|out| connection.batch(out, members))?;
+        if let Some(&first) = ids.first() {
+            state.take_place(place, first, ids.len());
+        }
         self.appended(state);
         Ok(ids)
     }
@@ -136,6 +167,8 @@ pub(in crate::session) enum Refused {
     Closed(CloseReason),
     /// It may be tried again when there is room.
     Full,
+    /// It may be tried again with one of these places.
+    NoPlace(Arc<Places>),
     /// The version that is spoken has no way to say it.
     Unsupported(Unsupported),
 }

@@ -13,6 +13,7 @@ use crate::{
     },
     session::{
         link::{Refused, Timeout},
+        places::Place,
         slot::Slot,
         subscription::{Destination, End, Inlet, Opening, Put, Source, Unsubscribe},
     },
@@ -61,6 +62,7 @@ impl Link {
         slot: &Arc<Slot>,
         timeout: Option<Timeout>,
         opening: &Arc<Opening>,
+        place: &mut Option<Place>,
     ) -> Result<CallId, Refused> {
         let mut state = self.admit()?;
         if let Some(Timeout { at, .. }) = timeout {
@@ -69,13 +71,15 @@ impl Link {
         self.subscribes.store(true, Ordering::Relaxed);
         let State { connection, outbox, inlets, .. } = &mut *state;
         inlets.begin_opening(opening);
-        let call = InFlight { slot: Arc::clone(slot), timeout, opening: Some(Arc::clone(opening)) };
+        let call =
+            InFlight { slot: Arc::clone(slot), timeout, opening: Some(Arc::clone(opening)), place: None };
         let sent = outbox.try_message(|out| connection.request(out, body, call));
         if sent.is_err() {
             inlets.end_opening(opening);
         }
         let id = sent?;
         opening.sent(id);
+        state.take_place(place, id, 1);
         self.appended(state);
         Ok(id)
     }
@@ -163,7 +167,7 @@ impl Link {
             out.extend_from_slice(params.as_bytes());
             Ok::<_, std::convert::Infallible>(())
         });
-        let call = InFlight { slot: Slot::waiting(None), timeout, opening: None };
+        let call = InFlight { slot: Slot::waiting(None), timeout, opening: None, place: None };
         let State { connection, outbox, .. } = state;
         let sent = outbox.try_message(|out| connection.request(out, body, call));
         debug_assert!(sent.is_ok(), "every version has parameters by position");

@@ -13,7 +13,7 @@ mod work;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -31,6 +31,7 @@ use super::{
     CallError, CloseReason, Extensions, InstalledHooks, Membership,
     feed::Feeds,
     outbox::Outbox,
+    places::{Place, Places},
     slot::Slot,
     statistics::{Counters, Statistics},
     subscription::{Inlets, Opening},
@@ -91,6 +92,8 @@ pub(crate) struct Link {
     terms_moved: AtomicBool,
     /// The loop.
     driver: AtomicWaker,
+    /// How many calls of ours may be in flight; made when that is bounded for the first time.
+    pub(super) places: OnceLock<Arc<Places>>,
     /// Senders that wait for room. One is woken at a time, and wakes the next.
     room: Notify,
     closed: Notify,
@@ -153,6 +156,8 @@ pub(crate) struct InFlight {
     timeout: Option<Timeout>,
     /// Set where the reply begins a subscription.
     opening: Option<Arc<Opening>>,
+    /// Given back when it ends.
+    place: Option<Place>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -246,6 +251,7 @@ impl Link {
             group: new.group,
             terms_moved: AtomicBool::new(false),
             driver: AtomicWaker::new(),
+            places: OnceLock::new(),
             room: Notify::new(),
             closed: Notify::new(),
             handles: AtomicUsize::new(0),

@@ -13,6 +13,7 @@ use crate::{
     jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Reply, version::Version},
     session::{
         CallError, CloseReason,
+        places::Place,
         slot::Slot,
         subscription::{End, Opening, Unsubscribe},
     },
@@ -26,7 +27,7 @@ const GROUP: usize = 32;
 pub(crate) struct Answers {
     replies: Vec<(Option<CallId>, Reply)>,
     /// Kept, so that handing over does not allocate.
-    slots: Vec<(Arc<Slot>, Reply)>,
+    slots: Vec<(Arc<Slot>, Reply, Option<Place>)>,
     /// How many calls were in flight when the last ones were handed over, these included.
     in_flight: usize,
 }
@@ -114,7 +115,7 @@ impl Link {
                     if let Some(opening) = &call.opening {
                         self.opened(&mut state, opening, &reply);
                     }
-                    slots.push((call.slot, reply));
+                    slots.push((call.slot, reply, call.place));
                 }
                 None if call.is_some_and(|call| state.connection.has_sent(call)) => {}
                 None => unasked += 1,
@@ -125,7 +126,7 @@ impl Link {
         } else {
             drop(state);
         }
-        for (slot, reply) in slots.drain(..) {
+        for (slot, reply, _place) in slots.drain(..) {
             Slot::complete(slot, Ok(reply));
         }
         unasked

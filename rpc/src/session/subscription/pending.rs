@@ -50,10 +50,15 @@ async fn begin(
             &mut room,
             || call.timeout_or(default),
             cx,
-            |since, _| {
-                let timeout = call.times_out(since, default);
+            |turn, _| {
+                // How long work takes says nothing about how fast the peer answers.
+                if opening.work().is_none() {
+                    link.find_place(&mut turn.place)?;
+                }
+                let timeout = call.times_out(turn.since, default);
                 let slot = Slot::waiting(None);
-                link.send_subscribe(call.body(), &slot, timeout, &opening).map(|id| (id, slot))
+                link.send_subscribe(call.body(), &slot, timeout, &opening, &mut turn.place)
+                    .map(|id| (id, slot))
             },
         )
     });

@@ -16,6 +16,7 @@ mod events;
 mod faults;
 mod groups;
 mod handlers;
+mod hooks;
 mod hostile;
 mod ids;
 mod keep_alive;

@@ -259,7 +259,7 @@ impl Driver {
             owner.ended(self.link.id);
         }
         self.link.leave_group(self.cost_of_bytes());
-        let reason = self.link.gone(reason);
+        let reason = self.link.end(reason);
         let statistics = self.link.statistics();
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
@@ -272,6 +272,7 @@ impl Driver {
             let session = Session::new(Arc::clone(&self.link));
             self.link.hooks.run(|hooks| hooks.closed(&session, &reason));
         }
+        self.link.gone(reason);
     }
 }
 

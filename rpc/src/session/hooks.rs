@@ -47,7 +47,8 @@ pub trait Hooks: Send + Sync + 'static {
         let _ = session;
     }
 
-    /// A session has ended, for `reason`. Told once of each that was opened.
+    /// A session has ended, for `reason`. Told once of each that was opened, before [`Session::closed`] returns anywhere and a server has
+    /// shut down.
     fn closed(&self, session: &Session, reason: &CloseReason) {
         let _ = (session, reason);
     }

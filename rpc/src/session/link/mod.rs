@@ -287,7 +287,7 @@ impl Link {
             },
             extensions,
         );
-        link.gone(CloseReason::NoSession);
+        link.gone(link.end(CloseReason::NoSession));
         link
     }
 

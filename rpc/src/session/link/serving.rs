@@ -337,21 +337,26 @@ impl Link {
         next
     }
 
-    /// The loop is gone: everything that was waiting ends with the reason for which it ended first.
-    pub(crate) fn gone(&self, reason: CloseReason) -> CloseReason {
+    /// The loop is going: everything that was waiting ends with the reason for which it ended first.
+    pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
         let mut state = self.lock();
         let reason = match std::mem::replace(&mut state.phase, Phase::Open) {
             Phase::Open => reason,
             Phase::Closing(first) | Phase::Ended(first) | Phase::Gone(first) => first,
         };
-        state.phase = Phase::Gone(reason.clone());
+        state.phase = Phase::Ended(reason.clone());
         state.connection.drop_batches();
         let mut tasks: Vec<_> = state.running.drain().filter_map(|running| running.task).collect();
         tasks.extend(state.feeds.clear());
         self.end_calls(state, &reason);
         tasks.iter().for_each(AbortHandle::abort);
-        self.closed.notify_waiters();
         self.work_changed();
         reason
+    }
+
+    /// The loop is gone, and those who wait for that are told.
+    pub(crate) fn gone(&self, reason: CloseReason) {
+        self.lock().phase = Phase::Gone(reason);
+        self.closed.notify_waiters();
     }
 }

@@ -6,6 +6,7 @@ mod broadcast;
 mod callbacks;
 mod calls;
 mod events;
+mod framings;
 mod handlers;
 mod hostile;
 mod ids;

@@ -77,7 +77,7 @@ impl Driver {
                 Ok(Framed::Dropped { error, consumed }) => {
                     unread.consume(consumed);
                     tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
-                    self.charge(Cost::<Instant>::UNREADABLE)
+                    self.charge(error.cost())
                 }
                 Err(error) => break Err(CloseReason::Frame(error)),
             };

@@ -1,18 +1,70 @@
 //! What can be wrong with a stream of frames.
 
-/// Bytes that are no frame.
+/// Bytes that are no frame, or a message that fits into none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The frame is larger than [`Limits::frame_size`](crate::Limits).
+    /// The frame is larger than [`Limits::frame_size`](crate::Limits), or, on the way out, than the framing can say.
     #[error("a frame of {size} bytes or more is over the limit of {limit} bytes")]
     TooLarge {
-        /// How much of it had arrived when it was given up, in bytes.
+        /// How large it says it is, or how much of it had arrived when it was given up, in bytes.
         size: usize,
         /// The limit in force, in bytes.
         limit: usize,
     },
+    /// Headers do not end.
+    #[error("the headers of a frame have not ended within {limit} bytes")]
+    HeadersTooLarge {
+        /// How many bytes they may have.
+        limit: usize,
+    },
+    /// A line among the headers is none.
+    #[error("`{found}` is no header")]
+    InvalidHeader {
+        /// The start of it.
+        found: String,
+    },
+    /// What should say how long a frame is does not.
+    #[error("`{found}` is no length of a frame in bytes")]
+    InvalidLength {
+        /// The start of it.
+        found: String,
+    },
+    /// There is no `Content-Length` among the headers.
+    #[error("the headers of a frame have no Content-Length")]
+    MissingLength,
+    /// There is more than one `Content-Length` among the headers.
+    #[error("the headers of a frame have more than one Content-Length")]
+    RepeatedLength,
+    /// The message is not in UTF-8.
+    #[error("a frame is of the charset `{found}`: only utf-8 is read")]
+    UnsupportedCharset {
+        /// What it says it is.
+        found: String,
+    },
+    /// Something stands where nothing but something else may stand.
+    #[error("{expected} was expected, and `{found}` came")]
+    Unexpected {
+        /// What may stand there.
+        expected: &'static str,
+        /// The start of what came.
+        found: String,
+    },
     /// The stream does not follow the rules of the framing.
     #[error("the stream is broken: {0}")]
     Invalid(String),
+}
+
+impl FrameError {
+    /// What the error costs the peer, in the unit of [`Limits::cost`](crate::Limits::cost): 1,000, what input costs that cannot be read.
+    pub const fn cost(&self) -> f64 {
+        1_000.0
+    }
+}
+
+/// The start of what came, for a log.
+pub(super) fn excerpt(bytes: &[u8]) -> String {
+    const LONGEST: usize = 40;
+    let start = bytes[..bytes.len().min(LONGEST)].escape_ascii().to_string();
+    if bytes.len() > LONGEST { start + "…" } else { start }
 }

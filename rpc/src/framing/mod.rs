@@ -3,12 +3,24 @@
 //! Framers are synchronous and do no I/O. They look at the bytes read so far and say where a frame stands in them; on the way
 //! out they put their marks around a message that is already in the outgoing buffer. Nothing is copied.
 
+mod content_length;
+mod decimal;
+mod declared;
 mod error;
+mod json;
+mod length_prefixed;
+mod netstring;
 mod newline;
+#[cfg(test)]
+mod pieces;
 
 use std::{fmt, ops::Range};
 
+pub use content_length::ContentLengthFramer;
 pub use error::FrameError;
+pub use json::JsonFramer;
+pub use length_prefixed::LengthPrefixedFramer;
+pub use netstring::NetstringFramer;
 pub use newline::NewlineFramer;
 
 /// Finds frames in a stream of bytes and marks them in what is sent.
@@ -30,13 +42,14 @@ pub use newline::NewlineFramer;
 ///         })
 ///     }
 ///
-///     fn finish(&self, out: &mut Vec<u8>, _start: usize) {
+///     fn finish(&self, out: &mut Vec<u8>, _start: usize) -> Result<(), FrameError> {
 ///         out.push(0);
+///         Ok(())
 ///     }
 /// }
 ///
 /// let mut out = b"{}".to_vec();
-/// NulFramer.finish(&mut out, 0);
+/// NulFramer.finish(&mut out, 0).unwrap();
 /// assert_eq!(NulFramer.next(&out).unwrap(), Framed::Frame { frame: 0..2, consumed: 3 });
 /// ```
 pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
@@ -56,7 +69,11 @@ pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
     }
 
     /// Called when a message stands in `out`; `start` is where `begin` was called.
-    fn finish(&self, out: &mut Vec<u8>, start: usize);
+    ///
+    /// # Errors
+    ///
+    /// Where the message does not fit into a frame. It is cut off again: a call ends with the error, and a reply becomes a short error.
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
 
     /// The size in bytes over which a frame is dropped: [`Limits::frame_size`](crate::Limits::frame_size), before anything is read.
     fn set_limit(&mut self, bytes: usize) {
@@ -92,7 +109,7 @@ pub enum Framed {
 pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
     fn begin(&self, out: &mut Vec<u8>);
-    fn finish(&self, out: &mut Vec<u8>, start: usize);
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
     fn set_limit(&mut self, bytes: usize);
     fn cloned(&self) -> Box<dyn AnyFramer>;
 }
@@ -106,8 +123,8 @@ impl<F: Framer> AnyFramer for F {
         Framer::begin(self, out);
     }
 
-    fn finish(&self, out: &mut Vec<u8>, start: usize) {
-        Framer::finish(self, out, start);
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
+        Framer::finish(self, out, start)
     }
 
     fn set_limit(&mut self, bytes: usize) {

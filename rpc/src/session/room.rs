@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{CallError, CloseReason, Link, link::Refused};
-use crate::jsonrpc::Unsupported;
+use crate::{framing::FrameError, jsonrpc::Unsupported};
 
 /// One who waits. Most calls never make one.
 pub(super) struct Room<'a> {
@@ -46,6 +46,7 @@ pub(super) enum NotSent {
     Closed(CloseReason),
     Timeout(Duration),
     Unsupported(Unsupported),
+    Frame(FrameError),
 }
 
 impl NotSent {
@@ -55,6 +56,7 @@ impl NotSent {
             Self::Closed(reason) => CallError::Closed(reason),
             Self::Timeout(after) => CallError::Timeout(after),
             Self::Unsupported(what) => CallError::Unsupported { method: method.to_owned(), source: what },
+            Self::Frame(error) => CallError::Frame { method: method.to_owned(), source: error },
         }
     }
 }
@@ -77,6 +79,7 @@ pub(super) fn when_there_is_room<'a, T>(
             Ok(sent) => Ok(sent),
             Err(Refused::Closed(reason)) => Err(NotSent::Closed(reason)),
             Err(Refused::Unsupported(what)) => Err(NotSent::Unsupported(what)),
+            Err(Refused::Frame(error)) => Err(NotSent::Frame(error)),
             // Room that is made from here on leaves a permit: it is not missed.
             Err(Refused::Full) => {
                 room.get_or_insert_with(|| Room::new(link, timeout));

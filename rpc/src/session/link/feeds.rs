@@ -143,7 +143,9 @@ impl Link {
         while outbox.len() < PART
             && let Some((body, producer)) = feeds.next()
         {
-            outbox.message(|out| version.put_notification(out, &body));
+            if let Err(error) = outbox.message(|out| version.put_notification(out, &body)) {
+                tracing::error!(rpc.system.name = "jsonrpc", session = self.id, %error, "an item was left out");
+            }
             producers.extend(producer);
         }
         let (waiting, gathered) = (feeds.are_ready(), outbox.len());

@@ -6,6 +6,7 @@ use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{InFlight, Link, Phase, State, Timeout};
 use crate::{
+    framing::FrameError,
     jsonrpc::{Body, CallId, Unsupported},
     session::{CloseReason, slot::Slot},
 };
@@ -26,9 +27,8 @@ impl Link {
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(&mut state, at);
         }
-        let State { connection, outbox, .. } = &mut *state;
         let call = InFlight { slot: Arc::clone(slot), timeout, opening: None };
-        let id = outbox.try_message(|out| connection.request(out, body, call))?;
+        let id = state.append_request(body, call)?;
         self.appended(state);
         Ok(id)
     }
@@ -36,8 +36,7 @@ impl Link {
     /// Appends a notification, whose method and parameters are written.
     pub(in crate::session) fn send_notification(&self, body: Body<'_>) -> Result<(), Refused> {
         let mut state = self.admit()?;
-        let State { connection, outbox, .. } = &mut *state;
-        outbox.try_message(|out| connection.notification(out, body))?;
+        state.append_notification(body)?;
         self.appended(state);
         Ok(())
     }
@@ -52,11 +51,10 @@ impl Link {
         if let Some(at) = first_timeout {
             self.expect(&mut state, at);
         }
-        let State { connection, outbox, .. } = &mut *state;
         let members = members.into_iter().map(|(body, call)| {
             (body, call.map(|(slot, timeout)| InFlight { slot, timeout, opening: None }))
         });
-        let ids = outbox.try_message(|out| connection.batch(out, members))?;
+        let ids = state.append_batch(members)?;
         self.appended(state);
         Ok(ids)
     }
@@ -146,10 +144,6 @@ pub(in crate::session) enum Refused {
     Full,
     /// The version that is spoken has no way to say it.
     Unsupported(Unsupported),
-}
-
-impl From<Unsupported> for Refused {
-    fn from(what: Unsupported) -> Self {
-        Self::Unsupported(what)
-    }
+    /// It does not fit into a frame.
+    Frame(FrameError),
 }

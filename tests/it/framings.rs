@@ -3,12 +3,13 @@
 use rpc::{
     CallError, CloseReason, Connector, Context, ErrorObject, Limits, Params, Protocol, Router, Session,
     framing::{
-        ContentLengthFramer, FrameError, Framer, JsonFramer, LengthPrefixedFramer, NetstringFramer,
-        NewlineFramer,
+        CodecFramer, ContentLengthFramer, FrameError, Framer, JsonFramer, LengthPrefixedFramer,
+        NetstringFramer, NewlineFramer,
     },
 };
 use rpc_tests::{CalcClient, CalcServer, Choppy, DivError, MyCalc, echo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 
 /// Runs a test body over each framing.
 macro_rules! over_every_framing {
@@ -29,6 +30,8 @@ macro_rules! over_every_framing {
                 values = JsonFramer::new();
                 values_unseparated = JsonFramer::new().unseparated();
                 values_with_blank_lines = JsonFramer::new().blank_lines();
+                codec_of_lengths = CodecFramer::new(LengthDelimitedCodec::new());
+                codec_of_lines = CodecFramer::text(LinesCodec::new());
             }
         }
     };
@@ -83,7 +86,7 @@ async fn a_frame_over_the_limit_is_dropped_and_the_session_goes_on(framer: impl 
     let session =
         Connector::over(there).framer(framer.clone()).limits(limits).service(echo()).connect().await;
     let session = session.expect("connected");
-    let long = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{}"]}}"#, "x".repeat(60_000));
+    let long = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{}"]}}"#, "x".repeat(20_000));
     let short = r#"{"jsonrpc":"2.0","id":2,"method":"echo","params":["y"]}"#;
     let bytes = framed(&framer, &[&long, short, &long, short]);
     let answer = framed(&framer, &[r#"{"jsonrpc":"2.0","id":2,"result":["y"]}"#]);

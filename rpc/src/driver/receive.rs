@@ -69,6 +69,13 @@ impl Driver {
                     }
                     taken
                 }
+                Ok(Framed::Decoded { frame, consumed }) => {
+                    let taken = self.receive(&frame);
+                    if taken != Taken::Held {
+                        unread.consume(consumed);
+                    }
+                    taken
+                }
                 Ok(Framed::Incomplete { consumed: 0 }) => break Ok(()),
                 Ok(Framed::Incomplete { consumed }) => {
                     unread.consume(consumed);
@@ -94,6 +101,7 @@ impl Driver {
                 }
                 Taken::Yes => {}
                 Taken::Held => {
+                    self.framer.put_back();
                     self.left = Left::Request;
                     break Ok(());
                 }

@@ -3,6 +3,7 @@
 //! Framers are synchronous and do no I/O. They look at the bytes read so far and say where a frame stands in them; on the way
 //! out they put their marks around a message that is already in the outgoing buffer. Nothing is copied.
 
+mod codec;
 mod content_length;
 mod decimal;
 mod declared;
@@ -16,6 +17,9 @@ mod pieces;
 
 use std::{fmt, ops::Range};
 
+use bytes::Bytes;
+
+pub use codec::CodecFramer;
 pub use content_length::ContentLengthFramer;
 pub use error::FrameError;
 pub use json::JsonFramer;
@@ -56,12 +60,17 @@ pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
     /// Looks for the next frame in the bytes that were read and not yet consumed.
     ///
     /// The bytes that were not consumed stand at the front of the next call, so a framer may remember how far it has looked. A frame
-    /// that has to wait is asked for again: it is found again.
+    /// that has to wait is [put back](Self::put_back) and asked for again: it is found again.
     ///
     /// # Errors
     ///
     /// Where the stream cannot be made sense of from here on: the session ends with the error.
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
+
+    /// The frame that was given last has to wait: the next call gives it again.
+    ///
+    /// Its bytes were not consumed, so a framer that finds it in them has nothing to do. One that [decodes](Framed::Decoded) has.
+    fn put_back(&mut self) {}
 
     /// Called before a message is appended to `out`: a framer with a header of fixed size makes room for it.
     fn begin(&self, out: &mut Vec<u8>) {
@@ -91,6 +100,14 @@ pub enum Framed {
         /// How many bytes are done with, the frame's own included.
         consumed: usize,
     },
+    /// A frame that does not stand in the stream as it is: compressed, escaped.
+    Decoded {
+        /// The message.
+        frame: Bytes,
+        /// How many bytes are done with. None of them may be the last one of those that were given while there is more to decode of
+        /// them: who has given everything is not asked again before something arrives.
+        consumed: usize,
+    },
     /// No complete frame. The first `consumed` bytes are of no use (blank lines, the middle of a frame that is being dropped).
     Incomplete {
         /// How many bytes are done with.
@@ -108,6 +125,7 @@ pub enum Framed {
 /// A framer whose type is forgotten: what sessions hold.
 pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
+    fn put_back(&mut self);
     fn begin(&self, out: &mut Vec<u8>);
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
     fn set_limit(&mut self, bytes: usize);
@@ -117,6 +135,10 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
 impl<F: Framer> AnyFramer for F {
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         Framer::next(self, unread)
+    }
+
+    fn put_back(&mut self) {
+        Framer::put_back(self);
     }
 
     fn begin(&self, out: &mut Vec<u8>) {

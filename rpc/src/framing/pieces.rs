@@ -43,9 +43,17 @@ fn fed(mut framer: impl Framer, bytes: &[u8], step: usize, limit: usize) -> Fed 
             let consumed = match framer.next(&unread) {
                 Ok(Framed::Frame { frame, consumed }) => {
                     // One that has to wait is asked for again.
+                    framer.put_back();
                     let again = Framed::Frame { frame: frame.clone(), consumed };
                     assert_eq!(framer.next(&unread), Ok(again));
                     found.push(String::from_utf8(unread[frame].to_vec()).expect("text"));
+                    consumed
+                }
+                Ok(Framed::Decoded { frame, consumed }) => {
+                    framer.put_back();
+                    let again = Framed::Decoded { frame: frame.clone(), consumed };
+                    assert_eq!(framer.next(&unread), Ok(again));
+                    found.push(String::from_utf8(frame.to_vec()).expect("text"));
                     consumed
                 }
                 Ok(Framed::Dropped { error, consumed }) => {

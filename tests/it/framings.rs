@@ -7,7 +7,7 @@ use rpc::{
         NetstringFramer, NewlineFramer,
     },
 };
-use rpc_tests::{CalcClient, CalcServer, Choppy, DivError, MyCalc, echo};
+use rpc_tests::{CalcClient, CalcServer, Choppy, DivError, MyCalc, echo, frames::framed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 
@@ -219,17 +219,4 @@ async fn a_stream_that_makes_no_sense_ends_the_session_and_says_why() {
         reason(JsonFramer::new(), "{}nonsense").await,
         "a JSON object or array was expected, and `n` came"
     );
-}
-
-/// The messages, each framed, in one buffer.
-fn framed(framer: &impl Framer, messages: &[&str]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for message in messages {
-        let start = out.len();
-        framer.begin(&mut out);
-        out.extend_from_slice(message.as_bytes());
-        // A prefix of two bytes has no way to say more.
-        framer.finish(&mut out, start).expect("it fits");
-    }
-    out
 }

@@ -9,6 +9,7 @@ mod child;
 mod choppy;
 pub mod conversation;
 mod events;
+pub mod frames;
 mod gate;
 pub mod layers;
 mod raw;

@@ -50,15 +50,48 @@ pub enum FrameError {
         /// The start of what came.
         found: String,
     },
+    /// A message of another network, or of no network at all.
+    #[error("a message begins with `{found}`, and not with `{expected}`")]
+    WrongMagic {
+        /// The network's own.
+        expected: String,
+        /// What came.
+        found: String,
+    },
+    /// A payload is larger than its command may have.
+    #[error("the payload of `{command}`, {size} bytes, is over the limit of {limit} bytes")]
+    PayloadTooLarge {
+        /// What the message is.
+        command: String,
+        /// Its size, in bytes.
+        size: usize,
+        /// The limit in force, in bytes.
+        limit: usize,
+    },
+    /// A message was damaged on its way.
+    #[error("the checksum of `{command}` is {found:08x}: its payload has {expected:08x}")]
+    WrongChecksum {
+        /// What the message is.
+        command: String,
+        /// What the payload that came has.
+        expected: u32,
+        /// What the header says.
+        found: u32,
+    },
     /// The stream does not follow the rules of the framing.
     #[error("the stream is broken: {0}")]
     Invalid(String),
 }
 
 impl FrameError {
-    /// What the error costs the peer, in the unit of [`Limits::cost`](crate::Limits::cost): 1,000, what input costs that cannot be read.
+    /// What the error costs the peer, in the unit of [`Limits::cost`](crate::Limits::cost): 1,000, as all input that cannot be read; but
+    /// 500 for a payload over its limit, and 100 for a wrong checksum (aiorpcX).
     pub const fn cost(&self) -> f64 {
-        1_000.0
+        match self {
+            Self::WrongChecksum { .. } => 100.0,
+            Self::PayloadTooLarge { .. } => 500.0,
+            _ => 1_000.0,
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Framers are synchronous and do no I/O. They look at the bytes read so far and say where a frame stands in them; on the way
 //! out they put their marks around a message that is already in the outgoing buffer. Nothing is copied.
 
+#[cfg(feature = "bitcoin")]
+mod bitcoin;
 mod codec;
 mod content_length;
 mod decimal;
@@ -19,6 +21,8 @@ use std::{fmt, ops::Range};
 
 use bytes::Bytes;
 
+#[cfg(feature = "bitcoin")]
+pub use bitcoin::{BitcoinFramer, BitcoinMessage};
 pub use codec::CodecFramer;
 pub use content_length::ContentLengthFramer;
 pub use error::FrameError;

@@ -255,7 +255,7 @@ mod tests {
     fn a_frame_that_never_ends_is_not_kept() {
         let mut framer = CodecFramer::text(LinesCodec::new());
         framer.set_limit(1000);
-        let fed = (0..).take_while(|_| framer.next(&[b'x'; 100]).is_ok()).count();
+        let fed = (0..1000).take_while(|_| framer.next(&[b'x'; 100]).is_ok()).count();
         assert!(fed <= (2 * 1000 + OVERHEAD) / 100, "{fed} times 100 bytes");
     }
 }

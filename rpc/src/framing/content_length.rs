@@ -51,6 +51,10 @@ impl ContentLengthFramer {
     }
 
     fn find_headers(&mut self, unread: &[u8]) -> Result<Option<Headers>, FrameError> {
+        if let Some(headers) = usual(unread) {
+            self.searched = 0;
+            return Ok(Some(headers));
+        }
         let within = &unread[..unread.len().min(MAX_HEADERS)];
         // The end may have begun in what was searched.
         let from = self.searched.saturating_sub(END.len() - 1);
@@ -104,6 +108,18 @@ impl Framer for ContentLengthFramer {
     fn set_limit(&mut self, bytes: usize) {
         self.body.set_limit(bytes);
     }
+}
+
+/// Headers as nearly everybody writes them, `Content-Length` and nothing else: they need no search.
+fn usual(unread: &[u8]) -> Option<Headers> {
+    // So many digits fit into the number, whatever they are.
+    const DIGITS: usize = 18;
+    let behind = unread.strip_prefix(HEADER.prefix)?;
+    let digits = behind.iter().take(DIGITS).take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, end) = behind.split_at(digits);
+    let length = number.iter().fold(0, |length, digit| 10 * length + u64::from(digit - b'0'));
+    let size = HEADER.prefix.len() + digits + END.len();
+    (digits > 0 && end.starts_with(END)).then_some(Headers { size, length })
 }
 
 /// What the headers say of the message's length.

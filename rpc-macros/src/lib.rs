@@ -120,9 +120,10 @@ use proc_macro::TokenStream;
 /// | `ordered` | One after another, in the order in which they came, with the other `ordered` ones of a session. |
 /// | `exclusive` | Alone: no other request of the session is worked on meanwhile. |
 /// | `subscription` | It returns a stream, `impl Stream<Item = T>` or a `Result` of one. The client gets a `Subscription<T>`. |
-/// | `style = "electrum"` | How the subscription looks on the wire: `"pubsub"`, unless given. |
-/// | `item = ".."` | The name that its items come under, after the namespace; the method's own, unless given. |
+/// | `style = "electrum"` | How the subscription looks on the wire: `"pubsub"`, unless given; or `"progress"`, `"mcp_progress"`, whose items are `Progress`. |
+/// | `item = ".."` | The name that its items come under, after the namespace; the method's own, unless given. What a style of progress says, it says as it is. |
 /// | `unsubscribe = ".."` | The method that ends it, after the namespace. Unless given: the method's name with `unsubscribe` for `subscribe`, or else `unsubscribe_` before it. `""`: there is none. |
+/// | `token = ".."` | In the styles of progress: the member of the parameters that has the token; `"workDoneToken"` or `"_meta.progressToken"`, unless given. |
 /// | `overflow = "drop_oldest"` | What the server does for a peer that is slow to take items: `"wait"`, unless given; or `"end"`. |
 ///
 /// # Words for a parameter

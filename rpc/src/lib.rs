@@ -128,8 +128,9 @@ pub mod transport;
 
 pub use client::{ConnectError, Connector, connect};
 pub use jsonrpc::{
-    ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, Overflow, ParamInfo, Protocol, ProtocolError,
-    RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo, SubscriptionStyle, Unsupported,
+    Cancellation, ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, Overflow, ParamInfo, Progress,
+    Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
+    SubscriptionStyle, Unsupported,
 };
 pub use limits::Limits;
 pub use rpc_macros::{RpcError, rpc_service};

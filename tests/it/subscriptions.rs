@@ -2,6 +2,7 @@
 
 mod given_up;
 mod pressure;
+mod progress;
 mod soak;
 mod twice;
 

@@ -40,6 +40,22 @@ trait Words {
 }
 
 #[rpc_service]
+trait Progressing {
+    #[rpc(subscription, style = "progress", unsubscribe = "stop")]
+    async fn ended(&self) -> impl Stream<Item = rpc::Progress<u64, u64>>;
+    #[rpc(subscription, style = "progress", params = "by_position")]
+    async fn by_position(&self, n: u64) -> impl Stream<Item = rpc::Progress<u64, u64>>;
+    #[rpc(subscription, token = "on")]
+    async fn no_work(&self) -> impl Stream<Item = u64>;
+}
+
+#[rpc_service]
+trait NoProgress {
+    #[rpc(subscription, style = "progress")]
+    async fn numbers(&self) -> impl Stream<Item = u64>;
+}
+
+#[rpc_service]
 trait EndedByAnother {
     #[rpc(subscription)]
     async fn subscribe(&self) -> impl Stream<Item = u64>;

@@ -35,6 +35,7 @@ impl Place {
                 "style",
                 "item",
                 "unsubscribe",
+                "token",
                 "overflow",
                 "params",
                 "timeout",

@@ -78,22 +78,23 @@ pub(crate) struct MethodWords {
     pub(crate) subscription: SubscriptionWords,
 }
 
-/// `#[rpc(subscription, style = "..", item = "..", unsubscribe = "..", overflow = "..")]` on a method.
+/// `#[rpc(subscription, style = "..", item = "..", unsubscribe = "..", token = "..", overflow = "..")]` on a method.
 #[derive(Default)]
 pub(crate) struct SubscriptionWords {
     pub(crate) subscription: Option<Ident>,
     pub(crate) style: Option<(Ident, Style)>,
     pub(crate) item: Option<(Ident, LitStr)>,
     pub(crate) unsubscribe: Option<(Ident, LitStr)>,
+    pub(crate) token: Option<(Ident, LitStr)>,
     pub(crate) overflow: Option<(Ident, Overflow)>,
 }
 
 impl SubscriptionWords {
     /// A word that says something of a subscription.
     pub(crate) fn any_detail(&self) -> Option<&Ident> {
-        let Self { style, item, unsubscribe, overflow, .. } = self;
+        let Self { style, item, unsubscribe, token, overflow, .. } = self;
         let style = style.as_ref().map(|(word, _)| word);
-        let names = [item, unsubscribe].into_iter().flatten().map(|(word, _)| word).next();
+        let names = [item, unsubscribe, token].into_iter().flatten().map(|(word, _)| word).next();
         style.or(names).or(overflow.as_ref().map(|(word, _)| word))
     }
 }
@@ -141,6 +142,7 @@ impl SubscriptionWords {
             "style" => self.style = style(word, errors).map(|style| (name(), style)),
             "item" => self.item = word.string(errors).map(|item| (name(), item)),
             "unsubscribe" => self.unsubscribe = word.string(errors).map(|method| (name(), method)),
+            "token" => self.token = word.string(errors).map(|token| (name(), token)),
             _ => self.overflow = overflow(word, errors).map(|overflow| (name(), overflow)),
         }
     }
@@ -189,8 +191,10 @@ fn style(word: &Word, errors: &mut Errors) -> Option<Style> {
     match style.value().as_str() {
         "pubsub" => Some(Style::PubSub),
         "electrum" => Some(Style::Electrum),
+        "progress" => Some(Style::Progress),
+        "mcp_progress" => Some(Style::McpProgress),
         _ => {
-            errors.at(style, r#"`style` is "pubsub" or "electrum""#);
+            errors.at(style, r#"`style` is "pubsub", "electrum", "progress" or "mcp_progress""#);
             None
         }
     }

@@ -59,6 +59,8 @@ pub(crate) struct Subscription {
     pub(crate) item: WireName,
     /// The name of the method that ends it, if there is one.
     pub(crate) unsubscribe: Option<WireName>,
+    /// Where the token stands in the parameters, if it is said.
+    pub(crate) token: Option<String>,
     pub(crate) overflow: Overflow,
 }
 
@@ -76,6 +78,24 @@ pub(crate) enum Style {
     #[default]
     PubSub,
     Electrum,
+    Progress,
+    McpProgress,
+}
+
+impl Style {
+    /// Whether items are `Progress`, of which the last one is the reply.
+    pub(crate) fn is_progress(self) -> bool {
+        self.item().is_some()
+    }
+
+    /// The name that items come under, where the style says it.
+    pub(crate) fn item(self) -> Option<&'static str> {
+        match self {
+            Self::Progress => Some("$/progress"),
+            Self::McpProgress => Some("notifications/progress"),
+            Self::PubSub | Self::Electrum => None,
+        }
+    }
 }
 
 /// What is done with items that are not taken.

@@ -83,6 +83,11 @@ fn sent(words: &MethodWords, service: &ServiceWords, params: &[Param]) -> Sent {
     if params.iter().any(whole) {
         return Sent::ByPosition;
     }
+    let style = words.subscription.style.as_ref().map(|(_, style)| *style).unwrap_or_default();
+    if style.is_progress() {
+        // The token stands among them, under its name.
+        return Sent::ByName;
+    }
     words.params.as_ref().map(|(_, sent)| *sent).or(service.params).unwrap_or_default()
 }
 

@@ -9,7 +9,7 @@ use syn::{
 use super::{Naming, reply};
 use crate::attr::{MethodWords, ServiceWords, SubscriptionWords};
 use crate::errors::Errors;
-use crate::model::{Borrows, Items, Reply, Style, Subscription, WireName};
+use crate::model::{Borrows, Items, Reply, Sent, Style, Subscription, WireName};
 use crate::types;
 
 /// What is called what, if nothing else is said.
@@ -26,6 +26,15 @@ impl Names {
             Some(WireName::new(&format!("{prefix}{}", name.value()), name.span()))
         };
         let of = &words.subscription;
+        let style = of.style.as_ref().map(|(_, style)| *style).unwrap_or_default();
+        if let Some(item) = style.item() {
+            // The names of a protocol are no part of the service's namespace.
+            let item = match &of.item {
+                Some((_, name)) => WireName::new(&name.value(), name.span()),
+                None => WireName::new(item, wire.span()),
+            };
+            return Self { item, unsubscribe: None };
+        }
         let item = given(&of.item).unwrap_or_else(|| wire.clone());
         let is_none = of.unsubscribe.as_ref().is_some_and(|(_, name)| name.value().is_empty());
         let unsubscribe = given(&of.unsubscribe).unwrap_or_else(|| {
@@ -78,6 +87,7 @@ pub(super) fn subscription(
         style: words.style.as_ref().map(|(_, style)| *style).unwrap_or_default(),
         item: names.item,
         unsubscribe: names.unsubscribe,
+        token: words.token.as_ref().map(|(_, token)| token.value()),
         overflow: words.overflow.as_ref().map(|(_, overflow)| *overflow).unwrap_or_default(),
     })
 }
@@ -134,6 +144,23 @@ pub(super) fn check_words(words: &MethodWords, errors: &mut Errors) {
     }
     if let (Some((word, _)), Some((_, Style::Electrum))) = (&of.item, &of.style) {
         errors.at(word, "items in the style of Electrum have the name of the method; leave `item` away");
+    }
+    let is_progress = of.style.as_ref().is_some_and(|(_, style)| style.is_progress());
+    if let (Some((word, _)), true) = (&of.unsubscribe, is_progress) {
+        errors
+            .at(word, "what reports its progress is ended by cancelling the call; leave `unsubscribe` away");
+    }
+    if let (Some((word, _)), false) = (&of.token, is_progress) {
+        errors.at(
+            word,
+            r#"only what reports its progress has a token; leave `token` away, or write `style = "progress"`"#,
+        );
+    }
+    if let (Some((word, Sent::ByPosition)), true) = (&words.params, is_progress) {
+        errors.at(
+            word,
+            "the token of a progress has a name, and so have the parameters beside it; leave `params` away",
+        );
     }
     if let Some(word) = &words.idempotent {
         errors.at(word, format!("each `{subscription}` is another one; leave `idempotent` away"));

@@ -83,10 +83,14 @@ fn subscribed(service: &Service, method: &Method, of: &Subscription) -> TokenStr
     let (types, params) = taken(runtime, method);
     let span = reply_span(method);
     let runtime = path_at(runtime, span);
+    let run = match of.style.is_progress() {
+        true => quote_spanned!(span=> run_work::<#fallible, #items, _>),
+        false => quote_spanned!(span=> run::<#fallible, #items, _>),
+    };
     quote_spanned! {span=>
         #runtime::private::subscribe(request, #types, |#params, #sink| {
             let #shared = ::core::clone::Clone::clone(&self.service);
-            async move { #sink.run::<#fallible, #items, _>(#returned).await }
+            async move { #sink.#run(#returned).await }
         })
     }
 }

@@ -52,10 +52,12 @@ fn entry(runtime: &Path, method: &Method) -> TokenStream {
 }
 
 fn subscription(runtime: &Path, of: &Subscription) -> TokenStream {
-    let Subscription { style, item, unsubscribe, overflow, .. } = of;
+    let Subscription { style, item, unsubscribe, token, overflow, .. } = of;
     let style = match style {
         Style::PubSub => quote!(PubSub),
         Style::Electrum => quote!(Electrum),
+        Style::Progress => quote!(Progress),
+        Style::McpProgress => quote!(McpProgress),
     };
     let overflow = match overflow {
         Overflow::Wait => None,
@@ -63,10 +65,11 @@ fn subscription(runtime: &Path, of: &Subscription) -> TokenStream {
         Overflow::End => Some(quote!(.with_overflow(#runtime::Overflow::End))),
     };
     let unsubscribe = unsubscribe.as_ref().map(|name| quote!(.with_unsubscribe(#name)));
+    let token = token.as_ref().map(|path| quote!(.with_token(#path)));
     quote! {
         .with_subscription(
             #runtime::SubscriptionInfo::new(#runtime::SubscriptionStyle::#style, #item)
-                #unsubscribe #overflow
+                #unsubscribe #token #overflow
         )
     }
 }

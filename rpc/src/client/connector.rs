@@ -4,9 +4,9 @@ use std::{fmt, io};
 
 use super::ConnectError;
 use crate::{
-    driver::{self, Start},
-    framing::{AnyFramer, Framer, NewlineFramer},
-    jsonrpc::{Protocol, version::Version},
+    driver::{self, Settings, Start},
+    framing::Framer,
+    jsonrpc::{Cancellation, Protocol},
     limits::Limits,
     service::{Service, Services},
     session::Session,
@@ -27,9 +27,7 @@ use crate::{
 pub struct Connector {
     target: Target,
     services: Services,
-    limits: Limits,
-    version: Version,
-    framer: Box<dyn AnyFramer>,
+    settings: Settings,
 }
 
 enum Target {
@@ -56,9 +54,7 @@ impl Connector {
     }
 
     fn to(target: Target) -> Self {
-        let (services, limits) = (Services::default(), Limits::client());
-        let framer = Box::new(NewlineFramer::new());
-        Self { target, services, limits, version: Version::V2, framer }
+        Self { target, services: Services::default(), settings: Settings::new(Limits::client()) }
     }
 
     /// Serves `service` to the peer. May be called several times, for several services.
@@ -69,25 +65,40 @@ impl Connector {
 
     /// What the session may use. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`].
     pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.version = self.version.with_protocol(protocol);
+        self.settings.set_protocol(protocol);
         self
     }
 
     /// Sends errors as a text, the message, wherever 1.0 is spoken. Default: an object, as in 2.0.
     pub fn text_errors(mut self) -> Self {
-        self.version = self.version.with_text_errors();
+        self.settings.set_text_errors();
         self
     }
 
-    /// How messages are told apart in the stream. Default: [`NewlineFramer`].
+    /// How messages are told apart in the stream. Default: [`NewlineFramer`](crate::framing::NewlineFramer).
     pub fn framer(mut self, framer: impl Framer) -> Self {
-        self.framer = Box::new(framer);
+        self.settings.framer = Box::new(framer);
+        self
+    }
+
+    /// How calls are taken back: dropping one tells the peer, and requests that the peer takes back are dropped. Default: not at all.
+    ///
+    /// ```
+    /// use rpc::{Cancellation, Connector};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let editor = Connector::new("tcp://127.0.0.1:8000")?.cancellation(Cancellation::LSP);
+    /// # let _ = editor;
+    /// # Ok(()) }
+    /// ```
+    pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
+        self.settings.cancellation = Some(cancellation);
         self
     }
 
@@ -105,15 +116,7 @@ impl Connector {
                 Err(source) => return Err(ConnectError::Io { endpoint, source }),
             },
         };
-        let start = Start {
-            io,
-            peer,
-            framer: &*self.framer,
-            version: self.version,
-            limits: self.limits,
-            serves: services.serve(),
-            owner: None,
-        };
+        let start = Start { io, peer, settings: &self.settings, serves: services.serve(), owner: None };
         Ok(driver::start(start, |session| services.for_session(session)))
     }
 }

@@ -4,10 +4,12 @@
 //! reader must never wait for a write (see promise 2 in the crate documentation).
 
 mod batch;
+mod cancel;
 mod inbox;
 mod order;
 mod receive;
 mod serve;
+mod settings;
 mod tasks;
 mod timers;
 mod write;
@@ -22,8 +24,8 @@ use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::AnyFramer,
-    jsonrpc::version::Version,
-    limits::{Cost, Limits},
+    jsonrpc::{Cancellation, version::Version},
+    limits::Cost,
     service::{Replies, Routes},
     session::{Answers, CloseReason, Link, NewLink, Phase, Session},
     transport::{ByteStream, Endpoint},
@@ -31,15 +33,14 @@ use crate::{
 use batch::OpenBatch;
 use inbox::Inbox;
 use order::Queue;
+pub(crate) use settings::Settings;
 use timers::Timers;
 
 /// What a session is started with.
 pub(crate) struct Start<'a> {
     pub(crate) io: Box<dyn ByteStream>,
     pub(crate) peer: Endpoint,
-    pub(crate) framer: &'a dyn AnyFramer,
-    pub(crate) version: Version,
-    pub(crate) limits: Limits,
+    pub(crate) settings: &'a Settings,
     pub(crate) serves: bool,
     pub(crate) owner: Option<Arc<dyn Owner>>,
 }
@@ -51,17 +52,28 @@ pub(crate) trait Owner: Send + Sync {
 
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
-    let Start { io, peer, framer, version, limits, serves, owner } = start;
-    let mut framer = framer.cloned();
+    let Start { io, peer, settings, serves, owner } = start;
+    let Settings { version, limits, cancellation, .. } = settings;
+    let version = *version;
+    let mut framer = settings.framer.cloned();
     framer.set_limit(limits.frame_size);
-    let link = Link::new(NewLink { framer: framer.cloned(), version, peer, limits, serves });
+    let link = Link::new(NewLink {
+        framer: framer.cloned(),
+        version,
+        peer,
+        limits: limits.clone(),
+        serves,
+        cancellation: cancellation.clone(),
+    });
     let session = Session::new(Arc::clone(&link));
     let routes = services(&session);
     tracing::debug!(
         rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
         session = link.id, "session opened"
     );
+    let cancellations = cancellation.iter().cloned().chain(routes.cancellations()).collect();
     tokio::spawn(Driver {
+        cancellations,
         replies: Replies::new(framer.cloned(), version, Arc::clone(&link)),
         version,
         link,
@@ -89,6 +101,8 @@ const ROUNDS: usize = 64;
 
 /// One session's loop.
 struct Driver {
+    /// How the peer may take requests back.
+    cancellations: Vec<Cancellation>,
     io: Box<dyn ByteStream>,
     owner: Option<Arc<dyn Owner>>,
     link: Arc<Link>,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Driver, batch::OpenBatch, serve::Served};
 use crate::{
-    jsonrpc::{self, Message, Order},
+    jsonrpc::{self, Id, Message, Order, version::Version},
     session::{Ahead, Member},
 };
 
@@ -48,6 +48,18 @@ impl Queue {
         let next = self.waiting.remove(at)?;
         self.bytes -= next.text.len();
         Some(next)
+    }
+
+    /// Takes out the request with this id: gives the place of its reply, if that is in a batch.
+    pub(super) fn remove(&mut self, id: Id<'_>, version: Version) -> Option<Option<Member>> {
+        let is_it = |waiting: &Waiting| match version.read_in_full(&waiting.text) {
+            Message::Request(request) => request.id == Some(id),
+            _ => false,
+        };
+        let at = self.waiting.iter().position(is_it)?;
+        let taken = self.waiting.remove(at)?;
+        self.bytes -= taken.text.len();
+        Some(taken.member)
     }
 
     fn push(&mut self, waiting: Waiting) {

@@ -25,7 +25,9 @@ impl Driver {
     pub(super) fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
         match message {
             Message::Response(response) => self.take_reply(response),
-            Message::Request(request) if self.takes_item(&request) => Taken::Yes,
+            Message::Request(request) if self.takes_item(&request) || self.takes_cancellation(&request) => {
+                Taken::Yes
+            }
             Message::Request(request) => self.receive_request(frame, &request, first),
             Message::Batch(members) => self.receive_batch(&members),
             Message::Malformed(malformed) => self.malformed(&malformed, None),

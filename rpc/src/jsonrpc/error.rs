@@ -34,6 +34,8 @@ impl ErrorCode {
 
     /// -32006: the peer has as many subscriptions as it may have (jsonrpsee).
     pub const TOO_MANY_SUBSCRIPTIONS: Self = Self(-32006);
+    /// The one who asked has taken the request back (the Language Server Protocol's code): see [`Cancellation`](crate::Cancellation).
+    pub const REQUEST_CANCELLED: Self = Self(-32800);
 
     /// A code of the application's own.
     pub const fn new(code: i64) -> Self {
@@ -57,6 +59,7 @@ impl ErrorCode {
             Self::EXCESSIVE_RESOURCE_USAGE => "excessive resource usage",
             Self::SERVER_BUSY => "server busy",
             Self::TOO_MANY_SUBSCRIPTIONS => "too many subscriptions",
+            Self::REQUEST_CANCELLED => "request cancelled",
             _ => return None,
         })
     }

@@ -4,6 +4,7 @@
 //! a buffer that the caller owns. [`Connection`] keeps what one link has to remember (its calls in flight).
 
 pub(crate) mod buffer;
+mod cancellation;
 mod connection;
 mod error;
 mod id;
@@ -21,6 +22,8 @@ pub(crate) mod text;
 pub(crate) mod version;
 mod white_space;
 
+pub use cancellation::Cancellation;
+pub(crate) use cancellation::cancelled;
 pub(crate) use connection::{Answered, BatchId, BatchIds};
 pub use connection::{Body, CallId, Connection, Event, Ticket, Unsupported};
 pub use error::{ErrorCode, ErrorObject, ProtocolError};
@@ -31,5 +34,5 @@ pub use param::ParamInfo;
 pub use params::RawParams;
 pub use reply::{Reply, ReplyError};
 pub use rpc_error::RpcError;
-pub use subscription::{Overflow, SubscriptionInfo, SubscriptionStyle};
+pub use subscription::{Overflow, Progress, SubscriptionInfo, SubscriptionStyle};
 pub use version::{Elements, Protocol};

@@ -2,8 +2,9 @@
 
 use super::{BindError, Server, handle::Shared, listener::Listener};
 use crate::{
-    framing::{AnyFramer, Framer, NewlineFramer},
-    jsonrpc::{Protocol, version::Version},
+    driver::Settings,
+    framing::Framer,
+    jsonrpc::{Cancellation, Protocol},
     limits::Limits,
     service::{Service, Services},
     session::Session,
@@ -14,19 +15,12 @@ use crate::{
 #[derive(Debug)]
 pub struct ServerBuilder {
     services: Services,
-    limits: Limits,
-    version: Version,
-    framer: Box<dyn AnyFramer>,
+    settings: Settings,
 }
 
 impl ServerBuilder {
     pub(super) fn new() -> Self {
-        Self {
-            services: Services::default(),
-            limits: Limits::server(),
-            version: Version::V2,
-            framer: Box::new(NewlineFramer::new()),
-        }
+        Self { services: Services::default(), settings: Settings::new(Limits::server()) }
     }
 
     /// Serves `service` to every session: one value for all. May be called several times, for several services. A value that
@@ -46,26 +40,41 @@ impl ServerBuilder {
 
     /// What each session may use. Default: [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`]; [`Protocol::Detect`] takes whatever each peer speaks.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.version = self.version.with_protocol(protocol);
+        self.settings.set_protocol(protocol);
         self
     }
 
     /// Sends errors as a text, the message, wherever 1.0 is spoken. Some of its clients (Go's `net/rpc/jsonrpc`) hang up on an error that
     /// is an object. Default: an object, as in 2.0.
     pub fn text_errors(mut self) -> Self {
-        self.version = self.version.with_text_errors();
+        self.settings.set_text_errors();
         self
     }
 
-    /// How messages are told apart in the stream. Default: [`NewlineFramer`].
+    /// How messages are told apart in the stream. Default: [`NewlineFramer`](crate::framing::NewlineFramer).
     pub fn framer(mut self, framer: impl Framer) -> Self {
-        self.framer = Box::new(framer);
+        self.settings.framer = Box::new(framer);
+        self
+    }
+
+    /// How calls are taken back: dropping one tells the peer, and requests that the peer takes back are dropped. Default: not at all.
+    ///
+    /// ```
+    /// use rpc::{Cancellation, Server};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::builder().cancellation(Cancellation::LSP);
+    /// # let _ = server;
+    /// # Ok(()) }
+    /// ```
+    pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
+        self.settings.cancellation = Some(cancellation);
         self
     }
 
@@ -91,7 +100,7 @@ impl ServerBuilder {
     /// Where two services claim one method.
     pub fn build(self) -> Result<Server, BindError> {
         let services = self.services.build()?;
-        let shared = Shared::new(services, self.limits, self.version, self.framer);
+        let shared = Shared::new(services, self.settings);
         Ok(Server { endpoints: Vec::new(), listeners: Vec::new(), shared })
     }
 }

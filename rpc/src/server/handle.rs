@@ -13,10 +13,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::listener::Listener;
 use crate::{
-    driver::{self, Owner, Start},
-    framing::AnyFramer,
-    jsonrpc::version::Version,
-    limits::Limits,
+    driver::{self, Owner, Settings, Start},
     service::BuiltServices,
     session::{CloseReason, Session},
     transport::{ByteStream, Endpoint},
@@ -32,9 +29,7 @@ pub struct ServerHandle {
 /// What accepting, sessions and handles share.
 pub(super) struct Shared {
     services: BuiltServices,
-    limits: Limits,
-    version: Version,
-    framer: Box<dyn AnyFramer>,
+    settings: Settings,
     sessions: Mutex<HashMap<u64, Session>>,
     listeners: Mutex<Vec<JoinHandle<()>>>,
     stage: watch::Sender<Stage>,
@@ -49,22 +44,9 @@ enum Stage {
 }
 
 impl Shared {
-    pub(super) fn new(
-        services: BuiltServices,
-        limits: Limits,
-        version: Version,
-        framer: Box<dyn AnyFramer>,
-    ) -> Arc<Self> {
+    pub(super) fn new(services: BuiltServices, settings: Settings) -> Arc<Self> {
         let stage = watch::Sender::new(Stage::Running);
-        Arc::new(Self {
-            services,
-            limits,
-            version,
-            framer,
-            sessions: Mutex::default(),
-            listeners: Mutex::default(),
-            stage,
-        })
+        Arc::new(Self { services, settings, sessions: Mutex::default(), listeners: Mutex::default(), stage })
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<u64, Session>> {
@@ -76,9 +58,7 @@ impl Shared {
         let start = Start {
             io,
             peer,
-            framer: &*self.framer,
-            version: self.version,
-            limits: self.limits.clone(),
+            settings: &self.settings,
             // The server keeps its sessions, with or without services, until they end.
             serves: true,
             owner: Some(Arc::clone(self) as Arc<dyn Owner>),
@@ -166,7 +146,7 @@ impl ServerHandle {
 
     /// Stops in good order: accepts nobody any more, lets handlers finish, closes every session, and returns when all have ended.
     ///
-    /// A session that takes longer than [`Limits::close_timeout`] is ended by force; idle ones end at once. Calling it again waits for
+    /// A session that takes longer than [`Limits::close_timeout`](crate::Limits::close_timeout) is ended by force; idle ones end at once. Calling it again waits for
     /// the same end. Dropping the future does not undo it.
     pub async fn shutdown(&self) {
         let first = self.shared.stage.send_if_modified(|stage| {

@@ -11,6 +11,7 @@ mod handle;
 mod handled;
 mod pace;
 mod params;
+mod progress;
 mod replies;
 mod request;
 mod router;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Context, Found, Params, Replies};
 use crate::{
-    jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, params},
+    jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, params, subscription::Token},
     session::{Link, Session},
 };
 
@@ -21,6 +21,8 @@ pub struct Request<'a> {
     pub(super) replies: &'a mut Replies,
     /// Whether the handler is started as a task without being polled in place.
     pub(super) deferred: bool,
+    /// What ties reports to it, where they are wanted.
+    pub(super) token: Option<Token>,
 }
 
 impl<'a> Request<'a> {
@@ -31,7 +33,12 @@ impl<'a> Request<'a> {
         replies: &'a mut Replies,
         deferred: bool,
     ) -> Self {
-        Self { method: found.info, id, params, replies, deferred }
+        Self { method: found.info, id, params, replies, deferred, token: None }
+    }
+
+    /// The same, with what ties reports of the work to it.
+    pub(super) fn of_work(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
     }
 
     /// The method that is called.

@@ -6,10 +6,11 @@ use futures::Stream;
 use serde::Serialize;
 
 use super::{
-    Context, Handled, Params, Request, Service, handle::start, no_such_method, subscribe::subscribe_unread,
+    Context, Handled, Params, Request, Service, Sink, handle::start, no_such_method,
+    subscribe::subscribe_unread,
 };
 use crate::{
-    jsonrpc::{MethodInfo, MethodKind, RpcError, SubscriptionInfo, SubscriptionStyle},
+    jsonrpc::{MethodInfo, MethodKind, Progress, RpcError, SubscriptionInfo, SubscriptionStyle},
     session::Returns,
 };
 
@@ -123,16 +124,66 @@ impl Router {
             Some(_) => info,
             None => info.with_subscription(SubscriptionInfo::new(SubscriptionStyle::PubSub, info.name())),
         };
+        self.stream(info, handler, Sink::run::<true, false, _>)
+    }
+
+    fn stream<R, F>(
+        self,
+        info: MethodInfo,
+        handler: impl Handler<R>,
+        run: impl Fn(Sink, R) -> F + Copy + Send + Sync + 'static,
+    ) -> Self
+    where
+        R: Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
         let handler = Arc::new(handler);
         self.route(info, move |request| match request.owned_params() {
             Ok(params) => {
                 let (handler, context) = (Arc::clone(&handler), request.context());
                 subscribe_unread(request, move |sink| async move {
-                    sink.run::<true, false, _>(handler.call(params, context).await).await;
+                    run(sink, handler.call(params, context).await).await;
                 })
             }
             Err(error) => Handled::refused(error),
         })
+    }
+
+    /// Adds a method that reports how far its work is: its handler returns a stream of [`Progress`], or an error. What the reports are called
+    /// is what [`SubscriptionInfo`] says.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures::{StreamExt, stream};
+    /// use rpc::{Context, ErrorObject, Params, Progress, Router, SubscriptionStyle};
+    ///
+    /// let router = Router::new().progress("count", async |_: Params, _: Context| {
+    ///     Ok::<_, ErrorObject>(stream::iter([Progress::Step(1), Progress::Step(2), Progress::Done("two")]))
+    /// });
+    ///
+    /// let (session, _peer) = rpc::testing::pair((), router);
+    /// let count = session.subscribe::<Progress<u8, String>>("count", ()).style(SubscriptionStyle::Progress).await?;
+    /// let count: Vec<_> = count.map(Result::unwrap).collect().await;
+    /// assert_eq!(count, [Progress::Step(1), Progress::Step(2), Progress::Done("two".to_owned())]);
+    /// # Ok(()) }
+    /// ```
+    pub fn progress<T, D, E, S>(
+        self,
+        method: impl Into<MethodInfo>,
+        handler: impl Handler<Result<S, E>>,
+    ) -> Self
+    where
+        T: Serialize + Send + 'static,
+        D: Serialize + Send + 'static,
+        E: RpcError + Send,
+        S: Stream<Item = Progress<T, D>> + Send + 'static,
+    {
+        let info = method.into().of_kind(MethodKind::Request);
+        let info = match info.subscription() {
+            Some(_) => info,
+            None => info.with_subscription(SubscriptionInfo::of_style(SubscriptionStyle::Progress)),
+        };
+        self.stream(info, handler, Sink::run_work::<true, false, _>)
     }
 
     fn add<const FALLIBLE: bool, R>(self, info: MethodInfo, handler: impl Handler<R>) -> Self

@@ -6,7 +6,9 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::{Outcome, Pace, Replies, Request, Run, Service, subscribe::unsubscribe};
-use crate::jsonrpc::{self, ErrorObject, MethodInfo, Order, SubscriptionStyle};
+use crate::jsonrpc::{
+    self, Cancellation, ErrorObject, MethodInfo, Order, RawParams, SubscriptionStyle, subscription::Token,
+};
 
 /// Which service has which method. Shared by all sessions that have the same services.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub(crate) struct Table {
     services: usize,
     /// Whether any method is anything but concurrent.
     has_order: bool,
+    /// How the styles of its subscriptions have requests taken back.
+    cancellations: Vec<Cancellation>,
 }
 
 #[derive(Debug)]
@@ -62,6 +66,11 @@ impl Table {
         self.services += 1;
         for (method, info) in methods.iter().enumerate() {
             self.has_order |= info.order() != Order::Concurrent;
+            if let Some(cancellation) = info.subscription().and_then(|of| of.style().cancellation())
+                && !self.cancellations.contains(&cancellation)
+            {
+                self.cancellations.push(cancellation);
+            }
             let route =
                 |unsubscribes| Route { service, method, info: *info, unsubscribes, owner, pace: Pace::new() };
             for &name in [info.name()].iter().chain(info.aliases()) {
@@ -122,14 +131,24 @@ impl Routes {
         }
         let service = &*self.services[route.service];
         let found = Found { service, method: route.method, info: &route.info, pace: &route.pace };
+        let (token, rest) = match info_token(&route.info, *params) {
+            Ok(taken) => taken.unzip(),
+            Err(error) => return Outcome::Refused(error),
+        };
+        let params = rest.as_deref().map_or(*params, RawParams::from_json);
         let run = found.pace.next();
         let timed = (run == Run::Timed).then(Instant::now);
-        let request = Request::new(&found, *id, *params, replies, run == Run::AsTask);
+        let request = Request::new(&found, *id, params, replies, run == Run::AsTask).of_work(token.flatten());
         let handled = found.service.call(found.method, request);
         if let Some(started) = timed {
             found.pace.took(started.elapsed());
         }
         handled.outcome()
+    }
+
+    /// How the peer may take requests back, as the styles of the methods say it.
+    pub(crate) fn cancellations(&self) -> Vec<Cancellation> {
+        self.table.cancellations.clone()
     }
 
     /// The order that a method asks for; `None` where none of them asks for any.
@@ -149,6 +168,17 @@ impl Routes {
     #[cold]
     pub(crate) fn suspect(&self) {
         self.table.routes.values().for_each(|route| route.pace.suspect());
+    }
+}
+
+/// The token that ties reports to the request, and the parameters without it, where the method takes one and the request has it.
+fn info_token(
+    method: &MethodInfo,
+    params: RawParams<'_>,
+) -> Result<Option<(Option<Token>, String)>, ErrorObject> {
+    match method.subscription().and_then(|of| of.token()) {
+        None => Ok(None),
+        Some(path) => Token::take_from(params, path, method),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     jsonrpc::{
         self, ErrorCode, ErrorObject, MethodInfo, RawParams, RpcError, SubscriptionInfo, SubscriptionStyle,
         one_line, params,
-        subscription::{ItemWriter, SubscriptionKey, positional},
+        subscription::{ItemWriter, SubscriptionKey, Token, positional},
     },
     session::{Bounds, CloseReason, Gone, Link, Returns},
 };
@@ -56,7 +56,8 @@ where
     let link = Arc::clone(request.link());
     let number = RequestNumber::default();
     let params = positional(request.params, request.method);
-    let sink = Sink { method, info, params, number: number.clone(), link: Arc::clone(&link) };
+    let token = request.token.clone();
+    let sink = Sink { method, info, params, token, number: number.clone(), link: Arc::clone(&link) };
     let handler = match catch_unwind(AssertUnwindSafe(|| handler(sink))) {
         Ok(handler) => handler,
         Err(panic) => return Handled::refused(panicked(method, &*panic)),
@@ -91,6 +92,9 @@ pub(super) fn unsubscribe(
         },
         SubscriptionStyle::Electrum => {
             SubscriptionKey::of_params(method.name(), &positional(request.params, method))
+        }
+        SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => {
+            return Outcome::Refused(ErrorObject::method_not_found(&request.method));
         }
     };
     let found = replies.link().unsubscribe(&key);
@@ -142,12 +146,14 @@ fn refuses(request: &Request<'_>, info: SubscriptionInfo) -> Option<ErrorObject>
 /// Where a stream goes that a handler has made.
 #[derive(Debug)]
 pub struct Sink {
-    method: &'static str,
-    info: SubscriptionInfo,
+    pub(super) method: &'static str,
+    pub(super) info: SubscriptionInfo,
     /// The parameters, as an array.
     params: String,
-    number: RequestNumber,
-    link: Arc<Link>,
+    /// In the styles of progress: what the one who asked wants reports under, if any.
+    pub(super) token: Option<Token>,
+    pub(super) number: RequestNumber,
+    pub(super) link: Arc<Link>,
 }
 
 impl Sink {
@@ -188,15 +194,17 @@ impl Sink {
                 }
                 (SubscriptionKey::of_params(self.method, &self.params), value)
             }
+            SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => {
+                tracing::error!(
+                    rpc.system.name = "jsonrpc",
+                    rpc.method = self.method,
+                    "the stream of a method in a style of progress is no stream of `Progress`"
+                );
+                return self.link.refuse_subscription(number, &ErrorObject::internal());
+            }
         };
         let writer = ItemWriter::new(self.info, key, &self.params);
-        let limits = &self.link.limits;
-        let bounds = Bounds {
-            items: limits.subscription_items,
-            bytes: limits.subscription_bytes,
-            overflow: self.info.overflow(),
-        };
-        if !self.link.accept_subscription(number, writer.clone(), bounds, &result) {
+        if !self.link.accept_subscription(number, writer.clone(), self.bounds(), &result) {
             return;
         }
         let mut has_room = true;
@@ -228,8 +236,17 @@ impl Sink {
         self.link.end_feed(number, end.as_ref());
     }
 
+    pub(super) fn bounds(&self) -> Bounds {
+        let limits = &self.link.limits;
+        Bounds {
+            items: limits.subscription_items,
+            bytes: limits.subscription_bytes,
+            overflow: self.info.overflow(),
+        }
+    }
+
     /// Appends the JSON of an item; an error where it is one, or cannot be sent.
-    fn write<const ITEMS: bool, T>(&self, item: T, out: &mut Vec<u8>) -> Result<(), ErrorObject>
+    pub(super) fn write<const ITEMS: bool, T>(&self, item: T, out: &mut Vec<u8>) -> Result<(), ErrorObject>
     where
         T: Returns<ITEMS, Value: Serialize>,
     {

@@ -21,7 +21,7 @@ impl Outbox {
     }
 
     /// Appends one message, written by `write`, unless it does not fit into a frame.
-    pub(crate) fn message(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), FrameError> {
+    fn message(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), FrameError> {
         let put = self.try_message(|out| {
             write(out);
             Ok::<_, Infallible>(())
@@ -45,6 +45,13 @@ impl Outbox {
     pub(crate) fn reply(&mut self, version: Version, id: Id<'_>, write: impl FnOnce(&mut Vec<u8>)) {
         if let Err(error) = self.message(write) {
             put_refusal(&*self.framer, &mut self.bytes, version, id, &error);
+        }
+    }
+
+    /// Appends an item of a subscription. One that does not fit into a frame is left out: nobody waits for it who could be told.
+    pub(crate) fn item(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if let Err(error) = self.message(write) {
+            tracing::error!(rpc.system.name = "jsonrpc", %error, "an item of a subscription was left out");
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use serde::Serialize;
+use serde::{Serialize, ser::Error as _};
 
 use super::CallError;
-use crate::jsonrpc::{Body, ParamInfo, buffer::Buffer, params::write_params};
+use crate::jsonrpc::{Body, ParamInfo, buffer::Buffer, params::write_params, subscription::Token};
 
 /// A call or a notification that was not sent yet: a method, its parameters as JSON, and how long to wait.
 #[derive(Clone)]
@@ -49,6 +49,19 @@ impl<'a> Outgoing<'a> {
             Ok(start) => Ok(Self { method, body, params: start, timeout, idempotent: false }),
             Err(source) => Err(CallError::Encode { method: method.to_owned(), source }),
         }
+    }
+
+    /// Puts a token into the parameters, at `path`.
+    pub(super) fn with_token(mut self, token: &Token, path: &str) -> Result<Self, CallError> {
+        let Some(params) = token.put_into(self.params(), path) else {
+            let source = serde_json::Error::custom(
+                "to be told of progress, send parameters by name: a struct or a map",
+            );
+            return Err(CallError::Encode { method: self.method.to_owned(), source });
+        };
+        self.body.truncate(self.params);
+        self.body.extend_from_slice(params.as_bytes());
+        Ok(self)
     }
 
     /// The name of the method on the wire.

@@ -15,9 +15,7 @@ pub use recorder::{Recorded, Recorder};
 pub use script::{Expected, Script};
 
 use crate::{
-    driver::{self, Start},
-    framing::NewlineFramer,
-    jsonrpc::version::Version,
+    driver::{self, Settings, Start},
     limits::Limits,
     service::{Service, Services},
     session::Session,
@@ -71,13 +69,10 @@ pub fn session(io: impl ByteStream, service: impl Service, limits: Limits) -> Se
     let mut services = Services::default();
     services.add_shared(service);
     let services = services.build().unwrap_or_else(|error| panic!("{error}"));
-    let framer = NewlineFramer::new();
     let start = Start {
         io: Box::new(io),
         peer: Endpoint::MEMORY,
-        framer: &framer,
-        version: Version::V2,
-        limits,
+        settings: &Settings::new(limits),
         serves: services.serve(),
         owner: None,
     };

@@ -69,6 +69,27 @@ impl Feeds {
         }
     }
 
+    /// Whether the request has made a subscription.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.feeds.contains_key(&id)
+    }
+
+    /// Takes everything that waits to be sent of one, which is over then.
+    pub(crate) fn take(&mut self, id: u64) -> Vec<Vec<u8>> {
+        let waiting = self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next()).collect());
+        self.forget(id);
+        waiting.unwrap_or_default()
+    }
+
+    /// Ends one whose number is known.
+    pub(crate) fn forget(&mut self, id: u64) {
+        if let Some(feed) = self.feeds.remove(&id)
+            && self.by_key.get(feed.key()) == Some(&id)
+        {
+            self.by_key.remove(feed.key());
+        }
+    }
+
     /// Says which task brings the items. False where there is no such subscription any more.
     pub(crate) fn set_task(&mut self, id: u64, task: &AbortHandle) -> bool {
         let feed = self.feeds.get_mut(&id);

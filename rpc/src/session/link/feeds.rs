@@ -5,6 +5,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use tokio::time::Instant;
+
 use super::{Link, Member, Phase, Running, State};
 use crate::{
     jsonrpc::{
@@ -24,7 +26,8 @@ impl Link {
     /// Whether one more subscription may be begun, those counted that are about to be.
     pub(crate) fn admits_subscription(&self) -> bool {
         let state = self.lock();
-        let opening = state.running.iter().filter(|(_, running)| running.subscribes).count();
+        let opening =
+            state.running.iter().filter(|(id, running)| running.subscribes && !state.feeds.has(*id)).count();
         state.feeds.len() + opening < self.limits.subscriptions
     }
 
@@ -68,6 +71,51 @@ impl Link {
             task.abort();
         }
         is_open
+    }
+
+    /// Lets the reports of some work be sent. False where nobody waits for it any more.
+    pub(crate) fn accept_work(&self, request: u64, writer: ItemWriter, bounds: Bounds) -> bool {
+        let mut state = self.lock();
+        let is_running = state.running.get_mut(request).is_some();
+        if is_running {
+            // Another one whose token the peer has chosen for both reports nothing any more.
+            state.feeds.add(request, NewFeed { writer, bounds, task: None });
+        }
+        is_running
+    }
+
+    /// Work is going on: its time is counted anew.
+    pub(crate) fn work_goes_on(&self, request: u64, now: Instant) {
+        let mut state = self.lock();
+        if let Some(running) = state.running.get_mut(request)
+            && let Some(timeout) = self.limits.request_timeout
+        {
+            running.deadline = Some(now + timeout);
+        }
+    }
+
+    /// Answers the request that has asked for some work, behind all that was reported of it.
+    pub(crate) fn finish_work(&self, request: u64, result: &Result<Vec<u8>, ErrorObject>) {
+        let mut state = self.lock();
+        let reports = state.feeds.take(request);
+        let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request) else { return };
+        let version = state.connection.version();
+        for report in reports {
+            state.outbox.item(|out| version.put_notification(out, &report));
+        }
+        let mut reply = Vec::new();
+        id.with(|id| {
+            match result {
+                Ok(result) => {
+                    version.begin_result(&mut reply, id);
+                    reply.extend_from_slice(result);
+                    version.end_result(&mut reply, id);
+                }
+                Err(error) => version.put_error(&mut reply, id, error),
+            }
+            self.answer(&mut state, member, id, &reply);
+        });
+        self.answered(state);
     }
 
     /// Answers the request of a subscription that does not come about.
@@ -143,9 +191,7 @@ impl Link {
         while outbox.len() < PART
             && let Some((body, producer)) = feeds.next()
         {
-            if let Err(error) = outbox.message(|out| version.put_notification(out, &body)) {
-                tracing::error!(rpc.system.name = "jsonrpc", session = self.id, %error, "an item was left out");
-            }
+            outbox.item(|out| version.put_notification(out, &body));
             producers.extend(producer);
         }
         let (waiting, gathered) = (feeds.are_ready(), outbox.len());

@@ -88,15 +88,6 @@ impl Link {
         }
     }
 
-    /// Forgets calls that nobody waits for any more.
-    pub(in crate::session) fn forget(&self, calls: impl IntoIterator<Item = CallId>) {
-        for call in calls {
-            let forgotten = self.lock().connection.remove(call);
-            // Not under the lock: a waker may run code of the user's when it is dropped.
-            drop(forgotten);
-        }
-    }
-
     /// See [`Session::close`](crate::Session::close).
     pub(crate) fn start_close(&self, reason: CloseReason) {
         let mut state = self.lock();

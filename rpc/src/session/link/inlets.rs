@@ -2,11 +2,15 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::{InFlight, Link, Phase, State};
 use crate::{
-    jsonrpc::{Body, CallId, Reply, SubscriptionStyle, subscription::SubscriptionEvent},
+    jsonrpc::{
+        Body, CallId, ProtocolError, Reply, ReplyError, SubscriptionStyle,
+        subscription::{self, SubscriptionEvent},
+    },
     session::{
         link::{Refused, Timeout},
         slot::Slot,
@@ -56,6 +60,7 @@ impl Link {
             state.inlets.end_opening(opening);
         }
         let id = sent?;
+        opening.sent(id);
         self.appended(state);
         Ok(id)
     }
@@ -72,8 +77,9 @@ impl Link {
             && state.inlets.close(&key, &opening.inlet)
             && let Some(unsubscribe) = opening.unsubscribe(&key)
         {
-            self.tell_to_stop(&mut state, &unsubscribe);
-            self.appended(state);
+            let forgotten = self.tell_to_stop(&mut state, &unsubscribe);
+            self.answered(state);
+            drop(forgotten);
         }
     }
 }
@@ -81,6 +87,22 @@ impl Link {
 impl Link {
     /// A subscription of ours was answered.
     pub(super) fn opened(&self, state: &mut State, opening: &Opening, reply: &Reply) {
+        if opening.work().is_some() {
+            state.inlets.end_opening(opening);
+            let how = match reply.clone().decode::<Box<RawValue>>() {
+                Ok(result) => {
+                    opening.inlet.put_last(&subscription::done(result.get()));
+                    End::Finished
+                }
+                Err(ReplyError::Error(error)) => End::Failed(error),
+                Err(ReplyError::Protocol(error)) => End::Broken(error),
+                Err(ReplyError::Decode(error)) => {
+                    End::Broken(ProtocolError::MalformedReply { reason: error.to_string() })
+                }
+            };
+            opening.inlet.end(how);
+            return;
+        }
         match opening.key(reply) {
             None => state.inlets.end_opening(opening),
             Some((key, _)) if opening.is_abandoned() => {
@@ -103,18 +125,23 @@ impl Link {
         }
     }
 
-    /// Asks the peer to end a subscription. Nobody waits for the answer; it is forgotten like any call that gets none.
-    fn tell_to_stop(&self, state: &mut State, unsubscribe: &Unsubscribe) {
+    /// Asks the peer to end a subscription. Nobody waits for the answer, if there is one; it is forgotten like any call that gets none.
+    /// What is given back is not to be dropped under the lock.
+    fn tell_to_stop(&self, state: &mut State, unsubscribe: &Unsubscribe) -> Option<InFlight> {
         if !matches!(state.phase, Phase::Open) {
-            return;
+            return None;
         }
+        let (method, params) = match unsubscribe {
+            Unsubscribe::Call { method, params } => (method, params),
+            Unsubscribe::Cancel { call, cancellation } => return self.take_back(state, *call, cancellation),
+        };
         let timeout = self.limits.call_timeout.map(|after| Timeout { at: Instant::now() + after, after });
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(state, at);
         }
         let mut text = Vec::new();
-        let Ok(body) = Body::write(&mut text, &unsubscribe.method, |out| {
-            out.extend_from_slice(unsubscribe.params.as_bytes());
+        let Ok(body) = Body::write(&mut text, method, |out| {
+            out.extend_from_slice(params.as_bytes());
             Ok::<_, std::convert::Infallible>(())
         });
         let call = InFlight { slot: Slot::waiting(None), timeout, opening: None };
@@ -127,6 +154,7 @@ impl Link {
                 "a subscription goes on over there"
             );
         }
+        None
     }
 }
 
@@ -140,8 +168,9 @@ impl Link {
                 if state.inlets.close(key, inlet)
                     && let Some(unsubscribe) = unsubscribe
                 {
-                    self.tell_to_stop(&mut state, unsubscribe);
-                    self.appended(state);
+                    let forgotten = self.tell_to_stop(&mut state, unsubscribe);
+                    self.answered(state);
+                    drop(forgotten);
                 }
             }
         }
@@ -164,8 +193,14 @@ impl Link {
             Destination::Done => true,
             Destination::Nobody => false,
             Destination::Inlets(takers) => {
+                // What is reported of work is a step of it.
+                let is_step = key.starts_with('{');
                 for inlet in takers.iter() {
                     match &event {
+                        SubscriptionEvent::Item(step) if is_step => {
+                            inlet.is_alive(Instant::now());
+                            self.put(inlet, &subscription::step(step));
+                        }
                         SubscriptionEvent::Item(item) => self.put(inlet, item),
                         SubscriptionEvent::Lost(items) => inlet.lose(*items),
                         SubscriptionEvent::Ended(None) => inlet.end(End::Finished),

@@ -2,6 +2,7 @@
 
 mod append;
 mod batches;
+mod cancel;
 mod feeds;
 mod handles;
 mod inlets;
@@ -32,7 +33,7 @@ use super::{
 };
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{BatchId, Connection, Order, RequestId, table::Table, version::Version},
+    jsonrpc::{BatchId, Cancellation, Connection, Order, RequestId, table::Table, version::Version},
     limits::Limits,
     transport::Endpoint,
 };
@@ -77,6 +78,8 @@ pub(crate) struct Link {
     pub(crate) id: u64,
     pub(crate) peer: Endpoint,
     pub(crate) limits: Limits,
+    /// How calls are taken back, where the two sides have agreed on it.
+    pub(crate) cancellation: Option<Cancellation>,
     pub(crate) extensions: Extensions,
 }
 
@@ -164,6 +167,7 @@ pub(crate) struct NewLink {
     pub(crate) peer: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) serves: bool,
+    pub(crate) cancellation: Option<Cancellation>,
 }
 
 impl Link {
@@ -205,6 +209,7 @@ impl Link {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer: new.peer,
             limits: new.limits,
+            cancellation: new.cancellation,
             extensions,
         })
     }
@@ -217,7 +222,10 @@ impl Link {
         extensions: Extensions,
     ) -> Arc<Self> {
         let framer = Box::new(NewlineFramer::new());
-        let link = Self::with(NewLink { framer, version, peer, limits, serves: false }, extensions);
+        let link = Self::with(
+            NewLink { framer, version, peer, limits, serves: false, cancellation: None },
+            extensions,
+        );
         link.gone(CloseReason::NoSession);
         link
     }

@@ -11,7 +11,11 @@ use tokio::{task::AbortHandle, time::Instant};
 use super::{Ahead, Link, Member, Phase, Running, State, Timeout};
 use crate::{
     jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Reply, version::Version},
-    session::{CallError, CloseReason, slot::Slot},
+    session::{
+        CallError, CloseReason,
+        slot::Slot,
+        subscription::{End, Opening, Unsubscribe},
+    },
 };
 
 /// Fewer replies than this are no group worth a turn of its own.
@@ -221,6 +225,10 @@ impl Link {
 
     pub(super) fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
         let done = state.running.remove(request)?;
+        if done.subscribes {
+            // What was reported of work that is over, one way or another, and has not left.
+            state.feeds.forget(request);
+        }
         self.running.fetch_sub(1, Ordering::Relaxed);
         self.running_bytes.fetch_sub(done.bytes, Ordering::Relaxed);
         Some(done)
@@ -239,12 +247,23 @@ impl Link {
         };
         let State { connection, running, inlets, .. } = &mut *state;
         let mut late_calls: Vec<(Arc<Slot>, Duration)> = Vec::new();
+        let mut silent: Vec<(Arc<Opening>, Duration)> = Vec::new();
         let ended = connection.remove_if(|call| {
+            // Work that reports is given its time from the last report on.
+            if let (Some(opening), Some(timeout)) = (&call.opening, &mut call.timeout)
+                && let Some(alive) = opening.inlet.was_alive()
+            {
+                timeout.at = timeout.at.max(alive + timeout.after);
+            }
             let Some(Timeout { at, after }) = call.timeout.filter(|timeout| is_late(timeout.at)) else {
                 return false;
             };
             late_calls.push((Arc::clone(&call.slot), after));
             match &call.opening {
+                Some(opening) if opening.work().is_some() => {
+                    silent.push((Arc::clone(opening), after));
+                    true
+                }
                 // Should it begin after all, the peer has to be told that nobody wants it any more: it is waited for once more.
                 Some(opening) if !opening.is_abandoned() => {
                     opening.abandon();
@@ -261,7 +280,15 @@ impl Link {
         let late: Vec<u64> =
             running.iter().filter(|(_, r)| r.deadline.is_some_and(&mut is_late)).map(|(id, _)| id).collect();
         state.next_deadline = next;
-        let any_is_late = !late.is_empty();
+        let any_is_late = !(late.is_empty() && silent.is_empty());
+        for (opening, after) in silent {
+            opening.inlet.end(End::Timeout(after));
+            if let Some(Unsubscribe::Cancel { call, cancellation }) =
+                opening.work().and_then(|key| opening.unsubscribe(key))
+            {
+                self.tell_cancelled(&mut state, call, &cancellation);
+            }
+        }
         for request in late {
             let Some(Running { id, task, member, .. }) = self.finish(&mut state, request) else { continue };
             if let Some(task) = task {

@@ -1,8 +1,11 @@
 //! Why a subscription gives no item.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
-use crate::{jsonrpc::ErrorObject, session::CloseReason};
+use crate::{
+    jsonrpc::{ErrorObject, ProtocolError},
+    session::CloseReason,
+};
 
 /// What a [`Subscription`](super::Subscription) gives in place of an item. `E` is the error type of the stream's items.
 ///
@@ -25,6 +28,15 @@ pub enum SubscriptionError<E: std::error::Error + 'static = Infallible> {
     /// More items came than are kept, and the subscription was to end for that: see [`Overflow::End`](crate::Overflow::End).
     #[error("the subscription has ended: {0} items wait, and none is taken")]
     TooSlow(usize),
+
+    /// Work that reports its progress was not heard of in time, neither a report nor its end. The peer was told that nobody waits for it any
+    /// more.
+    #[error("no sign of life within {0:?}")]
+    Timeout(Duration),
+
+    /// The reply that was to end the stream breaks the rules of the protocol.
+    #[error(transparent)]
+    Protocol(ProtocolError),
 
     /// The session ended.
     #[error("the session is closed: {0}")]

@@ -4,10 +4,13 @@ use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
+use tokio::time::Instant;
+
 use crate::{
-    jsonrpc::{ErrorObject, Overflow, text::Text},
+    jsonrpc::{ErrorObject, Overflow, ProtocolError, text::Text},
     session::{Bounds, CloseReason},
 };
 
@@ -30,6 +33,8 @@ struct State {
     reader: Option<Waker>,
     /// Whether the session was told that there is no room.
     is_full: bool,
+    /// When the work was last heard of whose reports these are.
+    alive: Option<Instant>,
 }
 
 /// How a subscription ended.
@@ -40,6 +45,10 @@ pub(crate) enum End {
     Failed(ErrorObject),
     Closed(CloseReason),
     TooSlow(usize),
+    /// The reply that was to end it breaks the rules.
+    Broken(ProtocolError),
+    /// Nothing was heard for so long.
+    Timeout(Duration),
 }
 
 /// What is taken out.
@@ -103,6 +112,35 @@ impl Inlet {
             reader.wake();
         }
         if tell { Put::Full } else { Put::Kept }
+    }
+
+    /// Puts in the last item, for which there is always room.
+    pub(crate) fn put_last(&self, item: &str) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.bytes += item.len();
+            state.items.push_back(item.into());
+        }
+    }
+
+    /// The work whose reports these are was heard of.
+    pub(crate) fn is_alive(&self, now: Instant) {
+        self.lock().alive = Some(now);
+    }
+
+    /// When that was last.
+    pub(crate) fn was_alive(&self) -> Option<Instant> {
+        self.lock().alive
+    }
+
+    /// Ready when there is an item to take, or one was lost.
+    pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.items.is_empty() && state.lost == 0 {
+            state.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// The peer has dropped items.

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use super::{End, Inlet, OutgoingSubscription, Put, raw::Unsubscribe};
 use crate::{
     jsonrpc::{
-        Reply, SubscriptionStyle,
-        subscription::{SubscriptionEvent, SubscriptionKey},
+        CallId, Reply, SubscriptionStyle,
+        subscription::{SubscriptionEvent, SubscriptionKey, is_about_items},
     },
     session::CloseReason,
 };
@@ -92,6 +92,10 @@ pub(crate) struct Opening {
     pub(crate) params: Box<str>,
     /// What the subscription will be known by, where that does not depend on the reply.
     key: Option<SubscriptionKey>,
+    /// The call, once it is sent.
+    call: OnceLock<CallId>,
+    /// What its reports are called, where it is work.
+    item: Option<Box<str>>,
     pub(crate) unsubscribe: Option<Box<str>>,
     is_abandoned: AtomicBool,
 }
@@ -108,7 +112,7 @@ pub(crate) enum Destination {
 
 impl Opening {
     pub(crate) fn new(subscription: &OutgoingSubscription<'_>, inlet: Arc<Inlet>) -> Self {
-        let OutgoingSubscription { call, positional, style, unsubscribe, .. } = subscription;
+        let OutgoingSubscription { call, positional, work, style, unsubscribe, .. } = subscription;
         Self {
             inlet,
             style: *style,
@@ -116,14 +120,29 @@ impl Opening {
             params: call.params().into(),
             key: match style {
                 SubscriptionStyle::PubSub => None,
+                SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => {
+                    work.as_ref().map(|work| work.token.key())
+                }
                 SubscriptionStyle::Electrum => {
                     let params = positional.as_deref().unwrap_or(call.params());
                     Some(SubscriptionKey::of_params(call.method(), params))
                 }
             },
             unsubscribe: unsubscribe.map(Into::into),
+            call: OnceLock::new(),
+            item: work.as_ref().map(|work| work.item.into()),
             is_abandoned: AtomicBool::new(false),
         }
+    }
+
+    /// What the work is known by that the call has asked for, if it is any.
+    pub(crate) fn work(&self) -> Option<&SubscriptionKey> {
+        self.key.as_ref().filter(|_| self.style.is_progress())
+    }
+
+    pub(crate) fn sent(&self, call: CallId) {
+        // It is sent once.
+        let _ = self.call.set(call);
     }
 
     /// Nobody waits for it any more: it is to end as soon as it is known what to end. Said under the lock of the link.
@@ -144,12 +163,16 @@ impl Opening {
 
     /// How the peer is told to stop.
     pub(crate) fn unsubscribe(&self, key: &SubscriptionKey) -> Option<Unsubscribe> {
+        if let Some(cancellation) = self.style.cancellation() {
+            let call = *self.call.get()?;
+            return Some(Unsubscribe::Cancel { call, cancellation });
+        }
         let method = self.unsubscribe.clone()?;
         let params = match self.style {
-            SubscriptionStyle::PubSub => format!("[{}]", key.as_json()).into(),
             SubscriptionStyle::Electrum => self.params.clone(),
+            _ => format!("[{}]", key.as_json()).into(),
         };
-        Some(Unsubscribe { method, params })
+        Some(Unsubscribe::Call { method, params })
     }
 }
 
@@ -164,6 +187,11 @@ impl Inlets {
     }
 
     pub(crate) fn begin_opening(&mut self, opening: &Opening) {
+        if let Some(key) = opening.work() {
+            self.methods.extend(opening.item.clone());
+            self.open(key, &opening.inlet);
+            return;
+        }
         self.opening += 1;
         if opening.style == SubscriptionStyle::Electrum {
             self.methods.insert(opening.method.clone());
@@ -174,6 +202,10 @@ impl Inlets {
     }
 
     pub(crate) fn end_opening(&mut self, opening: &Opening) {
+        if let Some(key) = opening.work() {
+            self.close(key, &opening.inlet);
+            return;
+        }
         if let Some(key) = &opening.key
             && let Some(expected) = self.expected.get_mut(key)
         {
@@ -232,8 +264,8 @@ impl Inlets {
         if self.opening > 0 {
             self.keep_early(key, event);
         }
-        // Items of the style of Electrum look like any notification; others say themselves that they are items.
-        let is_item = !key.starts_with('[') || self.methods.contains(method);
+        // Items of the style of Electrum, and of progress, look like any notification; others say themselves that they are items.
+        let is_item = !key.starts_with(['[', '{']) || self.methods.contains(method) || is_about_items(method);
         if is_item { Destination::Done } else { Destination::Nobody }
     }
 

@@ -63,6 +63,8 @@ impl<T: DeserializeOwned, E: RpcError> Stream for Subscription<T, E> {
             Taken::Lost(items) => Some(Err(SubscriptionError::Lost(items))),
             Taken::Nothing | Taken::End(End::Finished) => None,
             Taken::End(End::TooSlow(waiting)) => Some(Err(SubscriptionError::TooSlow(waiting))),
+            Taken::End(End::Broken(error)) => Some(Err(SubscriptionError::Protocol(error))),
+            Taken::End(End::Timeout(after)) => Some(Err(SubscriptionError::Timeout(after))),
             Taken::End(End::Closed(reason)) => Some(Err(SubscriptionError::Closed(reason))),
             Taken::End(End::Failed(error)) => Some(Err(match E::from_error_object(&error) {
                 Some(error) => SubscriptionError::Service(error),

@@ -1,12 +1,15 @@
 //! A subscription of a session under way.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Inlet, Opening, OutgoingSubscription, RawSubscription, Subscriber, raw::Source};
-use crate::session::{Bounds, CallError, Link, Session, link::Timeout, room::when_there_is_room, slot::Slot};
+use crate::{
+    jsonrpc::{ProtocolError, Reply},
+    session::{Bounds, CallError, Link, Session, link::Timeout, room::when_there_is_room, slot::Slot},
+};
 
 impl Subscriber for Session {
     fn subscribe<'a>(
@@ -48,6 +51,20 @@ async fn begin(
         "subscribe"
     );
     let unless_answered = AbandonOnDrop { link, opening: Some(&opening) };
+    if let Some(key) = opening.work() {
+        // It has begun when it is heard of for the first time; what ends it without a report is its reply.
+        let reply = poll_fn(|cx| match opening.inlet.poll_ready(cx) {
+            Poll::Ready(()) => Poll::Ready(Ok(None)),
+            Poll::Pending => slot.poll(cx.waker()).map_ok(Some),
+        });
+        let reply = reply.await?;
+        unless_answered.disarm();
+        if let Some(Err(error)) = reply.map(Reply::into_result) {
+            return Err(CallError::from(error));
+        }
+        let source = Source::Subscription { key: key.clone(), unsubscribe: opening.unsubscribe(key) };
+        return Ok(RawSubscription::new(session.clone(), Arc::clone(&opening.inlet), source));
+    }
     let reply = poll_fn(|cx| slot.poll(cx.waker())).await?;
     unless_answered.disarm();
     match opening.key(&reply) {
@@ -58,7 +75,7 @@ async fn begin(
         }
         None => Err(match reply.into_result() {
             Err(error) => CallError::from(error),
-            Ok(_) => CallError::Protocol(crate::jsonrpc::ProtocolError::MalformedReply {
+            Ok(_) => CallError::Protocol(ProtocolError::MalformedReply {
                 reason: "it names no subscription".to_owned(),
             }),
         }),

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Inlet, Taken};
 use crate::{
-    jsonrpc::{Overflow, subscription::SubscriptionKey},
+    jsonrpc::{CallId, Cancellation, Overflow, subscription::SubscriptionKey},
     session::{Bounds, Session},
 };
 
@@ -31,10 +31,11 @@ pub(crate) enum Source {
 
 /// How the peer is told to stop.
 #[derive(Debug, Clone)]
-pub(crate) struct Unsubscribe {
-    pub(crate) method: Box<str>,
-    /// An array.
-    pub(crate) params: Box<str>,
+pub(crate) enum Unsubscribe {
+    /// By a call, with these parameters.
+    Call { method: Box<str>, params: Box<str> },
+    /// By taking back the call whose reply would end it.
+    Cancel { call: CallId, cancellation: Cancellation },
 }
 
 impl RawSubscription {

@@ -4,6 +4,7 @@ use std::{
     fmt,
     marker::PhantomData,
     pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,7 +14,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{RawSubscription, Subscription};
 use crate::{
-    jsonrpc::{MethodInfo, Overflow, ParamInfo, ReplyError, RpcError, SubscriptionInfo, SubscriptionStyle},
+    jsonrpc::{
+        MethodInfo, Overflow, ParamInfo, ReplyError, RpcError, SubscriptionInfo, SubscriptionStyle,
+        subscription::Token,
+    },
     session::{CallError, Caller, Outgoing, Returns, outgoing::CallTimeout},
 };
 
@@ -32,10 +36,19 @@ pub struct OutgoingSubscription<'a> {
     pub(in crate::session) call: Outgoing<'a>,
     /// The parameters by position, where they are sent by name and the subscription is known by them.
     pub(in crate::session) positional: Option<Box<str>>,
+    /// In the styles of progress: what ties the items to the call.
+    pub(in crate::session) work: Option<Work<'a>>,
     pub(in crate::session) style: SubscriptionStyle,
     pub(in crate::session) unsubscribe: Option<&'a str>,
     pub(in crate::session) buffer: Option<usize>,
     pub(in crate::session) overflow: Overflow,
+}
+
+/// What work that reports its progress is known by, and what its reports are called.
+#[derive(Debug, Clone)]
+pub(in crate::session) struct Work<'a> {
+    pub(in crate::session) token: Token,
+    pub(in crate::session) item: &'a str,
 }
 
 impl<'a> OutgoingSubscription<'a> {
@@ -70,7 +83,7 @@ pub struct Subscribe<'a, C, P, R, const FALLIBLE: bool = false> {
     params: P,
     names: Option<&'static [ParamInfo]>,
     timeout: CallTimeout,
-    style: SubscriptionStyle,
+    info: SubscriptionInfo,
     unsubscribe: Option<&'a str>,
     buffer: Option<usize>,
     overflow: Overflow,
@@ -80,9 +93,9 @@ pub struct Subscribe<'a, C, P, R, const FALLIBLE: bool = false> {
 impl<'a, C, P, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
     /// A subscription to a method that is described by a table. What generated clients do.
     pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self {
-        let (style, unsubscribe) = match method.subscription() {
-            Some(info) => (info.style(), SubscriptionInfo::unsubscribe(&info)),
-            None => (SubscriptionStyle::PubSub, None),
+        let info = match method.subscription() {
+            Some(info) => info,
+            None => SubscriptionInfo::of_style(SubscriptionStyle::PubSub),
         };
         let timeout = match method.timeout() {
             Some(after) => CallTimeout::After(after),
@@ -94,8 +107,8 @@ impl<'a, C, P, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
             params,
             names: method.names(),
             timeout,
-            style,
-            unsubscribe,
+            info,
+            unsubscribe: info.unsubscribe(),
             buffer: None,
             overflow: Overflow::DropOldest,
             returns: PhantomData,
@@ -132,7 +145,7 @@ impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
             params,
             names: None,
             timeout: CallTimeout::Default,
-            style: SubscriptionStyle::PubSub,
+            info: SubscriptionInfo::of_style(SubscriptionStyle::PubSub),
             unsubscribe: None,
             buffer: None,
             overflow: Overflow::DropOldest,
@@ -142,7 +155,7 @@ impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
 
     /// How its items look.
     pub fn style(mut self, style: SubscriptionStyle) -> Self {
-        self.style = style;
+        self.info = SubscriptionInfo::of_style(style);
         self
     }
 
@@ -163,14 +176,23 @@ impl<'a, C: Subscriber, P: Serialize, R, const FALLIBLE: bool> Subscribe<'a, C, 
     }
 
     fn written(&self) -> Result<OutgoingSubscription<'a>, CallError> {
-        let Self { method, timeout, style, unsubscribe, buffer, overflow, .. } = *self;
+        let Self { method, timeout, info, unsubscribe, buffer, overflow, .. } = *self;
+        let style = info.style();
         let write = |names| Outgoing::write(method, &self.params, names, timeout);
         let positional = match (style, self.names) {
             (SubscriptionStyle::Electrum, Some(_)) => Some(write(None)?.params().into()),
             _ => None,
         };
         let call = write(self.names)?;
-        Ok(OutgoingSubscription { call, positional, style, unsubscribe, buffer, overflow })
+        let (call, work) = match info.token() {
+            None => (call, None),
+            Some(path) => {
+                static NEXT: AtomicU64 = AtomicU64::new(1);
+                let token = Token::of(NEXT.fetch_add(1, Ordering::Relaxed));
+                (call.with_token(&token, path)?, Some(Work { token, item: info.item() }))
+            }
+        };
+        Ok(OutgoingSubscription { call, positional, work, style, unsubscribe, buffer, overflow })
     }
 }
 

@@ -1,0 +1,30 @@
+//! What the sessions of one server or connector have in common.
+
+use crate::{
+    framing::{AnyFramer, NewlineFramer},
+    jsonrpc::{Cancellation, Protocol, version::Version},
+    limits::Limits,
+};
+
+/// How sessions are run, whoever starts them.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) framer: Box<dyn AnyFramer>,
+    pub(crate) version: Version,
+    pub(crate) limits: Limits,
+    pub(crate) cancellation: Option<Cancellation>,
+}
+
+impl Settings {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { framer: Box::new(NewlineFramer::new()), version: Version::V2, limits, cancellation: None }
+    }
+
+    pub(crate) fn set_protocol(&mut self, protocol: Protocol) {
+        self.version = self.version.with_protocol(protocol);
+    }
+
+    pub(crate) fn set_text_errors(&mut self) {
+        self.version = self.version.with_text_errors();
+    }
+}

@@ -1,0 +1,234 @@
+//! What a notification says about a subscription of ours, if anything.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{ENDED, LOST, SubscriptionKey, key::compact};
+use crate::jsonrpc::{ErrorObject, RawParams};
+
+/// What a notification says about a subscription of ours.
+#[derive(Debug, PartialEq)]
+pub(crate) enum SubscriptionEvent<'a> {
+    /// The JSON text of an item.
+    Item(&'a str),
+    Ended(Option<ErrorObject>),
+    Lost(u64),
+}
+
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow, default)]
+    subscription: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(default)]
+    items: u64,
+    #[serde(borrow, default)]
+    token: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
+}
+
+/// Which subscription a notification is about (the text of its key), and what it says; `None` where it is about none.
+pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<(Cow<'a, str>, SubscriptionEvent<'a>)> {
+    let params = params.as_json()?;
+    if let Some((id, item)) = scan_item(params)
+        && method != ENDED
+        && method != LOST
+    {
+        return Some((Cow::Borrowed(id), SubscriptionEvent::Item(item)));
+    }
+    if params.starts_with('{') {
+        let members: Members<'a> = serde_json::from_str(params).ok()?;
+        let Some(subscription) = members.subscription else { return progress(&members, params) };
+        let key = match subscription.get() {
+            // Ours name one of Electrum's style by its method and parameters, and work by its token.
+            other if other.starts_with(['[', '{']) => compact(other),
+            id => Cow::Borrowed(id),
+        };
+        let error = || members.error.and_then(|error| serde_json::from_str(error.get()).ok());
+        let event = match method {
+            ENDED => SubscriptionEvent::Ended(error()),
+            LOST => SubscriptionEvent::Lost(members.items),
+            // jsonrpsee's servers say so when a stream fails.
+            _ if members.result.is_none() && members.error.is_some() => {
+                SubscriptionEvent::Ended(Some(error().unwrap_or_else(ErrorObject::internal)))
+            }
+            _ => SubscriptionEvent::Item(members.result?.get()),
+        };
+        return Some((key, event));
+    }
+    let values: Vec<&'a RawValue> = serde_json::from_str(params).ok()?;
+    let (item, key) = values.split_last()?;
+    let key = key.iter().map(|value| value.get()).collect::<Vec<_>>().join(",");
+    let key = SubscriptionKey::of_params(method, &format!("[{key}]"));
+    Some((Cow::Owned(key.as_json().to_owned()), SubscriptionEvent::Item(item.get())))
+}
+
+/// What is reported of some work.
+fn progress<'a>(members: &Members<'a>, params: &'a str) -> Option<(Cow<'a, str>, SubscriptionEvent<'a>)> {
+    let (token, step) = match (members.token, members.value, members.progress_token) {
+        (Some(token), Some(value), _) => (token, value.get()),
+        // A step has its members beside the token.
+        (_, _, Some(token)) => (token, params),
+        _ => return None,
+    };
+    let key = SubscriptionKey::of_token(token.get());
+    Some((Cow::Owned(key.as_json().to_owned()), SubscriptionEvent::Item(step)))
+}
+
+/// The id and the item, where the parameters are laid out as most servers do it. Anything else is for the full reader.
+fn scan_item(params: &str) -> Option<(&str, &str)> {
+    let rest = params.strip_prefix(r#"{"subscription":"#)?;
+    let length = match rest.strip_prefix('"') {
+        Some(text) => {
+            let end = text.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
+            if text.as_bytes()[end] != b'"' {
+                return None;
+            }
+            end + 2
+        }
+        None => rest.bytes().take_while(u8::is_ascii_digit).count(),
+    };
+    let (id, rest) = rest.split_at(length);
+    let item = rest.strip_prefix(r#","result":"#)?.strip_suffix('}')?;
+    // Further members would stand in the item, which then is no JSON.
+    let item: &RawValue = serde_json::from_str(item).ok().filter(|_| !id.is_empty())?;
+    Some((id, item.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jsonrpc::{
+        SubscriptionInfo, SubscriptionStyle,
+        subscription::{ItemWriter, Token},
+    };
+
+    fn body(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn item(writer: &ItemWriter, text: &str) -> String {
+        body(|out| {
+            writer
+                .item::<()>(out, |out| {
+                    out.extend_from_slice(text.as_bytes());
+                    Ok(())
+                })
+                .unwrap();
+        })
+    }
+
+    /// What is read of a body that was written.
+    fn round(body: &str) -> (SubscriptionKey, String) {
+        let message = format!("{{{body}}}");
+        let parts: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&message).unwrap();
+        let params = parts["params"].to_string();
+        let (key, event) = read(parts["method"].as_str().unwrap(), RawParams::from_json(&params)).unwrap();
+        (SubscriptionKey::of_id(&key), format!("{event:?}"))
+    }
+
+    #[test]
+    fn items_of_both_styles_come_back_with_their_key() {
+        let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "eth_subscription");
+        let pubsub = ItemWriter::new(info, SubscriptionKey::of_id("\"0x1\""), "[]");
+        let text = item(&pubsub, "5");
+        assert_eq!(text, r#""method":"eth_subscription","params":{"subscription":"0x1","result":5}"#);
+        assert_eq!(round(&text), (pubsub.key().clone(), r#"Item("5")"#.to_owned()));
+
+        let info = SubscriptionInfo::new(SubscriptionStyle::Electrum, "scripthash.subscribe");
+        let key = SubscriptionKey::of_params("scripthash.subscribe", "[ \"ab\" ]");
+        let electrum = ItemWriter::new(info, key, "[ \"ab\" ]");
+        let text = item(&electrum, "null");
+        assert_eq!(text, r#""method":"scripthash.subscribe","params":[ "ab" ,null]"#);
+        assert_eq!(round(&text), (electrum.key().clone(), r#"Item("null")"#.to_owned()));
+    }
+
+    #[test]
+    fn what_is_reported_of_work_comes_back_with_its_token() {
+        let token = Token::of(7);
+        let work = |style| ItemWriter::of_work(SubscriptionInfo::of_style(style), &token);
+        let text = item(&work(SubscriptionStyle::Progress), "[5]");
+        assert_eq!(text, r#""method":"$/progress","params":{"token":7,"value":[5]}"#);
+        assert_eq!(round(&text), (token.key(), r#"Item("[5]")"#.to_owned()));
+        for (step, params) in [
+            (r#"{"progress":5}"#, r#"{"progressToken":7,"progress":5}"#),
+            ("{}", r#"{"progressToken":7}"#),
+            ("5", r#"{"progressToken":7,"value":5}"#),
+        ] {
+            let text = item(&work(SubscriptionStyle::McpProgress), step);
+            assert_eq!(text, format!(r#""method":"notifications/progress","params":{params}"#));
+            assert_eq!(
+                read("notifications/progress", RawParams::from_json(params)).unwrap().0,
+                token.key().as_json()
+            );
+        }
+        let lost = body(|out| work(SubscriptionStyle::Progress).lost(out, 3));
+        assert_eq!(round(&lost), (token.key(), "Lost(3)".to_owned()));
+    }
+
+    #[test]
+    fn the_end_and_the_loss_of_items_are_told_apart_from_items() {
+        let info = SubscriptionInfo::new(SubscriptionStyle::Electrum, "headers.subscribe");
+        let writer = ItemWriter::new(info, SubscriptionKey::of_params("headers.subscribe", "[]"), "[]");
+        let text = body(|out| writer.ended(out, None));
+        assert_eq!(text, r#""method":"rpc.ended","params":{"subscription":["headers.subscribe",[]]}"#);
+        assert_eq!(round(&text), (writer.key().clone(), "Ended(None)".to_owned()));
+        let failed = body(|out| writer.ended(out, Some(&ErrorObject::new(7, "no"))));
+        assert!(round(&failed).1.contains("\"no\""), "{failed}");
+        let lost = body(|out| writer.lost(out, 3));
+        assert_eq!(round(&lost), (writer.key().clone(), "Lost(3)".to_owned()));
+    }
+
+    #[test]
+    fn what_is_about_no_subscription_is_left_alone() {
+        for params in ["{}", r#"{"result":1}"#, r#"{"subscription":1}"#, "[]"] {
+            assert_eq!(read("m", RawParams::from_json(params)), None, "{params}");
+        }
+        assert_eq!(read("m", RawParams::NONE), None);
+    }
+
+    #[test]
+    fn ids_may_be_numbers_and_members_may_come_in_any_order() {
+        let (key, event) =
+            read("x", RawParams::from_json(r#"{"result":{"a":1},"x":0,"subscription":7}"#)).unwrap();
+        assert_eq!((&*key, event), ("7", SubscriptionEvent::Item(r#"{"a":1}"#)));
+    }
+
+    #[test]
+    fn what_is_scanned_reads_as_it_does_in_full() {
+        let item = |params| scan_item(params);
+        assert_eq!(item(r#"{"subscription":"0x1","result":{"a":[1]}}"#), Some((r#""0x1""#, r#"{"a":[1]}"#)));
+        assert_eq!(item(r#"{"subscription":71,"result":"}"}"#), Some(("71", r#""}""#)));
+        for left_to_the_full_reader in [
+            r#"{"subscription":"\u0031","result":1}"#,
+            r#"{"subscription":1.5,"result":1}"#,
+            r#"{"subscription":,"result":1}"#,
+            r#"{"subscription":1,"result":1,"more":2}"#,
+            r#"{"subscription":1,"result":1,"subscription":2}"#,
+            r#"{"subscription":1,"result":}"#,
+            r#"{"subscription":1,"result":1"#,
+            r#"{"subscription":"1"#,
+            r#"{"result":1,"subscription":1}"#,
+        ] {
+            assert_eq!(item(left_to_the_full_reader), None, "{left_to_the_full_reader}");
+        }
+        let (key, event) =
+            read("x", RawParams::from_json(r#"{"subscription":1,"result":1,"more":2}"#)).unwrap();
+        assert_eq!((&*key, event), ("1", SubscriptionEvent::Item("1")));
+        // These two are no items, whatever else they say.
+        for method in [ENDED, LOST] {
+            let (_, event) = read(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)).unwrap();
+            assert!(!matches!(event, SubscriptionEvent::Item(_)), "{event:?}");
+        }
+    }
+}

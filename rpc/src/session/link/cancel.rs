@@ -1,0 +1,112 @@
+//! Calls of ours that are taken back, and requests that the peer takes back.
+
+use std::sync::atomic::Ordering;
+
+use super::{InFlight, Link, Member, Phase, State};
+use crate::jsonrpc::{Body, CallId, Cancellation, Id, cancelled};
+
+/// Calls of ours.
+impl Link {
+    /// Forgets calls that nobody waits for any more, and tells the peer where it is to know.
+    pub(in crate::session) fn forget(&self, calls: impl IntoIterator<Item = CallId>) {
+        let mut state = self.lock();
+        let forgotten: Vec<_> = calls
+            .into_iter()
+            .filter_map(|call| match &self.cancellation {
+                Some(cancellation) => self.take_back(&mut state, call, cancellation),
+                None => state.connection.remove(call),
+            })
+            .collect();
+        if state.outbox.len() > self.queued.load(Ordering::Relaxed) {
+            self.appended(state);
+        } else {
+            drop(state);
+        }
+        // Not under the lock: a waker may run code of the user's when it is dropped.
+        drop(forgotten);
+    }
+
+    /// Forgets a call, and tells the peer, unless it was answered. What is given back is not to be dropped under the lock.
+    pub(super) fn take_back(
+        &self,
+        state: &mut State,
+        call: CallId,
+        cancellation: &Cancellation,
+    ) -> Option<InFlight> {
+        let forgotten = state.connection.remove(call)?;
+        self.tell_cancelled(state, call, cancellation);
+        Some(forgotten)
+    }
+
+    /// Tells the peer that nobody waits for a call any more.
+    pub(super) fn tell_cancelled(&self, state: &mut State, call: CallId, cancellation: &Cancellation) {
+        if !matches!(state.phase, Phase::Open) {
+            return;
+        }
+        let waiting = self.unwritten.load(Ordering::SeqCst) + state.outbox.len();
+        if waiting >= self.limits.outgoing_bytes.saturating_mul(2) {
+            tracing::debug!(
+                rpc.system.name = "jsonrpc",
+                jsonrpc.request.id = call.value(),
+                session = self.id,
+                "a cancellation was not sent: too many bytes wait"
+            );
+            return;
+        }
+        let mut text = Vec::new();
+        let Ok(body) = Body::write(&mut text, cancellation.method(), |out| {
+            out.extend_from_slice(cancellation.params(call.value()).as_bytes());
+            Ok::<_, std::convert::Infallible>(())
+        });
+        // The version may have no named parameters, or a frame no room.
+        if let Err(refused) = state.append_notification(body) {
+            tracing::debug!(
+                rpc.system.name = "jsonrpc",
+                session = self.id,
+                ?refused,
+                "a cancellation was not sent"
+            );
+        }
+    }
+}
+
+/// Requests of the peer's.
+impl Link {
+    /// Drops the handler of a request that the peer has taken back. False where none is at work on it.
+    pub(crate) fn cancel_request(&self, id: Id<'_>, answers: bool) -> bool {
+        let mut state = self.lock();
+        let is_it =
+            |running: &super::Running| running.id.as_ref().is_some_and(|own| own.with(|own| own == id));
+        let Some((request, _)) = state.running.iter().find(|(_, running)| is_it(running)) else {
+            return false;
+        };
+        let Some(done) = self.finish(&mut state, request) else { return false };
+        self.answer_cancelled(&mut state, done.member, id, answers);
+        self.answered(state);
+        if let Some(task) = done.task {
+            task.abort();
+        }
+        true
+    }
+
+    /// A request was taken back that had not begun: answers it.
+    pub(crate) fn cancelled_before(&self, member: Option<Member>, id: Id<'_>, answers: bool) {
+        let mut state = self.lock();
+        self.answer_cancelled(&mut state, member, id, answers);
+        self.answered(state);
+    }
+
+    fn answer_cancelled(&self, state: &mut State, member: Option<Member>, id: Id<'_>, answers: bool) {
+        match (answers, member) {
+            (true, _) => {
+                let mut reply = Vec::new();
+                state.connection.version().put_error(&mut reply, id, &cancelled());
+                self.answer(state, member, id, &reply);
+            }
+            (false, Some(Member { batch, .. })) => {
+                state.end_batch(batch, &self.open_batches);
+            }
+            (false, None) => {}
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! Work that reports how far it is: the call ends with a result, and what is reported on the way carries a token.
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, channel::mpsc, stream};
+use rpc::{
+    CallError, CloseReason, ErrorCode, Limits, Progress, RpcError, Session, Subscription, SubscriptionError,
+    rpc_service, testing,
+};
+use rpc_tests::{Raw, is_pending, settled};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error, RpcError)]
+enum IndexError {
+    #[error("there is no such folder")]
+    #[rpc(code = 3)]
+    NoFolder,
+    #[error("a file cannot be read")]
+    #[rpc(code = 4)]
+    Unreadable,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Share {
+    progress: u32,
+    total: u32,
+}
+
+#[rpc_service]
+trait Indexer {
+    /// Counts from one, and gives the sum.
+    #[rpc(subscription, style = "progress")]
+    async fn count(&self, to: u32) -> Result<impl Stream<Item = Progress<u32, u32>>, IndexError>;
+
+    /// Fails behind two steps.
+    #[rpc(subscription, style = "progress")]
+    async fn fail(&self) -> impl Stream<Item = Result<Progress<u32, u32>, IndexError>>;
+
+    /// Ends without a result.
+    #[rpc(subscription, style = "progress")]
+    async fn forget(&self) -> impl Stream<Item = Progress<u32, u32>>;
+
+    /// The same, as the Model Context Protocol has it.
+    #[rpc(subscription, style = "mcp_progress", name = "tools/call")]
+    async fn tool(&self, name: &str) -> impl Stream<Item = Progress<Share, String>>;
+
+    /// What the test feeds.
+    #[rpc(subscription, style = "progress", item = "report", token = "on", overflow = "drop_oldest")]
+    async fn fed(&self) -> impl Stream<Item = Progress<u32, u32>>;
+}
+
+#[derive(Default)]
+struct Worker {
+    feed: std::sync::Mutex<Option<mpsc::UnboundedReceiver<Progress<u32, u32>>>>,
+}
+
+impl Indexer for Worker {
+    async fn count(&self, to: u32) -> Result<impl Stream<Item = Progress<u32, u32>>, IndexError> {
+        if to == 0 {
+            return Err(IndexError::NoFolder);
+        }
+        let done = Progress::Done((1..=to).sum());
+        Ok(stream::iter(1..=to).map(Progress::Step).chain(stream::iter([done])))
+    }
+
+    async fn fail(&self) -> impl Stream<Item = Result<Progress<u32, u32>, IndexError>> {
+        stream::iter([Ok(Progress::Step(1)), Ok(Progress::Step(2)), Err(IndexError::Unreadable)])
+    }
+
+    async fn forget(&self) -> impl Stream<Item = Progress<u32, u32>> {
+        stream::iter([Progress::Step(1)])
+    }
+
+    async fn tool(&self, name: &str) -> impl Stream<Item = Progress<Share, String>> {
+        let steps = [50, 100].map(|progress| Progress::Step(Share { progress, total: 100 }));
+        stream::iter(steps).chain(stream::iter([Progress::Done(name.to_uppercase())]))
+    }
+
+    async fn fed(&self) -> impl Stream<Item = Progress<u32, u32>> {
+        self.feed.lock().expect("no panic").take().expect("one asks")
+    }
+}
+
+/// A worker whose `fed` gives what is sent.
+fn fed() -> (mpsc::UnboundedSender<Progress<u32, u32>>, IndexerServer<Worker>) {
+    let (sender, receiver) = mpsc::unbounded();
+    let worker = Worker::default();
+    *worker.feed.lock().expect("no panic") = Some(receiver);
+    (sender, IndexerServer::new(worker))
+}
+
+fn client(session: &Session) -> IndexerClient {
+    IndexerClient::from(session.clone())
+}
+
+async fn all<T, E: RpcError>(stream: Subscription<T, E>) -> Vec<Result<T, SubscriptionError<E>>>
+where
+    T: serde::de::DeserializeOwned,
+{
+    timeout(Duration::from_secs(3600), stream.collect()).await.expect("it ends")
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_come_in_order_and_the_result_behind_them() {
+    let (session, peer) = testing::pair((), IndexerServer::new(Worker::default()));
+    let items = all(client(&session).count(1000).await.expect("begun")).await;
+    let items: Vec<_> = items.into_iter().map(|item| item.expect("an item")).collect();
+    assert_eq!(items.len(), 1001);
+    assert!(items[..1000].iter().zip(1..).all(|(item, n)| *item == Progress::Step(n)));
+    assert_eq!(items[1000], Progress::Done(500_500));
+    assert_eq!((session.subscriptions(), session.calls_in_flight()), (0, 0));
+    assert_eq!((peer.subscriptions_served(), peer.requests_in_flight()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_language_server_speaks_as_the_specification_has_it() {
+    let (mut peer, _session) = Raw::peer_of(IndexerServer::new(Worker::default()), Limits::server());
+    peer.send(
+        r#"{"jsonrpc":"2.0","id":1,"method":"count","params":{"to":2,"workDoneToken":"1d546990-40a3"}}"#,
+    )
+    .await;
+    for step in 1..=2 {
+        peer.expect(&format!(
+            r#"{{"jsonrpc":"2.0","method":"$/progress","params":{{"token":"1d546990-40a3","value":{step}}}}}"#
+        ))
+        .await;
+    }
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"result":3}"#).await;
+    // Who brings no token wants the result alone; and then parameters may come by position.
+    peer.send(r#"{"jsonrpc":"2.0","id":2,"method":"count","params":[3]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":2,"result":6}"#).await;
+    peer.send(r#"{"jsonrpc":"2.0","id":3,"method":"count","params":{"to":0,"workDoneToken":5}}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":3,"error":{"code":3,"message":"there is no such folder"}}"#).await;
+    peer.send(r#"{"jsonrpc":"2.0","id":4,"method":"count","params":{"to":1,"workDoneToken":{}}}"#).await;
+    let refused = peer.line().await.expect("an answer");
+    assert!(refused.contains("`workDoneToken` is a string or a number"), "{refused}");
+    peer.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_model_context_protocol_has_other_names_and_the_token_among_the_members() {
+    let (mut peer, _session) = Raw::peer_of(IndexerServer::new(Worker::default()), Limits::server());
+    peer.send(
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":{"progressToken":"abc123"},"name":"x"}}"#,
+    )
+    .await;
+    for progress in [50, 100] {
+        peer.expect(&format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":"abc123","progress":{progress},"total":100}}}}"#
+        ))
+        .await;
+    }
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"result":"X"}"#).await;
+
+    let (session, _peer) = testing::pair((), IndexerServer::new(Worker::default()));
+    let items = all(client(&session).tool("hammer").await.expect("begun")).await;
+    let items: Vec<_> = items.into_iter().map(|item| item.expect("an item")).collect();
+    let share = |progress| Progress::Step(Share { progress, total: 100 });
+    assert_eq!(items, [share(50), share(100), Progress::Done("HAMMER".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_requests_carry_the_token_and_reports_of_others_are_not_taken() {
+    let (mut peer, session) = Raw::peer_of((), Limits::client());
+    let client = client(&session);
+    let asked = async {
+        let request = peer.line().await.expect("a request");
+        let request: serde_json::Value = serde_json::from_str(&request).expect("JSON");
+        assert_eq!(request["method"], "count");
+        assert_eq!(request["params"]["to"], 2);
+        let token = request["params"]["workDoneToken"].clone();
+        let step = |token: &serde_json::Value, value: u32| serde_json::json!({"jsonrpc":"2.0","method":"$/progress","params":{"token":token,"value":value}});
+        for report in [step(&"other".into(), 7), step(&token, 1), step(&token, 2)] {
+            peer.send(&report.to_string()).await;
+        }
+        peer.send(r#"{"jsonrpc":"2.0","id":1,"result":3}"#).await;
+        // It is over: this one belongs to nobody, and costs nothing.
+        peer.send(&step(&token, 3).to_string()).await;
+        peer
+    };
+    let (work, mut peer) = tokio::join!(client.count(2), asked);
+    let items = all(work.expect("begun")).await.into_iter().map(|item| item.expect("an item"));
+    assert_eq!(items.collect::<Vec<_>>(), [Progress::Step(1), Progress::Step(2), Progress::Done(3)]);
+    peer.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_the_calls_own_before_the_first_step_and_the_streams_behind_it() {
+    let (session, _peer) = testing::pair((), IndexerServer::new(Worker::default()));
+    let client = client(&session);
+    let refused = client.count(0).await.expect_err("there is nothing to count");
+    assert!(matches!(refused, CallError::Service(IndexError::NoFolder)), "{refused}");
+
+    let items = all(client.fail().await.expect("begun")).await;
+    assert!(matches!(
+        &items[..],
+        [
+            Ok(Progress::Step(1)),
+            Ok(Progress::Step(2)),
+            Err(SubscriptionError::Service(IndexError::Unreadable))
+        ]
+    ));
+    let items = all(client.forget().await.expect("begun")).await;
+    let [Ok(Progress::Step(1)), Err(SubscriptionError::Rpc(error))] = &items[..] else { panic!("{items:?}") };
+    assert_eq!((error.code(), error.message()), (ErrorCode::INTERNAL_ERROR, "internal error"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_stream_cancels_the_work() {
+    let (feed, service) = fed();
+    let (session, peer) = testing::pair((), service);
+    feed.unbounded_send(Progress::Step(1)).expect("a stream");
+    let mut work = client(&session).fed().await.expect("begun");
+    assert_eq!(work.next().await.expect("a step").expect("a step"), Progress::Step(1));
+    assert_eq!((peer.subscriptions_served(), peer.requests_in_flight()), (1, 1));
+    drop(work);
+    settled().await;
+    assert!(feed.is_closed(), "the stream is dropped");
+    assert_eq!((peer.subscriptions_served(), peer.requests_in_flight()), (0, 0));
+    assert_eq!((session.subscriptions(), session.calls_in_flight()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_call_before_its_first_step_cancels_it_too() {
+    let (feed, service) = fed();
+    let (session, peer) = testing::pair((), service);
+    let client = client(&session);
+    let mut work = Box::pin(client.fed().into_future());
+    assert!(is_pending(&mut work));
+    settled().await;
+    assert_eq!(peer.requests_in_flight(), 1);
+    drop(work);
+    settled().await;
+    assert!(feed.is_closed(), "the stream is dropped");
+    assert_eq!((session.subscriptions(), session.calls_in_flight(), peer.requests_in_flight()), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_request_is_answered_as_its_protocol_has_it() {
+    let (feed, service) = fed();
+    let (mut peer, session) = Raw::peer_of(service, Limits::server());
+    peer.send(r#"{"jsonrpc":"2.0","id":"a","method":"fed","params":{"on":1}}"#).await;
+    settled().await;
+    for other in [r#"{"id":"b"}"#, r#"{"id":1}"#, "{}"] {
+        peer.send(&format!(r#"{{"jsonrpc":"2.0","method":"$/cancelRequest","params":{other}}}"#)).await;
+    }
+    peer.expect_silence().await;
+    assert_eq!(session.requests_in_flight(), 1);
+    peer.send(r#"{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":"a"}}"#).await;
+    peer.expect(
+        r#"{"jsonrpc":"2.0","id":"a","error":{"code":-32800,"message":"the request was cancelled"}}"#,
+    )
+    .await;
+    settled().await;
+    assert!(feed.is_closed());
+
+    let (feed, service) = fed();
+    let (mut peer, session) = Raw::peer_of(service, Limits::server());
+    peer.send(r#"{"jsonrpc":"2.0","id":"a","method":"fed","params":{"on":1}}"#).await;
+    settled().await;
+    peer.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"a"}}"#).await;
+    peer.expect_silence().await;
+    assert!(feed.is_closed());
+    assert_eq!(session.requests_in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_reports_is_not_cut_off_and_work_that_does_not_is() {
+    let patience = Limits::server().request_timeout.expect("there is one");
+    let (feed, service) = fed();
+    let (session, peer) = testing::pair((), service);
+    feed.unbounded_send(Progress::Step(0)).expect("a stream");
+    let mut work = client(&session).fed().await.expect("begun");
+    work.next().await.expect("a step").expect("a step");
+    for n in 1..=10 {
+        tokio::time::sleep(patience * 3 / 4).await;
+        feed.unbounded_send(Progress::Step(n)).expect("a stream");
+        assert_eq!(work.next().await.expect("a step").expect("a step"), Progress::Step(n));
+    }
+    tokio::time::sleep(patience + Duration::from_secs(1)).await;
+    let error = work.next().await.expect("an end").expect_err("it took too long");
+    assert!(matches!(error, SubscriptionError::Timeout(_) | SubscriptionError::Rpc(_)), "{error}");
+    assert!(feed.is_closed());
+    assert_eq!((session.calls_in_flight(), peer.requests_in_flight()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_goes_silent_is_given_up_and_told() {
+    let (mut peer, session) = Raw::peer_of((), Limits::client());
+    let client = client(&session);
+    let mut work = Box::pin(client.count(2).timeout(Duration::from_secs(5)).into_future());
+    assert!(is_pending(&mut work));
+    let request = peer.line().await.expect("a request");
+    let token = request.split("workDoneToken\":").nth(1).expect("a token").trim_end_matches('}').to_owned();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    peer.send(&format!(
+        r#"{{"jsonrpc":"2.0","method":"$/progress","params":{{"token":{token},"value":1}}}}"#
+    ))
+    .await;
+    let mut work = work.await.expect("begun");
+    assert_eq!(work.next().await.expect("a step").expect("a step"), Progress::Step(1));
+    let error = work.next().await.expect("an end").expect_err("silence");
+    assert!(matches!(error, SubscriptionError::Timeout(after) if after == Duration::from_secs(5)), "{error}");
+    assert!(work.next().await.is_none());
+    peer.expect(r#"{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":1}}"#).await;
+    peer.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_session_ends_the_work_with_the_cause() {
+    let (feed, service) = fed();
+    let (session, peer) = testing::pair((), service);
+    feed.unbounded_send(Progress::Step(1)).expect("a stream");
+    let work = client(&session).fed().await.expect("begun");
+    peer.abort();
+    let items = all(work).await;
+    let [Ok(Progress::Step(1)), Err(SubscriptionError::Closed(reason))] = &items[..] else {
+        panic!("{items:?}")
+    };
+    assert!(matches!(reason, CloseReason::Peer), "{reason}");
+    settled().await;
+    assert!(feed.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_read_has_steps_dropped_and_gets_the_result() {
+    let mut limits = Limits::server();
+    limits.subscription_items = 4;
+    let (feed, service) = fed();
+    let (mut peer, _session) = Raw::narrow_peer_of(64, service, limits);
+    peer.send(r#"{"jsonrpc":"2.0","id":1,"method":"fed","params":{"on":"t"}}"#).await;
+    for n in 0..1000 {
+        feed.unbounded_send(Progress::Step(n)).expect("a stream");
+    }
+    settled().await;
+    feed.unbounded_send(Progress::Done(7)).expect("a stream");
+    let mut last = String::new();
+    let mut lines = 0;
+    while !last.contains(r#""result":7"#) {
+        last = peer.line().await.expect("a line");
+        lines += 1;
+    }
+    assert!(lines < 1000, "{lines} lines");
+    peer.expect_silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_batch_the_result_is_part_of_the_answer() {
+    let (mut peer, _session) = Raw::peer_of(IndexerServer::new(Worker::default()), Limits::server());
+    peer.send(concat!(
+        r#"[{"jsonrpc":"2.0","id":1,"method":"count","params":{"to":1,"workDoneToken":1}},"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"count","params":{"to":2}}]"#
+    ))
+    .await;
+    peer.expect(r#"{"jsonrpc":"2.0","method":"$/progress","params":{"token":1,"value":1}}"#).await;
+    peer.expect(r#"[{"jsonrpc":"2.0","id":1,"result":1},{"jsonrpc":"2.0","id":2,"result":3}]"#).await;
+    peer.expect_silence().await;
+}

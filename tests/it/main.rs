@@ -6,6 +6,7 @@ mod broadcast;
 mod callbacks;
 mod calls;
 mod events;
+mod faults;
 mod frames;
 mod framings;
 mod handlers;

@@ -142,7 +142,7 @@ impl Driver {
         if unsent < limit && !self.link.has_full_inlets() {
             return Ok(false);
         }
-        let calls_wait = !self.link.lock().connection.is_empty();
+        let calls_wait = self.link.calls_wait();
         if calls_wait && unsent / 2 >= limit {
             return Err(CloseReason::OutgoingFull { unsent, limit });
         }

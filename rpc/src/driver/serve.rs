@@ -25,6 +25,7 @@ impl Driver {
     pub(super) fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
         match message {
             Message::Response(response) => self.take_reply(response),
+            Message::Request(request) if self.holds_item(&request) => Taken::Held,
             Message::Request(request) if self.takes_item(&request) || self.takes_cancellation(&request) => {
                 Taken::Yes
             }
@@ -32,6 +33,11 @@ impl Driver {
             Message::Batch(members) => self.receive_batch(&members),
             Message::Malformed(malformed) => self.malformed(&malformed, None),
         }
+    }
+
+    /// Whether the request may be an item for one who has the session wait, and has taken none of those before it yet.
+    pub(super) fn holds_item(&self, request: &jsonrpc::Request<'_>) -> bool {
+        request.id.is_none() && self.link.has_full_inlets() && !self.link.calls_wait()
     }
 
     /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
@@ -43,14 +49,15 @@ impl Driver {
         // The reply that begins the subscription may stand right before it.
         self.hand_over();
         let method = &*request.method;
-        let item = if subscribes { subscription::read(method, request.params) } else { None };
-        let taken = item.is_some_and(|(key, event)| self.link.take_event(method, &key, event));
+        let reported = subscribes && self.link.take_report(method, request.params);
+        let item = if subscribes && !reported { subscription::read(method, request.params) } else { None };
+        let taken = reported || item.is_some_and(|(key, event)| self.link.take_event(method, &key, event));
         let listened = listens && {
             let params = request.params.as_json().unwrap_or("[]");
             // What the scan has let pass is checked where it matters.
             serde_json::from_str::<IgnoredAny>(params).is_ok() && self.link.take_notification(method, params)
         };
-        (taken || listened) && !self.routes.has(method)
+        (taken || listened) && !self.routes.takes_notifications(method)
     }
 
     fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {

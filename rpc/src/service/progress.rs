@@ -8,7 +8,9 @@ use tokio::time::Instant;
 
 use super::Sink;
 use crate::{
-    jsonrpc::{ErrorObject, Progress, RpcError, subscription::ItemWriter},
+    jsonrpc::{
+        ErrorCode, ErrorObject, Overflow, Progress, RpcError, SubscriptionStyle, subscription::ItemWriter,
+    },
     session::{Gone, Returns},
 };
 
@@ -73,26 +75,45 @@ impl Sink {
                     return Ok(result);
                 }
             };
-            self.link.work_goes_on(number, Instant::now());
-            if let Some(reports) = &writer {
-                let mut body = Vec::new();
-                reports.item(&mut body, |out| self.write::<false, _>(step, out))?;
-                let room = match self.link.push_item(number, body) {
-                    Ok(true) => Ok(()),
-                    Ok(false) => poll_fn(|cx| self.link.poll_feed_room(number, cx)).await,
-                    Err(gone) => Err(gone),
-                };
-                if room == Err(Gone) {
-                    // Nobody takes reports any more; the result is waited for all the same.
-                    writer = None;
+            let now = Instant::now();
+            let Some(reports) = &writer else {
+                self.link.work_goes_on(number, now);
+                continue;
+            };
+            let mut body = Vec::new();
+            reports.item(&mut body, |out| self.write_step(step, out))?;
+            let room = match self.link.push_report(number, body, now) {
+                Ok(true) => Ok(()),
+                Ok(false) => poll_fn(|cx| self.link.poll_feed_room(number, cx)).await,
+                Err(gone) => Err(gone),
+            };
+            if room == Err(Gone) {
+                if self.info.overflow() == Overflow::End {
+                    return Err(ErrorObject::new(
+                        ErrorCode::SERVER_BUSY,
+                        "the one who asked is too slow to take the reports",
+                    ));
                 }
+                // Another request has taken the token; the result is waited for all the same.
+                writer = None;
             }
         }
-        tracing::error!(
-            rpc.system.name = "jsonrpc",
-            rpc.method = self.method,
-            "the stream has ended without `Progress::Done`"
-        );
-        Err(ErrorObject::internal())
+        Err(self.mistake("the stream has ended without `Progress::Done`"))
+    }
+
+    /// Appends the JSON of a step.
+    fn write_step(&self, step: impl Serialize, out: &mut Vec<u8>) -> Result<(), ErrorObject> {
+        let start = out.len();
+        self.write::<false, _>(step, out)?;
+        match (self.info.style(), out.get(start)) {
+            (SubscriptionStyle::McpProgress, Some(b'{')) | (SubscriptionStyle::Progress, _) => Ok(()),
+            _ => Err(self.mistake("a step is no object, and its members have to stand beside the token")),
+        }
+    }
+
+    /// Tells the log what the service has done wrong, and the peer nothing.
+    fn mistake(&self, what: &str) -> ErrorObject {
+        tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, "{what}");
+        ErrorObject::internal()
     }
 }

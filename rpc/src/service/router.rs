@@ -109,6 +109,10 @@ impl Router {
     /// assert_eq!(ticks, [7, 8, 9]);
     /// # Ok(()) }
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// In a style of progress: a stream of [`Progress`] is added with [`progress`](Self::progress).
     pub fn subscription<T, E, S>(
         self,
         method: impl Into<MethodInfo>,
@@ -124,6 +128,12 @@ impl Router {
             Some(_) => info,
             None => info.with_subscription(SubscriptionInfo::new(SubscriptionStyle::PubSub, info.name())),
         };
+        let style = info.subscription().map(|of| of.style()).unwrap_or_default();
+        assert!(
+            !style.is_progress(),
+            "`{}` reports its progress: add it with `Router::progress`",
+            info.name()
+        );
         self.stream(info, handler, Sink::run::<true, false, _>)
     }
 

@@ -159,9 +159,11 @@ impl Routes {
         Some(self.table.routes.get(method).map(|route| route.info.order()).unwrap_or_default())
     }
 
-    /// Whether there is such a method.
-    pub(crate) fn has(&self, method: &str) -> bool {
-        self.table.routes.contains_key(method)
+    /// Whether a notification may be meant for such a method. One that begins a subscription has nothing to say without a reply:
+    /// what comes under its name are items, from a peer that serves the same.
+    pub(crate) fn takes_notifications(&self, method: &str) -> bool {
+        let begins = |route: &Route| route.info.subscription().is_some() && !route.unsubscribes;
+        self.table.routes.get(method).is_some_and(|route| !begins(route))
     }
 
     /// A read took long: any of the methods may be why.

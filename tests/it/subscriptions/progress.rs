@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, channel::mpsc, stream};
 use rpc::{
-    CallError, CloseReason, ErrorCode, Limits, Progress, RpcError, Session, Subscription, SubscriptionError,
+    CallError, CloseReason, Context, ErrorCode, ErrorObject, Limits, MethodInfo, Overflow, Params, Progress,
+    Router, RpcError, Session, Subscription, SubscriptionError, SubscriptionInfo, SubscriptionStyle,
     rpc_service, testing,
 };
 use rpc_tests::{Raw, is_pending, settled};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::{io::DuplexStream, time::timeout};
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error, RpcError)]
 enum IndexError {
@@ -356,4 +357,88 @@ async fn in_a_batch_the_result_is_part_of_the_answer() {
     peer.expect(r#"{"jsonrpc":"2.0","method":"$/progress","params":{"token":1,"value":1}}"#).await;
     peer.expect(r#"[{"jsonrpc":"2.0","id":1,"result":1},{"jsonrpc":"2.0","id":2,"result":3}]"#).await;
     peer.expect_silence().await;
+}
+
+/// Sends steps for ever to one who does not read.
+async fn reports_that_nobody_reads(overflow: Overflow) -> (Raw<DuplexStream>, Session) {
+    let info = SubscriptionInfo::new(SubscriptionStyle::Progress, "$/progress").with_overflow(overflow);
+    let router = Router::new().progress(
+        MethodInfo::request("work").with_subscription(info),
+        async |_: Params, _: Context| {
+            Ok::<_, ErrorObject>(
+                stream::iter(0..1_000).map(Progress::Step).chain(stream::iter([Progress::Done(7)])),
+            )
+        },
+    );
+    let mut limits = Limits::server();
+    limits.subscription_items = 4;
+    let (mut peer, session) = Raw::narrow_peer_of(64, router, limits);
+    peer.send(r#"{"jsonrpc":"2.0","id":1,"method":"work","params":{"workDoneToken":"t"}}"#).await;
+    settled().await;
+    (peer, session)
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_reports_must_not_be_missed_the_work_ends_with_an_error_or_waits() {
+    let (mut peer, session) = reports_that_nobody_reads(Overflow::End).await;
+    let mut lines = Vec::new();
+    while lines.last().is_none_or(|line: &String| !line.contains(r#""id":1"#)) {
+        lines.push(peer.line().await.expect("a line"));
+    }
+    assert!(lines.last().expect("one").contains("-102") && lines.len() < 100, "{lines:?}");
+    peer.expect_silence().await;
+    assert_eq!((session.requests_in_flight(), session.subscriptions_served()), (0, 0));
+
+    let (mut peer, _session) = reports_that_nobody_reads(Overflow::Wait).await;
+    for n in 0..1_000 {
+        let step =
+            format!(r#"{{"jsonrpc":"2.0","method":"$/progress","params":{{"token":"t","value":{n}}}}}"#);
+        peer.expect(&step).await;
+    }
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_takes_steps_slowly_may_have_the_session_wait_for_him() {
+    let (session, _peer) = testing::pair((), IndexerServer::new(Worker::default()));
+    let client = client(&session);
+    let mut work = client.count(1000).buffer(2).overflow(Overflow::Wait).await.expect("begun");
+    for n in 1..=1000 {
+        // Longer than any timeout, all together.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(work.next().await.expect("a step").expect("a step"), Progress::Step(n));
+    }
+    assert_eq!(work.next().await.expect("the end").expect("the result"), Progress::Done(500_500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_be_cancelled_in_a_batch() {
+    let (feed, service) = fed();
+    let (mut peer, session) = Raw::peer_of(service, Limits::server());
+    peer.send(r#"{"jsonrpc":"2.0","id":1,"method":"fed","params":{"on":1}}"#).await;
+    settled().await;
+    peer.send(r#"[{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}]"#).await;
+    peer.expect_silence().await;
+    assert!(feed.is_closed());
+    assert_eq!(session.requests_in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_trait_the_names_are_said_by_hand() {
+    let info = SubscriptionInfo::new(SubscriptionStyle::Progress, "report").with_token("on");
+    let (mut peer, session) = Raw::peer_of((), Limits::client());
+    let work = session.subscribe::<Progress<u8, u8>>("work", ()).described_by(info);
+    let answers = async {
+        let request: serde_json::Value =
+            serde_json::from_str(&peer.line().await.expect("a request")).expect("JSON");
+        let token = &request["params"]["on"];
+        assert!(token.is_string(), "{request}");
+        peer.send(&format!(
+            r#"{{"jsonrpc":"2.0","method":"report","params":{{"token":{token},"value":1}}}}"#
+        ))
+        .await;
+        peer.send(r#"{"jsonrpc":"2.0","id":1,"result":2}"#).await;
+    };
+    let items = all(tokio::join!(work.into_future(), answers).0.expect("begun")).await;
+    assert!(matches!(items[..], [Ok(Progress::Step(1)), Ok(Progress::Done(2))]), "{items:?}");
 }

@@ -61,7 +61,7 @@ async fn round(session: &Session, n: usize) {
     .expect("begun");
     // Those that end are also left before they do, now and then.
     let goes_on = matches!(name, "count" | "status" | "work");
-    let most = if goes_on || n % 5 == 0 { n % 3 } else { usize::MAX };
+    let most = if goes_on || n.is_multiple_of(5) { n % 3 } else { usize::MAX };
     let mut taken = 0;
     while taken < most
         && let Some(item) = feed.next().await

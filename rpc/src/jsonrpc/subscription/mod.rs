@@ -3,13 +3,15 @@
 mod key;
 mod progress;
 mod read;
+mod report;
 mod token;
 mod write;
 
 pub(crate) use key::{SubscriptionKey, positional};
 pub use progress::Progress;
-pub(crate) use progress::{done, step};
+pub(crate) use progress::done;
 pub(crate) use read::{SubscriptionEvent, read};
+pub(crate) use report::read_report;
 pub(crate) use token::Token;
 pub(crate) use write::ItemWriter;
 

@@ -43,7 +43,7 @@ pub enum Progress<S, R> {
 }
 
 /// The JSON of a [`Progress::Step`], given that of what is in it.
-pub(crate) fn step(json: &str) -> String {
+pub(super) fn step(json: &str) -> String {
     format!("{{\"Step\":{json}}}")
 }
 

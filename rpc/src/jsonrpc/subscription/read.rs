@@ -19,20 +19,14 @@ pub(crate) enum SubscriptionEvent<'a> {
 
 #[derive(Deserialize)]
 struct Members<'a> {
-    #[serde(borrow, default)]
-    subscription: Option<&'a RawValue>,
+    #[serde(borrow)]
+    subscription: &'a RawValue,
     #[serde(borrow, default)]
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(default)]
     items: u64,
-    #[serde(borrow, default)]
-    token: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    value: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "progressToken")]
-    progress_token: Option<&'a RawValue>,
 }
 
 /// Which subscription a notification is about (the text of its key), and what it says; `None` where it is about none.
@@ -46,8 +40,7 @@ pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<(Cow<'a, s
     }
     if params.starts_with('{') {
         let members: Members<'a> = serde_json::from_str(params).ok()?;
-        let Some(subscription) = members.subscription else { return progress(&members, params) };
-        let key = match subscription.get() {
+        let key = match members.subscription.get() {
             // Ours name one of Electrum's style by its method and parameters, and work by its token.
             other if other.starts_with(['[', '{']) => compact(other),
             id => Cow::Borrowed(id),
@@ -69,18 +62,6 @@ pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<(Cow<'a, s
     let key = key.iter().map(|value| value.get()).collect::<Vec<_>>().join(",");
     let key = SubscriptionKey::of_params(method, &format!("[{key}]"));
     Some((Cow::Owned(key.as_json().to_owned()), SubscriptionEvent::Item(item.get())))
-}
-
-/// What is reported of some work.
-fn progress<'a>(members: &Members<'a>, params: &'a str) -> Option<(Cow<'a, str>, SubscriptionEvent<'a>)> {
-    let (token, step) = match (members.token, members.value, members.progress_token) {
-        (Some(token), Some(value), _) => (token, value.get()),
-        // A step has its members beside the token.
-        (_, _, Some(token)) => (token, params),
-        _ => return None,
-    };
-    let key = SubscriptionKey::of_token(token.get());
-    Some((Cow::Owned(key.as_json().to_owned()), SubscriptionEvent::Item(step)))
 }
 
 /// The id and the item, where the parameters are laid out as most servers do it. Anything else is for the full reader.
@@ -154,23 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reported_of_work_comes_back_with_its_token() {
+    fn what_is_lost_of_work_comes_back_with_its_token() {
         let token = Token::of(7);
         let work = |style| ItemWriter::of_work(SubscriptionInfo::of_style(style), &token);
         let text = item(&work(SubscriptionStyle::Progress), "[5]");
-        assert_eq!(text, r#""method":"$/progress","params":{"token":7,"value":[5]}"#);
-        assert_eq!(round(&text), (token.key(), r#"Item("[5]")"#.to_owned()));
+        assert_eq!(text, r#""method":"$/progress","params":{"token":"7","value":[5]}"#);
         for (step, params) in [
-            (r#"{"progress":5}"#, r#"{"progressToken":7,"progress":5}"#),
-            ("{}", r#"{"progressToken":7}"#),
-            ("5", r#"{"progressToken":7,"value":5}"#),
+            (r#"{"progress":5}"#, r#"{"progressToken":"7","progress":5}"#),
+            ("{}", r#"{"progressToken":"7"}"#),
         ] {
             let text = item(&work(SubscriptionStyle::McpProgress), step);
             assert_eq!(text, format!(r#""method":"notifications/progress","params":{params}"#));
-            assert_eq!(
-                read("notifications/progress", RawParams::from_json(params)).unwrap().0,
-                token.key().as_json()
-            );
         }
         let lost = body(|out| work(SubscriptionStyle::Progress).lost(out, 3));
         assert_eq!(round(&lost), (token.key(), "Lost(3)".to_owned()));

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde_json::value::RawValue;
 
 use super::SubscriptionKey;
-use crate::jsonrpc::{ErrorObject, MethodInfo, RawParams, params::invalid};
+use crate::jsonrpc::{ErrorObject, MethodInfo, RawParams, params::invalid, white_space};
 
 /// The JSON text of a token: a string or a number, as the one who asks has chosen it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +14,9 @@ pub(crate) struct Token(Box<str>);
 type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 impl Token {
+    /// A string: numbers have no more than 31 bits in LSP.
     pub(crate) fn of(number: u64) -> Self {
-        Self(number.to_string().into())
+        Self(format!("\"{number}\"").into())
     }
 
     pub(crate) fn as_json(&self) -> &str {
@@ -30,15 +31,20 @@ impl Token {
     /// Puts the token into the parameters, at a path of member names with dots between them. None where they are an array.
     pub(crate) fn put_into(&self, params: &str, path: &str) -> Option<String> {
         let (outer, inner) = split(path);
-        let value = match inner {
-            Some(inner) => format!("{{{}:{}}}", quoted(inner), self.0),
-            None => self.0.to_string(),
+        let inside = match params {
+            "[]" => "",
+            _ => params.strip_prefix('{')?.strip_suffix('}')?,
         };
-        let token = format!("{}:{value}", quoted(outer));
-        match params {
-            "[]" | "{}" => Some(format!("{{{token}}}")),
-            _ => Some(format!("{},{token}}}", params.strip_prefix('{').and(params.strip_suffix('}'))?)),
-        }
+        let Some(inner) = inner else { return Some(with_member(inside, outer, &self.0)) };
+        let object = format!("{{{inside}}}");
+        let mut members: Members<'_> = serde_json::from_str(&object).ok()?;
+        let Some(own) = members.remove(outer) else {
+            return Some(with_member(inside, outer, &with_member("", inner, &self.0)));
+        };
+        // The caller has said something there himself.
+        let own = own.get().strip_prefix('{')?.strip_suffix('}')?;
+        let rest = serde_json::to_string(&members).ok()?;
+        Some(with_member(&rest[1..rest.len() - 1], outer, &with_member(own, inner, &self.0)))
     }
 
     /// Takes the token out of the parameters of a request, if there is one: gives it, and what is left of them.
@@ -86,8 +92,11 @@ fn split(path: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn quoted(name: &str) -> String {
-    serde_json::Value::from(name).to_string()
+/// An object with one member more than those that stand in `inside`.
+fn with_member(inside: &str, name: &str, value: &str) -> String {
+    let comma = if white_space::is_blank(inside) { "" } else { "," };
+    let name = serde_json::Value::from(name);
+    format!("{{{inside}{comma}{name}:{value}}}")
 }
 
 #[cfg(test)]
@@ -109,15 +118,19 @@ mod tests {
         for path in [LSP, MCP] {
             for params in ["{}", r#"{"a":1}"#] {
                 let with = Token::of(7).put_into(params, path).unwrap();
-                assert_eq!(taken(&with, path), (Some("7".to_owned()), params.to_owned()), "{with}");
+                assert_eq!(taken(&with, path), (Some("\"7\"".to_owned()), params.to_owned()), "{with}");
             }
             assert_eq!(Token::of(7).put_into("[1]", path), None);
         }
-        assert_eq!(Token::of(7).put_into("[]", LSP).unwrap(), r#"{"workDoneToken":7}"#);
-        assert_eq!(
-            Token::of(7).put_into(r#"{"a":[]}"#, MCP).unwrap(),
-            r#"{"a":[],"_meta":{"progressToken":7}}"#
-        );
+        assert_eq!(Token::of(7).put_into("[]", LSP).unwrap(), r#"{"workDoneToken":"7"}"#);
+        assert_eq!(Token::of(7).put_into("{ }", LSP).unwrap(), r#"{ "workDoneToken":"7"}"#);
+        for (params, with) in [
+            (r#"{"a":[]}"#, r#"{"a":[],"_meta":{"progressToken":"7"}}"#),
+            (r#"{"_meta":{"x":1},"a":2}"#, r#"{"a":2,"_meta":{"x":1,"progressToken":"7"}}"#),
+            (r#"{"_meta":{}}"#, r#"{"_meta":{"progressToken":"7"}}"#),
+        ] {
+            assert_eq!(Token::of(7).put_into(params, MCP).unwrap(), with);
+        }
     }
 
     #[test]
@@ -149,6 +162,6 @@ mod tests {
         let method = MethodInfo::request("m").with_params(PARAMS);
         let params = r#"{"_meta":{"progressToken":1}}"#;
         let (token, rest) = Token::take_from(RawParams::from_json(params), MCP, &method).unwrap().unwrap();
-        assert_eq!((token, &*rest), (Some(Token::of(1)), params));
+        assert_eq!((token, &*rest), (Some(Token("1".into())), params));
     }
 }

@@ -13,6 +13,7 @@ pub(crate) struct ItemWriter {
     after: &'static [u8],
     /// Whether an item is no value, but members: those that stand beside the others.
     spreads: bool,
+    is_of_work: bool,
 }
 
 impl ItemWriter {
@@ -39,7 +40,7 @@ impl ItemWriter {
             }
             SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => b"",
         };
-        Self { key, before, after, spreads: false }
+        Self { key, before, after, spreads: false, is_of_work: false }
     }
 
     /// For what is reported of some work.
@@ -55,7 +56,12 @@ impl ItemWriter {
         if !spreads {
             before.extend_from_slice(br#","value":"#);
         }
-        Self { key: token.key(), before, after: if spreads { b"" } else { b"}" }, spreads }
+        Self { key: token.key(), before, after: if spreads { b"" } else { b"}" }, spreads, is_of_work: true }
+    }
+
+    /// Whether it reports of work, whose end is a reply.
+    pub(crate) const fn is_of_work(&self) -> bool {
+        self.is_of_work
     }
 
     pub(crate) const fn key(&self) -> &SubscriptionKey {
@@ -104,15 +110,13 @@ impl ItemWriter {
     }
 }
 
-/// Has the members of the object that begins at `start` follow those that stand before it. What is no object becomes the member `value`.
+/// Has the members of the object that begins at `start` follow those that stand before it.
 fn spread(out: &mut Vec<u8>, start: usize) {
     match &out[start..] {
-        b"{}" => out.truncate(start),
-        [b'{', ..] => {
-            out[start] = b',';
-            return;
+        b"{}" => {
+            out.truncate(start);
+            out.push(b'}');
         }
-        _ => drop(out.splice(start..start, *br#","value":"#)),
+        _ => out[start] = b',',
     }
-    out.push(b'}');
 }

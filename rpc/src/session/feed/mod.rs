@@ -76,7 +76,8 @@ impl Feeds {
 
     /// Takes everything that waits to be sent of one, which is over then.
     pub(crate) fn take(&mut self, id: u64) -> Vec<Vec<u8>> {
-        let waiting = self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next()).collect());
+        let waiting =
+            self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next()).collect::<Vec<_>>());
         self.forget(id);
         waiting.unwrap_or_default()
     }
@@ -153,6 +154,20 @@ impl Feeds {
     pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<Option<AbortHandle>> {
         let id = self.by_key.remove(key)?;
         Some(self.feeds.remove(&id)?.into_task())
+    }
+
+    /// Ends all but the reports of work, which has an end that can be waited for.
+    pub(crate) fn clear_streams(&mut self) -> Vec<AbortHandle> {
+        let streams: Vec<u64> =
+            self.feeds.iter().filter(|(_, feed)| !feed.is_of_work()).map(|(id, _)| *id).collect();
+        streams
+            .into_iter()
+            .filter_map(|id| {
+                let feed = self.feeds.remove(&id)?;
+                self.by_key.remove(feed.key());
+                feed.into_task()
+            })
+            .collect()
     }
 
     /// Ends all of them.

@@ -70,6 +70,10 @@ impl Feed {
         self.writer.key()
     }
 
+    pub(super) const fn is_of_work(&self) -> bool {
+        self.writer.is_of_work()
+    }
+
     pub(super) fn set_task(&mut self, task: AbortHandle) {
         self.task = Some(task);
     }
@@ -141,12 +145,13 @@ impl Feed {
     }
 
     pub(super) fn end(&mut self, error: Option<&ErrorObject>) {
-        if !self.is_over {
+        // The end of work is told by the reply to its call.
+        if !self.is_over && !self.is_of_work() {
             let mut body = Vec::new();
             self.writer.ended(&mut body, error);
             self.ended = Some(body);
-            self.is_over = true;
         }
+        self.is_over = true;
     }
 
     /// The next thing to send.

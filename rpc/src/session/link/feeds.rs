@@ -84,9 +84,22 @@ impl Link {
         is_running
     }
 
+    /// Hands a report of work over for sending, like [`push_item`](Self::push_item): the time of the work is counted anew.
+    pub(crate) fn push_report(&self, request: u64, body: Vec<u8>, now: Instant) -> Result<bool, Gone> {
+        let mut state = self.lock();
+        self.goes_on(&mut state, request, now);
+        let had = state.feeds.are_ready();
+        let pushed = state.feeds.push(request, body);
+        self.feeds_changed(state, had);
+        pushed
+    }
+
     /// Work is going on: its time is counted anew.
     pub(crate) fn work_goes_on(&self, request: u64, now: Instant) {
-        let mut state = self.lock();
+        self.goes_on(&mut self.lock(), request, now);
+    }
+
+    fn goes_on(&self, state: &mut State, request: u64, now: Instant) {
         if let Some(running) = state.running.get_mut(request)
             && let Some(timeout) = self.limits.request_timeout
         {

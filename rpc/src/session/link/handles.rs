@@ -95,7 +95,7 @@ impl Link {
             state.phase = Phase::Closing(reason.clone());
             self.ending.store(true, Ordering::Release);
             // A stream may have no end that could be waited for.
-            let streams = state.feeds.clear();
+            let streams = state.feeds.clear_streams();
             self.end_calls(state, &reason);
             streams.iter().for_each(AbortHandle::abort);
             self.driver.wake();

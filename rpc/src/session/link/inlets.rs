@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{InFlight, Link, Phase, State};
 use crate::{
     jsonrpc::{
-        Body, CallId, ProtocolError, Reply, ReplyError, SubscriptionStyle,
+        Body, CallId, ProtocolError, RawParams, Reply, ReplyError, SubscriptionStyle,
         subscription::{self, SubscriptionEvent},
     },
     session::{
@@ -34,9 +34,18 @@ impl Link {
         self.full_inlets.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether calls of ours wait for replies that may come while subscriptions are full. The reply to a call whose own reports are not
+    /// taken comes behind them.
+    pub(crate) fn calls_wait(&self) -> bool {
+        self.lock().connection.len() > self.full_works.load(Ordering::Relaxed)
+    }
+
     /// A subscription that was full has room again, or is gone.
-    pub(in crate::session) fn inlet_has_room(&self) {
+    pub(in crate::session) fn inlet_has_room(&self, inlet: &Inlet) {
         self.full_inlets.fetch_sub(1, Ordering::Relaxed);
+        if inlet.is_of_work() {
+            self.full_works.fetch_sub(1, Ordering::Relaxed);
+        }
         self.driver.wake();
     }
 
@@ -71,7 +80,7 @@ impl Link {
         opening.abandon();
         // It may be full already.
         if opening.inlet.give_up() {
-            self.inlet_has_room();
+            self.inlet_has_room(&opening.inlet);
         }
         if let Some(key) = state.inlets.key_of(&opening.inlet)
             && state.inlets.close(&key, &opening.inlet)
@@ -193,14 +202,8 @@ impl Link {
             Destination::Done => true,
             Destination::Nobody => false,
             Destination::Inlets(takers) => {
-                // What is reported of work is a step of it.
-                let is_step = key.starts_with('{');
                 for inlet in takers.iter() {
                     match &event {
-                        SubscriptionEvent::Item(step) if is_step => {
-                            inlet.is_alive(Instant::now());
-                            self.put(inlet, &subscription::step(step));
-                        }
                         SubscriptionEvent::Item(item) => self.put(inlet, item),
                         SubscriptionEvent::Lost(items) => inlet.lose(*items),
                         SubscriptionEvent::Ended(None) => inlet.end(End::Finished),
@@ -210,6 +213,19 @@ impl Link {
                 true
             }
         }
+    }
+
+    /// Gives what is reported of some work to the one who waits for it. False where the notification is no report.
+    pub(crate) fn take_report(&self, method: &str, params: RawParams<'_>) -> bool {
+        let Some(style) = self.lock().inlets.report(method) else { return false };
+        let Some((key, step)) = subscription::read_report(style, params) else { return false };
+        // Reports of what is over may still come.
+        let worker = self.lock().inlets.worker(&key);
+        if let Some(inlet) = worker {
+            inlet.is_alive(Instant::now());
+            self.put(&inlet, &step);
+        }
+        true
     }
 
     /// Gives the parameters of a notification to those who listen for its name. Whether there is anybody.
@@ -222,6 +238,9 @@ impl Link {
     fn put(&self, inlet: &Inlet, item: &str) {
         if inlet.put(item) == Put::Full {
             self.full_inlets.fetch_add(1, Ordering::Relaxed);
+            if inlet.is_of_work() {
+                self.full_works.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }

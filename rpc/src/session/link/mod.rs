@@ -58,6 +58,8 @@ pub(crate) struct Link {
     listens: AtomicBool,
     /// How many subscriptions of ours have no room, and have the session wait.
     full_inlets: AtomicUsize,
+    /// Those among them that take reports of work.
+    full_works: AtomicUsize,
     /// Whether the loop has to look at the next deadline: read without the lock.
     deadline_moved: AtomicBool,
     /// The requests that are being worked on, and the bytes of their frames: the lengths of what is in the state, read
@@ -197,6 +199,7 @@ impl Link {
             subscribes: AtomicBool::new(false),
             listens: AtomicBool::new(false),
             full_inlets: AtomicUsize::new(0),
+            full_works: AtomicUsize::new(0),
             deadline_moved: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             running_bytes: AtomicUsize::new(0),

@@ -251,7 +251,7 @@ impl Link {
         let ended = connection.remove_if(|call| {
             // Work that reports is given its time from the last report on.
             if let (Some(opening), Some(timeout)) = (&call.opening, &mut call.timeout)
-                && let Some(alive) = opening.inlet.was_alive()
+                && let Some(alive) = opening.inlet.was_alive(now)
             {
                 timeout.at = timeout.at.max(alive + timeout.after);
             }

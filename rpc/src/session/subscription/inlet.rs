@@ -20,6 +20,7 @@ use crate::{
 pub(crate) struct Inlet {
     state: Mutex<State>,
     bounds: Bounds,
+    is_of_work: bool,
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +74,16 @@ pub(crate) enum Put {
 
 impl Inlet {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { state: Mutex::default(), bounds }
+        Self { state: Mutex::default(), bounds, is_of_work: false }
+    }
+
+    /// For what is reported of some work.
+    pub(crate) fn of_work(bounds: Bounds) -> Self {
+        Self { is_of_work: true, ..Self::new(bounds) }
+    }
+
+    pub(crate) const fn is_of_work(&self) -> bool {
+        self.is_of_work
     }
 
     /// Puts an item in, and does what is to be done where there is no room.
@@ -128,9 +138,10 @@ impl Inlet {
         self.lock().alive = Some(now);
     }
 
-    /// When that was last.
-    pub(crate) fn was_alive(&self) -> Option<Instant> {
-        self.lock().alive
+    /// When that was last: now, where it has reported more than was taken, so that it is not listened to.
+    pub(crate) fn was_alive(&self, now: Instant) -> Option<Instant> {
+        let state = self.lock();
+        if state.is_full { Some(now) } else { state.alive }
     }
 
     /// Ready when there is an item to take, or one was lost.

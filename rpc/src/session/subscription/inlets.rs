@@ -39,6 +39,8 @@ pub(crate) struct Inlets {
     early_bytes: usize,
     /// Methods that we have subscribed to in the style of Electrum: what still comes under their names is no surprise.
     methods: HashSet<Box<str>>,
+    /// What reports of work that we have asked for are called, and how they look.
+    reports: HashMap<Box<str>, SubscriptionStyle>,
 }
 
 /// Those who take the items of one subscription. Where it is known by its parameters, to subscribe once more is the same subscription
@@ -188,7 +190,7 @@ impl Inlets {
 
     pub(crate) fn begin_opening(&mut self, opening: &Opening) {
         if let Some(key) = opening.work() {
-            self.methods.extend(opening.item.clone());
+            self.reports.extend(opening.item.clone().map(|item| (item, opening.style)));
             self.open(key, &opening.inlet);
             return;
         }
@@ -252,9 +254,21 @@ impl Inlets {
         full
     }
 
+    /// How a notification of this name reports of work, if it does.
+    pub(crate) fn report(&self, method: &str) -> Option<SubscriptionStyle> {
+        self.reports.get(method).copied()
+    }
+
+    /// Who takes what is reported of some work.
+    pub(crate) fn worker(&self, key: &SubscriptionKey) -> Option<Arc<Inlet>> {
+        self.by_key.get(key).map(|takers| Arc::clone(&takers.first))
+    }
+
     /// Who takes the event; those that end a subscription end it here.
     pub(crate) fn find(&mut self, method: &str, key: &str, event: &SubscriptionEvent<'_>) -> Destination {
         let takers = match event {
+            // The end of work is the reply to its call.
+            SubscriptionEvent::Ended(_) if key.starts_with('{') => return Destination::Done,
             SubscriptionEvent::Ended(_) => self.by_key.remove(key),
             SubscriptionEvent::Item(_) | SubscriptionEvent::Lost(_) => self.by_key.get(key).cloned(),
         };
@@ -264,8 +278,8 @@ impl Inlets {
         if self.opening > 0 {
             self.keep_early(key, event);
         }
-        // Items of the style of Electrum, and of progress, look like any notification; others say themselves that they are items.
-        let is_item = !key.starts_with(['[', '{']) || self.methods.contains(method) || is_about_items(method);
+        // Items of the style of Electrum look like any notification; others say themselves that they are items.
+        let is_item = !key.starts_with('[') || self.methods.contains(method) || is_about_items(method);
         if is_item { Destination::Done } else { Destination::Nobody }
     }
 

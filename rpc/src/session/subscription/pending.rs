@@ -31,7 +31,11 @@ async fn begin(
         bytes: link.limits.subscription_bytes,
         overflow: subscription.overflow,
     };
-    let opening = Arc::new(Opening::new(&subscription, Arc::new(Inlet::new(bounds))));
+    let inlet = match subscription.style.is_progress() {
+        true => Inlet::of_work(bounds),
+        false => Inlet::new(bounds),
+    };
+    let opening = Arc::new(Opening::new(&subscription, Arc::new(inlet)));
     let timeout = call.timeout_or(link.limits.call_timeout);
     let mut room = None;
     let sent = poll_fn(|cx| {

@@ -64,7 +64,7 @@ impl RawSubscription {
     pub(super) fn poll_take(&self, cx: &Context<'_>) -> Poll<Taken> {
         let (taken, resumes) = ready!(self.inlet.poll_take(cx));
         if resumes {
-            self.session.link().inlet_has_room();
+            self.session.link().inlet_has_room(&self.inlet);
         }
         Poll::Ready(taken)
     }
@@ -74,7 +74,7 @@ impl Drop for RawSubscription {
     fn drop(&mut self) {
         let link = self.session.link();
         if self.inlet.give_up() {
-            link.inlet_has_room();
+            link.inlet_has_room(&self.inlet);
         }
         link.close_inlet(&self.source, &self.inlet);
     }

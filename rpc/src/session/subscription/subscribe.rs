@@ -159,6 +159,13 @@ impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
         self
     }
 
+    /// How its items look, what they are called, where a token stands and what ends it.
+    pub fn described_by(mut self, info: SubscriptionInfo) -> Self {
+        self.unsubscribe = info.unsubscribe();
+        self.info = info;
+        self
+    }
+
     /// The method that ends it. Without it the peer is not told when the subscription is dropped, and what it still sends is ignored.
     pub fn unsubscribe_with(mut self, method: &'a str) -> Self {
         self.unsubscribe = Some(method);

@@ -137,13 +137,13 @@ pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Server, ServerBuilder, ServerHandle};
 pub use service::{
     Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Listener, Params,
-    Request, Router, Service, Shared,
+    Request, Router, Service, Shared, Shielded,
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
     CallError, CallFuture, Caller, CloseReason, Extensions, Items, MemberShape, Notify, NotifyFuture,
     Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
-    Returns, Session, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
+    Returns, Session, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
 };
 pub use transport::{Endpoint, EndpointError};
 

@@ -221,8 +221,10 @@ async fn a_server_forgets_sessions_that_end_as_they_begin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_session_has_no_timeout() {
-    let (session, _peer) = testing::pair((), echo());
+async fn an_idle_session_has_no_timeout_where_neither_side_has_set_one() {
+    let mut limits = Limits::server();
+    limits.idle_timeout = None;
+    let (session, _peer) = testing::pair_with((), Limits::client(), echo(), limits);
     tokio::time::sleep(Duration::from_secs(30 * 86_400)).await;
     session.call::<Value>("echo", (1,)).await.expect("after a month");
 }

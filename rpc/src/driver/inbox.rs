@@ -127,6 +127,11 @@ impl Inbox {
         }
     }
 
+    /// How many bytes of an incomplete frame are kept.
+    pub(super) const fn len(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The bytes of memory that are kept.
     pub(super) fn capacity(&self) -> usize {
         self.rest.capacity()

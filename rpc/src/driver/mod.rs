@@ -10,6 +10,7 @@ mod order;
 mod receive;
 mod serve;
 mod settings;
+mod silence;
 mod tasks;
 mod timers;
 mod write;

@@ -57,12 +57,14 @@ impl Driver {
 
     fn take_apart(&mut self, cx: &mut Context<'_>, mut unread: Unread) -> Result<(), CloseReason> {
         let started = Instant::now();
+        self.timers.silence.heard(started);
         let outcome = loop {
             if unread.is_empty() {
                 break Ok(());
             }
             let taken = match self.framer.next(unread.bytes()) {
                 Ok(Framed::Frame { frame, consumed }) => {
+                    self.timers.silence.frame_ended();
                     let taken = self.receive(&unread.bytes()[frame]);
                     if taken != Taken::Held {
                         unread.consume(consumed);
@@ -70,18 +72,28 @@ impl Driver {
                     taken
                 }
                 Ok(Framed::Decoded { frame, consumed }) => {
+                    self.timers.silence.frame_ended();
                     let taken = self.receive(&frame);
                     if taken != Taken::Held {
                         unread.consume(consumed);
                     }
                     taken
                 }
-                Ok(Framed::Incomplete { consumed: 0 }) => break Ok(()),
+                Ok(Framed::Incomplete { consumed: 0 }) => {
+                    self.timers.silence.frame_goes_on(started);
+                    break Ok(());
+                }
                 Ok(Framed::Incomplete { consumed }) => {
+                    match unread.bytes()[..consumed].trim_ascii_start().is_empty() {
+                        // Blank lines are no frame.
+                        true => self.timers.silence.frame_ended(),
+                        false => self.timers.silence.frame_goes_on(started),
+                    }
                     unread.consume(consumed);
                     Taken::Yes
                 }
                 Ok(Framed::Dropped { error, consumed }) => {
+                    self.timers.silence.frame_ended();
                     unread.consume(consumed);
                     tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
                     self.charge(error.cost())
@@ -137,7 +149,7 @@ impl Driver {
     }
 
     /// Whether so much waits to be sent, or to be taken from a subscription, that nothing more is read. While a call of ours waits for its reply, reading goes on.
-    fn must_not_read(&self) -> Result<bool, CloseReason> {
+    pub(super) fn must_not_read(&self) -> Result<bool, CloseReason> {
         let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes);
         if unsent < limit && !self.link.has_full_inlets() {
             return Ok(false);

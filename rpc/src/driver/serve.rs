@@ -119,8 +119,12 @@ impl Driver {
             Outcome::Subscribing(handler, number) => {
                 self.start_subscribing(request, batch.map(|batch| batch.member()), bytes, handler, &number);
             }
-            Outcome::Refused(error) => return Served::Refused(error),
+            Outcome::Refused(error) => {
+                self.link.started();
+                return Served::Refused(error);
+            }
         }
+        self.link.started();
         tracing::debug!(
             rpc.system.name = "jsonrpc",
             rpc.method = &*request.method,

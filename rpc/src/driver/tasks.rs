@@ -9,7 +9,7 @@ use super::Driver;
 use crate::{
     jsonrpc::{self, buffer::Buffer},
     service::RequestNumber,
-    session::{Member, Running},
+    session::{Member, Running, TellsWorkEnded},
 };
 
 impl Driver {
@@ -41,7 +41,11 @@ impl Driver {
     ) {
         let request = self.begin(request, member, bytes, true);
         number.set(request);
-        let task = tokio::spawn(handler);
+        let ended = TellsWorkEnded(Arc::clone(&self.link));
+        let task = tokio::spawn(async move {
+            handler.await;
+            drop(ended);
+        });
         self.begun(request, &task);
     }
 
@@ -55,7 +59,16 @@ impl Driver {
         let deadline = self.link.limits.request_timeout.map(|after| Instant::now() + after);
         let id = request.id.map(|id| id.to_owned());
         let order = self.routes.order(&request.method).unwrap_or_default();
-        self.link.begin(Running { id, member, task: None, deadline, order, subscribes, bytes })
+        self.link.begin(Running {
+            id,
+            member,
+            task: None,
+            deadline,
+            order,
+            subscribes,
+            bytes,
+            work: self.link.starting(),
+        })
     }
 
     fn begun(&self, request: u64, task: &JoinHandle<()>) {

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::Driver;
+use super::{Driver, silence::Silence};
 use crate::session::CloseReason;
 
 /// Buffers above this are given back when the session has been quiet for [`TRIM_AFTER`].
@@ -26,6 +26,7 @@ pub(super) struct Timers {
     closing: Option<Instant>,
     /// When large buffers are given back.
     trim: Option<Instant>,
+    pub(super) silence: Silence,
 }
 
 impl Driver {
@@ -38,7 +39,7 @@ impl Driver {
 
     /// Pending until something is due. Ready with the reason if the session is to end now, with `None` if what was due is done.
     pub(super) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseReason>> {
-        let Timers { sleep, late, stalled, closing: close, trim } = &mut self.timers;
+        let Timers { sleep, late, stalled, closing: close, trim, silence } = &mut self.timers;
         if let Some(moved) = self.link.next_deadline() {
             *late = Some(moved);
         }
@@ -48,7 +49,9 @@ impl Driver {
         if trim.is_none() && self.inbox.capacity().max(self.replies.capacity()) > LARGE {
             *trim = Some(Instant::now() + TRIM_AFTER);
         }
-        let Some(next) = [*late, *stalled, *close, *trim].into_iter().flatten().min() else {
+        let Some(next) =
+            [*late, *stalled, *close, *trim, silence.next(&self.link.limits)].into_iter().flatten().min()
+        else {
             return Poll::Pending;
         };
         match sleep {
@@ -71,6 +74,9 @@ impl Driver {
         if is_due(self.timers.closing) {
             // Whatever began the close is the reason.
             return Some(CloseReason::Local);
+        }
+        if let Some(reason) = self.silence_is_due(now) {
+            return Some(reason);
         }
         if is_due(self.timers.trim) {
             self.timers.trim = None;

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::AsyncWrite as _;
+use tokio::{io::AsyncWrite as _, time::Instant};
 
 use super::Driver;
 
@@ -23,6 +23,9 @@ impl Driver {
                 return Poll::Pending;
             }
             self.replies.take_queued();
+            if self.link.limits.idle_timeout.is_some() {
+                self.timers.silence.sent(Instant::now());
+            }
         }
     }
 

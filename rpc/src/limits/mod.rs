@@ -96,6 +96,23 @@ pub struct Limits {
     /// Default: 30 s (aiorpcX).
     pub close_timeout: Option<Duration>,
 
+    /// How long a session may be idle: nothing comes or goes, no call or request is in flight, and there is no subscription, in either
+    /// direction. Then it is closed, with [`CloseReason::Idle`](crate::CloseReason::Idle). Blank lines count as something that comes.
+    ///
+    /// Where the last thing under way ends without a message, the time may begin up to once more as late.
+    ///
+    /// Default: 600 s on a server (ElectrumX's `SESSION_TIMEOUT`), so that peers that have gone without a word do not pile up; none on
+    /// a client, which knows itself when it is done.
+    pub idle_timeout: Option<Duration>,
+
+    /// How long a message may take to arrive, from its first bytes on. Then the session is ended, with
+    /// [`CloseReason::FrameTimeout`](crate::CloseReason::FrameTimeout): who sends a byte now and then would keep it for ever. Time in which nothing is
+    /// read, because the peer does not take what we send, does not count.
+    ///
+    /// Default: 30 s on a server, where the largest frame then needs 33 kB/s; none on a client, whose calls have timeouts, and
+    /// whose replies may be large and come over slow lines.
+    pub frame_timeout: Option<Duration>,
+
     /// The cost at which the peer is told -101 and the session ends. Each broken rule costs 100 (a malformed message, an unknown
     /// method, parameters that do not fit, a reply to nothing), and input that cannot be read at all 1,000; 10,000 are
     /// forgiven per hour. Errors that handlers return are the application's own affair and cost nothing.
@@ -121,14 +138,22 @@ impl Limits {
             request_timeout: Some(Duration::from_secs(30)),
             send_timeout: Some(Duration::from_secs(20)),
             close_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(Duration::from_secs(600)),
+            frame_timeout: Some(Duration::from_secs(30)),
             cost: 10_000.0,
         }
     }
 
-    /// For sessions that the application opens: the same, but replies may be larger, and the other side's mistakes do not end the
-    /// session.
+    /// For sessions that the application opens: the same, but replies may be larger, and neither silence nor the other side's
+    /// mistakes end the session.
     pub const fn client() -> Self {
-        Self { frame_size: 10 << 20, cost: f64::INFINITY, ..Self::server() }
+        Self {
+            frame_size: 10 << 20,
+            idle_timeout: None,
+            frame_timeout: None,
+            cost: f64::INFINITY,
+            ..Self::server()
+        }
     }
 
     /// Nothing is bounded.
@@ -147,6 +172,8 @@ impl Limits {
             request_timeout: None,
             send_timeout: None,
             close_timeout: None,
+            idle_timeout: None,
+            frame_timeout: None,
             cost: f64::INFINITY,
         }
     }

@@ -2,9 +2,10 @@
 
 use tokio::time::Instant;
 
+use super::Shielded;
 use crate::{
     jsonrpc::RequestId,
-    session::{Extensions, Session},
+    session::{Extensions, Session, Within, WorkNumber},
     transport::Endpoint,
 };
 
@@ -35,6 +36,8 @@ pub struct Context {
     method: &'static str,
     id: Option<RequestId>,
     deadline: Option<Instant>,
+    /// The number by which the link knows the request.
+    work: WorkNumber,
 }
 
 impl Context {
@@ -43,8 +46,9 @@ impl Context {
         method: &'static str,
         id: Option<RequestId>,
         deadline: Option<Instant>,
+        work: WorkNumber,
     ) -> Self {
-        Self { session, method, id, deadline }
+        Self { session, method, id, deadline, work }
     }
 
     /// The session that the request came in by: a way to call the caller back.
@@ -74,6 +78,94 @@ impl Context {
     /// [`Limits::request_timeout`](crate::Limits::request_timeout).
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// The session that the request came in by, for calls that end when the handler has to: see [`deadline`](Self::deadline).
+    ///
+    /// ```
+    /// use rpc::{CallError, Context, rpc_service};
+    ///
+    /// #[rpc_service]
+    /// trait Editor {
+    ///     async fn text(&self) -> String;
+    /// }
+    ///
+    /// async fn length(cx: &Context) -> Result<usize, CallError> {
+    ///     Ok(EditorClient::from(cx.caller()).text().await?.len())
+    /// }
+    /// ```
+    pub fn caller(&self) -> Within<Session> {
+        self.within(self.session.clone())
+    }
+
+    /// Any other caller, for calls that end when the handler has to: what it asks of others does not outlive it.
+    pub const fn within<C>(&self, caller: C) -> Within<C> {
+        Within::new(caller, self.deadline)
+    }
+
+    /// Whether nobody waits for the handler any more: the request was taken back, took too long, was answered, or its session has ended.
+    ///
+    /// A handler is dropped then, wherever it awaits something, and need not ask. This is for what it has handed to other tasks or threads
+    /// with a clone of the context, and for a handler that computes for long without awaiting. A stream that a handler has returned counts
+    /// as the handler going on.
+    ///
+    /// Requests that came by themselves (see [`Dispatcher`](crate::Dispatcher)) are never said to be cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        !self.session.link().is_worked_on(self.work)
+    }
+
+    /// Waits until [`is_cancelled`](Self::is_cancelled). Cancel safe.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Context, ErrorObject, Params, Router};
+    ///
+    /// let (stopped, stops) = tokio::sync::oneshot::channel();
+    /// let stopped = std::sync::Mutex::new(Some(stopped));
+    /// let router = Router::new().method("search", move |_: Params, cx: Context| {
+    ///     let stopped = stopped.lock().unwrap().take();
+    ///     tokio::spawn(async move {
+    ///         cx.cancelled().await;
+    ///         stopped.map(|stopped| stopped.send(()))
+    ///     });
+    ///     std::future::pending::<Result<(), ErrorObject>>()
+    /// });
+    /// let (session, _peer) = rpc::testing::pair((), router);
+    /// session.notify("search", ()).await?;
+    /// session.close().await;
+    /// stops.await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn cancelled(&self) {
+        self.session.link().work_ended(self.work).await;
+    }
+
+    /// Runs `work` to its end, even where the handler is dropped before: for what must not be left half done. It is started at once, as a
+    /// task; awaiting what this gives waits for its value, and dropping that does not stop it.
+    ///
+    /// A session that closes in good order waits for it as for a handler, until
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout); it goes on after that, and after a session that ends in another way. Until it
+    /// has ended it takes up one of the places of [`Limits::requests_in_flight`](crate::Limits::requests_in_flight), besides its
+    /// handler's.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Context, ErrorObject, Params, Router};
+    ///
+    /// let router = Router::new().method("pay", async |_: Params, cx: Context| {
+    ///     let receipt = cx.shield(async { 17 }).await;
+    ///     Ok::<_, ErrorObject>(receipt)
+    /// });
+    /// let (session, _peer) = rpc::testing::pair((), router);
+    /// assert_eq!(session.call::<u32>("pay", ()).await?, 17);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime. A panic of `work` is passed on to whoever awaits it.
+    pub fn shield<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Shielded<T> {
+        Shielded::start(self.session.link(), self.method, work)
     }
 
     /// What the application keeps with the session.

@@ -1,6 +1,6 @@
 //! From a request to its reply: what handlers are, and what they are given.
 //!
-//! Nothing here reads, writes or spawns: a handler either finishes at once, and its reply is written where it leaves from, or
+//! Nothing here reads, writes or spawns, but for what a handler asks to have a task of its own: a handler either finishes at once, and its reply is written where it leaves from, or
 //! gives a future back that the caller of the service drives.
 
 mod blocking;
@@ -17,6 +17,7 @@ mod request;
 mod router;
 mod routes;
 mod services;
+mod shield;
 mod subscribe;
 mod written;
 
@@ -36,6 +37,7 @@ pub use router::{Handler, Router};
 pub use routes::DuplicateMethod;
 pub(crate) use routes::{Found, Routes, Table};
 pub(crate) use services::{BuiltServices, Services};
+pub use shield::Shielded;
 pub use subscribe::Sink;
 pub(crate) use subscribe::subscribe;
 pub use written::written;

@@ -65,7 +65,8 @@ impl<'a> Request<'a> {
     pub fn context(&self) -> Context {
         let deadline = self.link().limits.request_timeout.map(|after| Instant::now() + after);
         let id = self.id.map(|id| id.to_owned());
-        Context::new(self.session(), self.method.name(), id, deadline)
+        let work = self.link().work_number();
+        Context::new(self.session(), self.method.name(), id, deadline, work)
     }
 
     /// The parameters as the tuple that the method takes, by position or by name.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use super::{CallError, Caller, Outgoing, caller::Readable, outgoing::CallTimeout};
 use crate::jsonrpc::{MethodInfo, ParamInfo, Reply, ReplyError, RpcError};
@@ -27,6 +28,7 @@ pub struct Call<'a, C, P, R, const FALLIBLE: bool = false> {
     /// Set where the parameters are sent by name.
     names: Option<&'static [ParamInfo]>,
     timeout: CallTimeout,
+    deadline: Option<Instant>,
     idempotent: bool,
     returns: PhantomData<fn() -> R>,
 }
@@ -47,6 +49,7 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
                 Some(after) => CallTimeout::After(after),
                 None => CallTimeout::Default,
             },
+            deadline: None,
             idempotent: method.is_idempotent(),
             returns: PhantomData,
         }
@@ -58,6 +61,27 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     /// [`Limits::call_timeout`](crate::Limits::call_timeout).
     pub fn timeout(mut self, after: Duration) -> Self {
         self.timeout = CallTimeout::After(after);
+        self
+    }
+
+    /// Ends the call with [`CallError::Timeout`] at `deadline` at the latest, besides whatever timeout it has. Where that has passed
+    /// already, nothing is sent.
+    ///
+    /// It holds here, and the peer is not told: JSON-RPC has no member for it. Handlers pass their own on with
+    /// [`Context::within`](crate::Context::within).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use rpc::CallError;
+    /// use tokio::time::Instant;
+    ///
+    /// let (session, _peer) = rpc::testing::pair((), ());
+    /// let too_late = session.call::<u8>("add", (1, 2)).deadline(Instant::now()).await;
+    /// assert!(matches!(too_late, Err(CallError::Timeout(_))));
+    /// # }
+    /// ```
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(self.deadline.map_or(deadline, |before| before.min(deadline)));
         self
     }
 
@@ -77,6 +101,7 @@ impl<'a, C, P, R> Call<'a, C, P, R> {
             params,
             names: None,
             timeout: CallTimeout::Default,
+            deadline: None,
             idempotent: false,
             returns: PhantomData,
         }
@@ -87,7 +112,11 @@ impl<'a, C, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     /// Writes the call down. From here on nothing depends on the parameters any more.
     pub(super) fn written(&self) -> Result<Outgoing<'a>, CallError> {
         let outgoing = Outgoing::write(self.method, &self.params, self.names, self.timeout)?;
-        Ok(if self.idempotent { outgoing.idempotent() } else { outgoing })
+        let outgoing = if self.idempotent { outgoing.idempotent() } else { outgoing };
+        Ok(match self.deadline {
+            Some(deadline) => outgoing.until(deadline),
+            None => outgoing,
+        })
     }
 }
 

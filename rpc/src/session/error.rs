@@ -110,6 +110,20 @@ pub enum CloseReason {
         /// [`Limits::send_timeout`](crate::Limits::send_timeout).
         after: Duration,
     },
+    /// Nothing came or went, and nothing was under way.
+    #[error("nothing came or went for {after:?}")]
+    Idle {
+        /// [`Limits::idle_timeout`](crate::Limits::idle_timeout).
+        after: Duration,
+    },
+    /// The peer began a message and did not finish it.
+    #[error("the peer began a message, and {received} bytes of it came within {after:?}, and not its end")]
+    FrameTimeout {
+        /// Bytes that came of it, and were kept.
+        received: usize,
+        /// [`Limits::frame_timeout`](crate::Limits::frame_timeout).
+        after: Duration,
+    },
     /// The peer kept asking without reading the answers.
     #[error(
         "{unsent} bytes wait to be sent: the limit is {limit}, and the peer keeps asking without reading"

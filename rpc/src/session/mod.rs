@@ -19,6 +19,7 @@ mod pending;
 mod room;
 mod slot;
 mod subscription;
+mod within;
 
 use std::{
     fmt,
@@ -36,7 +37,7 @@ pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
 pub(crate) use feed::Gone;
 pub(crate) use framed::put_refusal;
-pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running};
+pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 
@@ -45,6 +46,7 @@ pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,
 };
+pub use within::Within;
 
 use serde::Serialize;
 

@@ -3,8 +3,9 @@
 use std::{fmt, time::Duration};
 
 use serde::{Serialize, ser::Error as _};
+use tokio::time::Instant;
 
-use super::CallError;
+use super::{CallError, link::Timeout};
 use crate::jsonrpc::{Body, ParamInfo, buffer::Buffer, params::write_params, subscription::Token};
 
 /// A call or a notification that was not sent yet: a method, its parameters as JSON, and how long to wait.
@@ -16,6 +17,7 @@ pub struct Outgoing<'a> {
     /// Where the parameters stand in it.
     params: usize,
     timeout: CallTimeout,
+    deadline: Option<Instant>,
     idempotent: bool,
 }
 
@@ -46,7 +48,7 @@ impl<'a> Outgoing<'a> {
     ) -> Result<Self, CallError> {
         let mut body = Buffer::new();
         match Body::append(&mut body, method, |out| write_params(out, params, names)) {
-            Ok(start) => Ok(Self { method, body, params: start, timeout, idempotent: false }),
+            Ok(start) => Ok(Self { method, body, params: start, timeout, deadline: None, idempotent: false }),
             Err(source) => Err(CallError::Encode { method: method.to_owned(), source }),
         }
     }
@@ -82,6 +84,24 @@ impl<'a> Outgoing<'a> {
         }
     }
 
+    /// When it ends at the latest, if that was said.
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The same, ending at `deadline` at the latest. One that is earlier stays.
+    ///
+    /// JSON-RPC has no member for it: it holds here, and the peer is not told.
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(self.deadline.map_or(deadline, |before| before.min(deadline)));
+        self
+    }
+
+    /// Whether its deadline has passed: then it is not sent any more.
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
     /// Whether calling the method twice does what calling it once does, so that a call whose outcome is unknown may be made again.
     /// Methods say so with `#[rpc(idempotent)]`; it does not travel.
     pub const fn is_idempotent(&self) -> bool {
@@ -94,8 +114,31 @@ impl<'a> Outgoing<'a> {
         self
     }
 
-    /// How long to wait, given what the session's limits say.
-    pub(crate) const fn timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
+    /// How long to wait from now on, given what the session's limits say.
+    pub(crate) fn timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
+        let after = self.own_timeout_or(default);
+        match self.deadline {
+            None => after,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                Some(after.map_or(left, |after| after.min(left)))
+            }
+        }
+    }
+
+    /// Until when to wait, where the wait has begun at `since`, if not now.
+    pub(super) fn times_out(&self, since: Option<Instant>, default: Option<Duration>) -> Option<Timeout> {
+        let after = self.own_timeout_or(default);
+        if after.is_none() && self.deadline.is_none() {
+            return None;
+        }
+        let since = since.unwrap_or_else(Instant::now);
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(since));
+        let after = after.into_iter().chain(left).min()?;
+        Some(Timeout { at: since + after, after, latest: self.deadline })
+    }
+
+    const fn own_timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
         match self.timeout {
             CallTimeout::Default => default,
             CallTimeout::Never => None,

@@ -5,13 +5,11 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
-
-use tokio::time::Instant;
 
 use super::{
     CallError, Caller, Link, Outgoing, OutgoingBatch, PendingBatch, Session,
-    link::Timeout,
     room::{Room, when_there_is_room},
     slot::Slot,
 };
@@ -62,10 +60,14 @@ impl Future for PendingCall<'_> {
                 Poll::Ready(reply)
             }
             Stage::Unsent { call, room } => {
-                let timeout = call.timeout_or(link.limits.call_timeout);
+                if call.is_late() {
+                    *stage = Stage::Done;
+                    return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
+                }
+                let default = link.limits.call_timeout;
+                let timeout = || call.timeout_or(default);
                 let sent = ready!(when_there_is_room(link, room, timeout, cx, |since, cx| {
-                    let timeout = timeout
-                        .map(|after| Timeout { at: since.unwrap_or_else(Instant::now) + after, after });
+                    let timeout = call.times_out(since, default);
                     let slot = Slot::waiting(Some(cx.waker()));
                     link.send_request(call.body(), &slot, timeout).map(|id| (id, slot))
                 }));
@@ -120,10 +122,12 @@ impl Future for PendingNotify<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { link, notification, room } = &mut *self;
-        when_there_is_room(link, room, link.limits.call_timeout, cx, |_, _| {
-            link.send_notification(notification.body())
-        })
-        .map_err(|not_sent| not_sent.into_call_error(notification.method()))
+        if notification.is_late() {
+            return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
+        }
+        let timeout = || notification.timeout_or(link.limits.call_timeout);
+        when_there_is_room(link, room, timeout, cx, |_, _| link.send_notification(notification.body()))
+            .map_err(|not_sent| not_sent.into_call_error(notification.method()))
     }
 }
 

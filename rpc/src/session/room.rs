@@ -62,10 +62,11 @@ impl NotSent {
 }
 
 /// Runs `send` now if there is room to send, or when there is. It is told since when it has been waited for.
+/// `timeout` is how long to wait, asked when the wait begins.
 pub(super) fn when_there_is_room<'a, T>(
     link: &'a Link,
     room: &mut Option<Box<Room<'a>>>,
-    timeout: Option<Duration>,
+    timeout: impl Fn() -> Option<Duration>,
     cx: &mut Context<'_>,
     mut send: impl FnMut(Option<Instant>, &mut Context<'_>) -> Result<T, Refused>,
 ) -> Poll<Result<T, NotSent>> {
@@ -82,7 +83,7 @@ pub(super) fn when_there_is_room<'a, T>(
             Err(Refused::Frame(error)) => Err(NotSent::Frame(error)),
             // Room that is made from here on leaves a permit: it is not missed.
             Err(Refused::Full) => {
-                room.get_or_insert_with(|| Room::new(link, timeout));
+                room.get_or_insert_with(|| Room::new(link, timeout()));
                 continue;
             }
         };

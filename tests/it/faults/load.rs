@@ -154,9 +154,11 @@ impl Explained for Infallible {
 
 fn closed(reason: &CloseReason) -> Ending {
     match reason {
-        CloseReason::Peer | CloseReason::Io(_) | CloseReason::Local | CloseReason::SendTimeout { .. } => {
-            Ending::Closed(reason.to_string())
-        }
+        CloseReason::Peer
+        | CloseReason::Io(_)
+        | CloseReason::Local
+        | CloseReason::SendTimeout { .. }
+        | CloseReason::FrameTimeout { .. } => Ending::Closed(reason.to_string()),
         other => Ending::Wrong(other.to_string()),
     }
 }

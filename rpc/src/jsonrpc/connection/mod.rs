@@ -213,10 +213,15 @@ impl<T> Connection<T> {
     }
 
     /// Ends the calls that `ended` says so of: those whose time is over, for one. The clock is the owner's.
-    pub fn remove_if(&mut self, mut ended: impl FnMut(&mut T) -> bool) -> Vec<T> {
+    pub fn remove_if(&mut self, ended: impl FnMut(&mut T) -> bool) -> Vec<T> {
+        self.extract_if(ended).into_iter().map(|(_, call)| call).collect()
+    }
+
+    /// The same, with the ids.
+    pub(crate) fn extract_if(&mut self, mut ended: impl FnMut(&mut T) -> bool) -> Vec<(CallId, T)> {
         let late = self.calls.iter_mut().filter_map(|(id, call)| ended(call).then_some(id));
         let ids: Vec<u64> = late.collect();
-        ids.into_iter().filter_map(|id| self.remove(CallId(id))).collect()
+        ids.into_iter().filter_map(|id| Some((CallId(id), self.remove(CallId(id))?))).collect()
     }
 
     /// The batch in flight that the call belongs to, whether the call itself has ended or not.

@@ -40,6 +40,9 @@ impl Caller for Dispatcher {
 
     fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
         Box::pin(async move {
+            if call.is_late() {
+                return Err(CallError::Timeout(Duration::ZERO));
+            }
             let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
             let sent = connection.request(&mut message, call.body(), 0);
             debug_assert!(sent.is_ok(), "2.0 has calls of every kind");
@@ -51,6 +54,9 @@ impl Caller for Dispatcher {
 
     fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
         Box::pin(async move {
+            if notification.is_late() {
+                return Err(CallError::Timeout(Duration::ZERO));
+            }
             let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
             let sent = connection.notification(&mut message, notification.body());
             debug_assert!(sent.is_ok(), "2.0 has notifications of every kind");
@@ -61,6 +67,9 @@ impl Caller for Dispatcher {
 
     fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
         Box::pin(async move {
+            if batch.items().iter().any(|item| item.outgoing().is_late()) {
+                return Err(BatchError::Timeout(Duration::ZERO));
+            }
             let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
             let mut calls = 0..;
             let mut timeouts = Vec::new();

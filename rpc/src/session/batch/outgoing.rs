@@ -1,6 +1,7 @@
 //! What a batch carries, written and not yet sent.
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::BatchError;
 use crate::session::{CallError, Outgoing};
@@ -64,6 +65,16 @@ impl<'a> OutgoingBatch<'a> {
     pub fn notify(mut self, method: &'a str, params: &(impl Serialize + ?Sized)) -> Result<Self, BatchError> {
         self.push_notification(Outgoing::new(method, params))?;
         Ok(self)
+    }
+
+    /// The same batch, whose messages end at `deadline` at the latest: see [`Outgoing::until`].
+    pub fn until(mut self, deadline: Instant) -> Self {
+        let until = |item| match item {
+            BatchItem::Call(outgoing) => BatchItem::Call(outgoing.until(deadline)),
+            BatchItem::Notification(outgoing) => BatchItem::Notification(outgoing.until(deadline)),
+        };
+        self.items = self.items.into_iter().map(until).collect();
+        self
     }
 
     /// Its messages, in order.

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -14,7 +15,6 @@ use crate::{
     jsonrpc::{CallId, Reply},
     session::{
         CallError, Link,
-        link::Timeout,
         room::{Room, when_there_is_room},
         slot::Slot,
     },
@@ -47,7 +47,17 @@ impl Future for PendingBatch<'_> {
         loop {
             match stage {
                 Stage::Unsent { batch, room } => {
-                    let default = link.limits.call_timeout;
+                    if batch.items().iter().any(|item| item.outgoing().is_late()) {
+                        *stage = Stage::Done;
+                        return Poll::Ready(Err(BatchError::Timeout(Duration::ZERO)));
+                    }
+                    let default = || {
+                        let deadline =
+                            batch.items().iter().filter_map(|item| item.outgoing().deadline()).min();
+                        let left =
+                            deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                        link.limits.call_timeout.into_iter().chain(left).min()
+                    };
                     let sent = ready!(when_there_is_room(link, room, default, cx, |waiting_since, _| {
                         send(link, batch, waiting_since)
                     }));
@@ -102,8 +112,7 @@ fn send(
             BatchItem::Call(outgoing) => {
                 let slot = Slot::waiting(None);
                 slots.push(Arc::clone(&slot));
-                let timeout = outgoing.timeout_or(link.limits.call_timeout);
-                let timeout = timeout.map(|after| Timeout { at: since + after, after });
+                let timeout = outgoing.times_out(Some(since), link.limits.call_timeout);
                 (outgoing.body(), Some((slot, timeout)))
             }
         })

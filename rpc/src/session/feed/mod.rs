@@ -41,6 +41,11 @@ impl Feeds {
         self.feeds.len()
     }
 
+    /// Whether a stream still works for the request with this number.
+    pub(crate) fn work_for(&self, work: u64) -> bool {
+        self.feeds.values().any(|feed| feed.works_for(work))
+    }
+
     /// Whether anything waits to be sent.
     pub(crate) fn are_ready(&self) -> bool {
         !self.ready.is_empty()
@@ -209,7 +214,7 @@ mod tests {
     fn new(key: &str, overflow: Overflow) -> NewFeed {
         let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "item");
         let writer = ItemWriter::new(info, SubscriptionKey::of_id(key), "[]");
-        NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None }
+        NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None, work: 0 }
     }
 
     fn drained(feeds: &mut Feeds) -> Vec<String> {

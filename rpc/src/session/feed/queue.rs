@@ -21,6 +21,8 @@ pub(crate) struct NewFeed {
     pub(crate) writer: ItemWriter,
     pub(crate) bounds: Bounds,
     pub(crate) task: Option<AbortHandle>,
+    /// The number under which the context of its request asks.
+    pub(crate) work: u64,
 }
 
 #[derive(Debug)]
@@ -46,13 +48,14 @@ pub(super) struct Feed {
     ended: Option<Vec<u8>>,
     /// Whether that was said, or is about to be.
     is_over: bool,
+    work: u64,
     /// The stream, while it waits for room.
     producer: Option<Waker>,
 }
 
 impl Feed {
     pub(super) fn new(new: NewFeed) -> Self {
-        let NewFeed { writer, bounds, task } = new;
+        let NewFeed { writer, bounds, task, work } = new;
         Self {
             writer,
             bounds,
@@ -62,6 +65,7 @@ impl Feed {
             lost: 0,
             ended: None,
             is_over: false,
+            work,
             producer: None,
         }
     }
@@ -93,6 +97,11 @@ impl Feed {
     /// Whether nothing will come any more.
     pub(super) const fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// Whether its stream still works for the request with this number.
+    pub(super) const fn works_for(&self, work: u64) -> bool {
+        self.work == work && !self.is_over
     }
 
     fn has_room(&self) -> bool {

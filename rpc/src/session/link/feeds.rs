@@ -41,11 +41,11 @@ impl Link {
     ) -> bool {
         let mut state = self.lock();
         let is_open = matches!(state.phase, Phase::Open);
-        let Some(Running { id: Some(id), member, task, .. }) = self.finish(&mut state, request) else {
+        let Some(Running { id: Some(id), member, task, work, .. }) = self.finish(&mut state, request) else {
             return false;
         };
         let replaced = match is_open {
-            true => state.feeds.add(request, NewFeed { writer, bounds, task }),
+            true => state.feeds.add(request, NewFeed { writer, bounds, task, work }),
             false => None,
         };
         if let Some(Member { batch, .. }) = member
@@ -79,7 +79,7 @@ impl Link {
         let is_running = state.running.get_mut(request).is_some();
         if is_running {
             // Another one whose token the peer has chosen for both reports nothing any more.
-            state.feeds.add(request, NewFeed { writer, bounds, task: None });
+            state.feeds.add(request, NewFeed { writer, bounds, task: None, work: 0 });
         }
         is_running
     }

@@ -108,6 +108,7 @@ impl Link {
             state.phase = Phase::Ended(reason.clone());
             self.ending.store(true, Ordering::Release);
             self.end_calls(state, &reason);
+            self.work_changed();
             self.driver.wake();
         }
     }

@@ -144,7 +144,8 @@ impl Link {
             Unsubscribe::Call { method, params } => (method, params),
             Unsubscribe::Cancel { call, cancellation } => return self.take_back(state, *call, cancellation),
         };
-        let timeout = self.limits.call_timeout.map(|after| Timeout { at: Instant::now() + after, after });
+        let timeout =
+            self.limits.call_timeout.map(|after| Timeout { at: Instant::now() + after, after, latest: None });
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(state, at);
         }

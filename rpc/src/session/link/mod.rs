@@ -8,6 +8,7 @@ mod handles;
 mod inlets;
 mod order;
 mod serving;
+mod work;
 
 use std::{
     sync::{
@@ -23,6 +24,7 @@ use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 pub(super) use handles::Refused;
 pub(crate) use order::Ahead;
 pub(crate) use serving::Answers;
+pub(crate) use work::{TellsWorkEnded, WorkNumber};
 
 use super::{
     CallError, CloseReason, Extensions,
@@ -66,6 +68,13 @@ pub(crate) struct Link {
     /// without the lock.
     running: AtomicUsize,
     running_bytes: AtomicUsize,
+    /// The number of the request that is being started, if a context was made of it, and the last number given.
+    starting: AtomicU64,
+    works: AtomicU64,
+    /// Those who wait for requests to be over.
+    work: Notify,
+    /// How much work is finished although nobody may wait for it.
+    shielded: AtomicUsize,
     /// How many batches of the peer's are not answered yet, read without the lock.
     open_batches: AtomicUsize,
     /// The loop.
@@ -135,6 +144,8 @@ pub(super) struct Timeout {
     pub(super) at: Instant,
     /// How long that was when the call was made.
     pub(super) after: Duration,
+    /// Not later than this, whatever is heard of the call meanwhile.
+    pub(super) latest: Option<Instant>,
 }
 
 /// A request of the peer's whose handler has become a task.
@@ -151,6 +162,8 @@ pub(crate) struct Running {
     /// Whether it may become a subscription.
     pub(crate) subscribes: bool,
     pub(crate) bytes: usize,
+    /// The number under which its context asks; 0 if it has none.
+    pub(crate) work: WorkNumber,
 }
 
 /// A request that came in a batch of the peer's.
@@ -203,6 +216,10 @@ impl Link {
             deadline_moved: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             running_bytes: AtomicUsize::new(0),
+            starting: AtomicU64::new(0),
+            works: AtomicU64::new(0),
+            work: Notify::new(),
+            shielded: AtomicUsize::new(0),
             open_batches: AtomicUsize::new(0),
             driver: AtomicWaker::new(),
             room: Notify::new(),

@@ -138,7 +138,14 @@ impl Link {
     /// Whether nothing is left to do for the peer: no handler runs, and nothing waits to be sent.
     pub(crate) fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.running.len() == 0 && state.outbox.len() == 0
+        state.running.len() == 0 && state.outbox.len() == 0 && !self.has_shielded()
+    }
+
+    /// Whether a call, a request or a subscription is under way, in either direction, or shielded work.
+    pub(crate) fn is_busy(&self) -> bool {
+        let state = self.lock();
+        let calls = state.connection.len() + state.running.len();
+        calls + state.feeds.len() + state.inlets.len() > 0 || self.has_shielded()
     }
 
     /// Gives back memory that only large messages needed.
@@ -225,6 +232,9 @@ impl Link {
 
     pub(super) fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
         let done = state.running.remove(request)?;
+        if done.work != 0 {
+            self.work_changed();
+        }
         if done.subscribes {
             // What was reported of work that is over, one way or another, and has not left.
             state.feeds.forget(request);
@@ -248,14 +258,15 @@ impl Link {
         let State { connection, running, inlets, .. } = &mut *state;
         let mut late_calls: Vec<(Arc<Slot>, Duration)> = Vec::new();
         let mut silent: Vec<(Arc<Opening>, Duration)> = Vec::new();
-        let ended = connection.remove_if(|call| {
+        let ended = connection.extract_if(|call| {
             // Work that reports is given its time from the last report on.
             if let (Some(opening), Some(timeout)) = (&call.opening, &mut call.timeout)
                 && let Some(alive) = opening.inlet.was_alive(now)
             {
-                timeout.at = timeout.at.max(alive + timeout.after);
+                let at = timeout.at.max(alive + timeout.after);
+                timeout.at = timeout.latest.map_or(at, |latest| at.min(latest));
             }
-            let Some(Timeout { at, after }) = call.timeout.filter(|timeout| is_late(timeout.at)) else {
+            let Some(Timeout { at, after, .. }) = call.timeout.filter(|timeout| is_late(timeout.at)) else {
                 return false;
             };
             late_calls.push((Arc::clone(&call.slot), after));
@@ -267,7 +278,7 @@ impl Link {
                 // Should it begin after all, the peer has to be told that nobody wants it any more: it is waited for once more.
                 Some(opening) if !opening.is_abandoned() => {
                     opening.abandon();
-                    call.timeout = Some(Timeout { at: at + after, after });
+                    call.timeout = Some(Timeout { at: at + after, after, latest: None });
                     is_late(at + after)
                 }
                 _ => true,
@@ -275,12 +286,18 @@ impl Link {
         });
         ended
             .iter()
-            .filter_map(|call| call.opening.as_deref())
+            .filter_map(|(_, call)| call.opening.as_deref())
             .for_each(|opening| inlets.end_opening(opening));
         let late: Vec<u64> =
             running.iter().filter(|(_, r)| r.deadline.is_some_and(&mut is_late)).map(|(id, _)| id).collect();
         state.next_deadline = next;
-        let any_is_late = !(late.is_empty() && silent.is_empty());
+        let any_is_late = !(late.is_empty() && silent.is_empty() && ended.is_empty());
+        if let Some(cancellation) = &self.cancellation {
+            // What would have begun a subscription is taken back in its own way.
+            for (call, _) in ended.iter().filter(|(_, call)| call.opening.is_none()) {
+                self.tell_cancelled(&mut state, *call, cancellation);
+            }
+        }
         for (opening, after) in silent {
             opening.inlet.end(End::Timeout(after));
             if let Some(Unsubscribe::Cancel { call, cancellation }) =
@@ -328,6 +345,7 @@ impl Link {
         self.end_calls(state, &reason);
         tasks.iter().for_each(AbortHandle::abort);
         self.closed.notify_waiters();
+        self.work_changed();
         reason
     }
 }

@@ -1,14 +1,13 @@
 //! A subscription of a session under way.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use futures::future::BoxFuture;
-use tokio::time::Instant;
 
 use super::{Inlet, Opening, OutgoingSubscription, RawSubscription, Subscriber, raw::Source};
 use crate::{
     jsonrpc::{ProtocolError, Reply},
-    session::{Bounds, CallError, Link, Session, link::Timeout, room::when_there_is_room, slot::Slot},
+    session::{Bounds, CallError, Link, Session, room::when_there_is_room, slot::Slot},
 };
 
 impl Subscriber for Session {
@@ -36,15 +35,23 @@ async fn begin(
         false => Inlet::new(bounds),
     };
     let opening = Arc::new(Opening::new(&subscription, Arc::new(inlet)));
-    let timeout = call.timeout_or(link.limits.call_timeout);
+    if call.is_late() {
+        return Err(CallError::Timeout(Duration::ZERO));
+    }
+    let default = link.limits.call_timeout;
     let mut room = None;
     let sent = poll_fn(|cx| {
-        when_there_is_room(link, &mut room, timeout, cx, |since, _| {
-            let timeout =
-                timeout.map(|after| Timeout { at: since.unwrap_or_else(Instant::now) + after, after });
-            let slot = Slot::waiting(None);
-            link.send_subscribe(call.body(), &slot, timeout, &opening).map(|id| (id, slot))
-        })
+        when_there_is_room(
+            link,
+            &mut room,
+            || call.timeout_or(default),
+            cx,
+            |since, _| {
+                let timeout = call.times_out(since, default);
+                let slot = Slot::waiting(None);
+                link.send_subscribe(call.body(), &slot, timeout, &opening).map(|id| (id, slot))
+            },
+        )
     });
     let (id, slot) = sent.await.map_err(|not_sent| not_sent.into_call_error(call.method()))?;
     tracing::debug!(

@@ -11,6 +11,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use super::{RawSubscription, Subscription};
 use crate::{
@@ -55,6 +56,12 @@ impl<'a> OutgoingSubscription<'a> {
     /// The call that begins it.
     pub const fn call(&self) -> &Outgoing<'a> {
         &self.call
+    }
+
+    /// The same, asked for until `deadline` at the latest: see [`Outgoing::until`].
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.call = self.call.until(deadline);
+        self
     }
 
     /// How its items look.

@@ -66,7 +66,9 @@
 //! | do without a runtime | [`jsonrpc::Connection`] |
 //! | follow a stream of items, or send one to many | [`guide::subscriptions`], [`Subscription`], [`Broadcast`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
-//! | bound what a peer may use | [`Limits`] |
+//! | bound what a peer may use, in bytes, time and effort; end sessions | [`Limits`], [`guide::limits`] |
+//! | know when sessions begin and end | [`Hooks`] |
+//! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
@@ -141,14 +143,18 @@ pub use service::{
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
-    CallError, CallFuture, Caller, CloseReason, Extensions, Items, MemberShape, Notify, NotifyFuture,
+    CallError, CallFuture, Caller, CloseReason, Extensions, Hooks, Items, MemberShape, Notify, NotifyFuture,
     Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
-    Returns, Session, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
+    Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
+    Within,
 };
 pub use transport::{Endpoint, EndpointError};
 
 /// Pages to read.
 pub mod guide {
+    #[doc = include_str!("../docs/limits.md")]
+    pub mod limits {}
+
     #[doc = include_str!("../docs/service.md")]
     pub mod service {}
 

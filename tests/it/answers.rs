@@ -112,9 +112,16 @@ async fn two_endpoints_that_send_each_other_rubbish_fall_silent() {
     }
 }
 
+/// Time passes while a peer is slowed down: here it forgives nothing.
+fn unforgiving() -> Limits {
+    let mut limits = Limits::server();
+    limits.cost_forgiven_per_second = 0.0;
+    limits
+}
+
 #[tokio::test(start_paused = true)]
 async fn errors_cost_and_at_the_limit_the_peer_is_told_and_disconnected() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, session) = Raw::peer_of(echo(), unforgiving());
     for n in 1..100 {
         let answer = peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"unknown"}"#).await;
         assert!(answer.contains("-32601"), "{n}: {answer}");
@@ -140,7 +147,7 @@ async fn what_cannot_be_read_costs_ten_times_as_much() {
 #[tokio::test(start_paused = true)]
 async fn replies_to_nothing_and_bad_notifications_cost_too() {
     for line in [r#"{"jsonrpc":"2.0","id":7,"result":1}"#, r#"{"jsonrpc":"2.0","method":"unknown"}"#] {
-        let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+        let (mut peer, session) = Raw::peer_of(echo(), unforgiving());
         peer.write(format!("{line}\n").repeat(100)).await;
         assert_eq!(peer.rest().await, [EXCESSIVE], "{line}");
         assert!(matches!(session.closed().await, CloseReason::Cost { .. }));

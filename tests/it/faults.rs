@@ -3,9 +3,6 @@
 //!
 //! A thousand seeds; `RPC_TESTS_SEEDS=n` runs another number. A failure names its seed, and `RPC_TESTS_SEED=n` runs that one alone.
 
-mod load;
-mod work;
-
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     thread,
@@ -14,14 +11,11 @@ use std::{
 
 use futures::future::join_all;
 use rpc::{Cancellation, Connector, Limits, Session};
-use rpc_tests::{Fault, Faulty, Random};
+use rpc_tests::{Counts, Ending, Fault, Faulty, Random, WorkServer, Worker, act};
 use tokio::{
     io::DuplexStream,
     time::{Instant, sleep, timeout},
 };
-
-use load::{Ending, act};
-use work::{Counts, WorkServer, Worker};
 
 /// How much each side does.
 const ACTS: u64 = 14;
@@ -47,7 +41,7 @@ fn every_call_ends_once_and_nothing_leaks_whatever_the_stream_does() {
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    for seed in 0..20 {
+    for seed in 0..50 {
         assert_eq!(run(seed), run(seed), "seed {seed}");
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a test says what is wrong")]
 
+mod acts;
 mod cable;
 mod calc;
 mod child;
@@ -17,7 +18,9 @@ mod random;
 mod raw;
 mod routes;
 mod time;
+mod work;
 
+pub use acts::{Ending, act};
 pub use cable::Cable;
 pub use calc::{Calc, CalcClient, CalcServer, DivError, MyCalc};
 pub use child::{Child, is_child, soak_rounds};
@@ -29,3 +32,4 @@ pub use random::Random;
 pub use raw::{DeafPeer, Raw};
 pub use routes::{echo, waiting};
 pub use time::{is_pending, settled, soon};
+pub use work::{Counts, Work, WorkClient, WorkError, WorkServer, Worker};

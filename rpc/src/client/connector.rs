@@ -9,7 +9,7 @@ use crate::{
     jsonrpc::{Cancellation, Protocol},
     limits::Limits,
     service::{Service, Services},
-    session::Session,
+    session::{Hooks, InstalledHooks, Session},
     transport::{ByteStream, Endpoint, EndpointError, Kind, tcp},
 };
 
@@ -66,6 +66,12 @@ impl Connector {
     /// What the session may use. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Tells `hooks` when the session begins and ends, and what its peer costs. Default: nobody.
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.settings.hooks = InstalledHooks::new(hooks);
         self
     }
 

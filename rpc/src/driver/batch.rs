@@ -99,7 +99,7 @@ impl Driver {
                 Taken::Yes
             }
             Message::Request(request) => match self.serve(&request, text.as_bytes(), Some(batch)) {
-                Served::Yes => Taken::Yes,
+                Served::Yes | Served::Last => Taken::Yes,
                 Served::NoPlace => self.no_place(&request, Some(batch)),
                 Served::Refused(error) => self.refuse(&request, &error, Some(batch)),
             },

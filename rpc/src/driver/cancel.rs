@@ -27,6 +27,7 @@ impl Driver {
             if !self.link.cancel_request(id, answers)
                 && let Some(member) = self.queue.remove(id, self.version)
             {
+                self.link.counters.waiting(self.queue.len());
                 self.link.cancelled_before(member, id, answers);
             }
         }

@@ -31,6 +31,8 @@ thread_local! {
 pub(super) struct Inbox {
     /// The beginning of a frame.
     rest: Vec<u8>,
+    /// How many bytes the last read gave.
+    last_read: usize,
 }
 
 /// Bytes being taken apart. They go back to the inbox with [`Inbox::keep`].
@@ -79,6 +81,7 @@ impl Inbox {
             return polled.map_ok(|()| None);
         }
         self.rest.clear();
+        self.last_read = read;
         Poll::Ready(Ok(Some(Unread { buffer, start: 0, end: kept + read, shared: true })))
     }
 
@@ -92,7 +95,13 @@ impl Inbox {
             self.rest.reserve(self.rest.len().max(CHUNK));
         }
         let read = ready!(tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.rest))?;
+        self.last_read = read;
         Poll::Ready(Ok((read > 0).then(|| self.unread())))
+    }
+
+    /// How many bytes the last read gave; asked again, 0.
+    pub(super) const fn take_last_read(&mut self) -> usize {
+        std::mem::replace(&mut self.last_read, 0)
     }
 
     /// Reads what has arrived, for nothing: closing a socket with unread bytes has TCP throw away what the peer was sent last.

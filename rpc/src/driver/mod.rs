@@ -5,6 +5,7 @@
 
 mod batch;
 mod cancel;
+mod cost;
 mod inbox;
 mod order;
 mod receive;
@@ -26,7 +27,7 @@ use tokio::{io::AsyncWrite as _, time::Instant};
 use crate::{
     framing::AnyFramer,
     jsonrpc::{Cancellation, version::Version},
-    limits::Cost,
+    limits::Throttle,
     service::{Replies, Routes},
     session::{Answers, CloseReason, Link, NewLink, Phase, Session},
     transport::{ByteStream, Endpoint},
@@ -54,10 +55,11 @@ pub(crate) trait Owner: Send + Sync {
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
     let Start { io, peer, settings, serves, owner } = start;
-    let Settings { version, limits, cancellation, .. } = settings;
+    let Settings { version, limits, cancellation, hooks, .. } = settings;
     let version = *version;
     let mut framer = settings.framer.cloned();
     framer.set_limit(limits.frame_size);
+    let throttle = Throttle::at(0.0, limits);
     let link = Link::new(NewLink {
         framer: framer.cloned(),
         version,
@@ -65,6 +67,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         limits: limits.clone(),
         serves,
         cancellation: cancellation.clone(),
+        hooks: hooks.clone(),
     });
     let session = Session::new(Arc::clone(&link));
     let routes = services(&session);
@@ -72,6 +75,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
         session = link.id, "session opened"
     );
+    link.hooks.run(|hooks| hooks.opened(&session));
     let cancellations = cancellation.iter().cloned().chain(routes.cancellations()).collect();
     tokio::spawn(Driver {
         cancellations,
@@ -91,7 +95,10 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         batch: None,
         queue: Queue::default(),
         progress: false,
-        cost: None,
+        throttle,
+        over_soft: false,
+        uncharged: 0,
+        read_at: None,
         timers: Timers::default(),
     });
     session
@@ -130,8 +137,14 @@ struct Driver {
     queue: Queue,
     /// Whether bytes have left in this round.
     progress: bool,
-    /// Made when the peer breaks its first rule.
-    cost: Option<Cost<Instant>>,
+    /// How much the peer is slowed down for what it costs.
+    throttle: Throttle,
+    /// Whether its cost was over the soft limit when it was reckoned last.
+    over_soft: bool,
+    /// Bytes that were read and written, and not charged yet.
+    uncharged: u64,
+    /// When something was read in this round, if it was.
+    read_at: Option<Instant>,
     timers: Timers,
 }
 
@@ -167,6 +180,8 @@ impl Driver {
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         for _ in 0..ROUNDS {
             self.progress = false;
+            self.read_at = None;
+            self.charge_for_bytes();
             let closing = match self.link.is_ending() {
                 false => None,
                 true => match &self.link.lock().phase {
@@ -183,8 +198,9 @@ impl Driver {
             let mut wrote = self.poll_write(cx);
             self.handed_over = 0;
             let read = match closing {
-                None => self.poll_read(cx),
-                Some(_) => Poll::Pending,
+                // One that had waited may have cost too much just now.
+                None if !self.link.is_ending() => self.poll_read(cx),
+                _ => Poll::Pending,
             };
             if let Poll::Ready(Err(reason)) = read {
                 return Poll::Ready(reason);
@@ -240,10 +256,18 @@ impl Driver {
             owner.ended(self.link.id);
         }
         let reason = self.link.gone(reason);
+        let statistics = self.link.statistics();
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
-            %reason, "session closed"
+            messages_received = statistics.messages_received, messages_sent = statistics.messages_sent,
+            bytes_received = statistics.bytes_received, bytes_sent = statistics.bytes_sent,
+            bytes_unsent = statistics.bytes_unsent, errors = statistics.errors, cost = statistics.cost,
+            open_for = ?statistics.opened.elapsed(), %reason, "session closed"
         );
+        if self.link.hooks.is_some() {
+            let session = Session::new(Arc::clone(&self.link));
+            self.link.hooks.run(|hooks| hooks.closed(&session, &reason));
+        }
     }
 }
 

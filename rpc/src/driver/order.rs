@@ -1,6 +1,9 @@
-//! Requests that were admitted and wait for others: their methods, or those of others, are ordered or exclusive.
+//! Requests that were admitted and wait: for others, where methods are ordered or exclusive, or for a time, where the peer is slowed
+//! down.
 
 use std::collections::VecDeque;
+
+use tokio::time::Instant;
 
 use super::{Driver, batch::OpenBatch, serve::Served};
 use crate::{
@@ -13,6 +16,8 @@ use crate::{
 pub(super) struct Queue {
     waiting: VecDeque<Waiting>,
     bytes: usize,
+    /// How many of them are delayed.
+    delayed: usize,
 }
 
 #[derive(Debug)]
@@ -21,6 +26,8 @@ struct Waiting {
     text: Box<[u8]>,
     member: Option<Member>,
     order: Order,
+    /// Until when it is delayed. Nothing that came later starts before.
+    not_before: Option<Instant>,
 }
 
 impl Queue {
@@ -32,6 +39,33 @@ impl Queue {
         self.bytes
     }
 
+    pub(super) const fn is_delayed(&self) -> bool {
+        self.delayed > 0
+    }
+
+    /// When the first of those that are delayed is so no longer.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        if self.delayed == 0 {
+            return None;
+        }
+        self.waiting.iter().find_map(|waiting| waiting.not_before)
+    }
+
+    /// `at`, unless one that came before is delayed for longer.
+    pub(super) fn after_those_before(&self, at: Instant) -> Instant {
+        // Each is delayed at least as long as the one before it.
+        self.waiting.back().and_then(|last| last.not_before).map_or(at, |last| last.max(at))
+    }
+
+    /// Ends the delay of those who have waited for long enough.
+    fn release(&mut self, now: Instant) {
+        let delayed = self.waiting.iter_mut().filter(|waiting| waiting.not_before.is_some());
+        for due in delayed.take_while(|waiting| waiting.not_before <= Some(now)) {
+            due.not_before = None;
+            self.delayed -= 1;
+        }
+    }
+
     /// Whether a request that comes now may start.
     fn lets_start(&self, running: Ahead, order: Order) -> bool {
         self.waiting.iter().fold(running, |ahead, waiting| ahead.and(waiting.order)).lets_start(order)
@@ -40,7 +74,8 @@ impl Queue {
     /// Takes out the first that may start.
     fn next(&mut self, running: Ahead) -> Option<Waiting> {
         let mut ahead = running;
-        let at = self.waiting.iter().position(|waiting| {
+        let mut due = self.waiting.iter().take_while(|waiting| waiting.not_before.is_none());
+        let at = due.position(|waiting| {
             let starts = ahead.lets_start(waiting.order);
             ahead = ahead.and(waiting.order);
             starts
@@ -59,41 +94,51 @@ impl Queue {
         let at = self.waiting.iter().position(is_it)?;
         let taken = self.waiting.remove(at)?;
         self.bytes -= taken.text.len();
+        self.delayed -= usize::from(taken.not_before.is_some());
         Some(taken.member)
     }
 
     fn push(&mut self, waiting: Waiting) {
         self.bytes += waiting.text.len();
+        self.delayed += usize::from(waiting.not_before.is_some());
         self.waiting.push_back(waiting);
     }
 }
 
 impl Driver {
-    /// Whether the request has to wait for others; then it does, and needs no further attention.
+    /// Whether the request has to wait, for others or because its peer is slowed down; then it does, and needs no further attention.
     pub(super) fn waits_for_turn(
         &mut self,
         request: &jsonrpc::Request<'_>,
         text: &[u8],
         batch: Option<&OpenBatch>,
     ) -> bool {
+        let not_before = self.delay();
         // Nearly always no method asks for an order.
-        let Some(order) = self.routes.order(&request.method) else { return false };
-        if self.queue.lets_start(self.link.running_orders(), order) {
+        let order = self.routes.order(&request.method);
+        let starts = order.is_none_or(|order| self.queue.lets_start(self.link.running_orders(), order));
+        if starts && not_before.is_none() {
             return false;
         }
+        let order = order.unwrap_or_default();
         let member = batch.map(OpenBatch::member);
         if let (Some(member), Some(_)) = (member, request.id) {
             self.link.expect_member(member);
         }
-        self.queue.push(Waiting { text: text.into(), member, order });
+        self.queue.push(Waiting { text: text.into(), member, order, not_before });
+        self.link.counters.waiting(self.queue.len());
         true
     }
 
     /// Starts those whose turn has come.
     pub(super) fn start_waiting(&mut self) {
+        if self.queue.is_delayed() {
+            self.queue.release(Instant::now());
+        }
         while self.queue.len() > 0
             && let Some(waiting) = self.queue.next(self.link.running_orders())
         {
+            self.link.counters.waiting(self.queue.len());
             self.start(&waiting);
         }
     }
@@ -125,7 +170,7 @@ mod tests {
     fn queue(orders: &[Order]) -> Queue {
         let mut queue = Queue::default();
         for order in orders {
-            queue.push(Waiting { text: Box::default(), member: None, order: *order });
+            queue.push(Waiting { text: Box::default(), member: None, order: *order, not_before: None });
         }
         queue
     }
@@ -164,5 +209,39 @@ mod tests {
         let mut waiting = queue(&[Order::Ordered, Order::Concurrent]);
         let next = waiting.next(IDLE.and(Order::Ordered));
         assert_eq!(next.map(|next| next.order), Some(Order::Concurrent));
+    }
+
+    fn delayed(id: u8, not_before: Instant) -> Waiting {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#).into_bytes();
+        Waiting { text: text.into(), member: None, order: Order::Concurrent, not_before: Some(not_before) }
+    }
+
+    #[test]
+    fn delayed_requests_start_when_their_time_has_come_and_in_order() {
+        let now = Instant::now();
+        let later = now + std::time::Duration::from_secs(1);
+        let mut waiting = Queue::default();
+        waiting.push(delayed(1, now));
+        waiting.push(delayed(2, later));
+        assert_eq!(waiting.after_those_before(now), later, "a third waits as long as the second");
+        assert!(waiting.next(IDLE).is_none());
+        waiting.release(now);
+        assert!(waiting.next(IDLE).is_some());
+        assert!(waiting.next(IDLE).is_none());
+        assert_eq!(waiting.next_due(), Some(later));
+        waiting.release(later);
+        assert!(waiting.next(IDLE).is_some() && !waiting.is_delayed());
+    }
+
+    #[test]
+    fn a_delayed_request_that_is_taken_back_delays_nobody() {
+        let mut waiting = Queue::default();
+        waiting.push(delayed(1, Instant::now()));
+        waiting.push(delayed(2, Instant::now()));
+        for id in ["1", "2"] {
+            assert!(waiting.remove(Id::from_json(id), Version::V2).is_some());
+        }
+        assert!(!waiting.is_delayed());
+        assert_eq!(waiting.next_due(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! From bytes to messages: reads, finds frames, hands replies to their calls, and charges for what is wrong.
+//! From bytes to messages: reads, finds frames, and hands replies to their calls.
 
 use std::{
     sync::Arc,
@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::Framed,
-    jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Reply, Response, version::Version},
-    limits::Cost,
+    jsonrpc::{CallId, Reply, Response, version::Version},
     service::Pace,
     session::CloseReason,
 };
@@ -58,6 +57,8 @@ impl Driver {
     fn take_apart(&mut self, cx: &mut Context<'_>, mut unread: Unread) -> Result<(), CloseReason> {
         let started = Instant::now();
         self.timers.silence.heard(started);
+        let (mut messages, bytes) = (0, self.inbox.take_last_read() as u64);
+        self.uncharged += bytes;
         let outcome = loop {
             if unread.is_empty() {
                 break Ok(());
@@ -68,6 +69,7 @@ impl Driver {
                     let taken = self.receive(&unread.bytes()[frame]);
                     if taken != Taken::Held {
                         unread.consume(consumed);
+                        messages += 1;
                     }
                     taken
                 }
@@ -76,6 +78,7 @@ impl Driver {
                     let taken = self.receive(&frame);
                     if taken != Taken::Held {
                         unread.consume(consumed);
+                        messages += 1;
                     }
                     taken
                 }
@@ -96,7 +99,7 @@ impl Driver {
                     self.timers.silence.frame_ended();
                     unread.consume(consumed);
                     tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
-                    self.charge(error.cost())
+                    self.charge_for_dropped(&error)
                 }
                 Err(error) => break Err(CloseReason::Frame(error)),
             };
@@ -121,8 +124,11 @@ impl Driver {
             }
         };
         self.inbox.keep(unread);
+        self.link.counters.received(messages, bytes, started);
         self.hand_over();
-        if started.elapsed() > Pace::SLOW {
+        let now = Instant::now();
+        self.read_at = Some(now);
+        if now - started > Pace::SLOW {
             self.routes.suspect();
         }
         outcome
@@ -150,7 +156,7 @@ impl Driver {
 
     /// Whether so much waits to be sent, or to be taken from a subscription, that nothing more is read. While a call of ours waits for its reply, reading goes on.
     pub(super) fn must_not_read(&self) -> Result<bool, CloseReason> {
-        let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes);
+        let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes());
         if unsent < limit && !self.link.has_full_inlets() {
             return Ok(false);
         }
@@ -201,28 +207,7 @@ impl Driver {
                 unasked,
                 "replies to no call of ours"
             );
-            self.charge(Cost::<Instant>::ERROR * unasked as f64);
+            self.charge_for_errors(unasked as u64);
         }
-    }
-
-    /// Adds to the peer's cost; at the limit the peer is told, and the session closes.
-    pub(super) fn charge(&mut self, amount: f64) -> Taken {
-        let limit = self.link.limits.cost;
-        if limit == f64::INFINITY {
-            return Taken::Yes;
-        }
-        if self.link.is_ending() {
-            return Taken::Over;
-        }
-        let now = Instant::now();
-        let cost = self.cost.get_or_insert_with(|| Cost::new(now)).add(amount, now, |now, then| now - then);
-        if cost < limit {
-            return Taken::Yes;
-        }
-        let error = ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage");
-        self.log_error(None, &error);
-        self.replies.error(Id::NULL, &error);
-        self.link.start_close(CloseReason::Cost { cost, limit });
-        Taken::Over
     }
 }

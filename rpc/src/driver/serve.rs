@@ -1,12 +1,10 @@
 //! From messages to handlers: admits requests, has them served, and refuses what cannot be.
 
 use serde::de::IgnoredAny;
-use tokio::time::Instant;
 
 use super::{Driver, batch::OpenBatch, receive::Taken};
 use crate::{
     jsonrpc::{self, ErrorCode, ErrorObject, Id, Malformed, Message, subscription},
-    limits::Cost,
     service::Outcome,
 };
 
@@ -16,6 +14,8 @@ pub(super) enum Served {
     Yes,
     /// There is no place for it.
     NoPlace,
+    /// Its handler has run and asked to be the last: the session closes now.
+    Last,
     /// It is to be answered with this.
     Refused(ErrorObject),
 }
@@ -63,6 +63,7 @@ impl Driver {
     fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
         match self.serve(request, frame, None) {
             Served::Yes => Taken::Yes,
+            Served::Last => Taken::Over,
             Served::NoPlace => self.no_place(request, None),
             Served::Refused(error) => {
                 if first {
@@ -85,9 +86,10 @@ impl Driver {
         text: &[u8],
         batch: Option<&mut OpenBatch>,
     ) -> Served {
-        let admitted = self.link.admits(self.queue.len(), self.queue.bytes() + text.len());
+        let admitted =
+            self.link.admits(self.throttle.concurrency, self.queue.len(), self.queue.bytes() + text.len());
         let own = batch.as_ref().map(|batch| batch.member().batch);
-        if !admitted || self.unsent() >= self.link.limits.outgoing_bytes || self.link.others_are_full(own) {
+        if !admitted || self.unsent() >= self.link.limits.outgoing_bytes() || self.link.others_are_full(own) {
             return Served::NoPlace;
         }
         if self.waits_for_turn(request, text, batch.as_deref()) {
@@ -107,11 +109,15 @@ impl Driver {
             None => &mut self.replies,
             Some(batch) => &mut batch.replies,
         };
+        let mut closes = false;
         match self.routes.serve(request, replies) {
             Outcome::Done => {
+                let mut member = None;
                 if let (Some(batch), Some(id)) = (batch, request.id) {
                     batch.add_reply(&self.link, id);
+                    member = Some(batch.member());
                 }
+                closes = self.link.finished_in_place(member);
             }
             Outcome::Pending(reply) => {
                 self.start_task(request, batch.map(|batch| batch.member()), bytes, reply);
@@ -120,6 +126,8 @@ impl Driver {
                 self.start_subscribing(request, batch.map(|batch| batch.member()), bytes, handler, &number);
             }
             Outcome::Refused(error) => {
+                // The error follows: a close lets it leave.
+                self.link.finished_in_place(None);
                 self.link.started();
                 return Served::Refused(error);
             }
@@ -132,7 +140,7 @@ impl Driver {
             session = self.link.id,
             "request"
         );
-        Served::Yes
+        if closes { Served::Last } else { Served::Yes }
     }
 
     /// Answers a request whose handler was not run.
@@ -149,7 +157,7 @@ impl Driver {
             None if request.method.starts_with("$/") => return Taken::Yes,
             None => {}
         }
-        self.charge(Cost::<Instant>::ERROR)
+        self.charge_for_errors(1)
     }
 
     pub(super) fn malformed(&mut self, malformed: &Malformed<'_>, batch: Option<&OpenBatch>) -> Taken {
@@ -158,10 +166,10 @@ impl Driver {
         if *answer {
             self.answer_error(*id, error, batch);
         }
-        self.charge(match error.code() {
-            ErrorCode::PARSE_ERROR => Cost::<Instant>::UNREADABLE,
-            _ => Cost::<Instant>::ERROR,
-        })
+        match error.code() {
+            ErrorCode::PARSE_ERROR => self.charge_for_unreadable(),
+            _ => self.charge_for_errors(1),
+        }
     }
 
     /// As many requests as may be are being worked on, or as many bytes as may be wait to be sent.

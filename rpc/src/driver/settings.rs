@@ -4,6 +4,7 @@ use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{Cancellation, Protocol, version::Version},
     limits::Limits,
+    session::InstalledHooks,
 };
 
 /// How sessions are run, whoever starts them.
@@ -13,11 +14,18 @@ pub(crate) struct Settings {
     pub(crate) version: Version,
     pub(crate) limits: Limits,
     pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) hooks: InstalledHooks,
 }
 
 impl Settings {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { framer: Box::new(NewlineFramer::new()), version: Version::V2, limits, cancellation: None }
+        Self {
+            framer: Box::new(NewlineFramer::new()),
+            version: Version::V2,
+            limits,
+            cancellation: None,
+            hooks: InstalledHooks::default(),
+        }
     }
 
     pub(crate) fn set_protocol(&mut self, protocol: Protocol) {

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{Driver, Left};
-use crate::{limits::Limits, session::CloseReason};
+use crate::{limits::LiveLimits, session::CloseReason};
 
 /// Since when nothing came or went, and since when a frame is under way. No clock is read for it but where bytes are read or written.
 #[derive(Debug, Default)]
@@ -34,9 +34,9 @@ impl Silence {
     }
 
     /// When it has to be looked at.
-    pub(super) fn next(&mut self, limits: &Limits) -> Option<Instant> {
-        let idle = limits.idle_timeout.map(|after| self.quiet_since() + after);
-        let frame = self.frame.zip(limits.frame_timeout).map(|(since, after)| since + after);
+    pub(super) fn next(&mut self, limits: &LiveLimits) -> Option<Instant> {
+        let idle = limits.idle_timeout().map(|after| self.quiet_since() + after);
+        let frame = self.frame.zip(limits.frame_timeout()).map(|(since, after)| since + after);
         idle.into_iter().chain(frame).min()
     }
 
@@ -50,7 +50,7 @@ impl Silence {
 impl Driver {
     /// Why the session is to end now, if the peer has said nothing for too long.
     pub(super) fn silence_is_due(&mut self, now: Instant) -> Option<CloseReason> {
-        if let (Some(since), Some(after)) = (self.timers.silence.frame, self.link.limits.frame_timeout)
+        if let (Some(since), Some(after)) = (self.timers.silence.frame, self.link.limits.frame_timeout())
             && since + after <= now
         {
             // It is no fault of the peer's that nothing is read.
@@ -62,7 +62,7 @@ impl Driver {
             }
             self.timers.silence.frame = Some(now);
         }
-        if let Some(after) = self.link.limits.idle_timeout
+        if let Some(after) = self.link.limits.idle_timeout()
             && self.timers.silence.quiet_since() + after <= now
         {
             if self.is_busy() || self.link.is_ending() {

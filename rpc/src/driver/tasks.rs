@@ -56,7 +56,7 @@ impl Driver {
         bytes: usize,
         subscribes: bool,
     ) -> u64 {
-        let deadline = self.link.limits.request_timeout.map(|after| Instant::now() + after);
+        let deadline = self.link.limits.request_timeout().map(|after| Instant::now() + after);
         let id = request.id.map(|id| id.to_owned());
         let order = self.routes.order(&request.method).unwrap_or_default();
         self.link.begin(Running {

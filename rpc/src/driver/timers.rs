@@ -33,25 +33,25 @@ impl Driver {
     /// Bytes wait, and the transport takes none of them.
     pub(super) fn stalled(&mut self) {
         if self.timers.stalled.is_none() {
-            self.timers.stalled = self.link.limits.send_timeout.map(|after| Instant::now() + after);
+            self.timers.stalled = self.link.limits.send_timeout().map(|after| Instant::now() + after);
         }
     }
 
     /// Pending until something is due. Ready with the reason if the session is to end now, with `None` if what was due is done.
     pub(super) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseReason>> {
+        let delayed = self.queue.next_due();
         let Timers { sleep, late, stalled, closing: close, trim, silence } = &mut self.timers;
         if let Some(moved) = self.link.next_deadline() {
             *late = Some(moved);
         }
         if close.is_none() && self.link.is_ending() {
-            *close = self.link.limits.close_timeout.map(|after| Instant::now() + after);
+            *close = self.link.limits.close_timeout().map(|after| Instant::now() + after);
         }
         if trim.is_none() && self.inbox.capacity().max(self.replies.capacity()) > LARGE {
             *trim = Some(Instant::now() + TRIM_AFTER);
         }
-        let Some(next) =
-            [*late, *stalled, *close, *trim, silence.next(&self.link.limits)].into_iter().flatten().min()
-        else {
+        let silent = silence.next(&self.link.limits);
+        let Some(next) = [*late, *stalled, *close, *trim, silent, delayed].into_iter().flatten().min() else {
             return Poll::Pending;
         };
         match sleep {
@@ -68,7 +68,7 @@ impl Driver {
     fn due(&mut self, now: Instant) -> Option<CloseReason> {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if is_due(self.timers.stalled) {
-            let after = self.link.limits.send_timeout.unwrap_or_default();
+            let after = self.link.limits.send_timeout().unwrap_or_default();
             return Some(CloseReason::SendTimeout { unsent: self.unsent(), after });
         }
         if is_due(self.timers.closing) {

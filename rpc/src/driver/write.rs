@@ -23,7 +23,7 @@ impl Driver {
                 return Poll::Pending;
             }
             self.replies.take_queued();
-            if self.link.limits.idle_timeout.is_some() {
+            if self.link.limits.idle_timeout().is_some() {
                 self.timers.silence.sent(Instant::now());
             }
         }
@@ -34,11 +34,13 @@ impl Driver {
         if self.replies.unwritten().is_empty() {
             return Poll::Ready(Ok(()));
         }
+        let mut bytes = 0;
         let written = loop {
             match Pin::new(&mut self.io).poll_write(cx, self.replies.unwritten()) {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
                     self.replies.advance(written);
+                    bytes += written as u64;
                     self.progress = true;
                     self.timers.stalled = None;
                     if self.replies.unwritten().is_empty() {
@@ -52,6 +54,12 @@ impl Driver {
                 }
             }
         };
+        if bytes > 0 {
+            self.uncharged += bytes;
+            // What was read just now is answered just now.
+            let now = self.read_at.unwrap_or_else(Instant::now);
+            self.link.counters.sent(self.replies.messages(), bytes, now);
+        }
         self.link.set_unwritten(self.replies.unwritten().len());
         written
     }

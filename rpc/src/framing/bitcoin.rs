@@ -280,7 +280,7 @@ mod tests {
             let found = taken_apart(framer.clone(), &bytes, step);
             let Err(error) = &found[0] else { panic!("{found:?}") };
             assert!(matches!(error, FrameError::WrongChecksum { command, .. } if command == "ping"));
-            assert_eq!(error.cost(), 100.0);
+            assert_eq!(error.severity(), 0.1);
             assert_eq!(found[1], Ok(("pong".to_owned(), b"12345678".to_vec())));
         }
     }
@@ -292,7 +292,7 @@ mod tests {
             let found = taken_apart(framer.clone(), bytes, 1);
             let [Err(error)] = &found[..] else { panic!("{found:?}") };
             assert!(matches!(error, FrameError::WrongMagic { .. }), "{error}");
-            assert_eq!(error.cost(), 1000.0);
+            assert_eq!(error.severity(), 1.0);
         }
     }
 
@@ -314,7 +314,7 @@ mod tests {
                                 "the payload of `{command}`, {size} bytes, is over the limit of {limit} bytes"
                             )
                         );
-                        assert_eq!(error.cost(), 500.0);
+                        assert_eq!(error.severity(), 0.5);
                     }
                     _ => panic!("{found:?}"),
                 }

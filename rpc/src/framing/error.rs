@@ -84,13 +84,14 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// What the error costs the peer, in the unit of [`Limits::cost`](crate::Limits::cost): 1,000, as all input that cannot be read; but
-    /// 500 for a payload over its limit, and 100 for a wrong checksum (aiorpcX).
-    pub const fn cost(&self) -> f64 {
+    /// How bad the error is, next to input that cannot be read at all: what it costs the peer is this part of
+    /// [`Limits::cost_of_unreadable`](crate::Limits::cost_of_unreadable). 1, but 0.5 for a payload over the limit of its command and 0.1
+    /// for a wrong checksum: 1,000, 500 and 100 unless set (aiorpcX).
+    pub const fn severity(&self) -> f64 {
         match self {
-            Self::WrongChecksum { .. } => 100.0,
-            Self::PayloadTooLarge { .. } => 500.0,
-            _ => 1_000.0,
+            Self::WrongChecksum { .. } => 0.1,
+            Self::PayloadTooLarge { .. } => 0.5,
+            _ => 1.0,
         }
     }
 }

@@ -88,7 +88,8 @@ pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
     /// Where the message does not fit into a frame. It is cut off again: a call ends with the error, and a reply becomes a short error.
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
 
-    /// The size in bytes over which a frame is dropped: [`Limits::frame_size`](crate::Limits::frame_size), before anything is read.
+    /// The size in bytes over which a frame is dropped: [`Limits::frame_size`](crate::Limits::frame_size), before anything is read, and again
+    /// when it changes while the session is open.
     fn set_limit(&mut self, bytes: usize) {
         let _ = bytes;
     }

@@ -2,31 +2,33 @@
 
 use std::time::Duration;
 
-/// Forgiven per second (aiorpcX's rate: the hard limit in an hour).
-const FORGIVEN: f64 = 10_000.0 / 3600.0;
-
-/// The running cost of one session. `T` is any clock's reading.
+/// The running cost of one peer. `T` is any clock's reading.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost<T> {
     value: f64,
-    at: T,
+    /// When the value was right. Nothing costs nothing at any time: no clock is read for it.
+    at: Option<T>,
 }
 
 impl<T: Copy> Cost<T> {
-    /// A broken rule.
-    pub(crate) const ERROR: f64 = 100.0;
-    /// Input that cannot be read at all.
-    pub(crate) const UNREADABLE: f64 = 1_000.0;
-
-    pub(crate) const fn new(now: T) -> Self {
-        Self { value: 0.0, at: now }
+    pub(crate) const fn new() -> Self {
+        Self { value: 0.0, at: None }
     }
 
-    /// Adds `amount` and gives the cost after it. `since` tells the time between two readings of the clock.
-    pub(crate) fn add(&mut self, amount: f64, now: T, since: impl FnOnce(T, T) -> Duration) -> f64 {
-        let forgiven = since(now, self.at).as_secs_f64() * FORGIVEN;
-        self.value = (self.value - forgiven).max(0.0) + amount;
-        self.at = now;
+    /// Adds `amount` (takes away, if it is negative) and gives the cost after it. `forgiven` falls away per second, and `since` tells
+    /// the time between two readings of the clock.
+    pub(crate) fn add(
+        &mut self,
+        amount: f64,
+        forgiven: f64,
+        now: T,
+        since: impl FnOnce(T, T) -> Duration,
+    ) -> f64 {
+        let passed = self.at.map_or(0.0, |at| since(now, at).as_secs_f64());
+        let kept = (self.value - passed * forgiven).max(0.0);
+        // What is no number would stay for ever.
+        self.value = if amount.is_nan() { kept } else { (kept + amount).max(0.0) };
+        self.at = Some(now);
         self.value
     }
 }
@@ -34,18 +36,33 @@ impl<T: Copy> Cost<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
 
-    fn since(later: u64, earlier: u64) -> Duration {
-        Duration::from_secs(later - earlier)
-    }
+    /// What happens at which second, what it adds, and what the cost is after it.
+    const TABLE: &[(u64, f64, f64)] = &[
+        (0, 1_000.0, 1_000.0), // input that cannot be read
+        (0, 100.0, 1_100.0),   // an error
+        (36, 0.0, 1_000.0),    // 36 s × 10,000 / 3,600 s = 100 forgiven
+        (36, 2.5, 1_002.5),    // 250,000 bytes / 100,000
+        (3_636, 0.0, 0.0),     // an hour forgives 10,000: it never falls below nothing
+        (3_636, 100.0, 100.0), // and nothing is saved up
+        (3_654, 10.0, 60.0),   // 18 s × 10,000 / 3,600 s = 50 forgiven, 100 - 50 + 10
+        (3_654, -200.0, 0.0),  // an application that takes away more than there is
+        (3_654, f64::NAN, 0.0),
+        (3_654, f64::INFINITY, f64::INFINITY),
+    ];
 
     #[test]
-    fn it_rises_with_errors_and_falls_by_ten_thousand_an_hour() {
-        let mut cost = Cost::new(0u64);
-        assert_eq!(cost.add(Cost::<u64>::UNREADABLE, 0, since), 1000.0);
-        assert_eq!(cost.add(Cost::<u64>::ERROR, 0, since), 1100.0);
-        assert!((cost.add(0.0, 36, since) - 1000.0).abs() < 1e-9);
-        assert_eq!(cost.add(0.0, 3600, since), 0.0, "it never falls below nothing");
-        assert_eq!(cost.add(100.0, 3600, since), 100.0);
+    fn it_rises_with_what_is_charged_and_falls_by_ten_thousand_an_hour() {
+        let forgiven = Limits::server().cost_forgiven_per_second;
+        let mut cost = Cost::new();
+        for &(now, amount, expected) in TABLE {
+            let value =
+                cost.add(amount, forgiven, now, |later, earlier| Duration::from_secs(later - earlier));
+            assert!(
+                value == expected || (value - expected).abs() < 1e-9,
+                "after {amount} at {now} s: {value}, not {expected}"
+            );
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! The numbers that bound what a peer can cost, and the arithmetic on them. No clock in here: `now` is passed in.
 
 mod cost;
+mod live;
+mod throttle;
 
 use std::time::Duration;
 
 pub(crate) use cost::Cost;
+pub(crate) use live::LiveLimits;
+pub(crate) use throttle::Throttle;
 
-/// What one session may use. Every number has a default, a unit and a source.
+/// What one session may use, and how many a server may have. Every number has a default, a unit and a source.
 ///
 /// [`Limits::server()`] is for peers that nobody chose, [`Limits::client()`] for a server that the application chose, and
 /// [`Limits::unlimited()`] for measuring and for peers that are trusted as one's own code. Change what you need:
@@ -23,6 +27,13 @@ pub(crate) use cost::Cost;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
+    /// How many sessions a server may have at once for one more peer to be accepted. A peer that is one too many is sent an error, -102
+    /// with the id null, and its connection is closed. It means nothing on a client.
+    ///
+    /// Default: 1,000 (ElectrumX's `MAX_SESSIONS`): each takes a file descriptor, of which many systems give a process 1,024 unless
+    /// they are asked for more. With a higher limit, ask for more.
+    pub connections: usize,
+
     /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on.
     ///
     /// Default: 1,000,000 on a server (aiorpcX), 10,485,760 on a client (jsonrpsee's `max_response_body_size`): what servers send by
@@ -52,7 +63,8 @@ pub struct Limits {
     /// Default: 1,024 (jsonrpsee).
     pub subscription_items: usize,
 
-    /// The same in bytes. One item is always kept, whatever its size.
+    /// The same in bytes. One item is always kept, whatever its size. All items for one peer together may have
+    /// [`outgoing_bytes`](Self::outgoing_bytes), besides one of each subscription.
     ///
     /// Default: 1,000,000.
     pub subscription_bytes: usize,
@@ -113,18 +125,52 @@ pub struct Limits {
     /// whose replies may be large and come over slow lines.
     pub frame_timeout: Option<Duration>,
 
-    /// The cost at which the peer is told -101 and the session ends. Each broken rule costs 100 (a malformed message, an unknown
-    /// method, parameters that do not fit, a reply to nothing), and input that cannot be read at all 1,000; 10,000 are
-    /// forgiven per hour. Errors that handlers return are the application's own affair and cost nothing.
+    /// The cost from which on the peer is slowed down. Between this and [`cost_hard`](Self::cost_hard) fewer of its requests are worked on
+    /// at once, and each is delayed before its handler starts, in proportion: half way it is half of
+    /// [`requests_in_flight`](Self::requests_in_flight) and half of [`cost_delay`](Self::cost_delay).
+    ///
+    /// Default: 2,000 on a server, no limit on a client (aiorpcX).
+    pub cost_soft: f64,
+
+    /// The cost at which the peer is told -101 and the session ends; `f64::INFINITY` means no limit, and slows nobody down either.
+    ///
+    /// What the peer does adds to its [cost](crate::Session::cost), by the numbers below, and the application may
+    /// [add](crate::Session::add_cost) what it likes. Errors that handlers return are the application's own affair and cost nothing.
     ///
     /// Default: 10,000 on a server, no limit on a client (aiorpcX).
-    pub cost: f64,
+    pub cost_hard: f64,
+
+    /// The cost of a byte, either way. They are added up, and charged when they come to 1.
+    ///
+    /// Default: 1 / 100,000 (aiorpcX).
+    pub cost_per_byte: f64,
+
+    /// The cost of a broken rule: a malformed message, an unknown method, parameters that do not fit, a reply to nothing.
+    ///
+    /// Default: 100 (aiorpcX).
+    pub cost_of_error: f64,
+
+    /// The cost of input that cannot be read at all, or is too large to be.
+    ///
+    /// Default: 1,000 (aiorpcX).
+    pub cost_of_unreadable: f64,
+
+    /// How much cost is forgiven per second.
+    ///
+    /// Default: 10,000 / 3,600: the hard limit in an hour (aiorpcX).
+    pub cost_forgiven_per_second: f64,
+
+    /// How long each request is delayed at the hard limit: see [`cost_soft`](Self::cost_soft).
+    ///
+    /// Default: 2 s (aiorpcX).
+    pub cost_delay: Duration,
 }
 
 impl Limits {
     /// For sessions that a server accepts.
     pub const fn server() -> Self {
         Self {
+            connections: 1_000,
             frame_size: 1_000_000,
             reply_size: 10_000_000,
             batch_length: 100,
@@ -140,18 +186,25 @@ impl Limits {
             close_timeout: Some(Duration::from_secs(30)),
             idle_timeout: Some(Duration::from_secs(600)),
             frame_timeout: Some(Duration::from_secs(30)),
-            cost: 10_000.0,
+            cost_soft: 2_000.0,
+            cost_hard: 10_000.0,
+            cost_per_byte: 1.0 / 100_000.0,
+            cost_of_error: 100.0,
+            cost_of_unreadable: 1_000.0,
+            cost_forgiven_per_second: 10_000.0 / 3_600.0,
+            cost_delay: Duration::from_secs(2),
         }
     }
 
-    /// For sessions that the application opens: the same, but replies may be larger, and neither silence nor the other side's
-    /// mistakes end the session.
+    /// For sessions that the application opens: the same, but replies may be larger, and neither silence nor what the other side costs
+    /// slows it down or ends the session.
     pub const fn client() -> Self {
         Self {
             frame_size: 10 << 20,
             idle_timeout: None,
             frame_timeout: None,
-            cost: f64::INFINITY,
+            cost_soft: f64::INFINITY,
+            cost_hard: f64::INFINITY,
             ..Self::server()
         }
     }
@@ -159,6 +212,7 @@ impl Limits {
     /// Nothing is bounded.
     pub const fn unlimited() -> Self {
         Self {
+            connections: usize::MAX,
             frame_size: usize::MAX,
             reply_size: usize::MAX,
             batch_length: usize::MAX,
@@ -174,7 +228,13 @@ impl Limits {
             close_timeout: None,
             idle_timeout: None,
             frame_timeout: None,
-            cost: f64::INFINITY,
+            cost_soft: f64::INFINITY,
+            cost_hard: f64::INFINITY,
+            cost_per_byte: 0.0,
+            cost_of_error: 0.0,
+            cost_of_unreadable: 0.0,
+            cost_forgiven_per_second: 0.0,
+            cost_delay: Duration::ZERO,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     jsonrpc::{Cancellation, Protocol},
     limits::Limits,
     service::{Service, Services},
-    session::Session,
+    session::{Hooks, InstalledHooks, Session},
     transport::Endpoint,
 };
 
@@ -20,7 +20,8 @@ pub struct ServerBuilder {
 
 impl ServerBuilder {
     pub(super) fn new() -> Self {
-        Self { services: Services::default(), settings: Settings::new(Limits::server()) }
+        let (services, settings) = (Services::default(), Settings::new(Limits::server()));
+        Self { services, settings }
     }
 
     /// Serves `service` to every session: one value for all. May be called several times, for several services. A value that
@@ -38,9 +39,15 @@ impl ServerBuilder {
         self
     }
 
-    /// What each session may use. Default: [`Limits::server()`].
+    /// What each session may use, and how many there may be. Default: [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Tells `hooks` when a session begins and ends, and what its peer costs. Default: nobody.
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.settings.hooks = InstalledHooks::new(hooks);
         self
     }
 

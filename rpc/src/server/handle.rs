@@ -3,26 +3,24 @@
 use std::{
     collections::HashMap,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::future::{Either, select};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
 
-use super::listener::Listener;
+use super::ending::Stage;
 use crate::{
     driver::{self, Owner, Settings, Start},
+    jsonrpc::{ErrorCode, ErrorObject, Id},
     service::BuiltServices,
-    session::{CloseReason, Session},
+    session::Session,
     transport::{ByteStream, Endpoint},
 };
 
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
 #[derive(Clone)]
 pub struct ServerHandle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     endpoints: Arc<[Endpoint]>,
 }
 
@@ -31,30 +29,52 @@ pub(super) struct Shared {
     services: BuiltServices,
     settings: Settings,
     sessions: Mutex<HashMap<u64, Session>>,
-    listeners: Mutex<Vec<JoinHandle<()>>>,
-    stage: watch::Sender<Stage>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Running,
-    /// Nobody is accepted any more; sessions are ending.
-    Stopping,
-    Stopped,
+    /// How many listeners are at work.
+    pub(super) listening: watch::Sender<usize>,
+    pub(super) stage: watch::Sender<Stage>,
 }
 
 impl Shared {
     pub(super) fn new(services: BuiltServices, settings: Settings) -> Arc<Self> {
-        let stage = watch::Sender::new(Stage::Running);
-        Arc::new(Self { services, settings, sessions: Mutex::default(), listeners: Mutex::default(), stage })
+        Arc::new(Self {
+            services,
+            settings,
+            sessions: Mutex::default(),
+            listening: watch::Sender::new(0),
+            stage: watch::Sender::new(Stage::Running),
+        })
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<u64, Session>> {
+    pub(super) fn sessions(&self) -> MutexGuard<'_, HashMap<u64, Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many sessions there may be for one more peer to be accepted.
+    pub(super) const fn connections(&self) -> usize {
+        self.settings.limits.connections
+    }
+
+    /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
+    pub(super) fn refusal(&self, connections: usize) -> Vec<u8> {
+        let error = ErrorObject::new(
+            ErrorCode::SERVER_BUSY,
+            format!(
+                "too many connections: {connections} are open, and {} may be. Try again later",
+                self.connections()
+            ),
+        );
+        let Settings { framer, version, .. } = &self.settings;
+        let mut message = Vec::new();
+        framer.begin(&mut message);
+        version.put_error(&mut message, Id::NULL, &error);
+        match framer.finish(&mut message, 0) {
+            Ok(()) => message,
+            Err(_) => Vec::new(),
+        }
+    }
+
     /// Starts the session of a peer that has arrived.
-    fn serve(self: &Arc<Self>, io: Box<dyn ByteStream>, peer: Endpoint) -> Session {
+    pub(super) fn serve(self: &Arc<Self>, io: Box<dyn ByteStream>, peer: Endpoint) -> Session {
         let start = Start {
             io,
             peer,
@@ -69,23 +89,6 @@ impl Shared {
             self.sessions().insert(session.id(), session.clone());
             services
         })
-    }
-
-    /// Waits until nobody is accepted any more, then closes the sessions and waits for their ends.
-    async fn stop(self: Arc<Self>) {
-        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
-        for listener in listeners {
-            // Whether it had panicked makes no difference: the socket is closed.
-            drop(listener.await);
-        }
-        let sessions: Vec<Session> = self.sessions().values().cloned().collect();
-        for session in &sessions {
-            session.link().start_close(CloseReason::Shutdown);
-        }
-        for session in sessions {
-            session.closed().await;
-        }
-        self.stage.send_replace(Stage::Stopped);
     }
 }
 
@@ -102,23 +105,6 @@ impl ServerHandle {
         Self { shared, endpoints: endpoints.into() }
     }
 
-    pub(super) fn accept_from(&self, listener: Listener) {
-        let shared = Arc::clone(&self.shared);
-        let mut stage = shared.stage.subscribe();
-        let accepting = tokio::spawn(async move {
-            let mut stopping = pin!(stage.wait_for(|stage| *stage != Stage::Running));
-            while let Either::Right(((io, peer), _)) =
-                select(stopping.as_mut(), pin!(listener.accept())).await
-            {
-                // What makes a service for the session is code of the user's.
-                if catch_unwind(AssertUnwindSafe(|| shared.serve(io, peer))).is_err() {
-                    tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
-                }
-            }
-        });
-        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(accepting);
-    }
-
     /// Where it listens: see [`Server::endpoint`](super::Server::endpoint).
     pub fn endpoint(&self) -> &Endpoint {
         self.endpoints.first().unwrap_or(&Endpoint::MEMORY)
@@ -130,44 +116,39 @@ impl ServerHandle {
     }
 
     /// Serves a peer that is connected already, over any stream of bytes: one end of [`memory`](crate::transport::memory), a socket
-    /// of yours, a pipe. Must be called on a tokio runtime.
+    /// of yours, a pipe. Must be called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is
+    /// never one too many.
     pub fn attach(&self, io: impl ByteStream) -> Session {
         let session = self.shared.serve(Box::new(io), Endpoint::MEMORY);
-        if *self.shared.stage.borrow() != Stage::Running {
+        if !self.shared.stage.borrow().serves() {
             session.abort();
         }
         session
     }
 
-    /// The sessions that are open.
+    /// The sessions that are open, in the order in which they began. Each tells what it [has done](Session::statistics), and can be
+    /// [closed](Session::close).
     pub fn sessions(&self) -> Vec<Session> {
-        self.shared.sessions().values().cloned().collect()
+        let mut sessions: Vec<_> = self.shared.sessions().values().cloned().collect();
+        sessions.sort_unstable_by_key(Session::id);
+        sessions
     }
 
-    /// Stops in good order: accepts nobody any more, lets handlers finish, closes every session, and returns when all have ended.
+    /// The session that has this [`id`](Session::id), if it is open.
     ///
-    /// A session that takes longer than [`Limits::close_timeout`](crate::Limits::close_timeout) is ended by force; idle ones end at once. Calling it again waits for
-    /// the same end. Dropping the future does not undo it.
-    pub async fn shutdown(&self) {
-        let first = self.shared.stage.send_if_modified(|stage| {
-            let running = *stage == Stage::Running;
-            if running {
-                *stage = Stage::Stopping;
-            }
-            running
-        });
-        if first {
-            // A task of its own: it goes on when nobody waits for it any more.
-            tokio::spawn(Arc::clone(&self.shared).stop());
-        }
-        self.closed().await;
-    }
-
-    /// Waits until the server was shut down. Cancel safe.
-    pub async fn closed(&self) {
-        let mut stage = self.shared.stage.subscribe();
-        // The sender lives in `self`: it cannot be gone.
-        let _stopped = stage.wait_for(|stage| *stage == Stage::Stopped).await;
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let handle = rpc::Server::builder().service(()).build()?.start();
+    /// # let (_peer, io) = rpc::transport::memory(64);
+    /// let id = handle.attach(io).id();
+    /// if let Some(session) = handle.session(id) {
+    ///     session.close().await;
+    /// }
+    /// assert!(handle.session(id).is_none());
+    /// # Ok(()) }
+    /// ```
+    pub fn session(&self, id: u64) -> Option<Session> {
+        self.shared.sessions().get(&id).cloned()
     }
 }
 

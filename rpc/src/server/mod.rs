@@ -1,9 +1,13 @@
 //! Listening: where peers come from, and how a server stops.
 
+mod accept;
 mod builder;
+mod ending;
+mod episode;
 mod error;
 mod handle;
 mod listener;
+mod refusals;
 
 use std::sync::Arc;
 

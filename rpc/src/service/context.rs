@@ -168,6 +168,32 @@ impl Context {
         Shielded::start(self.session.link(), self.method, work)
     }
 
+    /// Closes the session in good order once this request is answered, whether with a result or an error: for a peer that is to be told
+    /// why it is sent away.
+    ///
+    /// Until then the session goes on, and the handler may still call its peer. Where the request came in a batch, the close begins when
+    /// the reply to the batch is out; that of a notification begins when its handler has finished. Then it is as with
+    /// [`Session::start_close`]: no further request is read, other handlers at work are finished and answered, and after
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout) that is forced. Asked of a context whose request was answered already, it
+    /// begins at once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Context, ErrorObject, Params, Router};
+    ///
+    /// let router = Router::new().method("login", async |_: Params, cx: Context| {
+    ///     cx.close_after_reply();
+    ///     Err::<(), _>(ErrorObject::new(1, "no such user"))
+    /// });
+    /// let (session, _peer) = rpc::testing::pair((), router);
+    /// assert!(session.call::<()>("login", ("Mallory",)).await.is_err());
+    /// session.closed().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn close_after_reply(&self) {
+        self.session.link().close_after(self.work);
+    }
+
     /// What the application keeps with the session.
     pub fn extensions(&self) -> &Extensions {
         self.session.extensions()

@@ -78,33 +78,36 @@ where
     F: Future<Output = R> + Send + 'static,
     R: Returns<FALLIBLE, Value: Serialize> + 'static,
 {
+    let method = request.method.name();
     let mut in_place = Context::from_waker(Waker::noop());
     let polled = match request.deferred {
         true => Ok(Poll::Pending),
         false => catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(&mut in_place))),
     };
-    match polled {
+    let finished = match polled {
         Ok(Poll::Ready(value)) => answer(request, Ok(value)),
         Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
         Ok(Poll::Pending) => {
             let id = request.id.map(|id| id.to_owned());
-            let method = request.method.name();
-            let limit = request.link().limits.reply_size;
+            let limit = request.link().limits.reply_size();
             let version = request.replies.version();
-            Handled::pending(Box::pin(async move {
-                let value = AssertUnwindSafe(handler).catch_unwind().await;
+            return Handled::pending(Box::pin(async move {
+                let value = AssertUnwindSafe(&mut handler).catch_unwind().await;
+                discard(method, handler);
                 let mut reply = Buffer::new();
                 match (id, value) {
                     (Some(id), value) => {
                         id.with(|id| put_answer(&mut reply, version, id, method, value, limit));
                     }
-                    (None, Err(panic)) => drop(panicked(method, &*panic)),
-                    (None, Ok(_)) => {}
+                    (None, Err(panic)) => drop(panicked(method, panic)),
+                    (None, Ok(value)) => discard(method, value),
                 }
                 reply
-            }))
+            }));
         }
-    }
+    };
+    discard(method, handler);
+    finished
 }
 
 fn answer<const FALLIBLE: bool, R>(request: Request<'_>, value: Result<R, Panic>) -> Handled
@@ -113,14 +116,16 @@ where
 {
     let Request { method, id, replies, .. } = request;
     match (value, id) {
-        (Ok(_), None) => {}
+        (Ok(value), None) => discard(method.name(), value),
         (Ok(value), Some(id)) => {
-            if let Err(panic) = replies.result(id, &value.into_result()) {
-                replies.error(id, &panicked(method.name(), &*panic));
+            let result = value.into_result();
+            if let Err(panic) = replies.result(id, &result) {
+                replies.error(id, &panicked(method.name(), panic));
             }
+            discard(method.name(), result);
         }
         (Err(panic), id) => {
-            let error = panicked(method.name(), &*panic);
+            let error = panicked(method.name(), panic);
             if let Some(id) = id {
                 replies.error(id, &error);
             }
@@ -141,22 +146,45 @@ fn put_answer<const FALLIBLE: bool, R>(
 {
     let written = value.and_then(|value| {
         let result = value.into_result();
-        catch_unwind(AssertUnwindSafe(|| put_result(out, version, id, result.as_ref(), limit)))
+        let written = catch_unwind(AssertUnwindSafe(|| put_result(out, version, id, result.as_ref(), limit)));
+        discard(method, result);
+        written
     });
     if let Err(panic) = written {
         out.clear();
-        version.put_error(out, id, &panicked(method, &*panic));
+        version.put_error(out, id, &panicked(method, panic));
     }
 }
 
 /// Tells the log what happened, and the peer nothing.
 #[cold]
-pub(super) fn panicked(method: &'static str, panic: &(dyn Any + Send)) -> ErrorObject {
+pub(super) fn panicked(method: &'static str, panic: Panic) -> ErrorObject {
+    log_panic(method, &*panic);
+    discard(method, panic);
+    ErrorObject::internal()
+}
+
+pub(super) fn log_panic(method: &'static str, panic: &(dyn Any + Send)) {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no message)");
     tracing::error!(rpc.system.name = "jsonrpc", rpc.method = method, panic = message, "a handler panicked");
-    ErrorObject::internal()
+}
+
+/// Drops what is the user's: that, too, may panic, and the loop must not. What was answered stands.
+pub(super) fn discard<T>(method: &'static str, value: T) {
+    if !std::mem::needs_drop::<T>() {
+        return;
+    }
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        tracing::error!(
+            rpc.system.name = "jsonrpc",
+            rpc.method = method,
+            "dropping what a handler left panicked"
+        );
+        // Whoever throws such things has to live with the leak.
+        std::mem::forget(panic);
+    }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Replies {
     bytes: Vec<u8>,
     /// How much of them has left.
     written: usize,
+    /// How many messages there have been.
+    messages: u64,
     /// `None` where a reply becomes part of a larger message.
     framer: Option<Box<dyn AnyFramer>>,
     version: Version,
@@ -32,12 +34,12 @@ const MUCH: usize = 64 << 10;
 
 impl Replies {
     pub(crate) const fn new(framer: Box<dyn AnyFramer>, version: Version, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, framer: Some(framer), version, link }
+        Self { bytes: Vec::new(), written: 0, messages: 0, framer: Some(framer), version, link }
     }
 
     /// A place for replies that do not leave by themselves.
     pub(crate) const fn unframed(version: Version, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, framer: None, version, link }
+        Self { bytes: Vec::new(), written: 0, messages: 0, framer: None, version, link }
     }
 
     /// What replies are written in from here on.
@@ -95,7 +97,12 @@ impl Replies {
     /// Takes over what the handles of the session have sent.
     pub(crate) fn take_queued(&mut self) {
         self.forget_written();
-        self.link.take_queued(&mut self.bytes);
+        self.messages += self.link.take_queued(&mut self.bytes);
+    }
+
+    /// How many messages there have been, those included that have not left yet.
+    pub(crate) const fn messages(&self) -> u64 {
+        self.messages
     }
 
     /// Appends an error.
@@ -111,7 +118,7 @@ impl Replies {
         id: Id<'_>,
         result: &Result<T, E>,
     ) -> Result<(), Panic> {
-        let limit = self.link.limits.reply_size;
+        let limit = self.link.limits.reply_size();
         let start = self.begin();
         let (bytes, version) = (&mut self.bytes, self.version);
         let result = result.as_ref();
@@ -139,12 +146,15 @@ impl Replies {
     }
 
     fn finish(&mut self, start: usize, id: Id<'_>) {
-        if let Some(framer) = &self.framer
-            && let Err(error) = framer.finish(&mut self.bytes, start)
-        {
-            self.bytes.truncate(start);
-            put_refusal(&**framer, &mut self.bytes, self.version, id, &error);
-        }
+        let Some(framer) = &self.framer else { return };
+        let put = match framer.finish(&mut self.bytes, start) {
+            Ok(()) => true,
+            Err(error) => {
+                self.bytes.truncate(start);
+                put_refusal(&**framer, &mut self.bytes, self.version, id, &error)
+            }
+        };
+        self.messages += u64::from(put);
     }
 }
 

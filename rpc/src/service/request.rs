@@ -63,7 +63,7 @@ impl<'a> Request<'a> {
 
     /// What a handler is told about it.
     pub fn context(&self) -> Context {
-        let deadline = self.link().limits.request_timeout.map(|after| Instant::now() + after);
+        let deadline = self.link().limits.request_timeout().map(|after| Instant::now() + after);
         let id = self.id.map(|id| id.to_owned());
         let work = self.link().work_number();
         Context::new(self.session(), self.method.name(), id, deadline, work)

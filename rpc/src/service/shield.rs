@@ -11,7 +11,7 @@ use std::{
 use futures::FutureExt;
 use tokio::task::JoinHandle;
 
-use super::{handle::panicked, replies::Panic};
+use super::{handle::log_panic, replies::Panic};
 use crate::session::Link;
 
 /// Work that is finished whatever becomes of its handler: made by [`Context::shield`](crate::Context::shield). Awaiting it gives the
@@ -29,7 +29,7 @@ impl<T: Send + 'static> Shielded<T> {
             let done = AssertUnwindSafe(work).catch_unwind().await;
             drop(shield);
             // Nobody may be left to hear of it.
-            done.inspect_err(|panic| drop(panicked(method, &**panic)))
+            done.inspect_err(|panic| log_panic(method, &**panic))
         }))
     }
 }

@@ -37,7 +37,7 @@ where
     match catch_unwind(AssertUnwindSafe(|| request.decode())) {
         Ok(Ok(params)) => subscribe_unread(request, |sink| handler(params, sink)),
         Ok(Err(error)) => Handled::refused(error),
-        Err(panic) => Handled::refused(panicked(request.method.name(), &*panic)),
+        Err(panic) => Handled::refused(panicked(request.method.name(), panic)),
     }
 }
 
@@ -60,12 +60,12 @@ where
     let sink = Sink { method, info, params, token, number: number.clone(), link: Arc::clone(&link) };
     let handler = match catch_unwind(AssertUnwindSafe(|| handler(sink))) {
         Ok(handler) => handler,
-        Err(panic) => return Handled::refused(panicked(method, &*panic)),
+        Err(panic) => return Handled::refused(panicked(method, panic)),
     };
     let started = number.clone();
     let task = async move {
         let ended = AssertUnwindSafe(handler).catch_unwind().await;
-        let error = ended.err().map(|panic| panicked(method, &*panic));
+        let error = ended.err().map(|panic| panicked(method, panic));
         // Whatever it left undone: an answer, or the end of its stream.
         link.refuse_subscription(started.get(), &error.clone().unwrap_or_else(ErrorObject::internal));
         link.end_feed(started.get(), error.as_ref());
@@ -134,7 +134,7 @@ fn refuses(request: &Request<'_>, info: SubscriptionInfo) -> Option<ErrorObject>
         return no(ErrorCode::INVALID_REQUEST, why);
     }
     if !link.admits_subscription() {
-        let limit = link.limits.subscriptions;
+        let limit = link.limits.subscriptions();
         return no(
             ErrorCode::TOO_MANY_SUBSCRIPTIONS,
             format!("too many subscriptions: the limit is {limit}"),
@@ -239,8 +239,8 @@ impl Sink {
     pub(super) fn bounds(&self) -> Bounds {
         let limits = &self.link.limits;
         Bounds {
-            items: limits.subscription_items,
-            bytes: limits.subscription_bytes,
+            items: limits.subscription_items(),
+            bytes: limits.subscription_bytes(),
             overflow: self.info.overflow(),
         }
     }
@@ -257,7 +257,7 @@ impl Sink {
             tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, %error, "an item cannot be written as JSON");
             return Err(ErrorObject::internal());
         }
-        let (size, limit) = (out.len() - start, self.link.limits.reply_size);
+        let (size, limit) = (out.len() - start, self.link.limits.reply_size());
         match size > limit {
             true => Err(ErrorObject::new(
                 ErrorCode::INTERNAL_ERROR,

@@ -134,12 +134,12 @@ pub enum CloseReason {
         /// [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes).
         limit: usize,
     },
-    /// The peer broke too many rules.
+    /// The peer cost too much: it broke too many rules, or asked for too much.
     #[error("the peer's cost reached {cost:.0}: the limit is {limit:.0}")]
     Cost {
         /// What it had come to.
         cost: f64,
-        /// [`Limits::cost`](crate::Limits::cost).
+        /// [`Limits::cost_hard`](crate::Limits::cost_hard).
         limit: f64,
     },
     /// The request did not come by a session, but by itself: see [`Dispatcher`](crate::Dispatcher). Nobody can be called back.

@@ -33,7 +33,8 @@ pub(crate) fn put_framed<R, E>(
     outcome
 }
 
-/// Appends an error in the place of a reply that does not fit into a frame: the request is answered in any case.
+/// Appends an error in the place of a reply that does not fit into a frame: the request is answered in any case,
+/// unless no error fits either: then it gives `false`.
 #[cold]
 pub(crate) fn put_refusal(
     framer: &dyn AnyFramer,
@@ -41,7 +42,7 @@ pub(crate) fn put_refusal(
     version: Version,
     id: Id<'_>,
     error: &FrameError,
-) {
+) -> bool {
     tracing::debug!(rpc.system.name = "jsonrpc", %error, "a reply does not fit into a frame");
     let told = ErrorObject::new(ErrorCode::INTERNAL_ERROR, format!("the reply cannot be sent: {error}"));
     // The id is the peer's, and may be what is too long.
@@ -51,8 +52,9 @@ pub(crate) fn put_refusal(
             Ok::<_, std::convert::Infallible>(())
         });
         if put.is_ok() {
-            return;
+            return true;
         }
     }
     tracing::error!(rpc.system.name = "jsonrpc", %error, "a request is not answered: no error fits into a frame");
+    false
 }

@@ -7,10 +7,13 @@ mod batch;
 mod bounds;
 mod call;
 mod caller;
+mod cost;
 mod error;
 mod extensions;
 mod feed;
 mod framed;
+mod hooks;
+mod limits;
 mod link;
 mod notify;
 mod outbox;
@@ -18,7 +21,9 @@ mod outgoing;
 mod pending;
 mod room;
 mod slot;
+mod statistics;
 mod subscription;
+mod task;
 mod within;
 
 use std::{
@@ -37,11 +42,14 @@ pub use error::{CallError, CloseReason};
 pub use extensions::Extensions;
 pub(crate) use feed::Gone;
 pub(crate) use framed::put_refusal;
+pub use hooks::Hooks;
+pub(crate) use hooks::InstalledHooks;
 pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 
 pub use pending::{PendingCall, PendingNotify};
+pub use statistics::Statistics;
 pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,
@@ -240,6 +248,22 @@ impl Session {
     /// Whether new calls are refused.
     pub fn is_closed(&self) -> bool {
         self.close_reason().is_some()
+    }
+
+    /// What the session has done so far, and what it is doing. May be asked at any time, from anywhere, and after the end too.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use rpc::{Context, ErrorObject, Params, Router};
+    /// # let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// # let (session, _peer) = rpc::testing::pair((), router);
+    /// session.call::<String>("ping", ()).await?;
+    /// let statistics = session.statistics();
+    /// assert_eq!((statistics.messages_sent, statistics.messages_received), (1, 1));
+    /// # Ok(()) }
+    /// ```
+    pub fn statistics(&self) -> Statistics {
+        self.link.statistics()
     }
 
     /// How many calls of ours wait for a reply.

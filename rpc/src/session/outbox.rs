@@ -12,12 +12,13 @@ use crate::{
 pub(crate) struct Outbox {
     /// Whole messages, framed, in the order in which they were sent.
     bytes: Vec<u8>,
+    messages: u64,
     framer: Box<dyn AnyFramer>,
 }
 
 impl Outbox {
     pub(crate) const fn new(framer: Box<dyn AnyFramer>) -> Self {
-        Self { bytes: Vec::new(), framer }
+        Self { bytes: Vec::new(), messages: 0, framer }
     }
 
     /// Appends one message, written by `write`, unless it does not fit into a frame.
@@ -38,13 +39,16 @@ impl Outbox {
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<R, E>,
     ) -> Result<R, Unsent<R, E>> {
-        put_framed(&*self.framer, &mut self.bytes, write)
+        let put = put_framed(&*self.framer, &mut self.bytes, write);
+        self.messages += u64::from(put.is_ok());
+        put
     }
 
     /// Appends the reply to the request `id`. One that does not fit into a frame becomes an error.
     pub(crate) fn reply(&mut self, version: Version, id: Id<'_>, write: impl FnOnce(&mut Vec<u8>)) {
         if let Err(error) = self.message(write) {
-            put_refusal(&*self.framer, &mut self.bytes, version, id, &error);
+            let put = put_refusal(&*self.framer, &mut self.bytes, version, id, &error);
+            self.messages += u64::from(put);
         }
     }
 
@@ -59,13 +63,14 @@ impl Outbox {
         self.bytes.len()
     }
 
-    /// Moves everything to the end of `buffer`, which costs nothing where that is empty.
-    pub(crate) fn take_into(&mut self, buffer: &mut Vec<u8>) {
+    /// Moves everything to the end of `buffer`, which costs nothing where that is empty. Gives the number of messages.
+    pub(crate) fn take_into(&mut self, buffer: &mut Vec<u8>) -> u64 {
         if buffer.is_empty() {
             std::mem::swap(buffer, &mut self.bytes);
         } else {
             buffer.append(&mut self.bytes);
         }
+        std::mem::take(&mut self.messages)
     }
 
     pub(crate) fn trim(&mut self) {

@@ -64,7 +64,7 @@ impl Future for PendingCall<'_> {
                     *stage = Stage::Done;
                     return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
                 }
-                let default = link.limits.call_timeout;
+                let default = link.limits.call_timeout();
                 let timeout = || call.timeout_or(default);
                 let sent = ready!(when_there_is_room(link, room, timeout, cx, |since, cx| {
                     let timeout = call.times_out(since, default);
@@ -125,7 +125,7 @@ impl Future for PendingNotify<'_> {
         if notification.is_late() {
             return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
         }
-        let timeout = || notification.timeout_or(link.limits.call_timeout);
+        let timeout = || notification.timeout_or(link.limits.call_timeout());
         when_there_is_room(link, room, timeout, cx, |_, _| link.send_notification(notification.body()))
             .map_err(|not_sent| not_sent.into_call_error(notification.method()))
     }

@@ -156,7 +156,10 @@ async fn each_member_that_breaks_a_rule_is_charged() {
     for member in
         ["1", r#"{"jsonrpc":"2.0","id":1,"method":"unknown"}"#, r#"{"jsonrpc":"2.0","method":"unknown"}"#]
     {
-        let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+        let mut limits = Limits::server();
+        // A peer that is slowed down gains time.
+        limits.cost_forgiven_per_second = 0.0;
+        let (mut peer, session) = Raw::peer_of(echo(), limits);
         let rubbish = |n| batch(std::iter::repeat_n(member, n));
         peer.send(&rubbish(99)).await;
         peer.send(&request(1, "echo")).await;

@@ -125,6 +125,11 @@ impl<T> Connection<T> {
         Self { batch_length, reply_size, ..self }
     }
 
+    /// The same, of one in use.
+    pub(crate) const fn set_limits(&mut self, batch_length: usize, reply_size: usize) {
+        (self.batch_length, self.reply_size) = (batch_length, reply_size);
+    }
+
     /// The version in force: [`Protocol::Detect`] until the peer's first message has come.
     pub const fn protocol(&self) -> Protocol {
         self.version.protocol()

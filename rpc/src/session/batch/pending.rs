@@ -56,7 +56,7 @@ impl Future for PendingBatch<'_> {
                             batch.items().iter().filter_map(|item| item.outgoing().deadline()).min();
                         let left =
                             deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                        link.limits.call_timeout.into_iter().chain(left).min()
+                        link.limits.call_timeout().into_iter().chain(left).min()
                     };
                     let sent = ready!(when_there_is_room(link, room, default, cx, |waiting_since, _| {
                         send(link, batch, waiting_since)
@@ -112,7 +112,7 @@ fn send(
             BatchItem::Call(outgoing) => {
                 let slot = Slot::waiting(None);
                 slots.push(Arc::clone(&slot));
-                let timeout = outgoing.times_out(Some(since), link.limits.call_timeout);
+                let timeout = outgoing.times_out(Some(since), link.limits.call_timeout());
                 (outgoing.body(), Some((slot, timeout)))
             }
         })

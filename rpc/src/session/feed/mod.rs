@@ -14,11 +14,11 @@ use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::jsonrpc::{BatchId, ErrorCode, ErrorObject, subscription::SubscriptionKey};
-use queue::Feed;
 pub(crate) use queue::NewFeed;
+use queue::{Feed, Together};
 
 /// The subscriptions of one peer. They are numbered by the requests that made them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Feeds {
     feeds: FxHashMap<u64, Feed>,
     by_key: HashMap<SubscriptionKey, u64>,
@@ -26,6 +26,7 @@ pub(crate) struct Feeds {
     ready: VecDeque<u64>,
     /// Those whose reply is part of a batch that was not answered yet: nothing of them is sent before it.
     held: Vec<(BatchId, u64)>,
+    together: Together,
 }
 
 /// The subscription has ended: items are of no use any more.
@@ -37,6 +38,21 @@ fn too_slow(waiting: usize) -> ErrorObject {
 }
 
 impl Feeds {
+    /// Subscriptions whose items have so many bytes together, and each has one in any case.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            feeds: FxHashMap::default(),
+            by_key: HashMap::new(),
+            ready: VecDeque::new(),
+            held: Vec::new(),
+            together: Together { bytes: 0, limit },
+        }
+    }
+
+    pub(crate) const fn set_limit(&mut self, limit: usize) {
+        self.together.limit = limit;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.feeds.len()
     }
@@ -56,7 +72,7 @@ impl Feeds {
         let key = new.writer.key().clone();
         self.feeds.insert(id, Feed::new(new));
         let before = self.by_key.insert(key, id)?;
-        self.feeds.remove(&before)?.into_task()
+        self.feeds.remove(&before)?.into_task(&mut self.together)
     }
 
     /// Nothing of a subscription is sent before the reply to the batch.
@@ -81,19 +97,20 @@ impl Feeds {
 
     /// Takes everything that waits to be sent of one, which is over then.
     pub(crate) fn take(&mut self, id: u64) -> Vec<Vec<u8>> {
+        let all = &mut self.together;
         let waiting =
-            self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next()).collect::<Vec<_>>());
+            self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next(all)).collect::<Vec<_>>());
         self.forget(id);
         waiting.unwrap_or_default()
     }
 
     /// Ends one whose number is known.
     pub(crate) fn forget(&mut self, id: u64) {
-        if let Some(feed) = self.feeds.remove(&id)
-            && self.by_key.get(feed.key()) == Some(&id)
-        {
+        let Some(feed) = self.feeds.remove(&id) else { return };
+        if self.by_key.get(feed.key()) == Some(&id) {
             self.by_key.remove(feed.key());
         }
+        feed.into_task(&mut self.together);
     }
 
     /// Says which task brings the items. False where there is no such subscription any more.
@@ -111,7 +128,7 @@ impl Feeds {
         match self.feeds.get_mut(&id) {
             None => Poll::Ready(Err(Gone)),
             Some(feed) if feed.is_over() => Poll::Ready(Err(Gone)),
-            Some(feed) => feed.poll_room(cx).map(Ok),
+            Some(feed) => feed.poll_room(&self.together, cx).map(Ok),
         }
     }
 
@@ -119,11 +136,11 @@ impl Feeds {
     pub(crate) fn push(&mut self, id: u64, body: Vec<u8>) -> Result<bool, Gone> {
         let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
         let had = feed.has_something();
-        let pushed = feed.push(body);
+        let pushed = feed.push(body, &mut self.together);
         if !pushed {
             feed.end(Some(&too_slow(feed.len())));
         }
-        let takes_more = feed.takes_more();
+        let takes_more = feed.takes_more(&self.together);
         self.is_ready_now(id, had);
         if pushed { Ok(takes_more) } else { Err(Gone) }
     }
@@ -158,7 +175,7 @@ impl Feeds {
     /// Ends a subscription, of which nothing is sent any more: gives its task. `None` where there is none.
     pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<Option<AbortHandle>> {
         let id = self.by_key.remove(key)?;
-        Some(self.feeds.remove(&id)?.into_task())
+        Some(self.feeds.remove(&id)?.into_task(&mut self.together))
     }
 
     /// Ends all but the reports of work, which has an end that can be waited for.
@@ -170,7 +187,7 @@ impl Feeds {
             .filter_map(|id| {
                 let feed = self.feeds.remove(&id)?;
                 self.by_key.remove(feed.key());
-                feed.into_task()
+                feed.into_task(&mut self.together)
             })
             .collect()
     }
@@ -180,7 +197,7 @@ impl Feeds {
         self.by_key.clear();
         self.ready.clear();
         self.held.clear();
-        self.feeds.drain().filter_map(|(_, feed)| feed.into_task()).collect()
+        self.feeds.drain().filter_map(|(_, feed)| feed.into_task(&mut self.together)).collect()
     }
 
     /// The next thing to send, if any, with whoever waits for the room that it leaves.
@@ -189,8 +206,8 @@ impl Feeds {
             let id = self.ready.pop_front()?;
             // Those that were removed are found here for the last time.
             let Some(feed) = self.feeds.get_mut(&id) else { continue };
-            let Some(body) = feed.next() else { continue };
-            let waker = feed.room_for();
+            let Some(body) = feed.next(&mut self.together) else { continue };
+            let waker = feed.room_for(&self.together);
             if feed.has_something() {
                 self.ready.push_back(id);
             } else if feed.is_over() {
@@ -204,129 +221,4 @@ impl Feeds {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        jsonrpc::{Overflow, SubscriptionInfo, SubscriptionStyle, subscription::ItemWriter},
-        session::Bounds,
-    };
-
-    fn new(key: &str, overflow: Overflow) -> NewFeed {
-        let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "item");
-        let writer = ItemWriter::new(info, SubscriptionKey::of_id(key), "[]");
-        NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None, work: 0 }
-    }
-
-    fn drained(feeds: &mut Feeds) -> Vec<String> {
-        std::iter::from_fn(|| feeds.next()).map(|(body, _)| String::from_utf8(body).unwrap()).collect()
-    }
-
-    fn push(feeds: &mut Feeds, id: u64, items: &[&str]) {
-        for item in items {
-            feeds.push(id, item.as_bytes().to_vec()).unwrap();
-        }
-    }
-
-    #[test]
-    fn items_leave_in_order_and_one_of_each_in_turn() {
-        let mut feeds = Feeds::default();
-        feeds.add(1, new("1", Overflow::Wait));
-        feeds.add(2, new("2", Overflow::Wait));
-        push(&mut feeds, 1, &["a1", "a2"]);
-        push(&mut feeds, 2, &["b1", "b2"]);
-        assert_eq!(drained(&mut feeds), ["a1", "b1", "a2", "b2"]);
-        assert!(!feeds.are_ready());
-    }
-
-    #[test]
-    fn the_oldest_items_are_dropped_and_counted() {
-        let mut feeds = Feeds::default();
-        feeds.add(1, new("1", Overflow::DropOldest));
-        push(&mut feeds, 1, &["a", "b", "c", "d", "e"]);
-        let lost = r#""method":"rpc.lost","params":{"subscription":1,"items":3}"#;
-        assert_eq!(drained(&mut feeds), [lost, "d", "e"]);
-        push(&mut feeds, 1, &["f"]);
-        assert_eq!(drained(&mut feeds), ["f"]);
-    }
-
-    #[test]
-    fn what_the_stream_has_left_out_is_told_where_it_is_missing() {
-        let lost = |items| format!(r#""method":"rpc.lost","params":{{"subscription":1,"items":{items}}}"#);
-        let mut feeds = Feeds::default();
-        feeds.add(1, new("1", Overflow::Wait));
-        feeds.lose(1, 1).unwrap();
-        push(&mut feeds, 1, &["a"]);
-        feeds.lose(1, 2).unwrap();
-        feeds.lose(1, 3).unwrap();
-        push(&mut feeds, 1, &["b"]);
-        assert_eq!(drained(&mut feeds), [lost(1), "a".to_owned(), lost(5), "b".to_owned()]);
-
-        feeds.add(2, new("1", Overflow::DropOldest));
-        push(&mut feeds, 2, &["a"]);
-        feeds.lose(2, 2).unwrap();
-        push(&mut feeds, 2, &["b", "c"]);
-        assert_eq!(
-            drained(&mut feeds),
-            [lost(3), "b".to_owned(), "c".to_owned()],
-            "one dropped here, two there"
-        );
-
-        feeds.add(3, new("1", Overflow::End));
-        assert_eq!(feeds.lose(3, 2), Err(Gone));
-        let all = drained(&mut feeds);
-        assert!(all[0] == lost(2) && all[1].contains("rpc.ended"), "{all:?}");
-    }
-
-    #[test]
-    fn a_subscription_that_is_to_end_ends_behind_what_waits() {
-        let mut feeds = Feeds::default();
-        feeds.add(1, new("1", Overflow::End));
-        push(&mut feeds, 1, &["a", "b"]);
-        assert_eq!(feeds.push(1, b"c".to_vec()), Err(Gone));
-        assert_eq!(feeds.push(1, b"d".to_vec()), Err(Gone));
-        let all = drained(&mut feeds);
-        assert_eq!(all[..2], ["a", "b"]);
-        assert!(all[2].contains("rpc.ended") && all[2].contains("too slow"), "{all:?}");
-        assert_eq!(all.len(), 3);
-        assert_eq!(feeds.len(), 0);
-        assert_eq!(feeds.push(1, b"e".to_vec()), Err(Gone));
-    }
-
-    #[test]
-    fn a_stream_that_waits_is_woken_when_there_is_room() {
-        let mut feeds = Feeds::default();
-        feeds.add(1, new("1", Overflow::Wait));
-        let cx = Context::from_waker(Waker::noop());
-        assert!(feeds.poll_room(1, &cx).is_ready());
-        push(&mut feeds, 1, &["a", "b"]);
-        assert!(feeds.poll_room(1, &cx).is_pending());
-        let (_, waker) = feeds.next().unwrap();
-        assert!(waker.is_some());
-        assert!(feeds.poll_room(1, &cx).is_ready());
-    }
-
-    #[test]
-    fn what_is_removed_is_not_sent_any_more() {
-        let mut feeds = Feeds::default();
-        feeds.add(1, new("1", Overflow::Wait));
-        feeds.add(2, new("2", Overflow::Wait));
-        push(&mut feeds, 1, &["a"]);
-        push(&mut feeds, 2, &["b"]);
-        assert!(feeds.remove(&SubscriptionKey::of_id("1")).is_some());
-        assert!(feeds.remove(&SubscriptionKey::of_id("1")).is_none());
-        assert_eq!(drained(&mut feeds), ["b"]);
-        feeds.clear();
-        assert_eq!(feeds.len(), 0);
-    }
-
-    #[test]
-    fn the_second_of_one_name_takes_the_place_of_the_first() {
-        let mut feeds = Feeds::default();
-        feeds.add(1, new("1", Overflow::Wait));
-        push(&mut feeds, 1, &["a"]);
-        feeds.add(2, new("1", Overflow::Wait));
-        push(&mut feeds, 2, &["b"]);
-        assert_eq!(drained(&mut feeds), ["b"]);
-        assert_eq!(feeds.len(), 1);
-    }
-}
+mod tests;

@@ -25,6 +25,22 @@ pub(crate) struct NewFeed {
     pub(crate) work: u64,
 }
 
+/// How many items may wait with more memory than they need: they leave soon.
+const PROMPT: usize = 4;
+
+/// The items of all subscriptions of a session.
+#[derive(Debug)]
+pub(super) struct Together {
+    pub(super) bytes: usize,
+    pub(super) limit: usize,
+}
+
+impl Together {
+    const fn have_room(&self, bytes: usize) -> bool {
+        self.bytes.saturating_add(bytes) <= self.limit
+    }
+}
+
 #[derive(Debug)]
 enum Queued {
     /// The body of its notification.
@@ -36,7 +52,7 @@ enum Queued {
 #[derive(Debug)]
 pub(super) struct Feed {
     writer: ItemWriter,
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
     /// Brings the items.
     task: Option<AbortHandle>,
     queue: VecDeque<Queued>,
@@ -82,7 +98,9 @@ impl Feed {
         self.task = Some(task);
     }
 
-    pub(super) fn into_task(self) -> Option<AbortHandle> {
+    /// What is left of one that was removed: its task. Its items wait no more.
+    pub(super) fn into_task(self, all: &mut Together) -> Option<AbortHandle> {
+        all.bytes -= self.bytes;
         self.task
     }
 
@@ -104,17 +122,18 @@ impl Feed {
         self.work == work && !self.is_over
     }
 
-    fn has_room(&self) -> bool {
-        self.bounds.have_room(self.queue.len(), self.bytes)
+    /// Whether an item of some bytes has room here, and among those of all subscriptions. A first one always has.
+    fn has_room(&self, bytes: usize, all: &Together) -> bool {
+        self.queue.is_empty() || (self.bounds.have_room(self.queue.len(), self.bytes) && all.have_room(bytes))
     }
 
     /// Whether the stream need not wait.
-    pub(super) fn takes_more(&self) -> bool {
-        self.bounds.overflow != Overflow::Wait || self.has_room()
+    pub(super) fn takes_more(&self, all: &Together) -> bool {
+        self.bounds.overflow != Overflow::Wait || self.has_room(1, all)
     }
 
-    pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.takes_more() {
+    pub(super) fn poll_room(&mut self, all: &Together, cx: &Context<'_>) -> Poll<()> {
+        if self.takes_more(all) {
             return Poll::Ready(());
         }
         self.producer = Some(cx.waker().clone());
@@ -122,8 +141,8 @@ impl Feed {
     }
 
     /// False where there is no room, and the subscription is to end for it.
-    pub(super) fn push(&mut self, body: Vec<u8>) -> bool {
-        while !self.has_room() {
+    pub(super) fn push(&mut self, mut body: Vec<u8>, all: &mut Together) -> bool {
+        while !self.has_room(body.len(), all) {
             match self.bounds.overflow {
                 // The stream was told to wait, and brought this one all the same: there is no better place for it.
                 Overflow::Wait => break,
@@ -131,6 +150,7 @@ impl Feed {
                 Overflow::DropOldest => match self.queue.pop_front() {
                     Some(Queued::Item(dropped)) => {
                         self.bytes -= dropped.len();
+                        all.bytes -= dropped.len();
                         self.lost += 1;
                     }
                     Some(Queued::Lost(items)) => self.lost += items,
@@ -139,6 +159,10 @@ impl Feed {
             }
         }
         self.bytes += body.len();
+        all.bytes += body.len();
+        if self.queue.len() >= PROMPT {
+            body.shrink_to_fit();
+        }
         self.queue.push_back(Queued::Item(body));
         true
     }
@@ -164,7 +188,7 @@ impl Feed {
     }
 
     /// The next thing to send.
-    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn next(&mut self, all: &mut Together) -> Option<Vec<u8>> {
         if self.lost > 0 {
             let lost = std::mem::take(&mut self.lost);
             return Some(self.body_of_lost(lost));
@@ -172,6 +196,7 @@ impl Feed {
         match self.queue.pop_front() {
             Some(Queued::Item(body)) => {
                 self.bytes -= body.len();
+                all.bytes -= body.len();
                 Some(body)
             }
             Some(Queued::Lost(items)) => Some(self.body_of_lost(items)),
@@ -186,7 +211,7 @@ impl Feed {
     }
 
     /// The stream that waits for room, if there is some now.
-    pub(super) fn room_for(&mut self) -> Option<Waker> {
-        if self.has_room() { self.producer.take() } else { None }
+    pub(super) fn room_for(&mut self, all: &Together) -> Option<Waker> {
+        if self.has_room(1, all) { self.producer.take() } else { None }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{InFlight, Link, Member, State};
 use crate::{
     jsonrpc::{BatchId, BatchIds, CallId, Elements, ErrorObject, Id, Malformed, Reply},
-    session::slot::Slot,
+    session::{CloseReason, slot::Slot},
 };
 
 impl State {
@@ -14,6 +14,7 @@ impl State {
         let Some(reply) = self.connection.end_batch(batch) else { return false };
         open.fetch_sub(1, Ordering::Relaxed);
         self.feeds.release(batch);
+        self.last.batch_answered(batch);
         let is_due = !reply.is_empty();
         if is_due {
             let version = self.connection.version();
@@ -44,7 +45,7 @@ impl Link {
     /// like those that wait to be sent. A batch does not wait for itself.
     pub(crate) fn others_are_full(&self, own: Option<BatchId>) -> bool {
         let others = self.open_batches.load(Ordering::Relaxed) > usize::from(own.is_some());
-        others && self.lock().connection.collected(own) >= self.limits.outgoing_bytes
+        others && self.lock().connection.collected(own) >= self.limits.outgoing_bytes()
     }
 
     /// Adds the reply to a member.
@@ -60,8 +61,15 @@ impl Link {
     /// All members have been seen: the reply goes out when those that are being worked on are done.
     pub(crate) fn end_batch(&self, batch: BatchId) {
         let mut state = self.lock();
-        if state.end_batch(batch, &self.open_batches) {
+        let appended = state.end_batch(batch, &self.open_batches);
+        let closes = state.closes_now();
+        if appended {
             self.appended(state);
+        } else {
+            drop(state);
+        }
+        if closes {
+            self.start_close(CloseReason::Local);
         }
     }
 }

@@ -44,7 +44,7 @@ impl Link {
             return;
         }
         let waiting = self.unwritten.load(Ordering::SeqCst) + state.outbox.len();
-        if waiting >= self.limits.outgoing_bytes.saturating_mul(2) {
+        if waiting >= self.limits.outgoing_bytes().saturating_mul(2) {
             tracing::debug!(
                 rpc.system.name = "jsonrpc",
                 jsonrpc.request.id = call.value(),

@@ -28,7 +28,7 @@ impl Link {
         let state = self.lock();
         let opening =
             state.running.iter().filter(|(id, running)| running.subscribes && !state.feeds.has(*id)).count();
-        state.feeds.len() + opening < self.limits.subscriptions
+        state.feeds.len() + opening < self.limits.subscriptions()
     }
 
     /// Answers the request with `result`, from where on it is a subscription. False where nobody waits for it any more.
@@ -101,7 +101,7 @@ impl Link {
 
     fn goes_on(&self, state: &mut State, request: u64, now: Instant) {
         if let Some(running) = state.running.get_mut(request)
-            && let Some(timeout) = self.limits.request_timeout
+            && let Some(timeout) = self.limits.request_timeout()
         {
             running.deadline = Some(now + timeout);
         }

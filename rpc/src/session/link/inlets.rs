@@ -9,7 +9,7 @@ use super::{InFlight, Link, Phase, State};
 use crate::{
     jsonrpc::{
         Body, CallId, ProtocolError, RawParams, Reply, ReplyError, SubscriptionStyle,
-        subscription::{self, SubscriptionEvent},
+        subscription::{self, SubscriptionEvent, Token},
     },
     session::{
         link::{Refused, Timeout},
@@ -47,6 +47,11 @@ impl Link {
             self.full_works.fetch_sub(1, Ordering::Relaxed);
         }
         self.driver.wake();
+    }
+
+    /// A token for work that is to report its progress.
+    pub(in crate::session) fn next_token(&self) -> Token {
+        Token::of(self.tokens.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Appends the request that begins a subscription.
@@ -144,8 +149,11 @@ impl Link {
             Unsubscribe::Call { method, params } => (method, params),
             Unsubscribe::Cancel { call, cancellation } => return self.take_back(state, *call, cancellation),
         };
-        let timeout =
-            self.limits.call_timeout.map(|after| Timeout { at: Instant::now() + after, after, latest: None });
+        let timeout = self.limits.call_timeout().map(|after| Timeout {
+            at: Instant::now() + after,
+            after,
+            latest: None,
+        });
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(state, at);
         }

@@ -3,9 +3,11 @@
 mod append;
 mod batches;
 mod cancel;
+mod cost;
 mod feeds;
 mod handles;
 mod inlets;
+mod last;
 mod order;
 mod serving;
 mod work;
@@ -27,16 +29,17 @@ pub(crate) use serving::Answers;
 pub(crate) use work::{TellsWorkEnded, WorkNumber};
 
 use super::{
-    CallError, CloseReason, Extensions,
+    CallError, CloseReason, Extensions, InstalledHooks,
     feed::Feeds,
     outbox::Outbox,
     slot::Slot,
+    statistics::{Counters, Statistics},
     subscription::{Inlets, Opening},
 };
 use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{BatchId, Cancellation, Connection, Order, RequestId, table::Table, version::Version},
-    limits::Limits,
+    limits::{Cost, Limits, LiveLimits},
     transport::Endpoint,
 };
 
@@ -71,12 +74,20 @@ pub(crate) struct Link {
     /// The number of the request that is being started, if a context was made of it, and the last number given.
     starting: AtomicU64,
     works: AtomicU64,
+    /// The last token given to work of the peer's that reports its progress.
+    tokens: AtomicU64,
     /// Those who wait for requests to be over.
     work: Notify,
     /// How much work is finished although nobody may wait for it.
     shielded: AtomicUsize,
+    /// Whether a request has ever asked to be the last.
+    any_is_last: AtomicBool,
     /// How many batches of the peer's are not answered yet, read without the lock.
     open_batches: AtomicUsize,
+    /// What the peer has cost.
+    cost: Mutex<Cost<Instant>>,
+    /// Whether the application has added to it, or changed the limits, and the loop has not noticed.
+    terms_moved: AtomicBool,
     /// The loop.
     driver: AtomicWaker,
     /// Senders that wait for room. One is woken at a time, and wakes the next.
@@ -88,10 +99,12 @@ pub(crate) struct Link {
     pub(super) serves: bool,
     pub(crate) id: u64,
     pub(crate) peer: Endpoint,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LiveLimits,
     /// How calls are taken back, where the two sides have agreed on it.
     pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) hooks: InstalledHooks,
     pub(crate) extensions: Extensions,
+    pub(crate) counters: Counters,
 }
 
 #[derive(Debug)]
@@ -106,6 +119,8 @@ pub(crate) struct State {
     /// Those that we have there.
     pub(crate) inlets: Inlets,
     pub(crate) phase: Phase,
+    /// The requests after which it closes.
+    last: last::Last,
     /// When the loop has to look for calls and handlers that are late.
     pub(crate) next_deadline: Option<Instant>,
 }
@@ -183,6 +198,7 @@ pub(crate) struct NewLink {
     pub(crate) limits: Limits,
     pub(crate) serves: bool,
     pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) hooks: InstalledHooks,
 }
 
 impl Link {
@@ -197,9 +213,10 @@ impl Link {
                 .with_limits(new.limits.batch_length, new.limits.reply_size),
             outbox: Outbox::new(new.framer),
             running: Table::new(),
-            feeds: Feeds::default(),
+            feeds: Feeds::new(new.limits.outgoing_bytes),
             inlets: Inlets::default(),
             phase: Phase::Open,
+            last: last::Last::default(),
             next_deadline: None,
         };
         Arc::new(Self {
@@ -218,9 +235,13 @@ impl Link {
             running_bytes: AtomicUsize::new(0),
             starting: AtomicU64::new(0),
             works: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
             work: Notify::new(),
             shielded: AtomicUsize::new(0),
+            any_is_last: AtomicBool::new(false),
             open_batches: AtomicUsize::new(0),
+            cost: Mutex::new(Cost::new()),
+            terms_moved: AtomicBool::new(false),
             driver: AtomicWaker::new(),
             room: Notify::new(),
             closed: Notify::new(),
@@ -228,9 +249,11 @@ impl Link {
             serves: new.serves,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer: new.peer,
-            limits: new.limits,
+            limits: LiveLimits::new(&new.limits),
             cancellation: new.cancellation,
+            hooks: new.hooks,
             extensions,
+            counters: Counters::new(),
         })
     }
 
@@ -243,7 +266,15 @@ impl Link {
     ) -> Arc<Self> {
         let framer = Box::new(NewlineFramer::new());
         let link = Self::with(
-            NewLink { framer, version, peer, limits, serves: false, cancellation: None },
+            NewLink {
+                framer,
+                version,
+                peer,
+                limits,
+                serves: false,
+                cancellation: None,
+                hooks: InstalledHooks::default(),
+            },
             extensions,
         );
         link.gone(CloseReason::NoSession);
@@ -277,10 +308,24 @@ impl Link {
         }
     }
 
+    pub(crate) fn statistics(&self) -> Statistics {
+        let (counted, cost) = (self.counters.read(), self.add_cost(0.0, Instant::now()));
+        let state = self.lock();
+        Statistics {
+            cost,
+            bytes_unsent: self.queued.load(Ordering::Relaxed) + self.unwritten.load(Ordering::Relaxed),
+            requests_in_flight: state.running.len() + counted.requests_in_flight,
+            calls_in_flight: state.connection.len(),
+            subscriptions_served: state.feeds.len(),
+            subscriptions: state.inlets.len(),
+            ..counted
+        }
+    }
+
     /// Whether a further message may wait to be sent.
     pub(crate) fn has_room(&self) -> bool {
         let waiting = self.queued.load(Ordering::SeqCst) + self.unwritten.load(Ordering::SeqCst);
-        waiting < self.limits.outgoing_bytes
+        waiting < self.limits.outgoing_bytes()
     }
 
     /// Called after something was appended to the outbox, under the lock: the first one wakes the loop.

@@ -71,13 +71,14 @@ impl Link {
         self.queued.load(Ordering::Acquire)
     }
 
-    /// Moves what the handles have sent to the end of `buffer`.
-    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) {
+    /// Moves what the handles have sent to the end of `buffer`, and says how many messages that are.
+    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) -> u64 {
         let mut state = self.lock();
-        state.outbox.take_into(buffer);
+        let messages = state.outbox.take_into(buffer);
         // The bytes are still waiting: they are counted on one side or the other at any time.
         self.unwritten.store(buffer.len(), Ordering::SeqCst);
         self.queued.store(0, Ordering::SeqCst);
+        messages
     }
 
     /// Says how many of the bytes that the loop holds are not written yet.
@@ -153,12 +154,12 @@ impl Link {
         self.lock().outbox.trim();
     }
 
-    /// Whether a further request may be worked on, beside `waiting` that have to wait for others; `bytes` is what it and they take
-    /// up.
-    pub(crate) fn admits(&self, waiting: usize, bytes: usize) -> bool {
+    /// Whether a further request may be worked on, of `most` at once, beside `waiting` that have to wait; `bytes` is what it and they
+    /// take up.
+    pub(crate) fn admits(&self, most: usize, waiting: usize, bytes: usize) -> bool {
         let running = self.running.load(Ordering::Relaxed) + waiting;
         let together = self.running_bytes.load(Ordering::Relaxed).saturating_add(bytes);
-        running < self.limits.requests_in_flight && (running == 0 || together <= self.limits.request_bytes)
+        running < most && (running == 0 || together <= self.limits.request_bytes())
     }
 
     /// What the requests that are being worked on keep from starting.
@@ -219,7 +220,8 @@ impl Link {
     }
 
     /// Called when requests were [finished](Self::finish), and answered where they were to be.
-    pub(super) fn answered(&self, state: MutexGuard<'_, State>) {
+    pub(super) fn answered(&self, mut state: MutexGuard<'_, State>) {
+        let closes = state.closes_now();
         let appended = state.outbox.len() > self.queued.load(Ordering::Relaxed);
         if appended {
             self.appended(state);
@@ -227,6 +229,9 @@ impl Link {
             drop(state);
             // A place has become free, and a close may be waiting for it.
             self.driver.wake();
+        }
+        if closes {
+            self.start_close(CloseReason::Local);
         }
     }
 
@@ -241,6 +246,9 @@ impl Link {
         }
         self.running.fetch_sub(1, Ordering::Relaxed);
         self.running_bytes.fetch_sub(done.bytes, Ordering::Relaxed);
+        // A notification is not part of what its batch is answered with.
+        let member = done.member.filter(|_| done.id.is_some());
+        state.last.request_answered(done.work, member);
         Some(done)
     }
 

@@ -14,7 +14,7 @@ use super::{End, Inlet, OutgoingSubscription, Put, raw::Unsubscribe};
 use crate::{
     jsonrpc::{
         CallId, Reply, SubscriptionStyle,
-        subscription::{SubscriptionEvent, SubscriptionKey, is_about_items},
+        subscription::{SubscriptionEvent, SubscriptionKey, Token, is_about_items},
     },
     session::CloseReason,
 };
@@ -113,7 +113,12 @@ pub(crate) enum Destination {
 }
 
 impl Opening {
-    pub(crate) fn new(subscription: &OutgoingSubscription<'_>, inlet: Arc<Inlet>) -> Self {
+    /// Of a call that carries `token`, if its style is one of progress.
+    pub(crate) fn new(
+        subscription: &OutgoingSubscription<'_>,
+        token: Option<&Token>,
+        inlet: Arc<Inlet>,
+    ) -> Self {
         let OutgoingSubscription { call, positional, work, style, unsubscribe, .. } = subscription;
         Self {
             inlet,
@@ -122,9 +127,7 @@ impl Opening {
             params: call.params().into(),
             key: match style {
                 SubscriptionStyle::PubSub => None,
-                SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => {
-                    work.as_ref().map(|work| work.token.key())
-                }
+                SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => token.map(Token::key),
                 SubscriptionStyle::Electrum => {
                     let params = positional.as_deref().unwrap_or(call.params());
                     Some(SubscriptionKey::of_params(call.method(), params))

@@ -21,24 +21,28 @@ impl Subscriber for Session {
 
 async fn begin(
     session: &Session,
-    subscription: OutgoingSubscription<'_>,
+    mut subscription: OutgoingSubscription<'_>,
 ) -> Result<RawSubscription, CallError> {
     let link = session.link();
+    let token = subscription.work.as_ref().map(|_| link.next_token());
+    if let (Some(work), Some(token)) = (&subscription.work, &token) {
+        subscription.call = subscription.call.with_token(token, work.path)?;
+    }
     let call = &subscription.call;
     let bounds = Bounds {
-        items: subscription.buffer.unwrap_or(link.limits.subscription_items),
-        bytes: link.limits.subscription_bytes,
+        items: subscription.buffer.unwrap_or(link.limits.subscription_items()),
+        bytes: link.limits.subscription_bytes(),
         overflow: subscription.overflow,
     };
     let inlet = match subscription.style.is_progress() {
         true => Inlet::of_work(bounds),
         false => Inlet::new(bounds),
     };
-    let opening = Arc::new(Opening::new(&subscription, Arc::new(inlet)));
+    let opening = Arc::new(Opening::new(&subscription, token.as_ref(), Arc::new(inlet)));
     if call.is_late() {
         return Err(CallError::Timeout(Duration::ZERO));
     }
-    let default = link.limits.call_timeout;
+    let default = link.limits.call_timeout();
     let mut room = None;
     let sent = poll_fn(|cx| {
         when_there_is_room(

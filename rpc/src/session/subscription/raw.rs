@@ -47,8 +47,8 @@ impl RawSubscription {
     pub(in crate::session) fn listening(session: &Session, method: &str) -> Self {
         let limits = &session.link().limits;
         let bounds = Bounds {
-            items: limits.subscription_items,
-            bytes: limits.subscription_bytes,
+            items: limits.subscription_items(),
+            bytes: limits.subscription_bytes(),
             overflow: Overflow::DropOldest,
         };
         let inlet = Arc::new(Inlet::new(bounds));

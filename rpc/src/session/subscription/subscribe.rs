@@ -4,7 +4,6 @@ use std::{
     fmt,
     marker::PhantomData,
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,10 +14,7 @@ use tokio::time::Instant;
 
 use super::{RawSubscription, Subscription};
 use crate::{
-    jsonrpc::{
-        MethodInfo, Overflow, ParamInfo, ReplyError, RpcError, SubscriptionInfo, SubscriptionStyle,
-        subscription::Token,
-    },
+    jsonrpc::{MethodInfo, Overflow, ParamInfo, ReplyError, RpcError, SubscriptionInfo, SubscriptionStyle},
     session::{CallError, Caller, Outgoing, Returns, outgoing::CallTimeout},
 };
 
@@ -37,7 +33,7 @@ pub struct OutgoingSubscription<'a> {
     pub(in crate::session) call: Outgoing<'a>,
     /// The parameters by position, where they are sent by name and the subscription is known by them.
     pub(in crate::session) positional: Option<Box<str>>,
-    /// In the styles of progress: what ties the items to the call.
+    /// In the styles of progress: how the items are tied to the call. The session chooses the token.
     pub(in crate::session) work: Option<Work<'a>>,
     pub(in crate::session) style: SubscriptionStyle,
     pub(in crate::session) unsubscribe: Option<&'a str>,
@@ -45,10 +41,11 @@ pub struct OutgoingSubscription<'a> {
     pub(in crate::session) overflow: Overflow,
 }
 
-/// What work that reports its progress is known by, and what its reports are called.
+/// Where work that reports its progress is named, and what its reports are called.
 #[derive(Debug, Clone)]
 pub(in crate::session) struct Work<'a> {
-    pub(in crate::session) token: Token,
+    /// Where its token stands among the parameters.
+    pub(in crate::session) path: &'a str,
     pub(in crate::session) item: &'a str,
 }
 
@@ -198,14 +195,7 @@ impl<'a, C: Subscriber, P: Serialize, R, const FALLIBLE: bool> Subscribe<'a, C, 
             _ => None,
         };
         let call = write(self.names)?;
-        let (call, work) = match info.token() {
-            None => (call, None),
-            Some(path) => {
-                static NEXT: AtomicU64 = AtomicU64::new(1);
-                let token = Token::of(NEXT.fetch_add(1, Ordering::Relaxed));
-                (call.with_token(&token, path)?, Some(Work { token, item: info.item() }))
-            }
-        };
+        let work = info.token().map(|path| Work { path, item: info.item() });
         Ok(OutgoingSubscription { call, positional, work, style, unsubscribe, buffer, overflow })
     }
 }

@@ -1,4 +1,4 @@
-//! What both sides serve. Each handler and each stream holds a guard that counts it.
+//! A service with everything that a session offers. Each handler and each stream holds a guard that counts it.
 
 use std::{
     sync::{
@@ -12,59 +12,72 @@ use futures::{Stream, StreamExt, stream};
 use rpc::{Context, Progress, RpcError, rpc_service};
 use tokio::time::sleep;
 
+/// Why [`Work`] failed.
 #[derive(Debug, PartialEq, thiserror::Error, RpcError)]
-pub(super) enum WorkError {
+pub enum WorkError {
     /// The call back failed.
     #[error("the call back failed: {reason}")]
     #[rpc(code = 7)]
-    CallBack { reason: String },
+    CallBack {
+        /// What became of it.
+        reason: String,
+    },
 }
 
+/// What both sides serve.
 #[rpc_service]
-pub(super) trait Work {
+pub trait Work {
+    /// Twice `n`.
     async fn double(&self, n: u64) -> u64;
 
+    /// `n`, after `ms` milliseconds.
     async fn later(&self, n: u64, ms: u64) -> u64;
 
+    /// A text of `size` bytes.
     async fn long(&self, size: usize) -> String;
 
     /// Asks the caller for its `later`.
     async fn back(&self, #[rpc(context)] cx: &Context, n: u64, ms: u64) -> Result<u64, WorkError>;
 
+    /// Adds to what was noted.
     #[rpc(notification)]
     async fn note(&self, n: u64);
 
+    /// The numbers of a range.
     #[rpc(subscription)]
     async fn count(&self, from: u64, to: u64) -> impl Stream<Item = u64>;
 
+    /// The numbers of a range that is not empty.
     #[rpc(subscription, style = "electrum", name = "status.subscribe")]
     async fn status(&self, from: u64, to: u64) -> impl Stream<Item = u64>;
 
+    /// The sum of a range, with its numbers on the way.
     #[rpc(subscription, style = "progress")]
     async fn sum(&self, from: u64, to: u64) -> impl Stream<Item = Progress<u64, u64>>;
 }
 
 /// Counts what is alive, and what was noted.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Counts {
+pub struct Counts {
     alive: Arc<()>,
     noted: Arc<AtomicU64>,
 }
 
 impl Counts {
     /// How many handlers and streams have not been dropped. The services hold none.
-    pub(super) fn alive(&self) -> usize {
+    pub fn alive(&self) -> usize {
         Arc::strong_count(&self.alive) - 1
     }
 
     /// The sum of all notes.
-    pub(super) fn noted(&self) -> u64 {
+    pub fn noted(&self) -> u64 {
         self.noted.load(Relaxed)
     }
 }
 
+/// Serves [`Work`], and counts.
 #[derive(Debug)]
-pub(super) struct Worker(pub(super) Arc<Counts>);
+pub struct Worker(pub Arc<Counts>);
 
 impl Worker {
     fn guard(&self) -> Arc<()> {

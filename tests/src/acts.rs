@@ -1,19 +1,21 @@
-//! What each side does to the other: everything that a session offers, in an order that follows from the seed.
+//! What a side does to one that serves [`Work`](crate::Work): everything that a session offers, in an order that follows from a seed.
 
 use std::{convert::Infallible, error::Error, fmt::Debug, ops::Range, time::Duration};
 
 use futures::StreamExt;
 use rpc::{CallError, CloseReason, ErrorCode, Progress, Session, Subscription, SubscriptionError};
-use rpc_tests::Random;
 use tokio::time::{sleep, timeout};
 
-use super::work::{WorkClient, WorkError};
+use crate::{Random, WorkClient, WorkError};
 
 /// How a thing that was done has ended.
 #[derive(Debug, PartialEq)]
-pub(super) enum Ending {
-    /// With what it was to give. A notification also says what it noted.
-    Good { noted: u64 },
+pub enum Ending {
+    /// With what it was to give.
+    Good {
+        /// What a notification, if it was one, was to note; else 0.
+        noted: u64,
+    },
     /// It was dropped before its end.
     Dropped,
     /// The session has ended.
@@ -27,7 +29,7 @@ pub(super) enum Ending {
 const GOOD: Ending = Ending::Good { noted: 0 };
 
 /// Does one thing of many, whose number is `n`.
-pub(super) async fn act(session: &Session, mut random: Random, n: u64) -> Ending {
+pub async fn act(session: &Session, mut random: Random, n: u64) -> Ending {
     let work = WorkClient::from(session.clone());
     sleep(Duration::from_millis(random.below(60))).await;
     let ms = random.below(20);

@@ -1,0 +1,111 @@
+//! What the peer costs, and what follows: its requests are slowed down, and in the end the session closes.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Driver, order::Queue, receive::Taken};
+use crate::{
+    framing::FrameError,
+    jsonrpc::{ErrorCode, ErrorObject, Id},
+    limits::Throttle,
+    session::{CloseReason, Session},
+};
+
+impl Driver {
+    /// Adds to the peer's cost; at the limit the peer is told, and the session closes.
+    fn charge(&mut self, amount: f64) -> Taken {
+        self.charge_at(amount, Instant::now())
+    }
+
+    /// For rules that the peer has broken.
+    pub(super) fn charge_for_errors(&mut self, count: u64) -> Taken {
+        self.link.counters.broken_rules(count);
+        self.charge(self.link.limits.cost_of_error() * count as f64)
+    }
+
+    /// For a message that is no JSON.
+    pub(super) fn charge_for_unreadable(&mut self) -> Taken {
+        self.link.counters.broken_rules(1);
+        self.charge(self.link.limits.cost_of_unreadable())
+    }
+
+    /// For a frame that the framer has dropped.
+    pub(super) fn charge_for_dropped(&mut self, error: &FrameError) -> Taken {
+        self.link.counters.broken_rules(1);
+        self.charge(self.link.limits.cost_of_unreadable() * error.severity())
+    }
+
+    /// Charges for what was read and written, once that is worth a reading of the clock, and looks after what the application has
+    /// charged, or allowed.
+    pub(super) fn charge_for_bytes(&mut self) {
+        let moved = self.link.take_terms_moved();
+        if moved {
+            self.framer.set_limit(self.link.limits.frame_size());
+        }
+        if moved || self.cost_of_bytes() >= 1.0 {
+            // Where that is too much the session is closing, which the loop sees.
+            self.charge(0.0);
+        }
+    }
+
+    fn cost_of_bytes(&self) -> f64 {
+        self.uncharged as f64 * self.link.limits.cost_per_byte()
+    }
+
+    fn charge_at(&mut self, amount: f64, now: Instant) -> Taken {
+        let amount = amount + self.cost_of_bytes();
+        self.uncharged = 0;
+        let mut cost = self.link.add_cost(amount, now);
+        if self.link.hooks.is_some() {
+            cost = self.tell_cost(cost);
+        }
+        self.throttle = Throttle::at(cost, &self.link.limits.load());
+        let limit = self.link.limits.cost_hard();
+        if limit == f64::INFINITY {
+            return Taken::Yes;
+        }
+        if self.link.is_ending() {
+            return Taken::Over;
+        }
+        if cost < limit {
+            return Taken::Yes;
+        }
+        let error = ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage");
+        self.log_error(None, &error);
+        self.replies.error(Id::NULL, &error);
+        // Handlers that run may finish; what waits is not begun any more.
+        self.queue = Queue::default();
+        self.link.start_close(CloseReason::Cost { cost, limit });
+        Taken::Over
+    }
+
+    /// Adds what the application says that the peer costs besides, and tells it of limits that are passed.
+    #[cold]
+    fn tell_cost(&mut self, cost: f64) -> f64 {
+        let session = Session::new(Arc::clone(&self.link));
+        let (hooks, limits) = (&self.link.hooks, &self.link.limits);
+        let cost = cost + session.extra_cost();
+        let was_over = std::mem::replace(&mut self.over_soft, cost > limits.cost_soft());
+        if self.over_soft && !was_over {
+            hooks.run(|hooks| hooks.over_soft_limit(&session, cost));
+        }
+        if cost >= limits.cost_hard() && !self.link.is_ending() {
+            hooks.run(|hooks| hooks.over_hard_limit(&session, cost));
+        }
+        cost
+    }
+
+    /// Until when a request that comes now is delayed; nearly always it is not.
+    pub(super) fn delay(&mut self) -> Option<Instant> {
+        if self.throttle.delay.is_zero() && !self.queue.is_delayed() {
+            return None;
+        }
+        let now = Instant::now();
+        // Some may have been forgiven meanwhile.
+        self.charge_at(0.0, now);
+        let at = self.queue.after_those_before(now + self.throttle.delay);
+        // Behind one that is delayed even a request that need not be starts later.
+        (at > now || self.queue.is_delayed()).then_some(at)
+    }
+}

@@ -1,0 +1,152 @@
+//! How a server ends: it stops listening, lets its sessions finish, and is closed.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{ServerHandle, handle::Shared};
+use crate::session::{CloseReason, Session};
+
+/// How far a server has come. It only ever goes on to a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Running,
+    /// Nobody is accepted any more.
+    NotListening,
+    /// Sessions are ending, too.
+    Stopping,
+    Stopped,
+}
+
+impl Stage {
+    /// Whether peers that arrive are accepted.
+    pub(super) fn accepts(self) -> bool {
+        self == Self::Running
+    }
+
+    /// Whether sessions that are attached go on.
+    pub(super) fn serves(self) -> bool {
+        self < Self::Stopping
+    }
+}
+
+/// One listener that is at work, for as long as this is kept.
+pub(super) struct Listening(Arc<Shared>);
+
+impl Listening {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        shared.listening.send_modify(|listening| *listening += 1);
+        Self(Arc::clone(shared))
+    }
+}
+
+/// Also where the loop that accepts has panicked, or its runtime has stopped: then, too, nobody listens any more.
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listening.send_modify(|listening| *listening -= 1);
+    }
+}
+
+impl Shared {
+    /// Goes on to a later stage. False where it was reached already.
+    fn enter(&self, next: Stage) -> bool {
+        self.stage.send_if_modified(|stage| {
+            let is_later = *stage < next;
+            if is_later {
+                *stage = next;
+            }
+            is_later
+        })
+    }
+
+    async fn listens_no_more(&self) {
+        let mut listening = self.listening.subscribe();
+        // The sender lives in `self`: it cannot be gone.
+        let _none = listening.wait_for(|listening| *listening == 0).await;
+    }
+
+    /// Waits until nobody is accepted any more, then closes the sessions and waits for their ends.
+    async fn stop(self: Arc<Self>) {
+        self.listens_no_more().await;
+        let sessions: Vec<Session> = self.sessions().values().cloned().collect();
+        for session in &sessions {
+            session.link().start_close(CloseReason::Shutdown);
+        }
+        for session in sessions {
+            session.closed().await;
+        }
+        self.enter(Stage::Stopped);
+    }
+}
+
+impl ServerHandle {
+    /// Closes every listener, and returns when nobody listens any more. Sessions go on, and further ones may be
+    /// [attached](Self::attach). Calling it again waits for the same end. Dropping the future does not undo it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use rpc::{Context, ErrorObject, Params, Router, Server};
+    /// # let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// let server = Server::builder().service(router).bind("tcp://127.0.0.1:0").await?;
+    /// let url = server.endpoint().to_string();
+    /// let handle = server.start();
+    /// let session = rpc::connect(&url).await?;
+    /// # session.call::<String>("ping", ()).await?;
+    ///
+    /// handle.stop_listening().await;
+    /// assert!(rpc::connect(&url).await.is_err());
+    /// assert_eq!(session.call::<String>("ping", ()).await?, "pong");
+    /// # handle.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn stop_listening(&self) {
+        self.shared.enter(Stage::NotListening);
+        self.shared.listens_no_more().await;
+    }
+
+    /// Stops in good order: accepts nobody any more, lets handlers finish, closes every session, and returns when all have ended.
+    ///
+    /// A session that takes longer than [`Limits::close_timeout`](crate::Limits::close_timeout) is ended by force; idle ones end at
+    /// once. Calling it again waits for the same end. Dropping the future does not undo it.
+    pub async fn shutdown(&self) {
+        self.start_shutdown();
+        self.closed().await;
+    }
+
+    /// Like [`shutdown`](Self::shutdown), and ends by force what has not ended after `patience`, however long the sessions may take
+    /// by their limits. Of several deadlines the earliest counts, also where a shutdown is under way already.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # let handle = rpc::Server::builder().service(()).build()?.start();
+    /// handle.shutdown_within(Duration::from_secs(5)).await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn shutdown_within(&self, patience: Duration) {
+        self.start_shutdown();
+        let server = self.clone();
+        // A task of its own: it goes on when nobody waits for it any more.
+        tokio::spawn(async move {
+            if timeout(patience, server.closed()).await.is_err() {
+                for session in server.sessions() {
+                    session.link().abort(CloseReason::Shutdown);
+                }
+            }
+        });
+        self.closed().await;
+    }
+
+    fn start_shutdown(&self) {
+        if self.shared.enter(Stage::Stopping) {
+            tokio::spawn(Arc::clone(&self.shared).stop());
+        }
+    }
+
+    /// Waits until the server was shut down. Cancel safe.
+    pub async fn closed(&self) {
+        let mut stage = self.shared.stage.subscribe();
+        // The sender lives in `self`: it cannot be gone.
+        let _stopped = stage.wait_for(|stage| *stage == Stage::Stopped).await;
+    }
+}

@@ -1,0 +1,182 @@
+//! Queues of items, without a session.
+
+use super::*;
+use crate::{
+    jsonrpc::{Overflow, SubscriptionInfo, SubscriptionStyle, subscription::ItemWriter},
+    session::Bounds,
+};
+
+fn new(key: &str, overflow: Overflow) -> NewFeed {
+    let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "item");
+    let writer = ItemWriter::new(info, SubscriptionKey::of_id(key), "[]");
+    NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None, work: 0 }
+}
+
+impl Feeds {
+    fn bounds_of(&mut self, id: u64) -> &mut Bounds {
+        &mut self.feeds.get_mut(&id).unwrap().bounds
+    }
+}
+
+fn drained(feeds: &mut Feeds) -> Vec<String> {
+    std::iter::from_fn(|| feeds.next()).map(|(body, _)| String::from_utf8(body).unwrap()).collect()
+}
+
+fn push(feeds: &mut Feeds, id: u64, items: &[&str]) {
+    for item in items {
+        feeds.push(id, item.as_bytes().to_vec()).unwrap();
+    }
+}
+
+#[test]
+fn items_leave_in_order_and_one_of_each_in_turn() {
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, new("1", Overflow::Wait));
+    feeds.add(2, new("2", Overflow::Wait));
+    push(&mut feeds, 1, &["a1", "a2"]);
+    push(&mut feeds, 2, &["b1", "b2"]);
+    assert_eq!(drained(&mut feeds), ["a1", "b1", "a2", "b2"]);
+    assert!(!feeds.are_ready());
+}
+
+#[test]
+fn the_oldest_items_are_dropped_and_counted() {
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, new("1", Overflow::DropOldest));
+    push(&mut feeds, 1, &["a", "b", "c", "d", "e"]);
+    let lost = r#""method":"rpc.lost","params":{"subscription":1,"items":3}"#;
+    assert_eq!(drained(&mut feeds), [lost, "d", "e"]);
+    push(&mut feeds, 1, &["f"]);
+    assert_eq!(drained(&mut feeds), ["f"]);
+}
+
+#[test]
+fn what_the_stream_has_left_out_is_told_where_it_is_missing() {
+    let lost = |items| format!(r#""method":"rpc.lost","params":{{"subscription":1,"items":{items}}}"#);
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, new("1", Overflow::Wait));
+    feeds.lose(1, 1).unwrap();
+    push(&mut feeds, 1, &["a"]);
+    feeds.lose(1, 2).unwrap();
+    feeds.lose(1, 3).unwrap();
+    push(&mut feeds, 1, &["b"]);
+    assert_eq!(drained(&mut feeds), [lost(1), "a".to_owned(), lost(5), "b".to_owned()]);
+
+    feeds.add(2, new("1", Overflow::DropOldest));
+    push(&mut feeds, 2, &["a"]);
+    feeds.lose(2, 2).unwrap();
+    push(&mut feeds, 2, &["b", "c"]);
+    assert_eq!(drained(&mut feeds), [lost(3), "b".to_owned(), "c".to_owned()], "one dropped here, two there");
+
+    feeds.add(3, new("1", Overflow::End));
+    assert_eq!(feeds.lose(3, 2), Err(Gone));
+    let all = drained(&mut feeds);
+    assert!(all[0] == lost(2) && all[1].contains("rpc.ended"), "{all:?}");
+}
+
+#[test]
+fn a_subscription_that_is_to_end_ends_behind_what_waits() {
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, new("1", Overflow::End));
+    push(&mut feeds, 1, &["a", "b"]);
+    assert_eq!(feeds.push(1, b"c".to_vec()), Err(Gone));
+    assert_eq!(feeds.push(1, b"d".to_vec()), Err(Gone));
+    let all = drained(&mut feeds);
+    assert_eq!(all[..2], ["a", "b"]);
+    assert!(all[2].contains("rpc.ended") && all[2].contains("too slow"), "{all:?}");
+    assert_eq!(all.len(), 3);
+    assert_eq!(feeds.len(), 0);
+    assert_eq!(feeds.push(1, b"e".to_vec()), Err(Gone));
+}
+
+#[test]
+fn a_stream_that_waits_is_woken_when_there_is_room() {
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, new("1", Overflow::Wait));
+    let cx = Context::from_waker(Waker::noop());
+    assert!(feeds.poll_room(1, &cx).is_ready());
+    push(&mut feeds, 1, &["a", "b"]);
+    assert!(feeds.poll_room(1, &cx).is_pending());
+    let (_, waker) = feeds.next().unwrap();
+    assert!(waker.is_some());
+    assert!(feeds.poll_room(1, &cx).is_ready());
+}
+
+/// Two subscriptions that have room for four bytes together, two of which the second one's item takes.
+fn crowded(overflow: Overflow) -> Feeds {
+    let mut feeds = Feeds::new(4);
+    feeds.add(1, new("1", overflow));
+    feeds.add(2, new("2", Overflow::Wait));
+    push(&mut feeds, 2, &["zz"]);
+    push(&mut feeds, 1, &["a", "b"]);
+    feeds
+}
+
+#[test]
+fn items_of_all_subscriptions_share_the_room_and_each_has_one() {
+    let lost = r#""method":"rpc.lost","params":{"subscription":1,"items":1}"#;
+    let mut feeds = crowded(Overflow::DropOldest);
+    feeds.bounds_of(1).items = 10;
+    push(&mut feeds, 1, &["c"]);
+    assert_eq!(drained(&mut feeds), ["zz", lost, "b", "c"]);
+    push(&mut feeds, 1, &["d", "e", "f", "g"]);
+    assert_eq!(drained(&mut feeds), ["d", "e", "f", "g"], "there is as much room as before");
+    push(&mut feeds, 1, &["12345"]);
+    push(&mut feeds, 2, &["67890"]);
+    assert_eq!(drained(&mut feeds), ["12345", "67890"], "one is always kept");
+
+    let mut feeds = crowded(Overflow::End);
+    feeds.bounds_of(1).items = 10;
+    assert_eq!(feeds.push(1, b"c".to_vec()), Err(Gone));
+}
+
+#[test]
+fn a_stream_that_waits_for_others_is_woken_when_it_has_nothing_itself_any_more() {
+    let cx = Context::from_waker(Waker::noop());
+    let mut feeds = crowded(Overflow::Wait);
+    feeds.bounds_of(1).items = 10;
+    assert!(feeds.poll_room(1, &cx).is_pending());
+    push(&mut feeds, 2, &["zzzz"]);
+    let woken: Vec<_> = (0..4).map(|_| feeds.next().map(|(_, waker)| waker.is_some())).collect();
+    assert_eq!(woken, [Some(false), Some(false), Some(false), Some(true)]);
+}
+
+#[test]
+fn those_that_are_removed_make_room() {
+    let cx = Context::from_waker(Waker::noop());
+    for end in [
+        |feeds: &mut Feeds| feeds.forget(2),
+        |feeds: &mut Feeds| drop(feeds.remove(&SubscriptionKey::of_id("2"))),
+    ] {
+        let mut feeds = crowded(Overflow::Wait);
+        feeds.bounds_of(1).items = 10;
+        assert!(feeds.poll_room(1, &cx).is_pending());
+        end(&mut feeds);
+        assert!(feeds.poll_room(1, &cx).is_ready());
+    }
+}
+
+#[test]
+fn what_is_removed_is_not_sent_any_more() {
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, new("1", Overflow::Wait));
+    feeds.add(2, new("2", Overflow::Wait));
+    push(&mut feeds, 1, &["a"]);
+    push(&mut feeds, 2, &["b"]);
+    assert!(feeds.remove(&SubscriptionKey::of_id("1")).is_some());
+    assert!(feeds.remove(&SubscriptionKey::of_id("1")).is_none());
+    assert_eq!(drained(&mut feeds), ["b"]);
+    feeds.clear();
+    assert_eq!(feeds.len(), 0);
+}
+
+#[test]
+fn the_second_of_one_name_takes_the_place_of_the_first() {
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, new("1", Overflow::Wait));
+    push(&mut feeds, 1, &["a"]);
+    feeds.add(2, new("1", Overflow::Wait));
+    push(&mut feeds, 2, &["b"]);
+    assert_eq!(drained(&mut feeds), ["b"]);
+    assert_eq!(feeds.len(), 1);
+}

@@ -1,5 +1,7 @@
 //! One conversation over every framing.
 
+use std::time::Duration;
+
 use rpc::{
     CallError, CloseReason, Connector, Context, ErrorObject, Limits, Params, Protocol, Router, Session,
     framing::{
@@ -8,7 +10,10 @@ use rpc::{
     },
 };
 use rpc_tests::{CalcClient, CalcServer, Choppy, DivError, MyCalc, echo, frames::framed, soon};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::sleep,
+};
 use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 
 /// Runs a test body over each framing.
@@ -46,6 +51,7 @@ macro_rules! over_every_framing {
 over_every_framing!(both_sides_call_each_other);
 over_every_framing!(a_frame_over_the_limit_is_dropped_and_the_session_goes_on);
 over_every_framing!(messages_arrive_whole_in_drips);
+over_every_framing!(only_a_frame_that_is_under_way_is_timed);
 
 async fn pair(framer: &impl Framer, protocol: Protocol) -> (Session, Session) {
     let (here, there) = rpc::transport::memory(64 << 10);
@@ -112,6 +118,25 @@ async fn messages_arrive_whole_in_drips(framer: impl Framer) {
         let sums = futures::future::join_all((0..50).map(|n| calc.add(n, 1).into_future())).await;
         assert!(sums.into_iter().zip(1..).all(|(sum, expected)| sum.expect("a sum") == expected));
     }
+}
+
+async fn only_a_frame_that_is_under_way_is_timed(framer: impl Framer) {
+    let (mut io, there) = rpc::transport::memory(64 << 10);
+    let mut limits = Limits::unlimited();
+    (limits.frame_size, limits.frame_timeout) = (1000, Some(Duration::from_secs(10)));
+    let connector = Connector::over(there).framer(framer.clone()).limits(limits).service(echo());
+    let session = connector.connect().await.expect("connected");
+    let long = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{}"]}}"#, "x".repeat(2000));
+    let short = r#"{"jsonrpc":"2.0","id":2,"method":"echo","params":["y"]}"#;
+    for message in [short, &long, short] {
+        io.write_all(&framed(&framer, &[message])).await.expect("the session reads");
+        sleep(Duration::from_secs(60)).await;
+        assert!(!session.is_closed(), "no frame is under way");
+    }
+    let frame = framed(&framer, &[short]);
+    io.write_all(&frame[..frame.len() / 2]).await.expect("the session reads");
+    let reason = session.closed().await;
+    assert!(matches!(reason, CloseReason::FrameTimeout { .. }), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -62,7 +62,7 @@ pub fn taken_apart(
                     consumed
                 }
                 Ok(Framed::Incomplete { consumed: 0 }) => break,
-                Ok(Framed::Incomplete { consumed }) => consumed,
+                Ok(Framed::Between { consumed } | Framed::Incomplete { consumed }) => consumed,
                 Err(_) => {
                     found.push(Out::Broken);
                     return found;

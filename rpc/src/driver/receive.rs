@@ -86,12 +86,13 @@ impl Driver {
                     self.timers.silence.frame_goes_on(started);
                     break Ok(());
                 }
+                Ok(Framed::Between { consumed }) => {
+                    self.timers.silence.frame_ended();
+                    unread.consume(consumed);
+                    Taken::Yes
+                }
                 Ok(Framed::Incomplete { consumed }) => {
-                    match unread.bytes()[..consumed].trim_ascii_start().is_empty() {
-                        // Blank lines are no frame.
-                        true => self.timers.silence.frame_ended(),
-                        false => self.timers.silence.frame_goes_on(started),
-                    }
+                    self.timers.silence.frame_goes_on(started);
                     unread.consume(consumed);
                     Taken::Yes
                 }

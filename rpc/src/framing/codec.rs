@@ -92,7 +92,12 @@ where
             if self.buffer.len() > self.limit.saturating_mul(2).saturating_add(OVERHEAD) {
                 return Err(FrameError::TooLarge { size: self.buffer.len(), limit: self.limit });
             }
-            return Ok(Framed::Incomplete { consumed: unread.len() });
+            let consumed = unread.len();
+            // A decoder may know of a frame of which it has kept nothing: nobody can see that.
+            return Ok(match self.buffer.is_empty() {
+                true => Framed::Between { consumed },
+                false => Framed::Incomplete { consumed },
+            });
         };
         let frame: Bytes = frame.into();
         self.has_more = true;

@@ -30,7 +30,10 @@ impl Declared {
         let left = usize::try_from(self.skipping).unwrap_or(usize::MAX);
         let consumed = left.min(unread.len());
         self.skipping -= consumed as u64;
-        Some(Framed::Incomplete { consumed })
+        Some(match self.skipping {
+            0 => Framed::Between { consumed },
+            _ => Framed::Incomplete { consumed },
+        })
     }
 
     /// The frame of `size` bytes that stands behind `header` bytes.

@@ -65,7 +65,7 @@ impl Framer for JsonFramer {
         };
         let value = &unread[blanks..];
         let Some(first) = value.first() else {
-            return Ok(Framed::Incomplete { consumed: blanks });
+            return Ok(Framed::Between { consumed: blanks });
         };
         if !self.scan.is_within() && !matches!(first, b'{' | b'[') {
             return Err(FrameError::Unexpected {

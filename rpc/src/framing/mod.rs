@@ -113,7 +113,14 @@ pub enum Framed {
         /// them: who has given everything is not asked again before something arrives.
         consumed: usize,
     },
-    /// No complete frame. The first `consumed` bytes are of no use (blank lines, the middle of a frame that is being dropped).
+    /// Nothing to give for the first `consumed` bytes, and no frame is under way behind them: blank lines, the end of a frame that was
+    /// dropped.
+    Between {
+        /// How many bytes are done with: at least one.
+        consumed: usize,
+    },
+    /// A frame is under way: it has to be whole within [`Limits::frame_timeout`](crate::Limits::frame_timeout). The first `consumed`
+    /// bytes are done with (the middle of a frame that is being dropped).
     Incomplete {
         /// How many bytes are done with.
         consumed: usize,

@@ -49,7 +49,7 @@ impl Framer for NetstringFramer {
         if self.comma_is_due && !unread.is_empty() {
             check_comma(unread)?;
             self.comma_is_due = false;
-            return Ok(Framed::Incomplete { consumed: 1 });
+            return Ok(Framed::Between { consumed: 1 });
         }
         let start = &unread[..unread.len().min(MAX_DIGITS + 1)];
         let digits = start.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -157,7 +157,7 @@ mod tests {
         let mut framer = NetstringFramer::new();
         framer.set_limit(1);
         assert!(matches!(framer.next(b"2:"), Ok(Framed::Dropped { consumed: 2, .. })));
-        assert_eq!(framer.next(b"{}x"), Ok(Framed::Incomplete { consumed: 2 }));
+        assert_eq!(framer.next(b"{}x"), Ok(Framed::Between { consumed: 2 }));
         assert!(matches!(framer.next(b"x"), Err(FrameError::Unexpected { .. })));
     }
 }

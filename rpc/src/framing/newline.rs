@@ -57,7 +57,7 @@ impl Framer for NewlineFramer {
         if line.last().is_none_or(u8::is_ascii_whitespace) {
             let trimmed = line.trim_ascii_end().len();
             if trimmed == 0 {
-                return Ok(Framed::Incomplete { consumed });
+                return Ok(Framed::Between { consumed });
             }
             return Ok(Framed::Frame { frame: 0..trimmed, consumed });
         }

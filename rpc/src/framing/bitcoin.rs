@@ -8,7 +8,7 @@ use super::{FrameError, Framed, Framer, error::excerpt};
 ///
 /// A frame is everything behind the magic: read it with [`BitcoinMessage::parse`], and write one with [`BitcoinMessage::write`]. A wrong
 /// magic, and a payload over the limit, end the session; a message whose checksum is wrong is dropped, and the stream goes on behind it.
-/// What each [costs](FrameError::cost) is 1,000, 500 and 100, as with aiorpcX.
+/// What each [costs](FrameError::severity) is 1,000, 500 and 100, as with aiorpcX.
 ///
 /// A [`Session`](crate::Session) speaks JSON-RPC, which nodes do not speak to each other: read from the stream yourself, and ask the framer
 /// what has come.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use rpc::{
     CallError, CloseReason, Connector, Context, ErrorObject, Limits, Params, Protocol, Router, Session,
     framing::{
-        CodecFramer, ContentLengthFramer, FrameError, Framer, JsonFramer, LengthPrefixedFramer,
-        NetstringFramer, NewlineFramer,
+        BitcoinFramer, BitcoinMessage, CodecFramer, ContentLengthFramer, FrameError, Framer, JsonFramer,
+        LengthPrefixedFramer, NetstringFramer, NewlineFramer,
     },
 };
-use rpc_tests::{CalcClient, CalcServer, Choppy, DivError, MyCalc, echo, frames::framed, soon};
+use rpc_tests::{CalcClient, CalcServer, Choppy, DivError, MyCalc, echo, frames::framed, settled, soon};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::sleep,
@@ -244,4 +244,20 @@ async fn a_stream_that_makes_no_sense_ends_the_session_and_says_why() {
         reason(JsonFramer::new(), "{}nonsense").await,
         "a JSON object or array was expected, and `n` came"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_checksum_costs_less_than_a_frame_that_cannot_be_read() {
+    let framer = BitcoinFramer::new(BitcoinFramer::SIGNET);
+    let (mut io, there) = rpc::transport::memory(1 << 10);
+    let connector = Connector::over(there).framer(framer.clone()).limits(Limits::server());
+    let session = connector.connect().await.expect("connected");
+    let mut message = Vec::new();
+    BitcoinMessage { command: "tx", payload: b"paid" }.write(&mut message);
+    let mut damaged = framed(&framer, &[message]);
+    *damaged.last_mut().expect("a payload") ^= 1;
+    io.write_all(&damaged).await.expect("the session reads");
+    settled().await;
+    assert_eq!(session.cost().round(), 100.0);
+    assert!(!session.is_closed());
 }

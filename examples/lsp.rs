@@ -10,9 +10,7 @@ use std::{
 };
 
 use rpc::{
-    CallError, Connector, Context, RpcError, Session,
-    framing::{FrameError, Framed, Framer},
-    rpc_service, transport,
+    CallError, Connector, Context, RpcError, Session, framing::ContentLengthFramer, rpc_service, transport,
 };
 use serde::{Deserialize, Serialize};
 
@@ -261,61 +259,16 @@ impl Workspace for Editor {
     }
 }
 
-// ---- LSP's framing -----------------------------------------------------------------------------------------------
-
-/// `Content-Length: 17`, an empty line, and 17 bytes.
-#[derive(Debug, Clone)]
-struct ContentLength {
-    limit: usize,
-}
-
-/// Of the headers; what is longer has no end.
-const MAX_HEADERS: usize = 4096;
-
-impl Framer for ContentLength {
-    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
-        let Some(end) = unread.windows(4).take(MAX_HEADERS).position(|bytes| bytes == b"\r\n\r\n") else {
-            return match unread.len() < MAX_HEADERS {
-                true => Ok(Framed::Incomplete { consumed: 0 }),
-                false => Err(FrameError::Invalid("headers without an end".into())),
-            };
-        };
-        let length = std::str::from_utf8(&unread[..end])
-            .ok()
-            .and_then(|headers| headers.lines().find_map(|line| line.strip_prefix("Content-Length:")))
-            .and_then(|length| length.trim().parse::<usize>().ok())
-            .ok_or_else(|| FrameError::Invalid("no Content-Length".into()))?;
-        if length > self.limit {
-            return Err(FrameError::TooLarge { size: length, limit: self.limit });
-        }
-        let frame = end + 4..end + 4 + length;
-        match unread.len() >= frame.end {
-            true => Ok(Framed::Frame { consumed: frame.end, frame }),
-            false => Ok(Framed::Incomplete { consumed: 0 }),
-        }
-    }
-
-    fn finish(&self, out: &mut Vec<u8>, start: usize) {
-        let header = format!("Content-Length: {}\r\n\r\n", out.len() - start);
-        out.splice(start..start, header.into_bytes());
-    }
-
-    fn set_limit(&mut self, bytes: usize) {
-        self.limit = bytes;
-    }
-}
-
 // ---- What happens ------------------------------------------------------------------------------------------------
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // In earnest, the server's end is its standard input and output: `tokio::io::join(stdin(), stdout())`.
     let (near, far) = transport::memory(64 * 1024);
-    let framer = ContentLength { limit: usize::MAX };
 
     let speller = Arc::new(Speller::default());
     let serving = Connector::over(far)
-        .framer(framer.clone())
+        .framer(ContentLengthFramer::new())
         .service(LifecycleServer::from(Arc::clone(&speller)))
         .service(TextDocumentServer::from(Arc::clone(&speller)))
         .service(CommandsServer::from(speller))
@@ -325,7 +278,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let text = "a langauge server\nfor every langauge\nand every l";
     let editor = Arc::new(Editor { buffer: Mutex::new(text.into()) });
     let session = Connector::over(near)
-        .framer(framer)
+        .framer(ContentLengthFramer::new())
         .service(ProblemsServer::from(Arc::clone(&editor)))
         .service(WorkspaceServer::from(Arc::clone(&editor)))
         .connect()

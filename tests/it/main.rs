@@ -14,6 +14,8 @@ mod deadlines;
 mod endings;
 mod events;
 mod faults;
+mod frames;
+mod framings;
 mod groups;
 mod handlers;
 mod hooks;

@@ -17,7 +17,8 @@ impl Framer for Printed {
         })
     }
 
-    fn finish(&self, out: &mut Vec<u8>, _: usize) {
+    fn finish(&self, out: &mut Vec<u8>, _: usize) -> Result<(), FrameError> {
         out.push(b'\n');
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod choppy;
 pub mod conversation;
 mod events;
 mod faulty;
+pub mod frames;
 mod gate;
 pub mod layers;
 mod random;

@@ -145,9 +145,15 @@ impl Driver {
         let Some(mut batch) = self.batch.take() else { return };
         self.left = Left::Nothing;
         let unread = self.inbox.unread();
-        if let Ok(Framed::Frame { frame, .. }) = self.framer.next(unread.bytes()) {
+        let framed = self.framer.next(unread.bytes());
+        let frame = match &framed {
+            Ok(Framed::Frame { frame, .. }) => unread.bytes().get(frame.clone()),
+            Ok(Framed::Decoded { frame, .. }) => Some(&**frame),
+            _ => None,
+        };
+        if let Some(frame) = frame {
             let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing");
-            let members = Elements::of_frame(&unread.bytes()[frame]).skip_to(batch.position);
+            let members = Elements::of_frame(frame).skip_to(batch.position);
             for member in members {
                 match self.version.read_member(member) {
                     Message::Request(jsonrpc::Request { id: Some(id), .. }) => {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{Driver, order::Queue, receive::Taken};
 use crate::{
+    framing::FrameError,
     jsonrpc::{ErrorCode, ErrorObject, Id},
     limits::Throttle,
     session::{CloseReason, Session},
@@ -23,10 +24,16 @@ impl Driver {
         self.charge(self.link.limits.cost_of_error() * count as f64)
     }
 
-    /// For a frame that is too large, or no JSON.
+    /// For a message that is no JSON.
     pub(super) fn charge_for_unreadable(&mut self) -> Taken {
         self.link.counters.broken_rules(1);
         self.charge(self.link.limits.cost_of_unreadable())
+    }
+
+    /// For a frame that the framer has dropped.
+    pub(super) fn charge_for_dropped(&mut self, error: &FrameError) -> Taken {
+        self.link.counters.broken_rules(1);
+        self.charge(self.link.limits.cost_of_unreadable() * error.severity())
     }
 
     /// Charges for what was read and written, once that is worth a reading of the clock, and looks after what the application has

@@ -76,16 +76,26 @@ impl Driver {
                     }
                     taken
                 }
+                Ok(Framed::Decoded { frame, consumed }) => {
+                    self.timers.silence.frame_ended();
+                    let taken = self.receive(&frame);
+                    if taken != Taken::Held {
+                        unread.consume(consumed);
+                        messages += 1;
+                    }
+                    taken
+                }
                 Ok(Framed::Incomplete { consumed: 0 }) => {
                     self.timers.silence.frame_goes_on(started);
                     break Ok(());
                 }
+                Ok(Framed::Between { consumed }) => {
+                    self.timers.silence.frame_ended();
+                    unread.consume(consumed);
+                    Taken::Yes
+                }
                 Ok(Framed::Incomplete { consumed }) => {
-                    match unread.bytes()[..consumed].trim_ascii_start().is_empty() {
-                        // Blank lines are no frame.
-                        true => self.timers.silence.frame_ended(),
-                        false => self.timers.silence.frame_goes_on(started),
-                    }
+                    self.timers.silence.frame_goes_on(started);
                     unread.consume(consumed);
                     Taken::Yes
                 }
@@ -93,7 +103,7 @@ impl Driver {
                     self.timers.silence.frame_ended();
                     unread.consume(consumed);
                     tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
-                    self.charge_for_unreadable()
+                    self.charge_for_dropped(&error)
                 }
                 Err(error) => break Err(CloseReason::Frame(error)),
             };
@@ -110,6 +120,7 @@ impl Driver {
                 }
                 Taken::Yes => {}
                 Taken::Held => {
+                    self.framer.put_back();
                     self.left = Left::Request;
                     break Ok(());
                 }

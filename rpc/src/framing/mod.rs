@@ -3,12 +3,32 @@
 //! Framers are synchronous and do no I/O. They look at the bytes read so far and say where a frame stands in them; on the way
 //! out they put their marks around a message that is already in the outgoing buffer. Nothing is copied.
 
+#[cfg(feature = "bitcoin")]
+mod bitcoin;
+mod codec;
+mod content_length;
+mod decimal;
+mod declared;
 mod error;
+mod json;
+mod length_prefixed;
+mod netstring;
 mod newline;
+#[cfg(test)]
+mod pieces;
 
 use std::{fmt, ops::Range};
 
+use bytes::Bytes;
+
+#[cfg(feature = "bitcoin")]
+pub use bitcoin::{BitcoinFramer, BitcoinMessage};
+pub use codec::CodecFramer;
+pub use content_length::ContentLengthFramer;
 pub use error::FrameError;
+pub use json::JsonFramer;
+pub use length_prefixed::LengthPrefixedFramer;
+pub use netstring::NetstringFramer;
 pub use newline::NewlineFramer;
 
 /// Finds frames in a stream of bytes and marks them in what is sent.
@@ -30,25 +50,31 @@ pub use newline::NewlineFramer;
 ///         })
 ///     }
 ///
-///     fn finish(&self, out: &mut Vec<u8>, _start: usize) {
+///     fn finish(&self, out: &mut Vec<u8>, _start: usize) -> Result<(), FrameError> {
 ///         out.push(0);
+///         Ok(())
 ///     }
 /// }
 ///
 /// let mut out = b"{}".to_vec();
-/// NulFramer.finish(&mut out, 0);
+/// NulFramer.finish(&mut out, 0).unwrap();
 /// assert_eq!(NulFramer.next(&out).unwrap(), Framed::Frame { frame: 0..2, consumed: 3 });
 /// ```
 pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
     /// Looks for the next frame in the bytes that were read and not yet consumed.
     ///
     /// The bytes that were not consumed stand at the front of the next call, so a framer may remember how far it has looked. A frame
-    /// that has to wait is asked for again: it is found again.
+    /// that has to wait is [put back](Self::put_back) and asked for again: it is found again.
     ///
     /// # Errors
     ///
     /// Where the stream cannot be made sense of from here on: the session ends with the error.
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
+
+    /// The frame that was given last has to wait: the next call gives it again.
+    ///
+    /// Its bytes were not consumed, so a framer that finds it in them has nothing to do. One that [decodes](Framed::Decoded) has.
+    fn put_back(&mut self) {}
 
     /// Called before a message is appended to `out`: a framer with a header of fixed size makes room for it.
     fn begin(&self, out: &mut Vec<u8>) {
@@ -56,9 +82,14 @@ pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
     }
 
     /// Called when a message stands in `out`; `start` is where `begin` was called.
-    fn finish(&self, out: &mut Vec<u8>, start: usize);
+    ///
+    /// # Errors
+    ///
+    /// Where the message does not fit into a frame. It is cut off again: a call ends with the error, and a reply becomes a short error.
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
 
-    /// The size in bytes over which a frame is dropped: [`Limits::frame_size`](crate::Limits::frame_size), before anything is read.
+    /// The size in bytes over which a frame is dropped: [`Limits::frame_size`](crate::Limits::frame_size), before anything is read, and again
+    /// when it changes while the session is open.
     fn set_limit(&mut self, bytes: usize) {
         let _ = bytes;
     }
@@ -74,7 +105,22 @@ pub enum Framed {
         /// How many bytes are done with, the frame's own included.
         consumed: usize,
     },
-    /// No complete frame. The first `consumed` bytes are of no use (blank lines, the middle of a frame that is being dropped).
+    /// A frame that does not stand in the stream as it is: compressed, escaped.
+    Decoded {
+        /// The message.
+        frame: Bytes,
+        /// How many bytes are done with. None of them may be the last one of those that were given while there is more to decode of
+        /// them: who has given everything is not asked again before something arrives.
+        consumed: usize,
+    },
+    /// Nothing to give for the first `consumed` bytes, and no frame is under way behind them: blank lines, the end of a frame that was
+    /// dropped.
+    Between {
+        /// How many bytes are done with: at least one.
+        consumed: usize,
+    },
+    /// A frame is under way: it has to be whole within [`Limits::frame_timeout`](crate::Limits::frame_timeout). The first `consumed`
+    /// bytes are done with (the middle of a frame that is being dropped).
     Incomplete {
         /// How many bytes are done with.
         consumed: usize,
@@ -91,8 +137,9 @@ pub enum Framed {
 /// A framer whose type is forgotten: what sessions hold.
 pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
+    fn put_back(&mut self);
     fn begin(&self, out: &mut Vec<u8>);
-    fn finish(&self, out: &mut Vec<u8>, start: usize);
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
     fn set_limit(&mut self, bytes: usize);
     fn cloned(&self) -> Box<dyn AnyFramer>;
 }
@@ -102,12 +149,16 @@ impl<F: Framer> AnyFramer for F {
         Framer::next(self, unread)
     }
 
+    fn put_back(&mut self) {
+        Framer::put_back(self);
+    }
+
     fn begin(&self, out: &mut Vec<u8>) {
         Framer::begin(self, out);
     }
 
-    fn finish(&self, out: &mut Vec<u8>, start: usize) {
-        Framer::finish(self, out, start);
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
+        Framer::finish(self, out, start)
     }
 
     fn set_limit(&mut self, bytes: usize) {

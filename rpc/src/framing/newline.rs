@@ -57,7 +57,7 @@ impl Framer for NewlineFramer {
         if line.last().is_none_or(u8::is_ascii_whitespace) {
             let trimmed = line.trim_ascii_end().len();
             if trimmed == 0 {
-                return Ok(Framed::Incomplete { consumed });
+                return Ok(Framed::Between { consumed });
             }
             return Ok(Framed::Frame { frame: 0..trimmed, consumed });
         }
@@ -65,9 +65,10 @@ impl Framer for NewlineFramer {
     }
 
     /// The message must stand on one line. What this crate writes always does.
-    fn finish(&self, out: &mut Vec<u8>, start: usize) {
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
         debug_assert!(memchr(b'\n', &out[start..]).is_none(), "a line break within a message");
         out.push(b'\n');
+        Ok(())
     }
 
     fn set_limit(&mut self, bytes: usize) {
@@ -78,41 +79,13 @@ impl Framer for NewlineFramer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Feeds `bytes` in pieces of `step` and collects what comes out.
-    fn frames(bytes: &[u8], step: usize, limit: usize) -> (Vec<String>, Vec<FrameError>) {
-        let mut framer = NewlineFramer::new();
-        framer.set_limit(limit);
-        let (mut unread, mut found, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-        for piece in bytes.chunks(step) {
-            unread.extend_from_slice(piece);
-            loop {
-                match framer.next(&unread).unwrap() {
-                    Framed::Frame { frame, consumed } => {
-                        found.push(String::from_utf8(unread[frame].to_vec()).unwrap());
-                        unread.drain(..consumed);
-                    }
-                    Framed::Dropped { error, consumed } => {
-                        errors.push(error);
-                        unread.drain(..consumed);
-                    }
-                    Framed::Incomplete { consumed } => {
-                        unread.drain(..consumed);
-                        if consumed == 0 || unread.is_empty() {
-                            break;
-                        }
-                    }
-                }
-            }
-        }
-        (found, errors)
-    }
+    use crate::framing::pieces::taken_apart;
 
     #[test]
     fn lines_come_out_whole_however_they_arrive() {
         let bytes = "{\"a\":1}\r\n\n  \r\n{\"é\":2}  \n{}\n".as_bytes();
         for step in 1..=bytes.len() {
-            let (found, errors) = frames(bytes, step, usize::MAX);
+            let (found, errors) = taken_apart(NewlineFramer::new(), bytes, step, usize::MAX);
             assert_eq!(found, ["{\"a\":1}", "{\"é\":2}", "{}"], "in pieces of {step}");
             assert_eq!(errors, []);
         }
@@ -122,7 +95,7 @@ mod tests {
     fn a_line_over_the_limit_is_dropped_and_the_next_is_intact() {
         let bytes = [&[b'x'; 50][..], b"\n{}\n", &[b'y'; 10], b"\n", &[b'z'; 11], b"\n[]\n"].concat();
         for step in [1, 2, 7, 50, 51, 52, 200] {
-            let (found, errors) = frames(&bytes, step, 10);
+            let (found, errors) = taken_apart(NewlineFramer::new(), &bytes, step, 10);
             assert_eq!(found, ["{}", "yyyyyyyyyy", "[]"], "in pieces of {step}");
             assert_eq!(
                 errors,

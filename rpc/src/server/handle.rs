@@ -57,7 +57,7 @@ impl Shared {
         self.settings.limits.connections
     }
 
-    /// What a peer is told for whom there is no place: a message, framed.
+    /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
     pub(super) fn refusal(&self, connections: usize) -> Vec<u8> {
         let error = ErrorObject::new(
             ErrorCode::SERVER_BUSY,
@@ -87,8 +87,10 @@ impl Shared {
         let mut message = Vec::new();
         framer.begin(&mut message);
         version.put_error(&mut message, Id::NULL, error);
-        framer.finish(&mut message, 0);
-        message
+        match framer.finish(&mut message, 0) {
+            Ok(()) => message,
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Starts the session of a peer that has arrived.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     framing::AnyFramer,
     jsonrpc::{ErrorObject, Id, RpcError, result::put_result, version::Version},
-    session::Link,
+    session::{Link, put_refusal},
 };
 
 /// The outgoing bytes of the loop of one session. Only the loop touches them: writing a reply here takes no lock.
@@ -109,7 +109,7 @@ impl Replies {
     pub(crate) fn error(&mut self, id: Id<'_>, error: &ErrorObject) {
         let start = self.begin();
         self.version.put_error(&mut self.bytes, id, error);
-        self.finish(start);
+        self.finish(start, id);
     }
 
     /// Appends what a handler has returned. A panic in the value's `Serialize` leaves nothing behind, and comes back.
@@ -124,7 +124,7 @@ impl Replies {
         let result = result.as_ref();
         let written = catch_unwind(AssertUnwindSafe(|| put_result(bytes, version, id, result, limit)));
         match written {
-            Ok(()) => self.finish(start),
+            Ok(()) => self.finish(start, id),
             Err(_) => self.bytes.truncate(start),
         }
         written
@@ -145,11 +145,16 @@ impl Replies {
         start
     }
 
-    fn finish(&mut self, start: usize) {
-        if let Some(framer) = &self.framer {
-            framer.finish(&mut self.bytes, start);
-            self.messages += 1;
-        }
+    fn finish(&mut self, start: usize, id: Id<'_>) {
+        let Some(framer) = &self.framer else { return };
+        let put = match framer.finish(&mut self.bytes, start) {
+            Ok(()) => true,
+            Err(error) => {
+                self.bytes.truncate(start);
+                put_refusal(&**framer, &mut self.bytes, self.version, id, &error)
+            }
+        };
+        self.messages += u64::from(put);
     }
 }
 

@@ -36,6 +36,15 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
         source: serde_json::Error,
     },
 
+    /// The message does not fit into a frame: see [`Framer::finish`](crate::framing::Framer::finish). Nothing was sent.
+    #[error("`{method}` cannot be called: {source}")]
+    Frame {
+        /// The method that was called.
+        method: String,
+        /// What is wrong with the message.
+        source: FrameError,
+    },
+
     /// The version that is spoken has no way to say it. Nothing was sent.
     #[error("`{method}` cannot be called: {source}")]
     Unsupported {
@@ -63,6 +72,7 @@ impl CallError {
             Self::Timeout(after) => CallError::Timeout(after),
             Self::Closed(reason) => CallError::Closed(reason),
             Self::Encode { method, source } => CallError::Encode { method, source },
+            Self::Frame { method, source } => CallError::Frame { method, source },
             Self::Unsupported { method, source } => CallError::Unsupported { method, source },
             Self::Decode(error) => CallError::Decode(error),
             Self::Protocol(error) => CallError::Protocol(error),

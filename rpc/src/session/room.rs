@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{CallError, CloseReason, Link, link::Refused, places::Place};
-use crate::jsonrpc::Unsupported;
+use crate::{framing::FrameError, jsonrpc::Unsupported};
 
 /// One who waits. Most calls never make one.
 pub(super) struct Room<'a> {
@@ -74,6 +74,7 @@ pub(super) enum NotSent {
     Closed(CloseReason),
     Timeout(Duration),
     Unsupported(Unsupported),
+    Frame(FrameError),
 }
 
 impl NotSent {
@@ -83,6 +84,7 @@ impl NotSent {
             Self::Closed(reason) => CallError::Closed(reason),
             Self::Timeout(after) => CallError::Timeout(after),
             Self::Unsupported(what) => CallError::Unsupported { method: method.to_owned(), source: what },
+            Self::Frame(error) => CallError::Frame { method: method.to_owned(), source: error },
         }
     }
 }
@@ -107,6 +109,7 @@ pub(super) fn when_there_is_room<'a, T>(
             Ok(sent) => break Ok(sent),
             Err(Refused::Closed(reason)) => break Err(NotSent::Closed(reason)),
             Err(Refused::Unsupported(what)) => break Err(NotSent::Unsupported(what)),
+            Err(Refused::Frame(error)) => break Err(NotSent::Frame(error)),
             // Room that is made from here on leaves a permit: it is not missed.
             Err(Refused::Full) => Wait::Room(Box::pin(link.room().notified())),
             Err(Refused::NoPlace(places)) => Wait::Place(Box::pin(places.taken())),

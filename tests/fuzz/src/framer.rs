@@ -1,12 +1,16 @@
-//! The newline framer.
+//! Every framer.
 
-use rpc::framing::{FrameError, Framed, Framer, NewlineFramer};
+use rpc::framing::{
+    BitcoinFramer, ContentLengthFramer, FrameError, Framed, Framer, JsonFramer, LengthPrefixedFramer,
+    NetstringFramer, NewlineFramer,
+};
+use rpc_tests::frames::taken_apart;
 
-/// The first bytes say where to cut and what the limit is; the rest is the stream.
+/// The first bytes say where to cut, what the limit is and which framer it is; the rest is the stream.
 ///
 /// # Panics
 ///
-/// Where the frames depend on the cuts, are not the lines of the stream, or do not keep to the limit.
+/// Where the frames depend on the cuts, are not the lines of a stream of lines, or do not keep to the limit.
 pub fn frames_do_not_depend_on_the_cuts(bytes: &[u8]) {
     let Some((&[limit_low, limit_high, first, second], stream)) = bytes.split_first_chunk() else { return };
     // A limit among the lengths of the lines that a fuzzer writes; the largest stands for none.
@@ -14,10 +18,35 @@ pub fn frames_do_not_depend_on_the_cuts(bytes: &[u8]) {
         1023 => usize::MAX,
         limit => usize::from(limit),
     };
+    let pieces = [first, second].map(|size| usize::from(size).max(1));
+    match limit_high / 4 {
+        1 => same(&ContentLengthFramer::new(), 4096, stream, pieces, limit),
+        2 => same(&NetstringFramer::new(), 22, stream, pieces, limit),
+        3 => same(&JsonFramer::new(), 0, stream, pieces, limit),
+        4 => same(&LengthPrefixedFramer::u8(), 1, stream, pieces, limit),
+        5 => same(&LengthPrefixedFramer::u16_le(), 2, stream, pieces, limit),
+        6 => same(&LengthPrefixedFramer::u32_be(), 4, stream, pieces, limit),
+        7 => same(&LengthPrefixedFramer::u64_le(), 8, stream, pieces, limit),
+        8 => {
+            // Its limits are its own.
+            let framer = BitcoinFramer::new(BitcoinFramer::MAINNET).payload_size(limit).block_size(limit);
+            same(&framer, 24, stream, pieces, limit.saturating_add(24));
+        }
+        _ => are_lines(stream, pieces, limit),
+    }
+}
+
+/// What comes out of the stream does not depend on the cuts.
+fn same(framer: &impl Framer, around: usize, stream: &[u8], pieces: [usize; 2], limit: usize) {
+    let whole = taken_apart(framer.clone(), stream, [stream.len().max(1); 2], limit, around);
+    let cut = taken_apart(framer.clone(), stream, pieces, limit, around);
+    assert_eq!(cut, whole, "{framer:?} in pieces of {pieces:?}, with a limit of {limit}");
+}
+
+fn are_lines(stream: &[u8], pieces: [usize; 2], limit: usize) {
     let expected = lines(stream, limit);
     let whole = frames(stream, [stream.len().max(1); 2], limit);
     assert_eq!(whole, expected, "in one piece, with a limit of {limit}");
-    let pieces = [first, second].map(|size| usize::from(size).max(1));
     let cut = frames(stream, pieces, limit);
     assert_eq!(cut, expected, "in pieces of {pieces:?}, with a limit of {limit}");
 }
@@ -72,8 +101,9 @@ fn frames(stream: &[u8], pieces: [usize; 2], limit: usize) -> Vec<Line> {
                     consumed
                 }
                 Framed::Dropped { error, .. } => panic!("{error}"),
+                Framed::Decoded { .. } => panic!("a line stands in the stream as it is"),
                 Framed::Incomplete { consumed: 0 } => break,
-                Framed::Incomplete { consumed } => consumed,
+                Framed::Between { consumed } | Framed::Incomplete { consumed } => consumed,
             };
             assert!(consumed > 0, "there is no end to it");
             unread.drain(..consumed);

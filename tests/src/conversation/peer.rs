@@ -165,8 +165,9 @@ impl Peer {
                     consumed
                 }
                 Framed::Incomplete { consumed: 0 } => break,
-                Framed::Incomplete { consumed } => consumed,
+                Framed::Between { consumed } | Framed::Incomplete { consumed } => consumed,
                 Framed::Dropped { error, .. } => panic!("without a limit: {error}"),
+                Framed::Decoded { .. } => panic!("a line stands in the stream as it is"),
             };
             self.unread.drain(..consumed);
         }

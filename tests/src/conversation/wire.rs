@@ -30,7 +30,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn post(&mut self, mut message: Vec<u8>, made_up: bool) {
-        NewlineFramer::new().finish(&mut message, 0);
+        NewlineFramer::new().finish(&mut message, 0).expect("a line has no largest size");
         self.lines.push_back(Line { bytes: message, made_up });
     }
 

@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use crate::{
+    framing::FrameError,
     jsonrpc::Unsupported,
     session::{CloseReason, room::NotSent},
 };
@@ -15,6 +16,10 @@ pub enum BatchError {
     /// The version that is spoken has no way to say it, or the batch is empty. Nothing was sent.
     #[error("the batch cannot be sent: {0}")]
     Unsupported(#[source] Unsupported),
+
+    /// The batch does not fit into a frame: see [`Framer::finish`](crate::framing::Framer::finish). Nothing was sent.
+    #[error("the batch cannot be sent: {0}")]
+    Frame(#[source] FrameError),
 
     /// The session had ended before the batch was sent.
     #[error("the session is closed: {0}")]
@@ -53,6 +58,7 @@ impl From<NotSent> for BatchError {
             NotSent::Closed(reason) => Self::Closed(reason),
             NotSent::Timeout(after) => Self::Timeout(after),
             NotSent::Unsupported(what) => Self::Unsupported(what),
+            NotSent::Frame(error) => Self::Frame(error),
         }
     }
 }

@@ -17,7 +17,8 @@ impl State {
         self.last.batch_answered(batch);
         let is_due = !reply.is_empty();
         if is_due {
-            self.outbox.message(|out| reply.write(out));
+            let version = self.connection.version();
+            self.outbox.reply(version, Id::NULL, |out| reply.write(out));
         }
         is_due
     }

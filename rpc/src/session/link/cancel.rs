@@ -58,12 +58,13 @@ impl Link {
             out.extend_from_slice(cancellation.params(call.value()).as_bytes());
             Ok::<_, std::convert::Infallible>(())
         });
-        let State { connection, outbox, .. } = state;
-        if outbox.try_message(|out| connection.notification(out, body)).is_err() {
+        // The version may have no named parameters, or a frame no room.
+        if let Err(refused) = state.append_notification(body) {
             tracing::debug!(
                 rpc.system.name = "jsonrpc",
                 session = self.id,
-                "a cancellation was not sent: the version has no named parameters"
+                ?refused,
+                "a cancellation was not sent"
             );
         }
     }

@@ -114,7 +114,7 @@ impl Link {
         let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request) else { return };
         let version = state.connection.version();
         for report in reports {
-            state.outbox.message(|out| version.put_notification(out, &report));
+            state.outbox.item(|out| version.put_notification(out, &report));
         }
         let mut reply = Vec::new();
         id.with(|id| {
@@ -204,7 +204,7 @@ impl Link {
         while outbox.len() < PART
             && let Some((body, producer)) = feeds.next()
         {
-            outbox.message(|out| version.put_notification(out, &body));
+            outbox.item(|out| version.put_notification(out, &body));
             producers.extend(producer);
         }
         let (waiting, gathered) = (feeds.are_ready(), outbox.len());

@@ -6,6 +6,7 @@ use tokio::{sync::Notify, task::AbortHandle};
 
 use super::{InFlight, Link, Phase, State, Timeout};
 use crate::{
+    framing::FrameError,
     jsonrpc::{Body, CallId, Unsupported},
     session::{
         CloseReason,
@@ -42,9 +43,8 @@ impl Link {
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(&mut state, at);
         }
-        let State { connection, outbox, .. } = &mut *state;
         let call = InFlight { slot: Arc::clone(slot), timeout, opening: None, place: None };
-        let id = outbox.try_message(|out| connection.request(out, body, call))?;
+        let id = state.append_request(body, call)?;
         state.take_place(place, id, 1);
         self.appended(state);
         Ok(id)
@@ -63,8 +63,7 @@ impl Link {
     /// Appends a notification, whose method and parameters are written.
     pub(in crate::session) fn send_notification(&self, body: Body<'_>) -> Result<(), Refused> {
         let mut state = self.admit()?;
-        let State { connection, outbox, .. } = &mut *state;
-        outbox.try_message(|out| connection.notification(out, body))?;
+        state.append_notification(body)?;
         self.appended(state);
         Ok(())
     }
@@ -80,11 +79,10 @@ impl Link {
         if let Some(at) = first_timeout {
             self.expect(&mut state, at);
         }
-        let State { connection, outbox, .. } = &mut *state;
         let members = members.into_iter().map(|(body, call)| {
             (body, call.map(|(slot, timeout)| InFlight { slot, timeout, opening: None, place: None }))
         });
-        let ids = outbox.try_message(|out| connection.batch(out, members))?;
+        let ids = state.append_batch(members)?;
         if let Some(&first) = ids.first() {
             state.take_place(place, first, ids.len());
         }
@@ -171,10 +169,6 @@ pub(in crate::session) enum Refused {
     NoPlace(Arc<Places>),
     /// The version that is spoken has no way to say it.
     Unsupported(Unsupported),
-}
-
-impl From<Unsupported> for Refused {
-    fn from(what: Unsupported) -> Self {
-        Self::Unsupported(what)
-    }
+    /// It does not fit into a frame.
+    Frame(FrameError),
 }

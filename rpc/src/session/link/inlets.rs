@@ -69,13 +69,12 @@ impl Link {
             self.expect(&mut state, at);
         }
         self.subscribes.store(true, Ordering::Relaxed);
-        let State { connection, outbox, inlets, .. } = &mut *state;
-        inlets.begin_opening(opening);
+        state.inlets.begin_opening(opening);
         let call =
             InFlight { slot: Arc::clone(slot), timeout, opening: Some(Arc::clone(opening)), place: None };
-        let sent = outbox.try_message(|out| connection.request(out, body, call));
+        let sent = state.append_request(body, call);
         if sent.is_err() {
-            inlets.end_opening(opening);
+            state.inlets.end_opening(opening);
         }
         let id = sent?;
         opening.sent(id);
@@ -168,9 +167,15 @@ impl Link {
             Ok::<_, std::convert::Infallible>(())
         });
         let call = InFlight { slot: Slot::waiting(None), timeout, opening: None, place: None };
-        let State { connection, outbox, .. } = state;
-        let sent = outbox.try_message(|out| connection.request(out, body, call));
-        debug_assert!(sent.is_ok(), "every version has parameters by position");
+        // Every version has parameters by position; but a frame may have a largest size.
+        if let Err(refused) = state.append_request(body, call) {
+            tracing::error!(
+                rpc.system.name = "jsonrpc",
+                session = self.id,
+                ?refused,
+                "a subscription goes on over there"
+            );
+        }
         None
     }
 }

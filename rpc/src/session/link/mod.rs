@@ -1,5 +1,6 @@
 //! What the handles of a session and the loop that serves it share: one value behind one short lock.
 
+mod append;
 mod batches;
 mod cancel;
 mod cost;

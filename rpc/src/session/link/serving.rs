@@ -209,7 +209,10 @@ impl Link {
     /// Appends the reply to a request: as a message of its own, or to its batch, which goes out with the last one.
     pub(super) fn answer(&self, state: &mut State, member: Option<Member>, id: Id<'_>, reply: &[u8]) {
         match member {
-            None => state.outbox.message(|out| out.extend_from_slice(reply)),
+            None => {
+                let version = state.connection.version();
+                state.outbox.reply(version, id, |out| out.extend_from_slice(reply));
+            }
             Some(Member { batch, index }) => {
                 state.connection.add_to_batch(batch, index, id, reply);
                 state.end_batch(batch, &self.open_batches);

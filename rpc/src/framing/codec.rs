@@ -1,0 +1,266 @@
+//! Codecs of `tokio-util` as framers.
+
+use std::{error::Error, fmt, marker::PhantomData};
+
+use bytes::{Bytes, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::{FrameError, Framed, Framer};
+
+/// Any [`Decoder`] and [`Encoder`] of `tokio-util` in one: framings that exist already, and those that need a state or give out other
+/// bytes than stand in the stream (compressed, encrypted, escaped).
+///
+/// What it costs beside a [`Framer`] proper: each message is copied on the way in and on the way out. An error of the decoder ends the
+/// session. A frame over the limit is dropped and counted as an error when it is decoded; give the codec a limit of its own too, because
+/// a frame that is not complete is kept up to twice the session's limit.
+///
+/// The decoder keeps its state from frame to frame. The encoder is cloned for each message: it must not need one.
+///
+/// ```
+/// use rpc::{Connector, framing::CodecFramer};
+/// use tokio_util::codec::LengthDelimitedCodec;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (here, _there) = rpc::transport::memory(64);
+/// let codec = LengthDelimitedCodec::builder().length_field_type::<u16>().little_endian().new_codec();
+/// let session = Connector::over(here).framer(CodecFramer::new(codec)).connect().await?;
+/// # Ok(()) }
+/// ```
+pub struct CodecFramer<C, M = Bytes> {
+    codec: C,
+    /// Bytes that the decoder has not taken.
+    buffer: BytesMut,
+    /// The decoder may have more frames: it has given one, and was not asked again.
+    has_more: bool,
+    /// The last frame, and how many of the unread bytes the decoder had taken by then.
+    last: Option<(Bytes, usize)>,
+    put_back: bool,
+    limit: usize,
+    messages: PhantomData<fn(M)>,
+}
+
+impl<C> CodecFramer<C> {
+    /// For a codec that encodes [`Bytes`].
+    pub fn new(codec: C) -> Self {
+        Self::over(codec)
+    }
+}
+
+impl<C> CodecFramer<C, String> {
+    /// For a codec that encodes a [`String`], as [`LinesCodec`](tokio_util::codec::LinesCodec) does.
+    pub fn text(codec: C) -> Self {
+        Self::over(codec)
+    }
+}
+
+impl<C, M> CodecFramer<C, M> {
+    fn over(codec: C) -> Self {
+        Self {
+            codec,
+            buffer: BytesMut::new(),
+            has_more: false,
+            last: None,
+            put_back: false,
+            limit: usize::MAX,
+            messages: PhantomData,
+        }
+    }
+}
+
+/// How much a frame may have around the message, whatever the limit.
+const OVERHEAD: usize = 4096;
+
+impl<C, M> Framer for CodecFramer<C, M>
+where
+    C: Decoder<Item: Into<Bytes>, Error: Error> + Encoder<M, Error: Error> + Clone + Send + Sync + 'static,
+    M: From<Message> + 'static,
+{
+    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
+        // Of the bytes that the decoder has, one is left unread until it has no more frames for them: so it is asked again.
+        let known = usize::from(self.has_more);
+        if std::mem::take(&mut self.put_back)
+            && let Some((frame, taken)) = self.last.clone()
+        {
+            return Ok(Framed::Decoded { frame, consumed: taken - 1 });
+        }
+        self.last = None;
+        self.buffer.extend_from_slice(&unread[known..]);
+        self.has_more = false;
+        let decoded = self.codec.decode(&mut self.buffer);
+        let decoded = decoded.map_err(|error| FrameError::Invalid(error.to_string()))?;
+        let Some(frame) = decoded else {
+            if self.buffer.len() > self.limit.saturating_mul(2).saturating_add(OVERHEAD) {
+                return Err(FrameError::TooLarge { size: self.buffer.len(), limit: self.limit });
+            }
+            let consumed = unread.len();
+            // A decoder may know of a frame of which it has kept nothing: nobody can see that.
+            return Ok(match self.buffer.is_empty() {
+                true => Framed::Between { consumed },
+                false => Framed::Incomplete { consumed },
+            });
+        };
+        let frame: Bytes = frame.into();
+        self.has_more = true;
+        let consumed = unread.len() - 1;
+        if frame.len() > self.limit {
+            return Ok(Framed::Dropped {
+                error: FrameError::TooLarge { size: frame.len(), limit: self.limit },
+                consumed,
+            });
+        }
+        self.last = Some((frame.clone(), unread.len()));
+        Ok(Framed::Decoded { frame, consumed })
+    }
+
+    fn put_back(&mut self) {
+        self.put_back = true;
+    }
+
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
+        let mut encoded = BytesMut::new();
+        let message = Message(out[start..].to_vec());
+        let outcome = self.codec.clone().encode(message.into(), &mut encoded);
+        outcome.map_err(|error| FrameError::Invalid(error.to_string()))?;
+        out.truncate(start);
+        out.extend_from_slice(&encoded);
+        Ok(())
+    }
+
+    fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+}
+
+/// A message of ours, which becomes what the codec encodes.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Message(Vec<u8>);
+
+impl From<Message> for Bytes {
+    fn from(message: Message) -> Self {
+        message.0.into()
+    }
+}
+
+impl From<Message> for String {
+    /// What this crate writes is JSON.
+    fn from(message: Message) -> Self {
+        Self::from_utf8(message.0)
+            .unwrap_or_else(|error| Self::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+}
+
+impl<C: Clone, M> Clone for CodecFramer<C, M> {
+    fn clone(&self) -> Self {
+        Self {
+            codec: self.codec.clone(),
+            buffer: self.buffer.clone(),
+            last: self.last.clone(),
+            messages: PhantomData,
+            ..*self
+        }
+    }
+}
+
+impl<C, M> fmt::Debug for CodecFramer<C, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodecFramer").field("codec", &std::any::type_name::<C>()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
+
+    use super::*;
+    use crate::framing::pieces::{broken, frames, taken_apart};
+
+    /// A codec that gives each line of what it is given twice, after it has taken all of it.
+    #[derive(Clone, Default)]
+    struct Twice(Vec<Bytes>);
+
+    impl Decoder for Twice {
+        type Item = Bytes;
+        type Error = std::io::Error;
+
+        fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, Self::Error> {
+            while let Some(end) = memchr::memchr(b'\n', bytes) {
+                let line = bytes.split_to(end + 1).freeze().slice(..end);
+                self.0.extend([line.clone(), line]);
+            }
+            Ok((!self.0.is_empty()).then(|| self.0.remove(0)))
+        }
+    }
+
+    impl Encoder<Bytes> for Twice {
+        type Error = std::io::Error;
+
+        fn encode(&mut self, message: Bytes, out: &mut BytesMut) -> Result<(), Self::Error> {
+            out.extend_from_slice(&message);
+            out.extend_from_slice(b"\n");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn frames_come_out_whole_however_they_arrive() {
+        let messages = ["{}", "[1,2,3]", "{\"é\":2}"];
+        let lengths = CodecFramer::new(LengthDelimitedCodec::new());
+        let (delimited, lines) =
+            (frames(&lengths, &messages), frames(&CodecFramer::text(LinesCodec::new()), &messages));
+        assert!(delimited.starts_with(b"\0\0\0\x02{}\0\0\0\x07["));
+        assert!(lines.starts_with(b"{}\n["));
+        for step in 1..=delimited.len() {
+            let (found, errors) = taken_apart(lengths.clone(), &delimited, step, usize::MAX);
+            assert_eq!(
+                (found, errors),
+                (messages.map(str::to_owned).to_vec(), vec![]),
+                "in pieces of {step}"
+            );
+            let (found, errors) = taken_apart(CodecFramer::text(LinesCodec::new()), &lines, step, usize::MAX);
+            assert_eq!(
+                (found, errors),
+                (messages.map(str::to_owned).to_vec(), vec![]),
+                "in pieces of {step}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_codec_may_give_more_than_it_takes() {
+        let framer = CodecFramer::new(Twice::default());
+        let bytes = frames(&framer, &["{}", "[]"]);
+        for step in 1..=bytes.len() {
+            let (found, _) = taken_apart(framer.clone(), &bytes, step, usize::MAX);
+            assert_eq!(found, ["{}", "{}", "[]", "[]"], "in pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_dropped_and_the_next_is_intact() {
+        let framer = CodecFramer::new(LengthDelimitedCodec::new());
+        let bytes = frames(&framer, &["0123456789x", "{}", "0123456789"]);
+        for step in 1..=bytes.len() {
+            let (found, errors) = taken_apart(framer.clone(), &bytes, step, 10);
+            assert_eq!(found, ["{}", "0123456789"], "in pieces of {step}");
+            assert_eq!(errors, [FrameError::TooLarge { size: 11, limit: 10 }]);
+        }
+    }
+
+    #[test]
+    fn what_the_codec_refuses_ends_the_session() {
+        let codec = LengthDelimitedCodec::builder().max_frame_length(100).new_codec();
+        let error = broken(CodecFramer::new(codec.clone()), b"\0\0\0\x65", 1);
+        assert_eq!(error.to_string(), "the stream is broken: frame size too big");
+        let mut out = vec![b'x'; 101];
+        CodecFramer::new(codec).finish(&mut out, 0).expect_err("it is too long");
+    }
+
+    #[test]
+    fn a_frame_that_never_ends_is_not_kept() {
+        let mut framer = CodecFramer::text(LinesCodec::new());
+        framer.set_limit(1000);
+        let fed = (0..1000).take_while(|_| framer.next(&[b'x'; 100]).is_ok()).count();
+        assert!(fed <= (2 * 1000 + OVERHEAD) / 100, "{fed} times 100 bytes");
+    }
+}

@@ -1,0 +1,257 @@
+//! Frames behind headers, as HTTP has them: what the Language Server Protocol speaks.
+
+use memchr::memmem;
+
+use super::{FrameError, Framed, Framer, decimal::DecimalHeader, declared::Declared, error::excerpt};
+
+/// `Content-Length: 17`, an empty line, and 17 bytes: the base protocol of LSP, DAP and BSP.
+///
+/// Of the headers of a frame, `Content-Length` has to be there, once. `Content-Type` may name the charset `utf-8`, or `utf8` as older
+/// clients do, and no other; further headers are passed over. Names are read in any case; what is written is exactly
+/// `Content-Length: `, the number, and an empty line, because some readers know nothing else.
+///
+/// A frame over the limit is dropped and counted as an error when its headers are there, and the stream goes on behind it. Headers that
+/// make no sense, or have not ended within 4,096 bytes, end the session: nobody can say where the next frame begins.
+///
+/// ```
+/// use rpc::{Connector, framing::ContentLengthFramer};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let stdio = tokio::io::join(tokio::io::empty(), tokio::io::sink());  // `stdin()` and `stdout()` of a language server
+/// let editor = Connector::over(stdio).framer(ContentLengthFramer::new()).connect().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ContentLengthFramer {
+    body: Declared,
+    /// How much of the unread bytes is known to hold no end of headers.
+    searched: usize,
+    /// The headers of a frame of which not all has come.
+    headers: Option<Headers>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Headers {
+    /// Their size, with the empty line.
+    size: usize,
+    /// The size of the message.
+    length: u64,
+}
+
+const HEADER: DecimalHeader = DecimalHeader { prefix: b"Content-Length: ", suffix: END };
+const END: &[u8] = b"\r\n\r\n";
+
+/// How many bytes the headers of a frame may have.
+const MAX_HEADERS: usize = 4096;
+
+impl ContentLengthFramer {
+    /// The limit applies from the session's [`Limits`](crate::Limits).
+    pub const fn new() -> Self {
+        Self { body: Declared::new(), searched: 0, headers: None }
+    }
+
+    fn find_headers(&mut self, unread: &[u8]) -> Result<Option<Headers>, FrameError> {
+        if let Some(headers) = usual(unread) {
+            self.searched = 0;
+            return Ok(Some(headers));
+        }
+        let within = &unread[..unread.len().min(MAX_HEADERS)];
+        // The end may have begun in what was searched.
+        let from = self.searched.saturating_sub(END.len() - 1);
+        let Some(found) = memmem::find(&within[from..], END) else {
+            if unread.len() >= MAX_HEADERS {
+                return Err(FrameError::HeadersTooLarge { limit: MAX_HEADERS });
+            }
+            self.searched = unread.len();
+            return Ok(None);
+        };
+        self.searched = 0;
+        let end = from + found;
+        Ok(Some(Headers { size: end + END.len(), length: length(&unread[..end])? }))
+    }
+}
+
+impl Default for ContentLengthFramer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Framer for ContentLengthFramer {
+    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
+        if let Some(skipped) = self.body.skip(unread) {
+            return Ok(skipped);
+        }
+        let headers = match self.headers.take() {
+            Some(headers) => headers,
+            None => match self.find_headers(unread)? {
+                Some(headers) => headers,
+                None => return Ok(Framed::Incomplete { consumed: 0 }),
+            },
+        };
+        let framed = self.body.frame(unread, headers.size, headers.length);
+        if matches!(framed, Framed::Incomplete { .. }) {
+            self.headers = Some(headers);
+        }
+        Ok(framed)
+    }
+
+    fn begin(&self, out: &mut Vec<u8>) {
+        HEADER.begin(out);
+    }
+
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
+        HEADER.finish(out, start);
+        Ok(())
+    }
+
+    fn set_limit(&mut self, bytes: usize) {
+        self.body.set_limit(bytes);
+    }
+}
+
+/// Headers as nearly everybody writes them, `Content-Length` and nothing else: they need no search.
+fn usual(unread: &[u8]) -> Option<Headers> {
+    // So many digits fit into the number, whatever they are.
+    const DIGITS: usize = 18;
+    let behind = unread.strip_prefix(HEADER.prefix)?;
+    let digits = behind.iter().take(DIGITS).take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, end) = behind.split_at(digits);
+    let length = number.iter().fold(0, |length, digit| 10 * length + u64::from(digit - b'0'));
+    let size = HEADER.prefix.len() + digits + END.len();
+    (digits > 0 && end.starts_with(END)).then_some(Headers { size, length })
+}
+
+/// What the headers say of the message's length.
+fn length(headers: &[u8]) -> Result<u64, FrameError> {
+    let mut length = None;
+    for line in headers.split(|&byte| byte == b'\n') {
+        let colon =
+            memchr::memchr(b':', line).ok_or_else(|| FrameError::InvalidHeader { found: excerpt(line) })?;
+        let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
+        if name.eq_ignore_ascii_case(b"Content-Length") {
+            if length.replace(decimal(value)?).is_some() {
+                return Err(FrameError::RepeatedLength);
+            }
+        } else if name.eq_ignore_ascii_case(b"Content-Type") {
+            check_charset(value)?;
+        }
+    }
+    length.ok_or(FrameError::MissingLength)
+}
+
+/// A number of nothing but digits.
+pub(super) fn decimal(text: &[u8]) -> Result<u64, FrameError> {
+    let digits = Some(text).filter(|text| text.iter().all(u8::is_ascii_digit));
+    digits
+        .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
+        .ok_or_else(|| FrameError::InvalidLength { found: excerpt(text) })
+}
+
+fn check_charset(content_type: &[u8]) -> Result<(), FrameError> {
+    for parameter in content_type.split(|&byte| byte == b';').skip(1) {
+        let mut halves = parameter.splitn(2, |&byte| byte == b'=');
+        let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+        let value = value.trim_ascii();
+        let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+        let is_utf8 = value.eq_ignore_ascii_case(b"utf-8") || value.eq_ignore_ascii_case(b"utf8");
+        if name.trim_ascii().eq_ignore_ascii_case(b"charset") && !is_utf8 {
+            return Err(FrameError::UnsupportedCharset { found: excerpt(value) });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::pieces::{broken, frames, taken_apart};
+
+    #[test]
+    fn frames_come_out_whole_however_they_arrive() {
+        let bytes = "Content-Length: 7\r\n\r\n{\"a\":1}content-length:2\r\nContent-Type: \
+            application/vscode-jsonrpc; charset=utf8\r\n\r\n{}CONTENT-LENGTH:  8 \r\nX: y\r\nContent-Type: a;Charset=\"UTF-8\"\r\n\r\n{\"é\":2}";
+        for step in 1..=bytes.len() {
+            let (found, errors) = taken_apart(ContentLengthFramer::new(), bytes.as_bytes(), step, usize::MAX);
+            assert_eq!(found, ["{\"a\":1}", "{}", "{\"é\":2}"], "in pieces of {step}");
+            assert_eq!(errors, []);
+        }
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_dropped_and_the_next_is_intact() {
+        let bytes = [
+            b"Content-Length: 50\r\n\r\n" as &[u8],
+            &[b'x'; 50],
+            b"Content-Length: 2\r\n\r\n{}Content-Length: 11\r\n\r\n           Content-Length: 10\r\n\r\n0123456789",
+        ]
+        .concat();
+        for step in 1..=bytes.len() {
+            let (found, errors) = taken_apart(ContentLengthFramer::new(), &bytes, step, 10);
+            assert_eq!(found, ["{}", "0123456789"], "in pieces of {step}");
+            assert_eq!(errors, [50, 11].map(|size| FrameError::TooLarge { size, limit: 10 }));
+        }
+    }
+
+    #[test]
+    fn headers_that_make_no_sense_are_named() {
+        for (headers, error) in [
+            ("Content-Length: -1", "`-1` is no length of a frame in bytes"),
+            ("Content-Length: +1", "`+1` is no length of a frame in bytes"),
+            ("Content-Length: ten", "`ten` is no length of a frame in bytes"),
+            ("Content-Length:", "`` is no length of a frame in bytes"),
+            (
+                "Content-Length: 18446744073709551616",
+                "`18446744073709551616` is no length of a frame in bytes",
+            ),
+            (
+                "Content-Length: 1\r\nContent-Length: 1",
+                "the headers of a frame have more than one Content-Length",
+            ),
+            ("Content-Type: text/plain", "the headers of a frame have no Content-Length"),
+            ("{\"a\" 1}", "`{\\\"a\\\" 1}` is no header"),
+            ("", "`` is no header"),
+            (
+                "Content-Type: a; charset=utf-16\r\nContent-Length: 1",
+                "a frame is of the charset `utf-16`: only utf-8 is read",
+            ),
+        ] {
+            let bytes = format!("{headers}\r\n\r\n{{}}");
+            for step in [1, 3, bytes.len()] {
+                let found = broken(ContentLengthFramer::new(), bytes.as_bytes(), step);
+                assert_eq!(found.to_string(), error, "{headers:?} in pieces of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn headers_without_an_end_are_not_kept() {
+        let bytes = vec![b'x'; 5000];
+        for step in [1, 4095, 4096, 5000] {
+            let error = broken(ContentLengthFramer::new(), &bytes, step);
+            assert_eq!(error.to_string(), "the headers of a frame have not ended within 4096 bytes");
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_length_that_is_only_declared() {
+        for length in [2_147_483_647, u64::MAX] {
+            let mut framer = ContentLengthFramer::new();
+            framer.set_limit(1000);
+            let header = format!("Content-Length: {length}\r\n\r\n");
+            let dropped = framer.next(header.as_bytes()).expect("a header");
+            assert!(matches!(dropped, Framed::Dropped { consumed, .. } if consumed == header.len()));
+            assert_eq!(framer.next(&[b'x'; 64]), Ok(Framed::Incomplete { consumed: 64 }));
+        }
+    }
+
+    #[test]
+    fn what_is_written_begins_with_the_length_and_nothing_else() {
+        for size in [0, 1, 9, 10, 99, 100, 999, 1000, 12_345] {
+            let message = "x".repeat(size);
+            let written = frames(&ContentLengthFramer::new(), &["before", &message]);
+            let expected = format!("Content-Length: 6\r\n\r\nbeforeContent-Length: {size}\r\n\r\n{message}");
+            assert_eq!(String::from_utf8(written), Ok(expected));
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! What a session is made from, on the side that connects.
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
+
+use tokio::time::timeout;
 
 use super::ConnectError;
 use crate::{
@@ -118,15 +120,14 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// Where nobody answers, or two services claim one method.
+    /// Where nobody answers, not within [`Limits::handshake_timeout`], or two services claim one method.
     pub async fn connect(self) -> Result<Session, ConnectError> {
         let services = self.services.build()?;
         let (io, peer): (Box<dyn ByteStream>, Endpoint) = match self.target {
             Target::Stream(io) => (io, Endpoint::MEMORY),
-            Target::Endpoint(endpoint) => match open(&endpoint).await {
-                Ok(io) => (io, endpoint),
-                Err(source) => return Err(ConnectError::Io { endpoint, source }),
-            },
+            Target::Endpoint(endpoint) => {
+                (open_within(&endpoint, self.settings.limits.handshake_timeout).await?, endpoint)
+            }
         };
         let start = Start {
             io,
@@ -138,6 +139,19 @@ impl Connector {
         };
         Ok(driver::start(start, |session| services.for_session(session)))
     }
+}
+
+async fn open_within(
+    endpoint: &Endpoint,
+    limit: Option<Duration>,
+) -> Result<Box<dyn ByteStream>, ConnectError> {
+    let opened = match limit {
+        None => open(endpoint).await,
+        Some(limit) => timeout(limit, open(endpoint))
+            .await
+            .map_err(|_| ConnectError::Timeout { endpoint: endpoint.clone(), limit })?,
+    };
+    opened.map_err(|source| ConnectError::Io { endpoint: endpoint.clone(), source })
 }
 
 async fn open(endpoint: &Endpoint) -> io::Result<Box<dyn ByteStream>> {

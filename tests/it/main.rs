@@ -30,6 +30,7 @@ mod macros;
 mod numbers;
 mod order;
 mod places;
+mod roads;
 mod room;
 mod services;
 mod sessions;

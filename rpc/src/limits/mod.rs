@@ -41,7 +41,8 @@ pub struct Limits {
     /// they are asked for more. With a higher limit, ask for more.
     pub connections: usize,
 
-    /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on.
+    /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on. Where it was
+    /// the reply to a call of ours, that ends with [`ProtocolError::ReplyTooLarge`](crate::ProtocolError::ReplyTooLarge).
     ///
     /// Default: 1,000,000 on a server (aiorpcX), 10,485,760 on a client (jsonrpsee's `max_response_body_size`): what servers send by
     /// default must fit.

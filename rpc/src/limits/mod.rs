@@ -78,7 +78,9 @@ pub struct Limits {
     pub subscription_bytes: usize,
 
     /// How many requests of the peer are worked on at once. Further ones wait in order, unread; while a call of ours waits for
-    /// its reply on the same session they are answered with -102 instead, because the reply may stand behind them.
+    /// its reply on the same session they are answered with -102 instead, because the reply may stand behind them. Notifications, which
+    /// cannot be answered, are kept then, in order, as many as fit into [`request_bytes`](Self::request_bytes); those beyond are dropped, with a
+    /// warning in the log.
     ///
     /// Requests whose handler finishes without waiting never count. Default: 20 (aiorpcX).
     pub requests_in_flight: usize,

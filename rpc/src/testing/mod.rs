@@ -72,7 +72,7 @@ pub fn session(io: impl ByteStream, service: impl Service, limits: Limits) -> Se
     let start = Start {
         io: Box::new(io),
         peer: Endpoint::MEMORY,
-        settings: &Settings::new(limits),
+        settings: &Settings::new(limits.in_force()),
         serves: services.serve(),
         owner: None,
         group: Membership::default(),

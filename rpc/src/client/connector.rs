@@ -69,7 +69,7 @@ impl Connector {
 
     /// What the session may use. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.settings.limits = limits;
+        self.settings.limits = limits.in_force();
         self
     }
 

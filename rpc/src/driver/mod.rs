@@ -6,6 +6,7 @@
 mod batch;
 mod cancel;
 mod cost;
+mod dropped;
 mod inbox;
 mod keep_alive;
 mod order;
@@ -27,7 +28,7 @@ use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::AnyFramer,
-    jsonrpc::{Cancellation, version::Version},
+    jsonrpc::{Cancellation, Skim, version::Version},
     limits::Throttle,
     service::{Replies, Routes},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Session},
@@ -96,6 +97,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         last_handed_over: 0,
         stepped_back: false,
         left: Left::Nothing,
+        dropping: None,
         batch: None,
         queue: Queue::default(),
         progress: false,
@@ -133,6 +135,8 @@ struct Driver {
     /// Whether the loop has stepped back for others since it wrote the last time.
     stepped_back: bool,
     left: Left,
+    /// What was seen of a frame that is being dropped.
+    dropping: Option<Box<Skim>>,
     /// The version in force: the link has it too, behind its lock.
     version: Version,
     /// The batch whose next member waits for a place.

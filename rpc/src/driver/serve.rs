@@ -64,7 +64,7 @@ impl Driver {
         match self.serve(request, frame, None) {
             Served::Yes => Taken::Yes,
             Served::Last => Taken::Over,
-            Served::NoPlace => self.no_place(request, None),
+            Served::NoPlace => self.no_place(request, frame, None),
             Served::Refused(error) => {
                 if first {
                     // The scan may have taken something for params that is none: the full reader is the judge. Where it reads the
@@ -86,8 +86,9 @@ impl Driver {
         text: &[u8],
         batch: Option<&mut OpenBatch>,
     ) -> Served {
+        let bytes = self.queue.bytes() + text.len();
         let admitted =
-            self.link.admits(self.throttle.concurrency, self.queue.len(), self.queue.bytes() + text.len());
+            !self.queue.has_kept() && self.link.admits(self.throttle.concurrency, self.queue.len(), bytes);
         let own = batch.as_ref().map(|batch| batch.member().batch);
         if !admitted || self.unsent() >= self.link.limits.outgoing_bytes() || self.link.others_are_full(own) {
             return Served::NoPlace;
@@ -176,7 +177,12 @@ impl Driver {
     ///
     /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
     /// or two sides that wait for each other wait for ever.
-    pub(super) fn no_place(&mut self, request: &jsonrpc::Request<'_>, batch: Option<&OpenBatch>) -> Taken {
+    pub(super) fn no_place(
+        &mut self,
+        request: &jsonrpc::Request<'_>,
+        text: &[u8],
+        batch: Option<&OpenBatch>,
+    ) -> Taken {
         if self.link.lock().connection.is_empty() {
             return Taken::Held;
         }
@@ -187,6 +193,7 @@ impl Driver {
                 self.log_error(Some(id), &error);
                 self.answer_error(id, &error, batch);
             }
+            None if self.keeps(request, text, batch) => {}
             None => tracing::warn!(
                 rpc.system.name = "jsonrpc",
                 rpc.method = &*request.method,

@@ -41,7 +41,7 @@ impl ServerBuilder {
 
     /// What each session may use, and how many there may be. Default: [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.settings.limits = limits;
+        self.settings.limits = limits.in_force();
         self
     }
 

@@ -150,6 +150,10 @@ impl Driver {
 
     /// Deals with one message.
     fn receive(&mut self, frame: &[u8]) -> Taken {
+        if let Some(handler) = &self.messages {
+            let handler = Arc::clone(handler);
+            return self.receive_message(&*handler, frame);
+        }
         if self.version.is_undecided()
             && let Some(version) = self.version.detect(frame)
         {

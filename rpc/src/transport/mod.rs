@@ -3,6 +3,8 @@
 mod endpoint;
 mod memory;
 pub(crate) mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

@@ -1,8 +1,9 @@
 //! TLS on the side that connects.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, panic::resume_unwind, sync::Arc};
 
 use rustls_platform_verifier::Verifier;
+use tokio::{sync::OnceCell, task::spawn_blocking};
 use tokio_rustls::TlsConnector;
 
 use super::{
@@ -105,6 +106,16 @@ impl TlsClient {
         Ok(self)
     }
 
+    /// [`new`](Self::new), made once for the process, and where it is no disadvantage to wait for files.
+    pub(super) async fn of_platform() -> Result<Self, TlsError> {
+        static MADE: OnceCell<TlsClient> = OnceCell::const_new();
+        let make = async || match spawn_blocking(Self::new).await {
+            Ok(made) => made,
+            Err(error) => resume_unwind(error.into_panic()),
+        };
+        MADE.get_or_try_init(make).await.cloned()
+    }
+
     fn verified_by(verifier: Arc<dyn ServerCertVerifier>) -> Self {
         let config = ClientConfig::builder_with_provider(Arc::clone(provider()))
             .with_safe_default_protocol_versions()
@@ -117,7 +128,7 @@ impl TlsClient {
 
     /// Shakes hands with `host` over `io`. With `alpn`, those protocols are offered; else those of the configuration. Cancel safe: dropping
     /// the future gives up.
-    pub(crate) async fn connect<IO: ByteStream>(
+    pub(super) async fn connect<IO: ByteStream>(
         &self,
         host: &str,
         io: IO,

@@ -20,6 +20,7 @@ mod peer;
 mod pem;
 mod pinned;
 mod server;
+mod steps;
 mod stream;
 
 use std::sync::{Arc, OnceLock};
@@ -30,7 +31,8 @@ pub use error::{TlsError, TlsPart};
 pub use identity::Identity;
 pub use peer::PeerCertificates;
 pub use server::TlsServer;
-pub(crate) use stream::TlsStream;
+pub(crate) use steps::{connect, handshake, must_be_spoken};
+use stream::TlsStream;
 /// The rustls whose types [`TlsClient::from_config`] and [`TlsServer::from_config`] take.
 pub use tokio_rustls::rustls;
 

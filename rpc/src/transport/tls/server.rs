@@ -149,7 +149,7 @@ impl TlsServer {
 
     /// Shakes hands with `peer` over `io`. With `alpn`, those protocols are offered; else those of the configuration. Cancel safe: dropping
     /// the future gives up.
-    pub(crate) async fn accept<IO: ByteStream>(
+    pub(super) async fn accept<IO: ByteStream>(
         &self,
         peer: &str,
         io: IO,

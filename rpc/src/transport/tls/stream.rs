@@ -12,7 +12,7 @@ use super::{PeerCertificates, TlsError, rustls};
 use crate::transport::ByteStream;
 
 /// A stream whose handshake is done. Shutting it down tells the peer (`close_notify`); a peer that just closes has ended, too.
-pub(crate) struct TlsStream<IO>(pub(super) tokio_rustls::TlsStream<IO>);
+pub(super) struct TlsStream<IO>(pub(super) tokio_rustls::TlsStream<IO>);
 
 impl<IO: ByteStream> TlsStream<IO> {
     pub(super) fn new(inner: impl Into<tokio_rustls::TlsStream<IO>>) -> Self {
@@ -20,13 +20,8 @@ impl<IO: ByteStream> TlsStream<IO> {
     }
 
     /// What the peer has shown, where it has.
-    pub(crate) fn peer_certificates(&self) -> Option<PeerCertificates> {
+    pub(super) fn peer_certificates(&self) -> Option<PeerCertificates> {
         PeerCertificates::new(self.0.get_ref().1.peer_certificates())
-    }
-
-    /// The protocol that was agreed on, where one was offered.
-    pub(crate) fn alpn(&self) -> Option<&[u8]> {
-        self.0.get_ref().1.alpn_protocol()
     }
 }
 

@@ -73,6 +73,7 @@
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
+//! | encrypt, and know who is on the other side | `transport::tls`, with the feature `tls` |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | speak a protocol without replies: typed messages in and out | [`MessageSession`], [`Message`] |
 //! | know what it costs | [`guide::speed`] |
@@ -84,6 +85,7 @@
 //! | `tcp` (default) | `tcp://` | – |
 //! | `unix` (default) | `unix:` | – |
 //! | `stdio` (default) | `stdio:` | – |
+//! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error

@@ -1,6 +1,7 @@
 //! From bytes to messages: reads, finds frames, and hands replies to their calls.
 
 use std::{
+    io,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -13,6 +14,7 @@ use crate::{
     jsonrpc::{CallId, Reply, Response, version::Version},
     service::Pace,
     session::CloseReason,
+    transport::is_tls_alert,
 };
 
 /// How many bytes of replies are written together while there is more to do.
@@ -45,6 +47,12 @@ impl Driver {
         }
         match ready!(self.inbox.poll_read(cx, &mut self.io)) {
             Ok(Some(unread)) => Poll::Ready(self.take_apart(cx, unread)),
+            Ok(None) if is_tls_alert(self.inbox.rest()) => {
+                Poll::Ready(Err(CloseReason::Io(Arc::new(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the peer speaks TLS, and this side does not: use a URL of TLS",
+                )))))
+            }
             Ok(None) => {
                 // Requests that came before are still answered: many peers close their side after the last one.
                 self.link.start_close(CloseReason::Peer);

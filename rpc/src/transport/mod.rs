@@ -7,6 +7,8 @@ mod extensions;
 mod memory;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::{fmt, io};
 
@@ -59,6 +61,12 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
     /// Turns what was accepted into what messages go over. It has as long as
     /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), and is dropped then.
     fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>>;
+}
+
+/// Whether these bytes are what a server of TLS says to a client that speaks something else: a fatal alert (RFC 8446, section 6), and
+/// nothing more.
+pub(crate) const fn is_tls_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [21, 3, _, 0, 2, 2, _])
 }
 
 /// What is said of a scheme that this crate was built without.

@@ -29,6 +29,8 @@ mod lost;
 mod macros;
 mod numbers;
 mod order;
+mod places;
+mod roads;
 mod room;
 mod services;
 mod sessions;

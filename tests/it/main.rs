@@ -27,6 +27,7 @@ mod leftovers;
 mod limits;
 mod lost;
 mod macros;
+mod messages;
 mod numbers;
 mod order;
 mod places;

@@ -9,6 +9,7 @@ mod cost;
 mod dropped;
 mod inbox;
 mod keep_alive;
+mod messages;
 mod order;
 mod receive;
 mod serve;
@@ -31,7 +32,7 @@ use crate::{
     framing::AnyFramer,
     jsonrpc::{Cancellation, Skim, version::Version},
     limits::Throttle,
-    service::{Replies, Routes},
+    service::{Replies, Routes, TakesMessages},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Session},
     transport::{ByteStream, Connection},
 };
@@ -73,6 +74,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         hooks: hooks.clone(),
         group,
         extensions,
+        carries_messages: settings.messages.is_some(),
     });
     let throttle = Throttle::at(link.first_cost(), limits);
     let session = Session::new(Arc::clone(&link));
@@ -92,6 +94,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         owner,
         framer,
         routes,
+        messages: settings.messages.clone(),
         inbox: Inbox::default(),
         answers: Answers::default(),
         handed_over: 0,
@@ -106,7 +109,8 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         over_soft: false,
         uncharged: 0,
         read_at: None,
-        timers: Timers::new(settings.keep_alive.clone()),
+        // There are no methods to ask by where there is no JSON-RPC.
+        timers: Timers::new(settings.keep_alive.clone().filter(|_| settings.messages.is_none())),
     });
     session
 }
@@ -122,6 +126,8 @@ struct Driver {
     owner: Option<Arc<dyn Owner>>,
     link: Arc<Link>,
     routes: Routes,
+    /// Takes what arrives, where it is no JSON-RPC.
+    messages: Option<Arc<dyn TakesMessages>>,
     framer: Box<dyn AnyFramer>,
     /// What was read and not yet taken apart.
     inbox: Inbox,

@@ -191,6 +191,11 @@ impl Driver {
     }
 
     fn start(&mut self, waiting: &Waiting) {
+        if let Some(handler) = self.messages.clone() {
+            // What it costs is charged.
+            let _ = self.start_message(&*handler, &waiting.text);
+            return;
+        }
         let request = match self.version.read_in_full(&waiting.text) {
             Message::Request(request) => request,
             // It looked like a request to the scan, which does not look into parameters. (Members of batches were read in full.)

@@ -159,6 +159,10 @@ impl Driver {
         if !again {
             self.show_received(frame);
         }
+        if let Some(handler) = &self.messages {
+            let handler = Arc::clone(handler);
+            return self.receive_message(&*handler, frame);
+        }
         if self.version.is_undecided()
             && let Some(version) = self.version.detect(frame)
         {

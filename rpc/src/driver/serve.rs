@@ -4,7 +4,7 @@ use serde::de::IgnoredAny;
 
 use super::{Driver, batch::OpenBatch, receive::Taken};
 use crate::{
-    jsonrpc::{self, ErrorCode, ErrorObject, Id, Malformed, Message, subscription},
+    jsonrpc::{self, BatchId, ErrorCode, ErrorObject, Id, Malformed, Message, subscription},
     service::Outcome,
 };
 
@@ -86,17 +86,23 @@ impl Driver {
         text: &[u8],
         batch: Option<&mut OpenBatch>,
     ) -> Served {
-        let bytes = self.queue.bytes() + text.len();
-        let admitted =
-            !self.queue.has_kept() && self.link.admits(self.throttle.concurrency, self.queue.len(), bytes);
         let own = batch.as_ref().map(|batch| batch.member().batch);
-        if !admitted || self.unsent() >= self.link.limits.outgoing_bytes() || self.link.others_are_full(own) {
+        if !self.has_place(text.len(), own) {
             return Served::NoPlace;
         }
         if self.waits_for_turn(request, text, batch.as_deref()) {
             return Served::Yes;
         }
         self.start_handler(request, text.len(), batch)
+    }
+
+    /// Whether one more request of so many bytes may be worked on, which may be of a batch of the peer's.
+    pub(super) fn has_place(&self, bytes: usize, batch: Option<BatchId>) -> bool {
+        let bytes = self.queue.bytes() + bytes;
+        !self.queue.has_kept()
+            && self.link.admits(self.throttle.concurrency, self.queue.len(), bytes)
+            && self.unsent() < self.link.limits.outgoing_bytes()
+            && !self.link.others_are_full(batch)
     }
 
     /// Runs the handler of a request that takes up `bytes` bytes.

@@ -131,6 +131,8 @@ pub mod testing;
 pub mod transport;
 
 pub use client::{ConnectError, Connector, connect};
+#[cfg(feature = "http")]
+pub use client::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use jsonrpc::{
     Cancellation, ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, Overflow, ParamInfo, Progress,
     Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
@@ -150,6 +152,8 @@ pub use session::{
     RawSubscription, Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError, Within,
 };
+#[cfg(feature = "http")]
+pub use transport::HttpError;
 pub use transport::{Endpoint, EndpointError};
 
 /// Pages to read.

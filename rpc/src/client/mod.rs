@@ -2,9 +2,13 @@
 
 mod connector;
 mod error;
+#[cfg(feature = "http")]
+mod http;
 
 pub use connector::Connector;
 pub use error::ConnectError;
+#[cfg(feature = "http")]
+pub use http::{HttpClient, HttpClientBuilder, HttpClientError};
 
 use crate::session::Session;
 

@@ -1,6 +1,8 @@
 //! Byte streams between two sides, and the URLs that name them. Nothing here knows what the bytes mean.
 
 mod endpoint;
+#[cfg(feature = "http")]
+mod http;
 mod memory;
 pub(crate) mod tcp;
 
@@ -8,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use endpoint::Kind;
 pub use endpoint::{Endpoint, EndpointError};
+#[cfg(feature = "http")]
+pub use http::HttpError;
 pub use memory::memory;
 
 /// Anything that bytes can be read from and written to.

@@ -58,7 +58,7 @@ impl Read {
                 Event::Unasked(_) => read.problem = Some("it has the id of another call".to_owned()),
                 Event::Refused(error) => {
                     read.is_no_json |= error.code() == ErrorCode::PARSE_ERROR;
-                    read.problem = Some(error.message().to_owned());
+                    read.problem = Some(format!("it is no reply: {}", error.message()));
                 }
                 Event::Request { .. } | Event::Notification { .. } => {
                     read.problem = Some("it is a request".to_owned());

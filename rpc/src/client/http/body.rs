@@ -39,23 +39,22 @@ pub(super) async fn receive(
         return Ok(Received::TooLarge { start: Bytes::new(), declared });
     }
     // Nearly always the body is one piece, which is then not copied.
-    let (mut first, mut rest) = (Bytes::new(), Vec::new());
+    let (mut only, mut several) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         // What is no data is a trailer.
         let Ok(piece) = frame?.into_data() else { continue };
-        if declares_too_much || first.len() + rest.len() + piece.len() > limit {
-            let start = if first.is_empty() { piece } else { first };
+        if declares_too_much || only.len().max(several.len()) + piece.len() > limit {
+            let start = if only.is_empty() { piece } else { only };
             return Ok(Received::TooLarge { start, declared });
         }
-        if first.is_empty() {
-            first = piece;
-        } else {
-            rest.extend_from_slice(&piece);
+        if only.is_empty() {
+            only = piece;
+            continue;
         }
+        if several.is_empty() {
+            several.extend_from_slice(&only);
+        }
+        several.extend_from_slice(&piece);
     }
-    if rest.is_empty() {
-        return Ok(Received::Whole(first));
-    }
-    rest.splice(..0, first);
-    Ok(Received::Whole(rest.into()))
+    Ok(Received::Whole(if several.is_empty() { only } else { several.into() }))
 }

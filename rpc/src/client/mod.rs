@@ -4,6 +4,7 @@ mod connector;
 mod error;
 #[cfg(feature = "http")]
 mod http;
+mod open;
 
 pub use connector::Connector;
 pub use error::ConnectError;

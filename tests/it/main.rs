@@ -44,6 +44,7 @@ mod specification;
 mod state_machine;
 mod statistics;
 mod subscriptions;
+mod tls;
 mod turns;
 mod versions;
 mod wrong_calls;

@@ -3,14 +3,25 @@
 use std::io;
 
 use super::ConnectError;
+#[cfg(feature = "tls")]
+use crate::transport::tls::{self, TlsClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 
 /// What a URL cannot say of how to connect.
 #[derive(Debug, Default)]
-pub(super) struct Dial {}
+pub(super) struct Dial {
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsClient>,
+}
 
 impl Dial {
     pub(super) async fn open(self, endpoint: Endpoint) -> Result<Connection, ConnectError> {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some()
+            && let Err(error) = tls::must_be_spoken(&endpoint)
+        {
+            return Err(ConnectError::of(endpoint, error));
+        }
         let opened = match endpoint.kind() {
             Kind::Net(net) => self.over_network(&endpoint, net).await,
             Kind::Unix(_) => Err(built_without("unix")),
@@ -23,7 +34,7 @@ impl Dial {
                 "a connection in memory that has no name cannot be found",
             )),
         };
-        opened.map_err(|source| ConnectError::Io { endpoint, source })
+        opened.map_err(|error| ConnectError::of(endpoint, error))
     }
 
     #[cfg(feature = "tcp")]
@@ -34,6 +45,9 @@ impl Dial {
 
         match net.scheme {
             Scheme::Tcp => Ok(connection),
+            #[cfg(feature = "tls")]
+            Scheme::Tls => tls::connect(self.tls, connection, net, &[]).await,
+            #[cfg(not(feature = "tls"))]
             Scheme::Tls => Err(built_without("tls")),
             Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
             Scheme::Http | Scheme::Https => Err(built_without("http")),

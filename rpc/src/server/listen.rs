@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 
 use super::BindError;
+#[cfg(feature = "tls")]
+use crate::transport::tls::TlsServer;
 use crate::{
     framing::{AnyFramer, Framer},
     transport::{Endpoint, EndpointError},
@@ -24,6 +26,8 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsServer>,
 }
 
 impl Listen {
@@ -41,11 +45,34 @@ impl Listen {
         self.framer = Some(Box::new(framer));
         self
     }
+
+    /// What is shown over TLS, and who is let in. There is no default: a `tls://` URL needs it, and one without TLS is refused with it.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Listen, Server, transport::tls::TlsServer};
+    ///
+    /// let tls = TlsServer::from_pem_files("chain.pem", "key.pem")?;
+    /// let server = Server::builder().service(())
+    ///     .bind(Listen::at("tls://0.0.0.0:50002")?.tls(tls)).await?;
+    /// # let _ = server;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsServer) -> Self {
+        self.tls = Some(tls);
+        self
+    }
 }
 
 impl From<Endpoint> for Listen {
     fn from(endpoint: Endpoint) -> Self {
-        Self { endpoint, framer: None }
+        Self {
+            endpoint,
+            framer: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::{io, sync::Arc};
 
 use super::{Listen, episode::Episode};
+#[cfg(feature = "tls")]
+use crate::transport::tls;
 use crate::{
     framing::AnyFramer,
     transport::{
@@ -23,10 +25,10 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) async fn bind(listen: Listen) -> io::Result<Self> {
-        let Listen { endpoint, framer } = listen;
+        let handshakes = handshakes(&listen)?;
+        let Listen { endpoint, framer, .. } = listen;
         match endpoint.kind() {
             Kind::Net(net) => {
-                let handshakes = handshakes(net.scheme)?;
                 let (socket, endpoint) = listen_on_network(&endpoint, net).await?;
                 Ok(Self { socket, endpoint, handshakes: handshakes.into(), framer })
             }
@@ -85,9 +87,17 @@ async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>
     Err(built_without("tcp"))
 }
 
-fn handshakes(scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {
-    match scheme {
+fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
+    #[cfg(feature = "tls")]
+    if listen.tls.is_some() {
+        tls::must_be_spoken(&listen.endpoint)?;
+    }
+    let Some(net) = listen.endpoint.as_net() else { return Ok(Vec::new()) };
+    match net.scheme {
         Scheme::Tcp => Ok(Vec::new()),
+        #[cfg(feature = "tls")]
+        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
+        #[cfg(not(feature = "tls"))]
         Scheme::Tls => Err(built_without("tls")),
         Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
         Scheme::Http | Scheme::Https => Err(built_without("http")),

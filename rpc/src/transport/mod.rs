@@ -9,6 +9,8 @@ mod http;
 mod memory;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::{fmt, io};
 

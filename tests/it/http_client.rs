@@ -7,6 +7,7 @@ mod limits;
 mod notifications;
 mod requests;
 mod timeouts;
+mod tls;
 mod typed;
 
 use std::error::Error;

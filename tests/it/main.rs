@@ -44,7 +44,6 @@ mod specification;
 mod state_machine;
 mod statistics;
 mod subscriptions;
-mod tls;
 mod turns;
 mod versions;
 mod wrong_calls;

@@ -31,6 +31,16 @@ pub enum HttpError {
         source: Arc<io::Error>,
     },
 
+    /// There is a connection, and TLS could not be agreed on. Nothing was sent.
+    #[cfg(feature = "tls")]
+    #[error("cannot connect to {url}: {source}")]
+    Tls {
+        /// The server: scheme, host and port.
+        url: String,
+        /// Why not.
+        source: Arc<super::tls::TlsError>,
+    },
+
     /// The connection ended, or what came on it was no HTTP, before the whole answer was there. The call may have been carried out.
     #[error("the exchange with {url} broke off: {}", root(&**.source))]
     Broken {
@@ -96,6 +106,8 @@ impl HttpError {
             Self::Status { status, .. } | Self::Redirect { status, .. } | Self::NoReply { status, .. } => {
                 Some(*status)
             }
+            #[cfg(feature = "tls")]
+            Self::Tls { .. } => None,
             Self::Connect { .. } | Self::Broken { .. } | Self::TooLarge { .. } => None,
         }
     }

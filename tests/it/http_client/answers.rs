@@ -178,7 +178,10 @@ async fn json_that_answers_nothing_breaks_the_protocol() {
         ("null", "a message is an object"),
         ("3", "a message is an object"),
         (r#"{"jsonrpc":"2.0","id":1}"#, "it is no reply: invalid request: `method` is missing"),
-        (r#"{"jsonrpc":"2.0","id":1,"result":3,"error":{"code":1,"message":"m"}}"#, "exactly one of `result` and `error`"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":3,"error":{"code":1,"message":"m"}}"#,
+            "exactly one of `result` and `error`",
+        ),
         (r#"{"jsonrpc":"2.0","result":3}"#, "a response without an id"),
         ("[]", "the batch is empty"),
     ] {

@@ -16,9 +16,9 @@ async fn requests_of(with: impl FnOnce(HttpClientBuilder) -> HttpClientBuilder) 
         requests
     };
     let calls = async move {
-        let _ = client.call::<u8>("add", (1, 2)).await;
+        drop(client.call::<u8>("add", (1, 2)).await);
         client.notify("log", ("x",)).await.unwrap();
-        let _ = client.call::<u8>("ping", ()).await;
+        drop(client.call::<u8>("ping", ()).await);
     };
     tokio::join!(served, calls).0
 }
@@ -145,10 +145,22 @@ fn what_could_be_taken_for_another_request_is_refused() {
 #[test]
 fn urls_are_for_http_and_hold_no_credentials() {
     let error = HttpClient::new("http://ann:secret@server.test/").unwrap_err();
-    assert!(matches!(error, HttpClientError::Url { .. }));
+    assert!(matches!(error, HttpClientError::Endpoint(_)));
     let text = format!("{error} {error:?}");
-    assert!(text.contains("basic_auth") && !text.contains("secret") && !text.contains("ann"), "{text}");
-    assert!(HttpClient::new("tcp://127.0.0.1:1").is_err());
+    assert!(text.contains("a user and a password do not belong into it"), "{text}");
+    assert!(!text.contains("secret") && !text.contains("ann"), "{text}");
+    for (url, scheme) in [("tcp://127.0.0.1:1", "tcp"), ("ws://server.test/key", "ws"), ("unix:x", "unix")] {
+        let error = HttpClient::new(url).unwrap_err().to_string();
+        assert_eq!(error, format!("`{scheme}:` is not spoken by an HTTP client: http and https are"));
+    }
+    let error = HttpClient::new("http://server.test/a<key>").unwrap_err().to_string();
+    assert!(error.starts_with("the path of the URL cannot be sent: ") && !error.contains("key"), "{error}");
+}
+
+#[tokio::test]
+async fn a_session_is_not_carried_by_http() {
+    let error = rpc::connect("http://127.0.0.1:1/").await.unwrap_err().to_string();
+    assert_eq!(error, "cannot connect to http://127.0.0.1:1/: HTTP carries no session: use an `HttpClient`");
 }
 
 #[test]

@@ -68,9 +68,11 @@ async fn the_time_runs_while_a_call_waits_for_its_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn connecting_has_a_time_of_its_own() {
+    let mut limits = Limits::client();
+    limits.handshake_timeout = Some(Duration::from_secs(4));
     let client = HttpClient::builder("http://server.test/")
         .unwrap()
-        .connect_timeout(Duration::from_secs(4))
+        .limits(limits)
         .connect_with(std::future::pending::<io::Result<DuplexStream>>)
         .build()
         .unwrap();
@@ -83,7 +85,10 @@ async fn connecting_has_a_time_of_its_own() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(error.to_string(), "cannot connect to http://server.test: no connection within 4s");
+    assert_eq!(
+        error.to_string(),
+        "cannot connect to http://server.test: not within 4s (`handshake_timeout`)"
+    );
     // The call's own time may be shorter.
     assert!(is_timeout(&client.call::<u8>("m", ()).timeout(Duration::from_secs(1)).await, 1));
 }

@@ -1,6 +1,9 @@
 //! Generated clients over HTTP, to a server of hyper's.
 
-use std::{convert::Infallible, net::Ipv4Addr};
+use std::{
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use futures::Stream;
 use http_body_util::{BodyExt, Full};
@@ -11,40 +14,47 @@ use hyper_util::{
 };
 use rpc::{CallError, Dispatcher, HttpClient, Protocol, Unsupported, rpc_service};
 use rpc_tests::{CalcClient, CalcServer, DivError, MyCalc};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+};
 
-/// Serves as long as the test runs, HTTP/1.1 and 2. Gives the URL.
-async fn serve(dispatcher: Dispatcher) -> String {
+/// Serves as long as the test runs, HTTP/1.1 and 2. Gives the address.
+async fn serve(dispatcher: Dispatcher) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (io, _) = listener.accept().await.unwrap();
-            let dispatcher = dispatcher.clone();
-            let service = service_fn(move |request: Request<Incoming>| {
-                let dispatcher = dispatcher.clone();
-                async move {
-                    let body = request.into_body().collect().await.unwrap().to_bytes();
-                    let reply = dispatcher.dispatch(&body).await.unwrap_or_default();
-                    Ok::<_, Infallible>(Response::new(Full::new(reply)))
-                }
-            });
-            tokio::spawn(async move {
-                drop(
-                    auto::Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(io), service)
-                        .await,
-                );
-            });
+            tokio::spawn(serve_connection(io, dispatcher.clone()));
         }
     });
-    url
+    address
+}
+
+/// Serves one connection. Handlers find the version of HTTP among the extensions.
+pub(super) async fn serve_connection(
+    io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    dispatcher: Dispatcher,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let dispatcher = dispatcher.clone();
+        async move {
+            let version = request.version();
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let extensions = rpc::Extensions::default();
+            extensions.insert(version);
+            let reply = dispatcher.dispatch_with(&body, extensions).await.unwrap_or_default();
+            Ok::<_, Infallible>(Response::new(Full::new(reply)))
+        }
+    });
+    drop(auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(io), service).await);
 }
 
 async fn clients(protocol: Protocol) -> [HttpClient; 2] {
     let dispatcher =
         Dispatcher::builder().service(CalcServer::new(MyCalc)).protocol(protocol).build().unwrap();
-    let url = serve(dispatcher).await;
+    let url = format!("http://{}/", serve(dispatcher).await);
     let builder = || HttpClient::builder(&url).unwrap().protocol(protocol);
     [builder().build().unwrap(), builder().http2_only().build().unwrap()]
 }

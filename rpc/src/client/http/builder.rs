@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, USER_AGENT},
 };
 use hyper_util::{
@@ -16,16 +16,19 @@ use hyper_util::{
 };
 
 use super::{
-    HttpClient, credentials,
-    dial::{Dial, Open},
+    HttpClient,
+    connections::{Connections, How, Open},
+    credentials,
     exchange::Exchanges,
     places::Places,
-    url::Target,
 };
+#[cfg(feature = "tls")]
+use crate::transport::tls::TlsClient;
 use crate::{
+    client::open::Dial,
     jsonrpc::{Protocol, version::Version},
     limits::Limits,
-    transport::ByteStream,
+    transport::{ByteStream, Endpoint, EndpointError, Net, Scheme},
 };
 
 /// Says how an [`HttpClient`] calls. Begun by [`HttpClient::builder`].
@@ -39,13 +42,15 @@ use crate::{
 ///     .bearer_auth("mF_9.B5f-4.1JqM")
 ///     .header("x-request-source", "wallet")
 ///     .exchanges(8)
-///     .connect_timeout(Duration::from_secs(2))
+///     .idle_timeout(Duration::from_secs(5))
 ///     .build()?;
 /// # let _ = client;
 /// # Ok(()) }
 /// ```
 pub struct HttpClientBuilder {
-    target: Target,
+    endpoint: Endpoint,
+    net: Net,
+    uri: Uri,
     headers: HeaderMap,
     /// The first thing that was wrong; the methods that take it give no result, so that they can follow each other.
     error: Option<HttpClientError>,
@@ -55,21 +60,39 @@ pub struct HttpClientBuilder {
     exchanges: usize,
     idle_connections: usize,
     idle_timeout: Option<Duration>,
-    connect_timeout: Duration,
     http2_only: bool,
+    dial: Dial,
 }
 
 /// Why there is no [`HttpClient`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpClientError {
-    /// The URL names no HTTP server.
-    #[error("`{url}` is no URL of an HTTP server: {reason}")]
-    Url {
-        /// The URL, without credentials.
-        url: String,
+    /// The URL names no place.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+
+    /// The URL is not one of HTTP.
+    #[error("`{scheme}:` is not spoken by an HTTP client: http and https are")]
+    Scheme {
+        /// Its scheme.
+        scheme: &'static str,
+    },
+
+    /// The path of the URL cannot be sent.
+    #[error("the path of the URL cannot be sent: {source}")]
+    Path {
         /// What is wrong with it.
-        reason: String,
+        source: http::uri::InvalidUri,
+    },
+
+    /// TLS is asked for and cannot be spoken, or the other way round.
+    #[error("{url} cannot be called: {source}")]
+    Tls {
+        /// The server: scheme, host and port.
+        url: String,
+        /// Why not.
+        source: io::Error,
     },
 
     /// The credentials cannot be sent.
@@ -91,11 +114,19 @@ pub enum HttpClientError {
 
 impl HttpClientBuilder {
     pub(super) fn new(url: &str) -> Result<Self, HttpClientError> {
+        let endpoint: Endpoint = url.parse()?;
+        let net = match endpoint.as_net() {
+            Some(net) if matches!(net.scheme, Scheme::Http | Scheme::Https) => net.clone(),
+            _ => return Err(HttpClientError::Scheme { scheme: endpoint.scheme() }),
+        };
+        let uri = endpoint.to_string().parse().map_err(|source| HttpClientError::Path { source })?;
         let json = HeaderValue::from_static("application/json");
         let user_agent = HeaderValue::from_static(concat!("rpc/", env!("CARGO_PKG_VERSION")));
         let headers = [(CONTENT_TYPE, json.clone()), (ACCEPT, json), (USER_AGENT, user_agent)];
         Ok(Self {
-            target: Target::parse(url)?,
+            endpoint,
+            net,
+            uri,
             headers: headers.into_iter().collect(),
             error: None,
             open: None,
@@ -104,8 +135,8 @@ impl HttpClientBuilder {
             exchanges: 64,
             idle_connections: usize::MAX,
             idle_timeout: Some(Duration::from_secs(20)),
-            connect_timeout: Duration::from_secs(10),
             http2_only: false,
+            dial: Dial::default(),
         })
     }
 
@@ -168,8 +199,9 @@ impl HttpClientBuilder {
     }
 
     /// What the client may use: [`frame_size`](Limits::frame_size) bounds the body of an answer, [`call_timeout`](Limits::call_timeout) holds
-    /// for calls and notifications from when they are first awaited, [`calls_in_flight`](Limits::calls_in_flight) bounds the
-    /// [`exchanges`](Self::exchanges) where it is smaller, and [`outgoing_bytes`](Limits::outgoing_bytes) is how many bytes the exchanges
+    /// for calls and notifications from when they are first awaited, [`handshake_timeout`](Limits::handshake_timeout) is how long
+    /// making a connection may take, [`calls_in_flight`](Limits::calls_in_flight) bounds the [`exchanges`](Self::exchanges) where it is
+    /// smaller, and [`outgoing_bytes`](Limits::outgoing_bytes) is how many bytes the exchanges
     /// under way may send together. The others are for sessions. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -203,20 +235,33 @@ impl HttpClientBuilder {
         self
     }
 
-    /// How long making a connection may take, besides the time that the call has. Default: 10 s.
-    pub fn connect_timeout(mut self, after: Duration) -> Self {
-        self.connect_timeout = after;
-        self
-    }
-
-    /// Speaks HTTP/2 from the first byte on, and nothing else: all exchanges share one connection. Default: HTTP/1.1.
+    /// Speaks HTTP/2 from the first byte on, and nothing else: all exchanges share one connection. Default: HTTP/1.1; over TLS, the
+    /// server chooses.
     pub fn http2_only(mut self) -> Self {
         self.http2_only = true;
         self
     }
 
+    /// Which servers are trusted over TLS, and what they are shown. Default: [`TlsClient::new`], whom the platform trusts.
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{HttpClient, transport::tls::{Certificates, TlsClient}};
+    ///
+    /// let tls = TlsClient::with_roots(Certificates::from_pem_file("company.pem")?)?;
+    /// let client = HttpClient::builder("https://node.example.org/")?.tls(tls).build()?;
+    /// # let _ = client;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsClient) -> Self {
+        self.dial.tls = Some(tls);
+        self
+    }
+
     /// Makes connections by calling `open`, instead of connecting to the host of the URL: through a proxy, to a Unix socket, to a server
-    /// within the process. It is given the time that [`connect_timeout`](Self::connect_timeout) says.
+    /// within the process. It has the time that
+    /// [`Limits::handshake_timeout`] says. HTTP is spoken over what it gives as it is, whatever the scheme of the URL.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -250,9 +295,15 @@ impl HttpClientBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let dial = match self.open {
-            Some(open) => Dial::with(open, self.connect_timeout),
-            None => Dial::to(&self.target, self.connect_timeout)?,
+        let server = server(&self.net);
+        let how = match self.open {
+            Some(open) => How::With(open),
+            None => How::To(
+                Arc::new(self.endpoint),
+                self.net.clone(),
+                ready(self.dial, &self.net, self.http2_only)
+                    .map_err(|source| HttpClientError::Tls { url: server.clone(), source })?,
+            ),
         };
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -260,12 +311,13 @@ impl HttpClientBuilder {
             .pool_idle_timeout(self.idle_timeout)
             .pool_max_idle_per_host(self.idle_connections)
             .http2_only(self.http2_only)
-            .build(dial);
+            .build(Connections { how, limit: self.limits.handshake_timeout });
         let places = Places::new(self.exchanges.min(self.limits.calls_in_flight), self.limits.outgoing_bytes);
         let exchanges = Exchanges {
             client,
-            uri: self.target.uri,
-            server: self.target.shown,
+            uri: self.uri,
+            net: self.net,
+            server,
             headers: self.headers,
             limits: self.limits,
             places,
@@ -278,6 +330,34 @@ impl HttpClientBuilder {
 
 impl fmt::Debug for HttpClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpClientBuilder").field("server", &self.target.shown).finish_non_exhaustive()
+        f.debug_struct("HttpClientBuilder").field("server", &server(&self.net)).finish_non_exhaustive()
+    }
+}
+
+/// Scheme, host and port: all of a URL that is ever shown.
+fn server(net: &Net) -> String {
+    format!("{}://{}", net.scheme.name(), net.authority())
+}
+
+/// What opens connections, where the two sides will agree on a version of HTTP.
+#[cfg(feature = "tls")]
+fn ready(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
+    match (net.scheme, &dial.tls) {
+        (Scheme::Https, _) | (_, None) => {}
+        // Who has said how to speak TLS does not want to go without it.
+        (_, Some(_)) => {
+            let problem = "it was said how to speak TLS, and the scheme is not https";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+    }
+    let http_versions: &[&[u8]] = if http2_only { &[b"h2"] } else { &[b"h2", b"http/1.1"] };
+    Ok(Dial { http_versions, ..dial })
+}
+
+#[cfg(not(feature = "tls"))]
+fn ready(dial: Dial, net: &Net, _: bool) -> io::Result<Dial> {
+    match net.scheme {
+        Scheme::Https => Err(crate::transport::built_without("tls")),
+        _ => Ok(dial),
     }
 }

@@ -71,7 +71,8 @@ async fn send_call(exchanges: &Exchanges, call: &Outgoing<'_>) -> Result<Reply, 
         rpc.system.name = "jsonrpc",
         rpc.method = call.method(),
         jsonrpc.request.id = id.value(),
-        server = exchanges.server(),
+        server.address = %exchanges.net.host,
+        server.port = exchanges.net.port,
         "call"
     );
     let answer = exchanges.post(message).await.map_err(CallError::Http)?;
@@ -90,7 +91,8 @@ async fn send_notification(exchanges: &Exchanges, notification: &Outgoing<'_>) -
     tracing::debug!(
         rpc.system.name = "jsonrpc",
         rpc.method = notification.method(),
-        server = exchanges.server(),
+        server.address = %exchanges.net.host,
+        server.port = exchanges.net.port,
         "notification"
     );
     let answer = exchanges.post(message).await.map_err(CallError::Http)?;
@@ -118,7 +120,8 @@ async fn send_batch(
     connection.batch(&mut message, members).map_err(BatchError::Unsupported)?;
     tracing::debug!(
         rpc.system.name = "jsonrpc",
-        server = exchanges.server(),
+        server.address = %exchanges.net.host,
+        server.port = exchanges.net.port,
         members = batch.items().len(),
         "batch"
     );

@@ -16,19 +16,20 @@ use hyper_util::client::legacy::{Client, Error};
 use super::{
     answer::excerpt,
     body::{Received, receive},
-    dial::{Dial, NotOpened},
+    connections::{Connections, NotOpened},
     places::{Place, Places},
 };
 use crate::{
     jsonrpc::{Connection, version::Version},
     limits::Limits,
-    transport::HttpError,
+    transport::{HttpError, Net},
 };
 
 /// What all clones of a client share.
 pub(super) struct Exchanges {
-    pub(super) client: Client<Dial, Full<Bytes>>,
+    pub(super) client: Client<Connections, Full<Bytes>>,
     pub(super) uri: Uri,
+    pub(super) net: Net,
     /// The server, as it is shown.
     pub(super) server: String,
     pub(super) headers: HeaderMap,
@@ -114,8 +115,9 @@ impl Exchanges {
             return HttpError::Broken { url, source: error.into() };
         }
         let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<NotOpened>());
-        let opening = cause.map(|NotOpened(source)| Arc::clone(source));
-        let source = opening.unwrap_or_else(|| Arc::new(io::Error::other(error)));
-        HttpError::Connect { url, source }
+        match cause.cloned() {
+            Some(cause) => cause.into_http_error(url),
+            None => HttpError::Connect { url, source: Arc::new(io::Error::other(error)) },
+        }
     }
 }

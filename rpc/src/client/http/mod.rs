@@ -5,11 +5,10 @@ mod answer;
 mod body;
 mod builder;
 mod caller;
+mod connections;
 mod credentials;
-mod dial;
 mod exchange;
 mod places;
-mod url;
 
 use std::{fmt, sync::Arc};
 

@@ -204,7 +204,7 @@ impl HttpClientBuilder {
     /// smaller, and [`outgoing_bytes`](Limits::outgoing_bytes) is how many bytes the exchanges
     /// under way may send together. The others are for sessions. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = limits.in_force();
         self
     }
 

@@ -50,6 +50,9 @@ pub enum Unsupported {
         "nothing comes unasked over HTTP, so there are no subscriptions: use a connection that stays open"
     )]
     Subscriptions,
+    /// The session carries messages of the application's own: see [`MessageSession`](crate::MessageSession).
+    #[error("the session carries messages of the application's own, and no JSON-RPC")]
+    Calls,
 }
 
 /// A batch of the peer's that is being answered.

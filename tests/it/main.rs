@@ -18,6 +18,7 @@ mod faults;
 mod frames;
 mod framings;
 mod groups;
+mod habits;
 mod handlers;
 mod hooks;
 mod hostile;

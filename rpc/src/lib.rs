@@ -57,6 +57,7 @@
 //! | say more about it: names, defaults, timeouts, type parameters … | [`guide::service`] |
 //! | serve it | [`Server`], [`ServerHandle`] |
 //! | connect, and serve from the side that connects | [`connect`], [`Connector`] |
+//! | call a server over HTTP: Bitcoin Core, an Ethereum node | `HttpClient` (feature `http`) |
 //! | call, notify, close, and learn why a connection ended | [`Session`], [`Call`], [`CallError`], [`CloseReason`] |
 //! | know who is calling, and call them back | [`Context`] |
 //! | follow what changes over there | [`Subscription`], [`guide::subscriptions`]; what is sent unasked: [`Session::notifications`] |
@@ -85,6 +86,7 @@
 //! | `unix` (default) | `unix:` | – |
 //! | `stdio` (default) | `stdio:` | – |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
+//! | `http` | `http://`, and `https://` with `tls`: `HttpClient` | `hyper`, `hyper-util`, `http-body-util`, `base64` |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
 //! that names the feature.

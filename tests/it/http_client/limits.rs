@@ -36,6 +36,15 @@ async fn an_answer_up_to_the_limit_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_of_0_is_none() {
+    let mut limits = Limits::client();
+    limits.frame_size = 0;
+    let (mut peer, client) = HttpPeer::with(|builder| builder.limits(limits));
+    let answer = response("200 OK", "", &reply(20_000_000));
+    assert!(call_answered_with(&mut peer, &client, answer).await.unwrap().is_string());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_declared_too_large_is_refused_before_it_comes() {
     for size in ["1001", "1099511627776", "18446744073709551615"] {
         let (mut peer, client) = HttpPeer::with(small);

@@ -82,6 +82,24 @@ async fn a_server_may_close_between_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_was_not_sent_goes_out_on_another_connection() {
+    let (mut peer, client) = HttpPeer::of_client();
+    let call = async || client.call::<u8>("add", (1, 2)).await;
+    let (outcome, connection) = tokio::join!(call(), async {
+        let mut connection = peer.accept().await;
+        connection.serve(three).await;
+        connection
+    });
+    outcome.unwrap();
+    settled().await;
+    // The call finds the connection before anybody has seen that it is closed.
+    drop(connection);
+    let (outcome, _) = tokio::join!(call(), async { peer.accept().await.serve(three).await });
+    assert_eq!(outcome.unwrap(), 3);
+    assert_eq!(peer.connections(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_may_have_been_carried_out_is_not_made_again() {
     for answered in [
         "",

@@ -211,7 +211,7 @@ impl HttpClientBuilder {
     /// How many calls and batches may be under way at once. Further ones wait for their turn, in order, and their timeouts run. 0 is taken
     /// as 1.
     ///
-    /// Over HTTP/1.1 each has a connection to itself, so it is also how many connections there are. Answers being read have up to
+    /// Over HTTP/1.1 each has a connection to itself. Answers being read have up to
     /// [`Limits::frame_size`] bytes each.
     ///
     /// Default: 64, which is how many requests Bitcoin Core keeps waiting before it refuses with 503.

@@ -1,12 +1,16 @@
 //! An HTTP server played by hand: it reads requests as they come, and answers with bytes as they are.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rpc::{HttpClient, HttpClientBuilder};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::mpsc,
+    time::timeout,
 };
+
+/// How long to wait before a test is given up that would wait for ever. With paused time it costs nothing.
+const PATIENCE: Duration = Duration::from_secs(100 * 3600);
 
 /// The server of an HTTP client, in memory: time may stand still.
 #[derive(Debug)]
@@ -41,7 +45,8 @@ impl HttpPeer {
 
     /// Waits for the next connection.
     pub async fn accept(&mut self) -> HttpConnection {
-        let io = self.connections.recv().await.expect("the client is there");
+        let io = timeout(PATIENCE, self.connections.recv()).await.expect("the client connects");
+        let io = io.expect("the client is there");
         self.accepted += 1;
         HttpConnection { io, unread: Vec::new() }
     }
@@ -113,13 +118,15 @@ impl HttpConnection {
 
     /// Sends bytes as they are.
     pub async fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        self.io.write_all(bytes.as_ref()).await.expect("the client reads");
+        let written = timeout(PATIENCE, self.io.write_all(bytes.as_ref())).await;
+        written.expect("the client reads").expect("the client is there");
     }
 
     /// Sends bytes until the client takes no more, and gives how many it has taken.
     pub async fn write_until_closed(&mut self, piece: &[u8]) -> usize {
         let mut written = 0;
-        while self.io.write_all(piece).await.is_ok() {
+        while timeout(PATIENCE, self.io.write_all(piece)).await.expect("the client reads, or closes").is_ok()
+        {
             written += piece.len();
         }
         written
@@ -138,7 +145,8 @@ impl HttpConnection {
     }
 
     async fn read(&mut self) -> bool {
-        self.io.read_buf(&mut self.unread).await.expect("in memory nothing fails") > 0
+        let read = timeout(PATIENCE, self.io.read_buf(&mut self.unread)).await;
+        read.expect("something arrives").expect("in memory nothing fails") > 0
     }
 
     fn take(&mut self, length: usize) -> String {

@@ -74,6 +74,7 @@
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
+//! | encrypt, and know who is on the other side | `transport::tls`, with the feature `tls` |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | speak a protocol without replies: typed messages in and out | [`MessageSession`], [`Message`] |
 //! | know what it costs | [`guide::speed`] |
@@ -85,6 +86,7 @@
 //! | `tcp` (default) | `tcp://` | – |
 //! | `unix` (default) | `unix:` | – |
 //! | `stdio` (default) | `stdio:` | – |
+//! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
 //! | `http` | `http://`, and `https://` with `tls`: `HttpClient` | `hyper`, `hyper-util`, `http-body-util`, `base64` |
 //!
@@ -129,8 +131,8 @@
 //! # Events
 //!
 //! Sessions tell [`tracing`] when they open and close, at level `DEBUG`, and of every call, request and refused request; failures of
-//! handlers are errors. The fields have the names of OpenTelemetry's conventions for RPC: `rpc.system.name`, `rpc.method`,
-//! `jsonrpc.request.id`, `rpc.response.status_code`, `network.peer.address`, `network.transport`; `session` is [`Session::id`].
+//! handlers are errors. At level `TRACE` they show every message whole, as it came or is about to leave. The fields have the names of
+//! OpenTelemetry's conventions for RPC: `rpc.system.name`, `rpc.method`, `jsonrpc.request.id`, `rpc.response.status_code`, `network.peer.address`, `network.transport`; `session` is [`Session::id`].
 
 mod client;
 mod driver;

@@ -22,11 +22,13 @@ pub struct Issued {
 impl Authority {
     /// A new one, whom nobody trusts yet.
     pub fn new() -> Self {
+        let key = new_key();
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "An authority of a test");
+        // Nobody else is called so.
+        params.distinguished_name.push(DnType::CommonName, format!("{:?}", &key.public_key_raw()[..16]));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        Self(CertifiedIssuer::self_signed(params, new_key()).expect("the parameters are fine"))
+        Self(CertifiedIssuer::self_signed(params, key).expect("the parameters are fine"))
     }
 
     /// A certificate for a server of these names, or a client.

@@ -67,6 +67,12 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
     fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>>;
 }
 
+/// Whether these bytes are what a server of TLS says to a client that speaks something else: a fatal alert (RFC 8446, section 6), and
+/// nothing more.
+pub(crate) const fn is_tls_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [21, 3, _, 0, 2, 2, _])
+}
+
 /// What is said of a scheme that this crate was built without.
 pub(crate) fn built_without(feature: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, format!("`rpc` was built without its feature `{feature}`"))

@@ -61,7 +61,7 @@ impl TlsClient {
         let roots = Arc::new(roots.into_roots()?);
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider()))
             .build()
-            .expect("roots, and no revocation lists: nothing to be wrong");
+            .map_err(TlsError::of_roots)?;
         Ok(Self::verified_by(verifier))
     }
 

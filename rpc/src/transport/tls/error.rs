@@ -141,6 +141,12 @@ impl fmt::Display for TlsPart {
 }
 
 impl TlsError {
+    /// What rustls has against roots that can be read.
+    pub(super) fn of_roots(error: rustls::client::VerifierBuilderError) -> Self {
+        let (part, origin) = (TlsPart::Certificate, "the roots that were given".to_owned());
+        Self::Unusable { part, origin, source: Box::new(error) }
+    }
+
     /// What ended a handshake with `peer`.
     pub(super) fn of_handshake(peer: &str, error: io::Error) -> Self {
         let peer = peer.to_owned();

@@ -29,6 +29,11 @@ impl fmt::Display for Certificate<'_> {
                     names => write!(f, "but for {}", names.join(", ")),
                 }
             }
+            CertificateError::BadSignature => {
+                f.write_str("a signature is wrong, that of whoever has issued it or that of whoever shows it")
+            }
+            CertificateError::BadEncoding => f.write_str("it is damaged"),
+            CertificateError::Revoked => f.write_str("it was revoked"),
             CertificateError::Other(other) => write!(f, "{}", other.0),
             other => write!(f, "{other}"),
         }

@@ -1,6 +1,7 @@
 //! TLS on the side that listens.
 
 use std::{
+    error::Error,
     fmt, io,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
@@ -130,7 +131,7 @@ impl TlsServer {
         let roots = Arc::new(roots.into_roots()?);
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
         let verifier = if or_none { verifier.allow_unauthenticated() } else { verifier };
-        let verifier = verifier.build().expect("roots, and no revocation lists: nothing to be wrong");
+        let verifier = verifier.build().map_err(TlsError::of_roots)?;
         Ok(Self::made(verifier, Arc::clone(&self.current().cert_resolver)))
     }
 
@@ -163,7 +164,7 @@ impl TlsServer {
             Ok(stream) => Ok(TlsStream::new(stream)),
             Err((error, io)) => {
                 // Where TLS itself has failed, the client was just told why.
-                if error.get_ref().is_some_and(|error| error.is::<rustls::Error>()) {
+                if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) {
                     // Whether it has heard makes no difference.
                     drop(timeout(PATIENCE, linger(io)).await);
                 }

@@ -1,4 +1,4 @@
-//! Real peers: Python's `aiorpcx`, over TCP on this machine, as a client of our server and as the server of our client.
+//! Real peers: Python's `aiorpcx`, over TCP and TLS on this machine, as a client of our server and as the server of our client.
 //!
 //! `cargo test -p rpc-tests --test interop` runs them. They need Python: see [`python`].
 
@@ -6,6 +6,7 @@ mod lost;
 mod our_client;
 mod our_server;
 mod python;
+mod roads;
 mod service;
 mod subscriptions;
 mod versions;

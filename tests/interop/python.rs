@@ -4,6 +4,7 @@
 //! `target/interop/venv`, which is made and given `aiorpcx` when it is first needed.
 
 use std::{
+    ffi::OsStr,
     fmt::Display,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use rpc::Endpoint;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -50,27 +52,37 @@ pub(crate) struct Python {
 }
 
 impl Python {
-    /// A client of the server that listens at `port`.
-    pub(crate) async fn connect(port: u16, spoken: Spoken) -> Self {
-        let mut python = Self::start(&[spoken.class(), "connect", &port.to_string()]);
+    /// A client of the server that listens at `url`.
+    pub(crate) async fn connect(url: &Endpoint, spoken: Spoken) -> Self {
+        Self::connect_with(url, spoken, &[]).await
+    }
+
+    /// The same, with options of peer.py.
+    pub(crate) async fn connect_with(url: &Endpoint, spoken: Spoken, options: &[&OsStr]) -> Self {
+        let mut python = Self::start(&[spoken.class(), "connect", &url.to_string()], options);
         assert_eq!(python.line().await, "READY");
         python
     }
 
     /// A server, and its URL.
     pub(crate) async fn serve(spoken: Spoken) -> (Self, String) {
-        let mut python = Self::start(&[spoken.class(), "serve"]);
+        Self::serve_with("tcp://127.0.0.1:0", spoken, &[]).await
+    }
+
+    /// The same at `url`, with options of peer.py.
+    pub(crate) async fn serve_with(url: &str, spoken: Spoken, options: &[&OsStr]) -> (Self, String) {
+        let mut python = Self::start(&[spoken.class(), "serve", url], options);
         let ready = python.line().await;
-        let port = ready.strip_prefix("READY ").unwrap_or_else(|| panic!("not ready: {ready}"));
-        let url = format!("tcp://127.0.0.1:{port}");
+        let url = ready.strip_prefix("READY ").unwrap_or_else(|| panic!("not ready: {ready}")).to_owned();
         (python, url)
     }
 
-    fn start(args: &[&str]) -> Self {
+    fn start(args: &[&str], options: &[&OsStr]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/peer.py");
         let mut process = tokio::process::Command::new(interpreter())
             .arg(script)
             .args(args)
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

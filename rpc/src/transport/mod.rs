@@ -4,6 +4,8 @@
 
 mod endpoint;
 mod extensions;
+#[cfg(feature = "http")]
+mod http;
 mod memory;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
@@ -18,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
 pub use extensions::Extensions;
+#[cfg(feature = "http")]
+pub use http::HttpError;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
 

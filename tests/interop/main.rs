@@ -1,7 +1,9 @@
-//! Real peers: Python's `aiorpcx`, over TCP and TLS on this machine, as a client of our server and as the server of our client.
+//! Real peers, on this machine, as clients of our servers and as the servers of our clients: Python's `aiorpcx` over TCP and TLS, and
+//! `vscode-jsonrpc` of Node.js.
 //!
-//! `cargo test -p rpc-tests --test interop` runs them. They need Python: see [`python`].
+//! `cargo test -p rpc-tests --test interop` runs them. They need Python, Node.js and npm: see [`python`] and [`vscode`].
 
+mod driven;
 mod lost;
 mod our_client;
 mod our_server;
@@ -10,3 +12,4 @@ mod roads;
 mod service;
 mod subscriptions;
 mod versions;
+mod vscode;

@@ -5,23 +5,16 @@
 
 use std::{
     ffi::OsStr,
-    fmt::Display,
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
-    time::Duration,
 };
 
 use rpc::Endpoint;
-use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout},
-    time::timeout,
-};
 
-/// No test waits for anything that takes long: what has not come by then does not come.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use crate::driven::soon;
+use crate::driven::{Driven, run};
 
 /// What aiorpcX speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +38,7 @@ impl Spoken {
 }
 
 /// One Python process. It dies with this value.
-pub(crate) struct Python {
-    process: Child,
-    commands: ChildStdin,
-    outcomes: Lines<BufReader<ChildStdout>>,
-}
+pub(crate) struct Python(Driven);
 
 impl Python {
     /// A client of the server that listens at `url`.
@@ -60,7 +49,7 @@ impl Python {
     /// The same, with options of peer.py.
     pub(crate) async fn connect_with(url: &Endpoint, spoken: Spoken, options: &[&OsStr]) -> Self {
         let mut python = Self::start(&[spoken.class(), "connect", &url.to_string()], options);
-        assert_eq!(python.line().await, "READY");
+        assert_eq!(python.ready().await, "");
         python
     }
 
@@ -72,57 +61,34 @@ impl Python {
     /// The same at `url`, with options of peer.py.
     pub(crate) async fn serve_with(url: &str, spoken: Spoken, options: &[&OsStr]) -> (Self, String) {
         let mut python = Self::start(&[spoken.class(), "serve", url], options);
-        let ready = python.line().await;
-        let url = ready.strip_prefix("READY ").unwrap_or_else(|| panic!("not ready: {ready}")).to_owned();
+        let url = python.ready().await;
         (python, url)
     }
 
     fn start(args: &[&str], options: &[&OsStr]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/peer.py");
-        let mut process = tokio::process::Command::new(interpreter())
-            .arg(script)
-            .args(args)
-            .args(options)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the interpreter starts");
-        let commands = process.stdin.take().expect("it is piped");
-        let outcomes = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        Self { process, commands, outcomes }
-    }
-
-    /// Gives a command, which is JSON, and waits for its outcome.
-    pub(crate) async fn run(&mut self, command: impl Display) -> Value {
-        self.begin(command).await;
-        self.outcome().await
-    }
-
-    /// Gives a command whose outcome is asked for later.
-    pub(crate) async fn begin(&mut self, command: impl Display) {
-        self.commands.write_all(format!("{command}\n").as_bytes()).await.expect("Python reads commands");
-    }
-
-    pub(crate) async fn outcome(&mut self) -> Value {
-        let line = self.line().await;
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        let mut command = tokio::process::Command::new(interpreter());
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/peer.py")).args(args).args(options);
+        Self(Driven::start(command))
     }
 
     /// Kills the process: its side of the connection ends without a word.
-    pub(crate) async fn kill(mut self) {
-        self.process.kill().await.expect("it was running");
-    }
-
-    async fn line(&mut self) -> String {
-        let line = timeout(PATIENCE, self.outcomes.next_line()).await.expect("Python answers in time");
-        line.expect("its output is text").expect("Python is still there: its own words are above")
+    pub(crate) async fn kill(self) {
+        self.0.kill().await;
     }
 }
 
-/// What must not hang, and would if it were broken.
-pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future).await.expect("it ends in time")
+impl Deref for Python {
+    type Target = Driven;
+
+    fn deref(&self) -> &Driven {
+        &self.0
+    }
+}
+
+impl DerefMut for Python {
+    fn deref_mut(&mut self) -> &mut Driven {
+        &mut self.0
+    }
 }
 
 fn interpreter() -> &'static Path {
@@ -143,9 +109,4 @@ fn own_interpreter() -> PathBuf {
         run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiorpcx==0.25.*"]));
     }
     python
-}
-
-fn run(command: &mut Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?}: {status}");
 }

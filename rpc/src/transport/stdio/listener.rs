@@ -1,0 +1,68 @@
+//! Listening at standard input: one peer is there, and no other one comes.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::watch,
+};
+
+use super::Stdio;
+
+/// Gives the one connection away, and ends when that has ended.
+#[derive(Debug)]
+pub(crate) struct StdioListener {
+    stream: Mutex<Option<OnlyStream>>,
+    /// Its sender is dropped with the stream.
+    stream_is_used: watch::Receiver<()>,
+}
+
+/// The connection, which tells its listener when it is gone.
+#[derive(Debug)]
+pub(crate) struct OnlyStream {
+    stdio: Stdio,
+    _is_used: watch::Sender<()>,
+}
+
+impl StdioListener {
+    pub(crate) fn bind() -> io::Result<Self> {
+        let (is_used, stream_is_used) = watch::channel(());
+        let stream = OnlyStream { stdio: Stdio::take()?, _is_used: is_used };
+        Ok(Self { stream: Mutex::new(Some(stream)), stream_is_used })
+    }
+
+    /// `None` when the connection has ended: nobody else comes. Cancel safe.
+    pub(crate) async fn accept(&self) -> Option<OnlyStream> {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if stream.is_none() {
+            let mut is_used = self.stream_is_used.clone();
+            while is_used.changed().await.is_ok() {}
+        }
+        stream
+    }
+}
+
+impl AsyncRead for OnlyStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdio).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for OnlyStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stdio).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdio).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdio).poll_shutdown(cx)
+    }
+}

@@ -42,7 +42,10 @@ mod sources;
 mod specification;
 mod state_machine;
 mod statistics;
+mod stdio;
 mod subscriptions;
 mod turns;
+#[cfg(unix)]
+mod unix;
 mod versions;
 mod wrong_calls;

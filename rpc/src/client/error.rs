@@ -33,6 +33,16 @@ pub enum ConnectError {
         limit: Duration,
     },
 
+    /// The process to connect to cannot be started.
+    #[cfg(feature = "stdio")]
+    #[error("cannot start `{program}`: {source}")]
+    Spawn {
+        /// What was to be started.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+
     /// Two services of the connecting side have a method of the same name on the wire.
     #[error(transparent)]
     DuplicateMethod(#[from] DuplicateMethod),

@@ -23,18 +23,24 @@ impl ServerHandle {
             let mut refusals = Refusals::default();
             let mut handshakes = Handshakes::new(&shared, listener.handshakes());
             let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
-            while let Either::Right((Some(connection), _)) =
-                select(stopping.as_mut(), pin!(listener.accept())).await
-            {
+            let nobody_comes = loop {
+                let connection = match select(stopping.as_mut(), pin!(listener.accept())).await {
+                    Either::Left(_) => break false,
+                    Either::Right((None, _)) => break true,
+                    Either::Right((Some(connection), _)) => connection,
+                };
                 let Some((connection, group)) = admit(&shared, connection, &mut refusals) else { continue };
                 match handshakes.are_needed() {
                     true => handshakes.begin(connection, group),
                     false => shared.arrived(connection, group),
                 }
-            }
+            };
             // In this order: whoever waits for the listener finds that the place is free.
             drop(listener);
             drop(listening);
+            if nobody_comes {
+                shared.close_unless_listening();
+            }
         });
     }
 }

@@ -24,6 +24,7 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    pub(super) unix_mode: Option<u32>,
 }
 
 impl Listen {
@@ -41,11 +42,38 @@ impl Listen {
         self.framer = Some(Box::new(framer));
         self
     }
+
+    /// Who may connect to a Unix socket: the permissions of its file, for example `0o660` for its user and its group. Default: what the umask
+    /// of the process says.
+    ///
+    /// They are set before anybody can connect, whatever the umask is. On Linux whoever connects needs the permission to write; where a
+    /// system does not care (some BSDs of old), the permissions of the directory count.
+    ///
+    /// ```
+    /// # #[cfg(unix)] #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Listen, Server};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("rpc-doc-unix-mode-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// # let url = format!("unix:{}/calc.sock", directory.display());
+    /// let server = Server::builder().service(()).bind(Listen::at(&url)?.unix_mode(0o660)).await?;
+    /// # drop(server);
+    /// # std::fs::remove_dir(&directory)?;
+    /// # Ok(()) }
+    /// # #[cfg(not(unix))] fn main() {}
+    /// ```
+    ///
+    /// Listening fails where this is more than `0o777`, and where the place is no file.
+    #[cfg(all(unix, feature = "unix"))]
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.unix_mode = Some(mode);
+        self
+    }
 }
 
 impl From<Endpoint> for Listen {
     fn from(endpoint: Endpoint) -> Self {
-        Self { endpoint, framer: None }
+        Self { endpoint, framer: None, unix_mode: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where peers arrive.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use super::{Listen, episode::Episode};
 use crate::{
@@ -23,15 +23,26 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) async fn bind(listen: Listen) -> io::Result<Self> {
-        let Listen { endpoint, framer } = listen;
+        let Listen { endpoint, framer, unix_mode } = listen;
+        if unix_mode.is_some() && !matches!(endpoint.kind(), Kind::Unix(_)) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "`unix_mode` is set, and this is no Unix socket",
+            ));
+        }
         match endpoint.kind() {
             Kind::Net(net) => {
                 let handshakes = handshakes(net.scheme)?;
                 let (socket, endpoint) = listen_on_network(&endpoint, net).await?;
                 Ok(Self { socket, endpoint, handshakes: handshakes.into(), framer })
             }
-            Kind::Unix(_) => Err(built_without("unix")),
-            Kind::Stdio => Err(built_without("stdio")),
+            Kind::Unix(path) => {
+                let socket = listen_at_path(path, unix_mode).await?;
+                Ok(Self { socket, endpoint, handshakes: Arc::new([]), framer })
+            }
+            Kind::Stdio => {
+                Ok(Self { socket: listen_at_stdio()?, endpoint, handshakes: Arc::new([]), framer })
+            }
             Kind::Memory(Some(name)) => {
                 let socket = listen_in_memory(name)?;
                 Ok(Self { socket, endpoint, handshakes: Arc::new([]), framer })
@@ -83,6 +94,26 @@ async fn listen_on_network(endpoint: &Endpoint, net: &Net) -> io::Result<(Box<dy
 #[cfg(not(feature = "tcp"))]
 async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
     Err(built_without("tcp"))
+}
+
+#[cfg(all(unix, feature = "unix"))]
+async fn listen_at_path(path: &Path, mode: Option<u32>) -> io::Result<Box<dyn Socket>> {
+    crate::transport::unix::listen(path, mode).await
+}
+
+#[cfg(not(all(unix, feature = "unix")))]
+async fn listen_at_path(_: &Path, _: Option<u32>) -> io::Result<Box<dyn Socket>> {
+    Err(crate::transport::without_unix())
+}
+
+#[cfg(feature = "stdio")]
+fn listen_at_stdio() -> io::Result<Box<dyn Socket>> {
+    crate::transport::stdio::listen()
+}
+
+#[cfg(not(feature = "stdio"))]
+fn listen_at_stdio() -> io::Result<Box<dyn Socket>> {
+    Err(built_without("stdio"))
 }
 
 fn handshakes(scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {

@@ -23,11 +23,12 @@ pub use extensions::Extensions;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
 
-use crate::framing::AnyFramer;
 #[cfg(feature = "stdio")]
 pub use stdio::{ChildExit, ChildProcess, Spawn};
 #[cfg(all(unix, feature = "unix"))]
 pub use unix::PeerCredentials;
+
+use crate::framing::AnyFramer;
 
 /// Anything that bytes can be read from and written to.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -72,4 +73,13 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
 /// What is said of a scheme that this crate was built without.
 pub(crate) fn built_without(feature: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, format!("`rpc` was built without its feature `{feature}`"))
+}
+
+/// The same of Unix sockets, which not every system has.
+#[cfg(not(all(unix, feature = "unix")))]
+pub(crate) fn without_unix() -> io::Error {
+    match cfg!(unix) {
+        true => built_without("unix"),
+        false => io::Error::new(io::ErrorKind::Unsupported, "this system is not known to have Unix sockets"),
+    }
 }

@@ -7,16 +7,18 @@ use std::{
     task::{Context, Poll},
 };
 
+use futures::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::watch,
 };
 
 use super::Stdio;
+use crate::transport::{Connection, Endpoint, Socket};
 
 /// Gives the one connection away, and ends when that has ended.
 #[derive(Debug)]
-pub(crate) struct StdioListener {
+struct StdioListener {
     stream: Mutex<Option<OnlyStream>>,
     /// Its sender is dropped with the stream.
     stream_is_used: watch::Receiver<()>,
@@ -24,31 +26,38 @@ pub(crate) struct StdioListener {
 
 /// The connection, which tells its listener when it is gone.
 #[derive(Debug)]
-pub(crate) struct OnlyStream {
+struct OnlyStream {
     stdio: Stdio,
     _is_used: watch::Sender<()>,
 }
 
-impl StdioListener {
-    pub(crate) fn bind() -> io::Result<Self> {
-        let (is_used, stream_is_used) = watch::channel(());
-        let stream = OnlyStream { stdio: Stdio::take()?, _is_used: is_used };
-        Ok(Self { stream: Mutex::new(Some(stream)), stream_is_used })
-    }
+/// Takes standard input and output for the one peer that is there.
+pub(crate) fn listen() -> io::Result<Box<dyn Socket>> {
+    let (is_used, stream_is_used) = watch::channel(());
+    let stream = OnlyStream { stdio: Stdio::take()?, _is_used: is_used };
+    Ok(Box::new(StdioListener { stream: Mutex::new(Some(stream)), stream_is_used }))
+}
 
-    /// `None` when the connection has ended: nobody else comes. Cancel safe.
-    pub(crate) async fn accept(&self) -> Option<OnlyStream> {
-        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if stream.is_none() {
+impl Socket for StdioListener {
+    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
+        Box::pin(async {
+            let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(stream) = stream {
+                return Ok(Some(Connection::new(stream, Endpoint::STDIO)));
+            }
             let mut is_used = self.stream_is_used.clone();
             while is_used.changed().await.is_ok() {}
-        }
-        stream
+            Ok(None)
+        })
     }
 }
 
 impl AsyncRead for OnlyStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stdio).poll_read(cx, buf)
     }
 }

@@ -7,7 +7,6 @@ mod listener;
 mod output;
 mod own;
 
-pub(crate) use child::ChildStream;
 pub use child::{ChildExit, ChildProcess, Spawn};
-pub(crate) use listener::StdioListener;
+pub(crate) use listener::listen;
 pub(crate) use own::Stdio;

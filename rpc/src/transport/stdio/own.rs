@@ -56,7 +56,11 @@ impl Stdio {
 }
 
 impl AsyncRead for Stdio {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.place.is_used = true;
         self.input.poll_read(cx, buf)
     }

@@ -17,7 +17,7 @@ const SUN_PATH: usize =
 
 /// Where a socket is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Address<'a> {
+pub(super) enum Address<'a> {
     Path(&'a Path),
     /// A name that is in no file system. Linux only.
     Abstract(&'a [u8]),
@@ -40,7 +40,9 @@ impl Address<'_> {
         }
         match self {
             Self::Path(_) if bytes.is_empty() => Err(invalid("the path is empty".to_owned())),
-            Self::Path(_) if bytes.contains(&0) => Err(invalid("there is a zero byte in the path".to_owned())),
+            Self::Path(_) if bytes.contains(&0) => {
+                Err(invalid("there is a zero byte in the path".to_owned()))
+            }
             Self::Path(path) => Ok(path.to_path_buf()),
             Self::Abstract(_) if cfg!(not(any(target_os = "linux", target_os = "android"))) => {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has abstract names of sockets"))

@@ -38,15 +38,16 @@ impl DirectoryLock {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let opened = match open(directory, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(io::Error::from)
-        {
-            Ok(opened) => opened,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Err(io::Error::new(error.kind(), format!("{}: {error}", directory.display())));
-            }
-            Err(error) => return Ok(Self::none(&error)),
-        };
+        let opened =
+            match open(directory, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .map_err(io::Error::from)
+            {
+                Ok(opened) => opened,
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    return Err(io::Error::new(error.kind(), format!("{}: {error}", directory.display())));
+                }
+                Err(error) => return Ok(Self::none(&error)),
+            };
         let started = Instant::now();
         loop {
             match flock(&opened, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from) {
@@ -163,10 +164,7 @@ impl SocketFile {
             return Err(replaced());
         }
         // fchmod(2) does not take a descriptor that is a mere place; this is the way that proc(5) gives to the file behind it.
-        fs::set_permissions(
-            format!("/proc/self/fd/{}", file.as_raw_fd()),
-            fs::Permissions::from_mode(mode),
-        )
+        fs::set_permissions(format!("/proc/self/fd/{}", file.as_raw_fd()), fs::Permissions::from_mode(mode))
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]

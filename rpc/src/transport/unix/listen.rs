@@ -2,35 +2,36 @@
 
 use std::{io, path::Path};
 
-use tokio::net::{UnixSocket, UnixStream};
+use futures::future::BoxFuture;
+use tokio::net::{UnixListener, UnixSocket};
 
 use super::{
-    Address,
+    Address, connection, endpoint_of,
     file::{DirectoryLock, SocketFile, answered, make_way},
 };
+use crate::transport::{Connection, Socket};
 
-/// What an address does not say.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ListenOptions {
-    /// Who may connect. What the umask says, where it is `None`.
-    pub(crate) mode: Option<u32>,
-    /// How many peers may wait to be accepted.
-    pub(crate) backlog: u32,
+/// How many peers may wait to be accepted, if the system allows as many.
+const BACKLOG: u32 = 1024;
+
+/// Listens, until what is given is dropped, in the place of a server that has ended without removing its file, too. Who may connect is
+/// what `mode` says, or else the umask.
+pub(crate) async fn listen(path: &Path, mode: Option<u32>) -> io::Result<Box<dyn Socket>> {
+    Ok(Box::new(UnixSocketListener::bind(Address::of(path), mode).await?))
 }
 
 /// A socket that is listened at, and its file, which lasts as long as this.
 #[derive(Debug)]
-pub(crate) struct UnixListener {
+struct UnixSocketListener {
     // Dropped first: as long as the socket is open, no other file can have the number of its own.
     _file: Option<SocketFile>,
-    socket: tokio::net::UnixListener,
+    socket: UnixListener,
 }
 
-impl UnixListener {
-    /// Listens, in the place of a server that has ended without removing its file, too.
-    pub(crate) async fn bind(address: Address<'_>, options: ListenOptions) -> io::Result<Self> {
+impl UnixSocketListener {
+    async fn bind(address: Address<'_>, mode: Option<u32>) -> io::Result<Self> {
         let path = address.for_kernel()?;
-        if let Some(mode) = options.mode
+        if let Some(mode) = mode
             && mode & !0o777 != 0
         {
             return Err(io::Error::new(
@@ -39,37 +40,42 @@ impl UnixListener {
             ));
         }
         match address {
-            Address::Path(_) => Self::bind_file(&path, options).await,
-            Address::Abstract(_) if options.mode.is_some() => Err(io::Error::new(
+            Address::Path(_) => Self::bind_file(&path, mode).await,
+            Address::Abstract(_) if mode.is_some() => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "an abstract name has no permissions: everybody may connect",
             )),
             Address::Abstract(_) => {
                 let socket = UnixSocket::new_stream()?;
                 socket.bind(path).map_err(in_use)?;
-                Ok(Self { _file: None, socket: socket.listen(options.backlog)? })
+                Ok(Self { _file: None, socket: socket.listen(BACKLOG)? })
             }
         }
     }
 
     /// Nobody can connect to a socket that is bound and not listened at yet. That is when its permissions are set, and why it does not
     /// need a name of its own meanwhile. Nor can it be told from one whose server has ended, hence the lock.
-    async fn bind_file(path: &Path, options: ListenOptions) -> io::Result<Self> {
+    async fn bind_file(path: &Path, mode: Option<u32>) -> io::Result<Self> {
         let lock = DirectoryLock::take(path).await?;
         make_way(path).await?;
         let socket = UnixSocket::new_stream()?;
         socket.bind(path).map_err(in_use)?;
         let file = SocketFile::bound(path)?;
-        if let Some(mode) = options.mode {
+        if let Some(mode) = mode {
             file.set_mode(mode)?;
         }
-        let socket = socket.listen(options.backlog)?;
+        let socket = socket.listen(BACKLOG)?;
         drop(lock);
         Ok(Self { _file: Some(file), socket })
     }
+}
 
-    pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
-        Ok(self.socket.accept().await?.0)
+impl Socket for UnixSocketListener {
+    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
+        Box::pin(async {
+            let (stream, peer) = self.socket.accept().await?;
+            Ok(Some(connection(stream, endpoint_of(&peer))))
+        })
     }
 }
 

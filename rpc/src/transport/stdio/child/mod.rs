@@ -6,4 +6,4 @@ mod stream;
 
 pub use process::{ChildExit, ChildProcess};
 pub use spawn::Spawn;
-pub(crate) use stream::ChildStream;
+use stream::ChildStream;

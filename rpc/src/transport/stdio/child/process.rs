@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     pin::pin,
     process::ExitStatus,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,7 +13,11 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, Either, Shared, select},
 };
-use tokio::{process::Child, sync::oneshot, time::timeout};
+use tokio::{
+    process::{Child, ChildStderr},
+    sync::oneshot,
+    time::timeout,
+};
 
 /// The process at the other end of a session that was made with [`Connector::spawn`](crate::Connector::spawn), to be found among its
 /// [extensions](crate::Session::extensions). Clones are the same process.
@@ -41,10 +45,11 @@ use tokio::{process::Child, sync::oneshot, time::timeout};
 pub struct ChildProcess {
     id: u32,
     exit: Shared<BoxFuture<'static, Exit>>,
+    stderr: Arc<Mutex<Option<ChildStderr>>>,
 }
 
 /// The end of a process, or why it is not known.
-type Exit = Result<ExitStatus, Arc<io::Error>>;
+pub(super) type Exit = Result<ExitStatus, Arc<io::Error>>;
 
 /// A process ended although the session had not, and not well.
 ///
@@ -90,6 +95,13 @@ impl ChildProcess {
         self.exit.clone().now_or_never()?.ok()
     }
 
+    /// What it writes to standard error, to be read, where its command says [`Stdio::piped`](std::process::Stdio::piped) of that: once, and
+    /// by somebody who goes on reading. A process whose standard error nobody reads is stuck when it has written some 64 KiB.
+    pub fn take_stderr(&self) -> Option<ChildStderr> {
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Not to be polled again when it is ready.
     pub(super) fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         self.exit.poll_unpin(cx)
     }
@@ -121,9 +133,14 @@ impl Default for Patience {
 
 /// Sees to the end of `child`, in a task: it is due when it has ended by itself, or when the sender is dropped (its standard input must be
 /// closed by then).
-pub(super) fn supervise(mut child: Child, program: String, patience: Patience) -> (ChildProcess, oneshot::Sender<()>) {
+pub(super) fn supervise(
+    mut child: Child,
+    program: String,
+    patience: Patience,
+) -> (ChildProcess, oneshot::Sender<()>) {
     let id = child.id().unwrap_or_default();
     let (closing, closed) = oneshot::channel::<()>();
+    let stderr = Arc::new(Mutex::new(child.stderr.take()));
     let task = tokio::spawn(async move {
         let by_itself = match select(pin!(child.wait()), closed).await {
             Either::Left((exit, _)) => Some(exit),
@@ -140,7 +157,7 @@ pub(super) fn supervise(mut child: Child, program: String, patience: Patience) -
         Ok(exit) => exit.map_err(Arc::new),
         Err(error) => Err(Arc::new(io::Error::other(error))),
     });
-    (ChildProcess { id, exit: exit.boxed().shared() }, closing)
+    (ChildProcess { id, exit: exit.boxed().shared(), stderr }, closing)
 }
 
 async fn end(child: &mut Child, patience: Patience) -> io::Result<ExitStatus> {

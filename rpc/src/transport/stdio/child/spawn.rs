@@ -5,9 +5,10 @@ use std::{io, process::Stdio, time::Duration};
 use tokio::process::Command;
 
 use super::{
-    ChildProcess, ChildStream,
+    ChildStream,
     process::{Patience, supervise},
 };
+use crate::transport::{Connection, Endpoint};
 
 /// A process to start and to talk to: see [`Connector::spawn`](crate::Connector::spawn). Most need no more than the command.
 ///
@@ -61,7 +62,7 @@ impl Spawn {
     }
 
     /// Starts it. Must be called on a runtime, which also sees to its end.
-    pub(crate) fn start(mut self) -> io::Result<(ChildStream, ChildProcess)> {
+    pub(crate) fn start(mut self) -> io::Result<Connection> {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // For a runtime that stops before the process has ended.
         self.command.kill_on_drop(true);
@@ -71,7 +72,10 @@ impl Spawn {
         };
         let program = self.program();
         let (process, closing) = supervise(child, program.clone(), self.patience);
-        Ok((ChildStream::new((stdin, stdout), process.clone(), program, closing), process))
+        let stream = ChildStream::new((stdin, stdout), process.clone(), program, closing);
+        let connection = Connection::new(stream, Endpoint::STDIO);
+        connection.extensions.insert(process);
+        Ok(connection)
     }
 }
 

@@ -14,7 +14,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{ChildExit, ChildProcess};
+use super::{
+    ChildProcess,
+    process::{ChildExit, Exit},
+};
 
 /// Of its input, its output and itself, one has ended: how long the others may take to follow, until it is said why without them.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -27,6 +30,8 @@ pub(crate) struct ChildStream {
     stdout: ChildStdout,
     is_at_end: bool,
     process: ChildProcess,
+    /// How it has ended, when that is known.
+    exit: Option<Exit>,
     program: String,
     /// Why nothing can be written, where that is so. It is the reading side that says so, when everything was read: the process may have
     /// answered before.
@@ -48,11 +53,19 @@ impl ChildStream {
             stdout,
             is_at_end: false,
             process,
+            exit: None,
             program,
             broken: None,
             patience: None,
             closing: Some(closing),
         }
+    }
+
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.exit.is_none() {
+            self.exit = Some(ready!(self.process.poll_exit(cx)));
+        }
+        Poll::Ready(())
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -61,21 +74,21 @@ impl ChildStream {
 
     /// Nothing more comes, or not yet: whether that is the end, and how it is told.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let exit = self.process.poll_exit(cx);
-        if exit.is_pending() && !self.is_at_end && self.broken.is_none() {
+        let has_ended = self.poll_exit(cx).is_ready();
+        if !has_ended && !self.is_at_end && self.broken.is_none() {
             return Poll::Pending;
         }
         // Where it has ended and its output has not, somebody else has that output, or its last bytes are still on their way.
-        if !(self.is_at_end && exit.is_ready()) {
+        if !(self.is_at_end && has_ended) {
             ready!(self.poll_patience(cx));
         }
         let was_at_end = std::mem::replace(&mut self.is_at_end, true);
-        Poll::Ready(match (exit, self.broken.take()) {
-            (Poll::Ready(Ok(status)), _) if !status.success() => {
-                let exit = ChildExit { program: self.program.clone(), status };
+        Poll::Ready(match (&self.exit, self.broken.take()) {
+            (Some(Ok(status)), _) if !status.success() => {
+                let exit = ChildExit { program: self.program.clone(), status: *status };
                 Err(io::Error::new(io::ErrorKind::UnexpectedEof, exit))
             }
-            (Poll::Pending, Some(error)) if !was_at_end => Err(error),
+            (None, Some(error)) if !was_at_end => Err(error),
             _ => Ok(()),
         })
     }
@@ -138,6 +151,6 @@ impl AsyncWrite for ChildStream {
                 Poll::Ready(outcome) => this.is_at_end = outcome.is_err() || unread.filled().is_empty(),
             }
         }
-        this.process.poll_exit(cx).map(|_| Ok(()))
+        this.poll_exit(cx).map(Ok)
     }
 }

@@ -1,6 +1,6 @@
 //! A process that was started ends with its session, and leaves nothing behind.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use rpc::{
     Connector, Limits, Session,
@@ -10,9 +10,7 @@ use rpc_tests::soon;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::program;
-
-const LONG: Duration = Duration::from_secs(3_600);
+use super::{patient, program};
 
 /// Starts a process that answers.
 async fn started(spawn: Spawn) -> (Session, Arc<ChildProcess>) {
@@ -22,10 +20,6 @@ async fn started(spawn: Spawn) -> (Session, Arc<ChildProcess>) {
     let process = session.extensions().get::<ChildProcess>().expect("a process");
     assert_eq!(process.exit_status(), None);
     (session, process)
-}
-
-fn patient(name: &str) -> Spawn {
-    Spawn::new(program(name)).exit_timeout(LONG).terminate_timeout(LONG)
 }
 
 /// Not even as a zombie.
@@ -39,7 +33,7 @@ fn is_gone(process: &ChildProcess) {
 #[tokio::test]
 async fn closing_waits_until_it_has_ended() {
     for name in ["serve", "connect", "talk-at-end"] {
-        let (session, process) = started(patient(name)).await;
+        let (session, process) = started(patient(program(name))).await;
         soon(session.close()).await;
         let status = process.exit_status().expect("it has ended");
         assert!(status.success(), "{name}: {status}");
@@ -49,12 +43,12 @@ async fn closing_waits_until_it_has_ended() {
 
 #[tokio::test]
 async fn it_ends_with_a_session_that_nobody_closes() {
-    let (session, process) = started(patient("serve")).await;
+    let (session, process) = started(patient(program("serve"))).await;
     drop(session);
     assert!(soon(process.exited()).await.expect("it is known").success());
     is_gone(&process);
 
-    let (session, process) = started(patient("serve")).await;
+    let (session, process) = started(patient(program("serve"))).await;
     session.abort();
     assert!(soon(process.exited()).await.expect("it is known").success());
     is_gone(&process);
@@ -62,7 +56,7 @@ async fn it_ends_with_a_session_that_nobody_closes() {
 
 #[tokio::test]
 async fn it_ends_when_it_closes_the_session_itself() {
-    let (session, process) = started(patient("serve")).await;
+    let (session, process) = started(patient(program("serve"))).await;
     soon(session.call::<String>("finish", ())).await.expect("it answers");
     soon(session.closed()).await;
     assert!(soon(process.exited()).await.expect("it is known").success());
@@ -71,7 +65,7 @@ async fn it_ends_when_it_closes_the_session_itself() {
 
 #[cfg(unix)]
 mod by_signal {
-    use std::{os::unix::process::ExitStatusExt as _, process::Stdio};
+    use std::{os::unix::process::ExitStatusExt as _, process::Stdio, time::Duration};
 
     use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -82,7 +76,7 @@ mod by_signal {
 
     #[tokio::test]
     async fn one_that_goes_on_is_told_to_end() {
-        let (session, process) = started(patient("ignore-end").exit_timeout(Duration::ZERO)).await;
+        let (session, process) = started(patient(program("ignore-end")).exit_timeout(Duration::ZERO)).await;
         soon(session.close()).await;
         assert_eq!(process.exit_status().and_then(|status| status.signal()), Some(SIGTERM));
         is_gone(&process);
@@ -106,7 +100,7 @@ mod by_signal {
     async fn closing_does_not_wait_longer_than_it_may() {
         let mut limits = Limits::unlimited();
         limits.close_timeout = Some(Duration::from_millis(50));
-        let connector = Connector::spawn(patient("ignore-end").exit_timeout(LONG)).limits(limits);
+        let connector = Connector::spawn(patient(program("ignore-end"))).limits(limits);
         let session = connector.connect().await.expect("it starts");
         let process = session.extensions().get::<ChildProcess>().expect("a process");
         soon(session.close()).await;
@@ -118,7 +112,7 @@ mod by_signal {
     #[test]
     fn it_is_killed_when_the_runtime_stops() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let (session, process) = runtime.block_on(started(patient("ignore-end")));
+        let (session, process) = runtime.block_on(started(patient(program("ignore-end"))));
         drop(runtime);
         drop(session);
         let found = Path::new("/proc").join(process.id().to_string()).join("stat");
@@ -133,7 +127,7 @@ mod by_signal {
 #[tokio::test]
 async fn a_hundred_of_them_leave_nothing() {
     for _ in 0..10 {
-        let sessions = futures::future::join_all((0..10).map(|_| started(patient("serve")))).await;
+        let sessions = futures::future::join_all((0..10).map(|_| started(patient(program("serve"))))).await;
         for (session, process) in sessions {
             soon(session.close()).await;
             is_gone(&process);

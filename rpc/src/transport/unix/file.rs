@@ -197,3 +197,29 @@ impl Drop for SocketFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_is_waited_for_and_not_for_long() {
+        let directory = std::env::temp_dir().join(format!("rpc-directory-lock-{}", std::process::id()));
+        fs::create_dir(&directory).unwrap();
+        let path = directory.join("socket");
+        let locked = async || DirectoryLock::take(&path).await.unwrap()._directory;
+
+        let kept = locked().await.expect("nobody has it");
+        let started = Instant::now();
+        assert!(locked().await.is_none(), "somebody keeps it");
+        assert!((PATIENCE..PATIENCE + 2 * PAUSE).contains(&started.elapsed()));
+
+        let waiting = async {
+            tokio::time::sleep(PATIENCE / 2).await;
+            drop(kept);
+        };
+        let (given_back, ()) = futures::future::join(locked(), waiting).await;
+        assert!(given_back.is_some());
+        fs::remove_dir(&directory).unwrap();
+    }
+}

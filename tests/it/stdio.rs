@@ -6,7 +6,7 @@ mod own;
 
 use std::time::Duration;
 
-use rpc::transport::Spawn;
+use rpc::transport::stdio::Spawn;
 use tokio::process::Command;
 
 const LONG: Duration = Duration::from_secs(3_600);

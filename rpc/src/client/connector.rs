@@ -6,14 +6,14 @@ use tokio::time::timeout;
 
 use super::{ConnectError, open::Dial};
 #[cfg(feature = "stdio")]
-use crate::transport::Spawn;
+use crate::transport::stdio::Spawn;
 use crate::{
     driver::{self, Settings, Start},
     framing::Framer,
     jsonrpc::{Cancellation, Protocol},
     limits::{KeepAlive, Limits},
-    service::{Service, Services},
-    session::{Hooks, InstalledHooks, Membership, Session},
+    service::{Routes, Service, Services, takes_messages},
+    session::{Hooks, InstalledHooks, Membership, Message, MessageSession, Session},
     transport::{ByteStream, Connection, Endpoint, EndpointError},
 };
 
@@ -76,8 +76,8 @@ impl Connector {
     /// The session ends when the process does; calls in flight learn how that was, if it was not well, from [`ChildExit`]. The process ends
     /// when the session does: how, and how one waits for it, is said at [`ChildProcess`]; how much time it is given, is said with [`Spawn`].
     ///
-    /// [`ChildExit`]: crate::transport::ChildExit
-    /// [`ChildProcess`]: crate::transport::ChildProcess
+    /// [`ChildExit`]: crate::transport::stdio::ChildExit
+    /// [`ChildProcess`]: crate::transport::stdio::ChildProcess
     #[cfg(feature = "stdio")]
     pub fn spawn(process: impl Into<Spawn>) -> Self {
         Self::to(Target::Process(process.into()))
@@ -96,7 +96,7 @@ impl Connector {
 
     /// What the session may use. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.settings.limits = limits;
+        self.settings.limits = limits.in_force();
         self
     }
 
@@ -130,6 +130,24 @@ impl Connector {
         self
     }
 
+    /// Which servers are trusted over TLS, and what they are shown. Default: [`TlsClient::new`](crate::transport::tls::TlsClient::new), whom
+    /// the platform trusts. Connecting fails where the URL is not one of TLS.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Connector, transport::tls::{Certificates, TlsClient}};
+    ///
+    /// let tls = TlsClient::pinned(Certificates::from_pem_file("electrum.example.org.pem")?)?;
+    /// let session = Connector::new("tls://electrum.example.org:50002")?.tls(tls).connect().await?;
+    /// # let _ = session;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::transport::tls::TlsClient) -> Self {
+        self.dial.tls = Some(tls);
+        self
+    }
+
     /// How calls are taken back: dropping one tells the peer, and requests that the peer takes back are dropped. Default: not at all.
     ///
     /// ```
@@ -150,8 +168,35 @@ impl Connector {
     /// # Errors
     ///
     /// Where nobody answers, not within [`Limits::handshake_timeout`], a process cannot be started, or two services claim one method.
-    pub async fn connect(self) -> Result<Session, ConnectError> {
-        let services = self.services.build()?;
+    pub async fn connect(mut self) -> Result<Session, ConnectError> {
+        let services = std::mem::take(&mut self.services).build()?;
+        let serves = services.serve();
+        self.start(serves, |session| services.for_session(session)).await
+    }
+
+    /// Connects a session that carries messages of the application's own instead of JSON-RPC, and has `handler` take those that arrive: see
+    /// [`MessageSession`]. No service is served on it. As on a server, handlers run beside each other, up to
+    /// [`Limits::requests_in_flight`].
+    ///
+    /// The session lives until either side closes it. Cancel safe, like [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// Where nobody answers, not within [`Limits::handshake_timeout`].
+    pub async fn connect_messages<M: Message, F: Future<Output = ()> + Send + 'static>(
+        mut self,
+        handler: impl Fn(MessageSession<M>, M) -> F + Send + Sync + 'static,
+    ) -> Result<MessageSession<M>, ConnectError> {
+        self.settings.messages = Some(takes_messages(handler));
+        let none = Services::default().build()?;
+        self.start(true, |session| none.for_session(session)).await.map(MessageSession::new)
+    }
+
+    async fn start(
+        self,
+        serves: bool,
+        services: impl FnOnce(&Session) -> Routes,
+    ) -> Result<Session, ConnectError> {
         let connection = match self.target {
             Target::Connection(connection) => connection,
             #[cfg(feature = "stdio")]
@@ -163,14 +208,9 @@ impl Connector {
                 within(self.settings.limits.handshake_timeout, endpoint, self.dial).await?
             }
         };
-        let start = Start {
-            connection,
-            settings: &self.settings,
-            serves: services.serve(),
-            owner: None,
-            group: Membership::default(),
-        };
-        Ok(driver::start(start, |session| services.for_session(session)))
+        let start =
+            Start { connection, settings: &self.settings, serves, owner: None, group: Membership::default() };
+        Ok(driver::start(start, services))
     }
 }
 

@@ -3,15 +3,36 @@
 use std::{io, path::Path};
 
 use super::ConnectError;
+#[cfg(feature = "tcp")]
+use crate::transport::Scheme;
+#[cfg(feature = "tls")]
+use crate::transport::tls::{self, TlsClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 
 /// What a URL cannot say of how to connect.
-#[derive(Debug, Default)]
-pub(super) struct Dial {}
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dial {
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsClient>,
+    /// Which versions of HTTP are offered over TLS.
+    #[cfg(all(feature = "http", feature = "tls"))]
+    pub(super) http_versions: &'static [&'static [u8]],
+}
 
 impl Dial {
     pub(super) async fn open(self, endpoint: Endpoint) -> Result<Connection, ConnectError> {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some()
+            && let Err(error) = tls::must_be_spoken(&endpoint)
+        {
+            return Err(ConnectError::of(endpoint, error));
+        }
         let opened = match endpoint.kind() {
+            #[cfg(feature = "http")]
+            Kind::Net(Net { scheme: Scheme::Http | Scheme::Https, .. }) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "HTTP carries no session: use an `HttpClient`",
+            )),
             Kind::Net(net) => self.over_network(&endpoint, net).await,
             Kind::Unix(path) => over_unix(&endpoint, path).await,
             Kind::Stdio => over_stdio(&endpoint),
@@ -23,19 +44,28 @@ impl Dial {
                 "a connection in memory that has no name cannot be found",
             )),
         };
-        opened.map_err(|source| ConnectError::Io { endpoint, source })
+        opened.map_err(|error| ConnectError::of(endpoint, error))
     }
 
+    /// Opens what the messages of the scheme go over: of HTTP, the stream of bytes.
     #[cfg(feature = "tcp")]
-    async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
+    pub(super) async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
         let stream = crate::transport::tcp::connect(net).await?;
         let connection = Connection::new(stream, endpoint.clone());
-        use crate::transport::Scheme;
-
         match net.scheme {
             Scheme::Tcp => Ok(connection),
+            #[cfg(feature = "tls")]
+            Scheme::Tls => tls::connect(self.tls, connection, net, &[]).await,
+            #[cfg(not(feature = "tls"))]
             Scheme::Tls => Err(built_without("tls")),
             Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
+            #[cfg(feature = "http")]
+            Scheme::Http => Ok(connection),
+            #[cfg(all(feature = "http", feature = "tls"))]
+            Scheme::Https => tls::connect(self.tls, connection, net, self.http_versions).await,
+            #[cfg(all(feature = "http", not(feature = "tls")))]
+            Scheme::Https => Err(built_without("tls")),
+            #[cfg(not(feature = "http"))]
             Scheme::Http | Scheme::Https => Err(built_without("http")),
         }
     }

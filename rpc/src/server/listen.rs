@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 
 use super::BindError;
+#[cfg(feature = "tls")]
+use crate::transport::tls::TlsServer;
 use crate::{
     framing::{AnyFramer, Framer},
     transport::{Endpoint, EndpointError},
@@ -24,6 +26,9 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsServer>,
+    #[cfg(all(unix, feature = "unix"))]
     pub(super) unix_mode: Option<u32>,
 }
 
@@ -40,6 +45,24 @@ impl Listen {
     /// How messages are told apart here. Default: as everywhere, by [`ServerBuilder::framer`](super::ServerBuilder::framer).
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.framer = Some(Box::new(framer));
+        self
+    }
+
+    /// What is shown over TLS, and who is let in. There is no default: a `tls://` URL needs it, and one without TLS is refused with it.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Listen, Server, transport::tls::TlsServer};
+    ///
+    /// let tls = TlsServer::from_pem_files("chain.pem", "key.pem")?;
+    /// let server = Server::builder().service(())
+    ///     .bind(Listen::at("tls://0.0.0.0:50002")?.tls(tls)).await?;
+    /// # let _ = server;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsServer) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -73,7 +96,14 @@ impl Listen {
 
 impl From<Endpoint> for Listen {
     fn from(endpoint: Endpoint) -> Self {
-        Self { endpoint, framer: None, unix_mode: None }
+        Self {
+            endpoint,
+            framer: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(all(unix, feature = "unix"))]
+            unix_mode: None,
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! Where peers arrive.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, sync::Arc};
 
 use super::{Listen, episode::Episode};
+#[cfg(feature = "tls")]
+use crate::transport::tls;
+#[cfg(all(unix, feature = "unix"))]
+use crate::transport::unix;
 use crate::{
     framing::AnyFramer,
     transport::{
@@ -23,21 +27,24 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) async fn bind(listen: Listen) -> io::Result<Self> {
-        let Listen { endpoint, framer, unix_mode } = listen;
-        if unix_mode.is_some() && !matches!(endpoint.kind(), Kind::Unix(_)) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "`unix_mode` is set, and this is no Unix socket",
-            ));
+        let handshakes = handshakes(&listen)?;
+        #[cfg(all(unix, feature = "unix"))]
+        let mode = listen.unix_mode;
+        #[cfg(all(unix, feature = "unix"))]
+        if mode.is_some() {
+            unix::must_have_a_file(&listen.endpoint)?;
         }
+        let Listen { endpoint, framer, .. } = listen;
         match endpoint.kind() {
             Kind::Net(net) => {
-                let handshakes = handshakes(net.scheme)?;
                 let (socket, endpoint) = listen_on_network(&endpoint, net).await?;
                 Ok(Self { socket, endpoint, handshakes: handshakes.into(), framer })
             }
             Kind::Unix(path) => {
-                let socket = listen_at_path(path, unix_mode).await?;
+                #[cfg(all(unix, feature = "unix"))]
+                let socket = unix::listen(path, mode).await?;
+                #[cfg(not(all(unix, feature = "unix")))]
+                let socket = listen_at_path(path)?;
                 Ok(Self { socket, endpoint, handshakes: Arc::new([]), framer })
             }
             Kind::Stdio => {
@@ -96,13 +103,8 @@ async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>
     Err(built_without("tcp"))
 }
 
-#[cfg(all(unix, feature = "unix"))]
-async fn listen_at_path(path: &Path, mode: Option<u32>) -> io::Result<Box<dyn Socket>> {
-    crate::transport::unix::listen(path, mode).await
-}
-
 #[cfg(not(all(unix, feature = "unix")))]
-async fn listen_at_path(_: &Path, _: Option<u32>) -> io::Result<Box<dyn Socket>> {
+fn listen_at_path(_: &std::path::Path) -> io::Result<Box<dyn Socket>> {
     Err(crate::transport::without_unix())
 }
 
@@ -116,9 +118,17 @@ fn listen_at_stdio() -> io::Result<Box<dyn Socket>> {
     Err(built_without("stdio"))
 }
 
-fn handshakes(scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {
-    match scheme {
+fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
+    #[cfg(feature = "tls")]
+    if listen.tls.is_some() {
+        tls::must_be_spoken(&listen.endpoint)?;
+    }
+    let Some(net) = listen.endpoint.as_net() else { return Ok(Vec::new()) };
+    match net.scheme {
         Scheme::Tcp => Ok(Vec::new()),
+        #[cfg(feature = "tls")]
+        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
+        #[cfg(not(feature = "tls"))]
         Scheme::Tls => Err(built_without("tls")),
         Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
         Scheme::Http | Scheme::Https => Err(built_without("http")),

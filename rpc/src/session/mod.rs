@@ -5,6 +5,7 @@
 
 mod batch;
 mod bounds;
+mod byte_queue;
 mod call;
 mod caller;
 mod cost;
@@ -15,6 +16,7 @@ mod group;
 mod hooks;
 mod limits;
 mod link;
+mod messages;
 mod notify;
 mod outbox;
 mod outgoing;
@@ -48,12 +50,14 @@ pub(crate) use group::{InstalledGroups, Membership};
 pub use hooks::Hooks;
 pub(crate) use hooks::InstalledHooks;
 pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber};
+pub use messages::{Message, MessageSession, SendError};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 
 pub use pending::{PendingCall, PendingNotify};
 pub(crate) use ping::{Ping, PingOutcome};
 pub use statistics::Statistics;
+pub(crate) use subscription::Recent;
 pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,

@@ -1,16 +1,20 @@
 //! Byte streams between two sides, and the URLs that name them. Nothing here knows what the bytes mean.
 //!
-//! One folder a transport. Each makes a [`Connection`], or turns one into another: TLS over TCP.
+//! One folder a transport. Each makes a connection, or turns one into another: TLS over TCP.
 
 mod endpoint;
 mod extensions;
+#[cfg(feature = "http")]
+mod http;
 mod memory;
 #[cfg(feature = "stdio")]
-pub(crate) mod stdio;
+pub mod stdio;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(all(unix, feature = "unix"))]
-pub(crate) mod unix;
+pub mod unix;
 
 use std::{fmt, io};
 
@@ -20,13 +24,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
 pub use extensions::Extensions;
+#[cfg(feature = "http")]
+pub use http::HttpError;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
-
-#[cfg(feature = "stdio")]
-pub use stdio::{ChildExit, ChildProcess, Spawn};
-#[cfg(all(unix, feature = "unix"))]
-pub use unix::PeerCredentials;
 
 use crate::framing::AnyFramer;
 
@@ -68,6 +69,12 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
     /// Turns what was accepted into what messages go over. It has as long as
     /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), and is dropped then.
     fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>>;
+}
+
+/// Whether these bytes are what a server of TLS says to a client that speaks something else: a fatal alert (RFC 8446, section 6), and
+/// nothing more.
+pub(crate) const fn is_tls_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [21, 3, _, 0, 2, 2, _])
 }
 
 /// What is said of a scheme that this crate was built without.

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use rpc::{
     CallError, CloseReason, ConnectError, Connector, Limits, Session,
     framing::ContentLengthFramer,
-    transport::{ChildExit, ChildProcess},
+    transport::stdio::{ChildExit, ChildProcess},
 };
 use rpc_tests::{echo, soon};
 use serde_json::{Value, json};
@@ -144,7 +144,7 @@ async fn what_it_answered_before_it_ended_is_not_lost() {
 async fn a_process_that_closes_its_input_is_noticed() {
     let mut deaf = Command::new("sh");
     deaf.args(["-c", r#"exec 0<&-; echo '{"jsonrpc":"2.0","method":"deaf"}'; exec sleep 1000"#]);
-    let process = rpc::transport::Spawn::new(deaf).exit_timeout(std::time::Duration::ZERO);
+    let process = rpc::transport::stdio::Spawn::new(deaf).exit_timeout(std::time::Duration::ZERO);
     let session = Connector::spawn(process).connect().await.expect("it starts");
     let mut told = session.notifications::<()>("deaf");
     soon(told.next()).await;

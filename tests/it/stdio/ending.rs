@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use rpc::{
     Connector, Limits, Session,
-    transport::{ChildProcess, Spawn},
+    transport::stdio::{ChildProcess, Spawn},
 };
 use rpc_tests::soon;
 use serde_json::Value;

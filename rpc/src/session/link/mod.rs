@@ -60,6 +60,8 @@ pub(crate) struct Link {
     items_wait: AtomicBool,
     /// Whether a notification may be an item of a subscription of ours.
     subscribes: AtomicBool,
+    /// Whether it may be a report of work that was asked for.
+    reports: AtomicBool,
     /// Whether somebody may take notifications that nobody has asked for.
     listens: AtomicBool,
     /// How many subscriptions of ours have no room, and have the session wait.
@@ -109,6 +111,8 @@ pub(crate) struct Link {
     pub(crate) cancellation: Option<Cancellation>,
     pub(crate) hooks: InstalledHooks,
     pub(crate) extensions: Extensions,
+    /// Whether it carries messages of the application's own, and no JSON-RPC.
+    pub(crate) carries_messages: bool,
     pub(crate) counters: Counters,
 }
 
@@ -208,6 +212,7 @@ pub(crate) struct NewLink {
     pub(crate) hooks: InstalledHooks,
     pub(crate) group: Membership,
     pub(crate) extensions: Extensions,
+    pub(crate) carries_messages: bool,
 }
 
 impl Link {
@@ -232,6 +237,7 @@ impl Link {
             ending: AtomicBool::new(false),
             items_wait: AtomicBool::new(false),
             subscribes: AtomicBool::new(false),
+            reports: AtomicBool::new(false),
             listens: AtomicBool::new(false),
             full_inlets: AtomicUsize::new(0),
             full_works: AtomicUsize::new(0),
@@ -260,6 +266,7 @@ impl Link {
             cancellation: new.cancellation,
             hooks: new.hooks,
             extensions: new.extensions,
+            carries_messages: new.carries_messages,
             counters: Counters::new(),
         })
     }
@@ -282,6 +289,7 @@ impl Link {
             hooks: InstalledHooks::default(),
             group: Membership::default(),
             extensions,
+            carries_messages: false,
         });
         link.gone(link.end(CloseReason::NoSession));
         link

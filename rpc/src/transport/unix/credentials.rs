@@ -7,7 +7,7 @@ use tokio::net::UnixStream;
 /// It is among the [`extensions`](crate::Context::extensions) of a session over a Unix socket, on both sides:
 ///
 /// ```
-/// use rpc::{Context, ErrorObject, Params, Router, transport::PeerCredentials};
+/// use rpc::{Context, ErrorObject, Params, Router, transport::unix::PeerCredentials};
 ///
 /// let router = Router::new().method("stop", async |_: Params, cx: Context| {
 ///     match cx.extensions().get::<PeerCredentials>() {

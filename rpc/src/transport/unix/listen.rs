@@ -9,7 +9,7 @@ use super::{
     Address, connection, endpoint_of,
     file::{DirectoryLock, SocketFile, answered, make_way},
 };
-use crate::transport::{Connection, Socket};
+use crate::transport::{Connection, Endpoint, Kind, Socket};
 
 /// How many peers may wait to be accepted, if the system allows as many.
 const BACKLOG: u32 = 1024;
@@ -18,6 +18,19 @@ const BACKLOG: u32 = 1024;
 /// what `mode` says, or else the umask.
 pub(crate) async fn listen(path: &Path, mode: Option<u32>) -> io::Result<Box<dyn Socket>> {
     Ok(Box::new(UnixSocketListener::bind(Address::of(path), mode).await?))
+}
+
+/// # Errors
+///
+/// Where permissions were said and `endpoint` has none.
+pub(crate) fn must_have_a_file(endpoint: &Endpoint) -> io::Result<()> {
+    match endpoint.kind() {
+        Kind::Unix(path) if matches!(Address::of(path), Address::Path(_)) => Ok(()),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "there is no file whose permissions could be set, as `unix_mode` says",
+        )),
+    }
 }
 
 /// A socket that is listened at, and its file, which lasts as long as this.
@@ -41,10 +54,6 @@ impl UnixSocketListener {
         }
         match address {
             Address::Path(_) => Self::bind_file(&path, mode).await,
-            Address::Abstract(_) if mode.is_some() => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "an abstract name has no permissions: everybody may connect",
-            )),
             Address::Abstract(_) => {
                 let socket = UnixSocket::new_stream()?;
                 socket.bind(path).map_err(in_use)?;

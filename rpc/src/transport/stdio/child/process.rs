@@ -24,7 +24,7 @@ use tokio::{
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use rpc::{Connector, transport::ChildProcess};
+/// use rpc::{Connector, transport::stdio::ChildProcess};
 /// use tokio::process::Command;
 ///
 /// let session = Connector::spawn(Command::new("my-tool")).connect().await?;
@@ -56,7 +56,7 @@ pub(super) type Exit = Result<ExitStatus, Arc<io::Error>>;
 /// It is what the [`CloseReason::Io`](crate::CloseReason::Io) of such a session holds:
 ///
 /// ```
-/// use rpc::{CloseReason, transport::ChildExit};
+/// use rpc::{CloseReason, transport::stdio::ChildExit};
 ///
 /// fn exit_code(reason: &CloseReason) -> Option<i32> {
 ///     let CloseReason::Io(error) = reason else { return None };

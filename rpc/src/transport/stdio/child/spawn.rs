@@ -16,7 +16,7 @@ use crate::transport::{Connection, Endpoint};
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
 ///
-/// use rpc::{Connector, framing::ContentLengthFramer, transport::Spawn};
+/// use rpc::{Connector, framing::ContentLengthFramer, transport::stdio::Spawn};
 /// use tokio::process::Command;
 ///
 /// let mut command = Command::new("rust-analyzer");

@@ -5,6 +5,8 @@ use std::{io, sync::Arc};
 use super::{Listen, episode::Episode};
 #[cfg(feature = "tls")]
 use crate::transport::tls;
+#[cfg(all(unix, feature = "unix"))]
+use crate::transport::unix;
 use crate::{
     framing::AnyFramer,
     transport::{
@@ -26,14 +28,28 @@ pub(super) struct Listener {
 impl Listener {
     pub(super) async fn bind(listen: Listen) -> io::Result<Self> {
         let handshakes = handshakes(&listen)?;
+        #[cfg(all(unix, feature = "unix"))]
+        let mode = listen.unix_mode;
+        #[cfg(all(unix, feature = "unix"))]
+        if mode.is_some() {
+            unix::must_have_a_file(&listen.endpoint)?;
+        }
         let Listen { endpoint, framer, .. } = listen;
         match endpoint.kind() {
             Kind::Net(net) => {
                 let (socket, endpoint) = listen_on_network(&endpoint, net).await?;
                 Ok(Self { socket, endpoint, handshakes: handshakes.into(), framer })
             }
-            Kind::Unix(_) => Err(built_without("unix")),
-            Kind::Stdio => Err(built_without("stdio")),
+            Kind::Unix(path) => {
+                #[cfg(all(unix, feature = "unix"))]
+                let socket = unix::listen(path, mode).await?;
+                #[cfg(not(all(unix, feature = "unix")))]
+                let socket = listen_at_path(path)?;
+                Ok(Self { socket, endpoint, handshakes: Arc::new([]), framer })
+            }
+            Kind::Stdio => {
+                Ok(Self { socket: listen_at_stdio()?, endpoint, handshakes: Arc::new([]), framer })
+            }
             Kind::Memory(Some(name)) => {
                 let socket = listen_in_memory(name)?;
                 Ok(Self { socket, endpoint, handshakes: Arc::new([]), framer })
@@ -85,6 +101,21 @@ async fn listen_on_network(endpoint: &Endpoint, net: &Net) -> io::Result<(Box<dy
 #[cfg(not(feature = "tcp"))]
 async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
     Err(built_without("tcp"))
+}
+
+#[cfg(not(all(unix, feature = "unix")))]
+fn listen_at_path(_: &std::path::Path) -> io::Result<Box<dyn Socket>> {
+    Err(crate::transport::without_unix())
+}
+
+#[cfg(feature = "stdio")]
+fn listen_at_stdio() -> io::Result<Box<dyn Socket>> {
+    crate::transport::stdio::listen()
+}
+
+#[cfg(not(feature = "stdio"))]
+fn listen_at_stdio() -> io::Result<Box<dyn Socket>> {
+    Err(built_without("stdio"))
 }
 
 fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {

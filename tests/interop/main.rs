@@ -1,5 +1,5 @@
-//! Real peers, on this machine, as clients of our servers and as the servers of our clients: Python's `aiorpcx` over TCP and TLS, and
-//! `vscode-jsonrpc` of Node.js.
+//! Real peers, on this machine, as clients of our servers and as the servers of our clients: Python's `aiorpcx` over TCP, TLS
+//! and Unix sockets, and `vscode-jsonrpc` of Node.js over TCP, standard input and output.
 //!
 //! `cargo test -p rpc-tests --test interop` runs them. They need Python, Node.js and npm: see [`python`] and [`vscode`].
 

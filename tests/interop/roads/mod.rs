@@ -6,7 +6,7 @@ mod road;
 use futures::{StreamExt, future::join_all};
 use rpc::{CallError, ConnectError, SubscriptionStyle, transport::tls::PeerCertificates};
 use rpc_tests::{Authority, Issued};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::road::{Ends, Road, Side};
 use crate::{
@@ -80,8 +80,7 @@ async fn it_goes_well(road: &Road) {
         println!("{side:?} connect");
         let mut ends = road.open(side).await;
         both_talk(&mut ends).await;
-        soon(ends.session.close()).await;
-        assert_eq!(ends.python.run(json!(["ended"])).await, Value::Null);
+        ends.close().await;
 
         let ends = road.open(side).await;
         every_call_ends_when_python_is_killed(&ends.session, ends.python).await;
@@ -105,6 +104,11 @@ async fn over_tls_where_both_show_a_certificate() {
     let ends = road.open(Side::Python).await;
     let shown = ends.session.extensions().get::<PeerCertificates>().expect("Python has shown one");
     assert!(shown.end_entity() == python.certificate.der().as_ref());
+}
+
+#[tokio::test]
+async fn over_unix_sockets() {
+    it_goes_well(&Road::unix()).await;
 }
 
 #[tokio::test]

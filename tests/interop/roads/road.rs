@@ -7,7 +7,7 @@ use rpc::{
     transport::tls::{TlsClient, TlsServer},
 };
 use rpc_tests::{Authority, Issued, Scratch};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     python::{Python, Spoken, soon},
@@ -41,7 +41,7 @@ pub(super) struct Road {
 pub(super) struct Ends {
     pub(super) session: Session,
     pub(super) python: Python,
-    _server: Option<ServerHandle>,
+    server: Option<ServerHandle>,
 }
 
 impl Road {
@@ -66,6 +66,19 @@ impl Road {
         let client = authority.trusted().identity(ours.identity());
         let road = Self::over_tls(server, client, &authority.pem(), &pythons);
         (Self { is_mutual: true, ..road }, pythons)
+    }
+
+    pub(super) fn unix() -> Self {
+        let files = Scratch::new();
+        Self {
+            url: format!("unix:{}", files.path("socket").display()),
+            server: None,
+            client: None,
+            roots: None,
+            identity: None,
+            is_mutual: false,
+            _files: files,
+        }
     }
 
     fn over_tls(server: TlsServer, client: TlsClient, roots: &str, pythons: &Issued) -> Self {
@@ -93,7 +106,7 @@ impl Road {
                 let connector = connector.service(CalcServer::new(MyCalc::default()));
                 let session = soon(connector.connect()).await.expect("Python listens");
                 assert_eq!(soon(session.call::<i64>("add", (1, 2)).into_future()).await.expect("a sum"), 3);
-                Ends { session, python, _server: None }
+                Ends { session, python, server: None }
             }
             Side::Python => {
                 let server = self.we_serve().await;
@@ -101,7 +114,7 @@ impl Road {
                 let mut python = Python::connect_with(server.endpoint(), Spoken::V2, &options).await;
                 assert_eq!(python.run(json!(["request", "add", [1, 2]])).await, json!({"result": 3}));
                 let session = server.sessions().pop().expect("Python has a session");
-                Ends { session, python, _server: Some(server) }
+                Ends { session, python, server: Some(server) }
             }
         }
     }
@@ -130,5 +143,17 @@ impl Road {
         let roots = self.roots.iter().filter(|_| roots).map(|file| ("--roots", file));
         let identity = self.identity.iter().filter(|_| identity).map(|file| ("--identity", file));
         roots.chain(identity).flat_map(|(name, file)| [OsStr::new(name), file.as_os_str()]).collect()
+    }
+}
+
+impl Ends {
+    /// We end it, and Python notices. Then nobody is at the place any more.
+    pub(super) async fn close(mut self) {
+        soon(self.session.close()).await;
+        assert_eq!(self.python.run(json!(["ended"])).await, Value::Null);
+        self.python.kill().await;
+        if let Some(server) = self.server {
+            soon(server.shutdown()).await;
+        }
     }
 }

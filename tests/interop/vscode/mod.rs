@@ -1,11 +1,11 @@
-//! `vscode-jsonrpc`, which language servers and editors speak, over TCP, both ways.
+//! `vscode-jsonrpc`, which language servers and editors speak, over standard input and output and over TCP, both ways.
 
 mod node;
 mod road;
 mod work;
 
 use futures::{StreamExt, future::join_all};
-use rpc::{CallError, CloseReason, Progress};
+use rpc::{CallError, CloseReason, Progress, transport::stdio::ChildProcess};
 use serde_json::{Value, json};
 
 use self::{road::Road, work::WorkClient};
@@ -156,8 +156,12 @@ async fn both_end_it() {
             // Our program ends with the connection, and well.
             None => assert_eq!(ends.run(json!(["end"])).await, json!({"code": 0, "signal": null})),
             Some(session) => {
+                let process = session.extensions().get::<ChildProcess>();
                 soon(session.close()).await;
-                assert_eq!(ends.run(json!(["ended"])).await, Value::Null);
+                match process {
+                    Some(process) => assert!(soon(process.exited()).await.expect("it has ended").success()),
+                    None => assert_eq!(ends.run(json!(["ended"])).await, Value::Null),
+                }
             }
         }
     }
@@ -183,4 +187,17 @@ async fn calls_end_when_node_is_killed() {
         let (outcome, ()) = soon(async { tokio::join!(work.wait(), killed) }).await;
         assert!(matches!(outcome, Err(CallError::Closed(_))), "{outcome:?}");
     }
+}
+
+/// That is what a language server does which crashes.
+#[tokio::test]
+async fn calls_end_when_the_process_that_we_have_started_does() {
+    let session = Road::WeSpawn.open().await.session.expect("it is ours");
+    let process = session.extensions().get::<ChildProcess>().expect("we have started it");
+    let work = WorkClient::from(session.clone());
+    let exit = session.call::<Value>("drive", (json!(["exit", 3]),));
+    let (waited, exited) = soon(async { tokio::join!(work.wait(), exit) }).await;
+    assert!(matches!(waited, Err(CallError::Closed(_))), "{waited:?}");
+    assert!(matches!(exited, Err(CallError::Closed(_))), "{exited:?}");
+    assert_eq!(soon(process.exited()).await.expect("it has ended").code(), Some(3));
 }

@@ -110,6 +110,10 @@ class Peer {
     }
   }
 
+  async do_exit(code) {
+    process.exit(code)
+  }
+
   async do_ended() {
     await this.closed
   }

@@ -16,16 +16,29 @@ use crate::{
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Road {
+    /// We start it, and talk over its standard input and output.
+    WeSpawn,
+    /// It starts a program of ours, and talks over that one's standard input and output.
+    NodeSpawns,
     WeConnect,
     NodeConnects,
 }
 
 impl Road {
-    pub(super) const ALL: [Self; 2] = [Self::WeConnect, Self::NodeConnects];
+    pub(super) const ALL: [Self; 4] = [Self::WeSpawn, Self::NodeSpawns, Self::WeConnect, Self::NodeConnects];
 
     pub(super) async fn open(self) -> Ends {
         println!("{self:?}");
         match self {
+            Self::WeSpawn => {
+                let session = connect(Connector::spawn(node::peer(&["stdio"]))).await;
+                Ends { session: Some(session), node: None, _server: None }
+            }
+            Self::NodeSpawns => {
+                let mut node = Driven::start(node::peer(&["spawn", env!("CARGO_BIN_EXE_interop-program")]));
+                node.ready().await;
+                Ends { session: None, node: Some(node), _server: None }
+            }
             Self::WeConnect => {
                 let mut node = Driven::start(node::peer(&["serve"]));
                 let url = format!("tcp://127.0.0.1:{}", node.ready().await);

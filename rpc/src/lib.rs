@@ -139,17 +139,21 @@ pub use jsonrpc::{
 pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};
 pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Server, ServerBuilder, ServerHandle};
+#[cfg(feature = "http")]
+pub use server::{HttpBody, HttpOptions, HttpService};
 pub use service::{
-    Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Listener, Params,
-    Request, Router, Service, Shared, Shielded,
+    Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Exchange, Handled, Handler, Listener,
+    Params, Request, Router, Service, Shared, Shielded,
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
-    CallError, CallFuture, Caller, CloseReason, Extensions, GroupFull, Hooks, Items, MemberShape, Notify,
-    NotifyFuture, Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify,
-    RawSubscription, Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription,
-    SubscriptionError, Within,
+    CallError, CallFuture, Caller, CloseReason, Extension, Extensions, GroupFull, Hooks, Items, MemberShape,
+    Notify, NotifyFuture, Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall,
+    PendingNotify, RawSubscription, Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber,
+    Subscription, SubscriptionError, Within,
 };
+#[cfg(feature = "http")]
+pub use transport::WebOrigins;
 pub use transport::{Endpoint, EndpointError};
 
 /// Pages to read.

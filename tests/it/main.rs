@@ -20,6 +20,7 @@ mod groups;
 mod handlers;
 mod hooks;
 mod hostile;
+mod http;
 mod ids;
 mod keep_alive;
 mod leftovers;

@@ -6,6 +6,8 @@ mod ending;
 mod episode;
 mod error;
 mod handle;
+#[cfg(feature = "http")]
+mod http;
 mod listener;
 mod refusals;
 
@@ -15,6 +17,8 @@ pub use builder::ServerBuilder;
 pub use error::BindError;
 pub use handle::ServerHandle;
 use handle::Shared;
+#[cfg(feature = "http")]
+pub use http::{HttpBody, HttpOptions, HttpService};
 use listener::Listener;
 
 use crate::transport::Endpoint;

@@ -42,7 +42,7 @@ pub(crate) use bounds::Bounds;
 pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
 pub use error::{CallError, CloseReason};
-pub use extensions::Extensions;
+pub use extensions::{Extension, Extensions};
 pub(crate) use feed::Gone;
 pub(crate) use framed::put_refusal;
 pub use group::GroupFull;

@@ -3,12 +3,18 @@
 mod endpoint;
 mod memory;
 pub(crate) mod tcp;
+#[cfg(feature = "http")]
+mod web_origin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use endpoint::Kind;
 pub use endpoint::{Endpoint, EndpointError};
 pub use memory::memory;
+#[cfg(feature = "http")]
+pub(crate) use web_origin::Stranger;
+#[cfg(feature = "http")]
+pub use web_origin::WebOrigins;
 
 /// Anything that bytes can be read from and written to.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}

@@ -1,0 +1,15 @@
+//! HTTP: a request's body is one message, and the response's its answer.
+//!
+//! No session is carried: each request is answered by a [`Dispatcher`](crate::Dispatcher). What is refused before it reaches the dispatcher
+//! has a status of HTTP's; what the dispatcher answers has 200, also where it is an error.
+
+mod arrival;
+mod body;
+mod content_type;
+mod options;
+mod refusal;
+mod service;
+
+pub use body::HttpBody;
+pub use options::HttpOptions;
+pub use service::HttpService;

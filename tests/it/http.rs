@@ -1,0 +1,9 @@
+//! HTTP: the service that is mounted, and servers that listen.
+
+mod asked;
+mod bodies;
+mod contexts;
+mod kit;
+mod mounted;
+mod pages;
+mod refused;

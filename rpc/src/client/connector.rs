@@ -1,8 +1,10 @@
 //! What a session is made from, on the side that connects.
 
-use std::{fmt, io};
+use std::{fmt, time::Duration};
 
-use super::ConnectError;
+use tokio::time::timeout;
+
+use super::{ConnectError, open::Dial};
 use crate::{
     driver::{self, Settings, Start},
     framing::Framer,
@@ -10,7 +12,7 @@ use crate::{
     limits::{KeepAlive, Limits},
     service::{Service, Services},
     session::{Hooks, InstalledHooks, Membership, Session},
-    transport::{ByteStream, Endpoint, EndpointError, Kind, tcp},
+    transport::{ByteStream, Connection, Endpoint, EndpointError},
 };
 
 /// Connects with everything that a URL cannot say. The connecting side may serve too.
@@ -28,11 +30,12 @@ pub struct Connector {
     target: Target,
     services: Services,
     settings: Settings,
+    dial: Dial,
 }
 
 enum Target {
     Endpoint(Endpoint),
-    Stream(Box<dyn ByteStream>),
+    Connection(Connection),
 }
 
 impl Connector {
@@ -50,11 +53,12 @@ impl Connector {
     /// This is also how a program serves the one that has started it: with a [`service`](Self::service), over
     /// `tokio::io::join(stdin(), stdout())`.
     pub fn over(io: impl ByteStream) -> Self {
-        Self::to(Target::Stream(Box::new(io)))
+        Self::to(Target::Connection(Connection::new(io, Endpoint::MEMORY)))
     }
 
     fn to(target: Target) -> Self {
-        Self { target, services: Services::default(), settings: Settings::new(Limits::client()) }
+        let settings = Settings::new(Limits::client());
+        Self { target, services: Services::default(), settings, dial: Dial::default() }
     }
 
     /// Serves `service` to the peer. May be called several times, for several services.
@@ -118,19 +122,17 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// Where nobody answers, or two services claim one method.
+    /// Where nobody answers, not within [`Limits::handshake_timeout`], or two services claim one method.
     pub async fn connect(self) -> Result<Session, ConnectError> {
         let services = self.services.build()?;
-        let (io, peer): (Box<dyn ByteStream>, Endpoint) = match self.target {
-            Target::Stream(io) => (io, Endpoint::MEMORY),
-            Target::Endpoint(endpoint) => match open(&endpoint).await {
-                Ok(io) => (io, endpoint),
-                Err(source) => return Err(ConnectError::Io { endpoint, source }),
-            },
+        let connection = match self.target {
+            Target::Connection(connection) => connection,
+            Target::Endpoint(endpoint) => {
+                within(self.settings.limits.handshake_timeout, endpoint, self.dial).await?
+            }
         };
         let start = Start {
-            io,
-            peer,
+            connection,
             settings: &self.settings,
             serves: services.serve(),
             owner: None,
@@ -140,12 +142,11 @@ impl Connector {
     }
 }
 
-async fn open(endpoint: &Endpoint) -> io::Result<Box<dyn ByteStream>> {
-    match endpoint.kind() {
-        Kind::Tcp { host, port } => Ok(Box::new(tcp::connect(&host.to_string(), *port).await?)),
-        Kind::Memory => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "a connection in memory has no address"))
-        }
+async fn within(limit: Option<Duration>, endpoint: Endpoint, dial: Dial) -> Result<Connection, ConnectError> {
+    let Some(limit) = limit else { return dial.open(endpoint).await };
+    match timeout(limit, dial.open(endpoint.clone())).await {
+        Ok(opened) => opened,
+        Err(_) => Err(ConnectError::Timeout { endpoint, limit }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why connecting failed.
 
-use std::io;
+use std::{io, time::Duration};
 
 use crate::{
     service::DuplicateMethod,
@@ -22,6 +22,15 @@ pub enum ConnectError {
         endpoint: Endpoint,
         /// Why not.
         source: io::Error,
+    },
+
+    /// The connection was not there in time.
+    #[error("cannot connect to {endpoint}: not within {limit:?} (`handshake_timeout`)")]
+    Timeout {
+        /// Where.
+        endpoint: Endpoint,
+        /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout).
+        limit: Duration,
     },
 
     /// Two services of the connecting side have a method of the same name on the wire.

@@ -103,6 +103,7 @@ live! {
     request_timeout: Option<Duration>,
     send_timeout: Option<Duration>,
     close_timeout: Option<Duration>,
+    handshake_timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
     frame_timeout: Option<Duration>,
     cost_soft: f64,

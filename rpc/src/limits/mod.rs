@@ -138,12 +138,20 @@ pub struct Limits {
     /// Default: 30 s (aiorpcX).
     pub close_timeout: Option<Duration>,
 
+    /// How long it may take until a connection is a session: on a client all of connecting, with what a proxy needs, and the handshakes of TLS
+    /// and WebSocket; on a server those handshakes, from accepting the peer on, and the head of a request of HTTP. Then the connection is given
+    /// up: on a client with [`ConnectError::Timeout`](crate::ConnectError::Timeout). A bare stream of bytes has no handshake on a server.
+    ///
+    /// Default: 10 s on a server (`TLSHandshakeTimeout` of Go's `net/http`): a few round trips, of a peer that nobody knows yet. 30 s on
+    /// a client, as for a call: a proxy such as Tor takes its time to find a way.
+    pub handshake_timeout: Option<Duration>,
+
     /// How long a session may be idle: nothing comes or goes, no call or request is in flight, and there is no subscription, in either
     /// direction. Then it is closed, with [`CloseReason::Idle`](crate::CloseReason::Idle). Blank lines count as something that comes.
     ///
     /// Where the last thing under way ends without a message, the time may begin up to once more as late.
     ///
-    /// A connection that never says anything is idle too: a stream of bytes has no handshake that could have a shorter limit, and many honest
+    /// A connection that never says anything is idle too: a bare stream of bytes has no handshake that could have a shorter limit, and many honest
     /// peers connect and wait to be called. How many there may be is bounded by [`connections`](Self::connections). Pings of a
     /// [`KeepAlive`](crate::KeepAlive) and their replies do not count.
     ///
@@ -220,6 +228,7 @@ impl Limits {
             request_timeout: Some(Duration::from_secs(30)),
             send_timeout: Some(Duration::from_secs(20)),
             close_timeout: Some(Duration::from_secs(30)),
+            handshake_timeout: Some(Duration::from_secs(10)),
             idle_timeout: Some(Duration::from_secs(600)),
             frame_timeout: Some(Duration::from_secs(30)),
             cost_soft: 2_000.0,
@@ -232,11 +241,12 @@ impl Limits {
         }
     }
 
-    /// For sessions that the application opens: the same, but replies may be larger, and neither silence nor what the other side costs
+    /// For sessions that the application opens: the same, but replies may be larger, connecting may take longer, and neither silence nor what the other side costs
     /// slows it down or ends the session.
     pub const fn client() -> Self {
         Self {
             frame_size: 10 << 20,
+            handshake_timeout: Some(Duration::from_secs(30)),
             idle_timeout: None,
             frame_timeout: None,
             cost_soft: f64::INFINITY,
@@ -264,6 +274,7 @@ impl Limits {
             request_timeout: None,
             send_timeout: None,
             close_timeout: None,
+            handshake_timeout: None,
             idle_timeout: None,
             frame_timeout: None,
             cost_soft: f64::INFINITY,

@@ -6,8 +6,10 @@ mod ending;
 mod episode;
 mod error;
 mod handle;
+mod handshakes;
 #[cfg(feature = "http")]
 mod http;
+mod listen;
 mod listener;
 mod refusals;
 
@@ -19,6 +21,7 @@ pub use handle::ServerHandle;
 use handle::Shared;
 #[cfg(feature = "http")]
 pub use http::{HttpBody, HttpOptions, HttpService};
+pub use listen::Listen;
 use listener::Listener;
 
 use crate::transport::Endpoint;
@@ -64,6 +67,24 @@ impl Server {
     /// Everywhere it listens.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// Listens at one more place, in the same way as [`ServerBuilder::bind`].
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is wrong, or the place cannot be listened at.
+    pub async fn and_bind<L>(mut self, at: L) -> Result<Self, BindError>
+    where
+        L: TryInto<Listen>,
+        BindError: From<L::Error>,
+    {
+        let listen = at.try_into()?;
+        let endpoint = listen.endpoint.clone();
+        let listener = Listener::bind(listen).await.map_err(|source| BindError::Io { endpoint, source })?;
+        self.endpoints.push(listener.endpoint().clone());
+        self.listeners.push(listener);
+        Ok(self)
     }
 
     /// Begins to accept, on the runtime that this is called on. The handle stops it; without the handle it goes on.

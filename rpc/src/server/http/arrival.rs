@@ -7,8 +7,8 @@ use tokio::{sync::Notify, time::Instant};
 use super::refusal::Refusal;
 use crate::{
     limits::{Cost, Limits, Throttle},
-    session::{Extensions, Membership},
-    transport::Endpoint,
+    session::Membership,
+    transport::{Endpoint, Extensions},
 };
 
 /// The connection that a request has come by. An `Arc` of it is in the extensions of the request.

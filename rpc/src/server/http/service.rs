@@ -21,8 +21,7 @@ use super::{
 };
 use crate::{
     service::Dispatcher,
-    session::Extensions,
-    transport::{Endpoint, WebOrigins},
+    transport::{Endpoint, Extensions, WebOrigins},
 };
 
 /// Answers JSON-RPC over HTTP: a [tower service](tower::Service) to mount in the server that you have, axum's or any of hyper's, beside what

@@ -17,8 +17,8 @@ use crate::{
         version::Version,
     },
     service::{Outcome, Replies, Routes},
-    session::{Extensions, Link, Session},
-    transport::Endpoint,
+    session::{Link, Session},
+    transport::{Endpoint, Extensions},
 };
 
 /// What came of a message: see [`Dispatcher::exchange`].

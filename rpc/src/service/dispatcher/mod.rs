@@ -14,7 +14,11 @@ pub use exchange::Exchange;
 use super::BuiltServices;
 #[cfg(feature = "http")]
 use crate::jsonrpc::{ErrorObject, Id};
-use crate::{jsonrpc::version::Version, limits::Limits, session::Extensions, transport::Endpoint};
+use crate::{
+    jsonrpc::version::Version,
+    limits::Limits,
+    transport::{Endpoint, Extensions},
+};
 
 /// Answers messages one by one: bytes in, bytes out. For messages that come by no session of ours: the body of an HTTP request, a
 /// message queue, a lambda, a test.

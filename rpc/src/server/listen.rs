@@ -1,0 +1,87 @@
+//! Where a server listens, and how.
+
+use std::convert::Infallible;
+
+use super::BindError;
+use crate::{
+    framing::{AnyFramer, Framer},
+    transport::{Endpoint, EndpointError},
+};
+
+/// A place to listen at, with what a URL cannot say. [`ServerBuilder::bind`](super::ServerBuilder::bind) takes a URL, too.
+///
+/// ```
+/// use rpc::{Listen, Server, framing::LengthPrefixedFramer};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().service(())
+///     .bind("tcp://127.0.0.1:0").await?
+///     .and_bind(Listen::at("tcp://[::1]:0")?.framer(LengthPrefixedFramer::u32_be())).await?;
+/// assert_eq!(server.endpoints().len(), 2);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Listen {
+    pub(super) endpoint: Endpoint,
+    pub(super) framer: Option<Box<dyn AnyFramer>>,
+}
+
+impl Listen {
+    /// Listens at `url`, for example `tcp://127.0.0.1:8000` (port 0 is any free port).
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is wrong.
+    pub fn at(url: &str) -> Result<Self, EndpointError> {
+        Ok(Self::from(url.parse::<Endpoint>()?))
+    }
+
+    /// How messages are told apart here. Default: as everywhere, by [`ServerBuilder::framer`](super::ServerBuilder::framer).
+    pub fn framer(mut self, framer: impl Framer) -> Self {
+        self.framer = Some(Box::new(framer));
+        self
+    }
+}
+
+impl From<Endpoint> for Listen {
+    fn from(endpoint: Endpoint) -> Self {
+        Self { endpoint, framer: None }
+    }
+}
+
+impl From<&Endpoint> for Listen {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self::from(endpoint.clone())
+    }
+}
+
+impl TryFrom<&str> for Listen {
+    type Error = EndpointError;
+
+    fn try_from(url: &str) -> Result<Self, EndpointError> {
+        Self::at(url)
+    }
+}
+
+impl TryFrom<&String> for Listen {
+    type Error = EndpointError;
+
+    fn try_from(url: &String) -> Result<Self, EndpointError> {
+        Self::at(url)
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = EndpointError;
+
+    fn try_from(url: String) -> Result<Self, EndpointError> {
+        Self::at(&url)
+    }
+}
+
+/// For what cannot fail to be a place to listen at.
+impl From<Infallible> for BindError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,39 @@
+//! Connecting to where nobody answers.
+
+use std::{pin::pin, time::Duration};
+
+use futures::{FutureExt, future::join_all};
+use rpc::{ConnectError, Connector, Limits};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::Instant,
+};
+
+/// A queue of peers that nobody takes out of, and that is full, so that the next one gets no answer at all.
+#[tokio::test]
+async fn connecting_is_given_up_after_the_handshake_timeout() {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port is free");
+    let listener = socket.listen(1).expect("it is bound");
+    let address = listener.local_addr().expect("it is bound");
+    let mut waiting = pin!(join_all((0..16).map(|_| TcpStream::connect(address))));
+    assert!(waiting.as_mut().now_or_never().is_none(), "most of them find no room");
+
+    tokio::time::pause();
+    for seconds in [30, 7] {
+        let mut limits = Limits::client();
+        if seconds != 30 {
+            limits.handshake_timeout = Some(Duration::from_secs(seconds));
+        }
+        let start = Instant::now();
+        let connector = Connector::new(&format!("tcp://{address}")).expect("a URL").limits(limits);
+        let error = connector.connect().await.expect_err("there is no room");
+        assert!(
+            matches!(error, ConnectError::Timeout { limit, .. } if limit.as_secs() == seconds),
+            "{error:?}"
+        );
+        assert_eq!(start.elapsed().as_secs(), seconds);
+        let told = format!("cannot connect to tcp://{address}: not within {seconds}s (`handshake_timeout`)");
+        assert_eq!(error.to_string(), told);
+    }
+}

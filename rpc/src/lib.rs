@@ -84,6 +84,7 @@
 //! | `unix` (default) | `unix:` | – |
 //! | `stdio` (default) | `stdio:` | – |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
+//! | `http` | `http://` for servers, and `HttpService` to mount in axum and others | `hyper`, `hyper-util`, `http-body-util`, `tower` |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
 //! that names the feature.
@@ -165,7 +166,7 @@ pub use session::{
     Within,
 };
 #[cfg(feature = "http")]
-pub use transport::WebOrigins;
+pub use transport::WebAccess;
 pub use transport::{Endpoint, EndpointError, Extension, Extensions};
 
 /// Pages to read.

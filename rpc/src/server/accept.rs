@@ -9,7 +9,11 @@ use std::{
 use futures::future::{Either, select};
 
 use super::{
-    ServerHandle, ending::Listening, handle::Shared, handshakes::Handshakes, listener::Listener,
+    ServerHandle,
+    ending::Listening,
+    handle::Shared,
+    handshakes::Handshakes,
+    listener::{Listener, Spoken},
     refusals::Refusals,
 };
 use crate::{session::Membership, transport::Connection};
@@ -21,15 +25,18 @@ impl ServerHandle {
         let listening = Listening::new(&shared);
         tokio::spawn(async move {
             let mut refusals = Refusals::default();
-            let mut handshakes = Handshakes::new(&shared, listener.handshakes());
+            let mut handshakes = Handshakes::new(&shared, &listener);
             let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
             while let Either::Right((Some(connection), _)) =
                 select(stopping.as_mut(), pin!(listener.accept())).await
             {
-                let Some((connection, group)) = admit(&shared, connection, &mut refusals) else { continue };
+                let spoken = listener.spoken();
+                let Some((connection, group)) = admit(&shared, spoken, connection, &mut refusals) else {
+                    continue;
+                };
                 match handshakes.are_needed() {
                     true => handshakes.begin(connection, group),
-                    false => shared.arrived(connection, group),
+                    false => shared.arrived(connection, group, spoken),
                 }
             }
             // In this order: whoever waits for the listener finds that the place is free.
@@ -42,12 +49,13 @@ impl ServerHandle {
 /// Finds out whether there is a place for a peer, and tells it where there is none.
 fn admit(
     shared: &Arc<Shared>,
+    spoken: &Spoken,
     connection: Connection,
     refusals: &mut Refusals,
 ) -> Option<(Connection, Membership)> {
     let connections = shared.connections_open();
     if connections >= shared.connections() {
-        let refusal = shared.refusal(&connection, connections);
+        let refusal = shared.refusal(&connection, spoken, connections);
         refusals.refuse(connection, refusal);
         return None;
     }
@@ -57,7 +65,7 @@ fn admit(
     match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
         Ok(Ok(group)) => Some((connection, group)),
         Ok(Err(over)) => {
-            let refusal = shared.refusal_of_group(&connection, over);
+            let refusal = shared.refusal_of_group(&connection, spoken, over);
             refusals.refuse_one(connection, refusal);
             None
         }
@@ -69,11 +77,17 @@ fn admit(
 }
 
 impl Shared {
-    /// Begins the session of a peer.
-    pub(super) fn arrived(self: &Arc<Self>, connection: Connection, group: Membership) {
-        // What makes a service for the session is code of the user's.
-        if catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))).is_err() {
-            tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+    /// Begins the session of a peer, or whatever is spoken with it.
+    pub(super) fn arrived(self: &Arc<Self>, connection: Connection, group: Membership, spoken: &Spoken) {
+        match spoken {
+            #[cfg(feature = "http")]
+            Spoken::Http(http) => http.serve(self, connection, group),
+            Spoken::Messages => {
+                // What makes a service for the session is code of the user's.
+                if catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))).is_err() {
+                    tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+                }
+            }
         }
     }
 }

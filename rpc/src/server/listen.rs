@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 
 use super::BindError;
+#[cfg(feature = "http")]
+use super::HttpOptions;
 use crate::{
     framing::{AnyFramer, Framer},
     transport::{Endpoint, EndpointError},
@@ -24,6 +26,8 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    #[cfg(feature = "http")]
+    pub(super) http: Option<HttpOptions>,
 }
 
 impl Listen {
@@ -41,11 +45,34 @@ impl Listen {
         self.framer = Some(Box::new(framer));
         self
     }
+
+    /// How HTTP is spoken here. Default: [`HttpOptions::new()`] where the URL is `http://` or `https://`; with it, HTTP is spoken at any place,
+    /// a Unix socket for one.
+    ///
+    /// ```
+    /// use rpc::{HttpOptions, Listen, Server, WebAccess};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = HttpOptions::new().access(WebAccess::new().allow_host("node.example.org"));
+    /// let server = Server::builder().service(()).bind(Listen::at("http://127.0.0.1:0/rpc")?.http(options)).await?;
+    /// # let _ = server;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.http = Some(options);
+        self
+    }
 }
 
 impl From<Endpoint> for Listen {
     fn from(endpoint: Endpoint) -> Self {
-        Self { endpoint, framer: None }
+        Self {
+            endpoint,
+            framer: None,
+            #[cfg(feature = "http")]
+            http: None,
+        }
     }
 }
 

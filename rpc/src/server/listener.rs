@@ -2,7 +2,9 @@
 
 use std::{io, sync::Arc};
 
-use super::{Listen, episode::Episode};
+#[cfg(feature = "http")]
+use super::http::{Http, HttpOptions};
+use super::{Listen, episode::Episode, handle::Shared};
 use crate::{
     framing::AnyFramer,
     transport::{
@@ -19,23 +21,43 @@ pub(super) struct Listener {
     handshakes: Arc<[Box<dyn Handshake>]>,
     /// How messages are told apart, where it is another way than elsewhere.
     framer: Option<Box<dyn AnyFramer>>,
+    spoken: Spoken,
+}
+
+/// What goes over the connections of a listener.
+#[derive(Debug, Clone)]
+pub(super) enum Spoken {
+    /// The messages of a session.
+    Messages,
+    /// HTTP, whose requests carry messages.
+    #[cfg(feature = "http")]
+    Http(Arc<Http>),
 }
 
 impl Listener {
-    pub(super) async fn bind(listen: Listen) -> io::Result<Self> {
-        let Listen { endpoint, framer } = listen;
+    pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Self> {
+        let bound = Self::bind_socket(&listen).await?;
+        Ok(Self { spoken: spoken(&listen, shared), framer: listen.framer, ..bound })
+    }
+
+    async fn bind_socket(listen: &Listen) -> io::Result<Self> {
+        let endpoint = &listen.endpoint;
+        let bound = |socket, endpoint, handshakes: Vec<Box<dyn Handshake>>| Self {
+            socket,
+            endpoint,
+            handshakes: handshakes.into(),
+            framer: None,
+            spoken: Spoken::Messages,
+        };
         match endpoint.kind() {
             Kind::Net(net) => {
                 let handshakes = handshakes(net.scheme)?;
-                let (socket, endpoint) = listen_on_network(&endpoint, net).await?;
-                Ok(Self { socket, endpoint, handshakes: handshakes.into(), framer })
+                let (socket, endpoint) = listen_on_network(endpoint, net).await?;
+                Ok(bound(socket, endpoint, handshakes))
             }
             Kind::Unix(_) => Err(built_without("unix")),
             Kind::Stdio => Err(built_without("stdio")),
-            Kind::Memory(Some(name)) => {
-                let socket = listen_in_memory(name)?;
-                Ok(Self { socket, endpoint, handshakes: Arc::new([]), framer })
-            }
+            Kind::Memory(Some(name)) => Ok(bound(listen_in_memory(name)?, endpoint.clone(), Vec::new())),
             Kind::Memory(None) => {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"))
             }
@@ -45,6 +67,11 @@ impl Listener {
     /// With the port that was given.
     pub(super) const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// What goes over the connections.
+    pub(super) const fn spoken(&self) -> &Spoken {
+        &self.spoken
     }
 
     /// What comes between accepting a peer and the first message.
@@ -90,8 +117,29 @@ fn handshakes(scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {
         Scheme::Tcp => Ok(Vec::new()),
         Scheme::Tls => Err(built_without("tls")),
         Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
+        #[cfg(feature = "http")]
+        Scheme::Http => Ok(Vec::new()),
+        #[cfg(feature = "http")]
+        Scheme::Https => Err(built_without("tls")),
+        #[cfg(not(feature = "http"))]
         Scheme::Http | Scheme::Https => Err(built_without("http")),
     }
+}
+
+#[cfg(feature = "http")]
+fn spoken(listen: &Listen, shared: &Shared) -> Spoken {
+    let is_http =
+        listen.endpoint.as_net().is_some_and(|net| matches!(net.scheme, Scheme::Http | Scheme::Https));
+    match &listen.http {
+        Some(options) => Spoken::Http(Arc::new(Http::new(shared, &listen.endpoint, options))),
+        None if is_http => Spoken::Http(Arc::new(Http::new(shared, &listen.endpoint, &HttpOptions::new()))),
+        None => Spoken::Messages,
+    }
+}
+
+#[cfg(not(feature = "http"))]
+const fn spoken(_: &Listen, _: &Shared) -> Spoken {
+    Spoken::Messages
 }
 
 /// What Linux's accept(2) says of connections that failed before they were accepted, and BSD's of those that were reset.

@@ -81,7 +81,9 @@ impl Server {
     {
         let listen = at.try_into()?;
         let endpoint = listen.endpoint.clone();
-        let listener = Listener::bind(listen).await.map_err(|source| BindError::Io { endpoint, source })?;
+        let listener = Listener::bind(listen, &self.shared)
+            .await
+            .map_err(|source| BindError::Io { endpoint, source })?;
         self.endpoints.push(listener.endpoint().clone());
         self.listeners.push(listener);
         Ok(self)

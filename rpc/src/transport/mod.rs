@@ -8,7 +8,7 @@ mod memory;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
 #[cfg(feature = "http")]
-mod web_origin;
+mod web_access;
 
 use std::{fmt, io};
 
@@ -21,9 +21,9 @@ pub use extensions::{Extension, Extensions};
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
 #[cfg(feature = "http")]
-pub(crate) use web_origin::Stranger;
+pub use web_access::WebAccess;
 #[cfg(feature = "http")]
-pub use web_origin::WebOrigins;
+pub(crate) use web_access::host_of;
 
 use crate::framing::AnyFramer;
 

@@ -17,8 +17,6 @@ pub(super) struct Arrival {
     pub(super) peer: Endpoint,
     /// What the transport knows of the peer, and of every one of its requests.
     pub(super) extensions: Extensions,
-    /// Whether it came in on a loopback address.
-    pub(super) on_loopback: bool,
     pub(super) account: Account,
 }
 

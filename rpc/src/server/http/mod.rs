@@ -5,11 +5,17 @@
 
 mod arrival;
 mod body;
+mod connection;
+mod connections;
 mod content_type;
 mod options;
 mod refusal;
 mod service;
+mod watch;
+mod watched;
 
 pub use body::HttpBody;
+pub(super) use connection::Http;
+pub(super) use connections::Connections;
 pub use options::HttpOptions;
 pub use service::HttpService;

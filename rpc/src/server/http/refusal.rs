@@ -9,14 +9,16 @@ use crate::{
     jsonrpc::{ErrorCode, ErrorObject},
     limits::Limits,
     service::Dispatcher,
-    transport::Stranger,
 };
 
 /// Why a request has not come to the dispatcher.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("{0}")]
-    Stranger(#[from] Stranger),
+    Access(String),
+
+    #[error("there is nothing at {0}")]
+    Path(String),
 
     #[error("the method is {0}: messages are posted")]
     Method(Method),
@@ -46,7 +48,8 @@ pub(super) enum Refusal {
 impl Refusal {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Stranger(_) => StatusCode::FORBIDDEN,
+            Self::Access(_) => StatusCode::FORBIDDEN,
+            Self::Path(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

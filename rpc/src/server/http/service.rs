@@ -3,13 +3,14 @@
 use std::{
     convert::Infallible,
     fmt,
+    path::Path,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts, uri::Authority};
 use http_body::Body;
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     service::Dispatcher,
-    transport::{Endpoint, Extensions, WebOrigins},
+    transport::{Endpoint, Extensions, WebAccess, host_of},
 };
 
 /// Answers JSON-RPC over HTTP: a [tower service](tower::Service) to mount in the server that you have, axum's or any of hyper's, beside what
@@ -56,7 +57,7 @@ use crate::{
 /// |---|---|
 /// | `POST` with a message, of the type `application/json` (or `application/json-rpc`, `application/jsonrequest`), in UTF-8 | 200, the answer, `application/json`; also where the answer is an error |
 /// | the same with nothing to answer (a notification) | 200 and no body, or [204](Self::no_content) |
-/// | from a page of another origin, or with a host that is not known: see [`WebOrigins`] | 403 |
+/// | from a page of another origin, or with a host that is not known: see [`WebAccess`] | 403 |
 /// | another HTTP method | 405 |
 /// | another content type, or none (pages may post those to any host unasked), or a packed body | 415 |
 /// | a body over [`Limits::frame_size`](crate::Limits::frame_size), whether it says so or not | 413 |
@@ -83,7 +84,9 @@ use crate::{
 #[derive(Clone)]
 pub struct HttpService {
     dispatcher: Dispatcher,
-    origins: Arc<WebOrigins>,
+    access: Arc<WebAccess>,
+    /// The only path there is.
+    path: Option<Arc<str>>,
     has_no_content: bool,
     /// One for each request that may be worked on.
     places: Arc<Semaphore>,
@@ -95,15 +98,26 @@ impl HttpService {
         let places = dispatcher.limits().connections.min(Semaphore::MAX_PERMITS);
         Self {
             dispatcher,
-            origins: Arc::default(),
+            access: Arc::default(),
+            path: None,
             has_no_content: false,
             places: Arc::new(Semaphore::new(places)),
         }
     }
 
-    /// Which web pages may call. Default: [`WebOrigins::new()`].
-    pub fn web_origins(mut self, origins: WebOrigins) -> Self {
-        self.origins = Arc::new(origins);
+    /// Which web pages may call. Default: [`WebAccess::new()`].
+    ///
+    /// Where the address of the peer is not known (see [below](#who-is-asking)), a page has to name a host that is
+    /// [allowed](WebAccess::allow_host), an address, or `localhost`.
+    pub fn access(mut self, access: WebAccess) -> Self {
+        self.access = Arc::new(access);
+        self
+    }
+
+    /// Answers only at the path of `endpoint`, where it has one.
+    pub(super) fn at(mut self, endpoint: &Endpoint) -> Self {
+        let path = endpoint.path().and_then(Path::to_str).filter(|path| *path != "/");
+        self.path = path.map(Arc::from);
         self
     }
 
@@ -153,8 +167,11 @@ impl HttpService {
     where
         B: Body<Error: fmt::Display>,
     {
-        let on_loopback = arrival.is_some_and(|arrival| arrival.on_loopback);
-        self.origins.check(&parts.uri, &parts.headers, on_loopback)?;
+        let peer = match (parts.extensions.get::<Endpoint>(), arrival) {
+            (Some(peer), _) => Some(peer),
+            (None, arrival) => arrival.map(|arrival| &arrival.peer),
+        };
+        self.judge(&parts, peer)?;
         if parts.method != Method::POST {
             return Err(Refusal::Method(parts.method));
         }
@@ -169,11 +186,7 @@ impl HttpService {
             None => body.await?,
             Some(limit) => timeout(limit, body).await.unwrap_or(Err(Refusal::Late(limit)))?,
         };
-        let peer = match (parts.extensions.get::<Endpoint>(), arrival) {
-            (Some(peer), _) => peer.clone(),
-            (None, Some(arrival)) => arrival.peer.clone(),
-            (None, None) => Endpoint::MEMORY,
-        };
+        let peer = peer.cloned().unwrap_or(Endpoint::MEMORY);
         let extensions = match arrival {
             Some(arrival) => arrival.extensions.for_request(parts),
             None => Extensions::of_http(parts),
@@ -183,6 +196,24 @@ impl HttpService {
             arrival.account.charge(exchange.cost, limits);
         }
         Ok(exchange.answer)
+    }
+}
+
+impl HttpService {
+    /// Whether a page, if it is one, may call; and whether it has found the place.
+    fn judge(&self, parts: &Parts, peer: Option<&Endpoint>) -> Result<(), Refusal> {
+        let is_local = match peer {
+            Some(peer) => peer.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback()),
+            // Who knows where this is mounted? Of a page it is assumed that it is on the same machine.
+            None => parts.headers.contains_key(header::ORIGIN),
+        };
+        host_of(parts.uri.authority().map(Authority::as_str), &parts.headers)
+            .and_then(|host| self.access.check(host, &parts.headers, is_local))
+            .map_err(Refusal::Access)?;
+        match &self.path {
+            Some(path) if **path != *parts.uri.path() => Err(Refusal::Path(parts.uri.path().to_owned())),
+            _ => Ok(()),
+        }
     }
 }
 

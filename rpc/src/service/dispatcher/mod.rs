@@ -101,6 +101,12 @@ impl Dispatcher {
         self.exchange_in(self.shared.version, message, peer, extensions).await
     }
 
+    /// Services that are served in other ways, too.
+    #[cfg(feature = "http")]
+    pub(crate) fn of(services: Arc<BuiltServices>, limits: Limits, version: Version) -> Self {
+        Self { shared: Arc::new(Shared { services, limits, version }) }
+    }
+
     /// What is sent in place of an answer to a message that does not get this far.
     #[cfg(feature = "http")]
     pub(crate) fn refuse(&self, error: &ErrorObject) -> Bytes {

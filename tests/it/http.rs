@@ -4,6 +4,8 @@ mod asked;
 mod bodies;
 mod contexts;
 mod kit;
+mod listening;
 mod mounted;
 mod pages;
 mod refused;
+mod times;

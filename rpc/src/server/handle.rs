@@ -132,15 +132,12 @@ impl Shared {
 
     fn told(&self, connection: &Connection, spoken: &Spoken, error: &ErrorObject) -> Vec<u8> {
         let Settings { framer, version, .. } = &self.settings;
-        let framer = connection.framer.as_ref().unwrap_or(framer);
-        let mut message = Vec::new();
         match spoken {
             #[cfg(feature = "http")]
-            Spoken::Http(_) => {
-                version.put_error(&mut message, Id::NULL, error);
-                super::http::Http::refusal(&message)
-            }
+            Spoken::Http(_) => super::http::Http::refusal(error, *version),
             Spoken::Messages => {
+                let framer = connection.framer.as_ref().unwrap_or(framer);
+                let mut message = Vec::new();
                 framer.begin(&mut message);
                 version.put_error(&mut message, Id::NULL, error);
                 match framer.finish(&mut message, 0) {

@@ -24,6 +24,7 @@ use super::{
     watched::{Watched, WatchedBody},
 };
 use crate::{
+    jsonrpc::{ErrorCode, ErrorObject, Id, version::Version},
     limits::Limits,
     server::handle::Shared,
     session::Membership,
@@ -45,14 +46,20 @@ impl Http {
         Self { service: options.apply(service), limits: shared.limits().clone() }
     }
 
-    /// What a peer is told for whom there is no place, with the status 503.
-    pub(in crate::server) fn refusal(error: &[u8]) -> Vec<u8> {
+    /// What a peer is told for whom there is no place: a response, before it has asked anything.
+    pub(in crate::server) fn refusal(error: &ErrorObject, version: Version) -> Vec<u8> {
+        let mut body = Vec::new();
+        version.put_error(&mut body, Id::NULL, error);
+        let status = match error.code() {
+            ErrorCode::EXCESSIVE_RESOURCE_USAGE => "429 Too Many Requests",
+            _ => "503 Service Unavailable",
+        };
         let mut told = format!(
-            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            error.len()
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
         )
         .into_bytes();
-        told.extend_from_slice(error);
+        told.append(&mut body);
         told
     }
 

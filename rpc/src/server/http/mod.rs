@@ -4,6 +4,7 @@
 //! has a status of HTTP's; what the dispatcher answers has 200, also where it is an error.
 
 mod arrival;
+mod attach;
 mod body;
 mod connection;
 mod connections;

@@ -89,6 +89,11 @@ impl Shared {
         &self.settings.limits
     }
 
+    #[cfg(feature = "http")]
+    pub(super) const fn speaks_json_rpc(&self) -> bool {
+        self.settings.messages.is_none()
+    }
+
     /// Answers messages that come without a session.
     #[cfg(feature = "http")]
     pub(super) fn dispatcher(&self) -> Dispatcher {
@@ -131,10 +136,12 @@ impl Shared {
     }
 
     fn told(&self, connection: &Connection, spoken: &Spoken, error: &ErrorObject) -> Vec<u8> {
-        let Settings { framer, version, .. } = &self.settings;
+        let Settings { framer, version, messages, .. } = &self.settings;
         match spoken {
             #[cfg(feature = "http")]
             Spoken::Http(_) => super::http::Http::refusal(error, *version),
+            // Nobody there would understand it.
+            Spoken::Messages if messages.is_some() => Vec::new(),
             Spoken::Messages => {
                 let framer = connection.framer.as_ref().unwrap_or(framer);
                 let mut message = Vec::new();

@@ -36,8 +36,9 @@ pub(super) enum Spoken {
 
 impl Listener {
     pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Self> {
+        let spoken = spoken(&listen, shared)?;
         let bound = Self::bind_socket(&listen).await?;
-        Ok(Self { spoken: spoken(&listen, shared), framer: listen.framer, ..bound })
+        Ok(Self { spoken, framer: listen.framer, ..bound })
     }
 
     async fn bind_socket(listen: &Listen) -> io::Result<Self> {
@@ -127,19 +128,26 @@ fn handshakes(scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {
 }
 
 #[cfg(feature = "http")]
-fn spoken(listen: &Listen, shared: &Shared) -> Spoken {
-    let is_http =
-        listen.endpoint.as_net().is_some_and(|net| matches!(net.scheme, Scheme::Http | Scheme::Https));
-    match &listen.http {
-        Some(options) => Spoken::Http(Arc::new(Http::new(shared, &listen.endpoint, options))),
-        None if is_http => Spoken::Http(Arc::new(Http::new(shared, &listen.endpoint, &HttpOptions::new()))),
-        None => Spoken::Messages,
+fn spoken(listen: &Listen, shared: &Shared) -> io::Result<Spoken> {
+    let scheme = listen.endpoint.as_net().map(|net| net.scheme);
+    let is_http = matches!(scheme, Some(Scheme::Http | Scheme::Https));
+    let options = match &listen.http {
+        Some(options) => options,
+        None if is_http => &HttpOptions::new(),
+        None => return Ok(Spoken::Messages),
+    };
+    if !shared.speaks_json_rpc() {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "messages that are no JSON-RPC do not go over HTTP",
+        ));
     }
+    Ok(Spoken::Http(Arc::new(Http::new(shared, &listen.endpoint, options))))
 }
 
 #[cfg(not(feature = "http"))]
-const fn spoken(_: &Listen, _: &Shared) -> Spoken {
-    Spoken::Messages
+fn spoken(_: &Listen, _: &Shared) -> io::Result<Spoken> {
+    Ok(Spoken::Messages)
 }
 
 /// What Linux's accept(2) says of connections that failed before they were accepted, and BSD's of those that were reset.

@@ -61,6 +61,7 @@
 //! | know who is calling, and call them back | [`Context`] |
 //! | follow what changes over there | [`Subscription`], [`guide::subscriptions`]; what is sent unasked: [`Session::notifications`] |
 //! | answer messages that come some other way: bytes in, bytes out | [`Dispatcher`] |
+//! | serve over HTTP, or in an application of axum's (feature `http`) | `HttpService`, `HttpOptions`, `guide::http` |
 //! | send several calls in one message | [`Session::batch`], [`OutgoingBatch`] |
 //! | speak JSON-RPC 1.0, or whatever the peer does | [`Protocol`], [`guide::versions`] |
 //! | do without a runtime | [`jsonrpc::Connection`] |
@@ -172,6 +173,10 @@ pub use transport::{Endpoint, EndpointError, Extension, Extensions};
 
 /// Pages to read.
 pub mod guide {
+    #[cfg(feature = "http")]
+    #[doc = include_str!("../docs/http.md")]
+    pub mod http {}
+
     #[doc = include_str!("../docs/limits.md")]
     pub mod limits {}
 

@@ -51,7 +51,7 @@ async fn consume(dispatcher: Dispatcher, mut queue: mpsc::Receiver<Delivery>) {
         let dispatcher = dispatcher.clone();
         tokio::spawn(async move {
             // Whoever asked may be gone.
-            let _ = answer.send(handle(&dispatcher, &body, sender).await);
+            drop(answer.send(handle(&dispatcher, &body, sender).await));
             drop(place);
         });
     }

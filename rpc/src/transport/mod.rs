@@ -11,6 +11,8 @@ mod memory;
 pub(crate) mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "http")]
+mod web_access;
 
 use std::{fmt, io};
 
@@ -19,11 +21,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
-pub use extensions::Extensions;
+pub use extensions::{Extension, Extensions};
 #[cfg(feature = "http")]
 pub use http::HttpError;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
+#[cfg(feature = "http")]
+pub use web_access::WebAccess;
+#[cfg(feature = "http")]
+pub(crate) use web_access::host_of;
 
 use crate::framing::AnyFramer;
 

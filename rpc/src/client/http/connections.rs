@@ -67,7 +67,7 @@ impl Connections {
     }
 }
 
-impl tower_service::Service<Uri> for Connections {
+impl tower::Service<Uri> for Connections {
     type Response = TokioIo<Stream>;
     type Error = NotOpened;
     type Future = BoxFuture<'static, Result<TokioIo<Stream>, NotOpened>>;

@@ -76,6 +76,8 @@
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
 //! | encrypt, and know who is on the other side | `transport::tls`, with the feature `tls` |
+//! | speak with processes of the same machine, and know whose they are | `transport::unix`, with the feature `unix` |
+//! | serve over standard input and output, or start a process that does | `transport::stdio`, with the feature `stdio` |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | speak a protocol without replies: typed messages in and out | [`MessageSession`], [`Message`] |
 //! | know what it costs | [`guide::speed`] |
@@ -85,8 +87,8 @@
 //! | Feature | What it brings | What it takes in |
 //! |---|---|---|
 //! | `tcp` (default) | `tcp://` | – |
-//! | `unix` (default) | `unix:` | – |
-//! | `stdio` (default) | `stdio:` | – |
+//! | `unix` (default) | `unix:`, `transport::unix` | `rustix` |
+//! | `stdio` (default) | `stdio:`, `transport::stdio`, `Connector::spawn` | `rustix`, tokio's `process` |
 //! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
 //! | `http` | `http://`, and `https://` with `tls`: `HttpClient`; listening, and `HttpService` to mount in axum and others | `hyper`, `hyper-util`, `http`, `http-body`, `http-body-util`, `tower`, `base64` |

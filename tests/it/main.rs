@@ -47,9 +47,12 @@ mod sources;
 mod specification;
 mod state_machine;
 mod statistics;
+mod stdio;
 mod subscriptions;
 mod tls;
 mod too_large;
 mod turns;
+#[cfg(unix)]
+mod unix;
 mod versions;
 mod wrong_calls;

@@ -33,6 +33,16 @@ pub enum ConnectError {
         limit: Duration,
     },
 
+    /// The process to connect to cannot be started.
+    #[cfg(feature = "stdio")]
+    #[error("cannot start `{program}`: {source}")]
+    Spawn {
+        /// What was to be started.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+
     /// TLS could not be agreed on: the server is not who it should be, or one side does not like the other.
     #[cfg(feature = "tls")]
     #[error("cannot connect to {endpoint}: {source}")]

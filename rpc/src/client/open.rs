@@ -1,6 +1,6 @@
 //! From an endpoint to a connection: each step takes what the one before has given.
 
-use std::io;
+use std::{io, path::Path};
 
 use super::ConnectError;
 #[cfg(feature = "tcp")]
@@ -34,8 +34,8 @@ impl Dial {
                 "HTTP carries no session: use an `HttpClient`",
             )),
             Kind::Net(net) => self.over_network(&endpoint, net).await,
-            Kind::Unix(_) => Err(built_without("unix")),
-            Kind::Stdio => Err(built_without("stdio")),
+            Kind::Unix(path) => over_unix(&endpoint, path).await,
+            Kind::Stdio => over_stdio(&endpoint),
             Kind::Memory(Some(name)) => {
                 connect_in_memory(name).map(|io| Connection::new(io, endpoint.clone()))
             }
@@ -74,4 +74,24 @@ impl Dial {
     async fn over_network(self, _: &Endpoint, _: &Net) -> io::Result<Connection> {
         Err(built_without("tcp"))
     }
+}
+
+#[cfg(all(unix, feature = "unix"))]
+async fn over_unix(endpoint: &Endpoint, path: &Path) -> io::Result<Connection> {
+    crate::transport::unix::connect(path, endpoint.clone()).await
+}
+
+#[cfg(not(all(unix, feature = "unix")))]
+async fn over_unix(_: &Endpoint, _: &Path) -> io::Result<Connection> {
+    Err(crate::transport::without_unix())
+}
+
+#[cfg(feature = "stdio")]
+fn over_stdio(endpoint: &Endpoint) -> io::Result<Connection> {
+    Ok(Connection::new(crate::transport::stdio::Stdio::take()?, endpoint.clone()))
+}
+
+#[cfg(not(feature = "stdio"))]
+fn over_stdio(_: &Endpoint) -> io::Result<Connection> {
+    Err(built_without("stdio"))
 }

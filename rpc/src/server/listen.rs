@@ -32,6 +32,8 @@ pub struct Listen {
     pub(super) http: Option<HttpOptions>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsServer>,
+    #[cfg(all(unix, feature = "unix"))]
+    pub(super) unix_mode: Option<u32>,
 }
 
 impl Listen {
@@ -85,6 +87,33 @@ impl Listen {
         self.http = Some(options);
         self
     }
+
+    /// Who may connect to a Unix socket: the permissions of its file, for example `0o660` for its user and its group. Default: what the umask
+    /// of the process says.
+    ///
+    /// They are set before anybody can connect, whatever the umask is. On Linux whoever connects needs the permission to write; where a
+    /// system does not care (some BSDs of old), the permissions of the directory count.
+    ///
+    /// ```
+    /// # #[cfg(unix)] #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Listen, Server};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("rpc-doc-unix-mode-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// # let url = format!("unix:{}/calc.sock", directory.display());
+    /// let server = Server::builder().service(()).bind(Listen::at(&url)?.unix_mode(0o660)).await?;
+    /// # drop(server);
+    /// # std::fs::remove_dir(&directory)?;
+    /// # Ok(()) }
+    /// # #[cfg(not(unix))] fn main() {}
+    /// ```
+    ///
+    /// Listening fails where this is more than `0o777`, and where the place is no file.
+    #[cfg(all(unix, feature = "unix"))]
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.unix_mode = Some(mode);
+        self
+    }
 }
 
 impl From<Endpoint> for Listen {
@@ -96,6 +125,8 @@ impl From<Endpoint> for Listen {
             http: None,
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(all(unix, feature = "unix"))]
+            unix_mode: None,
         }
     }
 }

@@ -4,14 +4,10 @@ use std::{io, sync::Arc};
 
 #[cfg(feature = "http")]
 use super::http::{Http, HttpOptions};
-use super::{Listen, episode::Episode, handle::Shared};
-#[cfg(feature = "tls")]
-use crate::transport::tls;
+use super::{Listen, episode::Episode, handle::Shared, sockets};
 use crate::{
     framing::AnyFramer,
-    transport::{
-        Connection, Endpoint, Handshake, Kind, Net, Scheme, Socket, built_without, listen_in_memory,
-    },
+    transport::{Connection, Endpoint, Handshake, Socket},
 };
 
 /// One place that is listened at.
@@ -39,36 +35,9 @@ pub(super) enum Spoken {
 impl Listener {
     pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Self> {
         let spoken = spoken(&listen, shared)?;
-        let bound = Self::bind_socket(&listen).await?;
-        Ok(Self { spoken, framer: listen.framer, ..bound })
-    }
-
-    async fn bind_socket(listen: &Listen) -> io::Result<Self> {
-        let endpoint = &listen.endpoint;
-        #[cfg(feature = "tls")]
-        if listen.tls.is_some() {
-            tls::must_be_spoken(endpoint)?;
-        }
-        let bound = |socket, endpoint, handshakes: Vec<Box<dyn Handshake>>| Self {
-            socket,
-            endpoint,
-            handshakes: handshakes.into(),
-            framer: None,
-            spoken: Spoken::Messages,
-        };
-        match endpoint.kind() {
-            Kind::Net(net) => {
-                let handshakes = handshakes(listen, net.scheme)?;
-                let (socket, endpoint) = listen_on_network(endpoint, net).await?;
-                Ok(bound(socket, endpoint, handshakes))
-            }
-            Kind::Unix(_) => Err(built_without("unix")),
-            Kind::Stdio => Err(built_without("stdio")),
-            Kind::Memory(Some(name)) => Ok(bound(listen_in_memory(name)?, endpoint.clone(), Vec::new())),
-            Kind::Memory(None) => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"))
-            }
-        }
+        let handshakes = sockets::handshakes(&listen)?.into();
+        let (socket, endpoint) = sockets::open(&listen).await?;
+        Ok(Self { socket, endpoint, handshakes, framer: listen.framer, spoken })
     }
 
     /// With the port that was given.
@@ -109,37 +78,10 @@ impl Listener {
     }
 }
 
-#[cfg(feature = "tcp")]
-async fn listen_on_network(endpoint: &Endpoint, net: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
-    crate::transport::tcp::listen(endpoint, net).await
-}
-
-#[cfg(not(feature = "tcp"))]
-async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
-    Err(built_without("tcp"))
-}
-
-fn handshakes(listen: &Listen, scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {
-    match scheme {
-        Scheme::Tcp => Ok(Vec::new()),
-        #[cfg(feature = "tls")]
-        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
-        #[cfg(not(feature = "tls"))]
-        Scheme::Tls => Err(built_without("tls")),
-        Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
-        #[cfg(not(feature = "http"))]
-        Scheme::Http | Scheme::Https => Err(built_without("http")),
-        #[cfg(feature = "http")]
-        Scheme::Http => Ok(Vec::new()),
-        #[cfg(all(feature = "http", feature = "tls"))]
-        Scheme::Https => Ok(vec![tls::handshake(listen.tls.as_ref(), super::http::ALPN)?]),
-        #[cfg(all(feature = "http", not(feature = "tls")))]
-        Scheme::Https => Err(built_without("tls")),
-    }
-}
-
 #[cfg(feature = "http")]
 fn spoken(listen: &Listen, shared: &Shared) -> io::Result<Spoken> {
+    use crate::transport::Scheme;
+
     let scheme = listen.endpoint.as_net().map(|net| net.scheme);
     let is_http = matches!(scheme, Some(Scheme::Http | Scheme::Https));
     let options = match &listen.http {

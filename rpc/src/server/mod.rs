@@ -12,6 +12,7 @@ mod http;
 mod listen;
 mod listener;
 mod refusals;
+mod sockets;
 
 use std::sync::Arc;
 

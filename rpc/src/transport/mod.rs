@@ -7,10 +7,14 @@ mod extensions;
 #[cfg(feature = "http")]
 mod http;
 mod memory;
+#[cfg(feature = "stdio")]
+pub mod stdio;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(all(unix, feature = "unix"))]
+pub mod unix;
 #[cfg(feature = "http")]
 mod web_access;
 
@@ -82,4 +86,13 @@ pub(crate) const fn is_tls_alert(bytes: &[u8]) -> bool {
 /// What is said of a scheme that this crate was built without.
 pub(crate) fn built_without(feature: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, format!("`rpc` was built without its feature `{feature}`"))
+}
+
+/// The same of Unix sockets, which not every system has.
+#[cfg(not(all(unix, feature = "unix")))]
+pub(crate) fn without_unix() -> io::Error {
+    match cfg!(unix) {
+        true => built_without("unix"),
+        false => io::Error::new(io::ErrorKind::Unsupported, "this system is not known to have Unix sockets"),
+    }
 }

@@ -156,7 +156,9 @@ async fn open_within(
 
 async fn open(endpoint: &Endpoint) -> io::Result<Box<dyn ByteStream>> {
     match endpoint.kind() {
-        Kind::Tcp { host, port } => Ok(Box::new(tcp::connect(&host.to_string(), *port).await?)),
+        Kind::Tcp { host, port } => {
+            Ok(Box::new(tcp::connect(&host.to_string(), *port, &tcp::TcpOptions::default()).await?))
+        }
         Kind::Memory => {
             Err(io::Error::new(io::ErrorKind::Unsupported, "a connection in memory has no address"))
         }

@@ -30,7 +30,8 @@ impl Listener {
     pub(super) async fn bind(endpoint: &Endpoint) -> io::Result<Self> {
         match endpoint.kind() {
             Kind::Tcp { host, port } => {
-                let socket = tcp::listen(&host.to_string(), *port).await?;
+                let socket =
+                    tcp::listen(&host.to_string(), *port, &tcp::ListenOptions::default()).await?.remove(0);
                 let endpoint = Endpoint::tcp(socket.local_addr()?);
                 Ok(Self { socket, endpoint })
             }
@@ -53,8 +54,8 @@ impl<S: Socket> Listener<S> {
         let mut trouble = Episode::new(&self.endpoint);
         loop {
             match self.socket.accept().await {
-                Ok((stream, peer)) => match tcp::prepared(stream) {
-                    Ok(stream) => {
+                Ok((stream, peer)) => match tcp::prepare(&stream, &tcp::TcpOptions::default()) {
+                    Ok(()) => {
                         trouble.end();
                         return (Box::new(stream), peer);
                     }

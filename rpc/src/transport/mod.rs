@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) use endpoint::Kind;
 pub use endpoint::{Endpoint, EndpointError};
 pub use memory::memory;
+pub use tcp::{ConnectAttempts, TcpKeepAlive, TcpOptions};
 
 /// Anything that bytes can be read from and written to.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}

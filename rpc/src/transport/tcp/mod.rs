@@ -1,0 +1,13 @@
+//! TCP: connecting to whichever address of a host answers first, and listening.
+
+mod attempts;
+mod connect;
+mod listen;
+mod options;
+mod race;
+
+pub use attempts::ConnectAttempts;
+pub(crate) use connect::connect;
+pub(crate) use listen::{ListenOptions, listen};
+pub(crate) use options::prepare;
+pub use options::{TcpKeepAlive, TcpOptions};

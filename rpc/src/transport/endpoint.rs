@@ -93,6 +93,14 @@ impl Endpoint {
     }
 }
 
+#[cfg(feature = "socks")]
+impl EndpointError {
+    /// What is wrong, without the text.
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

@@ -2,6 +2,8 @@
 
 mod endpoint;
 mod memory;
+#[cfg(feature = "socks")]
+pub(crate) mod socks;
 pub(crate) mod tcp;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -9,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) use endpoint::Kind;
 pub use endpoint::{Endpoint, EndpointError};
 pub use memory::memory;
+#[cfg(feature = "socks")]
+pub use socks::{Proxied, SocksAddress, SocksError, SocksProxy, SocksReply, SocksStep, SocksUrlError, SocksVersion};
 pub use tcp::{ConnectAttempts, TcpKeepAlive, TcpOptions};
 
 /// Anything that bytes can be read from and written to.

@@ -139,3 +139,7 @@ impl Request {
         Talk::new(io, first)
     }
 }
+
+#[cfg(test)]
+#[path = "connect_tests.rs"]
+mod tests;

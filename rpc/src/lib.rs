@@ -76,6 +76,18 @@
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | know what it costs | [`guide::speed`] |
 //!
+//! # Features
+//!
+//! | Feature | What it brings | What it takes in |
+//! |---|---|---|
+//! | `tcp` (default) | `tcp://` | – |
+//! | `unix` (default) | `unix:` | – |
+//! | `stdio` (default) | `stdio:` | – |
+//! | `bitcoin` | `BitcoinFramer` | `sha2` |
+//!
+//! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
+//! that names the feature.
+//!
 //! # The way of a request
 //!
 //! Each layer uses those above it in this list only, and each is a folder of the source:
@@ -138,19 +150,19 @@ pub use jsonrpc::{
 };
 pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};
 pub use rpc_macros::{RpcError, rpc_service};
-pub use server::{BindError, Server, ServerBuilder, ServerHandle};
+pub use server::{BindError, Listen, Server, ServerBuilder, ServerHandle};
 pub use service::{
     Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Listener, Params,
     Request, Router, Service, Shared, Shielded,
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
-    CallError, CallFuture, Caller, CloseReason, Extensions, GroupFull, Hooks, Items, MemberShape, Notify,
-    NotifyFuture, Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify,
-    RawSubscription, Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription,
-    SubscriptionError, Within,
+    CallError, CallFuture, Caller, CloseReason, GroupFull, Hooks, Items, MemberShape, Notify, NotifyFuture,
+    Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
+    Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
+    Within,
 };
-pub use transport::{Endpoint, EndpointError};
+pub use transport::{Endpoint, EndpointError, Extensions};
 
 /// Pages to read.
 pub mod guide {

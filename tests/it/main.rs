@@ -29,6 +29,7 @@ mod lost;
 mod macros;
 mod numbers;
 mod order;
+mod places;
 mod room;
 mod services;
 mod sessions;

@@ -1,10 +1,14 @@
 //! What a session is made from, on the side that connects.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, time::Duration};
 
 use tokio::time::timeout;
 
-use super::ConnectError;
+use super::{ConnectError, open::Dial};
+#[cfg(feature = "socks")]
+use crate::transport::SocksProxy;
+#[cfg(feature = "tcp")]
+use crate::transport::TcpOptions;
 use crate::{
     driver::{self, Settings, Start},
     framing::Framer,
@@ -12,7 +16,7 @@ use crate::{
     limits::{KeepAlive, Limits},
     service::{Service, Services},
     session::{Hooks, InstalledHooks, Membership, Session},
-    transport::{ByteStream, Endpoint, EndpointError, Kind, tcp},
+    transport::{ByteStream, Connection, Endpoint, EndpointError},
 };
 
 /// Connects with everything that a URL cannot say. The connecting side may serve too.
@@ -30,11 +34,12 @@ pub struct Connector {
     target: Target,
     services: Services,
     settings: Settings,
+    dial: Dial,
 }
 
 enum Target {
     Endpoint(Endpoint),
-    Stream(Box<dyn ByteStream>),
+    Connection(Connection),
 }
 
 impl Connector {
@@ -52,11 +57,12 @@ impl Connector {
     /// This is also how a program serves the one that has started it: with a [`service`](Self::service), over
     /// `tokio::io::join(stdin(), stdout())`.
     pub fn over(io: impl ByteStream) -> Self {
-        Self::to(Target::Stream(Box::new(io)))
+        Self::to(Target::Connection(Connection::new(io, Endpoint::MEMORY)))
     }
 
     fn to(target: Target) -> Self {
-        Self { target, services: Services::default(), settings: Settings::new(Limits::client()) }
+        let settings = Settings::new(Limits::client());
+        Self { target, services: Services::default(), settings, dial: Dial::default() }
     }
 
     /// Serves `service` to the peer. May be called several times, for several services.
@@ -116,6 +122,29 @@ impl Connector {
         self
     }
 
+    /// How TCP is connected, for everything that goes over it. Default: [`TcpOptions::default()`].
+    #[cfg(feature = "tcp")]
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.dial.tcp = options;
+        self
+    }
+
+    /// Connects by way of a SOCKS proxy. The session's [`peer`](Session::peer) is who is connected to, all the same, and its extensions have
+    /// [`Proxied`](crate::transport::Proxied). Default: without one.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Connector, transport::SocksProxy};
+    ///
+    /// let session = Connector::new("tcp://example.onion:50001")?.proxy(SocksProxy::tor()).connect().await?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "socks")]
+    pub fn proxy(mut self, proxy: SocksProxy) -> Self {
+        self.dial.proxy = Some(proxy);
+        self
+    }
+
     /// Connects, and starts the session on the runtime that this is called on. Cancel safe: dropping the future gives up.
     ///
     /// # Errors
@@ -123,15 +152,14 @@ impl Connector {
     /// Where nobody answers, not within [`Limits::handshake_timeout`], or two services claim one method.
     pub async fn connect(self) -> Result<Session, ConnectError> {
         let services = self.services.build()?;
-        let (io, peer): (Box<dyn ByteStream>, Endpoint) = match self.target {
-            Target::Stream(io) => (io, Endpoint::MEMORY),
+        let connection = match self.target {
+            Target::Connection(connection) => connection,
             Target::Endpoint(endpoint) => {
-                (open_within(&endpoint, self.settings.limits.handshake_timeout).await?, endpoint)
+                within(self.settings.limits.handshake_timeout, endpoint, self.dial).await?
             }
         };
         let start = Start {
-            io,
-            peer,
+            connection,
             settings: &self.settings,
             serves: services.serve(),
             owner: None,
@@ -141,27 +169,11 @@ impl Connector {
     }
 }
 
-async fn open_within(
-    endpoint: &Endpoint,
-    limit: Option<Duration>,
-) -> Result<Box<dyn ByteStream>, ConnectError> {
-    let opened = match limit {
-        None => open(endpoint).await,
-        Some(limit) => timeout(limit, open(endpoint))
-            .await
-            .map_err(|_| ConnectError::Timeout { endpoint: endpoint.clone(), limit })?,
-    };
-    opened.map_err(|source| ConnectError::Io { endpoint: endpoint.clone(), source })
-}
-
-async fn open(endpoint: &Endpoint) -> io::Result<Box<dyn ByteStream>> {
-    match endpoint.kind() {
-        Kind::Tcp { host, port } => {
-            Ok(Box::new(tcp::connect(&host.to_string(), *port, &tcp::TcpOptions::default()).await?))
-        }
-        Kind::Memory => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "a connection in memory has no address"))
-        }
+async fn within(limit: Option<Duration>, endpoint: Endpoint, dial: Dial) -> Result<Connection, ConnectError> {
+    let Some(limit) = limit else { return dial.open(endpoint).await };
+    match timeout(limit, dial.open(endpoint.clone())).await {
+        Ok(opened) => opened,
+        Err(_) => Err(ConnectError::Timeout { endpoint, limit }),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{io, time::Duration};
 
+#[cfg(feature = "socks")]
+use crate::transport::{SocksError, SocksProxy};
 use crate::{
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
@@ -22,6 +24,18 @@ pub enum ConnectError {
         endpoint: Endpoint,
         /// Why not.
         source: io::Error,
+    },
+
+    /// The proxy did not connect to the peer.
+    #[cfg(feature = "socks")]
+    #[error("cannot connect to {endpoint} by way of {proxy}: {source}")]
+    Socks {
+        /// Where to.
+        endpoint: Endpoint,
+        /// The proxy.
+        proxy: SocksProxy,
+        /// Why not.
+        source: SocksError,
     },
 
     /// The connection was not there in time.

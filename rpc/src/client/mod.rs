@@ -2,6 +2,7 @@
 
 mod connector;
 mod error;
+mod open;
 
 pub use connector::Connector;
 pub use error::ConnectError;

@@ -31,7 +31,7 @@ use crate::{
     limits::Throttle,
     service::{Replies, Routes},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Session},
-    transport::{ByteStream, Endpoint},
+    transport::{ByteStream, Connection},
 };
 use batch::OpenBatch;
 use inbox::Inbox;
@@ -41,8 +41,7 @@ use timers::Timers;
 
 /// What a session is started with.
 pub(crate) struct Start<'a> {
-    pub(crate) io: Box<dyn ByteStream>,
-    pub(crate) peer: Endpoint,
+    pub(crate) connection: Connection,
     pub(crate) settings: &'a Settings,
     pub(crate) serves: bool,
     pub(crate) owner: Option<Arc<dyn Owner>>,
@@ -56,10 +55,11 @@ pub(crate) trait Owner: Send + Sync {
 
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
-    let Start { io, peer, settings, serves, owner, group } = start;
+    let Start { connection, settings, serves, owner, group } = start;
+    let Connection { io, peer, extensions, framer } = connection;
     let Settings { version, limits, cancellation, hooks, .. } = settings;
     let version = *version;
-    let mut framer = settings.framer.cloned();
+    let mut framer = framer.unwrap_or_else(|| settings.framer.cloned());
     framer.set_limit(limits.frame_size);
     let link = Link::new(NewLink {
         framer: framer.cloned(),
@@ -70,6 +70,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         cancellation: cancellation.clone(),
         hooks: hooks.clone(),
         group,
+        extensions,
     });
     let throttle = Throttle::at(link.first_cost(), limits);
     let session = Session::new(Arc::clone(&link));

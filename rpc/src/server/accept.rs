@@ -9,53 +9,71 @@ use std::{
 use futures::future::{Either, select};
 
 use super::{
-    ServerHandle,
-    ending::Listening,
-    listener::{Listener, Socket},
+    ServerHandle, ending::Listening, handle::Shared, handshakes::Handshakes, listener::Listener,
     refusals::Refusals,
 };
-use crate::session::Membership;
+use crate::{session::Membership, transport::Connection};
 
 impl ServerHandle {
-    pub(super) fn accept_from<S: Socket>(&self, listener: Listener<S>) {
+    pub(super) fn accept_from(&self, listener: Listener) {
         let shared = Arc::clone(&self.shared);
         let mut stage = shared.stage.subscribe();
         let listening = Listening::new(&shared);
         tokio::spawn(async move {
             let mut refusals = Refusals::default();
+            let mut handshakes = Handshakes::new(&shared, listener.handshakes());
             let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
-            while let Either::Right(((io, peer), _)) =
+            while let Either::Right((Some(connection), _)) =
                 select(stopping.as_mut(), pin!(listener.accept())).await
             {
-                let connections = shared.sessions().len();
-                if connections >= shared.connections() {
-                    refusals.refuse(io, &peer, shared.refusal(connections));
-                    continue;
-                }
-                refusals.end();
-                // What names its group is code of the user's, and so is what makes a service for the session.
-                let admitted = catch_unwind(AssertUnwindSafe(|| match &shared.groups {
-                    Some(groups) => groups.admit(&peer),
-                    None => Ok(Membership::default()),
-                }));
-                let group = match admitted {
-                    Ok(Ok(group)) => group,
-                    Ok(Err(over)) => {
-                        refusals.refuse_one(io, &peer, shared.refusal_of_group(over));
-                        continue;
-                    }
-                    Err(_) => {
-                        tracing::error!(rpc.system.name = "jsonrpc", "naming the group of a peer panicked");
-                        continue;
-                    }
-                };
-                if catch_unwind(AssertUnwindSafe(|| shared.serve(io, peer, group))).is_err() {
-                    tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+                let Some((connection, group)) = admit(&shared, connection, &mut refusals) else { continue };
+                match handshakes.are_needed() {
+                    true => handshakes.begin(connection, group),
+                    false => shared.arrived(connection, group),
                 }
             }
             // In this order: whoever waits for the listener finds that the place is free.
             drop(listener);
             drop(listening);
         });
+    }
+}
+
+/// Finds out whether there is a place for a peer, and tells it where there is none.
+fn admit(
+    shared: &Arc<Shared>,
+    connection: Connection,
+    refusals: &mut Refusals,
+) -> Option<(Connection, Membership)> {
+    let connections = shared.connections_open();
+    if connections >= shared.connections() {
+        let refusal = shared.refusal(&connection, connections);
+        refusals.refuse(connection, refusal);
+        return None;
+    }
+    refusals.end();
+    let Some(groups) = &shared.groups else { return Some((connection, Membership::default())) };
+    // What names its group is code of the user's.
+    match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
+        Ok(Ok(group)) => Some((connection, group)),
+        Ok(Err(over)) => {
+            let refusal = shared.refusal_of_group(&connection, over);
+            refusals.refuse_one(connection, refusal);
+            None
+        }
+        Err(_) => {
+            tracing::error!(rpc.system.name = "jsonrpc", "naming the group of a peer panicked");
+            None
+        }
+    }
+}
+
+impl Shared {
+    /// Begins the session of a peer.
+    pub(super) fn arrived(self: &Arc<Self>, connection: Connection, group: Membership) {
+        // What makes a service for the session is code of the user's.
+        if catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))).is_err() {
+            tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+        }
     }
 }

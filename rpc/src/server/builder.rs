@@ -1,6 +1,6 @@
 //! What a server is made from.
 
-use super::{BindError, Server, handle::Shared, listener::Listener};
+use super::{BindError, Listen, Server, handle::Shared};
 use crate::{
     driver::Settings,
     framing::Framer,
@@ -8,7 +8,6 @@ use crate::{
     limits::{Groups, KeepAlive, Limits},
     service::{Service, Services},
     session::{Hooks, InstalledHooks, Session},
-    transport::Endpoint,
 };
 
 /// Builds a [`Server`].
@@ -98,19 +97,21 @@ impl ServerBuilder {
         self
     }
 
-    /// Listens at `url`, for example `tcp://127.0.0.1:8000` (port 0 is any free port).
+    /// Listens at a URL, for example `tcp://127.0.0.1:8000` (port 0 is any free port), or at what a [`Listen`] says. A server may listen at
+    /// several places: see [`Server::and_bind`].
+    ///
+    /// At a name it listens at each of its addresses that this machine has, `[::1]` and `127.0.0.1` for `localhost`, and each of them is one of
+    /// [`Server::endpoints`]. They have the same port.
     ///
     /// # Errors
     ///
     /// Where the URL is wrong, the place cannot be listened at, or two services claim one method.
-    pub async fn bind(self, url: &str) -> Result<Server, BindError> {
-        let endpoint: Endpoint = url.parse()?;
-        let mut server = self.build()?;
-        let listener =
-            Listener::bind(&endpoint).await.map_err(|source| BindError::Io { endpoint, source })?;
-        server.endpoints.push(listener.endpoint().clone());
-        server.listeners.push(listener);
-        Ok(server)
+    pub async fn bind<L>(self, at: L) -> Result<Server, BindError>
+    where
+        L: TryInto<Listen>,
+        BindError: From<L::Error>,
+    {
+        self.build()?.and_bind(at).await
     }
 
     /// A server that listens nowhere: its sessions are attached with [`ServerHandle::attach`](super::ServerHandle::attach).

@@ -3,7 +3,11 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -15,7 +19,7 @@ use crate::{
     limits::{Groups, OverLimit},
     service::BuiltServices,
     session::{InstalledGroups, Membership, Session},
-    transport::{ByteStream, Endpoint},
+    transport::{ByteStream, Connection, Endpoint},
 };
 
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
@@ -31,6 +35,8 @@ pub(super) struct Shared {
     settings: Settings,
     pub(super) groups: Option<Arc<InstalledGroups>>,
     sessions: Mutex<HashMap<u64, Session>>,
+    /// How many peers were accepted whose sessions have not begun.
+    pub(super) shaking: AtomicUsize,
     /// How many listeners are at work.
     pub(super) listening: watch::Sender<usize>,
     pub(super) stage: watch::Sender<Stage>,
@@ -43,6 +49,7 @@ impl Shared {
             groups: groups.map(|groups| InstalledGroups::new(groups, &settings.limits)),
             settings,
             sessions: Mutex::default(),
+            shaking: AtomicUsize::new(0),
             listening: watch::Sender::new(0),
             stage: watch::Sender::new(Stage::Running),
         })
@@ -57,8 +64,17 @@ impl Shared {
         self.settings.limits.connections
     }
 
+    /// How many connections there are.
+    pub(super) fn connections_open(&self) -> usize {
+        self.sessions().len() + self.shaking.load(Ordering::Relaxed)
+    }
+
+    pub(super) const fn handshake_timeout(&self) -> Option<Duration> {
+        self.settings.limits.handshake_timeout
+    }
+
     /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
-    pub(super) fn refusal(&self, connections: usize) -> Vec<u8> {
+    pub(super) fn refusal(&self, connection: &Connection, connections: usize) -> Vec<u8> {
         let error = ErrorObject::new(
             ErrorCode::SERVER_BUSY,
             format!(
@@ -66,24 +82,28 @@ impl Shared {
                 self.connections()
             ),
         );
-        self.told(&error)
+        self.told(connection, &error)
     }
 
     /// What a peer is told whose group is over its limits.
-    pub(super) fn refusal_of_group(&self, over: OverLimit) -> Vec<u8> {
-        self.told(&match over {
-            OverLimit::Cost => {
-                ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
-            }
-            OverLimit::Connections { open, limit } => ErrorObject::new(
-                ErrorCode::SERVER_BUSY,
-                format!("too many connections from where you are: {open} are open, and {limit} may be"),
-            ),
-        })
+    pub(super) fn refusal_of_group(&self, connection: &Connection, over: OverLimit) -> Vec<u8> {
+        self.told(
+            connection,
+            &match over {
+                OverLimit::Cost => {
+                    ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
+                }
+                OverLimit::Connections { open, limit } => ErrorObject::new(
+                    ErrorCode::SERVER_BUSY,
+                    format!("too many connections from where you are: {open} are open, and {limit} may be"),
+                ),
+            },
+        )
     }
 
-    fn told(&self, error: &ErrorObject) -> Vec<u8> {
+    fn told(&self, connection: &Connection, error: &ErrorObject) -> Vec<u8> {
         let Settings { framer, version, .. } = &self.settings;
+        let framer = connection.framer.as_ref().unwrap_or(framer);
         let mut message = Vec::new();
         framer.begin(&mut message);
         version.put_error(&mut message, Id::NULL, error);
@@ -94,15 +114,9 @@ impl Shared {
     }
 
     /// Starts the session of a peer that has arrived.
-    pub(super) fn serve(
-        self: &Arc<Self>,
-        io: Box<dyn ByteStream>,
-        peer: Endpoint,
-        group: Membership,
-    ) -> Session {
+    pub(super) fn serve(self: &Arc<Self>, connection: Connection, group: Membership) -> Session {
         let start = Start {
-            io,
-            peer,
+            connection,
             settings: &self.settings,
             // The server keeps its sessions, with or without services, until they end.
             serves: true,
@@ -145,9 +159,10 @@ impl ServerHandle {
     /// of yours, a pipe. Must be called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is
     /// never one too many.
     pub fn attach(&self, io: impl ByteStream) -> Session {
-        let peer = Endpoint::MEMORY;
-        let group = self.shared.groups.as_ref().map(|groups| groups.attach(&peer)).unwrap_or_default();
-        let session = self.shared.serve(Box::new(io), peer, group);
+        let connection = Connection::new(io, Endpoint::MEMORY);
+        let groups = self.shared.groups.as_ref();
+        let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
+        let session = self.shared.serve(connection, group);
         if !self.shared.stage.borrow().serves() {
             session.abort();
         }

@@ -1,70 +1,104 @@
 //! Where peers arrive.
 
-use std::io;
+use std::{io, sync::Arc};
 
-use tokio::net::{TcpListener, TcpStream};
-
-use super::episode::Episode;
-use crate::transport::{ByteStream, Endpoint, Kind, tcp};
-
-/// What peers arrive at. A trait, so that a test can have it fail.
-pub(super) trait Socket: Send + Sync + 'static {
-    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, Endpoint)>> + Send;
-}
-
-impl Socket for TcpListener {
-    async fn accept(&self) -> io::Result<(TcpStream, Endpoint)> {
-        let (stream, peer) = Self::accept(self).await?;
-        Ok((stream, Endpoint::tcp(peer)))
-    }
-}
+use super::{Listen, episode::Episode};
+use crate::{
+    framing::AnyFramer,
+    transport::{
+        Connection, Endpoint, Handshake, Kind, Net, Scheme, Socket, built_without, listen_in_memory,
+    },
+};
 
 /// One place that is listened at.
 #[derive(Debug)]
-pub(super) struct Listener<S = TcpListener> {
-    socket: S,
+pub(super) struct Listener {
+    socket: Box<dyn Socket>,
     endpoint: Endpoint,
+    /// What a peer has to agree on, one after another.
+    handshakes: Arc<[Box<dyn Handshake>]>,
+    /// How messages are told apart, where it is another way than elsewhere.
+    framer: Option<Box<dyn AnyFramer>>,
 }
 
 impl Listener {
-    pub(super) async fn bind(endpoint: &Endpoint) -> io::Result<Self> {
-        match endpoint.kind() {
-            Kind::Tcp { host, port } => {
-                let socket =
-                    tcp::listen(&host.to_string(), *port, &tcp::ListenOptions::default()).await?.remove(0);
-                let endpoint = Endpoint::tcp(socket.local_addr()?);
-                Ok(Self { socket, endpoint })
+    /// A name may have several addresses, each of which is listened at.
+    pub(super) async fn bind(listen: Listen) -> io::Result<Vec<Self>> {
+        match listen.endpoint.kind() {
+            Kind::Net(net) => {
+                let handshakes: Arc<[Box<dyn Handshake>]> = handshakes(net.scheme)?.into();
+                let sockets = listen_on_network(&listen, net).await?;
+                let listener = |(socket, endpoint)| {
+                    let framer = listen.framer.as_ref().map(|framer| framer.cloned());
+                    Self { socket, endpoint, handshakes: Arc::clone(&handshakes), framer }
+                };
+                Ok(sockets.into_iter().map(listener).collect())
             }
-            Kind::Memory => Err(io::Error::new(io::ErrorKind::Unsupported, "nothing can listen in memory")),
+            Kind::Unix(_) => Err(built_without("unix")),
+            Kind::Stdio => Err(built_without("stdio")),
+            Kind::Memory(Some(name)) => {
+                let socket = listen_in_memory(name)?;
+                let Listen { endpoint, framer, .. } = listen;
+                Ok(vec![Self { socket, endpoint, handshakes: Arc::new([]), framer }])
+            }
+            Kind::Memory(None) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"))
+            }
         }
     }
-}
 
-impl<S: Socket> Listener<S> {
     /// With the port that was given.
     pub(super) const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The next peer. Whatever goes wrong does not end the server.
+    /// What comes between accepting a peer and the first message.
+    pub(super) const fn handshakes(&self) -> &Arc<[Box<dyn Handshake>]> {
+        &self.handshakes
+    }
+
+    /// The next peer; `None` where nobody will come any more. Whatever goes wrong does not end the server.
     ///
     /// A failure that comes from one peer (it has gone before it was accepted) is its own affair: the next one is accepted at once. Any
     /// other one (no more file descriptors) lasts, and asking again at once would only burn the CPU and fill the log.
-    pub(super) async fn accept(&self) -> (Box<dyn ByteStream>, Endpoint) {
+    pub(super) async fn accept(&self) -> Option<Connection> {
         let mut trouble = Episode::new(&self.endpoint);
         loop {
             match self.socket.accept().await {
-                Ok((stream, peer)) => match tcp::prepare(&stream, &tcp::TcpOptions::default()) {
-                    Ok(()) => {
-                        trouble.end();
-                        return (Box::new(stream), peer);
+                Ok(None) => return None,
+                Ok(Some(mut connection)) => {
+                    trouble.end();
+                    if let Some(framer) = &self.framer {
+                        connection.framer = Some(framer.cloned());
                     }
-                    Err(error) => trouble.of_a_peer(&error),
-                },
+                    return Some(connection);
+                }
                 Err(error) if comes_from_a_peer(&error) => trouble.of_a_peer(&error),
                 Err(error) => trouble.of_ours(&error).await,
             }
         }
+    }
+}
+
+/// A socket, and where it is.
+type Place = (Box<dyn Socket>, Endpoint);
+
+#[cfg(feature = "tcp")]
+async fn listen_on_network(listen: &Listen, net: &Net) -> io::Result<Vec<Place>> {
+    crate::transport::tcp::listen(&listen.endpoint, net, &listen.tcp).await
+}
+
+#[cfg(not(feature = "tcp"))]
+async fn listen_on_network(_: &Listen, _: &Net) -> io::Result<Vec<Place>> {
+    Err(built_without("tcp"))
+}
+
+fn handshakes(scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {
+    match scheme {
+        Scheme::Tcp => Ok(Vec::new()),
+        Scheme::Tls => Err(built_without("tls")),
+        Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
+        Scheme::Http | Scheme::Https => Err(built_without("http")),
     }
 }
 

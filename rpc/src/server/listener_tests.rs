@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    future::pending,
+    future::{pending, ready},
     io,
     sync::{
         Arc, Mutex,
@@ -11,31 +11,30 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::Instant,
-};
+use futures::future::BoxFuture;
+use tokio::time::Instant;
 use tracing::{Level, Metadata, Subscriber, span};
 
-use super::{Endpoint, Listener, Socket};
+use super::{Connection, Endpoint, Listener, Socket};
 
 /// Fails as it is told, then gives one peer, and so on; then nobody comes any more.
+#[derive(Debug)]
 struct Failing {
     failures: Mutex<VecDeque<Vec<io::Error>>>,
-    peers: Mutex<Vec<TcpStream>>,
     asked: AtomicUsize,
 }
 
-impl Socket for Failing {
-    async fn accept(&self) -> io::Result<(TcpStream, Endpoint)> {
+impl Socket for Arc<Failing> {
+    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
         self.asked.fetch_add(1, SeqCst);
         let failure = self.failures.lock().unwrap().front_mut().map(Vec::pop);
         match failure {
-            None => pending().await,
-            Some(Some(error)) => Err(error),
+            None => Box::pin(pending()),
+            Some(Some(error)) => Box::pin(ready(Err(error))),
             Some(None) => {
                 self.failures.lock().unwrap().pop_front();
-                Ok((self.peers.lock().unwrap().pop().unwrap(), Endpoint::MEMORY))
+                let (peer, _) = tokio::io::duplex(1);
+                Box::pin(ready(Ok(Some(Connection::new(peer, Endpoint::MEMORY)))))
             }
         }
     }
@@ -44,18 +43,14 @@ impl Socket for Failing {
 /// What it is like to accept from a socket that fails so: how many milliseconds each peer took, how often it was asked, and what was
 /// logged.
 async fn accepted(episodes: Vec<Vec<io::Error>>) -> (Vec<u128>, usize, Vec<Level>) {
-    let real = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = real.local_addr().unwrap();
-    let mut peers = Vec::new();
-    for _ in &episodes {
-        peers.push(TcpStream::connect(address).await.unwrap());
-    }
-    // From here on nothing real is waited for.
-    tokio::time::pause();
     let count = episodes.len();
-    let (failures, peers) = (Mutex::new(episodes.into()), Mutex::new(peers));
-    let socket = Failing { failures, peers, asked: AtomicUsize::new(0) };
-    let listener = Listener { socket, endpoint: Endpoint::tcp(address) };
+    let socket = Arc::new(Failing { failures: Mutex::new(episodes.into()), asked: AtomicUsize::new(0) });
+    let listener = Listener {
+        socket: Box::new(Arc::clone(&socket)),
+        endpoint: Endpoint::MEMORY,
+        handshakes: Arc::new([]),
+        framer: None,
+    };
     let logged = Logged::default();
     let _logging = tracing::subscriber::set_default(logged.clone());
     let mut waits = Vec::new();
@@ -66,7 +61,7 @@ async fn accepted(episodes: Vec<Vec<io::Error>>) -> (Vec<u128>, usize, Vec<Level
         waits.push(start.elapsed().as_millis() / 10 * 10);
     }
     let levels = logged.0.lock().unwrap().clone();
-    (waits, listener.socket.asked.load(SeqCst), levels)
+    (waits, socket.asked.load(SeqCst), levels)
 }
 
 fn os(code: i32) -> io::Error {
@@ -76,7 +71,7 @@ fn os(code: i32) -> io::Error {
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_more_descriptors_are_waited_through_and_logged_once() {
     let full = |n| (0..n).map(|n| os([EMFILE, ENFILE][n % 2])).collect();
     let (waits, asked, levels) = accepted(vec![full(8), vec![], full(1)]).await;
@@ -90,7 +85,7 @@ async fn no_more_descriptors_are_waited_through_and_logged_once() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn peers_that_have_gone_are_passed_over_at_once() {
     let gone = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset].map(io::Error::from);
     let (waits, asked, levels) = accepted(vec![gone.into()]).await;

@@ -6,6 +6,8 @@ mod ending;
 mod episode;
 mod error;
 mod handle;
+mod handshakes;
+mod listen;
 mod listener;
 mod refusals;
 
@@ -15,6 +17,7 @@ pub use builder::ServerBuilder;
 pub use error::BindError;
 pub use handle::ServerHandle;
 use handle::Shared;
+pub use listen::Listen;
 use listener::Listener;
 
 use crate::transport::Endpoint;
@@ -60,6 +63,24 @@ impl Server {
     /// Everywhere it listens.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// Listens at one more place, in the same way as [`ServerBuilder::bind`].
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is wrong, or the place cannot be listened at.
+    pub async fn and_bind<L>(mut self, at: L) -> Result<Self, BindError>
+    where
+        L: TryInto<Listen>,
+        BindError: From<L::Error>,
+    {
+        let listen = at.try_into()?;
+        let endpoint = listen.endpoint.clone();
+        let listeners = Listener::bind(listen).await.map_err(|source| BindError::Io { endpoint, source })?;
+        self.endpoints.extend(listeners.iter().map(|listener| listener.endpoint().clone()));
+        self.listeners.extend(listeners);
+        Ok(self)
     }
 
     /// Begins to accept, on the runtime that this is called on. The handle stops it; without the handle it goes on.

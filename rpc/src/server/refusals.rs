@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::transport::{ByteStream, Endpoint};
+use crate::transport::{ByteStream, Connection};
 
 /// How many peers are being told at a time. Each keeps a descriptor meanwhile; those beyond are cut off without a word.
 const AT_ONCE: usize = 64;
@@ -30,7 +30,7 @@ pub(super) struct Refusals {
 
 impl Refusals {
     /// Sends `message` to a peer, one of many as long as there is no place, and closes the connection.
-    pub(super) fn refuse(&mut self, io: Box<dyn ByteStream>, peer: &Endpoint, message: Vec<u8>) {
+    pub(super) fn refuse(&mut self, connection: Connection, message: Vec<u8>) {
         if self.refused == 0 {
             tracing::warn!(
                 rpc.system.name = "jsonrpc",
@@ -38,12 +38,13 @@ impl Refusals {
             );
         }
         self.refused += 1;
-        self.refuse_one(io, peer, message);
+        self.refuse_one(connection, message);
     }
 
     /// The same for one for whom alone there is no place.
-    pub(super) fn refuse_one(&mut self, io: Box<dyn ByteStream>, peer: &Endpoint, message: Vec<u8>) {
+    pub(super) fn refuse_one(&mut self, connection: Connection, message: Vec<u8>) {
         while self.tasks.try_join_next().is_some() {}
+        let Connection { io, peer, .. } = connection;
         tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %peer, "a connection was refused");
         if self.tasks.len() < AT_ONCE {
             self.tasks.spawn(async move {

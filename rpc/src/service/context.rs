@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use super::Shielded;
 use crate::{
     jsonrpc::RequestId,
-    session::{Extensions, Session, Within, WorkNumber},
-    transport::Endpoint,
+    session::{Session, Within, WorkNumber},
+    transport::{Endpoint, Extensions},
 };
 
 /// The request being served, and who asked: a handler that takes `#[rpc(context)] cx: &Context` is given one.

@@ -9,7 +9,6 @@ mod call;
 mod caller;
 mod cost;
 mod error;
-mod extensions;
 mod feed;
 mod framed;
 mod group;
@@ -42,7 +41,6 @@ pub(crate) use bounds::Bounds;
 pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
 pub use error::{CallError, CloseReason};
-pub use extensions::Extensions;
 pub(crate) use feed::Gone;
 pub(crate) use framed::put_refusal;
 pub use group::GroupFull;
@@ -64,7 +62,10 @@ pub use within::Within;
 
 use serde::Serialize;
 
-use crate::{jsonrpc::Protocol, transport::Endpoint};
+use crate::{
+    jsonrpc::Protocol,
+    transport::{Endpoint, Extensions},
+};
 
 /// A live connection to a peer, to call it, to notify it, and to end it.
 ///

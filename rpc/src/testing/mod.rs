@@ -19,7 +19,7 @@ use crate::{
     limits::Limits,
     service::{Service, Services},
     session::{Membership, Session},
-    transport::{ByteStream, Endpoint, memory},
+    transport::{ByteStream, Connection, Endpoint, memory},
 };
 
 /// Two sessions that are connected to each other in memory. The first serves `here`, the second serves `there`; `()` serves nothing.
@@ -70,8 +70,7 @@ pub fn session(io: impl ByteStream, service: impl Service, limits: Limits) -> Se
     services.add_shared(service);
     let services = services.build().unwrap_or_else(|error| panic!("{error}"));
     let start = Start {
-        io: Box::new(io),
-        peer: Endpoint::MEMORY,
+        connection: Connection::new(io, Endpoint::MEMORY),
         settings: &Settings::new(limits),
         serves: services.serve(),
         owner: None,

@@ -1,11 +1,84 @@
-//! A connection within the process: for tests, and for two parts of one program.
+//! Connections within the process: for tests, and for two parts of one program.
 
-use tokio::io::DuplexStream;
+use std::{
+    collections::HashMap,
+    io,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::future::BoxFuture;
+use tokio::{
+    io::DuplexStream,
+    sync::{Mutex as AsyncMutex, mpsc},
+};
+
+use super::{Connection, Endpoint, Socket};
+
+/// How many bytes each direction holds where a URL names the place.
+const CAPACITY: usize = 64 << 10;
+
+/// How many may have connected and not been accepted yet: what Linux's `listen` gives most programs.
+const BACKLOG: usize = 4_096;
 
 /// Two ends of a connection that never leaves memory. Each direction holds up to `capacity` bytes.
 ///
 /// Give one end to [`Connector::over`](crate::Connector::over) and the other to [`ServerHandle::attach`](crate::ServerHandle::attach), or use
-/// [`testing::pair`](crate::testing::pair), which does that.
+/// [`testing::pair`](crate::testing::pair), which does that. Where the two parts of a program do not know each other, the URL
+/// `memory:NAME` brings them together.
 pub fn memory(capacity: usize) -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(capacity)
+}
+
+type Places = HashMap<Box<str>, mpsc::Sender<DuplexStream>>;
+
+/// Who listens at which name in this process.
+fn places() -> MutexGuard<'static, Places> {
+    static PLACES: LazyLock<Mutex<Places>> = LazyLock::new(Mutex::default);
+    PLACES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug)]
+struct MemorySocket {
+    name: Box<str>,
+    arrivals: AsyncMutex<mpsc::Receiver<DuplexStream>>,
+}
+
+/// Listens at a name, until what is given is dropped.
+pub(crate) fn listen_in_memory(name: &str) -> io::Result<Box<dyn Socket>> {
+    let mut places = places();
+    if places.contains_key(name) {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens there already"));
+    }
+    let (arrive, arrivals) = mpsc::channel(BACKLOG);
+    places.insert(name.into(), arrive);
+    Ok(Box::new(MemorySocket { name: name.into(), arrivals: AsyncMutex::new(arrivals) }))
+}
+
+impl Socket for MemorySocket {
+    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
+        Box::pin(async {
+            let arrived = self.arrivals.lock().await.recv().await;
+            Ok(arrived.map(|io| Connection::new(io, Endpoint::MEMORY)))
+        })
+    }
+}
+
+impl Drop for MemorySocket {
+    fn drop(&mut self) {
+        places().remove(&self.name);
+    }
+}
+
+/// Connects to whoever listens at a name.
+pub(crate) fn connect_in_memory(name: &str) -> io::Result<DuplexStream> {
+    let refused = |why| io::Error::new(io::ErrorKind::ConnectionRefused, why);
+    let Some(arrive) = places().get(name).cloned() else {
+        return Err(refused("nobody in this process listens there"));
+    };
+    let (here, there) = memory(CAPACITY);
+    arrive.try_send(there).map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => refused("too many have connected and were not accepted yet"),
+        mpsc::error::TrySendError::Closed(_) => refused("nobody in this process listens there any more"),
+    })?;
+    Ok(here)
 }

@@ -1,21 +1,77 @@
 //! Byte streams between two sides, and the URLs that name them. Nothing here knows what the bytes mean.
+//!
+//! One folder a transport. Each makes a [`Connection`], or turns one into another: TLS over TCP.
 
 mod endpoint;
+mod extensions;
 mod memory;
 #[cfg(feature = "socks")]
 pub(crate) mod socks;
+#[cfg(feature = "tcp")]
 pub(crate) mod tcp;
 
+use std::{fmt, io};
+
+use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub(crate) use endpoint::Kind;
+#[cfg(feature = "tcp")]
+pub(crate) use endpoint::Host;
 pub use endpoint::{Endpoint, EndpointError};
+pub(crate) use endpoint::{Kind, Net, Scheme};
+pub use extensions::Extensions;
 pub use memory::memory;
+pub(crate) use memory::{connect_in_memory, listen_in_memory};
 #[cfg(feature = "socks")]
-pub use socks::{Proxied, SocksAddress, SocksError, SocksProxy, SocksReply, SocksStep, SocksUrlError, SocksVersion};
+pub use socks::{
+    Proxied, SocksAddress, SocksError, SocksProxy, SocksReply, SocksStep, SocksUrlError, SocksVersion,
+};
+#[cfg(feature = "tcp")]
 pub use tcp::{ConnectAttempts, TcpKeepAlive, TcpOptions};
+
+use crate::framing::AnyFramer;
 
 /// Anything that bytes can be read from and written to.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> ByteStream for T {}
+
+/// A connection that was made, and not yet given to a session.
+pub(crate) struct Connection {
+    pub(crate) io: Box<dyn ByteStream>,
+    pub(crate) peer: Endpoint,
+    /// What is known of it besides: credentials, certificates, headers.
+    pub(crate) extensions: Extensions,
+    /// How messages are told apart, where the session's settings do not say: what carries messages brings its own.
+    pub(crate) framer: Option<Box<dyn AnyFramer>>,
+}
+
+impl Connection {
+    pub(crate) fn new(io: impl ByteStream, peer: Endpoint) -> Self {
+        Self { io: Box::new(io), peer, extensions: Extensions::default(), framer: None }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+/// What peers arrive at.
+pub(crate) trait Socket: fmt::Debug + Send + Sync + 'static {
+    /// The next peer, before any handshake. `None` where nobody will come any more. Cancel safe.
+    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>>;
+}
+
+/// What has to be agreed on with a peer that has arrived before the first message: TLS, WebSocket.
+pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
+    /// Turns what was accepted into what messages go over. It has as long as
+    /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), and is dropped then.
+    fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>>;
+}
+
+/// What is said of a scheme that this crate was built without.
+pub(crate) fn built_without(feature: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("`rpc` was built without its feature `{feature}`"))
+}

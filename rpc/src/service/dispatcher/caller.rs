@@ -7,7 +7,8 @@ use futures::future::BoxFuture;
 use super::Dispatcher;
 use crate::{
     jsonrpc::{Connection, Event, ProtocolError, Reply, version::Version},
-    session::{BatchError, BatchItem, CallError, Caller, Extensions, Outgoing, OutgoingBatch},
+    session::{BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch},
+    transport::Extensions,
 };
 
 /// Calls services in the process that they are in: over a `Dispatcher`, generated clients work as over a connection, with everything written

@@ -17,8 +17,8 @@ use crate::{
         version::Version,
     },
     limits::Limits,
-    session::{Extensions, Link},
-    transport::Endpoint,
+    session::Link,
+    transport::{Endpoint, Extensions},
 };
 
 /// Answers messages one by one: bytes in, bytes out. For messages that come by no session of ours: the body of an HTTP request, a

@@ -29,7 +29,7 @@ pub(crate) use serving::Answers;
 pub(crate) use work::{TellsWorkEnded, WorkNumber};
 
 use super::{
-    CallError, CloseReason, Extensions, InstalledHooks, Membership,
+    CallError, CloseReason, InstalledHooks, Membership,
     feed::Feeds,
     outbox::Outbox,
     places::{Place, Places},
@@ -41,7 +41,7 @@ use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{BatchId, Cancellation, Connection, Order, RequestId, table::Table, version::Version},
     limits::{Cost, Limits, LiveLimits},
-    transport::Endpoint,
+    transport::{Endpoint, Extensions},
 };
 
 /// One link. No lock is held across an await, nor while code of the user's runs.
@@ -207,14 +207,11 @@ pub(crate) struct NewLink {
     pub(crate) cancellation: Option<Cancellation>,
     pub(crate) hooks: InstalledHooks,
     pub(crate) group: Membership,
+    pub(crate) extensions: Extensions,
 }
 
 impl Link {
     pub(crate) fn new(new: NewLink) -> Arc<Self> {
-        Self::with(new, Extensions::default())
-    }
-
-    fn with(new: NewLink, extensions: Extensions) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let state = State {
             connection: Connection::of(new.version)
@@ -262,7 +259,7 @@ impl Link {
             limits: LiveLimits::new(&new.limits),
             cancellation: new.cancellation,
             hooks: new.hooks,
-            extensions,
+            extensions: new.extensions,
             counters: Counters::new(),
         })
     }
@@ -275,19 +272,17 @@ impl Link {
         extensions: Extensions,
     ) -> Arc<Self> {
         let framer = Box::new(NewlineFramer::new());
-        let link = Self::with(
-            NewLink {
-                framer,
-                version,
-                peer,
-                limits,
-                serves: false,
-                cancellation: None,
-                hooks: InstalledHooks::default(),
-                group: Membership::default(),
-            },
+        let link = Self::new(NewLink {
+            framer,
+            version,
+            peer,
+            limits,
+            serves: false,
+            cancellation: None,
+            hooks: InstalledHooks::default(),
+            group: Membership::default(),
             extensions,
-        );
+        });
         link.gone(link.end(CloseReason::NoSession));
         link
     }

@@ -1,9 +1,6 @@
-//! Where a proxy is asked to connect to, and where it says that it connects from.
+//! What is known of a connection by way of a proxy.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-};
+use std::{fmt, net::SocketAddr};
 
 /// What a session knows about the proxy that it goes through: see [`Session::extensions`](crate::Session::extensions).
 ///
@@ -41,32 +38,5 @@ impl fmt::Display for SocksAddress {
             Self::Ip(address) => address.fmt(f),
             Self::Name(name, port) => write!(f, "{name}:{port}"),
         }
-    }
-}
-
-/// Where a proxy is asked to connect to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Target<'a> {
-    pub(super) host: TargetHost<'a>,
-    pub(super) port: u16,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TargetHost<'a> {
-    Ip(IpAddr),
-    Name(&'a str),
-}
-
-impl<'a> Target<'a> {
-    /// `host` is an address (IPv6 without brackets) or a name.
-    pub(super) fn new(host: &'a str, port: u16) -> Self {
-        let host = host.parse().map_or(TargetHost::Name(host), TargetHost::Ip);
-        Self { host, port }
-    }
-}
-
-impl From<SocketAddr> for Target<'_> {
-    fn from(address: SocketAddr) -> Self {
-        Self { host: TargetHost::Ip(address.ip()), port: address.port() }
     }
 }

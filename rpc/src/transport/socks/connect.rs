@@ -9,40 +9,46 @@ use tokio::{
 };
 
 use super::{
-    Proxied, SocksAddress, SocksError, SocksProxy, SocksStep, SocksVersion,
-    address::{Target, TargetHost},
-    credentials::Pair,
-    talk::Talk,
+    Proxied, SocksAddress, SocksError, SocksProxy, SocksStep, SocksVersion, credentials::Pair, talk::Talk,
     v4, v5,
 };
-use crate::transport::tcp::{self, TcpOptions};
+use crate::transport::{
+    Host,
+    tcp::{self, TcpOptions},
+};
 
 /// Connects to `host` by way of `proxy`, which is connected to as `options` say. Cancel safe.
 pub(crate) async fn connect(
     proxy: &SocksProxy,
     options: &TcpOptions,
-    host: &str,
+    host: &Host,
     port: u16,
 ) -> Result<(TcpStream, Proxied), SocksError> {
-    match Target::new(host, port) {
-        Target { host: TargetHost::Name(name), .. } if proxy.resolves_locally() => {
-            let addresses = lookup_host((name, port)).await;
+    match host {
+        Host::Name(name) if proxy.resolves_locally() => {
+            let addresses = lookup_host((&**name, port)).await;
             let addresses = addresses.map_err(|source| SocksError::Resolve { source })?.collect();
-            to_one_of(addresses, proxy.version(), name, |address| to(proxy, options, address.into())).await
+            to_one_of(addresses, proxy.version(), name, |address| {
+                let (host, port) = (address.ip().into(), address.port());
+                async move { to(proxy, options, &host, port).await }
+            })
+            .await
         }
-        target => to(proxy, options, target).await,
+        host => to(proxy, options, host, port).await,
     }
 }
 
 async fn to(
     proxy: &SocksProxy,
     options: &TcpOptions,
-    target: Target<'_>,
+    host: &Host,
+    port: u16,
 ) -> Result<(TcpStream, Proxied), SocksError> {
     // What cannot be said at all needs no connection.
-    let request = Request::new(proxy.version(), target, proxy.how_to_log_in().pair().as_ref())?;
+    let request = Request::new(proxy.version(), host, port, proxy.how_to_log_in().pair().as_ref())?;
     let unreachable = |source| SocksError::Unreachable { source };
-    let mut stream = tcp::connect(proxy.host(), proxy.port(), options).await.map_err(unreachable)?;
+    let (host, port) = proxy.place();
+    let mut stream = tcp::connect(host, port, options).await.map_err(unreachable)?;
     let proxy_addr = stream.peer_addr().map_err(unreachable)?;
     let bound = request.make(&mut stream, proxy.limit()).await?;
     Ok((stream, Proxied { proxy: proxy_addr, bound }))
@@ -90,19 +96,24 @@ pub(super) enum Request {
 impl Request {
     pub(super) fn new(
         version: SocksVersion,
-        target: Target<'_>,
+        host: &Host,
+        port: u16,
         credentials: Option<&Pair>,
     ) -> Result<Self, SocksError> {
         Ok(match version {
             SocksVersion::V4 | SocksVersion::V4a => {
-                Self::V4(v4::Request::new(version, target, credentials)?)
+                Self::V4(v4::Request::new(version, host, port, credentials)?)
             }
-            SocksVersion::V5 => Self::V5(v5::Request::new(target, credentials)?),
+            SocksVersion::V5 => Self::V5(v5::Request::new(host, port, credentials)?),
         })
     }
 
     /// Asks the proxy to connect, within `limit`. The answer is where it connects from, and what `io` carries from then on is the host's.
-    pub(super) async fn make<S>(&self, io: &mut S, limit: Option<Duration>) -> Result<SocksAddress, SocksError>
+    pub(super) async fn make<S>(
+        &self,
+        io: &mut S,
+        limit: Option<Duration>,
+    ) -> Result<SocksAddress, SocksError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(7);
 async fn asked(version: SocksVersion, answers: &[(usize, &[u8])]) -> Result<SocksAddress, SocksError> {
     let (mut ours, mut theirs) = duplex(1024);
     let pair = Pair { user: "ann".into(), password: "secret".into() };
-    let request = Request::new(version, Target::new("example.org", 80), Some(&pair)).unwrap();
+    let request = Request::new(version, &Host::Name("example.org".into()), 80, Some(&pair)).unwrap();
     let play = async {
         for (length, answer) in answers {
             theirs.read_exact(&mut vec![0; *length]).await.unwrap();
@@ -96,10 +96,13 @@ async fn what_the_proxy_said_of_each_address_is_listed() {
 #[tokio::test]
 async fn what_is_not_about_the_address_is_not_tried_with_the_next_one() {
     let asked_for = RefCell::new(0);
-    let outcome = to_one_of(addresses(&["192.0.2.1:80", "192.0.2.2:80"]), SocksVersion::V5, "example.org", |_| {
-        *asked_for.borrow_mut() += 1;
-        async { Err::<(), _>(SocksError::Unreachable { source: io::ErrorKind::ConnectionRefused.into() }) }
-    });
+    let outcome =
+        to_one_of(addresses(&["192.0.2.1:80", "192.0.2.2:80"]), SocksVersion::V5, "example.org", |_| {
+            *asked_for.borrow_mut() += 1;
+            async {
+                Err::<(), _>(SocksError::Unreachable { source: io::ErrorKind::ConnectionRefused.into() })
+            }
+        });
     assert!(matches!(outcome.await, Err(SocksError::Unreachable { .. })));
     assert_eq!(*asked_for.borrow(), 1);
 }
@@ -111,7 +114,8 @@ async fn version_4_is_asked_for_addresses_of_ipv4_only() {
         let connected = to_one_of(all, version, "example.org", |address| async move { Ok(address) });
         assert_eq!(connected.await.unwrap(), "192.0.2.1:80".parse().unwrap());
 
-        let outcome = to_one_of(addresses(&["[2001:db8::1]:80"]), version, "example.org", |_| async { Ok(()) });
+        let outcome =
+            to_one_of(addresses(&["[2001:db8::1]:80"]), version, "example.org", |_| async { Ok(()) });
         let error = outcome.await.unwrap_err().to_string();
         let reason = "none of its addresses is IPv4, and it knows no other";
         assert_eq!(error, format!("SOCKS {version} cannot ask for example.org: {reason}"));

@@ -1,14 +1,17 @@
 //! Whether there is a proxy, and which version it speaks.
 
-use std::{io, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
 
-use super::{SocksProxy, SocksVersion, address::Target, connect::Request};
-use crate::transport::tcp::{self, TcpOptions};
+use super::{SocksProxy, SocksVersion, connect::Request};
+use crate::transport::{
+    Host,
+    tcp::{self, TcpOptions},
+};
 
 /// In the order in which they are tried, each with a host that it can be asked for (aiorpcX). Version 5 is known by its answer to the greeting, and
 /// nothing is asked for.
@@ -22,7 +25,7 @@ const TRIES: [(SocksVersion, &str, u16); 3] = [
 const LIMIT: Duration = Duration::from_secs(10);
 
 impl SocksProxy {
-    /// The proxy at `host` and `port`, if there is one, in the newest version that it speaks: 5, 4a and 4 are tried in this order, each with a
+    /// The proxy at `host`, which is a name or an address (IPv6 without brackets), and `port`, if there is one, in the newest version that it speaks: 5, 4a and 4 are tried in this order, each with a
     /// connection of its own, for up to 10 s.
     ///
     /// Anything that it answers by the protocol counts, be it a refusal: a proxy that is found need not work. One that wants
@@ -41,8 +44,9 @@ impl SocksProxy {
     /// # let _ = proxy; }
     /// ```
     pub async fn detect(host: &str, port: u16) -> Option<Self> {
+        let host = host.parse().map_or_else(|_| Host::parse(host), |ip: IpAddr| Ok(ip.into())).ok()?;
         let options = TcpOptions::default();
-        let version = version_spoken(|| tcp::connect(host, port, &options)).await?;
+        let version = version_spoken(|| tcp::connect(&host, port, &options)).await?;
         Some(Self::at(version, host, port))
     }
 
@@ -64,7 +68,8 @@ where
     F: Future<Output = io::Result<S>>,
 {
     for (version, host, port) in TRIES {
-        let request = Request::new(version, Target::new(host, port), None).ok()?;
+        let host = Host::parse(host).expect("it is a name or an address");
+        let request = Request::new(version, &host, port, None).ok()?;
         // Where nobody listens, no other version will be spoken.
         let mut stream = connect().await.ok()?;
         if timeout(LIMIT, request.is_answered(&mut stream)).await == Ok(true) {

@@ -59,7 +59,10 @@ async fn what_speaks_something_else_is_no_proxy() {
     // As servers of HTTP, of SSH, of echo and of nothing but zeros would answer.
     assert_eq!(found([Some((GREETING, b"HTTP/1.1 400 Bad Request\r\n\r\n")); 3]).await, (None, 3));
     assert_eq!(found([Some((0, b"SSH-2.0-OpenSSH_9.2\r\n")); 3]).await, (None, 3));
-    assert_eq!(found([Some((3, &[5, 1, 0])), Some((9, &[4, 1, 0, 80])), Some((9, &[4, 1, 0, 53]))]).await, (None, 3));
+    assert_eq!(
+        found([Some((3, &[5, 1, 0])), Some((9, &[4, 1, 0, 80])), Some((9, &[4, 1, 0, 53]))]).await,
+        (None, 3)
+    );
     assert_eq!(found([Some((GREETING, &[0; 16])); 3]).await, (None, 3));
     assert_eq!(found([CLOSES; 3]).await, (None, 3));
 }

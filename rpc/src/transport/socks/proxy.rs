@@ -1,12 +1,13 @@
 //! Which proxy is asked, and how.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, net::Ipv4Addr, str::FromStr, time::Duration};
 
 use super::{
     SocksUrlError,
     credentials::{Credentials, Pair},
     url,
 };
+use crate::transport::Host;
 
 /// A SOCKS proxy to connect by way of: see [`Connector::proxy`](crate::Connector::proxy).
 ///
@@ -25,7 +26,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocksProxy {
     version: SocksVersion,
-    host: Box<str>,
+    host: Host,
     port: u16,
     credentials: Credentials,
     resolves_locally: bool,
@@ -62,18 +63,11 @@ impl SocksProxy {
     ///
     /// The port of Tor Browser is 9150: `SocksProxy::new("socks5://127.0.0.1:9150")?.random_credentials()`.
     pub fn tor() -> Self {
-        Self::at(SocksVersion::V5, "127.0.0.1", 9050).random_credentials()
+        Self::at(SocksVersion::V5, Host::V4(Ipv4Addr::LOCALHOST), 9050).random_credentials()
     }
 
-    pub(super) fn at(version: SocksVersion, host: &str, port: u16) -> Self {
-        Self {
-            version,
-            host: host.into(),
-            port,
-            credentials: Credentials::None,
-            resolves_locally: false,
-            timeout: None,
-        }
+    pub(super) fn at(version: SocksVersion, host: Host, port: u16) -> Self {
+        Self { version, host, port, credentials: Credentials::None, resolves_locally: false, timeout: None }
     }
 
     /// Logs in at the proxy. Versions 4 and 4a send the user, and have no password. Default: those of the URL, or none.
@@ -118,13 +112,17 @@ impl SocksProxy {
     }
 
     /// Its host: a name, or an address (IPv6 without brackets).
-    pub fn host(&self) -> &str {
-        &self.host
+    pub fn host(&self) -> String {
+        self.host.to_string()
     }
 
     /// Its port.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    pub(super) const fn place(&self) -> (&Host, u16) {
+        (&self.host, self.port)
     }
 
     pub(super) const fn how_to_log_in(&self) -> &Credentials {
@@ -152,9 +150,9 @@ impl FromStr for SocksProxy {
 impl fmt::Display for SocksProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, host, port, .. } = self;
-        match host.contains(':') {
-            true => write!(f, "socks{version}://[{host}]:{port}"),
-            false => write!(f, "socks{version}://{host}:{port}"),
+        match host {
+            Host::V6(ip) => write!(f, "socks{version}://[{ip}]:{port}"),
+            host => write!(f, "socks{version}://{host}:{port}"),
         }
     }
 }

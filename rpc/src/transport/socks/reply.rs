@@ -115,7 +115,9 @@ impl fmt::Display for SocksReply {
             Self::Rejected => "rejected or failed (5B)",
             Self::NoIdentd => "no identd on this machine (5C)",
             Self::IdentdDisagrees => "identd on this machine names another user (5D)",
-            Self::Other { version, code } => return write!(f, "code {code:02X}, unknown in version {version}"),
+            Self::Other { version, code } => {
+                return write!(f, "code {code:02X}, unknown in version {version}");
+            }
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The URLs of proxies.
 
 use super::{SocksProxy, SocksVersion};
-use crate::transport::{Endpoint, EndpointError};
+use crate::transport::endpoint::host_and_port;
 
 /// The port of SOCKS, by its entry at IANA.
 const DEFAULT_PORT: u16 = 1080;
@@ -15,7 +15,8 @@ pub struct SocksUrlError {
 }
 
 pub(super) fn parse(url: &str) -> Result<SocksProxy, SocksUrlError> {
-    parts(url).map_err(|reason| SocksUrlError { shown: without_credentials(url).into(), reason: reason.into() })
+    parts(url)
+        .map_err(|reason| SocksUrlError { shown: without_credentials(url).into(), reason: reason.into() })
 }
 
 fn parts(url: &str) -> Result<SocksProxy, String> {
@@ -32,13 +33,9 @@ fn parts(url: &str) -> Result<SocksProxy, String> {
         None => (None, rest),
     };
     let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let has_port = match authority.strip_prefix('[') {
-        Some(_) => !authority.ends_with(']'),
-        None => authority.contains(':'),
-    };
-    let port = if has_port { String::new() } else { format!(":{DEFAULT_PORT}") };
-    let endpoint: Endpoint = format!("tcp://{authority}{port}").parse().map_err(|error: EndpointError| error.reason().to_owned())?;
-    let proxy = SocksProxy::at(version, &endpoint.host().unwrap_or_default(), endpoint.port().unwrap_or(DEFAULT_PORT));
+    let (host, port) = host_and_port(scheme, authority)?;
+    let host = host.ok_or("the host is missing")?;
+    let proxy = SocksProxy::at(version, host, port.unwrap_or(DEFAULT_PORT));
     let Some(credentials) = credentials else { return Ok(proxy) };
     let (user, password) = match credentials.split_once(':') {
         Some(_) if version != SocksVersion::V5 => {
@@ -51,7 +48,8 @@ fn parts(url: &str) -> Result<SocksProxy, String> {
         None => (credentials, ""),
     };
     let decoded = |part: &str, name| {
-        percent_decoded(part).ok_or_else(|| format!("in the {name}, % is not followed by two hexadecimal digits of UTF-8"))
+        percent_decoded(part)
+            .ok_or_else(|| format!("in the {name}, % is not followed by two hexadecimal digits of UTF-8"))
     };
     Ok(proxy.credentials(&decoded(user, "user")?, &decoded(password, "password")?))
 }

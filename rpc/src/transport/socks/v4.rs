@@ -1,15 +1,11 @@
 //! Versions 4 and 4a: Ying-Da Lee's "SOCKS: A protocol for TCP proxy across firewalls" and "SOCKS 4A: A Simple Extension".
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{
-    SocksAddress, SocksError, SocksReply, SocksStep, SocksVersion,
-    address::{Target, TargetHost},
-    credentials::Pair,
-    talk::Talk,
-};
+use super::{SocksAddress, SocksError, SocksReply, SocksStep, SocksVersion, credentials::Pair, talk::Talk};
+use crate::transport::Host;
 
 const VERSION: u8 = 4;
 const CONNECT: u8 = 1;
@@ -28,23 +24,25 @@ impl Request {
     /// `version` is 4 or 4a. Of the credentials the user is sent; these versions have no password.
     pub(super) fn new(
         version: SocksVersion,
-        target: Target<'_>,
+        host: &Host,
+        port: u16,
         credentials: Option<&Pair>,
     ) -> Result<Self, SocksError> {
-        let (ip, name) = match target.host {
-            TargetHost::Ip(IpAddr::V4(ip)) => (ip, None),
-            TargetHost::Ip(IpAddr::V6(ip)) => {
+        let (ip, name) = match host {
+            Host::V4(ip) => (*ip, None),
+            Host::V6(ip) => {
                 let (host, reason) = (ip.to_string().into(), "it knows no IPv6");
                 return Err(SocksError::Host { version, host, reason });
             }
-            TargetHost::Name(name) if version == SocksVersion::V4a => (A_NAME_FOLLOWS, Some(name)),
-            TargetHost::Name(name) => {
-                let reason = "it knows no names: resolve them on this machine (`resolve_locally`), or use 4a or 5";
-                return Err(SocksError::Host { version, host: name.into(), reason });
+            Host::Name(name) if version == SocksVersion::V4a => (A_NAME_FOLLOWS, Some(name)),
+            Host::Name(name) => {
+                let reason =
+                    "it knows no names: resolve them on this machine (`resolve_locally`), or use 4a or 5";
+                return Err(SocksError::Host { version, host: name.clone(), reason });
             }
         };
         let mut connect = vec![VERSION, CONNECT];
-        connect.extend_from_slice(&target.port.to_be_bytes());
+        connect.extend_from_slice(&port.to_be_bytes());
         connect.extend_from_slice(&ip.octets());
         let user = credentials.map_or("", |pair| &pair.user);
         if user.contains('\0') {

@@ -4,12 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{
-    SocksAddress, SocksError, SocksReply, SocksStep, SocksVersion,
-    address::{Target, TargetHost},
-    credentials::Pair,
-    talk::Talk,
-};
+use super::{SocksAddress, SocksError, SocksReply, SocksStep, SocksVersion, credentials::Pair, talk::Talk};
+use crate::transport::Host;
 
 const VERSION: u8 = 5;
 /// The version of the exchange of user and password.
@@ -35,13 +31,13 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(target: Target<'_>, credentials: Option<&Pair>) -> Result<Self, SocksError> {
+    pub(super) fn new(host: &Host, port: u16, credentials: Option<&Pair>) -> Result<Self, SocksError> {
         let greeting = match credentials {
             None => vec![VERSION, 1, WITHOUT],
             Some(_) => vec![VERSION, 2, WITHOUT, USER_AND_PASSWORD],
         };
         let login = credentials.map(login).transpose()?;
-        Ok(Self { greeting, login, connect: connect(target)? })
+        Ok(Self { greeting, login, connect: connect(host, port)? })
     }
 
     /// Asks the proxy to connect. The answer is where it connects from.
@@ -152,27 +148,27 @@ fn login(pair: &Pair) -> Result<Vec<u8>, SocksError> {
     Ok(bytes)
 }
 
-fn connect(target: Target<'_>) -> Result<Vec<u8>, SocksError> {
+fn connect(host: &Host, port: u16) -> Result<Vec<u8>, SocksError> {
     let mut bytes = vec![VERSION, CONNECT, RESERVED];
-    match target.host {
-        TargetHost::Ip(IpAddr::V4(ip)) => {
+    match host {
+        Host::V4(ip) => {
             bytes.push(IPV4);
             bytes.extend_from_slice(&ip.octets());
         }
-        TargetHost::Ip(IpAddr::V6(ip)) => {
+        Host::V6(ip) => {
             bytes.push(IPV6);
             bytes.extend_from_slice(&ip.octets());
         }
-        TargetHost::Name(name) => {
+        Host::Name(name) => {
             let length = u8::try_from(name.len()).map_err(|_| SocksError::Host {
                 version: SocksVersion::V5,
-                host: name.into(),
+                host: name.clone(),
                 reason: "the name is longer than 255 bytes",
             })?;
             bytes.extend_from_slice(&[NAME, length]);
             bytes.extend_from_slice(name.as_bytes());
         }
     }
-    bytes.extend_from_slice(&target.port.to_be_bytes());
+    bytes.extend_from_slice(&port.to_be_bytes());
     Ok(bytes)
 }

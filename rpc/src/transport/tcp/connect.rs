@@ -1,9 +1,6 @@
 //! From a host and a port to a connection.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-};
+use std::{io, net::SocketAddr};
 
 use tokio::{
     net::{TcpSocket, TcpStream, lookup_host},
@@ -11,16 +8,19 @@ use tokio::{
 };
 
 use super::{TcpOptions, options::prepare, race::race};
+use crate::transport::Host;
 
 /// Connects to `host`: to the address that it is, or to whichever address of the name answers first.
 ///
 /// Names are asked of the system, which has both families in one answer: there is nothing of RFC 8305 to do about answers that come one by
 /// one. Cancel safe.
-pub(crate) async fn connect(host: &str, port: u16, options: &TcpOptions) -> io::Result<TcpStream> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return connect_to(SocketAddr::new(ip, port), options).await;
-    }
-    let mut addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+pub(crate) async fn connect(host: &Host, port: u16, options: &TcpOptions) -> io::Result<TcpStream> {
+    let name = match host {
+        Host::V4(ip) => return connect_to(SocketAddr::from((*ip, port)), options).await,
+        Host::V6(ip) => return connect_to(SocketAddr::from((*ip, port)), options).await,
+        Host::Name(name) => name,
+    };
+    let mut addresses: Vec<SocketAddr> = lookup_host((&**name, port)).await?.collect();
     if let Some(local) = options.local_address {
         addresses.retain(|address| address.is_ipv6() == local.is_ipv6());
         if addresses.is_empty() {

@@ -2,8 +2,12 @@
 
 use std::{io, net::SocketAddr};
 
+use futures::future::BoxFuture;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
+
+use super::{TcpOptions, options::prepare};
+use crate::transport::{Connection, Endpoint, Net, Socket};
 
 /// How often a port that is free at the first address is looked for, where others of the name must have the same one.
 const PORTS_TO_TRY: usize = 16;
@@ -17,32 +21,68 @@ pub(crate) struct ListenOptions {
     pub(crate) reuse_port: bool,
     /// `None`: as the system has it.
     pub(crate) ipv6_only: Option<bool>,
+    /// Of the connections that are accepted.
+    pub(crate) accepted: TcpOptions,
 }
 
 impl Default for ListenOptions {
     /// As tokio's `TcpListener::bind`.
     fn default() -> Self {
-        Self { backlog: 1024, reuse_address: cfg!(not(windows)), reuse_port: false, ipv6_only: None }
+        Self {
+            backlog: 1024,
+            reuse_address: cfg!(not(windows)),
+            reuse_port: false,
+            ipv6_only: None,
+            accepted: TcpOptions::default(),
+        }
     }
 }
 
-/// Listens at every address of `host`, at the same port of each: a peer may take any of them. There is at least one.
+/// Listens at every address of the host, at the same port of each: a peer may take any of them. Each comes with the endpoint that it has
+/// become, and there is at least one.
 ///
 /// An address that this machine does not have is left out where another one remains: `localhost` is `::1` too by many a hosts file, on
 /// machines without IPv6. Any other failure is one of the whole: who listens at some addresses of a name lets another program
 /// take the others, and some of the peers.
-pub(crate) async fn listen(host: &str, port: u16, options: &ListenOptions) -> io::Result<Vec<TcpListener>> {
+pub(crate) async fn listen(
+    endpoint: &Endpoint,
+    net: &Net,
+    options: &ListenOptions,
+) -> io::Result<Vec<(Box<dyn Socket>, Endpoint)>> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in lookup_host((host, port)).await? {
+    for address in lookup_host((net.host.to_string(), net.port)).await? {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
     }
     listen_at_all(&addresses, |address| {
         let listener = listen_at(address, options)?;
-        let port = listener.local_addr()?.port();
-        Ok((listener, port))
+        let address = listener.local_addr()?;
+        let endpoint = endpoint.at(address);
+        let accepted = options.accepted.clone();
+        let socket: Box<dyn Socket> = Box::new(Listening { listener, endpoint: endpoint.clone(), accepted });
+        Ok(((socket, endpoint), address.port()))
     })
+}
+
+#[derive(Debug)]
+struct Listening {
+    listener: TcpListener,
+    /// Whose scheme the peers' endpoints have.
+    endpoint: Endpoint,
+    accepted: TcpOptions,
+}
+
+impl Socket for Listening {
+    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
+        Box::pin(async {
+            let (stream, peer) = self.listener.accept().await?;
+            // What is wrong with this one is wrong with no other.
+            prepare(&stream, &self.accepted)
+                .map_err(|error| io::Error::new(io::ErrorKind::ConnectionAborted, error))?;
+            Ok(Some(Connection::new(stream, self.endpoint.of_peer(peer))))
+        })
+    }
 }
 
 /// `listen_at` tells the port too, which is another one than it was given if that was 0.

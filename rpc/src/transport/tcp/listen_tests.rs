@@ -91,9 +91,9 @@ async fn what_is_chosen_reaches_the_socket() {
 #[tokio::test]
 async fn two_share_a_port_where_both_say_so() {
     let shared = ListenOptions { reuse_port: true, ..ListenOptions::default() };
-    let first = listen("127.0.0.1", 0, &shared).await.unwrap().remove(0);
-    let port = first.local_addr().unwrap().port();
-    listen("127.0.0.1", port, &shared).await.unwrap();
-    let error = listen("127.0.0.1", port, &ListenOptions::default()).await.unwrap_err();
+    let first = listen_at("127.0.0.1:0".parse().unwrap(), &shared).unwrap();
+    let address = first.local_addr().unwrap();
+    listen_at(address, &shared).unwrap();
+    let error = listen_at(address, &ListenOptions::default()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }

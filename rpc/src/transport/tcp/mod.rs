@@ -1,4 +1,4 @@
-//! TCP: connecting to whichever address of a host answers first, and listening.
+//! TCP: connecting to whichever address of a host answers first, and listening at all of them.
 
 mod attempts;
 mod connect;
@@ -9,5 +9,4 @@ mod race;
 pub use attempts::ConnectAttempts;
 pub(crate) use connect::connect;
 pub(crate) use listen::{ListenOptions, listen};
-pub(crate) use options::prepare;
 pub use options::{TcpKeepAlive, TcpOptions};

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 /// options.keep_alive = None;
 /// ```
 ///
-/// See `Connector::tcp`, and `Listen::tcp` for the connections that a server accepts.
+/// See [`Connector::tcp`](crate::Connector::tcp), and [`Listen::tcp`](crate::Listen::tcp) for the connections that a server accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TcpOptions {
@@ -80,7 +80,7 @@ impl Default for TcpKeepAlive {
 }
 
 /// Sets what concerns a connection that is there.
-pub(crate) fn prepare(stream: &TcpStream, options: &TcpOptions) -> io::Result<()> {
+pub(super) fn prepare(stream: &TcpStream, options: &TcpOptions) -> io::Result<()> {
     stream.set_nodelay(options.nodelay)?;
     if let Some(keep_alive) = options.keep_alive {
         SockRef::from(stream).set_tcp_keepalive(&keep_alive.for_the_system())?;

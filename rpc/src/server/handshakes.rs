@@ -1,0 +1,89 @@
+//! Peers that were accepted and have to agree on something before the first message. Nobody waits for them, and they have only so long.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::{task::JoinSet, time::timeout};
+
+use super::handle::Shared;
+use crate::{
+    session::Membership,
+    transport::{Connection, Endpoint, Handshake},
+};
+
+/// Those of one listener. They are given up with it.
+#[derive(Debug)]
+pub(super) struct Handshakes {
+    steps: Arc<[Box<dyn Handshake>]>,
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+}
+
+impl Handshakes {
+    pub(super) fn new(shared: &Arc<Shared>, steps: &Arc<[Box<dyn Handshake>]>) -> Self {
+        Self { steps: Arc::clone(steps), shared: Arc::clone(shared), tasks: JoinSet::new() }
+    }
+
+    pub(super) fn are_needed(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// Goes through all steps with a peer, which counts as a connection meanwhile, and begins its session.
+    pub(super) fn begin(&mut self, connection: Connection, group: Membership) {
+        while self.tasks.try_join_next().is_some() {}
+        let (steps, shared) = (Arc::clone(&self.steps), Arc::clone(&self.shared));
+        let place = Place::taken(&shared);
+        self.tasks.spawn(async move {
+            let peer = connection.peer.clone();
+            let shaken = within(shared.handshake_timeout(), async {
+                let mut connection = connection;
+                for step in &*steps {
+                    connection = step.shake(connection).await?;
+                }
+                Ok(connection)
+            });
+            match shaken.await {
+                Ok(connection) => {
+                    shared.arrived(connection, group);
+                    // Not before the session is counted.
+                    drop(place);
+                }
+                Err(error) => given_up(&peer, &error),
+            }
+        });
+    }
+}
+
+async fn within<T>(limit: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let Some(limit) = limit else { return work.await };
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        let told = format!("it was not done within {limit:?} (`handshake_timeout`)");
+        Err(io::Error::new(io::ErrorKind::TimedOut, told))
+    })
+}
+
+fn given_up(peer: &Endpoint, error: &io::Error) {
+    tracing::debug!(
+        rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer, %error,
+        "a handshake has failed"
+    );
+}
+
+/// A connection that is no session yet.
+struct Place(Arc<Shared>);
+
+impl Place {
+    fn taken(shared: &Arc<Shared>) -> Self {
+        shared.shaking.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.shaking.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,140 @@
+//! Where a server listens, and how.
+
+use std::convert::Infallible;
+
+use super::BindError;
+#[cfg(feature = "tcp")]
+use crate::transport::{TcpOptions, tcp::ListenOptions};
+use crate::{
+    framing::{AnyFramer, Framer},
+    transport::{Endpoint, EndpointError},
+};
+
+/// A place to listen at, with what a URL cannot say. [`ServerBuilder::bind`](super::ServerBuilder::bind) takes a URL, too.
+///
+/// ```
+/// use rpc::{Listen, Server, framing::LengthPrefixedFramer};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().service(())
+///     .bind("tcp://127.0.0.1:0").await?
+///     .and_bind(Listen::at("tcp://[::1]:0")?.framer(LengthPrefixedFramer::u32_be())).await?;
+/// assert_eq!(server.endpoints().len(), 2);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Listen {
+    pub(super) endpoint: Endpoint,
+    pub(super) framer: Option<Box<dyn AnyFramer>>,
+    #[cfg(feature = "tcp")]
+    pub(super) tcp: ListenOptions,
+}
+
+impl Listen {
+    /// Listens at `url`, for example `tcp://127.0.0.1:8000` (port 0 is any free port).
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is wrong.
+    pub fn at(url: &str) -> Result<Self, EndpointError> {
+        Ok(Self::from(url.parse::<Endpoint>()?))
+    }
+
+    /// How messages are told apart here. Default: as everywhere, by [`ServerBuilder::framer`](super::ServerBuilder::framer).
+    pub fn framer(mut self, framer: impl Framer) -> Self {
+        self.framer = Some(Box::new(framer));
+        self
+    }
+}
+
+/// What concerns TCP, and what goes over it. For other transports it means nothing.
+#[cfg(feature = "tcp")]
+impl Listen {
+    /// What is chosen for the connections that are accepted. Default: [`TcpOptions::default()`].
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp.accepted = options;
+        self
+    }
+
+    /// How many connections the system may keep until they are accepted. It may have a limit of its own (`net.core.somaxconn` on Linux).
+    ///
+    /// Default: 1,024 (tokio's `TcpListener::bind`).
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.tcp.backlog = connections;
+        self
+    }
+
+    /// Whether the port may be listened at while connections of an earlier listener at it are not quite over (`SO_REUSEADDR`), so that a server
+    /// can be started anew at once.
+    ///
+    /// Default: yes, but on Windows, where it would let other programs take the port as well.
+    pub fn reuse_address(mut self, yes: bool) -> Self {
+        self.tcp.reuse_address = yes;
+        self
+    }
+
+    /// Whether several sockets may listen at the port, if all of them say so and belong to one user (`SO_REUSEPORT`). Linux shares the
+    /// connections out among them. Binding fails on a system that knows no such thing, such as Windows.
+    ///
+    /// Default: no.
+    pub fn reuse_port(mut self, yes: bool) -> Self {
+        self.tcp.reuse_port = yes;
+        self
+    }
+
+    /// Whether `[::]` is every IPv6 address only, and not every IPv4 address too (`IPV6_V6ONLY`).
+    ///
+    /// Default: as the system has it: on most it is both, on Windows and the BSDs IPv6 only.
+    pub fn ipv6_only(mut self, yes: bool) -> Self {
+        self.tcp.ipv6_only = Some(yes);
+        self
+    }
+}
+
+impl From<Endpoint> for Listen {
+    fn from(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            framer: None,
+            #[cfg(feature = "tcp")]
+            tcp: ListenOptions::default(),
+        }
+    }
+}
+
+impl From<&Endpoint> for Listen {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self::from(endpoint.clone())
+    }
+}
+
+impl TryFrom<&str> for Listen {
+    type Error = EndpointError;
+
+    fn try_from(url: &str) -> Result<Self, EndpointError> {
+        Self::at(url)
+    }
+}
+
+impl TryFrom<&String> for Listen {
+    type Error = EndpointError;
+
+    fn try_from(url: &String) -> Result<Self, EndpointError> {
+        Self::at(url)
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = EndpointError;
+
+    fn try_from(url: String) -> Result<Self, EndpointError> {
+        Self::at(&url)
+    }
+}
+
+/// For what cannot fail to be a place to listen at.
+impl From<Infallible> for BindError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}

@@ -1,0 +1,280 @@
+//! The URLs that name where to connect and where to listen.
+
+mod host;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+pub(crate) use host::Host;
+#[cfg(feature = "socks")]
+pub(crate) use parse::host_and_port;
+
+/// Where a server listens, where a client connects, or where a peer is: a parsed URL.
+///
+/// | URL | what it names |
+/// |---|---|
+/// | `tcp://HOST:PORT` | TCP |
+/// | `tls://HOST:PORT` | TLS over TCP |
+/// | `ws://HOST[:PORT][/PATH]`, `wss://…` | WebSocket; port 80, or 443 with TLS |
+/// | `http://HOST[:PORT][/PATH]`, `https://…` | HTTP; port 80, or 443 with TLS |
+/// | `unix:PATH`, `unix:///PATH` | a Unix socket; `unix:@NAME` has no file (Linux) |
+/// | `stdio:` | this process's standard input and output |
+/// | `memory:NAME` | a place within this process |
+///
+/// A host is a name as RFC 1123 has it (underscores are fine), an IPv4 address, or an IPv6 address in brackets. Whether a scheme can be
+/// used is decided by the features of the crate, when somebody connects or listens.
+///
+/// ```
+/// use rpc::Endpoint;
+///
+/// let endpoint: Endpoint = "tcp://[::1]:50001".parse().unwrap();
+/// assert_eq!(endpoint.port(), Some(50001));
+/// assert_eq!(endpoint.to_string(), "tcp://[::1]:50001");
+///
+/// let error = "tcp://localhost".parse::<Endpoint>().unwrap_err();
+/// assert_eq!(error.to_string(), "`tcp://localhost` is no endpoint: the port is missing: write tcp://localhost:PORT");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Net(Net),
+    /// The path of a socket; one that begins with `@` has no file. Empty where a peer has none.
+    Unix(Box<Path>),
+    Stdio,
+    /// A name; none for the other end of a connection that nobody had to find.
+    Memory(Option<Box<str>>),
+}
+
+/// A place on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Net {
+    pub(crate) scheme: Scheme,
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    /// With its slash and its query; empty where the scheme has none.
+    pub(crate) path: Box<str>,
+}
+
+/// How a place on a network is spoken with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Scheme {
+    Tcp,
+    Tls,
+    Ws,
+    Wss,
+    Http,
+    Https,
+}
+
+/// A text that names no place to connect to or to listen at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no endpoint: {reason}")]
+pub struct EndpointError {
+    text: String,
+    reason: String,
+}
+
+impl Scheme {
+    const ALL: [Self; 6] = [Self::Tcp, Self::Tls, Self::Ws, Self::Wss, Self::Http, Self::Https];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port where none is written.
+    const fn port(self) -> Option<u16> {
+        match self {
+            Self::Tcp | Self::Tls => None,
+            Self::Ws | Self::Http => Some(80),
+            Self::Wss | Self::Https => Some(443),
+        }
+    }
+
+    const fn has_path(self) -> bool {
+        !matches!(self, Self::Tcp | Self::Tls)
+    }
+}
+
+impl Endpoint {
+    /// The other end of a connection within the process.
+    pub(crate) const MEMORY: Self = Self(Kind::Memory(None));
+
+    /// A TCP address.
+    pub fn tcp(addr: SocketAddr) -> Self {
+        Self::net(Scheme::Tcp, addr)
+    }
+
+    /// A Unix socket, also one whose path is no text.
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self(Kind::Unix(path.into().into()))
+    }
+
+    pub(crate) fn net(scheme: Scheme, addr: SocketAddr) -> Self {
+        let path = if scheme.has_path() { "/" } else { "" };
+        Self(Kind::Net(Net { scheme, host: addr.ip().into(), port: addr.port(), path: path.into() }))
+    }
+
+    /// The same place, at another address: what a name or port 0 has become.
+    #[cfg(feature = "tcp")]
+    pub(crate) fn at(&self, addr: SocketAddr) -> Self {
+        match &self.0 {
+            Kind::Net(net) => {
+                Self(Kind::Net(Net { host: addr.ip().into(), port: addr.port(), ..net.clone() }))
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// A peer that came here from `addr`.
+    #[cfg(feature = "tcp")]
+    pub(crate) fn of_peer(&self, addr: SocketAddr) -> Self {
+        match &self.0 {
+            Kind::Net(Net { scheme, .. }) => Self(Kind::Net(Net {
+                scheme: *scheme,
+                host: addr.ip().into(),
+                port: addr.port(),
+                path: "".into(),
+            })),
+            _ => Self::tcp(addr),
+        }
+    }
+
+    /// Parses `text`, and takes what it leaves out from `defaults`: the scheme from the first of them, host and port from the one that has
+    /// the scheme. `[HOST][:PORT]` may be left out, or one of them, and `SCHEME://`.
+    ///
+    /// ```
+    /// use rpc::Endpoint;
+    ///
+    /// let defaults = ["tls://electrum.example.org:50002", "tcp://localhost:50001"].map(|url| url.parse().unwrap());
+    /// let parse = |text| Endpoint::parse_or(text, &defaults).unwrap().to_string();
+    /// assert_eq!(parse("other.example.org"), "tls://other.example.org:50002");
+    /// assert_eq!(parse("tcp://"), "tcp://localhost:50001");
+    /// assert_eq!(parse("tcp://:4000"), "tcp://localhost:4000");
+    /// assert_eq!(parse(""), "tls://electrum.example.org:50002");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where what is written is wrong, or what is left out has no default.
+    pub fn parse_or(text: &str, defaults: &[Self]) -> Result<Self, EndpointError> {
+        parse::parse_or(text, defaults).map_err(|reason| EndpointError::new(text, reason))
+    }
+
+    /// The scheme of the URL: `tcp`, `tls`, `ws`, `wss`, `http`, `https`, `unix`, `stdio` or `memory`.
+    pub const fn scheme(&self) -> &'static str {
+        match &self.0 {
+            Kind::Net(net) => net.scheme.name(),
+            Kind::Unix(_) => "unix",
+            Kind::Stdio => "stdio",
+            Kind::Memory(_) => "memory",
+        }
+    }
+
+    /// The host as written (an IPv6 address without brackets), where there is one.
+    pub fn host(&self) -> Option<String> {
+        self.as_net().map(|net| net.host.to_string())
+    }
+
+    /// The port, where there is one. A server that was bound to port 0 shows the port it was given.
+    pub const fn port(&self) -> Option<u16> {
+        match &self.0 {
+            Kind::Net(net) => Some(net.port),
+            _ => None,
+        }
+    }
+
+    /// The address, where the host is an IP address and not a name.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        let net = self.as_net()?;
+        Some(SocketAddr::new(net.host.ip()?, net.port))
+    }
+
+    /// The path: of a request's target with its query, where there is HTTP in it, or of a Unix socket.
+    ///
+    /// ```
+    /// let endpoint: rpc::Endpoint = "wss://example.org/v1?key=abc".parse().unwrap();
+    /// assert_eq!(endpoint.path().unwrap().to_str(), Some("/v1?key=abc"));
+    /// ```
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::Net(net) if !net.path.is_empty() => Some(Path::new(&*net.path)),
+            Kind::Unix(path) if !path.as_os_str().is_empty() => Some(path),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> &Kind {
+        &self.0
+    }
+
+    pub(crate) const fn as_net(&self) -> Option<&Net> {
+        match &self.0 {
+            Kind::Net(net) => Some(net),
+            _ => None,
+        }
+    }
+}
+
+impl EndpointError {
+    fn new(text: &str, reason: String) -> Self {
+        Self { text: parse::without_credentials(text), reason }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Net(net) => {
+                write!(f, "{}://{}", net.scheme.name(), net.authority())?;
+                f.write_str(&net.path)
+            }
+            Kind::Unix(path) => write!(f, "unix:{}", path.display()),
+            Kind::Stdio => f.write_str("stdio:"),
+            Kind::Memory(name) => write!(f, "memory:{}", name.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+impl Net {
+    /// Host and port as a URL and the `Host` header of HTTP have them: without the port where it is the scheme's own.
+    pub(crate) fn authority(&self) -> String {
+        let Self { scheme, host, port, .. } = self;
+        let host = match host {
+            Host::V6(ip) => format!("[{ip}]"),
+            host => host.to_string(),
+        };
+        if scheme.port() == Some(*port) { host } else { format!("{host}:{port}") }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        parse::parse(text).map_err(|reason| EndpointError::new(text, reason))
+    }
+}
+
+impl TryFrom<&str> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(text: &str) -> Result<Self, EndpointError> {
+        text.parse()
+    }
+}

@@ -1,0 +1,188 @@
+//! From a text to an endpoint. An error says which part is wrong.
+
+use std::path::Path;
+
+use super::{Endpoint, Host, Kind, Net, Scheme};
+
+/// What stands in the place of a user and a password, which must not get into a log.
+const HIDDEN: &str = "…@";
+
+pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
+    match Split::of(text)? {
+        Split::Local(kind) => Ok(Endpoint(kind)),
+        Split::Net(None, _) => {
+            Err("the scheme is missing: write SCHEME://HOST:PORT, for example with tcp or tls".to_owned())
+        }
+        Split::Net(Some(scheme), rest) => {
+            let Parts { host, port, path } = Parts::of(scheme, rest)?;
+            let host = host.ok_or("the host is missing")?;
+            let Some(port) = port.or(scheme.port()) else {
+                let scheme = scheme.name();
+                let shown = match &host {
+                    Host::V6(ip) => format!("[{ip}]"),
+                    host => host.to_string(),
+                };
+                return Err(format!("the port is missing: write {scheme}://{shown}:PORT"));
+            };
+            Ok(Endpoint(Kind::Net(Net { scheme, host, port, path: path.into() })))
+        }
+    }
+}
+
+pub(super) fn parse_or(text: &str, defaults: &[Endpoint]) -> Result<Endpoint, String> {
+    let (scheme, rest) = match Split::of(text)? {
+        Split::Local(kind) => return Ok(Endpoint(kind)),
+        Split::Net(scheme, rest) => (scheme, rest),
+    };
+    let default = match scheme {
+        None => defaults.first(),
+        Some(scheme) => {
+            defaults.iter().find(|default| default.as_net().is_some_and(|net| net.scheme == scheme))
+        }
+    };
+    let (scheme, default) = match (scheme, default) {
+        (Some(scheme), None) => (scheme, None),
+        (None, None) => return Err("the scheme is missing, and there is no default".to_owned()),
+        (_, Some(default)) => match default.as_net() {
+            Some(net) => (net.scheme, Some(net)),
+            None if rest.is_empty() => return Ok(default.clone()),
+            None => return Err(format!("the scheme is missing, and the default, `{default}`, has no host")),
+        },
+    };
+    let Parts { host, port, path } = Parts::of(scheme, rest)?;
+    let host =
+        host.or_else(|| Some(default?.host.clone())).ok_or("the host is missing, and has no default")?;
+    let port = port.or_else(|| Some(default?.port)).or(scheme.port());
+    let port = port.ok_or("the port is missing, and has no default")?;
+    Ok(Endpoint(Kind::Net(Net { scheme, host, port, path: path.into() })))
+}
+
+/// What comes before the host, or what has none.
+enum Split<'a> {
+    Local(Kind),
+    Net(Option<Scheme>, &'a str),
+}
+
+impl<'a> Split<'a> {
+    fn of(text: &'a str) -> Result<Self, String> {
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let lower = scheme.to_ascii_lowercase();
+            if lower == "unix" {
+                return unix(rest).map(Self::Local);
+            }
+            let known = Scheme::ALL.into_iter().find(|known| known.name() == lower);
+            return match known {
+                Some(known) => Ok(Self::Net(Some(known), rest)),
+                None if matches!(&*lower, "stdio" | "memory") => Err(format!(
+                    "`{lower}` has no host: write {lower}:{}",
+                    if lower == "stdio" { "" } else { "NAME" }
+                )),
+                None => Err(format!(
+                    "unknown scheme `{scheme}`: tcp, tls, ws, wss, http, https, unix, stdio and memory are known"
+                )),
+            };
+        }
+        let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+        match scheme.to_ascii_lowercase().as_str() {
+            "unix" => unix(rest).map(Self::Local),
+            "stdio" if rest.is_empty() => Ok(Self::Local(Kind::Stdio)),
+            "stdio" => Err(format!("nothing stands behind `stdio:`, and here it is `{rest}`")),
+            "memory" if rest.is_empty() => Err("the name is missing: write memory:NAME".to_owned()),
+            "memory" => Ok(Self::Local(Kind::Memory(Some(rest.into())))),
+            _ => Ok(Self::Net(None, text)),
+        }
+    }
+}
+
+fn unix(path: &str) -> Result<Kind, String> {
+    match path {
+        "" | "@" => Err("the path is missing: write unix:PATH".to_owned()),
+        path if path.contains('\0') => Err("the path has a NUL in it".to_owned()),
+        path => Ok(Kind::Unix(Path::new(path).into())),
+    }
+}
+
+/// What comes behind the scheme; what is not there is `None`.
+struct Parts<'a> {
+    host: Option<Host>,
+    port: Option<u16>,
+    path: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(scheme: Scheme, rest: &'a str) -> Result<Self, String> {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        if authority.contains('@') {
+            return Err(
+                "a user and a password do not belong into it: they are given where one connects".to_owned()
+            );
+        }
+        let path = match (path, scheme.has_path()) {
+            ("" | "/", false) => "",
+            (path, false) => return Err(format!("`{}` has no path, and here it is `{path}`", scheme.name())),
+            ("", true) => "/",
+            (path, true) => target(path)?,
+        };
+        let (host, port) = host_and_port(scheme.name(), authority)?;
+        Ok(Self { host, port, path })
+    }
+}
+
+/// The target of a request: what HTTP can send as it is.
+fn target(path: &str) -> Result<&str, String> {
+    if path.contains('#') {
+        return Err("what stands behind `#` would never be sent".to_owned());
+    }
+    if !path.starts_with('/') {
+        return Err(format!("a path begins with a slash: write /{path}"));
+    }
+    match path.chars().find(|c| !c.is_ascii_graphic()) {
+        Some(odd) => Err(format!("{odd:?} cannot stand in the path: write it in percents, as in %20")),
+        None => Ok(path),
+    }
+}
+
+/// What is not there is `None`.
+pub(crate) fn host_and_port(scheme: &str, authority: &str) -> Result<(Option<Host>, Option<u16>), String> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (ip, port) = rest.split_once(']').ok_or("the bracket of the IPv6 address is not closed")?;
+            let ip = ip.parse().map_err(|_| format!("`{ip}` is no IPv6 address"))?;
+            match (port, port.strip_prefix(':')) {
+                ("", _) => (Some(Host::V6(ip)), None),
+                (_, Some(port)) => (Some(Host::V6(ip)), Some(port)),
+                _ => return Err(format!("`{port}` stands where `:PORT` should")),
+            }
+        }
+        None => match authority.rsplit_once(':') {
+            Some((host, _)) if host.contains(':') => {
+                return Err(format!("an IPv6 address stands in brackets: write {scheme}://[ADDRESS]:PORT"));
+            }
+            Some(("", port)) => (None, Some(port)),
+            Some((host, port)) => (Some(Host::parse(host)?), Some(port)),
+            None if authority.is_empty() => (None, None),
+            None => (Some(Host::parse(authority)?), None),
+        },
+    };
+    Ok((host, port.map(port_of).transpose()?))
+}
+
+fn port_of(text: &str) -> Result<u16, String> {
+    match text.bytes().all(|c| c.is_ascii_digit()) {
+        true => text.parse().map_err(|_| format!("the port `{text}` is not between 0 and 65535")),
+        false => Err(format!("the port `{text}` is no number between 0 and 65535")),
+    }
+}
+
+/// The text as an error may show it.
+pub(super) fn without_credentials(text: &str) -> String {
+    let start = text.find("://").map_or(0, |at| at + 3);
+    let end = text[start..].find('/').map_or(text.len(), |at| start + at);
+    match text[start..end].rfind('@') {
+        Some(at) if !text.starts_with("unix:") => {
+            format!("{}{HIDDEN}{}", &text[..start], &text[start + at + 1..])
+        }
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,128 @@
+//! What can be parsed, and what an error says of the rest.
+
+use std::path::Path;
+
+use super::Endpoint;
+
+fn parse(url: &str) -> Endpoint {
+    url.parse().unwrap()
+}
+
+#[test]
+fn what_can_be_parsed_prints_the_same() {
+    for url in [
+        "tcp://127.0.0.1:0",
+        "tcp://[::1]:65535",
+        "tcp://localhost:80",
+        "tcp://my_host.example.org:50001",
+        "tls://example.org.:443",
+        "ws://example.org/",
+        "wss://example.org:8443/a/b?key=c%20d",
+        "http://[::1]/",
+        "https://example.org/wallet/a",
+        "unix:/run/calc.sock",
+        "unix:calc.sock",
+        "unix:@calc",
+        "stdio:",
+        "memory:calc",
+    ] {
+        assert_eq!(parse(url).to_string(), url);
+    }
+}
+
+#[test]
+fn what_is_left_out_is_filled_in() {
+    for (url, whole) in [
+        ("TCP://localhost:1", "tcp://localhost:1"),
+        ("tcp://localhost:1/", "tcp://localhost:1"),
+        ("ws://example.org", "ws://example.org/"),
+        ("ws://example.org:80", "ws://example.org/"),
+        ("ws://example.org:443", "ws://example.org:443/"),
+        ("https://example.org:443/x", "https://example.org/x"),
+        ("unix:///run/calc.sock", "unix:/run/calc.sock"),
+    ] {
+        assert_eq!(parse(url).to_string(), whole);
+    }
+    assert_eq!(parse("wss://example.org").port(), Some(443));
+    assert_eq!(parse("http://example.org").port(), Some(80));
+}
+
+#[test]
+fn its_parts_can_be_asked_for() {
+    let web = parse("https://[::1]:8443/rpc?x=1");
+    assert_eq!((web.scheme(), web.port()), ("https", Some(8443)));
+    assert_eq!(web.host().as_deref(), Some("::1"));
+    assert_eq!(web.path(), Some(Path::new("/rpc?x=1")));
+    assert_eq!(web.socket_addr(), Some("[::1]:8443".parse().unwrap()));
+
+    let unix = parse("unix:/run/calc.sock");
+    assert_eq!(unix.path(), Some(Path::new("/run/calc.sock")));
+    assert_eq!((unix.host(), unix.port(), unix.socket_addr()), (None, None, None));
+
+    let name = parse("tcp://localhost:1");
+    assert_eq!((name.socket_addr(), name.path()), (None, None));
+}
+
+#[test]
+fn the_error_names_the_part_that_is_wrong() {
+    for (url, reason) in [
+        ("localhost:80", "the scheme is missing"),
+        ("gopher://x:1", "unknown scheme `gopher`"),
+        ("tcp://localhost", "the port is missing: write tcp://localhost:PORT"),
+        ("tls://[::1]", "the port is missing: write tls://[::1]:PORT"),
+        ("tcp://:80", "the host is missing"),
+        ("http://", "the host is missing"),
+        ("tcp://x:99999", "the port `99999` is not between 0 and 65535"),
+        ("tcp://x:", "is not between 0 and 65535"),
+        ("tcp://x:8o", "is no number between 0 and 65535"),
+        ("tcp://::1:80", "stands in brackets"),
+        ("tcp://[::1:80", "bracket of the IPv6 address is not closed"),
+        ("tcp://[::1]80", "`80` stands where `:PORT` should"),
+        ("tcp://[zz]:80", "`zz` is no IPv6 address"),
+        ("tcp://-x:80", "`-x` is no host name"),
+        ("tcp://a b:80", "`a b` is no host name"),
+        ("tcp://1.2.3.400:80", "`1.2.3.400` is no IPv4 address"),
+        ("tcp://localhost:80/x", "`tcp` has no path, and here it is `/x`"),
+        ("http://localhost/a b", "' ' cannot stand in the path"),
+        ("http://localhost/a#b", "behind `#` would never be sent"),
+        ("http://localhost?a", "a path begins with a slash: write /?a"),
+        ("unix:", "the path is missing"),
+        ("unix://", "the path is missing"),
+        ("stdio:x", "nothing stands behind `stdio:`"),
+        ("stdio://x", "`stdio` has no host: write stdio:"),
+        ("memory:", "the name is missing"),
+        ("memory://x", "`memory` has no host: write memory:NAME"),
+    ] {
+        let error = url.parse::<Endpoint>().unwrap_err().to_string();
+        assert!(error.contains(reason), "{url}: {error}");
+    }
+}
+
+#[test]
+fn no_password_gets_into_an_error() {
+    for url in ["https://ann:secret@example.org/", "ann:secret@example.org:80"] {
+        let error = url.parse::<Endpoint>().unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+    let error = "https://ann:secret@example.org/".parse::<Endpoint>().unwrap_err().to_string();
+    assert!(error.starts_with("`https://…@example.org/` is no endpoint: a user and a password"), "{error}");
+}
+
+#[test]
+fn what_has_no_default_is_missing() {
+    let defaults = [parse("stdio:"), parse("tls://localhost:50002")];
+    for (text, reason) in [
+        ("tcp://localhost", "the port is missing, and has no default"),
+        ("tcp://:1", "the host is missing, and has no default"),
+        ("localhost", "the default, `stdio:`, has no host"),
+        ("tls://x:y", "is no number"),
+    ] {
+        let error = Endpoint::parse_or(text, &defaults).unwrap_err().to_string();
+        assert!(error.contains(reason), "{text}: {error}");
+    }
+    let error = Endpoint::parse_or("localhost:1", &[]).unwrap_err().to_string();
+    assert!(error.contains("the scheme is missing, and there is no default"), "{error}");
+    assert_eq!(Endpoint::parse_or("", &defaults).unwrap().to_string(), "stdio:");
+    assert_eq!(Endpoint::parse_or("unix:x", &defaults).unwrap().to_string(), "unix:x");
+    assert_eq!(Endpoint::parse_or("http://x", &defaults).unwrap().to_string(), "http://x/");
+}

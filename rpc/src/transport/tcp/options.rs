@@ -101,3 +101,42 @@ impl TcpKeepAlive {
         settings
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn prepared(options: &TcpOptions) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        prepare(&stream, options).unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn what_is_chosen_reaches_the_socket() {
+        let mut options = TcpOptions::default();
+        let stream = prepared(&options).await;
+        assert!(stream.nodelay().unwrap());
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(15));
+
+        options.nodelay = false;
+        options.keep_alive = None;
+        let stream = prepared(&options).await;
+        assert!(!stream.nodelay().unwrap());
+        assert!(!SockRef::from(&stream).keepalive().unwrap());
+
+        // What the system would refuse.
+        let short = TcpKeepAlive { time: Duration::ZERO, interval: Duration::from_millis(1) };
+        options.keep_alive = Some(short);
+        let stream = prepared(&options).await;
+        let socket = SockRef::from(&stream);
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(1));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(1));
+    }
+}

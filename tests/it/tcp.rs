@@ -77,7 +77,8 @@ async fn the_address_to_connect_from_can_be_chosen() {
     for host in ["127.0.0.1", "localhost"] {
         let connector = Connector::new(&format!("tcp://{host}:{port}")).expect("a URL");
         let session = soon(connector.tcp(options.clone()).connect()).await.expect("it listens");
-        let _: Vec<u32> = soon(session.call("echo", [1]).into_future()).await.expect("it answers");
+        let echoed: Vec<u32> = soon(session.call("echo", [1]).into_future()).await.expect("it answers");
+        assert_eq!(echoed, [1]);
         let there = server.sessions().pop().expect("it is connected");
         assert_eq!(there.peer().host().as_deref(), Some("127.0.0.2"));
         soon(session.close()).await;

@@ -102,7 +102,11 @@ impl Shared {
     }
 
     fn told(&self, connection: &Connection, error: &ErrorObject) -> Vec<u8> {
-        let Settings { framer, version, .. } = &self.settings;
+        let Settings { framer, version, messages, .. } = &self.settings;
+        if messages.is_some() {
+            // Nobody there would understand it.
+            return Vec::new();
+        }
         let framer = connection.framer.as_ref().unwrap_or(framer);
         let mut message = Vec::new();
         framer.begin(&mut message);

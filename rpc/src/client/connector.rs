@@ -130,7 +130,8 @@ impl Connector {
     }
 
     /// Connects by way of a SOCKS proxy. The session's [`peer`](Session::peer) is who is connected to, all the same, and its extensions have
-    /// [`Proxied`](crate::transport::Proxied). Default: without one.
+    /// [`Proxied`](crate::transport::Proxied). A connection that is [there already](Self::over) stays as it is, and a place on this machine, such as
+    /// a Unix socket, cannot be connected to in this way. Default: without one.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -57,6 +57,7 @@
 //! | say more about it: names, defaults, timeouts, type parameters … | [`guide::service`] |
 //! | serve it | [`Server`], [`ServerHandle`] |
 //! | connect, and serve from the side that connects | [`connect`], [`Connector`] |
+//! | call a server over HTTP: Bitcoin Core, an Ethereum node | `HttpClient` (feature `http`) |
 //! | call, notify, close, and learn why a connection ended | [`Session`], [`Call`], [`CallError`], [`CloseReason`] |
 //! | know who is calling, and call them back | [`Context`] |
 //! | follow what changes over there | [`Subscription`], [`guide::subscriptions`]; what is sent unasked: [`Session::notifications`] |
@@ -75,6 +76,7 @@
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
+//! | encrypt, and know who is on the other side | `transport::tls`, with the feature `tls` |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | speak a protocol without replies: typed messages in and out | [`MessageSession`], [`Message`] |
 //! | know what it costs | [`guide::speed`] |
@@ -86,7 +88,9 @@
 //! | `tcp` (default) | `tcp://` | `socket2`, which tokio takes in, too |
 //! | `unix` (default) | `unix:` | – |
 //! | `stdio` (default) | `stdio:` | – |
+//! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
+//! | `http` | `http://`, and `https://` with `tls`: `HttpClient` | `hyper`, `hyper-util`, `http-body-util`, `base64` |
 //! | `socks` | [`Connector::proxy`], with `tcp` | – |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
@@ -130,8 +134,8 @@
 //! # Events
 //!
 //! Sessions tell [`tracing`] when they open and close, at level `DEBUG`, and of every call, request and refused request; failures of
-//! handlers are errors. The fields have the names of OpenTelemetry's conventions for RPC: `rpc.system.name`, `rpc.method`,
-//! `jsonrpc.request.id`, `rpc.response.status_code`, `network.peer.address`, `network.transport`; `session` is [`Session::id`].
+//! handlers are errors. At level `TRACE` they show every message whole, as it came or is about to leave. The fields have the names of
+//! OpenTelemetry's conventions for RPC: `rpc.system.name`, `rpc.method`, `jsonrpc.request.id`, `rpc.response.status_code`, `network.peer.address`, `network.transport`; `session` is [`Session::id`].
 
 mod client;
 mod driver;
@@ -147,6 +151,8 @@ pub mod testing;
 pub mod transport;
 
 pub use client::{ConnectError, Connector, connect};
+#[cfg(feature = "http")]
+pub use client::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use jsonrpc::{
     Cancellation, ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, Overflow, ParamInfo, Progress,
     Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
@@ -166,6 +172,8 @@ pub use session::{
     PendingCall, PendingNotify, RawSubscription, Returns, SendError, Session, Statistics, Subscribe,
     SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
 };
+#[cfg(feature = "http")]
+pub use transport::HttpError;
 pub use transport::{Endpoint, EndpointError, Extensions};
 
 /// Pages to read.

@@ -50,6 +50,10 @@ roads! {
     tcp_values_with_blank_lines = Road::at("tcp://127.0.0.1:0").framed(JsonFramer::new().blank_lines());
     tcp_codec_of_lengths = Road::at("tcp://127.0.0.1:0").framed(CodecFramer::new(LengthDelimitedCodec::new()));
     tcp_codec_of_lines = Road::at("tcp://127.0.0.1:0").framed(CodecFramer::text(LinesCodec::new()));
+    tls = Road::at("tls://127.0.0.1:0").over_tls();
+    tls_v6 = Road::at("tls://[::1]:0").over_tls();
+    tls_by_name = Road::at("tls://localhost:0").over_tls();
+    tls_content_length = Road::at("tls://127.0.0.1:0").over_tls().framed(ContentLengthFramer::new());
     memory = Road::in_memory();
     memory_newline = Road::in_memory().framed(NewlineFramer::new());
 }

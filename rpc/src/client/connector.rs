@@ -107,6 +107,24 @@ impl Connector {
         self
     }
 
+    /// Which servers are trusted over TLS, and what they are shown. Default: [`TlsClient::new`](crate::transport::tls::TlsClient::new), whom
+    /// the platform trusts. Connecting fails where the URL is not one of TLS.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Connector, transport::tls::{Certificates, TlsClient}};
+    ///
+    /// let tls = TlsClient::pinned(Certificates::from_pem_file("electrum.example.org.pem")?)?;
+    /// let session = Connector::new("tls://electrum.example.org:50002")?.tls(tls).connect().await?;
+    /// # let _ = session;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::transport::tls::TlsClient) -> Self {
+        self.dial.tls = Some(tls);
+        self
+    }
+
     /// How calls are taken back: dropping one tells the peer, and requests that the peer takes back are dropped. Default: not at all.
     ///
     /// ```

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 #[cfg(feature = "socks")]
-use crate::transport::{SocksError, SocksProxy};
+use crate::transport::{SocksError, SocksProxy, socks::ByWayOf};
 use crate::{
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
@@ -47,7 +47,34 @@ pub enum ConnectError {
         limit: Duration,
     },
 
+    /// TLS could not be agreed on: the server is not who it should be, or one side does not like the other.
+    #[cfg(feature = "tls")]
+    #[error("cannot connect to {endpoint}: {source}")]
+    Tls {
+        /// Where.
+        endpoint: Endpoint,
+        /// Why not.
+        source: crate::transport::tls::TlsError,
+    },
+
     /// Two services of the connecting side have a method of the same name on the wire.
     #[error(transparent)]
     DuplicateMethod(#[from] DuplicateMethod),
+}
+
+impl ConnectError {
+    /// What became of connecting to `endpoint`: steps that have errors of their own hand them over within an I/O error.
+    pub(super) fn of(endpoint: Endpoint, error: io::Error) -> Self {
+        #[cfg(feature = "socks")]
+        let error = match error.downcast() {
+            Ok(ByWayOf { proxy, source }) => return Self::Socks { endpoint, proxy, source },
+            Err(error) => error,
+        };
+        #[cfg(feature = "tls")]
+        let error = match error.downcast() {
+            Ok(source) => return Self::Tls { endpoint, source },
+            Err(error) => error,
+        };
+        Self::Io { endpoint, source: error }
+    }
 }

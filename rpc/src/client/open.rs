@@ -3,6 +3,8 @@
 use std::io;
 
 use super::ConnectError;
+#[cfg(feature = "tls")]
+use crate::transport::tls::{self, TlsClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 #[cfg(feature = "tcp")]
 use crate::transport::{Scheme, TcpOptions, tcp};
@@ -10,18 +12,34 @@ use crate::transport::{Scheme, TcpOptions, tcp};
 use crate::transport::{SocksProxy, socks};
 
 /// What a URL cannot say of how to connect.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Dial {
     #[cfg(feature = "tcp")]
     pub(super) tcp: TcpOptions,
     #[cfg(feature = "socks")]
     pub(super) proxy: Option<SocksProxy>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsClient>,
+    /// Which versions of HTTP are offered over TLS.
+    #[cfg(all(feature = "http", feature = "tls"))]
+    pub(super) http_versions: &'static [&'static [u8]],
 }
 
 impl Dial {
     pub(super) async fn open(self, endpoint: Endpoint) -> Result<Connection, ConnectError> {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some()
+            && let Err(error) = tls::must_be_spoken(&endpoint)
+        {
+            return Err(ConnectError::of(endpoint, error));
+        }
         let opened = match endpoint.kind() {
-            Kind::Net(net) => return self.over_network(&endpoint, net).await,
+            #[cfg(feature = "http")]
+            Kind::Net(Net { scheme: Scheme::Http | Scheme::Https, .. }) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "HTTP carries no session: use an `HttpClient`",
+            )),
+            Kind::Net(net) => self.over_network(&endpoint, net).await,
             #[cfg(feature = "socks")]
             _ if self.proxy.is_some() => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -37,43 +55,47 @@ impl Dial {
                 "a connection in memory that has no name cannot be found",
             )),
         };
-        opened.map_err(|source| ConnectError::Io { endpoint, source })
+        opened.map_err(|error| ConnectError::of(endpoint, error))
     }
 
+    /// Opens what the messages of the scheme go over: of HTTP, the stream of bytes.
     #[cfg(feature = "tcp")]
-    async fn over_network(self, endpoint: &Endpoint, net: &Net) -> Result<Connection, ConnectError> {
+    pub(super) async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
         let connection = self.to_host(endpoint, net).await?;
-        let opened = match net.scheme {
+        match net.scheme {
             Scheme::Tcp => Ok(connection),
+            #[cfg(feature = "tls")]
+            Scheme::Tls => tls::connect(self.tls, connection, net, &[]).await,
+            #[cfg(not(feature = "tls"))]
             Scheme::Tls => Err(built_without("tls")),
             Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
+            #[cfg(feature = "http")]
+            Scheme::Http => Ok(connection),
+            #[cfg(all(feature = "http", feature = "tls"))]
+            Scheme::Https => tls::connect(self.tls, connection, net, self.http_versions).await,
+            #[cfg(all(feature = "http", not(feature = "tls")))]
+            Scheme::Https => Err(built_without("tls")),
+            #[cfg(not(feature = "http"))]
             Scheme::Http | Scheme::Https => Err(built_without("http")),
-        };
-        opened.map_err(|source| ConnectError::Io { endpoint: endpoint.clone(), source })
-    }
-
-    #[cfg(not(feature = "tcp"))]
-    async fn over_network(self, endpoint: &Endpoint, _: &Net) -> Result<Connection, ConnectError> {
-        Err(ConnectError::Io { endpoint: endpoint.clone(), source: built_without("tcp") })
+        }
     }
 
     /// TCP to the host, or to a proxy that has connected to it.
     #[cfg(feature = "tcp")]
-    async fn to_host(&self, endpoint: &Endpoint, net: &Net) -> Result<Connection, ConnectError> {
+    async fn to_host(&self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
         #[cfg(feature = "socks")]
         if let Some(proxy) = &self.proxy {
-            let connected = socks::connect(proxy, &self.tcp, &net.host, net.port).await;
-            let (stream, proxied) = connected.map_err(|source| ConnectError::Socks {
-                endpoint: endpoint.clone(),
-                proxy: proxy.clone(),
-                source,
-            })?;
+            let (stream, proxied) = socks::connect(proxy, &self.tcp, &net.host, net.port).await?;
             let connection = Connection::new(stream, endpoint.clone());
             connection.extensions.insert(proxied);
             return Ok(connection);
         }
-        let connected = tcp::connect(&net.host, net.port, &self.tcp).await;
-        let stream = connected.map_err(|source| ConnectError::Io { endpoint: endpoint.clone(), source })?;
+        let stream = tcp::connect(&net.host, net.port, &self.tcp).await?;
         Ok(Connection::new(stream, endpoint.clone()))
+    }
+
+    #[cfg(not(feature = "tcp"))]
+    async fn over_network(self, _: &Endpoint, _: &Net) -> io::Result<Connection> {
+        Err(built_without("tcp"))
     }
 }

@@ -26,7 +26,11 @@ impl ServerHandle {
             while let Either::Right((Some(connection), _)) =
                 select(stopping.as_mut(), pin!(listener.accept())).await
             {
-                let Some((connection, group)) = admit(&shared, connection, &mut refusals) else { continue };
+                // What is told before a handshake is no message to the peer.
+                let can_be_told = !handshakes.are_needed();
+                let Some((connection, group)) = admit(&shared, connection, &mut refusals, can_be_told) else {
+                    continue;
+                };
                 match handshakes.are_needed() {
                     true => handshakes.begin(connection, group),
                     false => shared.arrived(connection, group),
@@ -39,16 +43,17 @@ impl ServerHandle {
     }
 }
 
-/// Finds out whether there is a place for a peer, and tells it where there is none.
+/// Finds out whether there is a place for a peer, and tells it where there is none, if it can be told.
 fn admit(
     shared: &Arc<Shared>,
     connection: Connection,
     refusals: &mut Refusals,
+    can_be_told: bool,
 ) -> Option<(Connection, Membership)> {
     let connections = shared.connections_open();
     if connections >= shared.connections() {
-        let refusal = shared.refusal(&connection, connections);
-        refusals.refuse(connection, refusal);
+        let told = if can_be_told { shared.refusal(&connection, connections) } else { Vec::new() };
+        refusals.refuse(connection, told);
         return None;
     }
     refusals.end();
@@ -57,8 +62,8 @@ fn admit(
     match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
         Ok(Ok(group)) => Some((connection, group)),
         Ok(Err(over)) => {
-            let refusal = shared.refusal_of_group(&connection, over);
-            refusals.refuse_one(connection, refusal);
+            let told = if can_be_told { shared.refusal_of_group(&connection, over) } else { Vec::new() };
+            refusals.refuse_one(connection, told);
             None
         }
         Err(_) => {

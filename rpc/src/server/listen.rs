@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 
 use super::BindError;
+#[cfg(feature = "tls")]
+use crate::transport::tls::TlsServer;
 #[cfg(feature = "tcp")]
 use crate::transport::{TcpOptions, tcp::ListenOptions};
 use crate::{
@@ -28,6 +30,8 @@ pub struct Listen {
     pub(super) framer: Option<Box<dyn AnyFramer>>,
     #[cfg(feature = "tcp")]
     pub(super) tcp: ListenOptions,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsServer>,
 }
 
 impl Listen {
@@ -43,6 +47,24 @@ impl Listen {
     /// How messages are told apart here. Default: as everywhere, by [`ServerBuilder::framer`](super::ServerBuilder::framer).
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.framer = Some(Box::new(framer));
+        self
+    }
+
+    /// What is shown over TLS, and who is let in. There is no default: a `tls://` URL needs it, and one without TLS is refused with it.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Listen, Server, transport::tls::TlsServer};
+    ///
+    /// let tls = TlsServer::from_pem_files("chain.pem", "key.pem")?;
+    /// let server = Server::builder().service(())
+    ///     .bind(Listen::at("tls://0.0.0.0:50002")?.tls(tls)).await?;
+    /// # let _ = server;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsServer) -> Self {
+        self.tls = Some(tls);
         self
     }
 }
@@ -98,6 +120,8 @@ impl From<Endpoint> for Listen {
             framer: None,
             #[cfg(feature = "tcp")]
             tcp: ListenOptions::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }

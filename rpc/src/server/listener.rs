@@ -3,6 +3,8 @@
 use std::{io, sync::Arc};
 
 use super::{Listen, episode::Episode};
+#[cfg(feature = "tls")]
+use crate::transport::tls;
 use crate::{
     framing::AnyFramer,
     transport::{
@@ -24,9 +26,9 @@ pub(super) struct Listener {
 impl Listener {
     /// A name may have several addresses, each of which is listened at.
     pub(super) async fn bind(listen: Listen) -> io::Result<Vec<Self>> {
+        let handshakes: Arc<[Box<dyn Handshake>]> = handshakes(&listen)?.into();
         match listen.endpoint.kind() {
             Kind::Net(net) => {
-                let handshakes: Arc<[Box<dyn Handshake>]> = handshakes(net.scheme)?.into();
                 let sockets = listen_on_network(&listen, net).await?;
                 let listener = |(socket, endpoint)| {
                     let framer = listen.framer.as_ref().map(|framer| framer.cloned());
@@ -39,7 +41,7 @@ impl Listener {
             Kind::Memory(Some(name)) => {
                 let socket = listen_in_memory(name)?;
                 let Listen { endpoint, framer, .. } = listen;
-                Ok(vec![Self { socket, endpoint, handshakes: Arc::new([]), framer }])
+                Ok(vec![Self { socket, endpoint, handshakes, framer }])
             }
             Kind::Memory(None) => {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"))
@@ -93,9 +95,17 @@ async fn listen_on_network(_: &Listen, _: &Net) -> io::Result<Vec<Place>> {
     Err(built_without("tcp"))
 }
 
-fn handshakes(scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {
-    match scheme {
+fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
+    #[cfg(feature = "tls")]
+    if listen.tls.is_some() {
+        tls::must_be_spoken(&listen.endpoint)?;
+    }
+    let Some(net) = listen.endpoint.as_net() else { return Ok(Vec::new()) };
+    match net.scheme {
         Scheme::Tcp => Ok(Vec::new()),
+        #[cfg(feature = "tls")]
+        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
+        #[cfg(not(feature = "tls"))]
         Scheme::Tls => Err(built_without("tls")),
         Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
         Scheme::Http | Scheme::Https => Err(built_without("http")),

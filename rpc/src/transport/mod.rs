@@ -4,11 +4,15 @@
 
 mod endpoint;
 mod extensions;
+#[cfg(feature = "http")]
+mod http;
 mod memory;
 #[cfg(feature = "socks")]
 pub(crate) mod socks;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::{fmt, io};
 
@@ -20,6 +24,8 @@ pub(crate) use endpoint::Host;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
 pub use extensions::Extensions;
+#[cfg(feature = "http")]
+pub use http::HttpError;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
 #[cfg(feature = "socks")]
@@ -69,6 +75,12 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
     /// Turns what was accepted into what messages go over. It has as long as
     /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), and is dropped then.
     fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>>;
+}
+
+/// Whether these bytes are what a server of TLS says to a client that speaks something else: a fatal alert (RFC 8446, section 6), and
+/// nothing more.
+pub(crate) const fn is_tls_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [21, 3, _, 0, 2, 2, _])
 }
 
 /// What is said of a scheme that this crate was built without.

@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use super::{
-    Proxied, SocksAddress, SocksError, SocksProxy, SocksStep, SocksVersion, credentials::Pair, talk::Talk,
-    v4, v5,
+    ByWayOf, Proxied, SocksAddress, SocksError, SocksProxy, SocksStep, SocksVersion, credentials::Pair,
+    talk::Talk, v4, v5,
 };
 use crate::transport::{
     Host,
@@ -19,6 +19,15 @@ use crate::transport::{
 
 /// Connects to `host` by way of `proxy`, which is connected to as `options` say. Cancel safe.
 pub(crate) async fn connect(
+    proxy: &SocksProxy,
+    options: &TcpOptions,
+    host: &Host,
+    port: u16,
+) -> Result<(TcpStream, Proxied), ByWayOf> {
+    to_host(proxy, options, host, port).await.map_err(|source| ByWayOf { proxy: proxy.clone(), source })
+}
+
+async fn to_host(
     proxy: &SocksProxy,
     options: &TcpOptions,
     host: &Host,

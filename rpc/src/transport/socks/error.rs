@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{SocksReply, SocksVersion};
+use super::{SocksProxy, SocksReply, SocksVersion};
 
 /// Why there is no connection by way of a SOCKS proxy. Each kind of failure is its own variant.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +109,20 @@ pub enum SocksError {
     /// This machine has resolved the host's name, and the proxy connected to none of its addresses.
     #[error("the proxy did not connect to any of the name's addresses: {}", Each(.0))]
     Addresses(Vec<(SocketAddr, SocksError)>),
+}
+
+/// Which proxy it was: how a failure travels within an I/O error.
+#[derive(Debug, thiserror::Error)]
+#[error("by way of {proxy}: {source}")]
+pub(crate) struct ByWayOf {
+    pub(crate) proxy: SocksProxy,
+    pub(crate) source: SocksError,
+}
+
+impl From<ByWayOf> for io::Error {
+    fn from(error: ByWayOf) -> Self {
+        Self::other(error)
+    }
 }
 
 /// What a proxy was to answer.

@@ -18,6 +18,7 @@ mod v5;
 
 pub use address::{Proxied, SocksAddress};
 pub(crate) use connect::connect;
+pub(crate) use error::ByWayOf;
 pub use error::{SocksError, SocksStep};
 pub use proxy::{SocksProxy, SocksVersion};
 pub use reply::SocksReply;

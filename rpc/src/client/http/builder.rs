@@ -317,6 +317,7 @@ impl HttpClientBuilder {
                 Arc::new(self.endpoint),
                 self.net.clone(),
                 ready(self.dial, &self.net, self.http2_only)
+                    .map(Box::new)
                     .map_err(|source| HttpClientError::Tls { url: server.clone(), source })?,
             ),
         };

@@ -35,7 +35,7 @@ pub(super) struct Connections {
 
 #[derive(Clone)]
 pub(super) enum How {
-    To(Arc<Endpoint>, Net, Dial),
+    To(Arc<Endpoint>, Net, Box<Dial>),
     With(Arc<Open>),
 }
 

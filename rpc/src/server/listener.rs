@@ -33,11 +33,18 @@ pub(super) enum Spoken {
 }
 
 impl Listener {
-    pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Self> {
+    /// A name may have several addresses, each of which is listened at.
+    pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Vec<Self>> {
         let spoken = spoken(&listen, shared)?;
-        let handshakes = sockets::handshakes(&listen)?.into();
-        let (socket, endpoint) = sockets::open(&listen).await?;
-        Ok(Self { socket, endpoint, handshakes, framer: listen.framer, spoken })
+        let handshakes: Arc<[Box<dyn Handshake>]> = sockets::handshakes(&listen)?.into();
+        let listener = |(socket, endpoint)| Self {
+            socket,
+            endpoint,
+            handshakes: Arc::clone(&handshakes),
+            framer: listen.framer.as_ref().map(|framer| framer.cloned()),
+            spoken: spoken.clone(),
+        };
+        Ok(sockets::open(&listen).await?.into_iter().map(listener).collect())
     }
 
     /// With the port that was given.

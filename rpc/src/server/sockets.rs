@@ -9,15 +9,18 @@ use crate::transport::tls;
 use crate::transport::unix;
 use crate::transport::{Endpoint, Handshake, Kind, Net, Scheme, Socket, built_without, listen_in_memory};
 
-/// Opens it, and gives the endpoint with the address that it has become.
-pub(super) async fn open(listen: &Listen) -> io::Result<(Box<dyn Socket>, Endpoint)> {
+/// A socket, and the endpoint with the address that it has become.
+type Place = (Box<dyn Socket>, Endpoint);
+
+/// Opens it; of a name that has several addresses, each.
+pub(super) async fn open(listen: &Listen) -> io::Result<Vec<Place>> {
     let endpoint = &listen.endpoint;
     #[cfg(all(unix, feature = "unix"))]
     if listen.unix_mode.is_some() {
         unix::must_have_a_file(endpoint)?;
     }
     let socket = match endpoint.kind() {
-        Kind::Net(net) => return listen_on_network(endpoint, net).await,
+        Kind::Net(net) => return listen_on_network(listen, net).await,
         #[cfg(all(unix, feature = "unix"))]
         Kind::Unix(path) => unix::listen(path, listen.unix_mode).await?,
         #[cfg(not(all(unix, feature = "unix")))]
@@ -31,7 +34,7 @@ pub(super) async fn open(listen: &Listen) -> io::Result<(Box<dyn Socket>, Endpoi
             return Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"));
         }
     };
-    Ok((socket, endpoint.clone()))
+    Ok(vec![(socket, endpoint.clone())])
 }
 
 /// What a peer that has arrived has to agree on, one after another.
@@ -60,11 +63,11 @@ pub(super) fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>>
 }
 
 #[cfg(feature = "tcp")]
-async fn listen_on_network(endpoint: &Endpoint, net: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
-    crate::transport::tcp::listen(endpoint, net).await
+async fn listen_on_network(listen: &Listen, net: &Net) -> io::Result<Vec<Place>> {
+    crate::transport::tcp::listen(&listen.endpoint, net, &listen.tcp).await
 }
 
 #[cfg(not(feature = "tcp"))]
-async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
+async fn listen_on_network(_: &Listen, _: &Net) -> io::Result<Vec<Place>> {
     Err(built_without("tcp"))
 }

@@ -5,6 +5,10 @@ use std::{fmt, time::Duration};
 use tokio::time::timeout;
 
 use super::{ConnectError, open::Dial};
+#[cfg(feature = "socks")]
+use crate::transport::SocksProxy;
+#[cfg(feature = "tcp")]
+use crate::transport::TcpOptions;
 #[cfg(feature = "stdio")]
 use crate::transport::stdio::Spawn;
 use crate::{
@@ -160,6 +164,30 @@ impl Connector {
     /// ```
     pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
         self.settings.cancellation = Some(cancellation);
+        self
+    }
+
+    /// How TCP is connected, for everything that goes over it. Default: [`TcpOptions::default()`].
+    #[cfg(feature = "tcp")]
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.dial.tcp = options;
+        self
+    }
+
+    /// Connects by way of a SOCKS proxy. The session's [`peer`](Session::peer) is who is connected to, all the same, and its extensions have
+    /// [`Proxied`](crate::transport::Proxied). A connection that is [there already](Self::over) stays as it is, and a place on this machine, such as
+    /// a Unix socket, cannot be connected to in this way. Default: without one.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Connector, transport::SocksProxy};
+    ///
+    /// let session = Connector::new("tcp://example.onion:50001")?.proxy(SocksProxy::tor()).connect().await?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "socks")]
+    pub fn proxy(mut self, proxy: SocksProxy) -> Self {
+        self.dial.proxy = Some(proxy);
         self
     }
 

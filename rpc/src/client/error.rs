@@ -2,6 +2,8 @@
 
 use std::{io, time::Duration};
 
+#[cfg(feature = "socks")]
+use crate::transport::{SocksError, SocksProxy, socks::ByWayOf};
 use crate::{
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
@@ -22,6 +24,18 @@ pub enum ConnectError {
         endpoint: Endpoint,
         /// Why not.
         source: io::Error,
+    },
+
+    /// The proxy did not connect to the peer.
+    #[cfg(feature = "socks")]
+    #[error("cannot connect to {endpoint} by way of {proxy}: {source}")]
+    Socks {
+        /// Where to.
+        endpoint: Endpoint,
+        /// The proxy.
+        proxy: SocksProxy,
+        /// Why not.
+        source: SocksError,
     },
 
     /// The connection was not there in time.
@@ -61,6 +75,11 @@ pub enum ConnectError {
 impl ConnectError {
     /// What became of connecting to `endpoint`: steps that have errors of their own hand them over within an I/O error.
     pub(super) fn of(endpoint: Endpoint, error: io::Error) -> Self {
+        #[cfg(feature = "socks")]
+        let error = match error.downcast() {
+            Ok(ByWayOf { proxy, source }) => return Self::Socks { endpoint, proxy, source },
+            Err(error) => error,
+        };
         #[cfg(feature = "tls")]
         let error = match error.downcast() {
             Ok(source) => return Self::Tls { endpoint, source },

@@ -3,15 +3,21 @@
 use std::{io, path::Path};
 
 use super::ConnectError;
-#[cfg(feature = "tcp")]
-use crate::transport::Scheme;
 #[cfg(feature = "tls")]
 use crate::transport::tls::{self, TlsClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
+#[cfg(feature = "tcp")]
+use crate::transport::{Scheme, TcpOptions, tcp};
+#[cfg(feature = "socks")]
+use crate::transport::{SocksProxy, socks};
 
 /// What a URL cannot say of how to connect.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dial {
+    #[cfg(feature = "tcp")]
+    pub(super) tcp: TcpOptions,
+    #[cfg(feature = "socks")]
+    pub(super) proxy: Option<SocksProxy>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsClient>,
     /// Which versions of HTTP are offered over TLS.
@@ -34,6 +40,11 @@ impl Dial {
                 "HTTP carries no session: use an `HttpClient`",
             )),
             Kind::Net(net) => self.over_network(&endpoint, net).await,
+            #[cfg(feature = "socks")]
+            _ if self.proxy.is_some() => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a proxy leads to the network, and this is a place on this machine",
+            )),
             Kind::Unix(path) => over_unix(&endpoint, path).await,
             Kind::Stdio => over_stdio(&endpoint),
             Kind::Memory(Some(name)) => {
@@ -50,8 +61,7 @@ impl Dial {
     /// Opens what the messages of the scheme go over: of HTTP, the stream of bytes.
     #[cfg(feature = "tcp")]
     pub(super) async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
-        let stream = crate::transport::tcp::connect(net).await?;
-        let connection = Connection::new(stream, endpoint.clone());
+        let connection = self.to_host(endpoint, net).await?;
         match net.scheme {
             Scheme::Tcp => Ok(connection),
             #[cfg(feature = "tls")]
@@ -68,6 +78,20 @@ impl Dial {
             #[cfg(not(feature = "http"))]
             Scheme::Http | Scheme::Https => Err(built_without("http")),
         }
+    }
+
+    /// TCP to the host, or to a proxy that has connected to it.
+    #[cfg(feature = "tcp")]
+    async fn to_host(&self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
+        #[cfg(feature = "socks")]
+        if let Some(proxy) = &self.proxy {
+            let (stream, proxied) = socks::connect(proxy, &self.tcp, &net.host, net.port).await?;
+            let connection = Connection::new(stream, endpoint.clone());
+            connection.extensions.insert(proxied);
+            return Ok(connection);
+        }
+        let stream = tcp::connect(&net.host, net.port, &self.tcp).await?;
+        Ok(Connection::new(stream, endpoint.clone()))
     }
 
     #[cfg(not(feature = "tcp"))]

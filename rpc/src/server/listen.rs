@@ -3,8 +3,12 @@
 use std::convert::Infallible;
 
 use super::BindError;
+#[cfg(feature = "http")]
+use super::HttpOptions;
 #[cfg(feature = "tls")]
 use crate::transport::tls::TlsServer;
+#[cfg(feature = "tcp")]
+use crate::transport::{TcpOptions, tcp::ListenOptions};
 use crate::{
     framing::{AnyFramer, Framer},
     transport::{Endpoint, EndpointError},
@@ -26,6 +30,10 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    #[cfg(feature = "http")]
+    pub(super) http: Option<HttpOptions>,
+    #[cfg(feature = "tcp")]
+    pub(super) tcp: ListenOptions,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsServer>,
     #[cfg(all(unix, feature = "unix"))]
@@ -66,6 +74,24 @@ impl Listen {
         self
     }
 
+    /// How HTTP is spoken here. Default: [`HttpOptions::new()`] where the URL is `http://` or `https://`; with it, HTTP is spoken at any place,
+    /// a Unix socket for one.
+    ///
+    /// ```
+    /// use rpc::{HttpOptions, Listen, Server, WebAccess};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = HttpOptions::new().access(WebAccess::new().allow_host("node.example.org"));
+    /// let server = Server::builder().service(()).bind(Listen::at("http://127.0.0.1:0/rpc")?.http(options)).await?;
+    /// # let _ = server;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.http = Some(options);
+        self
+    }
+
     /// Who may connect to a Unix socket: the permissions of its file, for example `0o660` for its user and its group. Default: what the umask
     /// of the process says.
     ///
@@ -94,11 +120,59 @@ impl Listen {
     }
 }
 
+/// What concerns TCP, and what goes over it. For other transports it means nothing.
+#[cfg(feature = "tcp")]
+impl Listen {
+    /// What is chosen for the connections that are accepted. Default: [`TcpOptions::default()`].
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp.accepted = options;
+        self
+    }
+
+    /// How many connections the system may keep until they are accepted. It may have a limit of its own (`net.core.somaxconn` on Linux).
+    ///
+    /// Default: 1,024 (tokio's `TcpListener::bind`).
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.tcp.backlog = connections;
+        self
+    }
+
+    /// Whether the port may be listened at while connections of an earlier listener at it are not quite over (`SO_REUSEADDR`), so that a server
+    /// can be started anew at once.
+    ///
+    /// Default: yes, but on Windows, where it would let other programs take the port as well.
+    pub fn reuse_address(mut self, yes: bool) -> Self {
+        self.tcp.reuse_address = yes;
+        self
+    }
+
+    /// Whether several sockets may listen at the port, if all of them say so and belong to one user (`SO_REUSEPORT`). Linux shares the
+    /// connections out among them. Binding fails on a system that knows no such thing, such as Windows.
+    ///
+    /// Default: no.
+    pub fn reuse_port(mut self, yes: bool) -> Self {
+        self.tcp.reuse_port = yes;
+        self
+    }
+
+    /// Whether `[::]` is every IPv6 address only, and not every IPv4 address too (`IPV6_V6ONLY`).
+    ///
+    /// Default: as the system has it: on most it is both, on Windows and the BSDs IPv6 only.
+    pub fn ipv6_only(mut self, yes: bool) -> Self {
+        self.tcp.ipv6_only = Some(yes);
+        self
+    }
+}
+
 impl From<Endpoint> for Listen {
     fn from(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
             framer: None,
+            #[cfg(feature = "http")]
+            http: None,
+            #[cfg(feature = "tcp")]
+            tcp: ListenOptions::default(),
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(all(unix, feature = "unix"))]

@@ -2,16 +2,12 @@
 
 use std::{io, sync::Arc};
 
-use super::{Listen, episode::Episode};
-#[cfg(feature = "tls")]
-use crate::transport::tls;
-#[cfg(all(unix, feature = "unix"))]
-use crate::transport::unix;
+#[cfg(feature = "http")]
+use super::http::{Http, HttpOptions};
+use super::{Listen, episode::Episode, handle::Shared, sockets};
 use crate::{
     framing::AnyFramer,
-    transport::{
-        Connection, Endpoint, Handshake, Kind, Net, Scheme, Socket, built_without, listen_in_memory,
-    },
+    transport::{Connection, Endpoint, Handshake, Socket},
 };
 
 /// One place that is listened at.
@@ -23,46 +19,42 @@ pub(super) struct Listener {
     handshakes: Arc<[Box<dyn Handshake>]>,
     /// How messages are told apart, where it is another way than elsewhere.
     framer: Option<Box<dyn AnyFramer>>,
+    spoken: Spoken,
+}
+
+/// What goes over the connections of a listener.
+#[derive(Debug, Clone)]
+pub(super) enum Spoken {
+    /// The messages of a session.
+    Messages,
+    /// HTTP, whose requests carry messages.
+    #[cfg(feature = "http")]
+    Http(Arc<Http>),
 }
 
 impl Listener {
-    pub(super) async fn bind(listen: Listen) -> io::Result<Self> {
-        let handshakes = handshakes(&listen)?;
-        #[cfg(all(unix, feature = "unix"))]
-        let mode = listen.unix_mode;
-        #[cfg(all(unix, feature = "unix"))]
-        if mode.is_some() {
-            unix::must_have_a_file(&listen.endpoint)?;
-        }
-        let Listen { endpoint, framer, .. } = listen;
-        match endpoint.kind() {
-            Kind::Net(net) => {
-                let (socket, endpoint) = listen_on_network(&endpoint, net).await?;
-                Ok(Self { socket, endpoint, handshakes: handshakes.into(), framer })
-            }
-            Kind::Unix(path) => {
-                #[cfg(all(unix, feature = "unix"))]
-                let socket = unix::listen(path, mode).await?;
-                #[cfg(not(all(unix, feature = "unix")))]
-                let socket = listen_at_path(path)?;
-                Ok(Self { socket, endpoint, handshakes: Arc::new([]), framer })
-            }
-            Kind::Stdio => {
-                Ok(Self { socket: listen_at_stdio()?, endpoint, handshakes: Arc::new([]), framer })
-            }
-            Kind::Memory(Some(name)) => {
-                let socket = listen_in_memory(name)?;
-                Ok(Self { socket, endpoint, handshakes: Arc::new([]), framer })
-            }
-            Kind::Memory(None) => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"))
-            }
-        }
+    /// A name may have several addresses, each of which is listened at.
+    pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Vec<Self>> {
+        let spoken = spoken(&listen, shared)?;
+        let handshakes: Arc<[Box<dyn Handshake>]> = sockets::handshakes(&listen)?.into();
+        let listener = |(socket, endpoint)| Self {
+            socket,
+            endpoint,
+            handshakes: Arc::clone(&handshakes),
+            framer: listen.framer.as_ref().map(|framer| framer.cloned()),
+            spoken: spoken.clone(),
+        };
+        Ok(sockets::open(&listen).await?.into_iter().map(listener).collect())
     }
 
     /// With the port that was given.
     pub(super) const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// What goes over the connections.
+    pub(super) const fn spoken(&self) -> &Spoken {
+        &self.spoken
     }
 
     /// What comes between accepting a peer and the first message.
@@ -93,46 +85,29 @@ impl Listener {
     }
 }
 
-#[cfg(feature = "tcp")]
-async fn listen_on_network(endpoint: &Endpoint, net: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
-    crate::transport::tcp::listen(endpoint, net).await
-}
+#[cfg(feature = "http")]
+fn spoken(listen: &Listen, shared: &Shared) -> io::Result<Spoken> {
+    use crate::transport::Scheme;
 
-#[cfg(not(feature = "tcp"))]
-async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
-    Err(built_without("tcp"))
-}
-
-#[cfg(not(all(unix, feature = "unix")))]
-fn listen_at_path(_: &std::path::Path) -> io::Result<Box<dyn Socket>> {
-    Err(crate::transport::without_unix())
-}
-
-#[cfg(feature = "stdio")]
-fn listen_at_stdio() -> io::Result<Box<dyn Socket>> {
-    crate::transport::stdio::listen()
-}
-
-#[cfg(not(feature = "stdio"))]
-fn listen_at_stdio() -> io::Result<Box<dyn Socket>> {
-    Err(built_without("stdio"))
-}
-
-fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
-    #[cfg(feature = "tls")]
-    if listen.tls.is_some() {
-        tls::must_be_spoken(&listen.endpoint)?;
+    let scheme = listen.endpoint.as_net().map(|net| net.scheme);
+    let is_http = matches!(scheme, Some(Scheme::Http | Scheme::Https));
+    let options = match &listen.http {
+        Some(options) => options,
+        None if is_http => &HttpOptions::new(),
+        None => return Ok(Spoken::Messages),
+    };
+    if !shared.speaks_json_rpc() {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "messages that are no JSON-RPC do not go over HTTP",
+        ));
     }
-    let Some(net) = listen.endpoint.as_net() else { return Ok(Vec::new()) };
-    match net.scheme {
-        Scheme::Tcp => Ok(Vec::new()),
-        #[cfg(feature = "tls")]
-        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
-        #[cfg(not(feature = "tls"))]
-        Scheme::Tls => Err(built_without("tls")),
-        Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
-        Scheme::Http | Scheme::Https => Err(built_without("http")),
-    }
+    Ok(Spoken::Http(Arc::new(Http::new(shared, &listen.endpoint, options))))
+}
+
+#[cfg(not(feature = "http"))]
+fn spoken(_: &Listen, _: &Shared) -> io::Result<Spoken> {
+    Ok(Spoken::Messages)
 }
 
 /// What Linux's accept(2) says of connections that failed before they were accepted, and BSD's of those that were reset.

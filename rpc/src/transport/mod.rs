@@ -7,6 +7,8 @@ mod extensions;
 #[cfg(feature = "http")]
 mod http;
 mod memory;
+#[cfg(feature = "socks")]
+pub(crate) mod socks;
 #[cfg(feature = "stdio")]
 pub mod stdio;
 #[cfg(feature = "tcp")]
@@ -15,19 +17,33 @@ pub(crate) mod tcp;
 pub mod tls;
 #[cfg(all(unix, feature = "unix"))]
 pub mod unix;
+#[cfg(feature = "http")]
+mod web_access;
 
 use std::{fmt, io};
 
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+#[cfg(feature = "tcp")]
+pub(crate) use endpoint::Host;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
-pub use extensions::Extensions;
+pub use extensions::{Extension, Extensions};
 #[cfg(feature = "http")]
 pub use http::HttpError;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
+#[cfg(feature = "socks")]
+pub use socks::{
+    Proxied, SocksAddress, SocksError, SocksProxy, SocksReply, SocksStep, SocksUrlError, SocksVersion,
+};
+#[cfg(feature = "tcp")]
+pub use tcp::{ConnectAttempts, TcpKeepAlive, TcpOptions};
+#[cfg(feature = "http")]
+pub use web_access::WebAccess;
+#[cfg(feature = "http")]
+pub(crate) use web_access::host_of;
 
 use crate::framing::AnyFramer;
 

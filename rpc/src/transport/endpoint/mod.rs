@@ -13,6 +13,8 @@ use std::{
 };
 
 pub(crate) use host::Host;
+#[cfg(feature = "socks")]
+pub(crate) use parse::host_and_port;
 
 /// Where a server listens, where a client connects, or where a peer is: a parsed URL.
 ///

@@ -51,7 +51,7 @@ impl Stdio {
             ));
         }
         let place = Place { is_used: false };
-        Ok(Self { input: Input::default(), output: Output::new(), place: place })
+        Ok(Self { input: Input::default(), output: Output::new(), place })
     }
 }
 

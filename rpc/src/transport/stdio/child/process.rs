@@ -164,10 +164,10 @@ async fn end(child: &mut Child, patience: Patience) -> io::Result<ExitStatus> {
     if let Ok(exit) = timeout(patience.exit, child.wait()).await {
         return exit;
     }
-    if tell_to_end(child) {
-        if let Ok(exit) = timeout(patience.terminate, child.wait()).await {
-            return exit;
-        }
+    if tell_to_end(child)
+        && let Ok(exit) = timeout(patience.terminate, child.wait()).await
+    {
+        return exit;
     }
     child.start_kill()?;
     child.wait().await

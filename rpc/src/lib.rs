@@ -62,6 +62,7 @@
 //! | know who is calling, and call them back | [`Context`] |
 //! | follow what changes over there | [`Subscription`], [`guide::subscriptions`]; what is sent unasked: [`Session::notifications`] |
 //! | answer messages that come some other way: bytes in, bytes out | [`Dispatcher`] |
+//! | serve over HTTP, or in an application of axum's (feature `http`) | `HttpService`, `HttpOptions`, `guide::http` |
 //! | send several calls in one message | [`Session::batch`], [`OutgoingBatch`] |
 //! | speak JSON-RPC 1.0, or whatever the peer does | [`Protocol`], [`guide::versions`] |
 //! | do without a runtime | [`jsonrpc::Connection`] |
@@ -70,13 +71,15 @@
 //! | bound what a peer may use, in bytes, time and effort; end sessions | [`Limits`], [`guide::limits`] |
 //! | bound what many connections, or new ones, get of a server | [`Groups`], [`Session::join_group`] |
 //! | notice that a silent peer is gone | [`KeepAlive`] |
-//! | connect by way of Tor or another SOCKS proxy | [`transport::SocksProxy`] |
-//! | choose what sockets do | [`transport::TcpOptions`], [`Listen`] |
+//! | connect by way of Tor or another SOCKS proxy | [`transport::socks::SocksProxy`] |
+//! | choose what sockets do | [`transport::tcp::TcpOptions`], [`Listen`] |
 //! | know when sessions begin and end | [`Hooks`] |
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
 //! | encrypt, and know who is on the other side | `transport::tls`, with the feature `tls` |
+//! | speak with processes of the same machine, and know whose they are | `transport::unix`, with the feature `unix` |
+//! | serve over standard input and output, or start a process that does | `transport::stdio`, with the feature `stdio` |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | speak a protocol without replies: typed messages in and out | [`MessageSession`], [`Message`] |
 //! | know what it costs | [`guide::speed`] |
@@ -85,13 +88,13 @@
 //!
 //! | Feature | What it brings | What it takes in |
 //! |---|---|---|
-//! | `tcp` (default) | `tcp://` | `socket2`, which tokio takes in, too |
-//! | `unix` (default) | `unix:` | – |
-//! | `stdio` (default) | `stdio:` | – |
+//! | `tcp` (default) | `tcp://`, `transport::tcp` | `socket2`, which tokio takes in, too |
+//! | `unix` (default) | `unix:`, `transport::unix` | `rustix` |
+//! | `stdio` (default) | `stdio:`, `transport::stdio`, `Connector::spawn` | `rustix`, tokio's `process` |
 //! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
+//! | `socks` | `transport::socks`, with `tcp` | – |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
-//! | `http` | `http://`, and `https://` with `tls`: `HttpClient` | `hyper`, `hyper-util`, `http-body-util`, `base64` |
-//! | `socks` | [`Connector::proxy`], with `tcp` | – |
+//! | `http` | `http://`, and `https://` with `tls`: `HttpClient`; listening, and `HttpService` to mount in axum and others | `hyper`, `hyper-util`, `http`, `http-body`, `http-body-util`, `tower`, `base64` |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
 //! that names the feature.
@@ -161,9 +164,11 @@ pub use jsonrpc::{
 pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};
 pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Listen, Server, ServerBuilder, ServerHandle};
+#[cfg(feature = "http")]
+pub use server::{HttpBody, HttpOptions, HttpService};
 pub use service::{
-    Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Listener, Params,
-    Request, Router, Service, Shared, Shielded,
+    Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Exchange, Handled, Handler, Listener,
+    Params, Request, Router, Service, Shared, Shielded,
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
@@ -172,12 +177,16 @@ pub use session::{
     PendingCall, PendingNotify, RawSubscription, Returns, SendError, Session, Statistics, Subscribe,
     SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
 };
+pub use transport::{Endpoint, EndpointError, Extension, Extensions};
 #[cfg(feature = "http")]
-pub use transport::HttpError;
-pub use transport::{Endpoint, EndpointError, Extensions};
+pub use transport::{HttpError, WebAccess};
 
 /// Pages to read.
 pub mod guide {
+    #[cfg(feature = "http")]
+    #[doc = include_str!("../docs/http.md")]
+    pub mod http {}
+
     #[doc = include_str!("../docs/limits.md")]
     pub mod limits {}
 

@@ -1,8 +1,9 @@
-//! Real peers: Python's `aiorpcx`, over TCP on this machine, as a client of our server and as the server of our client; and SOCKS servers of
-//! Debian's between our client and our server.
+//! Real peers: Python's `aiorpcx`, over TCP on this machine, as a client of our server and as the server of our client; `curl`; and SOCKS
+//! servers of Debian's between our client and our server.
 //!
-//! `cargo test -p rpc-tests --test interop` runs them. They need Python and the servers: see [`python`] and [`proxies`].
+//! `cargo test -p rpc-tests --test interop` runs them. They need Python (see [`python`]), `curl` and the SOCKS servers (see [`proxies`]).
 
+mod curl;
 mod lost;
 mod our_client;
 mod our_server;

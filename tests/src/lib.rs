@@ -19,6 +19,7 @@ pub mod layers;
 mod random;
 mod raw;
 mod routes;
+mod scratch;
 mod time;
 mod work;
 
@@ -34,5 +35,6 @@ pub use gate::Gate;
 pub use random::Random;
 pub use raw::{DeafPeer, Raw};
 pub use routes::{echo, waiting};
+pub use scratch::Scratch;
 pub use time::{is_pending, settled, soon};
 pub use work::{Counts, Work, WorkClient, WorkError, WorkServer, Worker};

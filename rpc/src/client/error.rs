@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 #[cfg(feature = "socks")]
-use crate::transport::{SocksError, SocksProxy, socks::ByWayOf};
+use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 use crate::{
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
@@ -45,6 +45,16 @@ pub enum ConnectError {
         endpoint: Endpoint,
         /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout).
         limit: Duration,
+    },
+
+    /// The process to connect to cannot be started.
+    #[cfg(feature = "stdio")]
+    #[error("cannot start `{program}`: {source}")]
+    Spawn {
+        /// What was to be started.
+        program: String,
+        /// Why not.
+        source: io::Error,
     },
 
     /// TLS could not be agreed on: the server is not who it should be, or one side does not like the other.

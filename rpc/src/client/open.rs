@@ -1,15 +1,18 @@
 //! From an endpoint to a connection: each step takes what the one before has given.
 
-use std::io;
+use std::{io, path::Path};
 
 use super::ConnectError;
+#[cfg(feature = "socks")]
+use crate::transport::socks::{self, SocksProxy};
 #[cfg(feature = "tls")]
 use crate::transport::tls::{self, TlsClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 #[cfg(feature = "tcp")]
-use crate::transport::{Scheme, TcpOptions, tcp};
-#[cfg(feature = "socks")]
-use crate::transport::{SocksProxy, socks};
+use crate::transport::{
+    Scheme,
+    tcp::{self, TcpOptions},
+};
 
 /// What a URL cannot say of how to connect.
 #[derive(Debug, Clone, Default)]
@@ -45,8 +48,8 @@ impl Dial {
                 io::ErrorKind::Unsupported,
                 "a proxy leads to the network, and this is a place on this machine",
             )),
-            Kind::Unix(_) => Err(built_without("unix")),
-            Kind::Stdio => Err(built_without("stdio")),
+            Kind::Unix(path) => over_unix(&endpoint, path).await,
+            Kind::Stdio => over_stdio(&endpoint),
             Kind::Memory(Some(name)) => {
                 connect_in_memory(name).map(|io| Connection::new(io, endpoint.clone()))
             }
@@ -98,4 +101,24 @@ impl Dial {
     async fn over_network(self, _: &Endpoint, _: &Net) -> io::Result<Connection> {
         Err(built_without("tcp"))
     }
+}
+
+#[cfg(all(unix, feature = "unix"))]
+async fn over_unix(endpoint: &Endpoint, path: &Path) -> io::Result<Connection> {
+    crate::transport::unix::connect(path, endpoint.clone()).await
+}
+
+#[cfg(not(all(unix, feature = "unix")))]
+async fn over_unix(_: &Endpoint, _: &Path) -> io::Result<Connection> {
+    Err(crate::transport::without_unix())
+}
+
+#[cfg(feature = "stdio")]
+fn over_stdio(endpoint: &Endpoint) -> io::Result<Connection> {
+    Ok(Connection::new(crate::transport::stdio::Stdio::take()?, endpoint.clone()))
+}
+
+#[cfg(not(feature = "stdio"))]
+fn over_stdio(_: &Endpoint) -> io::Result<Connection> {
+    Err(built_without("stdio"))
 }

@@ -9,7 +9,11 @@ use std::{
 use futures::future::{Either, select};
 
 use super::{
-    ServerHandle, ending::Listening, handle::Shared, handshakes::Handshakes, listener::Listener,
+    ServerHandle,
+    ending::Listening,
+    handle::Shared,
+    handshakes::Handshakes,
+    listener::{Listener, Spoken},
     refusals::Refusals,
 };
 use crate::{session::Membership, transport::Connection};
@@ -21,39 +25,46 @@ impl ServerHandle {
         let listening = Listening::new(&shared);
         tokio::spawn(async move {
             let mut refusals = Refusals::default();
-            let mut handshakes = Handshakes::new(&shared, listener.handshakes());
+            let mut handshakes = Handshakes::new(&shared, &listener);
             let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
-            while let Either::Right((Some(connection), _)) =
-                select(stopping.as_mut(), pin!(listener.accept())).await
-            {
+            let nobody_comes = loop {
+                let connection = match select(stopping.as_mut(), pin!(listener.accept())).await {
+                    Either::Left(_) => break false,
+                    Either::Right((None, _)) => break true,
+                    Either::Right((Some(connection), _)) => connection,
+                };
+                let spoken = listener.spoken();
                 // What is told before a handshake is no message to the peer.
-                let can_be_told = !handshakes.are_needed();
-                let Some((connection, group)) = admit(&shared, connection, &mut refusals, can_be_told) else {
+                let heard = (!handshakes.are_needed()).then_some(spoken);
+                let Some((connection, group)) = admit(&shared, heard, connection, &mut refusals) else {
                     continue;
                 };
                 match handshakes.are_needed() {
                     true => handshakes.begin(connection, group),
-                    false => shared.arrived(connection, group),
+                    false => shared.arrived(connection, group, spoken),
                 }
-            }
+            };
             // In this order: whoever waits for the listener finds that the place is free.
             drop(listener);
             drop(listening);
+            if nobody_comes {
+                shared.close_unless_listening();
+            }
         });
     }
 }
 
-/// Finds out whether there is a place for a peer, and tells it where there is none, if it can be told.
+/// Finds out whether there is a place for a peer, and tells it where there is none, in what it has `heard` of.
 fn admit(
     shared: &Arc<Shared>,
+    heard: Option<&Spoken>,
     connection: Connection,
     refusals: &mut Refusals,
-    can_be_told: bool,
 ) -> Option<(Connection, Membership)> {
     let connections = shared.connections_open();
     if connections >= shared.connections() {
-        let told = if can_be_told { shared.refusal(&connection, connections) } else { Vec::new() };
-        refusals.refuse(connection, told);
+        let refusal = shared.refusal(&connection, heard, connections);
+        refusals.refuse(connection, refusal);
         return None;
     }
     refusals.end();
@@ -62,8 +73,8 @@ fn admit(
     match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
         Ok(Ok(group)) => Some((connection, group)),
         Ok(Err(over)) => {
-            let told = if can_be_told { shared.refusal_of_group(&connection, over) } else { Vec::new() };
-            refusals.refuse_one(connection, told);
+            let refusal = shared.refusal_of_group(&connection, heard, over);
+            refusals.refuse_one(connection, refusal);
             None
         }
         Err(_) => {
@@ -74,11 +85,17 @@ fn admit(
 }
 
 impl Shared {
-    /// Begins the session of a peer.
-    pub(super) fn arrived(self: &Arc<Self>, connection: Connection, group: Membership) {
-        // What makes a service for the session is code of the user's.
-        if catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))).is_err() {
-            tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+    /// Begins the session of a peer, or whatever is spoken with it.
+    pub(super) fn arrived(self: &Arc<Self>, connection: Connection, group: Membership, spoken: &Spoken) {
+        match spoken {
+            #[cfg(feature = "http")]
+            Spoken::Http(http) => http.serve(self, connection, group),
+            Spoken::Messages => {
+                // What makes a service for the session is code of the user's.
+                if catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))).is_err() {
+                    tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+                }
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::ending::Stage;
+use super::{ending::Stage, listener::Spoken};
 use crate::{
     driver::{self, Owner, Settings, Start},
     jsonrpc::{ErrorCode, ErrorObject, Id},
@@ -21,6 +21,9 @@ use crate::{
     session::{InstalledGroups, Membership, Session},
     transport::{ByteStream, Connection, Endpoint},
 };
+
+#[cfg(feature = "http")]
+use crate::{limits::Limits, service::Dispatcher};
 
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
 #[derive(Clone)]
@@ -31,12 +34,14 @@ pub struct ServerHandle {
 
 /// What accepting, sessions and handles share.
 pub(super) struct Shared {
-    services: BuiltServices,
+    services: Arc<BuiltServices>,
     settings: Settings,
     pub(super) groups: Option<Arc<InstalledGroups>>,
     sessions: Mutex<HashMap<u64, Session>>,
     /// How many peers were accepted whose sessions have not begun.
     pub(super) shaking: AtomicUsize,
+    #[cfg(feature = "http")]
+    pub(super) http: super::http::Connections,
     /// How many listeners are at work.
     pub(super) listening: watch::Sender<usize>,
     pub(super) stage: watch::Sender<Stage>,
@@ -45,11 +50,13 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(services: BuiltServices, settings: Settings, groups: Option<Groups>) -> Arc<Self> {
         Arc::new(Self {
-            services,
+            services: Arc::new(services),
             groups: groups.map(|groups| InstalledGroups::new(groups, &settings.limits)),
             settings,
             sessions: Mutex::default(),
             shaking: AtomicUsize::new(0),
+            #[cfg(feature = "http")]
+            http: super::http::Connections::new(),
             listening: watch::Sender::new(0),
             stage: watch::Sender::new(Stage::Running),
         })
@@ -66,15 +73,41 @@ impl Shared {
 
     /// How many connections there are.
     pub(super) fn connections_open(&self) -> usize {
-        self.sessions().len() + self.shaking.load(Ordering::Relaxed)
+        #[cfg(feature = "http")]
+        let others = self.http.count();
+        #[cfg(not(feature = "http"))]
+        let others = 0;
+        self.sessions().len() + self.shaking.load(Ordering::Relaxed) + others
     }
 
     pub(super) const fn handshake_timeout(&self) -> Option<Duration> {
         self.settings.limits.handshake_timeout
     }
 
+    #[cfg(feature = "http")]
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    #[cfg(feature = "http")]
+    pub(super) const fn speaks_json_rpc(&self) -> bool {
+        self.settings.messages.is_none()
+    }
+
+    /// Answers messages that come without a session.
+    #[cfg(feature = "http")]
+    pub(super) fn dispatcher(&self) -> Dispatcher {
+        let Settings { limits, version, .. } = &self.settings;
+        Dispatcher::of(Arc::clone(&self.services), limits.clone(), *version)
+    }
+
     /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
-    pub(super) fn refusal(&self, connection: &Connection, connections: usize) -> Vec<u8> {
+    pub(super) fn refusal(
+        &self,
+        connection: &Connection,
+        spoken: Option<&Spoken>,
+        connections: usize,
+    ) -> Vec<u8> {
         let error = ErrorObject::new(
             ErrorCode::SERVER_BUSY,
             format!(
@@ -82,13 +115,19 @@ impl Shared {
                 self.connections()
             ),
         );
-        self.told(connection, &error)
+        self.told(connection, spoken, &error)
     }
 
     /// What a peer is told whose group is over its limits.
-    pub(super) fn refusal_of_group(&self, connection: &Connection, over: OverLimit) -> Vec<u8> {
+    pub(super) fn refusal_of_group(
+        &self,
+        connection: &Connection,
+        spoken: Option<&Spoken>,
+        over: OverLimit,
+    ) -> Vec<u8> {
         self.told(
             connection,
+            spoken,
             &match over {
                 OverLimit::Cost => {
                     ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
@@ -101,19 +140,25 @@ impl Shared {
         )
     }
 
-    fn told(&self, connection: &Connection, error: &ErrorObject) -> Vec<u8> {
+    /// Nothing where nothing is `spoken` yet.
+    fn told(&self, connection: &Connection, spoken: Option<&Spoken>, error: &ErrorObject) -> Vec<u8> {
         let Settings { framer, version, messages, .. } = &self.settings;
-        if messages.is_some() {
+        match spoken {
+            #[cfg(feature = "http")]
+            Some(Spoken::Http(_)) => super::http::Http::refusal(error, *version),
             // Nobody there would understand it.
-            return Vec::new();
-        }
-        let framer = connection.framer.as_ref().unwrap_or(framer);
-        let mut message = Vec::new();
-        framer.begin(&mut message);
-        version.put_error(&mut message, Id::NULL, error);
-        match framer.finish(&mut message, 0) {
-            Ok(()) => message,
-            Err(_) => Vec::new(),
+            None => Vec::new(),
+            Some(Spoken::Messages) if messages.is_some() => Vec::new(),
+            Some(Spoken::Messages) => {
+                let framer = connection.framer.as_ref().unwrap_or(framer);
+                let mut message = Vec::new();
+                framer.begin(&mut message);
+                version.put_error(&mut message, Id::NULL, error);
+                match framer.finish(&mut message, 0) {
+                    Ok(()) => message,
+                    Err(_) => Vec::new(),
+                }
+            }
         }
     }
 

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 
 use super::BindError;
+#[cfg(feature = "http")]
+use super::HttpOptions;
+#[cfg(feature = "tcp")]
+use crate::transport::tcp::{ListenOptions, TcpOptions};
 #[cfg(feature = "tls")]
 use crate::transport::tls::TlsServer;
-#[cfg(feature = "tcp")]
-use crate::transport::{TcpOptions, tcp::ListenOptions};
 use crate::{
     framing::{AnyFramer, Framer},
     transport::{Endpoint, EndpointError},
@@ -28,10 +30,14 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    #[cfg(feature = "http")]
+    pub(super) http: Option<HttpOptions>,
     #[cfg(feature = "tcp")]
     pub(super) tcp: ListenOptions,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsServer>,
+    #[cfg(all(unix, feature = "unix"))]
+    pub(super) unix_mode: Option<u32>,
 }
 
 impl Listen {
@@ -65,6 +71,51 @@ impl Listen {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsServer) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// How HTTP is spoken here. Default: [`HttpOptions::new()`] where the URL is `http://` or `https://`; with it, HTTP is spoken at any place,
+    /// a Unix socket for one.
+    ///
+    /// ```
+    /// use rpc::{HttpOptions, Listen, Server, WebAccess};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = HttpOptions::new().access(WebAccess::new().allow_host("node.example.org"));
+    /// let server = Server::builder().service(()).bind(Listen::at("http://127.0.0.1:0/rpc")?.http(options)).await?;
+    /// # let _ = server;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.http = Some(options);
+        self
+    }
+
+    /// Who may connect to a Unix socket: the permissions of its file, for example `0o660` for its user and its group. Default: what the umask
+    /// of the process says.
+    ///
+    /// They are set before anybody can connect, whatever the umask is. On Linux whoever connects needs the permission to write; where a
+    /// system does not care (some BSDs of old), the permissions of the directory count.
+    ///
+    /// ```
+    /// # #[cfg(unix)] #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Listen, Server};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("rpc-doc-unix-mode-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// # let url = format!("unix:{}/calc.sock", directory.display());
+    /// let server = Server::builder().service(()).bind(Listen::at(&url)?.unix_mode(0o660)).await?;
+    /// # drop(server);
+    /// # std::fs::remove_dir(&directory)?;
+    /// # Ok(()) }
+    /// # #[cfg(not(unix))] fn main() {}
+    /// ```
+    ///
+    /// Listening fails where this is more than `0o777`, and where the place is no file.
+    #[cfg(all(unix, feature = "unix"))]
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.unix_mode = Some(mode);
         self
     }
 }
@@ -118,10 +169,14 @@ impl From<Endpoint> for Listen {
         Self {
             endpoint,
             framer: None,
+            #[cfg(feature = "http")]
+            http: None,
             #[cfg(feature = "tcp")]
             tcp: ListenOptions::default(),
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(all(unix, feature = "unix"))]
+            unix_mode: None,
         }
     }
 }

@@ -2,14 +2,12 @@
 
 use std::{io, sync::Arc};
 
-use super::{Listen, episode::Episode};
-#[cfg(feature = "tls")]
-use crate::transport::tls;
+#[cfg(feature = "http")]
+use super::http::{Http, HttpOptions};
+use super::{Listen, episode::Episode, handle::Shared, sockets};
 use crate::{
     framing::AnyFramer,
-    transport::{
-        Connection, Endpoint, Handshake, Kind, Net, Scheme, Socket, built_without, listen_in_memory,
-    },
+    transport::{Connection, Endpoint, Handshake, Socket},
 };
 
 /// One place that is listened at.
@@ -21,37 +19,40 @@ pub(super) struct Listener {
     handshakes: Arc<[Box<dyn Handshake>]>,
     /// How messages are told apart, where it is another way than elsewhere.
     framer: Option<Box<dyn AnyFramer>>,
+    spoken: Spoken,
+}
+
+/// What goes over the connections of a listener.
+#[derive(Debug, Clone)]
+pub(super) enum Spoken {
+    /// The messages of a session.
+    Messages,
+    /// HTTP, whose requests carry messages.
+    #[cfg(feature = "http")]
+    Http(Arc<Http>),
 }
 
 impl Listener {
     /// A name may have several addresses, each of which is listened at.
-    pub(super) async fn bind(listen: Listen) -> io::Result<Vec<Self>> {
-        let handshakes: Arc<[Box<dyn Handshake>]> = handshakes(&listen)?.into();
-        match listen.endpoint.kind() {
-            Kind::Net(net) => {
-                let sockets = listen_on_network(&listen, net).await?;
-                let listener = |(socket, endpoint)| {
-                    let framer = listen.framer.as_ref().map(|framer| framer.cloned());
-                    Self { socket, endpoint, handshakes: Arc::clone(&handshakes), framer }
-                };
-                Ok(sockets.into_iter().map(listener).collect())
-            }
-            Kind::Unix(_) => Err(built_without("unix")),
-            Kind::Stdio => Err(built_without("stdio")),
-            Kind::Memory(Some(name)) => {
-                let socket = listen_in_memory(name)?;
-                let Listen { endpoint, framer, .. } = listen;
-                Ok(vec![Self { socket, endpoint, handshakes, framer }])
-            }
-            Kind::Memory(None) => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"))
-            }
-        }
+    pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Vec<Self>> {
+        let spoken = spoken(&listen, shared)?;
+        let handshakes: Arc<[Box<dyn Handshake>]> = sockets::handshakes(&listen)?.into();
+        let sockets = sockets::open(&listen).await?;
+        let listener = |(socket, endpoint)| {
+            let framer = listen.framer.as_ref().map(|framer| framer.cloned());
+            Self { socket, endpoint, handshakes: Arc::clone(&handshakes), framer, spoken: spoken.clone() }
+        };
+        Ok(sockets.into_iter().map(listener).collect())
     }
 
     /// With the port that was given.
     pub(super) const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// What goes over the connections.
+    pub(super) const fn spoken(&self) -> &Spoken {
+        &self.spoken
     }
 
     /// What comes between accepting a peer and the first message.
@@ -82,34 +83,29 @@ impl Listener {
     }
 }
 
-/// A socket, and where it is.
-type Place = (Box<dyn Socket>, Endpoint);
+#[cfg(feature = "http")]
+fn spoken(listen: &Listen, shared: &Shared) -> io::Result<Spoken> {
+    use crate::transport::Scheme;
 
-#[cfg(feature = "tcp")]
-async fn listen_on_network(listen: &Listen, net: &Net) -> io::Result<Vec<Place>> {
-    crate::transport::tcp::listen(&listen.endpoint, net, &listen.tcp).await
+    let scheme = listen.endpoint.as_net().map(|net| net.scheme);
+    let is_http = matches!(scheme, Some(Scheme::Http | Scheme::Https));
+    let options = match &listen.http {
+        Some(options) => options,
+        None if is_http => &HttpOptions::new(),
+        None => return Ok(Spoken::Messages),
+    };
+    if !shared.speaks_json_rpc() {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "messages that are no JSON-RPC do not go over HTTP",
+        ));
+    }
+    Ok(Spoken::Http(Arc::new(Http::new(shared, &listen.endpoint, options))))
 }
 
-#[cfg(not(feature = "tcp"))]
-async fn listen_on_network(_: &Listen, _: &Net) -> io::Result<Vec<Place>> {
-    Err(built_without("tcp"))
-}
-
-fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
-    #[cfg(feature = "tls")]
-    if listen.tls.is_some() {
-        tls::must_be_spoken(&listen.endpoint)?;
-    }
-    let Some(net) = listen.endpoint.as_net() else { return Ok(Vec::new()) };
-    match net.scheme {
-        Scheme::Tcp => Ok(Vec::new()),
-        #[cfg(feature = "tls")]
-        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
-        #[cfg(not(feature = "tls"))]
-        Scheme::Tls => Err(built_without("tls")),
-        Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
-        Scheme::Http | Scheme::Https => Err(built_without("http")),
-    }
+#[cfg(not(feature = "http"))]
+fn spoken(_: &Listen, _: &Shared) -> io::Result<Spoken> {
+    Ok(Spoken::Messages)
 }
 
 /// What Linux's accept(2) says of connections that failed before they were accepted, and BSD's of those that were reset.

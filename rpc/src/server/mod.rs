@@ -7,9 +7,12 @@ mod episode;
 mod error;
 mod handle;
 mod handshakes;
+#[cfg(feature = "http")]
+mod http;
 mod listen;
 mod listener;
 mod refusals;
+mod sockets;
 
 use std::sync::Arc;
 
@@ -17,6 +20,8 @@ pub use builder::ServerBuilder;
 pub use error::BindError;
 pub use handle::ServerHandle;
 use handle::Shared;
+#[cfg(feature = "http")]
+pub use http::{HttpBody, HttpOptions, HttpService};
 pub use listen::Listen;
 use listener::Listener;
 
@@ -77,7 +82,9 @@ impl Server {
     {
         let listen = at.try_into()?;
         let endpoint = listen.endpoint.clone();
-        let listeners = Listener::bind(listen).await.map_err(|source| BindError::Io { endpoint, source })?;
+        let listeners = Listener::bind(listen, &self.shared)
+            .await
+            .map_err(|source| BindError::Io { endpoint, source })?;
         self.endpoints.extend(listeners.iter().map(|listener| listener.endpoint().clone()));
         self.listeners.extend(listeners);
         Ok(self)

@@ -8,11 +8,17 @@ mod extensions;
 mod http;
 mod memory;
 #[cfg(feature = "socks")]
-pub(crate) mod socks;
+pub mod socks;
+#[cfg(feature = "stdio")]
+pub mod stdio;
 #[cfg(feature = "tcp")]
-pub(crate) mod tcp;
+pub mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(all(unix, feature = "unix"))]
+pub mod unix;
+#[cfg(feature = "http")]
+mod web_access;
 
 use std::{fmt, io};
 
@@ -23,17 +29,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) use endpoint::Host;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
-pub use extensions::Extensions;
+pub use extensions::{Extension, Extensions};
 #[cfg(feature = "http")]
 pub use http::HttpError;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
-#[cfg(feature = "socks")]
-pub use socks::{
-    Proxied, SocksAddress, SocksError, SocksProxy, SocksReply, SocksStep, SocksUrlError, SocksVersion,
-};
-#[cfg(feature = "tcp")]
-pub use tcp::{ConnectAttempts, TcpKeepAlive, TcpOptions};
+#[cfg(feature = "http")]
+pub use web_access::WebAccess;
+#[cfg(feature = "http")]
+pub(crate) use web_access::host_of;
 
 use crate::framing::AnyFramer;
 
@@ -86,4 +90,13 @@ pub(crate) const fn is_tls_alert(bytes: &[u8]) -> bool {
 /// What is said of a scheme that this crate was built without.
 pub(crate) fn built_without(feature: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, format!("`rpc` was built without its feature `{feature}`"))
+}
+
+/// The same of Unix sockets, which not every system has.
+#[cfg(not(all(unix, feature = "unix")))]
+pub(crate) fn without_unix() -> io::Error {
+    match cfg!(unix) {
+        true => built_without("unix"),
+        false => io::Error::new(io::ErrorKind::Unsupported, "this system is not known to have Unix sockets"),
+    }
 }

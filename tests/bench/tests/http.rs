@@ -71,7 +71,10 @@ async fn calls_errors_and_notifications() {
         );
         calc.log("nobody answers").await.unwrap();
         let error = calc.nobody_has_this().await.unwrap_err();
-        assert!(matches!(&error, CallError::Rpc(error) if error.code() == ErrorCode::METHOD_NOT_FOUND), "{error:?}");
+        assert!(
+            matches!(&error, CallError::Rpc(error) if error.code() == ErrorCode::METHOD_NOT_FOUND),
+            "{error:?}"
+        );
     }
 }
 
@@ -94,7 +97,10 @@ async fn what_is_too_large_is_refused_by_either_side() {
     // jsonrpsee refuses with 413 and plain text, or an error of JSON-RPC.
     let calc = CalcClient::from(HttpClient::new(&url).unwrap());
     let error = calc.repeat(&"x".repeat(200_000), 1).await.unwrap_err();
-    assert!(matches!(error, CallError::Http(HttpError::Status { status: 413, .. }) | CallError::Rpc(_)), "{error:?}");
+    assert!(
+        matches!(error, CallError::Http(HttpError::Status { status: 413, .. }) | CallError::Rpc(_)),
+        "{error:?}"
+    );
 
     let mut limits = Limits::client();
     limits.frame_size = 1_000;

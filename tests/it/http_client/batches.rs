@@ -25,7 +25,7 @@ fn told(outcome: Outcome) -> Vec<String> {
     let tell = |result: Result<Value, CallError>| {
         result.map_or_else(|error| error.to_string(), |value| value.to_string())
     };
-    outcome.unwrap().into_iter().map(tell).collect()
+    outcome.expect("nothing is wrong with it").into_iter().map(tell).collect()
 }
 
 const MISSING: &str = "the peer's reply is malformed: the reply to the batch has none to this call";

@@ -17,7 +17,7 @@ const THREE: &str = r#"{"jsonrpc":"2.0","id":1,"result":3}"#;
 
 /// An answer to whatever call it was.
 fn three(request: &HttpRequest) -> String {
-    let request: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    let request: serde_json::Value = serde_json::from_str(&request.body).expect("nothing is wrong with it");
     json!({ "jsonrpc": "2.0", "id": request["id"], "result": 3 }).to_string()
 }
 

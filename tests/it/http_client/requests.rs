@@ -17,7 +17,7 @@ async fn requests_of(with: impl FnOnce(HttpClientBuilder) -> HttpClientBuilder) 
     };
     let calls = async move {
         drop(client.call::<u8>("add", (1, 2)).await);
-        client.notify("log", ("x",)).await.unwrap();
+        client.notify("log", ("x",)).await.expect("nothing is wrong with it");
         drop(client.call::<u8>("ping", ()).await);
     };
     tokio::join!(served, calls).0
@@ -122,7 +122,10 @@ async fn headers_are_added_and_replaced() {
 }
 
 fn refusal(with: impl FnOnce(HttpClientBuilder) -> HttpClientBuilder) -> String {
-    with(HttpClient::builder("http://server.test/").unwrap()).build().unwrap_err().to_string()
+    with(HttpClient::builder("http://server.test/").expect("nothing is wrong with it"))
+        .build()
+        .expect_err("it is refused")
+        .to_string()
 }
 
 #[test]

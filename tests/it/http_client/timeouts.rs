@@ -81,7 +81,7 @@ async fn connecting_has_a_time_of_its_own() {
     assert_eq!(began.elapsed(), Duration::from_secs(4));
     match &error {
         CallError::Http(HttpError::Connect { source, .. }) => {
-            assert_eq!(source.kind(), io::ErrorKind::TimedOut)
+            assert_eq!(source.kind(), io::ErrorKind::TimedOut);
         }
         other => panic!("{other:?}"),
     }

@@ -25,22 +25,23 @@ async fn serve(issued: &Issued, alpn: &[&str]) -> String {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(issued.key.serialize_der()));
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .unwrap()
+        .expect("nothing is wrong with it")
         .with_no_client_auth()
         .with_single_cert(vec![issued.certificate.der().clone()], key)
-        .unwrap();
+        .expect("nothing is wrong with it");
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let router = Router::new().method("version", async |_: Params, cx: Context| {
         let version = cx.extensions().get::<Version>().expect("it was put there");
         Ok::<_, ErrorObject>(format!("{version:?}"))
     });
-    let dispatcher = Dispatcher::builder().service(router).build().unwrap();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+    let dispatcher = Dispatcher::builder().service(router).build().expect("nothing is wrong with it");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("nothing is wrong with it");
+    let url =
+        format!("https://localhost:{}/", listener.local_addr().expect("nothing is wrong with it").port());
     tokio::spawn(async move {
         loop {
-            let (io, _) = listener.accept().await.unwrap();
+            let (io, _) = listener.accept().await.expect("nothing is wrong with it");
             let (acceptor, dispatcher) = (acceptor.clone(), dispatcher.clone());
             tokio::spawn(async move {
                 // It fails where the client does not trust us.

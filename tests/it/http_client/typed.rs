@@ -21,11 +21,11 @@ use tokio::{
 
 /// Serves as long as the test runs, HTTP/1.1 and 2. Gives the address.
 async fn serve(dispatcher: Dispatcher) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("nothing is wrong with it");
+    let address = listener.local_addr().expect("nothing is wrong with it");
     tokio::spawn(async move {
         loop {
-            let (io, _) = listener.accept().await.unwrap();
+            let (io, _) = listener.accept().await.expect("nothing is wrong with it");
             tokio::spawn(serve_connection(io, dispatcher.clone()));
         }
     });
@@ -41,7 +41,7 @@ pub(super) async fn serve_connection(
         let dispatcher = dispatcher.clone();
         async move {
             let version = request.version();
-            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let body = request.into_body().collect().await.expect("nothing is wrong with it").to_bytes();
             let extensions = rpc::Extensions::default();
             extensions.insert(version);
             let reply = dispatcher.dispatch_with(&body, extensions).await.unwrap_or_default();
@@ -52,11 +52,17 @@ pub(super) async fn serve_connection(
 }
 
 async fn clients(protocol: Protocol) -> [HttpClient; 2] {
-    let dispatcher =
-        Dispatcher::builder().service(CalcServer::new(MyCalc)).protocol(protocol).build().unwrap();
+    let dispatcher = Dispatcher::builder()
+        .service(CalcServer::new(MyCalc))
+        .protocol(protocol)
+        .build()
+        .expect("nothing is wrong with it");
     let url = format!("http://{}/", serve(dispatcher).await);
-    let builder = || HttpClient::builder(&url).unwrap().protocol(protocol);
-    [builder().build().unwrap(), builder().http2_only().build().unwrap()]
+    let builder = || HttpClient::builder(&url).expect("nothing is wrong with it").protocol(protocol);
+    [
+        builder().build().expect("nothing is wrong with it"),
+        builder().http2_only().build().expect("nothing is wrong with it"),
+    ]
 }
 
 #[tokio::test]
@@ -119,7 +125,7 @@ async fn a_subscription_says_that_http_has_none() {
     let error = NewsClient::from(http).headlines().await.unwrap_err();
     match &error {
         CallError::Unsupported { method, source: Unsupported::Subscriptions } => {
-            assert_eq!(method, "headlines")
+            assert_eq!(method, "headlines");
         }
         other => panic!("{other:?}"),
     }

@@ -115,6 +115,10 @@ impl Endpoint {
     /// The other end of a connection within the process.
     pub(crate) const MEMORY: Self = Self(Kind::Memory(None));
 
+    /// Standard input and output, of this process or of one that it has started.
+    #[cfg(feature = "stdio")]
+    pub(crate) const STDIO: Self = Self(Kind::Stdio);
+
     /// A TCP address.
     pub fn tcp(addr: SocketAddr) -> Self {
         Self::net(Scheme::Tcp, addr)

@@ -1,0 +1,73 @@
+//! Opening what peers arrive at, by the scheme of its URL.
+
+use std::io;
+
+use super::Listen;
+#[cfg(feature = "tls")]
+use crate::transport::tls;
+#[cfg(all(unix, feature = "unix"))]
+use crate::transport::unix;
+use crate::transport::{Endpoint, Handshake, Kind, Net, Scheme, Socket, built_without, listen_in_memory};
+
+/// A socket, and where it is.
+type Place = (Box<dyn Socket>, Endpoint);
+
+/// Opens it, and gives the endpoint with the address that it has become: several, where a name has several.
+pub(super) async fn open(listen: &Listen) -> io::Result<Vec<Place>> {
+    let endpoint = &listen.endpoint;
+    #[cfg(all(unix, feature = "unix"))]
+    if listen.unix_mode.is_some() {
+        unix::must_have_a_file(endpoint)?;
+    }
+    let socket = match endpoint.kind() {
+        Kind::Net(net) => return listen_on_network(listen, net).await,
+        #[cfg(all(unix, feature = "unix"))]
+        Kind::Unix(path) => unix::listen(path, listen.unix_mode).await?,
+        #[cfg(not(all(unix, feature = "unix")))]
+        Kind::Unix(_) => return Err(crate::transport::without_unix()),
+        #[cfg(feature = "stdio")]
+        Kind::Stdio => crate::transport::stdio::listen()?,
+        #[cfg(not(feature = "stdio"))]
+        Kind::Stdio => return Err(built_without("stdio")),
+        Kind::Memory(Some(name)) => listen_in_memory(name)?,
+        Kind::Memory(None) => {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"));
+        }
+    };
+    Ok(vec![(socket, endpoint.clone())])
+}
+
+/// What a peer that has arrived has to agree on, one after another.
+pub(super) fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
+    #[cfg(feature = "tls")]
+    if listen.tls.is_some() {
+        tls::must_be_spoken(&listen.endpoint)?;
+    }
+    let Some(net) = listen.endpoint.as_net() else { return Ok(Vec::new()) };
+    match net.scheme {
+        Scheme::Tcp => Ok(Vec::new()),
+        #[cfg(feature = "tls")]
+        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
+        #[cfg(not(feature = "tls"))]
+        Scheme::Tls => Err(built_without("tls")),
+        Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
+        #[cfg(not(feature = "http"))]
+        Scheme::Http | Scheme::Https => Err(built_without("http")),
+        #[cfg(feature = "http")]
+        Scheme::Http => Ok(Vec::new()),
+        #[cfg(all(feature = "http", feature = "tls"))]
+        Scheme::Https => Ok(vec![tls::handshake(listen.tls.as_ref(), super::http::ALPN)?]),
+        #[cfg(all(feature = "http", not(feature = "tls")))]
+        Scheme::Https => Err(built_without("tls")),
+    }
+}
+
+#[cfg(feature = "tcp")]
+async fn listen_on_network(listen: &Listen, net: &Net) -> io::Result<Vec<Place>> {
+    crate::transport::tcp::listen(&listen.endpoint, net, &listen.tcp).await
+}
+
+#[cfg(not(feature = "tcp"))]
+async fn listen_on_network(_: &Listen, _: &Net) -> io::Result<Vec<Place>> {
+    Err(built_without("tcp"))
+}

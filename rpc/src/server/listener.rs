@@ -37,12 +37,14 @@ impl Listener {
     pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Vec<Self>> {
         let spoken = spoken(&listen, shared)?;
         let handshakes: Arc<[Box<dyn Handshake>]> = sockets::handshakes(&listen)?.into();
-        let sockets = sockets::open(&listen).await?;
-        let listener = |(socket, endpoint)| {
-            let framer = listen.framer.as_ref().map(|framer| framer.cloned());
-            Self { socket, endpoint, handshakes: Arc::clone(&handshakes), framer, spoken: spoken.clone() }
+        let listener = |(socket, endpoint)| Self {
+            socket,
+            endpoint,
+            handshakes: Arc::clone(&handshakes),
+            framer: listen.framer.as_ref().map(|framer| framer.cloned()),
+            spoken: spoken.clone(),
         };
-        Ok(sockets.into_iter().map(listener).collect())
+        Ok(sockets::open(&listen).await?.into_iter().map(listener).collect())
     }
 
     /// With the port that was given.

@@ -82,9 +82,8 @@ impl Server {
     {
         let listen = at.try_into()?;
         let endpoint = listen.endpoint.clone();
-        let listeners = Listener::bind(listen, &self.shared)
-            .await
-            .map_err(|source| BindError::Io { endpoint, source })?;
+        let listeners = Listener::bind(listen, &self.shared).await;
+        let listeners = listeners.map_err(|source| BindError::Io { endpoint, source })?;
         self.endpoints.extend(listeners.iter().map(|listener| listener.endpoint().clone()));
         self.listeners.extend(listeners);
         Ok(self)

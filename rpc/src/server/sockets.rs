@@ -9,10 +9,10 @@ use crate::transport::tls;
 use crate::transport::unix;
 use crate::transport::{Endpoint, Handshake, Kind, Net, Scheme, Socket, built_without, listen_in_memory};
 
-/// A socket, and where it is.
+/// A socket, and the endpoint with the address that it has become.
 type Place = (Box<dyn Socket>, Endpoint);
 
-/// Opens it, and gives the endpoint with the address that it has become: several, where a name has several.
+/// Opens it; of a name that has several addresses, each.
 pub(super) async fn open(listen: &Listen) -> io::Result<Vec<Place>> {
     let endpoint = &listen.endpoint;
     #[cfg(all(unix, feature = "unix"))]

@@ -1,10 +1,10 @@
 //! A process that is started and called.
 
-use std::{process::Stdio, sync::Arc};
+use std::process::Stdio;
 
 use futures::StreamExt as _;
 use rpc::{
-    CallError, CloseReason, ConnectError, Connector, Limits, Session,
+    CallError, CloseReason, ConnectError, Connector, Extension, Limits, Session,
     framing::ContentLengthFramer,
     transport::stdio::{ChildExit, ChildProcess},
 };
@@ -21,7 +21,7 @@ async fn started(command: Command) -> Session {
     Connector::spawn(patient(command)).connect().await.expect("it can be started")
 }
 
-fn process_of(session: &Session) -> Arc<ChildProcess> {
+fn process_of(session: &Session) -> Extension<ChildProcess> {
     session.extensions().get::<ChildProcess>().expect("a process")
 }
 

@@ -1,9 +1,9 @@
 //! A process that was started ends with its session, and leaves nothing behind.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use rpc::{
-    Connector, Limits, Session,
+    Connector, Extension, Limits, Session,
     transport::stdio::{ChildProcess, Spawn},
 };
 use rpc_tests::soon;
@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::{patient, program};
 
 /// Starts a process that answers.
-async fn started(spawn: Spawn) -> (Session, Arc<ChildProcess>) {
+async fn started(spawn: Spawn) -> (Session, Extension<ChildProcess>) {
     // Closing has as long as it needs.
     let session = Connector::spawn(spawn).limits(Limits::unlimited()).connect().await.expect("it starts");
     soon(session.call::<Value>("echo", ())).await.expect("it answers");

@@ -1,20 +1,24 @@
 '''An aiorpcX peer that a test drives: a JSON command a line on stdin, a JSON outcome a line on stdout.
 
-    peer.py PROTOCOL connect PORT    connects, then prints READY
-    peer.py PROTOCOL serve           listens, prints READY and the port, and is driven once a peer has connected
+    peer.py PROTOCOL connect URL    connects, then prints READY
+    peer.py PROTOCOL serve URL      listens, prints READY and where, and is driven once a peer has connected
 
-PROTOCOL is the name of one of aiorpcX's: JSONRPCv1, JSONRPCv2, JSONRPCLoose or JSONRPCAutoDetect. It serves the trait of service.rs, whichever side it is on.
+PROTOCOL is the name of one of aiorpcX's: JSONRPCv1, JSONRPCv2, JSONRPCLoose or JSONRPCAutoDetect. URLs are those of the crate `rpc`: tcp:, tls: and unix:.
+For TLS, --roots has the certificates to trust, and --identity the certificate to show with its key. It serves the trait of service.rs, whichever side it is on.
 '''
 
+import argparse
 import asyncio
 import json
 import logging
+import ssl
 import sys
+from urllib.parse import urlsplit
 
 import aiorpcx
 from aiorpcx import (
     BatchError, JSONRPCConnection, JSONRPCLoose, JSONRPCv1, JSONRPCv2, ProtocolError, RPCError, RPCSession,
-    TaskTimeout, connect_rs, handler_invocation, serve_rs
+    TaskTimeout, connect_rs, connect_us, handler_invocation, serve_rs, serve_us
 )
 
 
@@ -207,12 +211,40 @@ async def obey(session):
         say(json.dumps(await getattr(session, command)(*args)))
 
 
-async def main(protocol, role, port=None):
-    def peer(transport):
-        return Peer(transport, getattr(aiorpcx, protocol))
+def tls(role, roots, identity):
+    '''A server that was given roots asks its clients for certificates.'''
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if role == 'connect' else ssl.PROTOCOL_TLS_SERVER)
+    if roots:
+        context.load_verify_locations(roots)
+        context.verify_mode = ssl.CERT_REQUIRED
+    if identity:
+        context.load_cert_chain(identity)
+    return {'ssl': context}
 
-    if role == 'connect':
-        async with connect_rs('127.0.0.1', int(port), session_factory=peer) as session:
+
+def connect(url, options, factory):
+    if url.scheme == 'unix':
+        return connect_us(url.path, session_factory=factory)
+    return connect_rs(url.hostname, url.port, session_factory=factory, **options)
+
+
+async def serve(url, options, factory):
+    '''Gives the URL at which it listens.'''
+    if url.scheme == 'unix':
+        await serve_us(factory, url.path)
+        return url.geturl()
+    server = await serve_rs(factory, url.hostname, url.port, **options)
+    port = server.sockets[0].getsockname()[1]
+    return f'{url.scheme}://{url.hostname}:{port}'
+
+
+async def main(args):
+    def peer(transport):
+        return Peer(transport, getattr(aiorpcx, args.protocol))
+
+    options = tls(args.role, args.roots, args.identity) if args.url.scheme == 'tls' else {}
+    if args.role == 'connect':
+        async with connect(args.url, options, peer) as session:
             say('READY')
             await obey(session)
     else:
@@ -222,11 +254,17 @@ async def main(protocol, role, port=None):
             first.set_result(peer(transport))
             return first.result()
 
-        server = await serve_rs(accepted, '127.0.0.1', 0)
-        say('READY', server.sockets[0].getsockname()[1])
+        say('READY', await serve(args.url, options, accepted))
         await obey(await first)
 
 
+parser = argparse.ArgumentParser()
+parser.add_argument('protocol')
+parser.add_argument('role', choices=['connect', 'serve'])
+parser.add_argument('url', type=urlsplit)
+parser.add_argument('--roots')
+parser.add_argument('--identity')
+
 # Handlers that fail as they should are not worth a traceback.
 logging.disable()
-asyncio.run(main(*sys.argv[1:]))
+asyncio.run(main(parser.parse_args()))

@@ -16,7 +16,7 @@ use std::{env, error::Error, sync::Arc};
 use rpc::{
     Connector, Session,
     transport::{
-        Proxied, SocksProxy,
+        socks::{Proxied, SocksProxy},
         tls::{Certificates, Identity, PeerCertificates, TlsClient, TlsServer},
     },
 };

@@ -71,8 +71,8 @@
 //! | bound what a peer may use, in bytes, time and effort; end sessions | [`Limits`], [`guide::limits`] |
 //! | bound what many connections, or new ones, get of a server | [`Groups`], [`Session::join_group`] |
 //! | notice that a silent peer is gone | [`KeepAlive`] |
-//! | connect by way of Tor or another SOCKS proxy | [`transport::SocksProxy`] |
-//! | choose what sockets do | [`transport::TcpOptions`], [`Listen`] |
+//! | connect by way of Tor or another SOCKS proxy | [`transport::socks::SocksProxy`] |
+//! | choose what sockets do | [`transport::tcp::TcpOptions`], [`Listen`] |
 //! | know when sessions begin and end | [`Hooks`] |
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
@@ -88,13 +88,13 @@
 //!
 //! | Feature | What it brings | What it takes in |
 //! |---|---|---|
-//! | `tcp` (default) | `tcp://` | `socket2`, which tokio takes in, too |
+//! | `tcp` (default) | `tcp://`, `transport::tcp` | `socket2`, which tokio takes in, too |
 //! | `unix` (default) | `unix:`, `transport::unix` | `rustix` |
 //! | `stdio` (default) | `stdio:`, `transport::stdio`, `Connector::spawn` | `rustix`, tokio's `process` |
 //! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
+//! | `socks` | `transport::socks`, with `tcp` | – |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
 //! | `http` | `http://`, and `https://` with `tls`: `HttpClient`; listening, and `HttpService` to mount in axum and others | `hyper`, `hyper-util`, `http`, `http-body`, `http-body-util`, `tower`, `base64` |
-//! | `socks` | [`Connector::proxy`], with `tcp` | – |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
 //! that names the feature.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use rpc::transport::SocksProxy;
+use rpc::transport::socks::SocksProxy;
 use tokio::{
     net::TcpStream,
     process::Child,

@@ -2,7 +2,7 @@
 
 use rpc::{
     ConnectError, Connector, Server, ServerHandle, Session,
-    transport::{Proxied, SocksAddress, SocksError, SocksProxy, SocksReply, SocksStep, SocksVersion},
+    transport::socks::{Proxied, SocksAddress, SocksError, SocksProxy, SocksReply, SocksStep, SocksVersion},
 };
 use rpc_tests::echo;
 

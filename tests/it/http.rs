@@ -6,6 +6,7 @@ mod contexts;
 mod kit;
 mod listening;
 mod mounted;
+mod our_client;
 mod pages;
 mod refused;
 mod times;

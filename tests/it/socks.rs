@@ -8,7 +8,7 @@ mod script;
 
 use rpc::{
     ConnectError, Connector, Session,
-    transport::{SocksError, SocksProxy},
+    transport::socks::{SocksError, SocksProxy},
 };
 use rpc_tests::soon;
 

@@ -5,7 +5,7 @@ use std::{io, net::TcpListener as StdListener, pin::pin, time::Duration};
 use futures::{FutureExt, future::join_all};
 use rpc::{
     BindError, ConnectError, Connector, Endpoint, Listen, Server,
-    transport::{ConnectAttempts, TcpOptions},
+    transport::tcp::{ConnectAttempts, TcpOptions},
 };
 use rpc_tests::{echo, soon};
 use tokio::{

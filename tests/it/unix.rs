@@ -149,9 +149,8 @@ fn full(path: &Path) -> (tokio::net::UnixListener, Vec<std::os::unix::net::UnixS
     let socket = tokio::net::UnixSocket::new_stream().expect("a socket");
     socket.bind(path).expect("it is free");
     let listener = socket.listen(0).expect("it is bound");
-    let mut queue = Vec::new();
     // The one that fits is more than none.
-    queue.push(std::os::unix::net::UnixStream::connect(path).expect("it fits"));
+    let queue = vec![std::os::unix::net::UnixStream::connect(path).expect("it fits")];
     (listener, queue)
 }
 

@@ -6,11 +6,11 @@ use tokio::time::timeout;
 
 use super::{ConnectError, open::Dial};
 #[cfg(feature = "socks")]
-use crate::transport::SocksProxy;
-#[cfg(feature = "tcp")]
-use crate::transport::TcpOptions;
+use crate::transport::socks::SocksProxy;
 #[cfg(feature = "stdio")]
 use crate::transport::stdio::Spawn;
+#[cfg(feature = "tcp")]
+use crate::transport::tcp::TcpOptions;
 use crate::{
     driver::{self, Settings, Start},
     framing::Framer,
@@ -175,12 +175,12 @@ impl Connector {
     }
 
     /// Connects by way of a SOCKS proxy. The session's [`peer`](Session::peer) is who is connected to, all the same, and its extensions have
-    /// [`Proxied`](crate::transport::Proxied). A connection that is [there already](Self::over) stays as it is, and a place on this machine, such as
+    /// [`Proxied`](crate::transport::socks::Proxied). A connection that is [there already](Self::over) stays as it is, and a place on this machine, such as
     /// a Unix socket, cannot be connected to in this way. Default: without one.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use rpc::{Connector, transport::SocksProxy};
+    /// use rpc::{Connector, transport::socks::SocksProxy};
     ///
     /// let session = Connector::new("tcp://example.onion:50001")?.proxy(SocksProxy::tor()).connect().await?;
     /// # Ok(()) }

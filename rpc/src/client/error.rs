@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 #[cfg(feature = "socks")]
-use crate::transport::{SocksError, SocksProxy, socks::ByWayOf};
+use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 use crate::{
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},

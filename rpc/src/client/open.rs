@@ -3,13 +3,16 @@
 use std::{io, path::Path};
 
 use super::ConnectError;
+#[cfg(feature = "socks")]
+use crate::transport::socks::{self, SocksProxy};
 #[cfg(feature = "tls")]
 use crate::transport::tls::{self, TlsClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 #[cfg(feature = "tcp")]
-use crate::transport::{Scheme, TcpOptions, tcp};
-#[cfg(feature = "socks")]
-use crate::transport::{SocksProxy, socks};
+use crate::transport::{
+    Scheme,
+    tcp::{self, TcpOptions},
+};
 
 /// What a URL cannot say of how to connect.
 #[derive(Debug, Clone, Default)]

@@ -5,10 +5,10 @@ use std::convert::Infallible;
 use super::BindError;
 #[cfg(feature = "http")]
 use super::HttpOptions;
+#[cfg(feature = "tcp")]
+use crate::transport::tcp::{ListenOptions, TcpOptions};
 #[cfg(feature = "tls")]
 use crate::transport::tls::TlsServer;
-#[cfg(feature = "tcp")]
-use crate::transport::{TcpOptions, tcp::ListenOptions};
 use crate::{
     framing::{AnyFramer, Framer},
     transport::{Endpoint, EndpointError},

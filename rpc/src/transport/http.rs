@@ -38,9 +38,9 @@ pub enum HttpError {
         /// The server: scheme, host and port.
         url: String,
         /// The proxy.
-        proxy: super::SocksProxy,
+        proxy: super::socks::SocksProxy,
         /// Why not.
-        source: Arc<super::SocksError>,
+        source: Arc<super::socks::SocksError>,
     },
 
     /// There is a connection, and TLS could not be agreed on. Nothing was sent.

@@ -8,11 +8,11 @@ mod extensions;
 mod http;
 mod memory;
 #[cfg(feature = "socks")]
-pub(crate) mod socks;
+pub mod socks;
 #[cfg(feature = "stdio")]
 pub mod stdio;
 #[cfg(feature = "tcp")]
-pub(crate) mod tcp;
+pub mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(all(unix, feature = "unix"))]
@@ -34,12 +34,6 @@ pub use extensions::{Extension, Extensions};
 pub use http::HttpError;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
-#[cfg(feature = "socks")]
-pub use socks::{
-    Proxied, SocksAddress, SocksError, SocksProxy, SocksReply, SocksStep, SocksUrlError, SocksVersion,
-};
-#[cfg(feature = "tcp")]
-pub use tcp::{ConnectAttempts, TcpKeepAlive, TcpOptions};
 #[cfg(feature = "http")]
 pub use web_access::WebAccess;
 #[cfg(feature = "http")]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use rpc::transport::{SocksError, SocksProxy, SocksReply, SocksVersion};
+use rpc::transport::socks::{SocksError, SocksProxy, SocksReply, SocksVersion};
 
 use super::{
     connected, failure,

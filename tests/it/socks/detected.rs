@@ -1,6 +1,6 @@
 //! Finding out whether there is a proxy. What each answer means is tested in memory, where time stands still.
 
-use rpc::transport::{SocksProxy, SocksVersion};
+use rpc::transport::socks::{SocksProxy, SocksVersion};
 use rpc_tests::soon;
 
 use super::script::{Act, Script, hears, says};

@@ -4,7 +4,7 @@ use std::{error::Error, io, time::Duration};
 
 use rpc::{
     ConnectError,
-    transport::{SocksError, SocksProxy, SocksReply, SocksStep, SocksVersion},
+    transport::socks::{SocksError, SocksProxy, SocksReply, SocksStep, SocksVersion},
 };
 
 use super::{

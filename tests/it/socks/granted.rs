@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use rpc::{
     CallError, CloseReason, Connector, HttpClient, HttpError, Listen, Server, ServerHandle,
-    transport::{Proxied, SocksAddress, SocksError},
+    transport::socks::{Proxied, SocksAddress, SocksError},
 };
 use rpc_tests::{Authority, echo, http, soon};
 use tokio::{

@@ -2,7 +2,7 @@
 
 use std::{future::pending, net::SocketAddr};
 
-use rpc::transport::SocksProxy;
+use rpc::transport::socks::SocksProxy;
 use rpc_tests::soon;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},

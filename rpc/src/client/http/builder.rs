@@ -23,14 +23,14 @@ use super::{
     places::Places,
 };
 #[cfg(feature = "socks")]
-use crate::transport::SocksProxy;
+use crate::transport::socks::SocksProxy;
 #[cfg(feature = "tls")]
 use crate::transport::tls::TlsClient;
 use crate::{
     client::open::Dial,
     jsonrpc::{Protocol, version::Version},
     limits::Limits,
-    transport::{ByteStream, Endpoint, EndpointError, Net, Scheme, TcpOptions},
+    transport::{ByteStream, Endpoint, EndpointError, Net, Scheme, tcp::TcpOptions},
 };
 
 /// Says how an [`HttpClient`] calls. Begun by [`HttpClient::builder`].

@@ -16,10 +16,10 @@ use hyper_util::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "socks")]
+use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 #[cfg(feature = "tls")]
 use crate::transport::tls::{AgreedProtocol, TlsError};
-#[cfg(feature = "socks")]
-use crate::transport::{SocksError, SocksProxy, socks::ByWayOf};
 use crate::{
     client::open::Dial,
     transport::{self, ByteStream, Endpoint, HttpError, Net},

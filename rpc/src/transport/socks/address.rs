@@ -6,7 +6,7 @@ use std::{fmt, net::SocketAddr};
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use rpc::{Connector, transport::{Proxied, SocksProxy}};
+/// use rpc::{Connector, transport::socks::{Proxied, SocksProxy}};
 ///
 /// let session = Connector::new("tcp://example.org:50001")?.proxy(SocksProxy::tor()).connect().await?;
 /// let proxied = session.extensions().get::<Proxied>().expect("it goes through a proxy");

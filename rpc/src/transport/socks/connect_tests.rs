@@ -26,7 +26,7 @@ async fn asked(version: SocksVersion, answers: &[(usize, &[u8])]) -> Result<Sock
                 theirs.write_all(&[*byte]).await.unwrap();
             }
         }
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         made = request.make(&mut ours, Some(LIMIT)) => made,

@@ -37,7 +37,7 @@ impl SocksProxy {
     ///
     /// ```no_run
     /// # async fn example() {
-    /// use rpc::transport::SocksProxy;
+    /// use rpc::transport::socks::SocksProxy;
     ///
     /// // Tor, and Tor Browser.
     /// let proxy = SocksProxy::detect_on("127.0.0.1", [9050, 9150]).await.map(SocksProxy::random_credentials);

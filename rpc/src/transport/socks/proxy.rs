@@ -12,14 +12,14 @@ use crate::transport::Host;
 /// A SOCKS proxy to connect by way of: see [`Connector::proxy`](crate::Connector::proxy).
 ///
 /// ```
-/// use rpc::transport::{SocksProxy, SocksVersion};
+/// use rpc::transport::socks::{SocksProxy, SocksVersion};
 ///
 /// let proxy = SocksProxy::new("socks5://ann:secret@127.0.0.1:1080")?;
 /// assert_eq!(proxy.version(), SocksVersion::V5);
 /// // What is shown never has a password in it.
 /// assert_eq!(proxy.to_string(), "socks5://127.0.0.1:1080");
 /// assert!(!format!("{proxy:?}").contains("secret"));
-/// # Ok::<(), rpc::transport::SocksUrlError>(())
+/// # Ok::<(), rpc::transport::socks::SocksUrlError>(())
 /// ```
 ///
 /// Names are resolved by the proxy, unless it is told [otherwise](Self::resolve_locally).

@@ -8,7 +8,7 @@ use std::{error::Error, fmt, io, net::SocketAddr};
 ///
 /// ```no_run
 /// # async fn example() {
-/// use rpc::{ConnectError, transport::ConnectAttempts};
+/// use rpc::{ConnectError, transport::tcp::ConnectAttempts};
 ///
 /// if let Err(ConnectError::Io { source, .. }) = rpc::connect("tcp://example.org:50001").await {
 ///     let attempts = source.get_ref().and_then(|error| error.downcast_ref::<ConnectAttempts>());

@@ -1,4 +1,6 @@
-//! TCP: connecting to whichever address of a host answers first, and listening at all of them.
+//! TCP: connecting to whichever address of a host answers first, and listening at all of them. Needs the feature `tcp`.
+//!
+//! [`TcpOptions`] are given to [`Connector::tcp`](crate::Connector::tcp) and [`Listen::tcp`](crate::Listen::tcp).
 
 mod attempts;
 mod connect;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 ///
 /// ```
 /// use std::time::Duration;
-/// use rpc::transport::TcpOptions;
+/// use rpc::transport::tcp::TcpOptions;
 ///
 /// let mut options = TcpOptions::default();
 /// options.connect_timeout = Some(Duration::from_secs(3));

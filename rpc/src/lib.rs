@@ -83,6 +83,7 @@
 //! | `tcp` (default) | `tcp://` | – |
 //! | `unix` (default) | `unix:` | – |
 //! | `stdio` (default) | `stdio:` | – |
+//! | `ws` | `ws://`; with `tls`, `wss://` too | `tungstenite`, `http`, `httparse` |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
@@ -162,6 +163,8 @@ pub use session::{
     Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
     Within,
 };
+#[cfg(feature = "ws")]
+pub use transport::WebAccess;
 pub use transport::{Endpoint, EndpointError, Extensions};
 
 /// Pages to read.

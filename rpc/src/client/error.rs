@@ -33,6 +33,16 @@ pub enum ConnectError {
         limit: Duration,
     },
 
+    /// The peer is there, and there is no WebSocket.
+    #[cfg(feature = "ws")]
+    #[error("cannot connect to {endpoint}: {source}")]
+    WebSocket {
+        /// Where.
+        endpoint: Endpoint,
+        /// Why not.
+        source: crate::transport::WebSocketError,
+    },
+
     /// Two services of the connecting side have a method of the same name on the wire.
     #[error(transparent)]
     DuplicateMethod(#[from] DuplicateMethod),

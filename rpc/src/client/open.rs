@@ -3,16 +3,21 @@
 use std::io;
 
 use super::ConnectError;
+#[cfg(feature = "ws")]
+use crate::transport::WebSocketClient;
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 
 /// What a URL cannot say of how to connect.
 #[derive(Debug, Default)]
-pub(super) struct Dial {}
+pub(super) struct Dial {
+    #[cfg(feature = "ws")]
+    pub(super) websocket: WebSocketClient,
+}
 
 impl Dial {
     pub(super) async fn open(self, endpoint: Endpoint) -> Result<Connection, ConnectError> {
         let opened = match endpoint.kind() {
-            Kind::Net(net) => self.over_network(&endpoint, net).await,
+            Kind::Net(net) => return self.over_network(&endpoint, net).await,
             Kind::Unix(_) => Err(built_without("unix")),
             Kind::Stdio => Err(built_without("stdio")),
             Kind::Memory(Some(name)) => {
@@ -27,21 +32,44 @@ impl Dial {
     }
 
     #[cfg(feature = "tcp")]
-    async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
-        let stream = crate::transport::tcp::connect(net).await?;
-        let connection = Connection::new(stream, endpoint.clone());
+    async fn over_network(self, endpoint: &Endpoint, net: &Net) -> Result<Connection, ConnectError> {
         use crate::transport::Scheme;
 
+        let failed = |source| ConnectError::Io { endpoint: endpoint.clone(), source };
+        let stream = crate::transport::tcp::connect(net).await.map_err(failed)?;
+        let connection = Connection::new(stream, endpoint.clone());
         match net.scheme {
             Scheme::Tcp => Ok(connection),
-            Scheme::Tls => Err(built_without("tls")),
-            Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
-            Scheme::Http | Scheme::Https => Err(built_without("http")),
+            Scheme::Tls | Scheme::Wss => Err(failed(built_without("tls"))),
+            Scheme::Ws => self.websocket(connection, endpoint, net).await,
+            Scheme::Http | Scheme::Https => Err(failed(built_without("http"))),
         }
     }
 
+    #[cfg(feature = "ws")]
+    async fn websocket(
+        self,
+        connection: Connection,
+        endpoint: &Endpoint,
+        net: &Net,
+    ) -> Result<Connection, ConnectError> {
+        let host = net.authority();
+        let opened = crate::transport::websocket::connect(connection, &host, &net.path, &self.websocket);
+        opened.await.map_err(|source| ConnectError::WebSocket { endpoint: endpoint.clone(), source })
+    }
+
+    #[cfg(all(feature = "tcp", not(feature = "ws")))]
+    async fn websocket(
+        self,
+        _: Connection,
+        endpoint: &Endpoint,
+        _: &Net,
+    ) -> Result<Connection, ConnectError> {
+        Err(ConnectError::Io { endpoint: endpoint.clone(), source: built_without("ws") })
+    }
+
     #[cfg(not(feature = "tcp"))]
-    async fn over_network(self, _: &Endpoint, _: &Net) -> io::Result<Connection> {
-        Err(built_without("tcp"))
+    async fn over_network(self, endpoint: &Endpoint, _: &Net) -> Result<Connection, ConnectError> {
+        Err(ConnectError::Io { endpoint: endpoint.clone(), source: built_without("tcp") })
     }
 }

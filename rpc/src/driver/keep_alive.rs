@@ -94,6 +94,13 @@ impl Driver {
             pings.heard(now);
             return None;
         }
+        // What the transport has heard besides is life, too.
+        if let Some(heard) = self.control.as_ref().and_then(|control| control.heard())
+            && pings.heard.is_none_or(|before| before < heard)
+        {
+            pings.heard(heard);
+            return None;
+        }
         if pings.asked.is_some() {
             let after = pings.how.pings_after() + pings.how.ends_after();
             return Some(CloseReason::Silent { after });
@@ -101,12 +108,21 @@ impl Driver {
         if let Some(mut last) = pings.sent.take() {
             self.link.forget_ping(&mut last.ping);
         }
-        match self.link.ping(pings.how.method(), now, pings.how.ends_after()) {
+        if pings.how.pings()
+            && let Some(control) = &self.control
+        {
+            tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, "ping");
+            control.ping();
+            pings.asked = Some(now);
+            return None;
+        }
+        let method = pings.how.method();
+        match method.and_then(|method| self.link.ping(method, now, pings.how.ends_after())) {
             Some(ping) => {
                 pings.asked = Some(now);
                 pings.sent = Some(Sent { ping, left: false, received: 0, quiet_since });
             }
-            // The peer does not read: that has a limit of its own.
+            // There is no way to ask; or the peer does not read, and that has a limit of its own.
             None => pings.heard(now),
         }
         None

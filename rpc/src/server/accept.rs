@@ -12,7 +12,10 @@ use super::{
     ServerHandle, ending::Listening, handle::Shared, handshakes::Handshakes, listener::Listener,
     refusals::Refusals,
 };
-use crate::{session::Membership, transport::Connection};
+use crate::{
+    session::Membership,
+    transport::{Connection, Handshake},
+};
 
 impl ServerHandle {
     pub(super) fn accept_from(&self, listener: Listener) {
@@ -26,7 +29,10 @@ impl ServerHandle {
             while let Either::Right((Some(connection), _)) =
                 select(stopping.as_mut(), pin!(listener.accept())).await
             {
-                let Some((connection, group)) = admit(&shared, connection, &mut refusals) else { continue };
+                let first = listener.handshakes().first().map(|first| &**first);
+                let Some((connection, group)) = admit(&shared, connection, first, &mut refusals) else {
+                    continue;
+                };
                 match handshakes.are_needed() {
                     true => handshakes.begin(connection, group),
                     false => shared.arrived(connection, group),
@@ -43,11 +49,12 @@ impl ServerHandle {
 fn admit(
     shared: &Arc<Shared>,
     connection: Connection,
+    first: Option<&dyn Handshake>,
     refusals: &mut Refusals,
 ) -> Option<(Connection, Membership)> {
     let connections = shared.connections_open();
     if connections >= shared.connections() {
-        let refusal = shared.refusal(&connection, connections);
+        let refusal = shared.refusal(&connection, first, connections);
         refusals.refuse(connection, refusal);
         return None;
     }
@@ -57,7 +64,7 @@ fn admit(
     match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
         Ok(Ok(group)) => Some((connection, group)),
         Ok(Err(over)) => {
-            let refusal = shared.refusal_of_group(&connection, over);
+            let refusal = shared.refusal_of_group(&connection, first, over);
             refusals.refuse_one(connection, refusal);
             None
         }

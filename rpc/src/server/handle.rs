@@ -19,7 +19,7 @@ use crate::{
     limits::{Groups, OverLimit},
     service::BuiltServices,
     session::{InstalledGroups, Membership, Session},
-    transport::{ByteStream, Connection, Endpoint},
+    transport::{ByteStream, Connection, Endpoint, Handshake, MessageChannel},
 };
 
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
@@ -74,7 +74,12 @@ impl Shared {
     }
 
     /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
-    pub(super) fn refusal(&self, connection: &Connection, connections: usize) -> Vec<u8> {
+    pub(super) fn refusal(
+        &self,
+        connection: &Connection,
+        first: Option<&dyn Handshake>,
+        connections: usize,
+    ) -> Vec<u8> {
         let error = ErrorObject::new(
             ErrorCode::SERVER_BUSY,
             format!(
@@ -82,13 +87,19 @@ impl Shared {
                 self.connections()
             ),
         );
-        self.told(connection, &error)
+        self.told(connection, first, &error)
     }
 
     /// What a peer is told whose group is over its limits.
-    pub(super) fn refusal_of_group(&self, connection: &Connection, over: OverLimit) -> Vec<u8> {
+    pub(super) fn refusal_of_group(
+        &self,
+        connection: &Connection,
+        first: Option<&dyn Handshake>,
+        over: OverLimit,
+    ) -> Vec<u8> {
         self.told(
             connection,
+            first,
             &match over {
                 OverLimit::Cost => {
                     ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
@@ -101,7 +112,11 @@ impl Shared {
         )
     }
 
-    fn told(&self, connection: &Connection, error: &ErrorObject) -> Vec<u8> {
+    /// `first` is the handshake that would come first: until it is over, nobody speaks JSON-RPC.
+    fn told(&self, connection: &Connection, first: Option<&dyn Handshake>, error: &ErrorObject) -> Vec<u8> {
+        if let Some(handshake) = first {
+            return handshake.refusal(error.message());
+        }
         let Settings { framer, version, .. } = &self.settings;
         let framer = connection.framer.as_ref().unwrap_or(framer);
         let mut message = Vec::new();
@@ -159,7 +174,21 @@ impl ServerHandle {
     /// of yours, a pipe. Must be called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is
     /// never one too many.
     pub fn attach(&self, io: impl ByteStream) -> Session {
-        let connection = Connection::new(io, Endpoint::MEMORY);
+        self.attach_connection(Connection::new(io, Endpoint::MEMORY))
+    }
+
+    /// The same over what carries whole messages: any stream and sink of them, such as a pair of channels. See [`MessageChannel`].
+    pub fn attach_messages(&self, messages: impl MessageChannel) -> Session {
+        self.attach_connection(Connection::of_messages(messages, Endpoint::MEMORY))
+    }
+
+    /// The same over a WebSocket, whose handshake was made over a stream of yours.
+    #[cfg(feature = "ws")]
+    pub fn attach_websocket(&self, websocket: crate::transport::WebSocket) -> Session {
+        self.attach_connection(websocket.0)
+    }
+
+    fn attach_connection(&self, connection: Connection) -> Session {
         let groups = self.shared.groups.as_ref();
         let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
         let session = self.shared.serve(connection, group);

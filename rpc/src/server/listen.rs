@@ -24,6 +24,8 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    #[cfg(feature = "ws")]
+    pub(super) websocket: crate::transport::WebSocketServer,
 }
 
 impl Listen {
@@ -41,11 +43,24 @@ impl Listen {
         self.framer = Some(Box::new(framer));
         self
     }
+
+    /// How a `ws://` or `wss://` URL is listened at: which pages may come in, sub-protocols. Default:
+    /// [`WebSocketServer::new()`](crate::transport::WebSocketServer::new).
+    #[cfg(feature = "ws")]
+    pub fn websocket(mut self, websocket: crate::transport::WebSocketServer) -> Self {
+        self.websocket = websocket;
+        self
+    }
 }
 
 impl From<Endpoint> for Listen {
     fn from(endpoint: Endpoint) -> Self {
-        Self { endpoint, framer: None }
+        Self {
+            endpoint,
+            framer: None,
+            #[cfg(feature = "ws")]
+            websocket: Default::default(),
+        }
     }
 }
 

@@ -23,10 +23,13 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) async fn bind(listen: Listen) -> io::Result<Self> {
-        let Listen { endpoint, framer } = listen;
+        let handshakes = match listen.endpoint.kind() {
+            Kind::Net(net) => handshakes(&listen, net)?,
+            _ => Vec::new(),
+        };
+        let Listen { endpoint, framer, .. } = listen;
         match endpoint.kind() {
             Kind::Net(net) => {
-                let handshakes = handshakes(net.scheme)?;
                 let (socket, endpoint) = listen_on_network(&endpoint, net).await?;
                 Ok(Self { socket, endpoint, handshakes: handshakes.into(), framer })
             }
@@ -85,13 +88,24 @@ async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>
     Err(built_without("tcp"))
 }
 
-fn handshakes(scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {
-    match scheme {
+fn handshakes(listen: &Listen, net: &Net) -> io::Result<Vec<Box<dyn Handshake>>> {
+    match net.scheme {
         Scheme::Tcp => Ok(Vec::new()),
-        Scheme::Tls => Err(built_without("tls")),
-        Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
+        Scheme::Tls | Scheme::Wss => Err(built_without("tls")),
+        Scheme::Ws => Ok(vec![websocket(listen, net)?]),
         Scheme::Http | Scheme::Https => Err(built_without("http")),
     }
+}
+
+#[cfg(feature = "ws")]
+fn websocket(listen: &Listen, net: &Net) -> io::Result<Box<dyn Handshake>> {
+    let handshake = crate::transport::websocket::WebSocketHandshake::new(listen.websocket.clone(), &net.path);
+    Ok(Box::new(handshake))
+}
+
+#[cfg(not(feature = "ws"))]
+fn websocket(_: &Listen, _: &Net) -> io::Result<Box<dyn Handshake>> {
+    Err(built_without("ws"))
 }
 
 /// What Linux's accept(2) says of connections that failed before they were accepted, and BSD's of those that were reset.

@@ -53,6 +53,8 @@ pub(super) struct Socket {
     state: State,
     /// What is still to leave of a message in fragments.
     rest: Bytes,
+    /// A frame for which the library had no room: it holds pongs that the peer does not read.
+    held: Option<Frame>,
     /// The library has bytes that the stream below did not take.
     blocked: bool,
     /// Whether a piece of a message has come, and not its end.
@@ -83,6 +85,7 @@ impl Socket {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
+            .max_write_buffer_size(WRITE_BUFFER + 2 * FRAGMENT)
             .max_message_size(None)
             .max_frame_size(None);
         Self {
@@ -94,6 +97,7 @@ impl Socket {
             control_header: if role == Role::Server { 6 } else { 2 },
             state: State::Open,
             rest: Bytes::new(),
+            held: None,
             blocked: false,
             is_under_way: false,
             patience: None,
@@ -209,6 +213,10 @@ impl Socket {
             if self.blocked {
                 ready!(self.poll_write_out())?;
             }
+            if let Some(frame) = self.held.take() {
+                self.write(frame)?;
+                continue;
+            }
             if self.rest.is_empty() {
                 return Poll::Ready(Ok(()));
             }
@@ -223,6 +231,13 @@ impl Socket {
             Ok(()) => Ok(()),
             // It was taken, and waits.
             Err(error) if ending::would_block(&error) => {
+                self.blocked = true;
+                Ok(())
+            }
+            Err(tungstenite::Error::WriteBufferFull(message)) => {
+                if let Message::Frame(frame) = *message {
+                    self.held = Some(frame);
+                }
                 self.blocked = true;
                 Ok(())
             }
@@ -294,6 +309,7 @@ impl Sink<Bytes> for Socket {
         ready!(self.poll_send_rest(cx))?;
         if self.control.take_ping() {
             self.write(Frame::ping(Bytes::new()))?;
+            ready!(self.poll_send_rest(cx))?;
         }
         self.poll_write_out()
     }

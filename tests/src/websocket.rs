@@ -173,9 +173,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WsPeer<T> {
         String::from_utf8(self.unread).expect("a text")
     }
 
-    /// Whether nothing comes within a minute.
-    pub async fn is_silent(&mut self) -> bool {
-        self.unread.is_empty() && timeout(Duration::from_secs(60), self.io.read_u8()).await.is_err()
+    /// Whether nothing comes for so long.
+    pub async fn is_silent(&mut self, time: Duration) -> bool {
+        self.unread.is_empty() && timeout(time, self.io.read_u8()).await.is_err()
     }
 
     async fn read_more(&mut self) -> bool {

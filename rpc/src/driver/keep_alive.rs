@@ -6,6 +6,7 @@ use super::{Driver, Left};
 use crate::{
     limits::KeepAlive,
     session::{CloseReason, Ping, PingOutcome},
+    transport::Control,
 };
 
 /// Since when the peer has said nothing, and whether it was asked.
@@ -38,6 +39,15 @@ impl Pings {
     pub(super) const fn heard(&mut self, now: Instant) {
         self.heard = Some(now);
         self.asked = None;
+    }
+
+    /// What the transport has heard besides is life, too.
+    pub(super) fn heard_besides(&mut self, control: &Control) {
+        if let Some(heard) = control.heard()
+            && self.heard.is_none_or(|before| before < heard)
+        {
+            self.heard(heard);
+        }
     }
 
     /// When it has to be looked at.
@@ -92,13 +102,6 @@ impl Driver {
         }
         if !listens {
             pings.heard(now);
-            return None;
-        }
-        // What the transport has heard besides is life, too.
-        if let Some(heard) = self.control.as_ref().and_then(|control| control.heard())
-            && pings.heard.is_none_or(|before| before < heard)
-        {
-            pings.heard(heard);
             return None;
         }
         if pings.asked.is_some() {

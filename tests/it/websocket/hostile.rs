@@ -119,7 +119,8 @@ async fn pings_without_end_cost_and_do_not_keep_a_session() {
     let (mut peer, session) = WsPeer::client_of(|connector| connector.limits(limits)).await;
     while !session.is_closed() {
         peer.frame(PING, [b'x'; 100]).await;
-        assert_eq!(peer.next().await.expect("a pong").0, PONG);
+        // The last one is told why, too.
+        assert!(matches!(peer.next().await.expect("an answer").0, PONG | TEXT));
         tokio::task::yield_now().await;
     }
     assert_eq!(peer.closed().await.0, 1008);
@@ -161,7 +162,6 @@ async fn what_comes_behind_a_close_is_not_read() {
     let close = frame(CLOSE, &1000_u16.to_be_bytes(), true);
     let call = frame(TEXT, CALL.as_bytes(), true);
     peer.write([call.clone(), close, call.repeat(100)].concat()).await;
-    peer.expect(ANSWER).await;
     assert_eq!(peer.closed().await.0, 1000);
     assert_eq!(peer.next().await, None);
     session.closed().await;

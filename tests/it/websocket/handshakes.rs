@@ -126,7 +126,7 @@ async fn what_is_no_request_for_a_websocket_is_answered_why() {
         "as RFC 6455 has it"
     );
     assert_eq!(header(&head, "sec-websocket-extensions"), None);
-    assert_eq!(peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"echo"}"#).await.len(), 39);
+    assert_eq!(peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"echo"}"#).await.len(), 36);
 }
 
 #[tokio::test]

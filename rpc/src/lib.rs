@@ -74,6 +74,7 @@
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
+//! | speak a protocol without replies: typed messages in and out | [`MessageSession`], [`Message`] |
 //! | know what it costs | [`guide::speed`] |
 //!
 //! # Features
@@ -158,10 +159,10 @@ pub use service::{
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
-    CallError, CallFuture, Caller, CloseReason, GroupFull, Hooks, Items, MemberShape, Notify, NotifyFuture,
-    Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription,
-    Returns, Session, Statistics, Subscribe, SubscribeFuture, Subscriber, Subscription, SubscriptionError,
-    Within,
+    CallError, CallFuture, Caller, CloseReason, GroupFull, Hooks, Items, MemberShape, Message,
+    MessageSession, Notify, NotifyFuture, Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch,
+    PendingCall, PendingNotify, RawSubscription, Returns, SendError, Session, Statistics, Subscribe,
+    SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
 };
 #[cfg(feature = "ws")]
 pub use transport::WebAccess;

@@ -1,9 +1,12 @@
 //! Replies are always read: a handler that calls back cannot deadlock, however loaded the session is.
 
+use std::sync::{Arc, Mutex};
+
 use futures::future::join_all;
-use rpc::{CallError, Context, ErrorCode, ErrorObject, Limits, Params, Router, testing};
+use rpc::{CallError, Cancellation, Context, ErrorCode, ErrorObject, Limits, Params, Router, testing};
 use rpc_tests::{Gate, Raw, echo, settled, waiting};
 use serde_json::{Value, json};
+use tokio::{io::DuplexStream, task::JoinHandle};
 
 /// `ask` calls the caller's `echo` and gives back what that gave.
 fn asking() -> Router {
@@ -125,4 +128,92 @@ async fn a_session_with_too_much_to_send_still_reads_the_replies_to_its_calls() 
             peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
         });
     assert_eq!(outcome.expect("read while nothing could be written"), 7);
+}
+
+/// A session with so many places, which are taken by the requests 101 and further, and a call of its own that waits. `note` keeps what it is told.
+async fn full(
+    gate: &Gate,
+    places: usize,
+    request_bytes: usize,
+) -> (Raw<DuplexStream>, JoinHandle<i64>, Arc<Mutex<Vec<u64>>>) {
+    let noted = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&noted);
+    let service = waiting(gate).notification("note", move |params: Params, _: Context| {
+        let (n,) = params.parse().expect("a number");
+        notes.lock().expect("no panic").push(n);
+        async {}
+    });
+    let mut limits = Limits::server();
+    limits.requests_in_flight = places;
+    limits.request_bytes = request_bytes;
+    let (mut peer, session) =
+        Raw::peer_with(|connector| connector.service(service).limits(limits).cancellation(Cancellation::LSP))
+            .await;
+    let call = tokio::spawn(async move { session.call::<i64>("ours", ()).await.expect("its reply") });
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"ours","params":[]}"#).await;
+    for id in 101..101 + places {
+        peer.send(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"wait"}}"#)).await;
+    }
+    (peer, call, noted)
+}
+
+#[tokio::test(start_paused = true)]
+async fn notifications_without_a_place_are_kept_and_not_overtaken() {
+    let gate = Gate::closed();
+    let (mut peer, call, noted) = full(&gate, 1, 4_000_000).await;
+    peer.send(r#"{"jsonrpc":"2.0","method":"note","params":[1]}"#).await;
+    peer.send(
+        r#"[{"jsonrpc":"2.0","method":"note","params":[2]},{"jsonrpc":"2.0","method":"note","params":[3]}]"#,
+    )
+    .await;
+    peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
+    assert_eq!(call.await.expect("no panic"), 7, "the reply behind them is read");
+    // No call of ours waits any more: these stay where they are.
+    peer.send(r#"{"jsonrpc":"2.0","id":"b","method":"wait","params":["b"]}"#).await;
+    peer.send(r#"{"jsonrpc":"2.0","method":"note","params":[4]}"#).await;
+    peer.expect_silence().await;
+    assert_eq!((gate.entered(), &*noted.lock().unwrap()), (1, &vec![]));
+    gate.let_through(1);
+    peer.expect(r#"{"jsonrpc":"2.0","id":101,"result":[]}"#).await;
+    settled().await;
+    assert_eq!(
+        (gate.entered(), &*noted.lock().unwrap()),
+        (2, &vec![1, 2, 3]),
+        "before what came behind them"
+    );
+    gate.open();
+    peer.expect(r#"{"jsonrpc":"2.0","id":"b","result":["b"]}"#).await;
+    settled().await;
+    assert_eq!(*noted.lock().unwrap(), [1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn notifications_without_a_place_take_up_no_more_than_requests_may() {
+    let gate = Gate::closed();
+    let (mut peer, call, noted) = full(&gate, 1, 100_000).await;
+    for n in 0..10_000 {
+        peer.send(&format!(r#"{{"jsonrpc":"2.0","method":"note","params":[{n}]}}"#)).await;
+    }
+    peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
+    assert_eq!(call.await.expect("no panic"), 7);
+    gate.open();
+    peer.expect(r#"{"jsonrpc":"2.0","id":101,"result":[]}"#).await;
+    settled().await;
+    // Each takes up 45 bytes and what keeping it takes, which is less than twice a hundred.
+    let noted = noted.lock().unwrap();
+    assert!((400..2_000).contains(&noted.len()), "{} were kept", noted.len());
+    assert!(noted.iter().copied().eq(0..noted.len() as u64), "the first ones");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_when_a_place_is_free_again_does_not_overtake_what_was_kept() {
+    let gate = Gate::closed();
+    let (mut peer, _call, noted) = full(&gate, 2, 4_000_000).await;
+    let note = |n| format!("{{\"jsonrpc\":\"2.0\",\"method\":\"note\",\"params\":[{n}]}}\n");
+    let cancel =
+        |id| format!("{{\"jsonrpc\":\"2.0\",\"method\":\"$/cancelRequest\",\"params\":{{\"id\":{id}}}}}\n");
+    // All in one piece: the places are free before the second one is looked at.
+    peer.write([note(1), cancel(101), cancel(102), note(2)].concat()).await;
+    settled().await;
+    assert_eq!(*noted.lock().unwrap(), [1, 2]);
 }

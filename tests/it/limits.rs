@@ -8,10 +8,13 @@ use std::{
     time::Duration,
 };
 
-use rpc::{CloseReason, Context, ErrorObject, Limits, Params, Router};
+use rpc::{CloseReason, Context, Dispatcher, ErrorObject, Limits, Params, Router, Server};
 use rpc_tests::{Gate, Raw, echo, is_pending, settled, waiting};
 use serde_json::json;
-use tokio::{io::AsyncWriteExt, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
 
 /// `big` and `big_later` give `size` bytes; the counter says how many were made.
 fn big(size: usize) -> (Router, Arc<AtomicUsize>) {
@@ -171,7 +174,7 @@ async fn replies_are_not_made_for_a_peer_that_does_not_read() {
             let (router, made) = big(100_000);
             let mut limits = Limits::server();
             limits.outgoing_bytes = 1_000_000;
-            let (mut peer, _session) = Raw::deaf_peer_of(16, router, limits);
+            let (mut peer, session) = Raw::deaf_peer_of(16, router, limits);
             if !first.is_empty() {
                 peer.write(requests(first, 1)).await;
                 settled().await;
@@ -183,6 +186,8 @@ async fn replies_are_not_made_for_a_peer_that_does_not_read() {
             if made > 11 + 20 {
                 too_many.push(format!("{made} x `{method}` after `{first}`"));
             }
+            let (unsent, most) = (session.statistics().bytes_unsent, (11 + 20) * 100_100);
+            assert!((900_000..most).contains(&unsent), "{unsent} bytes of `{method}` after `{first}`");
         }
     }
     assert!(too_many.is_empty(), "replies of 100,000 bytes wait, and 1,000,000 may: {too_many:?}");
@@ -269,4 +274,43 @@ async fn lines_arrive_in_any_pieces() {
     peer.expect(r#"{"jsonrpc":"2.0","id":1,"result":["é😀"]}"#).await;
     peer.write([&b"{\"a\":\""[..], &[0xff, 0xfe], b"\"}\n"].concat()).await;
     assert!(peer.line().await.expect("an answer").contains("-32700"));
+}
+
+/// As in aiorpcX: nothing could come of them otherwise.
+#[tokio::test(start_paused = true)]
+async fn a_frame_size_and_a_hard_limit_of_0_are_none() {
+    let mut none = Limits::server();
+    (none.frame_size, none.cost_hard) = (0, 0.0);
+    let x = "x".repeat(2_000_000);
+    let large = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{x}"]}}"#);
+    let answer = format!(r#"{{"jsonrpc":"2.0","id":1,"result":["{x}"]}}"#);
+
+    let server = Server::builder().service(echo()).limits(none.clone()).build().expect("one service").start();
+    let (here, there) = rpc::transport::memory(64 << 10);
+    let served = server.attach(there);
+    let connected = Raw::peer_with(|connector| connector.service(echo()).limits(none.clone())).await;
+    let (peer, changed) = Raw::peer_of(echo(), Limits::server());
+    changed.set_limits(&none);
+    for (peer, session) in
+        [(Raw::over(here), served), connected, (peer, changed), Raw::peer_of(echo(), none.clone())]
+    {
+        session.add_cost(1e9);
+        settled().await;
+        let start = Instant::now();
+        // More than the pipe holds: it is read while it is written.
+        let (mut read, mut write) = tokio::io::split(peer.into_inner());
+        let (read, written) = tokio::join!(
+            async {
+                let mut bytes = vec![0; answer.len() + 1];
+                read.read_exact(&mut bytes).await.map(|_| bytes)
+            },
+            async { write.write_all(format!("{large}\n").as_bytes()).await }
+        );
+        written.expect("it is read");
+        assert_eq!(read.expect("it is answered").trim_ascii_end(), answer.as_bytes());
+        assert_eq!((start.elapsed(), session.is_closed()), (Duration::ZERO, false));
+    }
+    let dispatcher = Dispatcher::builder().service(echo()).limits(none).build().expect("one service");
+    let reply = dispatcher.dispatch(large.as_bytes()).await.expect("a reply");
+    assert_eq!(reply, answer.as_bytes());
 }

@@ -62,7 +62,11 @@ pub fn taken_apart(
                     consumed
                 }
                 Ok(Framed::Incomplete { consumed: 0 }) => break,
-                Ok(Framed::Between { consumed } | Framed::Incomplete { consumed }) => consumed,
+                Ok(
+                    Framed::Between { consumed }
+                    | Framed::Incomplete { consumed }
+                    | Framed::Dropping { consumed, .. },
+                ) => consumed,
                 Err(_) => {
                     found.push(Out::Broken);
                     return found;

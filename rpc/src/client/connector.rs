@@ -10,8 +10,8 @@ use crate::{
     framing::Framer,
     jsonrpc::{Cancellation, Protocol},
     limits::{KeepAlive, Limits},
-    service::{Service, Services},
-    session::{Hooks, InstalledHooks, Membership, Session},
+    service::{Routes, Service, Services, takes_messages},
+    session::{Hooks, InstalledHooks, Membership, Message, MessageSession, Session},
     transport::{ByteStream, Connection, Endpoint, EndpointError, MessageChannel},
 };
 
@@ -80,7 +80,7 @@ impl Connector {
 
     /// What the session may use. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.settings.limits = limits;
+        self.settings.limits = limits.in_force();
         self
     }
 
@@ -142,22 +142,44 @@ impl Connector {
     /// # Errors
     ///
     /// Where nobody answers, not within [`Limits::handshake_timeout`], or two services claim one method.
-    pub async fn connect(self) -> Result<Session, ConnectError> {
-        let services = self.services.build()?;
+    pub async fn connect(mut self) -> Result<Session, ConnectError> {
+        let services = std::mem::take(&mut self.services).build()?;
+        let serves = services.serve();
+        self.start(serves, |session| services.for_session(session)).await
+    }
+
+    /// Connects a session that carries messages of the application's own instead of JSON-RPC, and has `handler` take those that arrive: see
+    /// [`MessageSession`]. No service is served on it. As on a server, handlers run beside each other, up to
+    /// [`Limits::requests_in_flight`].
+    ///
+    /// The session lives until either side closes it. Cancel safe, like [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// Where nobody answers, not within [`Limits::handshake_timeout`].
+    pub async fn connect_messages<M: Message, F: Future<Output = ()> + Send + 'static>(
+        mut self,
+        handler: impl Fn(MessageSession<M>, M) -> F + Send + Sync + 'static,
+    ) -> Result<MessageSession<M>, ConnectError> {
+        self.settings.messages = Some(takes_messages(handler));
+        let none = Services::default().build()?;
+        self.start(true, |session| none.for_session(session)).await.map(MessageSession::new)
+    }
+
+    async fn start(
+        self,
+        serves: bool,
+        services: impl FnOnce(&Session) -> Routes,
+    ) -> Result<Session, ConnectError> {
         let connection = match self.target {
             Target::Connection(connection) => connection,
             Target::Endpoint(endpoint) => {
                 within(self.settings.limits.handshake_timeout, endpoint, self.dial).await?
             }
         };
-        let start = Start {
-            connection,
-            settings: &self.settings,
-            serves: services.serve(),
-            owner: None,
-            group: Membership::default(),
-        };
-        Ok(driver::start(start, |session| services.for_session(session)))
+        let start =
+            Start { connection, settings: &self.settings, serves, owner: None, group: Membership::default() };
+        Ok(driver::start(start, services))
     }
 }
 

@@ -100,7 +100,7 @@ impl Driver {
             }
             Message::Request(request) => match self.serve(&request, text.as_bytes(), Some(batch)) {
                 Served::Yes | Served::Last => Taken::Yes,
-                Served::NoPlace => self.no_place(&request, Some(batch)),
+                Served::NoPlace => self.no_place(&request, text.as_bytes(), Some(batch)),
                 Served::Refused(error) => self.refuse(&request, &error, Some(batch)),
             },
             Message::Response(response) => self.take_answer(response, &mut batch.answered),

@@ -79,6 +79,7 @@ impl Driver {
         self.replies.error(Id::NULL, &error);
         // Handlers that run may finish; what waits is not begun any more.
         self.queue = Queue::default();
+        self.link.counters.waiting(0);
         self.link.start_close(CloseReason::Cost { cost, limit });
         Taken::Over
     }

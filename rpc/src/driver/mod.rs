@@ -6,8 +6,10 @@
 mod batch;
 mod cancel;
 mod cost;
+mod dropped;
 mod inbox;
 mod keep_alive;
+mod messages;
 mod order;
 mod receive;
 mod serve;
@@ -27,9 +29,9 @@ use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::AnyFramer,
-    jsonrpc::{Cancellation, version::Version},
+    jsonrpc::{Cancellation, Skim, version::Version},
     limits::Throttle,
-    service::{Replies, Routes},
+    service::{Replies, Routes, TakesMessages},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Session},
     transport::{ByteStream, Closing, Connection, Control},
 };
@@ -71,6 +73,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         hooks: hooks.clone(),
         group,
         extensions,
+        carries_messages: settings.messages.is_some(),
     });
     let throttle = Throttle::at(link.first_cost(), limits);
     let session = Session::new(Arc::clone(&link));
@@ -91,12 +94,14 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         owner,
         framer,
         routes,
+        messages: settings.messages.clone(),
         inbox: Inbox::default(),
         answers: Answers::default(),
         handed_over: 0,
         last_handed_over: 0,
         stepped_back: false,
         left: Left::Nothing,
+        dropping: None,
         batch: None,
         queue: Queue::default(),
         progress: false,
@@ -104,7 +109,8 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         over_soft: false,
         uncharged: 0,
         read_at: None,
-        timers: Timers::new(settings.keep_alive.clone()),
+        // There are no methods to ask by where there is no JSON-RPC.
+        timers: Timers::new(settings.keep_alive.clone().filter(|_| settings.messages.is_none())),
     });
     session
 }
@@ -121,6 +127,8 @@ struct Driver {
     owner: Option<Arc<dyn Owner>>,
     link: Arc<Link>,
     routes: Routes,
+    /// Takes what arrives, where it is no JSON-RPC.
+    messages: Option<Arc<dyn TakesMessages>>,
     framer: Box<dyn AnyFramer>,
     /// What was read and not yet taken apart.
     inbox: Inbox,
@@ -135,6 +143,8 @@ struct Driver {
     /// Whether the loop has stepped back for others since it wrote the last time.
     stepped_back: bool,
     left: Left,
+    /// What was seen of a frame that is being dropped.
+    dropping: Option<Box<Skim>>,
     /// The version in force: the link has it too, behind its lock.
     version: Version,
     /// The batch whose next member waits for a place.

@@ -1,5 +1,5 @@
 //! Requests that were admitted and wait: for others, where methods are ordered or exclusive, or for a time, where the peer is slowed
-//! down.
+//! down. So do notifications that came while there was no place for them, and could not be left unread.
 
 use std::collections::VecDeque;
 
@@ -18,6 +18,8 @@ pub(super) struct Queue {
     bytes: usize,
     /// How many of them are delayed.
     delayed: usize,
+    /// How many came while there was no place.
+    kept: usize,
 }
 
 #[derive(Debug)]
@@ -28,6 +30,8 @@ struct Waiting {
     order: Order,
     /// Until when it is delayed. Nothing that came later starts before.
     not_before: Option<Instant>,
+    /// Whether it is one that came while there was no place.
+    kept: bool,
 }
 
 impl Queue {
@@ -37,6 +41,16 @@ impl Queue {
 
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether some came while there was no place. What comes later does not overtake them.
+    pub(super) const fn has_kept(&self) -> bool {
+        self.kept > 0
+    }
+
+    /// What the requests take up in memory.
+    fn memory(&self) -> usize {
+        self.bytes + self.waiting.len() * size_of::<Waiting>()
     }
 
     pub(super) const fn is_delayed(&self) -> bool {
@@ -82,6 +96,7 @@ impl Queue {
         })?;
         let next = self.waiting.remove(at)?;
         self.bytes -= next.text.len();
+        self.kept -= usize::from(next.kept);
         Some(next)
     }
 
@@ -95,12 +110,14 @@ impl Queue {
         let taken = self.waiting.remove(at)?;
         self.bytes -= taken.text.len();
         self.delayed -= usize::from(taken.not_before.is_some());
+        self.kept -= usize::from(taken.kept);
         Some(taken.member)
     }
 
     fn push(&mut self, waiting: Waiting) {
         self.bytes += waiting.text.len();
         self.delayed += usize::from(waiting.not_before.is_some());
+        self.kept += usize::from(waiting.kept);
         self.waiting.push_back(waiting);
     }
 }
@@ -125,9 +142,32 @@ impl Driver {
         if let (Some(member), Some(_)) = (member, request.id) {
             self.link.expect_member(member);
         }
-        self.queue.push(Waiting { text: text.into(), member, order, not_before });
-        self.link.counters.waiting(self.queue.len());
+        self.wait(Waiting { text: text.into(), member, order, not_before, kept: false });
         true
+    }
+
+    /// Keeps a notification for which there is no place, unless those that wait take up too much already. It cannot be told to try
+    /// again, and what follows it may build on it.
+    pub(super) fn keeps(
+        &mut self,
+        notification: &jsonrpc::Request<'_>,
+        text: &[u8],
+        batch: Option<&OpenBatch>,
+    ) -> bool {
+        let memory = self.queue.memory() + size_of::<Waiting>() + text.len();
+        if !self.link.admits(usize::MAX, self.queue.len().max(1), memory) {
+            return false;
+        }
+        let not_before = self.delay();
+        let order = self.routes.order(&notification.method).unwrap_or_default();
+        let member = batch.map(OpenBatch::member);
+        self.wait(Waiting { text: text.into(), member, order, not_before, kept: true });
+        true
+    }
+
+    fn wait(&mut self, waiting: Waiting) {
+        self.queue.push(waiting);
+        self.link.counters.waiting(self.queue.len());
     }
 
     /// Starts those whose turn has come.
@@ -136,6 +176,7 @@ impl Driver {
             self.queue.release(Instant::now());
         }
         while self.queue.len() > 0
+            && !(self.queue.has_kept() && self.is_full())
             && let Some(waiting) = self.queue.next(self.link.running_orders())
         {
             self.link.counters.waiting(self.queue.len());
@@ -143,7 +184,18 @@ impl Driver {
         }
     }
 
+    /// Whether there is no place for one that came without one.
+    fn is_full(&self) -> bool {
+        !self.link.admits(self.throttle.concurrency.max(1), 0, 0)
+            || self.unsent() >= self.link.limits.outgoing_bytes()
+    }
+
     fn start(&mut self, waiting: &Waiting) {
+        if let Some(handler) = self.messages.clone() {
+            // What it costs is charged.
+            let _ = self.start_message(&*handler, &waiting.text);
+            return;
+        }
         let request = match self.version.read_in_full(&waiting.text) {
             Message::Request(request) => request,
             // It looked like a request to the scan, which does not look into parameters. (Members of batches were read in full.)
@@ -170,7 +222,13 @@ mod tests {
     fn queue(orders: &[Order]) -> Queue {
         let mut queue = Queue::default();
         for order in orders {
-            queue.push(Waiting { text: Box::default(), member: None, order: *order, not_before: None });
+            queue.push(Waiting {
+                text: Box::default(),
+                member: None,
+                order: *order,
+                not_before: None,
+                kept: false,
+            });
         }
         queue
     }
@@ -213,7 +271,8 @@ mod tests {
 
     fn delayed(id: u8, not_before: Instant) -> Waiting {
         let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#).into_bytes();
-        Waiting { text: text.into(), member: None, order: Order::Concurrent, not_before: Some(not_before) }
+        let order = Order::Concurrent;
+        Waiting { text: text.into(), member: None, order, not_before: Some(not_before), kept: false }
     }
 
     #[test]

@@ -109,11 +109,20 @@ impl Driver {
                     unread.consume(consumed);
                     Taken::Yes
                 }
+                Ok(Framed::Dropping { consumed, is_last }) => {
+                    match is_last {
+                        true => self.timers.silence.frame_ended(),
+                        false => self.timers.silence.frame_goes_on(started),
+                    }
+                    self.pass_over(&unread.bytes()[..consumed], is_last);
+                    unread.consume(consumed);
+                    Taken::Yes
+                }
                 Ok(Framed::Dropped { error, consumed }) => {
                     self.timers.silence.frame_ended();
+                    let taken = self.frame_dropped(&unread.bytes()[..consumed], &error);
                     unread.consume(consumed);
-                    tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
-                    self.charge_for_dropped(&error)
+                    taken
                 }
                 Err(error) => break Err(CloseReason::Frame(error)),
             };
@@ -151,6 +160,10 @@ impl Driver {
 
     /// Deals with one message.
     fn receive(&mut self, frame: &[u8]) -> Taken {
+        if let Some(handler) = &self.messages {
+            let handler = Arc::clone(handler);
+            return self.receive_message(&*handler, frame);
+        }
         if self.version.is_undecided()
             && let Some(version) = self.version.detect(frame)
         {

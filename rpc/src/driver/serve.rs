@@ -4,7 +4,7 @@ use serde::de::IgnoredAny;
 
 use super::{Driver, batch::OpenBatch, receive::Taken};
 use crate::{
-    jsonrpc::{self, ErrorCode, ErrorObject, Id, Malformed, Message, subscription},
+    jsonrpc::{self, BatchId, ErrorCode, ErrorObject, Id, Malformed, Message, subscription},
     service::Outcome,
 };
 
@@ -64,7 +64,7 @@ impl Driver {
         match self.serve(request, frame, None) {
             Served::Yes => Taken::Yes,
             Served::Last => Taken::Over,
-            Served::NoPlace => self.no_place(request, None),
+            Served::NoPlace => self.no_place(request, frame, None),
             Served::Refused(error) => {
                 if first {
                     // The scan may have taken something for params that is none: the full reader is the judge. Where it reads the
@@ -86,16 +86,23 @@ impl Driver {
         text: &[u8],
         batch: Option<&mut OpenBatch>,
     ) -> Served {
-        let admitted =
-            self.link.admits(self.throttle.concurrency, self.queue.len(), self.queue.bytes() + text.len());
         let own = batch.as_ref().map(|batch| batch.member().batch);
-        if !admitted || self.unsent() >= self.link.limits.outgoing_bytes() || self.link.others_are_full(own) {
+        if !self.has_place(text.len(), own) {
             return Served::NoPlace;
         }
         if self.waits_for_turn(request, text, batch.as_deref()) {
             return Served::Yes;
         }
         self.start_handler(request, text.len(), batch)
+    }
+
+    /// Whether one more request of so many bytes may be worked on, which may be of a batch of the peer's.
+    pub(super) fn has_place(&self, bytes: usize, batch: Option<BatchId>) -> bool {
+        let bytes = self.queue.bytes() + bytes;
+        !self.queue.has_kept()
+            && self.link.admits(self.throttle.concurrency, self.queue.len(), bytes)
+            && self.unsent() < self.link.limits.outgoing_bytes()
+            && !self.link.others_are_full(batch)
     }
 
     /// Runs the handler of a request that takes up `bytes` bytes.
@@ -176,7 +183,12 @@ impl Driver {
     ///
     /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
     /// or two sides that wait for each other wait for ever.
-    pub(super) fn no_place(&mut self, request: &jsonrpc::Request<'_>, batch: Option<&OpenBatch>) -> Taken {
+    pub(super) fn no_place(
+        &mut self,
+        request: &jsonrpc::Request<'_>,
+        text: &[u8],
+        batch: Option<&OpenBatch>,
+    ) -> Taken {
         if self.link.lock().connection.is_empty() {
             return Taken::Held;
         }
@@ -187,6 +199,7 @@ impl Driver {
                 self.log_error(Some(id), &error);
                 self.answer_error(id, &error, batch);
             }
+            None if self.keeps(request, text, batch) => {}
             None => tracing::warn!(
                 rpc.system.name = "jsonrpc",
                 rpc.method = &*request.method,

@@ -1,9 +1,12 @@
 //! What the sessions of one server or connector have in common.
 
+use std::sync::Arc;
+
 use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{Cancellation, Protocol, version::Version},
     limits::{KeepAlive, Limits},
+    service::TakesMessages,
     session::InstalledHooks,
 };
 
@@ -16,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) cancellation: Option<Cancellation>,
     pub(crate) hooks: InstalledHooks,
     pub(crate) keep_alive: Option<KeepAlive>,
+    /// Takes what arrives, where it is no JSON-RPC.
+    pub(crate) messages: Option<Arc<dyn TakesMessages>>,
 }
 
 impl Settings {
@@ -27,6 +32,7 @@ impl Settings {
             cancellation: None,
             hooks: InstalledHooks::default(),
             keep_alive: None,
+            messages: None,
         }
     }
 

@@ -10,8 +10,8 @@ use super::{FrameError, Framed, Framer, error::excerpt};
 /// magic, and a payload over the limit, end the session; a message whose checksum is wrong is dropped, and the stream goes on behind it.
 /// What each [costs](FrameError::severity) is 1,000, 500 and 100, as with aiorpcX.
 ///
-/// A [`Session`](crate::Session) speaks JSON-RPC, which nodes do not speak to each other: read from the stream yourself, and ask the framer
-/// what has come.
+/// A [`Session`](crate::Session) speaks JSON-RPC, which nodes do not speak to each other: have a [`MessageSession`](crate::MessageSession)
+/// carry their messages.
 ///
 /// The limits are this framer's own: [`Limits::frame_size`](crate::Limits::frame_size) does not know one command from another.
 ///

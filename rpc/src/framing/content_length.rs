@@ -241,7 +241,7 @@ mod tests {
             let header = format!("Content-Length: {length}\r\n\r\n");
             let dropped = framer.next(header.as_bytes()).expect("a header");
             assert!(matches!(dropped, Framed::Dropped { consumed, .. } if consumed == header.len()));
-            assert_eq!(framer.next(&[b'x'; 64]), Ok(Framed::Incomplete { consumed: 64 }));
+            assert_eq!(framer.next(&[b'x'; 64]), Ok(Framed::Dropping { consumed: 64, is_last: false }));
         }
     }
 

@@ -30,9 +30,9 @@ impl Declared {
         let left = usize::try_from(self.skipping).unwrap_or(usize::MAX);
         let consumed = left.min(unread.len());
         self.skipping -= consumed as u64;
-        Some(match self.skipping {
-            0 => Framed::Between { consumed },
-            _ => Framed::Incomplete { consumed },
+        Some(match consumed {
+            0 => Framed::Incomplete { consumed },
+            _ => Framed::Dropping { consumed, is_last: self.skipping == 0 },
         })
     }
 

@@ -79,7 +79,7 @@ impl Framer for JsonFramer {
             if self.dropping.is_some() || size > self.limit {
                 self.dropping = Some(size);
                 self.scanned = 0;
-                return Ok(Framed::Incomplete { consumed: unread.len() });
+                return Ok(Framed::Dropping { consumed: unread.len(), is_last: false });
             }
             self.scanned = value.len();
             return Ok(Framed::Incomplete { consumed: blanks });
@@ -235,7 +235,10 @@ mod tests {
         let mut framer = JsonFramer::new();
         framer.set_limit(10);
         for _ in 0..1000 {
-            assert_eq!(framer.next(&[b'['; 64]).expect("open"), Framed::Incomplete { consumed: 64 });
+            assert_eq!(
+                framer.next(&[b'['; 64]).expect("open"),
+                Framed::Dropping { consumed: 64, is_last: false }
+            );
         }
     }
 

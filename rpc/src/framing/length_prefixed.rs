@@ -189,7 +189,7 @@ mod tests {
         let mut framer = LengthPrefixedFramer::u64_le();
         let dropped = framer.next(&[0xff; 8]).expect("a length");
         assert!(matches!(dropped, Framed::Dropped { consumed: 8, .. }));
-        assert_eq!(framer.next(&[b'x'; 64]), Ok(Framed::Incomplete { consumed: 64 }));
+        assert_eq!(framer.next(&[b'x'; 64]), Ok(Framed::Dropping { consumed: 64, is_last: false }));
     }
 
     #[test]

@@ -114,19 +114,27 @@ pub enum Framed {
         /// them: who has given everything is not asked again before something arrives.
         consumed: usize,
     },
-    /// Nothing to give for the first `consumed` bytes, and no frame is under way behind them: blank lines, the end of a frame that was
-    /// dropped.
+    /// Nothing to give for the first `consumed` bytes, and no frame is under way behind them: blank lines.
     Between {
         /// How many bytes are done with: at least one.
         consumed: usize,
     },
     /// A frame is under way: it has to be whole within [`Limits::frame_timeout`](crate::Limits::frame_timeout). The first `consumed`
-    /// bytes are done with (the middle of a frame that is being dropped).
+    /// bytes are done with.
     Incomplete {
         /// How many bytes are done with.
         consumed: usize,
     },
-    /// A frame was dropped; the stream goes on behind it.
+    /// A frame is under way that is not kept, being too large: the first `consumed` bytes are a part of it, the first one or the next.
+    /// Should it turn out to be the reply to a call of ours, the call ends with an error.
+    Dropping {
+        /// How many bytes are done with: at least one.
+        consumed: usize,
+        /// Whether it is the last part, for a frame that was reported as [`Dropped`](Self::Dropped) when it began.
+        is_last: bool,
+    },
+    /// A frame was dropped: all of it, or what is left of one that was [being dropped](Self::Dropping), or its header alone, where its
+    /// parts follow.
     Dropped {
         /// Why.
         error: FrameError,

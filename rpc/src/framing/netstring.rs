@@ -157,7 +157,7 @@ mod tests {
         let mut framer = NetstringFramer::new();
         framer.set_limit(1);
         assert!(matches!(framer.next(b"2:"), Ok(Framed::Dropped { consumed: 2, .. })));
-        assert_eq!(framer.next(b"{}x"), Ok(Framed::Between { consumed: 2 }));
+        assert_eq!(framer.next(b"{}x"), Ok(Framed::Dropping { consumed: 2, is_last: true }));
         assert!(matches!(framer.next(b"x"), Err(FrameError::Unexpected { .. })));
     }
 }

@@ -40,7 +40,7 @@ impl Framer for NewlineFramer {
             if self.dropping.is_some() || self.is_over(size) {
                 self.dropping = Some(size);
                 self.searched = 0;
-                return Ok(Framed::Incomplete { consumed: unread.len() });
+                return Ok(Framed::Dropping { consumed: unread.len(), is_last: false });
             }
             self.searched = unread.len();
             return Ok(Framed::Incomplete { consumed: 0 });
@@ -109,7 +109,7 @@ mod tests {
         let mut framer = NewlineFramer::new();
         framer.set_limit(10);
         for _ in 0..1000 {
-            assert_eq!(framer.next(&[b'x'; 64]).unwrap(), Framed::Incomplete { consumed: 64 });
+            assert_eq!(framer.next(&[b'x'; 64]).unwrap(), Framed::Dropping { consumed: 64, is_last: false });
         }
     }
 }

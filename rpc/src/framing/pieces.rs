@@ -61,7 +61,11 @@ fn fed(mut framer: impl Framer, bytes: &[u8], step: usize, limit: usize) -> Fed 
                     consumed
                 }
                 Ok(Framed::Incomplete { consumed: 0 }) => break,
-                Ok(Framed::Between { consumed } | Framed::Incomplete { consumed }) => consumed,
+                Ok(
+                    Framed::Between { consumed }
+                    | Framed::Incomplete { consumed }
+                    | Framed::Dropping { consumed, .. },
+                ) => consumed,
                 Err(error) => return (found, errors, Err(error)),
             };
             unread.drain(..consumed);

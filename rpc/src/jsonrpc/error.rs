@@ -181,4 +181,14 @@ pub enum ProtocolError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The reply to this call is larger than what is taken, and was dropped.
+    #[error(
+        "the peer's reply is over the limit of {limit} bytes: {size} bytes of it have come, and were dropped"
+    )]
+    ReplyTooLarge {
+        /// How many bytes had come when it was known whom it answers.
+        size: usize,
+        /// [`Limits::frame_size`](crate::Limits::frame_size).
+        limit: usize,
+    },
 }

@@ -21,6 +21,8 @@ enum Repr {
     Unverified(Text),
     Error(Box<ErrorObject>),
     Malformed(Box<str>),
+    /// It was dropped: how much of it had come, and how much may.
+    TooLarge(usize, usize),
 }
 
 /// Why a reply gives no value.
@@ -58,6 +60,11 @@ impl Reply {
         Self(Repr::Malformed("the reply to the batch has none to this call".into()))
     }
 
+    /// How a call ends whose reply is not kept, being over the limit.
+    pub(crate) const fn too_large(size: usize, limit: usize) -> Self {
+        Self(Repr::TooLarge(size, limit))
+    }
+
     pub(crate) fn new(outcome: Outcome<'_>) -> Self {
         Self(match outcome {
             Outcome::Result(text) => Repr::Result(text.into()),
@@ -69,7 +76,7 @@ impl Reply {
 
     /// Whether it is known to be an error.
     pub const fn is_error(&self) -> bool {
-        matches!(self.0, Repr::Error(_) | Repr::Malformed(_))
+        matches!(self.0, Repr::Error(_) | Repr::Malformed(_) | Repr::TooLarge(..))
     }
 
     /// The same reply, unless it is an error.
@@ -89,6 +96,9 @@ impl Reply {
                 let reason = reason.into();
                 Err(ReplyError::Protocol(ProtocolError::MalformedReply { reason }))
             }
+            Repr::TooLarge(size, limit) => {
+                Err(ReplyError::Protocol(ProtocolError::ReplyTooLarge { size, limit }))
+            }
         }
     }
 
@@ -105,7 +115,7 @@ impl Reply {
                 // Something else followed the result, or it has the wrong type: the whole message is judged.
                 Err(_) => Self::judge(text.as_str()).decode(),
             },
-            Repr::Error(_) | Repr::Malformed(_) => self.into_result()?.decode(),
+            Repr::Error(_) | Repr::Malformed(_) | Repr::TooLarge(..) => self.into_result()?.decode(),
         }
     }
 

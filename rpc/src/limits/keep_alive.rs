@@ -27,6 +27,8 @@ use std::{borrow::Cow, time::Duration};
 /// [calls in flight](crate::Session::calls_in_flight). What becomes of it nobody learns. A [`ping`](Self::ping) is no message at all, and costs
 /// the peer's application nothing; only WebSocket has them.
 ///
+/// A [`MessageSession`](crate::MessageSession) has no methods, and is not asked.
+///
 /// It keeps the session from being idle for the peer, and not for us: neither a ping nor its reply puts off our own
 /// [`Limits::idle_timeout`](crate::Limits::idle_timeout). So a server may ping, and still close sessions that nobody uses.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -30,7 +30,8 @@ pub(crate) use throttle::Throttle;
 /// limits.request_timeout = None;
 /// ```
 ///
-/// In a number of things or bytes, `usize::MAX` means no limit; in a duration, `None`.
+/// In a number of things or bytes, `usize::MAX` means no limit; in a duration, `None`. For [`frame_size`](Self::frame_size) and
+/// [`cost_hard`](Self::cost_hard), of which nothing would be left, so does 0, as in aiorpcX.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -41,7 +42,8 @@ pub struct Limits {
     /// they are asked for more. With a higher limit, ask for more.
     pub connections: usize,
 
-    /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on.
+    /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on. Where it was
+    /// the reply to a call of ours, that ends with [`ProtocolError::ReplyTooLarge`](crate::ProtocolError::ReplyTooLarge).
     ///
     /// Default: 1,000,000 on a server (aiorpcX), 10,485,760 on a client (jsonrpsee's `max_response_body_size`): what servers send by
     /// default must fit.
@@ -77,7 +79,9 @@ pub struct Limits {
     pub subscription_bytes: usize,
 
     /// How many requests of the peer are worked on at once. Further ones wait in order, unread; while a call of ours waits for
-    /// its reply on the same session they are answered with -102 instead, because the reply may stand behind them.
+    /// its reply on the same session they are answered with -102 instead, because the reply may stand behind them. Notifications, which
+    /// cannot be answered, are kept then, in order, as many as fit into [`request_bytes`](Self::request_bytes); those beyond are dropped, with a
+    /// warning in the log.
     ///
     /// Requests whose handler finishes without waiting never count. Default: 20 (aiorpcX).
     pub requests_in_flight: usize,
@@ -89,8 +93,12 @@ pub struct Limits {
 
     /// How many bytes may wait to be sent. Beyond it calls and notifications wait for room, and no more requests are read; so it is
     /// where as many bytes of replies wait for the end of the batches that they belong to. One message is always accepted, whatever
-    /// its size. A session that goes past twice this limit (the peer keeps asking and does
-    /// not read) is aborted.
+    /// its size, and requests that are being worked on are answered: so there may be
+    /// [`requests_in_flight`](Self::requests_in_flight) replies of [`reply_size`](Self::reply_size) more, with the defaults as many as
+    /// 20 × 10,000,000 bytes where handlers make them so large. For little memory, lower one of the two.
+    ///
+    /// While a call of ours waits, requests are read and refused, and the refusals wait too: a session that goes past twice this limit then
+    /// (the peer keeps asking and does not read) is aborted.
     ///
     /// Default: 4,000,000.
     pub outgoing_bytes: usize,
@@ -174,7 +182,7 @@ pub struct Limits {
     /// Default: 2,000 on a server, no limit on a client (aiorpcX).
     pub cost_soft: f64,
 
-    /// The cost at which the peer is told -101 and the session ends; `f64::INFINITY` means no limit, and slows nobody down either.
+    /// The cost at which the peer is told -101 and the session ends; `f64::INFINITY` or 0 means no limit, and slows nobody down either.
     ///
     /// What the peer does adds to its [cost](crate::Session::cost), by the numbers below, and the application may
     /// [add](crate::Session::add_cost) what it likes. Errors that handlers return are the application's own affair and cost nothing.
@@ -252,6 +260,15 @@ impl Limits {
             cost_soft: f64::INFINITY,
             cost_hard: f64::INFINITY,
             ..Self::server()
+        }
+    }
+
+    /// With what means no limit in one way.
+    pub(crate) fn in_force(self) -> Self {
+        Self {
+            frame_size: if self.frame_size == 0 { usize::MAX } else { self.frame_size },
+            cost_hard: if self.cost_hard == 0.0 { f64::INFINITY } else { self.cost_hard },
+            ..self
         }
     }
 

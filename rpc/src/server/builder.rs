@@ -6,8 +6,8 @@ use crate::{
     framing::Framer,
     jsonrpc::{Cancellation, Protocol},
     limits::{Groups, KeepAlive, Limits},
-    service::{Service, Services},
-    session::{Hooks, InstalledHooks, Session},
+    service::{Service, Services, takes_messages},
+    session::{Hooks, InstalledHooks, Message, MessageSession, Session},
 };
 
 /// Builds a [`Server`].
@@ -41,7 +41,7 @@ impl ServerBuilder {
 
     /// What each session may use, and how many there may be. Default: [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.settings.limits = limits;
+        self.settings.limits = limits.in_force();
         self
     }
 
@@ -79,6 +79,19 @@ impl ServerBuilder {
     /// How messages are told apart in the stream. Default: [`NewlineFramer`](crate::framing::NewlineFramer).
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.settings.framer = Box::new(framer);
+        self
+    }
+
+    /// Carries messages of the application's own instead of JSON-RPC, and has `handler` take those that arrive: see [`MessageSession`]. No
+    /// service is served then.
+    ///
+    /// Handlers start in the order in which the messages came, and run beside each other, up to [`Limits::requests_in_flight`] for
+    /// each session: with a limit of 1, one after another. One that takes longer than [`Limits::request_timeout`] is dropped.
+    pub fn messages<M: Message, F: Future<Output = ()> + Send + 'static>(
+        mut self,
+        handler: impl Fn(MessageSession<M>, M) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.messages = Some(takes_messages(handler));
         self
     }
 

@@ -117,7 +117,11 @@ impl Shared {
         if let Some(handshake) = first {
             return handshake.refusal(error.message());
         }
-        let Settings { framer, version, .. } = &self.settings;
+        let Settings { framer, version, messages, .. } = &self.settings;
+        if messages.is_some() {
+            // Nobody there would understand it.
+            return Vec::new();
+        }
         let framer = connection.framer.as_ref().unwrap_or(framer);
         let mut message = Vec::new();
         framer.begin(&mut message);

@@ -107,6 +107,10 @@ impl Replies {
 
     /// Appends an error.
     pub(crate) fn error(&mut self, id: Id<'_>, error: &ErrorObject) {
+        if self.link.carries_messages {
+            // Nobody there would understand it.
+            return;
+        }
         let start = self.begin();
         self.version.put_error(&mut self.bytes, id, error);
         self.finish(start, id);

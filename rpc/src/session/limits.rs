@@ -32,6 +32,6 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub fn set_limits(&self, limits: &Limits) {
-        self.link.set_limits(limits);
+        self.link.set_limits(&limits.clone().in_force());
     }
 }

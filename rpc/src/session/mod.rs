@@ -15,6 +15,7 @@ mod group;
 mod hooks;
 mod limits;
 mod link;
+mod messages;
 mod notify;
 mod outbox;
 mod outgoing;
@@ -48,6 +49,7 @@ pub(crate) use group::{InstalledGroups, Membership};
 pub use hooks::Hooks;
 pub(crate) use hooks::InstalledHooks;
 pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber};
+pub use messages::{Message, MessageSession, SendError};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 

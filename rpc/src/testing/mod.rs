@@ -71,7 +71,7 @@ pub fn session(io: impl ByteStream, service: impl Service, limits: Limits) -> Se
     let services = services.build().unwrap_or_else(|error| panic!("{error}"));
     let start = Start {
         connection: Connection::new(io, Endpoint::MEMORY),
-        settings: &Settings::new(limits),
+        settings: &Settings::new(limits.in_force()),
         serves: services.serve(),
         owner: None,
         group: Membership::default(),

@@ -1,6 +1,6 @@
 //! Byte streams between two sides, and the URLs that name them. Nothing here knows what the bytes mean.
 //!
-//! One folder a transport. Each makes a [`Connection`], or turns one into another: TLS over TCP.
+//! One folder a transport. Each makes a connection, or turns one into another: TLS over TCP.
 
 mod control;
 mod endpoint;

@@ -103,7 +103,9 @@ fn frames(stream: &[u8], pieces: [usize; 2], limit: usize) -> Vec<Line> {
                 Framed::Dropped { error, .. } => panic!("{error}"),
                 Framed::Decoded { .. } => panic!("a line stands in the stream as it is"),
                 Framed::Incomplete { consumed: 0 } => break,
-                Framed::Between { consumed } | Framed::Incomplete { consumed } => consumed,
+                Framed::Between { consumed }
+                | Framed::Incomplete { consumed }
+                | Framed::Dropping { consumed, .. } => consumed,
             };
             assert!(consumed > 0, "there is no end to it");
             unread.drain(..consumed);

@@ -45,6 +45,9 @@ pub enum Unsupported {
     /// No version has batches without members.
     #[error("a batch has at least one member")]
     EmptyBatch,
+    /// The session carries messages of the application's own: see [`MessageSession`](crate::MessageSession).
+    #[error("the session carries messages of the application's own, and no JSON-RPC")]
+    Calls,
 }
 
 /// A batch of the peer's that is being answered.

@@ -44,7 +44,7 @@ impl DispatcherBuilder {
     /// [`reply_size`](Limits::reply_size), [`request_timeout`](Limits::request_timeout), and
     /// [`requests_in_flight`](Limits::requests_in_flight) for the members of a batch. Default: [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = limits.in_force();
         self
     }
 

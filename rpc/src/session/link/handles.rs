@@ -1,6 +1,9 @@
 //! The side of the link that the handles use: sending, forgetting, closing.
 
-use std::sync::{Arc, MutexGuard, atomic::Ordering};
+use std::{
+    convert::Infallible,
+    sync::{Arc, MutexGuard, atomic::Ordering},
+};
 
 use tokio::{sync::Notify, task::AbortHandle};
 
@@ -10,6 +13,7 @@ use crate::{
     jsonrpc::{Body, CallId, Unsupported},
     session::{
         CloseReason,
+        framed::Unsent,
         places::{Place, Places},
         slot::Slot,
     },
@@ -68,6 +72,23 @@ impl Link {
         Ok(())
     }
 
+    /// Appends a message of the application's own, which is written.
+    pub(in crate::session) fn send_message(&self, message: &[u8]) -> Result<(), Refused> {
+        let mut state = self.admit_message()?;
+        let sent = state.outbox.try_message(|out| {
+            out.extend_from_slice(message);
+            Ok::<_, Infallible>(())
+        });
+        match sent {
+            Ok(()) => {
+                self.appended(state);
+                Ok(())
+            }
+            Err(Unsent::Unframed((), error)) => Err(Refused::Frame(error)),
+            Err(Unsent::Unwritten(never)) => match never {},
+        }
+    }
+
     /// Appends a batch: members with a slot are calls, those without are notifications. Gives the ids of the calls.
     pub(in crate::session) fn send_batch(
         &self,
@@ -91,6 +112,13 @@ impl Link {
     }
 
     pub(super) fn admit(&self) -> Result<MutexGuard<'_, State>, Refused> {
+        if self.carries_messages {
+            return Err(Refused::Unsupported(Unsupported::Calls));
+        }
+        self.admit_message()
+    }
+
+    fn admit_message(&self) -> Result<MutexGuard<'_, State>, Refused> {
         let state = self.lock();
         if let Some(reason) = state.phase.reason() {
             return Err(Refused::Closed(reason.clone()));

@@ -109,6 +109,8 @@ pub(crate) struct Link {
     pub(crate) cancellation: Option<Cancellation>,
     pub(crate) hooks: InstalledHooks,
     pub(crate) extensions: Extensions,
+    /// Whether it carries messages of the application's own, and no JSON-RPC.
+    pub(crate) carries_messages: bool,
     pub(crate) counters: Counters,
 }
 
@@ -208,6 +210,7 @@ pub(crate) struct NewLink {
     pub(crate) hooks: InstalledHooks,
     pub(crate) group: Membership,
     pub(crate) extensions: Extensions,
+    pub(crate) carries_messages: bool,
 }
 
 impl Link {
@@ -260,6 +263,7 @@ impl Link {
             cancellation: new.cancellation,
             hooks: new.hooks,
             extensions: new.extensions,
+            carries_messages: new.carries_messages,
             counters: Counters::new(),
         })
     }
@@ -282,6 +286,7 @@ impl Link {
             hooks: InstalledHooks::default(),
             group: Membership::default(),
             extensions,
+            carries_messages: false,
         });
         link.gone(link.end(CloseReason::NoSession));
         link

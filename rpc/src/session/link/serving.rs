@@ -132,6 +132,11 @@ impl Link {
         unasked
     }
 
+    /// Whether a call of ours has no reply yet.
+    pub(crate) fn waits_for(&self, call: CallId) -> bool {
+        self.lock().connection.get_mut(call).is_some()
+    }
+
     /// The version that the peer's first message has decided.
     pub(crate) fn decided(&self, version: Version) {
         self.lock().connection.set_version(version);

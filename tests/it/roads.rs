@@ -1,0 +1,55 @@
+//! One conversation over every road that two sides can be connected by: each transport, each framing, both directions, and every
+//! version that fits. A new road is one line in here.
+
+mod body;
+mod road;
+
+use rpc::framing::{
+    CodecFramer, ContentLengthFramer, JsonFramer, LengthPrefixedFramer, NetstringFramer, NewlineFramer,
+};
+use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
+
+use road::Road;
+
+/// A module for each road, with a test for each part of the conversation.
+macro_rules! roads {
+    ($($name:ident = $road:expr;)*) => {$(
+        mod $name {
+            use super::*;
+
+            roads! { $road =>
+                calls_and_notifications typed_errors batches subscriptions call_backs
+                limits a_close_in_good_order loss_of_the_connection
+            }
+        }
+    )*};
+    ($road:expr => $($part:ident)*) => {$(
+        #[tokio::test]
+        async fn $part() {
+            for versions in road::VERSIONS {
+                body::$part(&$road, versions).await;
+            }
+        }
+    )*};
+}
+
+roads! {
+    tcp = Road::at("tcp://127.0.0.1:0");
+    tcp_v6 = Road::at("tcp://[::1]:0");
+    tcp_by_name = Road::at("tcp://localhost:0");
+    tcp_content_length = Road::at("tcp://127.0.0.1:0").framed(ContentLengthFramer::new());
+    tcp_prefix_u16_be = Road::at("tcp://127.0.0.1:0").framed(LengthPrefixedFramer::u16_be()).small();
+    tcp_prefix_u16_le = Road::at("tcp://127.0.0.1:0").framed(LengthPrefixedFramer::u16_le()).small();
+    tcp_prefix_u32_be = Road::at("tcp://127.0.0.1:0").framed(LengthPrefixedFramer::u32_be());
+    tcp_prefix_u32_le = Road::at("tcp://127.0.0.1:0").framed(LengthPrefixedFramer::u32_le());
+    tcp_prefix_u64_be = Road::at("tcp://127.0.0.1:0").framed(LengthPrefixedFramer::u64_be());
+    tcp_prefix_u64_le = Road::at("tcp://127.0.0.1:0").framed(LengthPrefixedFramer::u64_le());
+    tcp_netstring = Road::at("tcp://127.0.0.1:0").framed(NetstringFramer::new());
+    tcp_values = Road::at("tcp://127.0.0.1:0").framed(JsonFramer::new());
+    tcp_values_unseparated = Road::at("tcp://127.0.0.1:0").framed(JsonFramer::new().unseparated());
+    tcp_values_with_blank_lines = Road::at("tcp://127.0.0.1:0").framed(JsonFramer::new().blank_lines());
+    tcp_codec_of_lengths = Road::at("tcp://127.0.0.1:0").framed(CodecFramer::new(LengthDelimitedCodec::new()));
+    tcp_codec_of_lines = Road::at("tcp://127.0.0.1:0").framed(CodecFramer::text(LinesCodec::new()));
+    memory = Road::in_memory();
+    memory_newline = Road::in_memory().framed(NewlineFramer::new());
+}

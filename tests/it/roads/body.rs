@@ -1,0 +1,202 @@
+//! The conversation, part by part.
+
+use std::time::Duration;
+
+use futures::{StreamExt, future::join_all};
+use rpc::{CallError, CloseReason, Limits, Protocol, Session};
+use rpc_tests::{CalcClient, DivError, WorkClient, soon};
+
+use super::road::{Ends, Road, Versions};
+
+fn clients(session: &Session) -> (CalcClient, WorkClient) {
+    (CalcClient::from(session.clone()), WorkClient::from(session.clone()))
+}
+
+/// Waits for what the other side does in its own time.
+async fn until(what: impl Fn() -> bool) {
+    soon(async {
+        while !what() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// In good order, and nothing is left.
+async fn end(ends: Ends) {
+    let Ends { near, far, handle } = ends;
+    soon(handle.shutdown()).await;
+    let reason = soon(near.session.closed()).await;
+    assert!(matches!(reason, CloseReason::Peer), "{reason}");
+    until(|| near.counts.alive() + far.counts.alive() == 0).await;
+}
+
+pub(super) async fn calls_and_notifications(road: &Road, versions: Versions) {
+    let ends = road.open(versions).await;
+    for (caller, called) in ends.both_ways() {
+        let (calc, work) = clients(&caller.session);
+        assert_eq!(calc.add(1, 2).await.expect("a sum"), 3);
+        let long = "ü\"\n".repeat(road.longest / 6);
+        assert_eq!(calc.greet(&long).await.expect("a greeting"), format!("Hello, {long}"));
+        work.note(5).await.expect("sent");
+        let sums = join_all((0..200).map(|n| calc.add_later(n, 1).into_future())).await;
+        let sums: Vec<i64> = sums.into_iter().map(|sum| sum.expect("a sum")).collect();
+        assert_eq!(sums, (1..=200).collect::<Vec<_>>());
+        // It was sent before the calls, and started before them.
+        assert_eq!(called.counts.noted(), 5);
+    }
+    end(ends).await;
+}
+
+pub(super) async fn typed_errors(road: &Road, versions: Versions) {
+    let ends = road.open(versions).await;
+    for (caller, _) in ends.both_ways() {
+        let (calc, _) = clients(&caller.session);
+        assert_eq!(calc.div(7, 2).await.expect("a quotient"), 3);
+        let error = calc.div(1, 0).await.expect_err("a division by zero");
+        assert!(matches!(error, CallError::Service(DivError::ByZero)), "{error:?}");
+        let unknown = caller.session.call::<()>("no such method", ()).await.expect_err("it is unknown");
+        assert!(matches!(&unknown, CallError::Rpc(error) if error.code().value() == -32601), "{unknown:?}");
+    }
+    end(ends).await;
+}
+
+pub(super) async fn batches(road: &Road, versions: Versions) {
+    let ends = road.open(versions).await;
+    for (caller, called) in ends.both_ways() {
+        let (calc, work) = clients(&caller.session);
+        // A version is detected by what is said first.
+        calc.ping().await.expect("a pong");
+        let batch =
+            caller.session.batch((calc.add(1, 2), work.note(1), calc.div(1, 0), calc.greet("Ann"))).await;
+        if versions.1 == Protocol::V1 {
+            batch.expect_err("1.0 has no batches");
+            continue;
+        }
+        let (sum, (), quotient, greeting) = batch.expect("it is answered");
+        assert_eq!(sum.expect("a sum"), 3);
+        assert!(matches!(quotient, Err(CallError::Service(DivError::ByZero))), "{quotient:?}");
+        assert_eq!(greeting.expect("a greeting"), "Hello, Ann");
+        assert_eq!(called.counts.noted(), 1);
+        let calls: Vec<_> = (0..50).map(|n| work.double(n)).collect();
+        let doubled = caller.session.try_batch(calls).await.expect("all of them went well");
+        assert_eq!(doubled, (0..50).map(|n| n * 2).collect::<Vec<_>>());
+    }
+    end(ends).await;
+}
+
+pub(super) async fn subscriptions(road: &Road, versions: Versions) {
+    let ends = road.open(versions).await;
+    for (caller, called) in ends.both_ways() {
+        let (_, work) = clients(&caller.session);
+        let mut items = work.status(0, u64::MAX).await.expect("subscribed");
+        for n in 0..20 {
+            assert_eq!(soon(items.next()).await.expect("it goes on").expect("an item"), n);
+        }
+        drop(items);
+        if versions.1 == Protocol::V1 {
+            work.count(0, 1).await.expect_err("its items have parameters by name, which 1.0 has not");
+            continue;
+        }
+        let counted: Vec<_> = soon(work.count(0, 20).await.expect("subscribed").collect()).await;
+        let counted: Vec<u64> = counted.into_iter().map(|n| n.expect("an item")).collect();
+        assert_eq!(counted, (0..20).collect::<Vec<_>>());
+
+        let (mut one, mut other) =
+            (work.count(0, u64::MAX).await.expect("one"), work.status(7, u64::MAX).await.expect("another"));
+        for n in 0..10 {
+            assert_eq!(soon(one.next()).await.expect("it goes on").expect("an item"), n);
+            assert_eq!(soon(other.next()).await.expect("it goes on").expect("an item"), n + 7);
+        }
+        drop((one, other));
+        until(|| called.session.subscriptions_served() == 0 && called.counts.alive() == 0).await;
+    }
+    end(ends).await;
+}
+
+pub(super) async fn call_backs(road: &Road, versions: Versions) {
+    let ends = road.open(versions).await;
+    for (caller, _) in ends.both_ways() {
+        let (_, work) = clients(&caller.session);
+        assert_eq!(work.back(1, 0).await.expect("called back"), 1);
+        // As many as are worked on at once.
+        let backs = soon(join_all((0..20).map(|n| work.back(n, 1).into_future()))).await;
+        let backs: Vec<u64> = backs.into_iter().map(|n| n.expect("called back")).collect();
+        assert_eq!(backs, (0..20).collect::<Vec<_>>());
+    }
+    end(ends).await;
+}
+
+pub(super) async fn limits(road: &Road, versions: Versions) {
+    let (mut client, mut server) = (Limits::client(), Limits::server());
+    for limits in [&mut client, &mut server] {
+        (limits.frame_size, limits.reply_size) = (20_000, 10_000);
+        limits.cost_hard = f64::INFINITY;
+    }
+    let ends = road.open_with(versions, client, server).await;
+    for (caller, called) in ends.both_ways() {
+        let (calc, work) = clients(&caller.session);
+        assert_eq!(work.long(9_000).await.expect("it fits").len(), 9_000);
+        let error = work.long(11_000).await.expect_err("it is too long");
+        assert!(matches!(&error, CallError::Rpc(error) if error.code().value() == -32603), "{error:?}");
+
+        let errors = called.session.statistics().errors;
+        caller.session.notify("note", ("x".repeat(30_000),)).await.expect("nobody here minds");
+        assert_eq!(calc.add(1, 2).await.expect("the session goes on"), 3);
+        assert_eq!(called.session.statistics().errors, errors + 1);
+    }
+    end(ends).await;
+}
+
+pub(super) async fn a_close_in_good_order(road: &Road, versions: Versions) {
+    let Ends { near, far, handle } = road.open(versions).await;
+    let (calc, work) = clients(&near.session);
+    calc.ping().await.expect("a pong");
+    let mut under_way = work.later(3, 50).into_future();
+    assert!(rpc_tests::is_pending(&mut under_way));
+    until(|| far.counts.alive() == 1).await;
+    soon(far.session.close()).await;
+    // What was begun is answered.
+    assert_eq!(soon(under_way).await.expect("it is answered"), 3);
+    let reason = soon(near.session.closed()).await;
+    assert!(matches!(reason, CloseReason::Peer), "{reason}");
+    assert!(handle.sessions().is_empty());
+    soon(handle.shutdown()).await;
+}
+
+pub(super) async fn loss_of_the_connection(road: &Road, versions: Versions) {
+    let (mut client, mut server) = (Limits::client(), Limits::server());
+    for limits in [&mut client, &mut server] {
+        // Who has closed only the way from there to here still gets the answers that come within this time.
+        limits.close_timeout = Some(Duration::from_millis(50));
+    }
+    for far_is_lost in [true, false] {
+        let Ends { near, far, handle } = road.open_with(versions, client.clone(), server.clone()).await;
+        let (calc, work) = clients(&near.session);
+        calc.ping().await.expect("a pong");
+        let back = WorkClient::from(far.session.clone());
+        let mut calls: Vec<_> = (0..10).map(|n| work.later(n, 60_000).into_future()).collect();
+        calls.extend((0..10).map(|n| back.later(n, 60_000).into_future()));
+        for call in &mut calls {
+            assert!(rpc_tests::is_pending(call));
+        }
+        let mut items = work.status(0, u64::MAX).await.expect("subscribed");
+        until(|| near.counts.alive() == 10 && far.counts.alive() >= 10).await;
+        let lost = if far_is_lost { &far } else { &near };
+        lost.session.abort();
+        for call in soon(join_all(calls)).await {
+            let error = call.expect_err("it has no answer");
+            assert!(matches!(error, CallError::Closed(_)), "{error:?}");
+        }
+        let last = soon(async { while let Some(Ok(_)) = items.next().await {} });
+        last.await;
+        let (here, there) = (soon(near.session.closed()).await, soon(far.session.closed()).await);
+        let (cause, found) = if far_is_lost { (there, here) } else { (here, there) };
+        assert!(matches!(cause, CloseReason::Aborted), "{cause}");
+        assert!(matches!(found, CloseReason::Peer | CloseReason::Io(_)), "{found}");
+        until(|| near.counts.alive() + far.counts.alive() == 0).await;
+        let after = calc.add(1, 2).timeout(Duration::from_secs(5)).await.expect_err("it is over");
+        assert!(matches!(after, CallError::Closed(_)), "{after:?}");
+        soon(handle.shutdown()).await;
+    }
+}

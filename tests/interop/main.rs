@@ -9,3 +9,4 @@ mod python;
 mod service;
 mod subscriptions;
 mod versions;
+mod websocket;

@@ -7,6 +7,7 @@ mod road;
 use rpc::framing::{
     CodecFramer, ContentLengthFramer, JsonFramer, LengthPrefixedFramer, NetstringFramer, NewlineFramer,
 };
+use rpc::transport::{WebSocketClient, WebSocketServer};
 use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 
 use road::Road;
@@ -50,6 +51,10 @@ roads! {
     tcp_values_with_blank_lines = Road::at("tcp://127.0.0.1:0").framed(JsonFramer::new().blank_lines());
     tcp_codec_of_lengths = Road::at("tcp://127.0.0.1:0").framed(CodecFramer::new(LengthDelimitedCodec::new()));
     tcp_codec_of_lines = Road::at("tcp://127.0.0.1:0").framed(CodecFramer::text(LinesCodec::new()));
+    websocket = Road::at("ws://127.0.0.1:0").strict();
+    websocket_binary = Road::at("ws://127.0.0.1:0/some/path").strict()
+        .listening(|listen| listen.websocket(WebSocketServer::new().binary()))
+        .connecting(|connector| connector.websocket(WebSocketClient::new().binary()));
     memory = Road::in_memory();
     memory_newline = Road::in_memory().framed(NewlineFramer::new());
 }

@@ -73,6 +73,7 @@
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
+//! | encrypt, and know who is on the other side | `transport::tls`, with the feature `tls` |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | speak a protocol without replies: typed messages in and out | [`MessageSession`], [`Message`] |
 //! | know what it costs | [`guide::speed`] |
@@ -84,7 +85,8 @@
 //! | `tcp` (default) | `tcp://` | – |
 //! | `unix` (default) | `unix:` | – |
 //! | `stdio` (default) | `stdio:` | – |
-//! | `ws` | `ws://`; with `tls`, `wss://` too | `tungstenite`, `http`, `httparse` |
+//! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
+//! | `ws` | `ws://`, with `tls` also `wss://`, `transport::websocket` | `tungstenite`, `http`, `httparse`; and `tcp` |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
@@ -128,8 +130,8 @@
 //! # Events
 //!
 //! Sessions tell [`tracing`] when they open and close, at level `DEBUG`, and of every call, request and refused request; failures of
-//! handlers are errors. The fields have the names of OpenTelemetry's conventions for RPC: `rpc.system.name`, `rpc.method`,
-//! `jsonrpc.request.id`, `rpc.response.status_code`, `network.peer.address`, `network.transport`; `session` is [`Session::id`].
+//! handlers are errors. At level `TRACE` they show every message whole, as it came or is about to leave. The fields have the names of
+//! OpenTelemetry's conventions for RPC: `rpc.system.name`, `rpc.method`, `jsonrpc.request.id`, `rpc.response.status_code`, `network.peer.address`, `network.transport`; `session` is [`Session::id`].
 
 mod client;
 mod driver;

@@ -140,6 +140,23 @@ async fn a_session_that_ends_for_its_cost_begins_nothing_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_request_whose_bytes_are_too_much_is_not_begun_nor_what_stands_behind_it() {
+    for batch in [false, true] {
+        let mut limits = Limits::server();
+        limits.cost_per_byte = 1.0;
+        let (mut peer, session) = Raw::peer_of(echo(), limits);
+        session.add_cost(9_950.0);
+        settled().await;
+        let requests: Vec<_> = (1..=3).map(|id| request(id, "echo")).collect();
+        match batch {
+            true => peer.send(&format!("[{}]", requests.join(","))).await,
+            false => peer.send(&requests.join("\n")).await,
+        }
+        assert_eq!(peer.rest().await, [EXCESSIVE]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn bytes_cost_one_per_hundred_thousand_either_way() {
     let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
     let text = "x".repeat(500_000);

@@ -1,7 +1,9 @@
 //! What is logged: the attributes have the names that OpenTelemetry gives them.
 
-use rpc::{Connector, Limits, Server, testing};
-use rpc_tests::{CalcClient, CalcServer, Events, MyCalc, Raw, echo, settled};
+use rpc::{Connector, Limits, Server, Session, framing::ContentLengthFramer, testing};
+use rpc_tests::{CalcClient, CalcServer, Events, Gate, MyCalc, Raw, echo, settled, waiting};
+use serde_json::Value;
+use tracing::Level;
 
 #[tokio::test(start_paused = true)]
 async fn the_life_of_a_session_is_logged() {
@@ -68,4 +70,50 @@ async fn a_peer_over_tcp_is_logged_with_its_address() {
     assert!(addresses.contains(&endpoint.as_str()), "the client's: {addresses:?}");
     assert_eq!(addresses.len(), 2);
     handle.shutdown().await;
+}
+
+/// Framed in whatever way, split or not, and waiting for a place or not.
+#[tokio::test(start_paused = true)]
+async fn every_message_is_shown_once_to_whoever_asks_for_it() {
+    let gate = Gate::closed();
+    let mut limits = Limits::server();
+    limits.requests_in_flight = 1;
+    // So narrow that everything leaves in several pieces.
+    let (here, there) = rpc::transport::memory(16);
+    let events = Events::capture();
+    let server = Connector::over(there).framer(ContentLengthFramer::new()).limits(limits);
+    let server = server.service(waiting(&gate)).connect().await.expect("connected already");
+    let client =
+        Connector::over(here).framer(ContentLengthFramer::new()).connect().await.expect("it is there");
+    let (waited, echoed, noted, ()) = tokio::join!(
+        client.call::<Value>("wait", (1,)),
+        client.call::<Value>("echo", ("two\n",)),
+        client.notify("echo", ()),
+        async {
+            settled().await;
+            gate.open();
+        }
+    );
+    assert!(waited.is_ok() && echoed.is_ok() && noted.is_ok());
+    settled().await;
+    let requests = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"wait","params":[1]}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"echo","params":["two\n"]}"#,
+        r#"{"jsonrpc":"2.0","method":"echo","params":[]}"#,
+    ];
+    let replies =
+        [r#"{"jsonrpc":"2.0","id":1,"result":[1]}"#, r#"{"jsonrpc":"2.0","id":2,"result":["two\n"]}"#];
+    let shown = |message, session: &Session| {
+        let events = events.of(message).into_iter();
+        let own = events.filter(|event| event.field("session") == session.id().to_string());
+        own.map(|event| {
+            assert_eq!((event.level, event.field("rpc.system.name")), (Level::TRACE, "jsonrpc"));
+            event.field("text").to_owned()
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(shown("message sent", &client), requests);
+    assert_eq!(shown("message received", &server), requests);
+    assert_eq!(shown("message sent", &server), replies);
+    assert_eq!(shown("message received", &client), replies);
 }

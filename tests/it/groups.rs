@@ -5,9 +5,14 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use rpc::{CloseReason, Context, ErrorObject, GroupKey, Groups, Params, Router, Server, ServerHandle};
 use rpc_tests::{Raw, echo, settled, soon};
-use tokio::{io::DuplexStream, net::TcpStream, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    net::{TcpSocket, TcpStream},
+    time::Instant,
+};
 
 const ECHO: &str = r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":[1]}"#;
 const ECHOED: &str = r#"{"jsonrpc":"2.0","id":1,"result":[1]}"#;
@@ -234,4 +239,67 @@ async fn a_session_that_has_ended_joins_no_group() {
     assert_eq!(session.join_group(GroupKey::name("ann")), Ok(()));
     let (_peer, other) = attached(&server);
     assert_eq!(other.join_group(GroupKey::name("ann")), Ok(()));
+}
+
+/// How many of `count` connections, all open at once, are served.
+async fn served_of(server: &ServerHandle, count: usize) -> usize {
+    let address = server.endpoint().socket_addr().expect("an address");
+    let mut peers = Vec::new();
+    for _ in 0..count {
+        peers.push(TcpStream::connect(address).await.expect("it listens"));
+    }
+    let answers = peers.into_iter().map(|mut peer| async move {
+        let (mut answer, echo) = ([0; 1 << 10], format!("{ECHO}\n"));
+        // One that is cut off without a word is refused, too.
+        let read = match peer.write_all(echo.as_bytes()).await {
+            Ok(()) => peer.read(&mut answer).await.unwrap_or(0),
+            Err(_) => 0,
+        };
+        let is_served = answer[..read].trim_ascii_end() == ECHOED.as_bytes();
+        (is_served, peer)
+    });
+    // Those that are served stay until all have been.
+    let answers = soon(join_all(answers)).await;
+    answers.iter().filter(|(is_served, _)| *is_served).count()
+}
+
+#[tokio::test]
+async fn of_thousands_of_connections_from_one_address_no_more_than_may_be_are_served() {
+    let server = listening(Groups::by_subnet().connections(20)).await;
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let mut kept = Vec::new();
+    for _ in 0..20 {
+        kept.push(served(&server).await);
+    }
+    for _ in 0..30 {
+        assert_eq!(served_of(&server, 100).await, 0);
+        assert_eq!(server.sessions().len(), 20);
+        // The sessions, those that are being told (64 at most), and what accepts.
+        assert!(metrics.num_alive_tasks() <= 20 + 64 + 1, "{} tasks", metrics.num_alive_tasks());
+    }
+    assert_eq!(kept[0].ask(ECHO).await, ECHOED, "those that were there do not notice");
+    drop(kept);
+    for session in server.sessions() {
+        soon(session.closed()).await;
+    }
+    assert_eq!(served_of(&server, 100).await, 20);
+    soon(server.shutdown()).await;
+}
+
+/// (Other systems have one address to come from.)
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_group_keeps_nobody_else_out() {
+    let server = listening(Groups::by_subnet().connections(1)).await;
+    let _one = served(&server).await;
+    assert_eq!(served_of(&server, 50).await, 0);
+    let elsewhere = TcpSocket::new_v4().expect("a socket");
+    elsewhere.bind("127.0.1.1:0".parse().expect("an address")).expect("all of 127/8 is this machine");
+    let address = server.endpoint().socket_addr().expect("an address");
+    let mut other = elsewhere.connect(address).await.expect("it listens");
+    other.write_all(format!("{ECHO}\n").as_bytes()).await.expect("it reads");
+    let mut answer = vec![0; ECHOED.len()];
+    soon(other.read_exact(&mut answer)).await.expect("an answer");
+    assert_eq!(answer, ECHOED.as_bytes());
+    soon(server.shutdown()).await;
 }

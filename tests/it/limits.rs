@@ -314,3 +314,34 @@ async fn a_frame_size_and_a_hard_limit_of_0_are_none() {
     let reply = dispatcher.dispatch(large.as_bytes()).await.expect("a reply");
     assert_eq!(reply, answer.as_bytes());
 }
+
+/// The numbers of aiorpcX, of ElectrumX and of jsonrpsee, and ours where they have none: the guide says of each why.
+#[test]
+fn the_defaults_are_those_that_are_documented() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let server = Limits::server();
+    assert_eq!((server.frame_size, server.reply_size), (1_000_000, 10_000_000));
+    assert_eq!((server.request_timeout, server.call_timeout), (seconds(30), seconds(30)));
+    assert_eq!((server.send_timeout, server.close_timeout), (seconds(20), seconds(30)));
+    assert_eq!(server.requests_in_flight, 20);
+    assert_eq!((server.cost_soft, server.cost_hard), (2_000.0, 10_000.0));
+    assert_eq!((server.cost_of_error, server.cost_of_unreadable), (100.0, 1_000.0));
+    assert_eq!((1.0 / server.cost_per_byte).round(), 100_000.0);
+    assert_eq!((server.cost_forgiven_per_second * 3_600.0).round(), 10_000.0);
+    assert_eq!(server.cost_delay, Duration::from_secs(2));
+    assert_eq!((server.calls_in_flight, server.target_response_time), (usize::MAX, seconds(3)));
+    assert_eq!((server.connections, server.idle_timeout), (1_000, seconds(600)));
+    assert_eq!((server.subscriptions, server.subscription_items), (1_024, 1_024));
+    assert_eq!((server.batch_length, server.subscription_bytes), (100, 1_000_000));
+    assert_eq!((server.request_bytes, server.outgoing_bytes), (4_000_000, 4_000_000));
+    assert_eq!((server.frame_timeout, server.handshake_timeout), (seconds(30), seconds(10)));
+
+    let mut client = Limits::client();
+    assert_eq!((client.frame_size, client.handshake_timeout), (10 << 20, seconds(30)));
+    assert_eq!((client.idle_timeout, client.frame_timeout), (None, None));
+    assert_eq!((client.cost_soft, client.cost_hard), (f64::INFINITY, f64::INFINITY));
+    (client.frame_size, client.handshake_timeout) = (server.frame_size, server.handshake_timeout);
+    (client.idle_timeout, client.frame_timeout) = (server.idle_timeout, server.frame_timeout);
+    (client.cost_soft, client.cost_hard) = (server.cost_soft, server.cost_hard);
+    assert_eq!(client, server, "nothing else differs");
+}

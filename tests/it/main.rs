@@ -47,6 +47,7 @@ mod specification;
 mod state_machine;
 mod statistics;
 mod subscriptions;
+mod tls;
 mod too_large;
 mod turns;
 mod versions;

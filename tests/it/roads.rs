@@ -7,7 +7,7 @@ mod road;
 use rpc::framing::{
     CodecFramer, ContentLengthFramer, JsonFramer, LengthPrefixedFramer, NetstringFramer, NewlineFramer,
 };
-use rpc::transport::{WebSocketClient, WebSocketServer};
+use rpc::transport::websocket::{WebSocketClient, WebSocketServer};
 use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 
 use road::Road;
@@ -51,10 +51,15 @@ roads! {
     tcp_values_with_blank_lines = Road::at("tcp://127.0.0.1:0").framed(JsonFramer::new().blank_lines());
     tcp_codec_of_lengths = Road::at("tcp://127.0.0.1:0").framed(CodecFramer::new(LengthDelimitedCodec::new()));
     tcp_codec_of_lines = Road::at("tcp://127.0.0.1:0").framed(CodecFramer::text(LinesCodec::new()));
+    tls = Road::at("tls://127.0.0.1:0").over_tls();
+    tls_v6 = Road::at("tls://[::1]:0").over_tls();
+    tls_by_name = Road::at("tls://localhost:0").over_tls();
+    tls_content_length = Road::at("tls://127.0.0.1:0").over_tls().framed(ContentLengthFramer::new());
     websocket = Road::at("ws://127.0.0.1:0").strict();
     websocket_binary = Road::at("ws://127.0.0.1:0/some/path").strict()
         .listening(|listen| listen.websocket(WebSocketServer::new().binary()))
         .connecting(|connector| connector.websocket(WebSocketClient::new().binary()));
+    websocket_over_tls = Road::at("wss://localhost:0/path?query").over_tls().strict();
     memory = Road::in_memory();
     memory_newline = Road::in_memory().framed(NewlineFramer::new());
 }

@@ -100,6 +100,40 @@ fn there_is_no_unsafe_code() {
     }
 }
 
+/// Clocks that are set, and clocks that tests cannot pause: time is tokio's (promise 9).
+#[test]
+fn time_is_tokios() {
+    for (file, source) in sources(&workspace().join("rpc/src")) {
+        assert_eq!(other_clock(&source), None, "rpc/src/{file}");
+    }
+}
+
+/// The first statement or expression that names a clock of the standard library.
+fn other_clock(source: &str) -> Option<String> {
+    let code =
+        source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    code.split(';')
+        .find(|statement| {
+            let from_std = statement.contains("use std::") && has_word(statement, "Instant");
+            from_std || has_word(statement, "SystemTime") || statement.contains("std::time::Instant")
+        })
+        .map(|statement| statement.trim().to_owned())
+}
+
+#[test]
+fn another_clock_is_found() {
+    for (source, found) in [
+        ("use std::time::Instant;", true),
+        ("use std::{\n    sync::Arc,\n    time::{Duration, Instant},\n};", true),
+        ("let now = std::time::Instant::now();", true),
+        ("use std::time::{SystemTime, UNIX_EPOCH};", true),
+        ("use std::time::Duration;\nuse tokio::time::Instant;", false),
+        ("// not std::time::Instant\nuse tokio::{sync::Notify, time::Instant};", false),
+    ] {
+        assert_eq!(other_clock(source).is_some(), found, "{source}");
+    }
+}
+
 fn has_word(line: &str, word: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
     // Within quotes it is a text: every other piece.

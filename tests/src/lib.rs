@@ -6,6 +6,7 @@
 mod acts;
 mod cable;
 mod calc;
+mod certificates;
 mod child;
 mod choppy;
 pub mod conversation;
@@ -24,6 +25,7 @@ mod work;
 pub use acts::{Ending, act};
 pub use cable::Cable;
 pub use calc::{Calc, CalcClient, CalcServer, DivError, MyCalc};
+pub use certificates::{Authority, Issued};
 pub use child::{Child, is_child, soak_rounds};
 pub use choppy::Choppy;
 pub use events::{Event, Events};

@@ -14,7 +14,7 @@ pub async fn settled() {
 }
 
 /// For what happens at once, or not at all: gives a test up that would wait for ever. On real time it is patient.
-pub async fn soon<F: Future>(future: F) -> F::Output {
+pub async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(10), future).await.expect("it happens soon")
 }
 

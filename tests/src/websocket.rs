@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rpc::{
     Connector, Endpoint, Service, Session,
-    transport::{WebSocket, WebSocketClient, WebSocketServer},
+    transport::websocket::{WebSocket, WebSocketClient, WebSocketServer},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},

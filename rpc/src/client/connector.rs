@@ -63,7 +63,7 @@ impl Connector {
 
     /// Uses a WebSocket over a stream of yours. For TCP there are `ws://` and `wss://` URLs.
     #[cfg(feature = "ws")]
-    pub fn over_websocket(websocket: crate::transport::WebSocket) -> Self {
+    pub fn over_websocket(websocket: crate::transport::websocket::WebSocket) -> Self {
         Self::to(Target::Connection(websocket.0))
     }
 
@@ -115,10 +115,29 @@ impl Connector {
         self
     }
 
-    /// How to connect to a `ws://` or `wss://` URL: headers, sub-protocols. Default: [`WebSocketClient::new()`](crate::transport::WebSocketClient::new).
+    /// How to connect to a `ws://` or `wss://` URL: headers, sub-protocols. Default:
+    /// [`WebSocketClient::new()`](crate::transport::websocket::WebSocketClient::new).
     #[cfg(feature = "ws")]
-    pub fn websocket(mut self, websocket: crate::transport::WebSocketClient) -> Self {
+    pub fn websocket(mut self, websocket: crate::transport::websocket::WebSocketClient) -> Self {
         self.dial.websocket = websocket;
+        self
+    }
+
+    /// Which servers are trusted over TLS, and what they are shown. Default: [`TlsClient::new`](crate::transport::tls::TlsClient::new), whom
+    /// the platform trusts. Connecting fails where the URL is not one of TLS.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Connector, transport::tls::{Certificates, TlsClient}};
+    ///
+    /// let tls = TlsClient::pinned(Certificates::from_pem_file("electrum.example.org.pem")?)?;
+    /// let session = Connector::new("tls://electrum.example.org:50002")?.tls(tls).connect().await?;
+    /// # let _ = session;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::transport::tls::TlsClient) -> Self {
+        self.dial.tls = Some(tls);
         self
     }
 

@@ -33,6 +33,16 @@ pub enum ConnectError {
         limit: Duration,
     },
 
+    /// TLS could not be agreed on: the server is not who it should be, or one side does not like the other.
+    #[cfg(feature = "tls")]
+    #[error("cannot connect to {endpoint}: {source}")]
+    Tls {
+        /// Where.
+        endpoint: Endpoint,
+        /// Why not.
+        source: crate::transport::tls::TlsError,
+    },
+
     /// The peer is there, and there is no WebSocket.
     #[cfg(feature = "ws")]
     #[error("cannot connect to {endpoint}: {source}")]
@@ -40,10 +50,27 @@ pub enum ConnectError {
         /// Where.
         endpoint: Endpoint,
         /// Why not.
-        source: crate::transport::WebSocketError,
+        source: crate::transport::websocket::WebSocketError,
     },
 
     /// Two services of the connecting side have a method of the same name on the wire.
     #[error(transparent)]
     DuplicateMethod(#[from] DuplicateMethod),
+}
+
+impl ConnectError {
+    /// What became of connecting to `endpoint`: steps that have errors of their own hand them over within an I/O error.
+    pub(super) fn of(endpoint: Endpoint, error: io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        let error = match error.downcast() {
+            Ok(source) => return Self::Tls { endpoint, source },
+            Err(error) => error,
+        };
+        #[cfg(feature = "ws")]
+        let error = match error.downcast() {
+            Ok(source) => return Self::WebSocket { endpoint, source },
+            Err(error) => error,
+        };
+        Self::Io { endpoint, source: error }
+    }
 }

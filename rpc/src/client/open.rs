@@ -3,21 +3,31 @@
 use std::io;
 
 use super::ConnectError;
+#[cfg(feature = "tls")]
+use crate::transport::tls::{self, TlsClient};
 #[cfg(feature = "ws")]
-use crate::transport::WebSocketClient;
+use crate::transport::websocket::{self, WebSocketClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 
 /// What a URL cannot say of how to connect.
 #[derive(Debug, Default)]
 pub(super) struct Dial {
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsClient>,
     #[cfg(feature = "ws")]
     pub(super) websocket: WebSocketClient,
 }
 
 impl Dial {
     pub(super) async fn open(self, endpoint: Endpoint) -> Result<Connection, ConnectError> {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some()
+            && let Err(error) = tls::must_be_spoken(&endpoint)
+        {
+            return Err(ConnectError::of(endpoint, error));
+        }
         let opened = match endpoint.kind() {
-            Kind::Net(net) => return self.over_network(&endpoint, net).await,
+            Kind::Net(net) => self.over_network(&endpoint, net).await,
             Kind::Unix(_) => Err(built_without("unix")),
             Kind::Stdio => Err(built_without("stdio")),
             Kind::Memory(Some(name)) => {
@@ -28,48 +38,34 @@ impl Dial {
                 "a connection in memory that has no name cannot be found",
             )),
         };
-        opened.map_err(|source| ConnectError::Io { endpoint, source })
+        opened.map_err(|error| ConnectError::of(endpoint, error))
     }
 
     #[cfg(feature = "tcp")]
-    async fn over_network(self, endpoint: &Endpoint, net: &Net) -> Result<Connection, ConnectError> {
+    async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
         use crate::transport::Scheme;
 
-        let failed = |source| ConnectError::Io { endpoint: endpoint.clone(), source };
-        let stream = crate::transport::tcp::connect(net).await.map_err(failed)?;
+        let stream = crate::transport::tcp::connect(net).await?;
         let connection = Connection::new(stream, endpoint.clone());
+        #[cfg(feature = "tls")]
+        let connection = match net.scheme {
+            Scheme::Tls => tls::connect(self.tls, connection, net, &[]).await?,
+            Scheme::Wss => tls::connect(self.tls, connection, net, &[b"http/1.1"]).await?,
+            Scheme::Tcp | Scheme::Ws | Scheme::Http | Scheme::Https => connection,
+        };
         match net.scheme {
-            Scheme::Tcp => Ok(connection),
-            Scheme::Tls | Scheme::Wss => Err(failed(built_without("tls"))),
-            Scheme::Ws => self.websocket(connection, endpoint, net).await,
-            Scheme::Http | Scheme::Https => Err(failed(built_without("http"))),
+            Scheme::Tls | Scheme::Wss if !cfg!(feature = "tls") => Err(built_without("tls")),
+            Scheme::Tcp | Scheme::Tls => Ok(connection),
+            #[cfg(feature = "ws")]
+            Scheme::Ws | Scheme::Wss => websocket::connect(connection, net, &self.websocket).await,
+            #[cfg(not(feature = "ws"))]
+            Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
+            Scheme::Http | Scheme::Https => Err(built_without("http")),
         }
     }
 
-    #[cfg(feature = "ws")]
-    async fn websocket(
-        self,
-        connection: Connection,
-        endpoint: &Endpoint,
-        net: &Net,
-    ) -> Result<Connection, ConnectError> {
-        let host = net.authority();
-        let opened = crate::transport::websocket::connect(connection, &host, &net.path, &self.websocket);
-        opened.await.map_err(|source| ConnectError::WebSocket { endpoint: endpoint.clone(), source })
-    }
-
-    #[cfg(all(feature = "tcp", not(feature = "ws")))]
-    async fn websocket(
-        self,
-        _: Connection,
-        endpoint: &Endpoint,
-        _: &Net,
-    ) -> Result<Connection, ConnectError> {
-        Err(ConnectError::Io { endpoint: endpoint.clone(), source: built_without("ws") })
-    }
-
     #[cfg(not(feature = "tcp"))]
-    async fn over_network(self, endpoint: &Endpoint, _: &Net) -> Result<Connection, ConnectError> {
-        Err(ConnectError::Io { endpoint: endpoint.clone(), source: built_without("tcp") })
+    async fn over_network(self, _: &Endpoint, _: &Net) -> io::Result<Connection> {
+        Err(built_without("tcp"))
     }
 }

@@ -136,6 +136,11 @@ impl Inbox {
         }
     }
 
+    /// The beginning of a frame whose end has not come.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.rest
+    }
+
     /// How many bytes of an incomplete frame are kept.
     pub(super) const fn len(&self) -> usize {
         self.rest.len()

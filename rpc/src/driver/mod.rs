@@ -14,6 +14,7 @@ mod order;
 mod receive;
 mod serve;
 mod settings;
+mod show;
 mod silence;
 mod tasks;
 mod timers;

@@ -131,6 +131,10 @@ impl Driver {
         batch: Option<&OpenBatch>,
     ) -> bool {
         let not_before = self.delay();
+        if not_before.is_some() && self.link.is_ending() {
+            // It was one too many: nothing is begun any more.
+            return true;
+        }
         // Nearly always no method asks for an order.
         let order = self.routes.order(&request.method);
         let starts = order.is_none_or(|order| self.queue.lets_start(self.link.running_orders(), order));
@@ -159,6 +163,9 @@ impl Driver {
             return false;
         }
         let not_before = self.delay();
+        if not_before.is_some() && self.link.is_ending() {
+            return true;
+        }
         let order = self.routes.order(&notification.method).unwrap_or_default();
         let member = batch.map(OpenBatch::member);
         self.wait(Waiting { text: text.into(), member, order, not_before, kept: true });

@@ -14,7 +14,7 @@ use crate::{
     jsonrpc::{CallId, Reply, Response, version::Version},
     service::Pace,
     session::CloseReason,
-    transport::Said,
+    transport::{Said, is_tls_alert},
 };
 
 /// How many bytes of replies are written together while there is more to do.
@@ -37,7 +37,7 @@ impl Driver {
         let left = std::mem::replace(&mut self.left, Left::Nothing);
         if left != Left::Nothing {
             let unread = self.inbox.unread();
-            self.take_apart(cx, unread)?;
+            self.take_apart(cx, unread, left == Left::Request)?;
         }
         if self.left == Left::Replies {
             return Poll::Ready(Ok(()));
@@ -46,7 +46,13 @@ impl Driver {
             return Poll::Pending;
         }
         match ready!(self.inbox.poll_read(cx, &mut self.io)) {
-            Ok(Some(unread)) => Poll::Ready(self.take_apart(cx, unread)),
+            Ok(Some(unread)) => Poll::Ready(self.take_apart(cx, unread, false)),
+            Ok(None) if is_tls_alert(self.inbox.rest()) => {
+                Poll::Ready(Err(CloseReason::Io(Arc::new(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the peer speaks TLS, and this side does not: use a URL of TLS",
+                )))))
+            }
             Ok(None) => {
                 // Requests that came before are still answered: many peers close their side after the last one.
                 self.link.start_close(self.said());
@@ -64,7 +70,13 @@ impl Driver {
         }
     }
 
-    fn take_apart(&mut self, cx: &mut Context<'_>, mut unread: Unread) -> Result<(), CloseReason> {
+    /// `again` is true where the first of the messages had to wait, and is known.
+    fn take_apart(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut unread: Unread,
+        mut again: bool,
+    ) -> Result<(), CloseReason> {
         let started = Instant::now();
         let (mut messages, bytes) = (0, self.inbox.take_last_read() as u64);
         // What had to wait in the inbox is not heard again.
@@ -79,7 +91,7 @@ impl Driver {
             let taken = match self.framer.next(unread.bytes()) {
                 Ok(Framed::Frame { frame, consumed }) => {
                     self.timers.silence.frame_ended();
-                    let taken = self.receive(&unread.bytes()[frame]);
+                    let taken = self.receive(&unread.bytes()[frame], std::mem::take(&mut again));
                     if taken != Taken::Held {
                         unread.consume(consumed);
                         messages += 1;
@@ -88,7 +100,7 @@ impl Driver {
                 }
                 Ok(Framed::Decoded { frame, consumed }) => {
                     self.timers.silence.frame_ended();
-                    let taken = self.receive(&frame);
+                    let taken = self.receive(&frame, std::mem::take(&mut again));
                     if taken != Taken::Held {
                         unread.consume(consumed);
                         messages += 1;
@@ -159,7 +171,10 @@ impl Driver {
     }
 
     /// Deals with one message.
-    fn receive(&mut self, frame: &[u8]) -> Taken {
+    fn receive(&mut self, frame: &[u8], again: bool) -> Taken {
+        if !again {
+            self.show_received(frame);
+        }
         if let Some(handler) = &self.messages {
             let handler = Arc::clone(handler);
             return self.receive_message(&*handler, frame);

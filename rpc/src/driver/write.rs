@@ -45,6 +45,7 @@ impl Driver {
         if self.replies.unwritten().is_empty() {
             return Poll::Ready(Ok(()));
         }
+        self.show_sent();
         let mut bytes = 0;
         let written = loop {
             match Pin::new(&mut self.io).poll_write(cx, self.replies.unwritten()) {

@@ -45,7 +45,7 @@ impl ServerHandle {
     }
 }
 
-/// Finds out whether there is a place for a peer, and tells it where there is none.
+/// Finds out whether there is a place for a peer, and tells it where there is none, if it can be told.
 fn admit(
     shared: &Arc<Shared>,
     connection: Connection,

@@ -188,7 +188,7 @@ impl ServerHandle {
 
     /// The same over a WebSocket, whose handshake was made over a stream of yours.
     #[cfg(feature = "ws")]
-    pub fn attach_websocket(&self, websocket: crate::transport::WebSocket) -> Session {
+    pub fn attach_websocket(&self, websocket: crate::transport::websocket::WebSocket) -> Session {
         self.attach_connection(websocket.0)
     }
 

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 
 use super::BindError;
+#[cfg(feature = "tls")]
+use crate::transport::tls::TlsServer;
 use crate::{
     framing::{AnyFramer, Framer},
     transport::{Endpoint, EndpointError},
@@ -24,8 +26,10 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsServer>,
     #[cfg(feature = "ws")]
-    pub(super) websocket: crate::transport::WebSocketServer,
+    pub(super) websocket: crate::transport::websocket::WebSocketServer,
 }
 
 impl Listen {
@@ -45,10 +49,28 @@ impl Listen {
     }
 
     /// How a `ws://` or `wss://` URL is listened at: which pages may come in, sub-protocols. Default:
-    /// [`WebSocketServer::new()`](crate::transport::WebSocketServer::new).
+    /// [`WebSocketServer::new()`](crate::transport::websocket::WebSocketServer::new).
     #[cfg(feature = "ws")]
-    pub fn websocket(mut self, websocket: crate::transport::WebSocketServer) -> Self {
+    pub fn websocket(mut self, websocket: crate::transport::websocket::WebSocketServer) -> Self {
         self.websocket = websocket;
+        self
+    }
+
+    /// What is shown over TLS, and who is let in. There is no default: a `tls://` URL needs it, and one without TLS is refused with it.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Listen, Server, transport::tls::TlsServer};
+    ///
+    /// let tls = TlsServer::from_pem_files("chain.pem", "key.pem")?;
+    /// let server = Server::builder().service(())
+    ///     .bind(Listen::at("tls://0.0.0.0:50002")?.tls(tls)).await?;
+    /// # let _ = server;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsServer) -> Self {
+        self.tls = Some(tls);
         self
     }
 }
@@ -60,6 +82,8 @@ impl From<Endpoint> for Listen {
             framer: None,
             #[cfg(feature = "ws")]
             websocket: Default::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }

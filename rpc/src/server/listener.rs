@@ -3,6 +3,10 @@
 use std::{io, sync::Arc};
 
 use super::{Listen, episode::Episode};
+#[cfg(feature = "tls")]
+use crate::transport::tls;
+#[cfg(feature = "ws")]
+use crate::transport::websocket;
 use crate::{
     framing::AnyFramer,
     transport::{
@@ -23,10 +27,7 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) async fn bind(listen: Listen) -> io::Result<Self> {
-        let handshakes = match listen.endpoint.kind() {
-            Kind::Net(net) => handshakes(&listen, net)?,
-            _ => Vec::new(),
-        };
+        let handshakes = handshakes(&listen)?;
         let Listen { endpoint, framer, .. } = listen;
         match endpoint.kind() {
             Kind::Net(net) => {
@@ -88,24 +89,31 @@ async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>
     Err(built_without("tcp"))
 }
 
-fn handshakes(listen: &Listen, net: &Net) -> io::Result<Vec<Box<dyn Handshake>>> {
+fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
+    #[cfg(feature = "tls")]
+    if listen.tls.is_some() {
+        tls::must_be_spoken(&listen.endpoint)?;
+    }
+    let Some(net) = listen.endpoint.as_net() else { return Ok(Vec::new()) };
     match net.scheme {
         Scheme::Tcp => Ok(Vec::new()),
+        #[cfg(feature = "tls")]
+        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
+        #[cfg(feature = "ws")]
+        Scheme::Ws => Ok(vec![websocket::handshake(&listen.websocket, net)]),
+        #[cfg(all(feature = "tls", feature = "ws"))]
+        Scheme::Wss => {
+            let tls = tls::handshake(listen.tls.as_ref(), &[b"http/1.1"])?;
+            Ok(vec![tls, websocket::handshake(&listen.websocket, net)])
+        }
+        #[cfg(not(feature = "tls"))]
         Scheme::Tls | Scheme::Wss => Err(built_without("tls")),
-        Scheme::Ws => Ok(vec![websocket(listen, net)?]),
+        #[cfg(not(feature = "ws"))]
+        Scheme::Ws => Err(built_without("ws")),
+        #[cfg(all(feature = "tls", not(feature = "ws")))]
+        Scheme::Wss => Err(built_without("ws")),
         Scheme::Http | Scheme::Https => Err(built_without("http")),
     }
-}
-
-#[cfg(feature = "ws")]
-fn websocket(listen: &Listen, net: &Net) -> io::Result<Box<dyn Handshake>> {
-    let handshake = crate::transport::websocket::WebSocketHandshake::new(listen.websocket.clone(), &net.path);
-    Ok(Box::new(handshake))
-}
-
-#[cfg(not(feature = "ws"))]
-fn websocket(_: &Listen, _: &Net) -> io::Result<Box<dyn Handshake>> {
-    Err(built_without("ws"))
 }
 
 /// What Linux's accept(2) says of connections that failed before they were accepted, and BSD's of those that were reset.

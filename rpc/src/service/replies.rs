@@ -21,6 +21,8 @@ pub(crate) struct Replies {
     bytes: Vec<u8>,
     /// How much of them has left.
     written: usize,
+    /// How much of them was shown in the log, where that is asked for.
+    shown: usize,
     /// How many messages there have been.
     messages: u64,
     /// `None` where a reply becomes part of a larger message.
@@ -34,12 +36,12 @@ const MUCH: usize = 64 << 10;
 
 impl Replies {
     pub(crate) const fn new(framer: Box<dyn AnyFramer>, version: Version, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, messages: 0, framer: Some(framer), version, link }
+        Self { bytes: Vec::new(), written: 0, shown: 0, messages: 0, framer: Some(framer), version, link }
     }
 
     /// A place for replies that do not leave by themselves.
     pub(crate) const fn unframed(version: Version, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, messages: 0, framer: None, version, link }
+        Self { bytes: Vec::new(), written: 0, shown: 0, messages: 0, framer: None, version, link }
     }
 
     /// What replies are written in from here on.
@@ -65,7 +67,7 @@ impl Replies {
         self.written += bytes;
         if self.written == self.bytes.len() {
             self.bytes.clear();
-            self.written = 0;
+            (self.written, self.shown) = (0, 0);
         } else if self.written > MUCH && self.written > self.bytes.len() / 2 {
             self.forget_written();
         }
@@ -73,12 +75,22 @@ impl Replies {
 
     fn forget_written(&mut self) {
         self.bytes.drain(..self.written);
+        self.shown = self.shown.saturating_sub(self.written);
         self.written = 0;
+    }
+
+    /// What has not left and was not given before, for the log, and a framer that can take it apart.
+    #[cold]
+    pub(crate) fn take_unshown(&mut self) -> Option<(Box<dyn AnyFramer>, &[u8])> {
+        let from = std::mem::replace(&mut self.shown, self.bytes.len()).max(self.written);
+        let mut framer = self.framer.as_ref()?.cloned();
+        framer.set_limit(usize::MAX);
+        Some((framer, &self.bytes[from..]))
     }
 
     /// What was written, and makes room for the next.
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.written = 0;
+        (self.written, self.shown) = (0, 0);
         std::mem::take(&mut self.bytes)
     }
 

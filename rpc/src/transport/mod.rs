@@ -10,10 +10,12 @@ mod memory;
 mod messages;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(feature = "ws")]
 mod web_access;
 #[cfg(feature = "ws")]
-pub(crate) mod websocket;
+pub mod websocket;
 
 use std::{fmt, io, sync::Arc};
 
@@ -33,8 +35,6 @@ pub(crate) use messages::{MessageFramer, MessageLimit, MessageStream};
 pub use web_access::WebAccess;
 #[cfg(feature = "ws")]
 pub(crate) use web_access::host_of;
-#[cfg(feature = "ws")]
-pub use websocket::{SubProtocol, WebRequest, WebSocket, WebSocketClient, WebSocketError, WebSocketServer};
 
 use crate::framing::AnyFramer;
 
@@ -92,6 +92,12 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
         let _ = reason;
         Vec::new()
     }
+}
+
+/// Whether these bytes are what a server of TLS says to a client that speaks something else: a fatal alert (RFC 8446, section 6), and
+/// nothing more.
+pub(crate) const fn is_tls_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [21, 3, _, 0, 2, 2, _])
 }
 
 /// What is said of a scheme that this crate was built without.

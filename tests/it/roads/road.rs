@@ -11,7 +11,7 @@ use std::{
 use rpc::{
     Connector, Endpoint, Hooks, Limits, Listen, Protocol, Server, ServerHandle, Session, framing::Framer,
 };
-use rpc_tests::{CalcServer, Counts, MyCalc, WorkServer, Worker, soon};
+use rpc_tests::{Authority, CalcServer, Counts, MyCalc, WorkServer, Worker, soon};
 use tokio::sync::mpsc;
 
 /// What the server speaks, and what the client does.
@@ -53,6 +53,14 @@ impl Road {
         let road = Self::at("memory:road");
         let name = move || format!("memory:road {}", NEXT.fetch_add(1, Relaxed));
         Self { listen: Box::new(move || Listen::at(&name()).expect("a URL")), ..road }
+    }
+
+    /// With a certificate that was made on the spot, and that the client trusts.
+    pub(super) fn over_tls(self) -> Self {
+        let (authority, names) = (Authority::new(), ["127.0.0.1", "::1", "localhost"]);
+        let (server, client) = (authority.issue(&names).server(), authority.trusted());
+        self.listening(move |listen| listen.tls(server.clone()))
+            .connecting(move |connector| connector.tls(client.clone()))
     }
 
     /// With a framing on both sides.

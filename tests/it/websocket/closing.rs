@@ -5,7 +5,7 @@ use std::time::Duration;
 use rpc::{
     CallError, CloseReason, Limits, Server,
     framing::FrameError,
-    transport::{WebSocket, WebSocketServer},
+    transport::websocket::{WebSocket, WebSocketServer},
 };
 use rpc_tests::{
     CalcClient, Gate, echo,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use rpc::{CallError, Connector, Limits, Server, Session, transport::WebSocketServer};
+use rpc::{CallError, Connector, Limits, Server, Session, transport::websocket::WebSocketServer};
 use rpc_tests::{
     CalcClient, CalcServer, Counts, DivError, MyCalc, WorkClient, WorkServer, Worker, echo,
     websocket::{BINARY, TEXT, WsPeer, served},

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rpc::{
     ConnectError, Connector, Context, Endpoint, Limits, Listen, Params, Router, Server, ServerHandle,
-    transport::{SubProtocol, WebRequest, WebSocket, WebSocketClient, WebSocketError, WebSocketServer},
+    transport::websocket::{
+        SubProtocol, WebRequest, WebSocket, WebSocketClient, WebSocketError, WebSocketServer,
+    },
 };
 use rpc_tests::{
     echo, soon,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpc::{CloseReason, Limits, framing::FrameError, transport::WebSocketServer};
+use rpc::{CloseReason, Limits, framing::FrameError, transport::websocket::WebSocketServer};
 use rpc_tests::{
     echo,
     websocket::{CLOSE, PING, PONG, TEXT, WsPeer, frame, served},

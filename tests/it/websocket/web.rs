@@ -1,6 +1,6 @@
 //! Pages in a browser: who may open a WebSocket.
 
-use rpc::{Limits, Listen, Server, ServerHandle, WebAccess, transport::WebSocketServer};
+use rpc::{Limits, Listen, Server, ServerHandle, WebAccess, transport::websocket::WebSocketServer};
 use rpc_tests::{
     echo, soon,
     websocket::{WsPeer, request},

@@ -13,22 +13,21 @@ use super::{
     open,
     refusal::Refusal,
 };
-use crate::transport::{Connection, Endpoint, Handshake, host_of};
+use crate::transport::{Connection, Endpoint, Handshake, Net, host_of};
 
 /// The handshake of a `ws://` or `wss://` listener.
 #[derive(Debug)]
-pub(crate) struct WebSocketHandshake {
+struct WebSocketHandshake {
     options: WebSocketServer,
     /// The one that is served; none for all of them.
     path: Option<Box<str>>,
 }
 
-impl WebSocketHandshake {
-    /// `target` is the path of the listener's URL.
-    pub(crate) fn new(options: WebSocketServer, target: &str) -> Self {
-        let path = target.split('?').next().unwrap_or_default();
-        Self { options, path: (!matches!(path, "" | "/")).then(|| path.into()) }
-    }
+/// Of a listener at `net`.
+pub(crate) fn handshake(options: &WebSocketServer, net: &Net) -> Box<dyn Handshake> {
+    let path = net.path.split('?').next().unwrap_or_default();
+    let path = (!matches!(path, "" | "/")).then(|| path.into());
+    Box::new(WebSocketHandshake { options: options.clone(), path })
 }
 
 impl Handshake for WebSocketHandshake {

@@ -9,7 +9,7 @@ use crate::transport::{ByteStream, Connection, Endpoint, Kind};
 /// the URLs `ws://` and `wss://`.
 ///
 /// ```
-/// use rpc::{Connector, Endpoint, Server, transport::{WebSocket, WebSocketClient, WebSocketServer}};
+/// use rpc::{Connector, Endpoint, Server, transport::websocket::{WebSocket, WebSocketClient, WebSocketServer}};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().service(()).build()?.start();
@@ -46,7 +46,7 @@ impl WebSocket {
             _ => ("localhost".to_owned(), "/"),
         };
         let connection = Connection::new(io, url.clone());
-        Ok(Self(connect(connection, &host, target, options).await?))
+        Ok(Self(connect::connect(connection, &host, target, options).await?))
     }
 
     /// Makes the server's handshake over `io`. Every path is served, and no `Host` is asked for a name of this machine's: who reaches a stream

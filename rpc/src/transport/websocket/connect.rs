@@ -26,7 +26,7 @@ const TEXT: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks for a WebSocket at `target` of `host`, as a URL has them.
-pub(crate) async fn connect(
+pub(super) async fn connect(
     mut connection: Connection,
     host: &str,
     target: &str,

@@ -14,18 +14,27 @@ mod options;
 pub(crate) mod refusal;
 mod socket;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use tungstenite::protocol::Role;
 
-pub(crate) use accept::WebSocketHandshake;
+pub(crate) use accept::handshake;
 pub use by_hand::WebSocket;
-pub(crate) use connect::connect;
 pub use error::WebSocketError;
 pub use options::{SubProtocol, WebRequest, WebSocketClient, WebSocketServer};
 
-use super::{Connection, Control, MessageFramer, MessageLimit, MessageStream};
+use super::{Connection, Control, MessageFramer, MessageLimit, MessageStream, Net};
 use socket::Socket;
+
+/// The client's handshake, as one of the steps of connecting.
+pub(crate) async fn connect(
+    connection: Connection,
+    net: &Net,
+    options: &WebSocketClient,
+) -> io::Result<Connection> {
+    let connected = connect::connect(connection, &net.authority(), &net.path, options).await;
+    connected.map_err(io::Error::other)
+}
 
 /// Messages over what the handshake was made over. `read` is what came behind the peer's handshake.
 fn open(connection: Connection, role: Role, read: Vec<u8>, binary: bool) -> Connection {

@@ -8,7 +8,7 @@ use crate::transport::WebAccess;
 /// How to connect to a `ws://` or `wss://` URL: see [`Connector::websocket`](crate::Connector::websocket).
 ///
 /// ```
-/// use rpc::{Connector, transport::WebSocketClient};
+/// use rpc::{Connector, transport::websocket::WebSocketClient};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let websocket = WebSocketClient::new().header("authorization", "Bearer abc")?.protocol("jsonrpc")?;
@@ -86,7 +86,7 @@ impl WebSocketClient {
 /// its request is in the session's [extensions](crate::Session::extensions), as a [`WebRequest`].
 ///
 /// ```
-/// use rpc::{Listen, Server, WebAccess, transport::WebSocketServer};
+/// use rpc::{Listen, Server, WebAccess, transport::websocket::WebSocketServer};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let websocket = WebSocketServer::new()
@@ -149,7 +149,7 @@ fn check_token(protocol: &str) -> Result<(), WebSocketError> {
 /// The request of HTTP that a session began with, on a server: in the session's [extensions](crate::Session::extensions).
 ///
 /// ```
-/// use rpc::{Context, transport::WebRequest};
+/// use rpc::{Context, transport::websocket::WebRequest};
 ///
 /// /// Who says to be calling.
 /// fn token(cx: &Context) -> Option<String> {

@@ -1,0 +1,165 @@
+//! TLS on the side that connects.
+
+use std::{fmt, panic::resume_unwind, sync::Arc};
+
+use rustls_platform_verifier::Verifier;
+use tokio::{sync::OnceCell, task::spawn_blocking};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    BOTH_VERSIONS, Certificates, Identity, TlsError, TlsStream,
+    pinned::Pinned,
+    provider,
+    rustls::{
+        ClientConfig,
+        client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
+        pki_types::ServerName,
+    },
+};
+use crate::transport::ByteStream;
+
+/// Which servers are trusted, and what they are shown. Clones are cheap; make it once for many connections, which then resume each other's
+/// TLS sessions.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{Connector, transport::tls::{Certificates, TlsClient}};
+///
+/// // One that has signed its own certificate, as most Electrum servers have.
+/// let tls = TlsClient::pinned(Certificates::from_pem_file("electrum.example.org.pem")?)?;
+/// # let _ = tls;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct TlsClient {
+    config: Arc<ClientConfig>,
+    server_name: Option<ServerName<'static>>,
+}
+
+impl TlsClient {
+    /// Trusts whom the platform trusts, by the platform's own rules. It is what a `tls://` URL does by itself.
+    ///
+    /// On Linux and the BSDs the roots are read from the system's files now (or from those that the environment variables
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name); on other platforms the system is asked at each connection.
+    ///
+    /// # Errors
+    ///
+    /// Where the platform has no roots.
+    pub fn new() -> Result<Self, TlsError> {
+        Ok(Self::verified_by(Arc::new(Verifier::new(Arc::clone(provider())).map_err(TlsError::Platform)?)))
+    }
+
+    /// Trusts what one of these has issued, and nobody else: a company's own root, or that of a test.
+    ///
+    /// Names and times are checked as ever. For a server that has signed its own certificate, [`pinned`](Self::pinned) is right: such a
+    /// certificate is often none that may issue anything, itself included.
+    ///
+    /// # Errors
+    ///
+    /// Where one of them cannot be a root, or there is none.
+    pub fn with_roots(roots: Certificates) -> Result<Self, TlsError> {
+        let roots = Arc::new(roots.into_roots()?);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider()))
+            .build()
+            .map_err(TlsError::of_roots)?;
+        Ok(Self::verified_by(verifier))
+    }
+
+    /// Accepts a server that shows exactly this certificate (or one of these) as its own and has its private key, whatever its name,
+    /// its issuer and its dates are, and no other.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none.
+    pub fn pinned(certificates: Certificates) -> Result<Self, TlsError> {
+        let certificates = certificates.not_empty()?;
+        Ok(Self::verified_by(Arc::new(Pinned::To(certificates))))
+    }
+
+    /// Accepts whatever certificate a server shows. **Anybody between the two sides can read and change everything.** It is for a first
+    /// meeting: keep what the server shows ([`PeerCertificates`](super::PeerCertificates)), and [pin](Self::pinned) it from then on.
+    pub fn trusting_anybody() -> Self {
+        Self::verified_by(Arc::new(Pinned::ToNothing))
+    }
+
+    /// Everything as `config` says. Its ALPN protocols are for protocols that have none of their own.
+    pub fn from_config(config: Arc<ClientConfig>) -> Self {
+        Self { config, server_name: None }
+    }
+
+    /// Shows `identity` to servers that ask for a certificate. Default: none.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        let config = Arc::make_mut(&mut self.config);
+        config.client_auth_cert_resolver = identity.into_resolver();
+        // Sessions of before were somebody else's.
+        config.resumption = Resumption::default();
+        self
+    }
+
+    /// Expects the certificate of `name`, a DNS name or an IP address, and asks for it (SNI). Default: the host of the URL.
+    ///
+    /// # Errors
+    ///
+    /// Where it is neither.
+    pub fn server_name(mut self, name: &str) -> Result<Self, TlsError> {
+        self.server_name = Some(parse_name(name)?);
+        Ok(self)
+    }
+
+    /// [`new`](Self::new), made once for the process, and where it is no disadvantage to wait for files.
+    pub(super) async fn of_platform() -> Result<Self, TlsError> {
+        static MADE: OnceCell<TlsClient> = OnceCell::const_new();
+        let make = async || match spawn_blocking(Self::new).await {
+            Ok(made) => made,
+            Err(error) => resume_unwind(error.into_panic()),
+        };
+        MADE.get_or_try_init(make).await.cloned()
+    }
+
+    fn verified_by(verifier: Arc<dyn ServerCertVerifier>) -> Self {
+        let config = ClientConfig::builder_with_provider(Arc::clone(provider()))
+            .with_safe_default_protocol_versions()
+            .expect(BOTH_VERSIONS)
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        Self::from_config(Arc::new(config))
+    }
+
+    /// Shakes hands with `host` over `io`. With `alpn`, those protocols are offered; else those of the configuration. Cancel safe: dropping
+    /// the future gives up.
+    pub(super) async fn connect<IO: ByteStream>(
+        &self,
+        host: &str,
+        io: IO,
+        alpn: &[&[u8]],
+    ) -> Result<TlsStream<IO>, TlsError> {
+        let name = match &self.server_name {
+            Some(name) => name.clone(),
+            None => parse_name(host)?,
+        };
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connecting = match alpn {
+            [] => connector.connect(name, io),
+            alpn => connector.with_alpn(owned(alpn)).connect(name, io),
+        };
+        let stream = connecting.await.map_err(|error| TlsError::of_handshake(host, error))?;
+        Ok(TlsStream::new(stream))
+    }
+}
+
+fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {
+    // The dot at the end says that a name is whole. Certificates do not have it.
+    let without_dot = name.strip_suffix('.').unwrap_or(name);
+    ServerName::try_from(without_dot.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))
+}
+
+pub(super) fn owned(alpn: &[&[u8]]) -> Vec<Vec<u8>> {
+    alpn.iter().map(|protocol| protocol.to_vec()).collect()
+}
+
+impl fmt::Debug for TlsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsClient").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
+}

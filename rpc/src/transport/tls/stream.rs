@@ -1,0 +1,81 @@
+//! The bytes within TLS.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{PeerCertificates, TlsError, rustls};
+use crate::transport::ByteStream;
+
+/// A stream whose handshake is done. Shutting it down tells the peer (`close_notify`); a peer that just closes has ended, too.
+pub(super) struct TlsStream<IO>(pub(super) tokio_rustls::TlsStream<IO>);
+
+impl<IO: ByteStream> TlsStream<IO> {
+    pub(super) fn new(inner: impl Into<tokio_rustls::TlsStream<IO>>) -> Self {
+        Self(inner.into())
+    }
+
+    /// What the peer has shown, where it has.
+    pub(super) fn peer_certificates(&self) -> Option<PeerCertificates> {
+        PeerCertificates::new(self.0.get_ref().1.peer_certificates())
+    }
+}
+
+impl<IO: ByteStream> AsyncRead for TlsStream<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready(match ready!(Pin::new(&mut self.0).poll_read(cx, buffer)) {
+            // That is how rustls says that the peer has closed without a word: see the module.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) => Err(explained(error)),
+            Ok(()) => Ok(()),
+        })
+    }
+}
+
+/// With what rustls says in words.
+fn explained(error: io::Error) -> io::Error {
+    match error.downcast::<rustls::Error>() {
+        Ok(error) => TlsError::of_rustls("the peer".to_owned(), error).into(),
+        Err(error) => error,
+    }
+}
+
+impl<IO: ByteStream> AsyncWrite for TlsStream<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+}
+
+impl<IO> fmt::Debug for TlsStream<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! Handshakes that do not come to an end, and peers that speak something else.
+
+use std::time::Duration;
+
+use rpc::{
+    BindError, CloseReason, ConnectError, Connector, Limits, Listen, Server, transport::tls::TlsError,
+};
+use rpc_tests::{Events, Issued, Raw, echo, soon};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::{self, Instant},
+};
+
+use super::{connect, listening, listening_with, ping};
+
+/// How a record begins that holds a handshake message of 512 bytes.
+const BEGINNING: [u8; 5] = [22, 3, 1, 2, 0];
+
+async fn connected(server: &rpc::ServerHandle) -> TcpStream {
+    let addr = server.endpoint().socket_addr().expect("an address");
+    TcpStream::connect(addr).await.expect("it listens")
+}
+
+fn one_connection() -> Limits {
+    let mut limits = Limits::server();
+    limits.connections = 1;
+    limits.handshake_timeout = Some(Duration::from_secs(7));
+    limits
+}
+
+#[tokio::test]
+async fn half_a_handshake_is_given_up_and_its_place_is_free() {
+    let issued = Issued::by_itself(&["localhost"]);
+    let server = listening_with(&issued.server(), one_connection()).await;
+    let begun = Instant::now();
+    let mut half = connected(&server).await;
+    half.write_all(&BEGINNING).await.expect("it is there");
+    time::pause();
+    assert_eq!(half.read(&mut [0; 8]).await.expect("it ends well"), 0);
+    assert!(begun.elapsed() >= Duration::from_secs(7), "{:?}", begun.elapsed());
+
+    // Clocks run while sockets do.
+    time::resume();
+    ping(&connect(&server, &issued.pinned()).await.expect("the place is free")).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_drips_in_has_no_longer() {
+    let server = listening_with(&Issued::by_itself(&["localhost"]).server(), one_connection()).await;
+    let (mut read, mut write) = connected(&server).await.into_split();
+    time::pause();
+    let dripping = tokio::spawn(async move {
+        for byte in BEGINNING.into_iter().chain(std::iter::repeat(1)) {
+            if write.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    let begun = Instant::now();
+    // A reset, or an end.
+    let _end = read.read(&mut [0; 8]).await;
+    assert!((7..9).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    soon(dripping).await.expect("it notices");
+}
+
+#[tokio::test]
+async fn half_a_handshake_is_a_connection_and_one_too_many_is_just_closed() {
+    let issued = Issued::by_itself(&["localhost"]);
+    let mut limits = Limits::server();
+    limits.connections = 1;
+    let server = listening_with(&issued.server(), limits).await;
+    let mut half = connected(&server).await;
+    half.write_all(&BEGINNING).await.expect("it is there");
+    // A message would not be one before the handshake.
+    let error = connect(&server, &issued.pinned()).await.expect_err("there is no place");
+    let ConnectError::Tls { source: TlsError::Closed { .. }, .. } = error else { panic!("{error:?}") };
+    soon(server.shutdown()).await;
+    assert_eq!(soon(half.read(&mut [0; 8])).await.expect("it ends well"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_is_given_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("tls://{}", silent.local_addr().expect("it has one"));
+    let mut limits = Limits::client();
+    limits.handshake_timeout = Some(Duration::from_secs(7));
+    let tls = Issued::by_itself(&["localhost"]).pinned();
+    let error = Connector::new(&url)
+        .expect("a URL")
+        .tls(tls)
+        .limits(limits)
+        .connect()
+        .await
+        .expect_err("it is silent");
+    assert_eq!(error.to_string(), format!("cannot connect to {url}: not within 7s (`handshake_timeout`)"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_tls_is_named() {
+    for (answer, told) in [
+        (&b"{\"jsonrpc\":\"2.0\",\"error\":{}}\n"[..], "127.0.0.1 does not speak TLS: "),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "127.0.0.1 does not speak TLS: "),
+        (b"", "127.0.0.1 has closed the connection within the TLS handshake; maybe it does not speak TLS"),
+    ] {
+        let plain = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let url = format!("tls://{}", plain.local_addr().expect("it has one"));
+        let tls = Issued::by_itself(&["localhost"]).pinned();
+        let connecting = tokio::spawn(Connector::new(&url).expect("a URL").tls(tls).connect());
+        let (mut io, _) = soon(plain.accept()).await.expect("somebody comes");
+        // All of it: closing with something unread would be another end.
+        let mut hello = [0; 5];
+        io.read_exact(&mut hello).await.expect("a record");
+        let mut rest = vec![0; usize::from(u16::from_be_bytes([hello[3], hello[4]]))];
+        io.read_exact(&mut rest).await.expect("all of it");
+        io.write_all(answer).await.expect("it is there");
+        io.shutdown().await.expect("it is there");
+        let error = soon(connecting).await.expect("no panic").expect_err("it speaks something else");
+        let error = error.to_string();
+        assert!(error.starts_with(&format!("cannot connect to {url}: {told}")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_speak_tls_learns_that_the_server_does() {
+    let events = Events::capture();
+    let server = listening(&Issued::by_itself(&["localhost"]).server()).await;
+    let url = server.endpoint().to_string().replace("tls:", "tcp:");
+    let session = soon(rpc::connect(&url)).await.expect("TCP is there");
+    let error = soon(session.call::<()>("ping", ())).await.expect_err("it is not understood");
+    assert_eq!(
+        error.to_string(),
+        "the session is closed: the connection was lost: the peer speaks TLS, and this side does not: use a URL of TLS"
+    );
+    assert!(matches!(session.close_reason(), Some(CloseReason::Io(_))));
+
+    let failed = soon(async {
+        loop {
+            match events.of("a handshake has failed").pop() {
+                Some(failed) => break failed,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
+    let told = failed.field("error");
+    assert!(told.starts_with("tls://127.0.0.1:") && told.contains(" does not speak TLS: "), "{told}");
+}
+
+#[tokio::test]
+async fn a_session_without_tls_goes_on_where_a_client_speaks_it() {
+    let server =
+        Server::builder().service(echo()).bind("tcp://127.0.0.1:0").await.expect("a port is free").start();
+    let url = server.endpoint().to_string().replace("tcp:", "tls:");
+    let tls = Issued::by_itself(&["localhost"]).pinned();
+    let mut limits = Limits::client();
+    limits.handshake_timeout = Some(Duration::from_millis(50));
+    let connecting = Connector::new(&url).expect("a URL").tls(tls).limits(limits).connect();
+    // It depends on the random bytes that TLS begins with whether the server sees a line in them.
+    let error = soon(connecting).await.expect_err("it speaks something else");
+    assert!(
+        matches!(
+            error,
+            ConnectError::Timeout { .. } | ConnectError::Tls { source: TlsError::NotTls { .. }, .. }
+        ),
+        "{error:?}"
+    );
+    let mut peer = Raw::connect(server.endpoint()).await;
+    let asked = r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":[1]}"#;
+    assert_eq!(peer.ask(asked).await, r#"{"jsonrpc":"2.0","id":1,"result":[1]}"#);
+}
+
+#[tokio::test]
+async fn what_is_said_of_tls_is_not_forgotten_where_there_is_none() {
+    let issued = Issued::by_itself(&["localhost"]);
+    for url in ["tcp://127.0.0.1:1", "memory:place"] {
+        let connecting = Connector::new(url).expect("a URL").tls(issued.pinned()).connect();
+        let error = soon(connecting).await.expect_err("there is no TLS");
+        assert!(error.to_string().contains("is not spoken over TLS"), "{error}");
+
+        let at = Listen::at(url).expect("a URL").tls(issued.server());
+        let error = Server::builder().service(()).bind(at).await.expect_err("there is no TLS");
+        assert!(error.to_string().contains("is not spoken over TLS"), "{error}");
+    }
+    let error = Server::builder().service(()).bind("tls://127.0.0.1:0").await.expect_err("no certificate");
+    assert!(matches!(error, BindError::Io { .. }), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "cannot listen at tls://127.0.0.1:0: a server needs a certificate to speak TLS: set one with `Listen::tls`"
+    );
+}

@@ -172,6 +172,10 @@ impl<S> MessageStream<S> {
             let taken = self.message.len().min(buf.remaining());
             buf.put_slice(&self.message[..taken]);
             self.message.advance(taken);
+            if self.message.is_empty() {
+                // Its memory may be used again.
+                self.message = Bytes::new();
+            }
         }
     }
 

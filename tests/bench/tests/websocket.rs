@@ -107,7 +107,7 @@ async fn jsonrpsees_client_calls_our_server() {
     for (sum, expected) in futures::future::join_all(sums).await.into_iter().zip(1..) {
         assert_eq!(sum.unwrap(), expected);
     }
-    assert_eq!(server.sessions().pop().unwrap().statistics().errors, 0);
+    drop(server);
 }
 
 #[tokio::test]

@@ -25,8 +25,9 @@ use tungstenite::{
 use super::{adapter::Adapter, ending};
 use crate::transport::{ByteStream, Control, MessageLimit, Said};
 
-/// How much is read at once. The library keeps a buffer of that size for each connection, and clears it before each read.
-const READ_BUFFER: usize = 16 << 10;
+/// How much the library reads at once. It keeps a buffer of that size for each connection, and clears it before each read, also before one that gives
+/// nothing.
+const READ_BUFFER: usize = 4 << 10;
 
 /// How many bytes come together before they are written without a flush.
 const WRITE_BUFFER: usize = 64 << 10;

@@ -57,10 +57,12 @@
 //! | say more about it: names, defaults, timeouts, type parameters … | [`guide::service`] |
 //! | serve it | [`Server`], [`ServerHandle`] |
 //! | connect, and serve from the side that connects | [`connect`], [`Connector`] |
+//! | call a server over HTTP: Bitcoin Core, an Ethereum node | `HttpClient` (feature `http`) |
 //! | call, notify, close, and learn why a connection ended | [`Session`], [`Call`], [`CallError`], [`CloseReason`] |
 //! | know who is calling, and call them back | [`Context`] |
 //! | follow what changes over there | [`Subscription`], [`guide::subscriptions`]; what is sent unasked: [`Session::notifications`] |
 //! | answer messages that come some other way: bytes in, bytes out | [`Dispatcher`] |
+//! | serve over HTTP, or in an application of axum's (feature `http`) | `HttpService`, `HttpOptions`, `guide::http` |
 //! | send several calls in one message | [`Session::batch`], [`OutgoingBatch`] |
 //! | speak JSON-RPC 1.0, or whatever the peer does | [`Protocol`], [`guide::versions`] |
 //! | do without a runtime | [`jsonrpc::Connection`] |
@@ -87,6 +89,7 @@
 //! | `stdio` (default) | `stdio:` | – |
 //! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
 //! | `ws` | `ws://`, with `tls` also `wss://`, `transport::websocket` | `tungstenite`, `http`, `httparse`; and `tcp` |
+//! | `http` | `http://`, and `https://` with `tls`: `HttpClient`; listening, and `HttpService` to mount in axum and others | `hyper`, `hyper-util`, `http`, `http-body`, `http-body-util`, `tower`, `base64` |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
@@ -147,6 +150,8 @@ pub mod testing;
 pub mod transport;
 
 pub use client::{ConnectError, Connector, connect};
+#[cfg(feature = "http")]
+pub use client::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use jsonrpc::{
     Cancellation, ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, Overflow, ParamInfo, Progress,
     Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
@@ -155,9 +160,11 @@ pub use jsonrpc::{
 pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};
 pub use rpc_macros::{RpcError, rpc_service};
 pub use server::{BindError, Listen, Server, ServerBuilder, ServerHandle};
+#[cfg(feature = "http")]
+pub use server::{HttpBody, HttpOptions, HttpService};
 pub use service::{
-    Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Handled, Handler, Listener, Params,
-    Request, Router, Service, Shared, Shielded,
+    Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Exchange, Handled, Handler, Listener,
+    Params, Request, Router, Service, Shared, Shielded,
 };
 pub use session::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
@@ -166,12 +173,18 @@ pub use session::{
     PendingCall, PendingNotify, RawSubscription, Returns, SendError, Session, Statistics, Subscribe,
     SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
 };
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
+pub use transport::HttpError;
+#[cfg(any(feature = "http", feature = "ws"))]
 pub use transport::WebAccess;
-pub use transport::{Endpoint, EndpointError, Extensions};
+pub use transport::{Endpoint, EndpointError, Extension, Extensions};
 
 /// Pages to read.
 pub mod guide {
+    #[cfg(feature = "http")]
+    #[doc = include_str!("../docs/http.md")]
+    pub mod http {}
+
     #[doc = include_str!("../docs/limits.md")]
     pub mod limits {}
 

@@ -22,6 +22,8 @@ mod habits;
 mod handlers;
 mod hooks;
 mod hostile;
+mod http;
+mod http_client;
 mod ids;
 mod keep_alive;
 mod leftovers;

@@ -4,6 +4,7 @@ mod both_ways;
 mod given_up;
 mod pressure;
 mod progress;
+mod protocols;
 mod soak;
 mod twice;
 
@@ -102,6 +103,24 @@ async fn ids_cannot_be_guessed_from_one_another() {
         assert!(ids.insert(id[..10].to_owned()), "{id}");
         assert!(peer.line().await.expect("the end").contains("rpc.ended"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_of_another_session_is_of_no_use_and_says_nothing_of_those_here() {
+    let (_feed, router) = fed(Overflow::Wait);
+    let (mut theirs, their_session) = Raw::peer_of(router, Limits::server());
+    let reply = theirs.ask(r#"{"jsonrpc":"2.0","id":1,"method":"feed"}"#).await;
+    let reply: Value = serde_json::from_str(&reply).expect("JSON");
+    let id = reply["result"].as_str().expect("an id").to_owned();
+
+    let (mut ours, _session) = Raw::peer_of(counting(), Limits::server());
+    let reply = ours.ask(r#"{"jsonrpc":"2.0","id":1,"method":"count","params":[0,0]}"#).await;
+    // Neither the session nor how many there were can be told from it.
+    assert!(!reply.contains(&id[..10]), "{reply}");
+    assert!(ours.line().await.expect("the end").contains("rpc.ended"));
+    let answer = ours.ask(&format!(r#"{{"jsonrpc":"2.0","id":2,"method":"stop","params":["{id}"]}}"#)).await;
+    assert_eq!(answer, r#"{"jsonrpc":"2.0","id":2,"result":false}"#);
+    assert_eq!(their_session.subscriptions_served(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ mod events;
 mod faulty;
 pub mod frames;
 mod gate;
+pub mod http;
 pub mod layers;
 mod random;
 mod raw;

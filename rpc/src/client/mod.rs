@@ -2,10 +2,14 @@
 
 mod connector;
 mod error;
+#[cfg(feature = "http")]
+mod http;
 mod open;
 
 pub use connector::Connector;
 pub use error::ConnectError;
+#[cfg(feature = "http")]
+pub use http::{HttpClient, HttpClientBuilder, HttpClientError};
 
 use crate::session::Session;
 

@@ -3,6 +3,8 @@
 use std::io;
 
 use super::ConnectError;
+#[cfg(feature = "tcp")]
+use crate::transport::Scheme;
 #[cfg(feature = "tls")]
 use crate::transport::tls::{self, TlsClient};
 #[cfg(feature = "ws")]
@@ -10,10 +12,13 @@ use crate::transport::websocket::{self, WebSocketClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 
 /// What a URL cannot say of how to connect.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Dial {
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsClient>,
+    /// Which versions of HTTP are offered over TLS.
+    #[cfg(all(feature = "http", feature = "tls"))]
+    pub(super) http_versions: &'static [&'static [u8]],
     #[cfg(feature = "ws")]
     pub(super) websocket: WebSocketClient,
 }
@@ -27,6 +32,11 @@ impl Dial {
             return Err(ConnectError::of(endpoint, error));
         }
         let opened = match endpoint.kind() {
+            #[cfg(feature = "http")]
+            Kind::Net(Net { scheme: Scheme::Http | Scheme::Https, .. }) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "HTTP carries no session: use an `HttpClient`",
+            )),
             Kind::Net(net) => self.over_network(&endpoint, net).await,
             Kind::Unix(_) => Err(built_without("unix")),
             Kind::Stdio => Err(built_without("stdio")),
@@ -41,25 +51,29 @@ impl Dial {
         opened.map_err(|error| ConnectError::of(endpoint, error))
     }
 
+    /// Opens what the messages of the scheme go over: of HTTP, the stream of bytes.
     #[cfg(feature = "tcp")]
-    async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
-        use crate::transport::Scheme;
-
+    pub(super) async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
         let stream = crate::transport::tcp::connect(net).await?;
         let connection = Connection::new(stream, endpoint.clone());
         #[cfg(feature = "tls")]
         let connection = match net.scheme {
             Scheme::Tls => tls::connect(self.tls, connection, net, &[]).await?,
             Scheme::Wss => tls::connect(self.tls, connection, net, &[b"http/1.1"]).await?,
-            Scheme::Tcp | Scheme::Ws | Scheme::Http | Scheme::Https => connection,
+            #[cfg(feature = "http")]
+            Scheme::Https => tls::connect(self.tls, connection, net, self.http_versions).await?,
+            _ => connection,
         };
         match net.scheme {
-            Scheme::Tls | Scheme::Wss if !cfg!(feature = "tls") => Err(built_without("tls")),
+            Scheme::Tls | Scheme::Wss | Scheme::Https if !cfg!(feature = "tls") => Err(built_without("tls")),
             Scheme::Tcp | Scheme::Tls => Ok(connection),
             #[cfg(feature = "ws")]
             Scheme::Ws | Scheme::Wss => websocket::connect(connection, net, &self.websocket).await,
             #[cfg(not(feature = "ws"))]
             Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
+            #[cfg(feature = "http")]
+            Scheme::Http | Scheme::Https => Ok(connection),
+            #[cfg(not(feature = "http"))]
             Scheme::Http | Scheme::Https => Err(built_without("http")),
         }
     }

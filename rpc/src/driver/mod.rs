@@ -33,7 +33,7 @@ use crate::{
     jsonrpc::{Cancellation, Skim, version::Version},
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
-    session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Session},
+    session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session},
     transport::{ByteStream, Closing, Connection, Control},
 };
 use batch::OpenBatch;
@@ -98,6 +98,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         messages: settings.messages.clone(),
         inbox: Inbox::default(),
         answers: Answers::default(),
+        recent: Recent::default(),
         handed_over: 0,
         last_handed_over: 0,
         stepped_back: false,
@@ -137,6 +138,8 @@ struct Driver {
     replies: Replies,
     /// Replies to calls of ours, from one read: they are handed over together.
     answers: Answers,
+    /// Who has taken the last item of a subscription of ours.
+    recent: Recent,
     /// How many replies were handed over in this round.
     handed_over: usize,
     /// How many it were the last time that there were any: above one, callers come in company.

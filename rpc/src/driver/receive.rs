@@ -242,6 +242,8 @@ impl Driver {
         }
         self.handed_over += self.answers.len();
         self.last_handed_over = self.answers.len();
+        // One of them may begin a subscription.
+        self.recent.forget();
         let unasked = self.link.deliver(&mut self.answers);
         if unasked > 0 {
             tracing::debug!(

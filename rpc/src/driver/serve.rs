@@ -51,7 +51,8 @@ impl Driver {
         let method = &*request.method;
         let reported = subscribes && self.link.take_report(method, request.params);
         let item = if subscribes && !reported { subscription::read(method, request.params) } else { None };
-        let taken = reported || item.is_some_and(|(key, event)| self.link.take_event(method, &key, event));
+        let taken = reported
+            || item.is_some_and(|(key, event)| self.link.take_event(&mut self.recent, method, &key, event));
         let listened = listens && {
             let params = request.params.as_json().unwrap_or("[]");
             // What the scan has let pass is checked where it matters.

@@ -79,6 +79,12 @@ impl Reply {
         matches!(self.0, Repr::Error(_) | Repr::Malformed(_) | Repr::TooLarge(..))
     }
 
+    /// Whether it is no reply that the version allows, as far as is known.
+    #[cfg(feature = "http")]
+    pub(crate) const fn is_malformed(&self) -> bool {
+        matches!(self.0, Repr::Malformed(_))
+    }
+
     /// The same reply, unless it is an error.
     ///
     /// # Errors

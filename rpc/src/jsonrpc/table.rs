@@ -18,6 +18,12 @@ impl<T> Table<T> {
         Self { slots: Vec::new(), len: 0, last: 0 }
     }
 
+    /// The same, whose first id comes after `last`.
+    #[cfg(feature = "http")]
+    pub(crate) const fn after(last: u64) -> Self {
+        Self { slots: Vec::new(), len: 0, last }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

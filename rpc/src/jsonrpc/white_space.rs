@@ -4,7 +4,11 @@ const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// The same JSON without the white space around it.
 pub(crate) fn trim(json: &str) -> &str {
-    json.trim_matches(WHITE_SPACE)
+    match json.as_bytes() {
+        // Nearly always there is none.
+        [first, .., last] if *first > b' ' && *last > b' ' => json,
+        _ => json.trim_matches(WHITE_SPACE),
+    }
 }
 
 /// Whether there is nothing else.

@@ -9,13 +9,14 @@ use std::{
 use futures::future::{Either, select};
 
 use super::{
-    ServerHandle, ending::Listening, handle::Shared, handshakes::Handshakes, listener::Listener,
+    ServerHandle,
+    ending::Listening,
+    handle::{Heard, Shared},
+    handshakes::Handshakes,
+    listener::{Listener, Spoken},
     refusals::Refusals,
 };
-use crate::{
-    session::Membership,
-    transport::{Connection, Handshake},
-};
+use crate::{session::Membership, transport::Connection};
 
 impl ServerHandle {
     pub(super) fn accept_from(&self, listener: Listener) {
@@ -24,18 +25,23 @@ impl ServerHandle {
         let listening = Listening::new(&shared);
         tokio::spawn(async move {
             let mut refusals = Refusals::default();
-            let mut handshakes = Handshakes::new(&shared, listener.handshakes());
+            let mut handshakes = Handshakes::new(&shared, &listener);
             let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
             while let Either::Right((Some(connection), _)) =
                 select(stopping.as_mut(), pin!(listener.accept())).await
             {
-                let first = listener.handshakes().first().map(|first| &**first);
-                let Some((connection, group)) = admit(&shared, connection, first, &mut refusals) else {
+                // What is told before a handshake is no message to the peer.
+                let spoken = listener.spoken();
+                let heard = match listener.handshakes().first() {
+                    Some(handshake) => Heard::Handshake(&**handshake),
+                    None => Heard::Spoken(spoken),
+                };
+                let Some((connection, group)) = admit(&shared, heard, connection, &mut refusals) else {
                     continue;
                 };
                 match handshakes.are_needed() {
                     true => handshakes.begin(connection, group),
-                    false => shared.arrived(connection, group),
+                    false => shared.arrived(connection, group, spoken),
                 }
             }
             // In this order: whoever waits for the listener finds that the place is free.
@@ -45,16 +51,16 @@ impl ServerHandle {
     }
 }
 
-/// Finds out whether there is a place for a peer, and tells it where there is none, if it can be told.
+/// Finds out whether there is a place for a peer, and tells it where there is none, in what it has `heard` of.
 fn admit(
     shared: &Arc<Shared>,
+    heard: Heard<'_>,
     connection: Connection,
-    first: Option<&dyn Handshake>,
     refusals: &mut Refusals,
 ) -> Option<(Connection, Membership)> {
     let connections = shared.connections_open();
     if connections >= shared.connections() {
-        let refusal = shared.refusal(&connection, first, connections);
+        let refusal = shared.refusal(&connection, heard, connections);
         refusals.refuse(connection, refusal);
         return None;
     }
@@ -64,7 +70,7 @@ fn admit(
     match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
         Ok(Ok(group)) => Some((connection, group)),
         Ok(Err(over)) => {
-            let refusal = shared.refusal_of_group(&connection, first, over);
+            let refusal = shared.refusal_of_group(&connection, heard, over);
             refusals.refuse_one(connection, refusal);
             None
         }
@@ -76,11 +82,17 @@ fn admit(
 }
 
 impl Shared {
-    /// Begins the session of a peer.
-    pub(super) fn arrived(self: &Arc<Self>, connection: Connection, group: Membership) {
-        // What makes a service for the session is code of the user's.
-        if catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))).is_err() {
-            tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+    /// Begins the session of a peer, or whatever is spoken with it.
+    pub(super) fn arrived(self: &Arc<Self>, connection: Connection, group: Membership, spoken: &Spoken) {
+        match spoken {
+            #[cfg(feature = "http")]
+            Spoken::Http(http) => http.serve(self, connection, group),
+            Spoken::Messages => {
+                // What makes a service for the session is code of the user's.
+                if catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))).is_err() {
+                    tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+                }
+            }
         }
     }
 }

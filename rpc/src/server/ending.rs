@@ -75,12 +75,14 @@ impl Shared {
         for session in sessions {
             session.closed().await;
         }
+        #[cfg(feature = "http")]
+        self.http.all_ended().await;
         self.enter(Stage::Stopped);
     }
 }
 
 impl ServerHandle {
-    /// Closes every listener, and returns when nobody listens any more. Sessions go on, and further ones may be
+    /// Closes every listener, and returns when nobody listens any more. Sessions go on, connections of HTTP too, and further ones may be
     /// [attached](Self::attach). Calling it again waits for the same end. Dropping the future does not undo it.
     ///
     /// ```
@@ -107,7 +109,7 @@ impl ServerHandle {
     /// Stops in good order: accepts nobody any more, lets handlers finish, closes every session, and returns when all have ended.
     ///
     /// A session that takes longer than [`Limits::close_timeout`](crate::Limits::close_timeout) is ended by force; idle ones end at
-    /// once. Calling it again waits for the same end. Dropping the future does not undo it.
+    /// once. So it is with connections of HTTP, which finish the requests at hand. Calling it again waits for the same end. Dropping the future does not undo it.
     pub async fn shutdown(&self) {
         self.start_shutdown();
         self.closed().await;
@@ -132,6 +134,8 @@ impl ServerHandle {
                 for session in server.sessions() {
                     session.link().abort(CloseReason::Shutdown);
                 }
+                #[cfg(feature = "http")]
+                server.shared.http.force();
             }
         });
         self.closed().await;

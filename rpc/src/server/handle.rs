@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::ending::Stage;
+use super::{ending::Stage, listener::Spoken};
 use crate::{
     driver::{self, Owner, Settings, Start},
     jsonrpc::{ErrorCode, ErrorObject, Id},
@@ -22,6 +22,9 @@ use crate::{
     transport::{ByteStream, Connection, Endpoint, Handshake, MessageChannel},
 };
 
+#[cfg(feature = "http")]
+use crate::{limits::Limits, service::Dispatcher};
+
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
 #[derive(Clone)]
 pub struct ServerHandle {
@@ -29,14 +32,24 @@ pub struct ServerHandle {
     endpoints: Arc<[Endpoint]>,
 }
 
+/// What a peer understands that has arrived.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Heard<'a> {
+    /// Nothing but the handshake that comes first.
+    Handshake(&'a dyn Handshake),
+    Spoken(&'a Spoken),
+}
+
 /// What accepting, sessions and handles share.
 pub(super) struct Shared {
-    services: BuiltServices,
+    services: Arc<BuiltServices>,
     settings: Settings,
     pub(super) groups: Option<Arc<InstalledGroups>>,
     sessions: Mutex<HashMap<u64, Session>>,
     /// How many peers were accepted whose sessions have not begun.
     pub(super) shaking: AtomicUsize,
+    #[cfg(feature = "http")]
+    pub(super) http: super::http::Connections,
     /// How many listeners are at work.
     pub(super) listening: watch::Sender<usize>,
     pub(super) stage: watch::Sender<Stage>,
@@ -45,11 +58,13 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(services: BuiltServices, settings: Settings, groups: Option<Groups>) -> Arc<Self> {
         Arc::new(Self {
-            services,
+            services: Arc::new(services),
             groups: groups.map(|groups| InstalledGroups::new(groups, &settings.limits)),
             settings,
             sessions: Mutex::default(),
             shaking: AtomicUsize::new(0),
+            #[cfg(feature = "http")]
+            http: super::http::Connections::new(),
             listening: watch::Sender::new(0),
             stage: watch::Sender::new(Stage::Running),
         })
@@ -66,20 +81,36 @@ impl Shared {
 
     /// How many connections there are.
     pub(super) fn connections_open(&self) -> usize {
-        self.sessions().len() + self.shaking.load(Ordering::Relaxed)
+        #[cfg(feature = "http")]
+        let others = self.http.count();
+        #[cfg(not(feature = "http"))]
+        let others = 0;
+        self.sessions().len() + self.shaking.load(Ordering::Relaxed) + others
     }
 
     pub(super) const fn handshake_timeout(&self) -> Option<Duration> {
         self.settings.limits.handshake_timeout
     }
 
+    #[cfg(feature = "http")]
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    #[cfg(feature = "http")]
+    pub(super) const fn speaks_json_rpc(&self) -> bool {
+        self.settings.messages.is_none()
+    }
+
+    /// Answers messages that come without a session.
+    #[cfg(feature = "http")]
+    pub(super) fn dispatcher(&self) -> Dispatcher {
+        let Settings { limits, version, .. } = &self.settings;
+        Dispatcher::of(Arc::clone(&self.services), limits.clone(), *version)
+    }
+
     /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
-    pub(super) fn refusal(
-        &self,
-        connection: &Connection,
-        first: Option<&dyn Handshake>,
-        connections: usize,
-    ) -> Vec<u8> {
+    pub(super) fn refusal(&self, connection: &Connection, heard: Heard<'_>, connections: usize) -> Vec<u8> {
         let error = ErrorObject::new(
             ErrorCode::SERVER_BUSY,
             format!(
@@ -87,19 +118,19 @@ impl Shared {
                 self.connections()
             ),
         );
-        self.told(connection, first, &error)
+        self.told(connection, heard, &error)
     }
 
     /// What a peer is told whose group is over its limits.
     pub(super) fn refusal_of_group(
         &self,
         connection: &Connection,
-        first: Option<&dyn Handshake>,
+        heard: Heard<'_>,
         over: OverLimit,
     ) -> Vec<u8> {
         self.told(
             connection,
-            first,
+            heard,
             &match over {
                 OverLimit::Cost => {
                     ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
@@ -112,23 +143,24 @@ impl Shared {
         )
     }
 
-    /// `first` is the handshake that would come first: until it is over, nobody speaks JSON-RPC.
-    fn told(&self, connection: &Connection, first: Option<&dyn Handshake>, error: &ErrorObject) -> Vec<u8> {
-        if let Some(handshake) = first {
-            return handshake.refusal(error.message());
-        }
+    fn told(&self, connection: &Connection, heard: Heard<'_>, error: &ErrorObject) -> Vec<u8> {
         let Settings { framer, version, messages, .. } = &self.settings;
-        if messages.is_some() {
+        match heard {
+            Heard::Handshake(handshake) => handshake.refusal(error.message()),
+            #[cfg(feature = "http")]
+            Heard::Spoken(Spoken::Http(_)) => super::http::Http::refusal(error, *version),
             // Nobody there would understand it.
-            return Vec::new();
-        }
-        let framer = connection.framer.as_ref().unwrap_or(framer);
-        let mut message = Vec::new();
-        framer.begin(&mut message);
-        version.put_error(&mut message, Id::NULL, error);
-        match framer.finish(&mut message, 0) {
-            Ok(()) => message,
-            Err(_) => Vec::new(),
+            Heard::Spoken(Spoken::Messages) if messages.is_some() => Vec::new(),
+            Heard::Spoken(Spoken::Messages) => {
+                let framer = connection.framer.as_ref().unwrap_or(framer);
+                let mut message = Vec::new();
+                framer.begin(&mut message);
+                version.put_error(&mut message, Id::NULL, error);
+                match framer.finish(&mut message, 0) {
+                    Ok(()) => message,
+                    Err(_) => Vec::new(),
+                }
+            }
         }
     }
 

@@ -8,7 +8,10 @@ use std::{
 
 use tokio::{task::JoinSet, time::timeout};
 
-use super::handle::Shared;
+use super::{
+    handle::Shared,
+    listener::{Listener, Spoken},
+};
 use crate::{
     session::Membership,
     transport::{Connection, Endpoint, Handshake},
@@ -18,13 +21,16 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Handshakes {
     steps: Arc<[Box<dyn Handshake>]>,
+    /// What comes after them.
+    spoken: Spoken,
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
 }
 
 impl Handshakes {
-    pub(super) fn new(shared: &Arc<Shared>, steps: &Arc<[Box<dyn Handshake>]>) -> Self {
-        Self { steps: Arc::clone(steps), shared: Arc::clone(shared), tasks: JoinSet::new() }
+    pub(super) fn new(shared: &Arc<Shared>, listener: &Listener) -> Self {
+        let (steps, spoken) = (Arc::clone(listener.handshakes()), listener.spoken().clone());
+        Self { steps, spoken, shared: Arc::clone(shared), tasks: JoinSet::new() }
     }
 
     pub(super) fn are_needed(&self) -> bool {
@@ -34,7 +40,8 @@ impl Handshakes {
     /// Goes through all steps with a peer, which counts as a connection meanwhile, and begins its session.
     pub(super) fn begin(&mut self, connection: Connection, group: Membership) {
         while self.tasks.try_join_next().is_some() {}
-        let (steps, shared) = (Arc::clone(&self.steps), Arc::clone(&self.shared));
+        let (steps, spoken, shared) =
+            (Arc::clone(&self.steps), self.spoken.clone(), Arc::clone(&self.shared));
         let place = Place::taken(&shared);
         self.tasks.spawn(async move {
             let peer = connection.peer.clone();
@@ -47,7 +54,7 @@ impl Handshakes {
             });
             match shaken.await {
                 Ok(connection) => {
-                    shared.arrived(connection, group);
+                    shared.arrived(connection, group, &spoken);
                     // Not before the session is counted.
                     drop(place);
                 }

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 
 use super::BindError;
+#[cfg(feature = "http")]
+use super::HttpOptions;
 #[cfg(feature = "tls")]
 use crate::transport::tls::TlsServer;
 use crate::{
@@ -26,6 +28,8 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    #[cfg(feature = "http")]
+    pub(super) http: Option<HttpOptions>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsServer>,
     #[cfg(feature = "ws")]
@@ -73,6 +77,24 @@ impl Listen {
         self.tls = Some(tls);
         self
     }
+
+    /// How HTTP is spoken here. Default: [`HttpOptions::new()`] where the URL is `http://` or `https://`; with it, HTTP is spoken at any place,
+    /// a Unix socket for one.
+    ///
+    /// ```
+    /// use rpc::{HttpOptions, Listen, Server, WebAccess};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = HttpOptions::new().access(WebAccess::new().allow_host("node.example.org"));
+    /// let server = Server::builder().service(()).bind(Listen::at("http://127.0.0.1:0/rpc")?.http(options)).await?;
+    /// # let _ = server;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.http = Some(options);
+        self
+    }
 }
 
 impl From<Endpoint> for Listen {
@@ -80,6 +102,8 @@ impl From<Endpoint> for Listen {
         Self {
             endpoint,
             framer: None,
+            #[cfg(feature = "http")]
+            http: None,
             #[cfg(feature = "ws")]
             websocket: Default::default(),
             #[cfg(feature = "tls")]

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::{Level, Metadata, Subscriber, span};
 
-use super::{Connection, Endpoint, Listener, Socket};
+use super::{Connection, Endpoint, Listener, Socket, Spoken};
 
 /// Fails as it is told, then gives one peer, and so on; then nobody comes any more.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ async fn accepted(episodes: Vec<Vec<io::Error>>) -> (Vec<u128>, usize, Vec<Level
         endpoint: Endpoint::MEMORY,
         handshakes: Arc::new([]),
         framer: None,
+        spoken: Spoken::Messages,
     };
     let logged = Logged::default();
     let _logging = tracing::subscriber::set_default(logged.clone());

@@ -7,6 +7,8 @@ mod episode;
 mod error;
 mod handle;
 mod handshakes;
+#[cfg(feature = "http")]
+mod http;
 mod listen;
 mod listener;
 mod refusals;
@@ -17,6 +19,8 @@ pub use builder::ServerBuilder;
 pub use error::BindError;
 pub use handle::ServerHandle;
 use handle::Shared;
+#[cfg(feature = "http")]
+pub use http::{HttpBody, HttpOptions, HttpService};
 pub use listen::Listen;
 use listener::Listener;
 
@@ -77,7 +81,9 @@ impl Server {
     {
         let listen = at.try_into()?;
         let endpoint = listen.endpoint.clone();
-        let listener = Listener::bind(listen).await.map_err(|source| BindError::Io { endpoint, source })?;
+        let listener = Listener::bind(listen, &self.shared)
+            .await
+            .map_err(|source| BindError::Io { endpoint, source })?;
         self.endpoints.push(listener.endpoint().clone());
         self.listeners.push(listener);
         Ok(self)

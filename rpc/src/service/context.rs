@@ -109,7 +109,8 @@ impl Context {
     /// with a clone of the context, and for a handler that computes for long without awaiting. A stream that a handler has returned counts
     /// as the handler going on.
     ///
-    /// Requests that came by themselves (see [`Dispatcher`](crate::Dispatcher)) are never said to be cancelled.
+    /// A request that came by itself (see [`Dispatcher`](crate::Dispatcher)) is worked on until the message that it came in is answered, or
+    /// nobody waits for the answer any more.
     pub fn is_cancelled(&self) -> bool {
         !self.session.link().is_worked_on(self.work)
     }
@@ -194,8 +195,18 @@ impl Context {
         self.session.link().close_after(self.work);
     }
 
-    /// What the application keeps with the session.
+    /// What is kept with the session: by the transport, and by the application. Of a request that came by itself (by HTTP, or see
+    /// [`Dispatcher`](crate::Dispatcher)) it is what came with it, and ends with it.
     pub fn extensions(&self) -> &Extensions {
         self.session.extensions()
+    }
+
+    /// The HTTP request that this one came in, or by which its session was begun (WebSocket): its headers, and its path. `None` for all that
+    /// came in another way.
+    ///
+    /// What a layer has put into its extensions is found in [`extensions`](Self::extensions), too.
+    #[cfg(feature = "http")]
+    pub fn http(&self) -> Option<&http::request::Parts> {
+        self.extensions().http()
     }
 }

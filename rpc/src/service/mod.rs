@@ -25,7 +25,7 @@ mod written;
 pub use blocking::blocking;
 pub use broadcast::{Broadcast, Listener, Shared};
 pub use context::Context;
-pub use dispatcher::{Dispatcher, DispatcherBuilder};
+pub use dispatcher::{Dispatcher, DispatcherBuilder, Exchange};
 pub use handle::no_such_method;
 pub(crate) use handle::{handle, handle_now};
 pub use handled::Handled;

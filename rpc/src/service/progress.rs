@@ -6,7 +6,7 @@ use futures::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::Sink;
+use super::{Sink, subscribe::PART};
 use crate::{
     jsonrpc::{
         ErrorCode, ErrorObject, Overflow, Progress, RpcError, SubscriptionStyle, subscription::ItemWriter,
@@ -65,6 +65,7 @@ impl Sink {
         if let Some(writer) = &writer {
             self.link.accept_work(number, writer.clone(), self.bounds());
         }
+        let mut body = Vec::new();
         while let Some(item) = stream.next().await {
             let item = item.into_result().map_err(|error| error.to_error_object())?;
             let step = match item.into_progress() {
@@ -80,9 +81,10 @@ impl Sink {
                 self.link.work_goes_on(number, now);
                 continue;
             };
-            let mut body = Vec::new();
+            body.clear();
+            body.shrink_to(PART);
             reports.item(&mut body, |out| self.write_step(step, out))?;
-            let room = match self.link.push_report(number, body, now) {
+            let room = match self.link.push_report(number, &body, now) {
                 Ok(true) => Ok(()),
                 Ok(false) => poll_fn(|cx| self.link.poll_feed_room(number, cx)).await,
                 Err(gone) => Err(gone),

@@ -24,8 +24,9 @@ use crate::{
     session::{Bounds, CloseReason, Gone, Link, Returns},
 };
 
-/// Most items fit in here, with what stands around them.
-const USUAL: usize = 256;
+/// After so many bytes of items that are there all at once, the loop gets to send them: while they are in the processor's caches, and
+/// before they fill a queue.
+pub(super) const PART: usize = 64 << 10;
 
 /// Serves a request that begins a subscription: `handler` is given the parameters, and what takes the stream.
 pub(crate) fn subscribe<P, F>(request: Request<'_>, handler: impl FnOnce(P, Sink) -> F) -> Handled
@@ -208,6 +209,8 @@ impl Sink {
             return;
         }
         let mut has_room = true;
+        let mut body = Vec::new();
+        let mut in_one_go = 0;
         let end = loop {
             if !has_room && poll_fn(|cx| self.link.poll_feed_room(number, cx)).await == Err(Gone) {
                 return;
@@ -224,14 +227,20 @@ impl Sink {
                 Ok(None) => break None,
                 Err(Gone) => return,
             };
-            let mut body = Vec::with_capacity(USUAL);
+            body.clear();
+            body.shrink_to(PART);
             if let Err(error) = writer.item(&mut body, |out| self.write(item, out)) {
                 break Some(error);
             }
-            has_room = match self.link.push_item(number, body) {
+            has_room = match self.link.push_item(number, &body) {
                 Ok(has_room) => has_room,
                 Err(Gone) => return,
             };
+            in_one_go += body.len();
+            if in_one_go >= PART {
+                in_one_go = 0;
+                tokio::task::yield_now().await;
+            }
         };
         self.link.end_feed(number, end.as_ref());
     }

@@ -2,6 +2,8 @@
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
+#[cfg(feature = "http")]
+use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
     jsonrpc::{ErrorObject, ProtocolError, Unsupported},
@@ -45,12 +47,12 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
         source: FrameError,
     },
 
-    /// The version that is spoken has no way to say it. Nothing was sent.
+    /// The version that is spoken, or what carries it, has no way to say it. Nothing was sent.
     #[error("`{method}` cannot be called: {source}")]
     Unsupported {
         /// The method that was called.
         method: String,
-        /// What the version has not.
+        /// What it has not.
         source: Unsupported,
     },
 
@@ -61,6 +63,11 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     /// The peer's reply breaks the rules of the protocol.
     #[error(transparent)]
     Protocol(ProtocolError),
+
+    /// HTTP, which was to carry the call, brought no reply. Whether the call was carried out is said at each cause.
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Http(HttpError),
 }
 
 impl CallError {
@@ -76,6 +83,8 @@ impl CallError {
             Self::Unsupported { method, source } => CallError::Unsupported { method, source },
             Self::Decode(error) => CallError::Decode(error),
             Self::Protocol(error) => CallError::Protocol(error),
+            #[cfg(feature = "http")]
+            Self::Http(error) => CallError::Http(error),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Membership {
     }
 
     /// Charges the group, and gives what it costs: nothing where there is none.
-    pub(super) fn charge(&self, amount: f64, now: Instant) -> f64 {
+    pub(crate) fn charge(&self, amount: f64, now: Instant) -> f64 {
         let Some(Member { groups, place }) = self.0.as_deref() else { return 0.0 };
         match *lock(place) {
             Place::In(key) => groups.lock().charge(key, amount, groups.at(now)),

@@ -5,6 +5,7 @@
 
 mod batch;
 mod bounds;
+mod byte_queue;
 mod call;
 mod caller;
 mod cost;
@@ -56,6 +57,7 @@ pub use outgoing::Outgoing;
 pub use pending::{PendingCall, PendingNotify};
 pub(crate) use ping::{Ping, PingOutcome};
 pub use statistics::Statistics;
+pub(crate) use subscription::Recent;
 pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,

@@ -1,15 +1,19 @@
-//! Values that the application keeps with a session, found by their type.
+//! Values that are kept with a session or a request, found by their type.
 
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
     fmt,
+    ops::Deref,
     sync::{Arc, PoisonError, RwLock},
 };
 
 type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
-/// One value of each type, shared by everything that knows the session.
+/// One value of each type, shared by everything that knows the session, or the request that came by itself.
+///
+/// What came by HTTP has, behind the values that are inserted here, those of the extensions of the [HTTP request](Self::http): what a layer
+/// before the service has put there, who has logged in for one, is found here by its type.
 ///
 /// ```
 /// # let (session, _peer) = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async { rpc::testing::pair((), ()) });
@@ -24,6 +28,8 @@ type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 pub struct Extensions {
     /// Most sessions keep nothing: an empty map allocates nothing.
     values: RwLock<Values>,
+    #[cfg(feature = "http")]
+    http: Option<Arc<http::request::Parts>>,
 }
 
 impl Extensions {
@@ -36,20 +42,110 @@ impl Extensions {
     }
 
     /// The value of type `T`, if there is one.
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(values.get(&TypeId::of::<T>())?).downcast().ok()
+        let Some(own) = values.get(&TypeId::of::<T>()) else {
+            drop(values);
+            return self.of_request();
+        };
+        Some(Extension(Found::Own(Arc::clone(own).downcast().ok()?)))
     }
 
-    /// Takes the value of type `T` out.
-    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+    /// Takes the value of type `T` out. One that is in the extensions of the HTTP request stays there.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
-        values.remove(&TypeId::of::<T>())?.downcast().ok()
+        let own = values.remove(&TypeId::of::<T>())?;
+        Some(Extension(Found::Own(own.downcast().ok()?)))
+    }
+
+    #[cfg(not(feature = "http"))]
+    fn of_request<T>(&self) -> Option<Extension<T>> {
+        None
+    }
+}
+
+#[cfg(feature = "http")]
+impl Extensions {
+    /// Those of a message that came in an HTTP request.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Context, Dispatcher, ErrorObject, Extensions, Params, Router};
+    ///
+    /// let router = Router::new().method("agent", async |_: Params, cx: Context| {
+    ///     let agent = cx.http().and_then(|request| request.headers.get("user-agent")?.to_str().ok());
+    ///     Ok::<_, ErrorObject>(agent.map(str::to_owned))
+    /// });
+    /// let dispatcher = Dispatcher::builder().service(router).build()?;
+    ///
+    /// let request = http::Request::post("/").header("user-agent", "curl/8").body(r#"{"jsonrpc":"2.0","id":1,"method":"agent"}"#)?;
+    /// let (parts, body) = request.into_parts();
+    /// let reply = dispatcher.dispatch_with(body.as_bytes(), Extensions::of_http(parts)).await;
+    /// assert_eq!(reply.unwrap(), br#"{"jsonrpc":"2.0","id":1,"result":"curl/8"}"#[..]);
+    /// # Ok(()) }
+    /// ```
+    pub fn of_http(request: http::request::Parts) -> Self {
+        Self { values: RwLock::default(), http: Some(Arc::new(request)) }
+    }
+
+    /// The HTTP request that the message came in, or by which the session was begun: its headers, its path, its extensions.
+    pub fn http(&self) -> Option<&http::request::Parts> {
+        self.http.as_deref()
+    }
+
+    fn of_request<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
+        let request = self.http.as_ref()?;
+        request.extensions.get::<T>()?;
+        Some(Extension(Found::OfRequest(Arc::clone(request))))
+    }
+
+    /// The values of a connection, for one request that came by it.
+    pub(crate) fn for_request(&self, request: http::request::Parts) -> Self {
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        Self { values: RwLock::new(values.clone()), http: Some(Arc::new(request)) }
     }
 }
 
 impl fmt::Debug for Extensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Extensions").finish_non_exhaustive()
+    }
+}
+
+/// A value found in [`Extensions`]: a share of it, which may be kept.
+pub struct Extension<T>(Found<T>);
+
+enum Found<T> {
+    Own(Arc<T>),
+    /// It is in the extensions of this request, which nobody changes any more.
+    #[cfg(feature = "http")]
+    OfRequest(Arc<http::request::Parts>),
+}
+
+impl<T: Send + Sync + 'static> Deref for Extension<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.0 {
+            Found::Own(value) => value,
+            #[cfg(feature = "http")]
+            Found::OfRequest(request) => request.extensions.get().expect("it was found there"),
+        }
+    }
+}
+
+impl<T> Clone for Extension<T> {
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            Found::Own(value) => Found::Own(Arc::clone(value)),
+            #[cfg(feature = "http")]
+            Found::OfRequest(request) => Found::OfRequest(Arc::clone(request)),
+        })
+    }
+}
+
+impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for Extension<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }

@@ -5,6 +5,8 @@
 mod control;
 mod endpoint;
 mod extensions;
+#[cfg(feature = "http")]
+mod http;
 mod joined;
 mod memory;
 mod messages;
@@ -12,7 +14,7 @@ mod messages;
 pub(crate) mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;
-#[cfg(feature = "ws")]
+#[cfg(any(feature = "http", feature = "ws"))]
 mod web_access;
 #[cfg(feature = "ws")]
 pub mod websocket;
@@ -25,15 +27,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) use control::{Closing, Control, Piece, Said};
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
-pub use extensions::Extensions;
+pub use extensions::{Extension, Extensions};
+#[cfg(feature = "http")]
+pub use http::HttpError;
 pub use joined::{JoinedMessages, join_messages};
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
 pub use messages::MessageChannel;
 pub(crate) use messages::{MessageFramer, MessageLimit, MessageStream};
-#[cfg(feature = "ws")]
+#[cfg(any(feature = "http", feature = "ws"))]
 pub use web_access::WebAccess;
-#[cfg(feature = "ws")]
+#[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) use web_access::host_of;
 
 use crate::framing::AnyFramer;

@@ -54,6 +54,25 @@ async fn each_gets_every_item_and_the_last_one_who_leaves_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_who_comes_between_two_items_gets_the_second_and_one_who_leaves_takes_none_from_the_other() {
+    let (mut peer, session) = Raw::peer_of((), Limits::client());
+    let mut first = tip(&session, &mut peer, 1, 7).await;
+    peer.send(r#"{"jsonrpc":"2.0","method":"tip","params":["main",8]}"#).await;
+    assert_eq!([next(&mut first).await, next(&mut first).await], [7, 8]);
+    let mut second = tip(&session, &mut peer, 2, 8).await;
+    peer.send(r#"{"jsonrpc":"2.0","method":"tip","params":["main",9]}"#).await;
+    assert_eq!([next(&mut first).await, next(&mut second).await, next(&mut second).await], [9, 8, 9]);
+    drop(second);
+    peer.send(r#"{"jsonrpc":"2.0","method":"tip","params":["main",10]}"#).await;
+    assert_eq!(next(&mut first).await, 10);
+    let mut third = tip(&session, &mut peer, 3, 10).await;
+    // The one who has taken the last item goes; the other one is there.
+    drop(first);
+    peer.send(r#"{"jsonrpc":"2.0","method":"tip","params":["main",11]}"#).await;
+    assert_eq!([next(&mut third).await, next(&mut third).await], [10, 11]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_the_stream_ends_both() {
     let (mut peer, session) = Raw::peer_of((), Limits::client());
     let first = tip(&session, &mut peer, 1, 7).await;

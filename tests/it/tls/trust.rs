@@ -85,7 +85,7 @@ async fn a_certificate_is_refused_before_and_after_its_time() {
 async fn a_pinned_certificate_is_accepted_whatever_it_says_and_no_other() {
     let very_wrong =
         Issued::by_itself_with(&["another.example"], KeyPair::generate().expect("a key"), |params| {
-            params.not_after = date_time_ymd(2000, 1, 1)
+            params.not_after = date_time_ymd(2000, 1, 1);
         });
     let server = listening(&very_wrong.server()).await;
     for host in ["localhost", "127.0.0.1"] {

@@ -32,7 +32,7 @@ impl CallId {
     }
 }
 
-/// What the version that is spoken has no way to say.
+/// What the version that is spoken, or what carries it, has no way to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unsupported {
@@ -45,6 +45,11 @@ pub enum Unsupported {
     /// No version has batches without members.
     #[error("a batch has at least one member")]
     EmptyBatch,
+    /// The items of a subscription come unasked, and what carries the call brings answers only.
+    #[error(
+        "nothing comes unasked over HTTP, so there are no subscriptions: use a connection that stays open"
+    )]
+    Subscriptions,
     /// The session carries messages of the application's own: see [`MessageSession`](crate::MessageSession).
     #[error("the session carries messages of the application's own, and no JSON-RPC")]
     Calls,
@@ -120,6 +125,12 @@ impl<T> Connection<T> {
             batch_length: 100,
             reply_size: 10_000_000,
         }
+    }
+
+    /// The same, whose first call has the id after `last`. Nothing is in flight yet.
+    #[cfg(feature = "http")]
+    pub(crate) fn with_ids_after(self, last: u64) -> Self {
+        Self { calls: Table::after(last), ..self }
     }
 
     /// Refuses batches of the peer's that have more than `batch_length` members, and sends no result or reply to a batch of

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{ENDED, LOST, SubscriptionKey, key::compact};
@@ -11,7 +11,7 @@ use crate::jsonrpc::{ErrorObject, RawParams};
 /// What a notification says about a subscription of ours.
 #[derive(Debug, PartialEq)]
 pub(crate) enum SubscriptionEvent<'a> {
-    /// The JSON text of an item.
+    /// The JSON text of an item. Where it was scanned for, it is only known to stand where one belongs: whoever reads it finds out.
     Item(&'a str),
     Ended(Option<ErrorObject>),
     Lost(u64),
@@ -21,12 +21,17 @@ pub(crate) enum SubscriptionEvent<'a> {
 struct Members<'a> {
     #[serde(borrow)]
     subscription: &'a RawValue,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(default)]
     items: u64,
+}
+
+/// A member that is there, even if it is null.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Which subscription a notification is about (the text of its key), and what it says; `None` where it is about none.
@@ -64,13 +69,29 @@ pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<(Cow<'a, s
     Some((Cow::Owned(key.as_json().to_owned()), SubscriptionEvent::Item(item.get())))
 }
 
+/// Whether what was taken for an item is one.
+pub(crate) fn is_item(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok() || judge_item(text.as_bytes()).is_some()
+}
+
+/// What the item is, where what was scanned is more: further members may stand behind it. Puts the parameters together again, and reads
+/// them in full.
+#[cold]
+pub(crate) fn judge_item(text: &[u8]) -> Option<Box<RawValue>> {
+    let params = [br#"{"subscription":0,"result":"#, text, b"}"].concat();
+    let members: Members<'_> = serde_json::from_slice(&params).ok()?;
+    members.result.map(ToOwned::to_owned)
+}
+
 /// The id and the item, where the parameters are laid out as most servers do it. Anything else is for the full reader.
 fn scan_item(params: &str) -> Option<(&str, &str)> {
     let rest = params.strip_prefix(r#"{"subscription":"#)?;
     let length = match rest.strip_prefix('"') {
         Some(text) => {
-            let end = text.bytes().position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')?;
-            if text.as_bytes()[end] != b'"' {
+            let end = memchr::memchr2(b'"', b'\\', text.as_bytes())?;
+            // Ids are long: this looks at many bytes at once, where a search would stop at each.
+            let is_plain = text.as_bytes()[..end].iter().fold(true, |plain, byte| plain & (*byte >= b' '));
+            if text.as_bytes()[end] != b'"' || !is_plain {
                 return None;
             }
             end + 2
@@ -79,9 +100,8 @@ fn scan_item(params: &str) -> Option<(&str, &str)> {
     };
     let (id, rest) = rest.split_at(length);
     let item = rest.strip_prefix(r#","result":"#)?.strip_suffix('}')?;
-    // Further members would stand in the item, which then is no JSON.
-    let item: &RawValue = serde_json::from_str(item).ok().filter(|_| !id.is_empty())?;
-    Some((id, item.get()))
+    // Further members would stand in the item, which then is no JSON: see `judge_item`.
+    (!id.is_empty()).then_some((id, item))
 }
 
 #[cfg(test)]
@@ -180,26 +200,49 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_a_scanned_item_is_judged() {
+        let judged = |params| {
+            let (id, text) = scan_item(params).unwrap();
+            assert_eq!(id, "1");
+            let item = judge_item(text.as_bytes());
+            assert_eq!(is_item(text), item.is_some(), "{text}");
+            item.map(|item| item.get().to_owned())
+        };
+        assert_eq!(judged(r#"{"subscription":1,"result":null}"#).as_deref(), Some("null"));
+        assert_eq!(judged(r#"{"subscription":1,"result":[1],"more":2}"#).as_deref(), Some("[1]"));
+        for no_item in [
+            r#"{"subscription":1,"result":1,"subscription":2}"#,
+            r#"{"subscription":1,"result":}"#,
+            r#"{"subscription":1,"result":1]}"#,
+        ] {
+            assert_eq!(judged(no_item), None, "{no_item}");
+        }
+    }
+
+    #[test]
+    fn an_item_of_null_is_one_however_it_is_laid_out() {
+        for params in [r#"{"subscription":1,"result":null}"#, r#"{ "subscription": 1, "result": null }"#] {
+            let (key, event) = read("x", RawParams::from_json(params)).unwrap();
+            assert_eq!((&*key, event), ("1", SubscriptionEvent::Item("null")));
+        }
+    }
+
+    #[test]
     fn what_is_scanned_reads_as_it_does_in_full() {
         let item = |params| scan_item(params);
         assert_eq!(item(r#"{"subscription":"0x1","result":{"a":[1]}}"#), Some((r#""0x1""#, r#"{"a":[1]}"#)));
         assert_eq!(item(r#"{"subscription":71,"result":"}"}"#), Some(("71", r#""}""#)));
         for left_to_the_full_reader in [
             r#"{"subscription":"\u0031","result":1}"#,
+            "{\"subscription\":\"\t\",\"result\":1}",
             r#"{"subscription":1.5,"result":1}"#,
             r#"{"subscription":,"result":1}"#,
-            r#"{"subscription":1,"result":1,"more":2}"#,
-            r#"{"subscription":1,"result":1,"subscription":2}"#,
-            r#"{"subscription":1,"result":}"#,
             r#"{"subscription":1,"result":1"#,
             r#"{"subscription":"1"#,
             r#"{"result":1,"subscription":1}"#,
         ] {
             assert_eq!(item(left_to_the_full_reader), None, "{left_to_the_full_reader}");
         }
-        let (key, event) =
-            read("x", RawParams::from_json(r#"{"subscription":1,"result":1,"more":2}"#)).unwrap();
-        assert_eq!((&*key, event), ("1", SubscriptionEvent::Item("1")));
         // These two are no items, whatever else they say.
         for method in [ENDED, LOST] {
             let (_, event) = read(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)).unwrap();

@@ -54,7 +54,7 @@ impl DispatcherBuilder {
     ///
     /// Where two services claim one method.
     pub fn build(self) -> Result<Dispatcher, DuplicateMethod> {
-        let routes = self.services.build()?.shared();
-        Ok(Dispatcher { shared: Arc::new(Shared { routes, limits: self.limits, version: self.version }) })
+        let services = Arc::new(self.services.build()?);
+        Ok(Dispatcher { shared: Arc::new(Shared { services, limits: self.limits, version: self.version }) })
     }
 }

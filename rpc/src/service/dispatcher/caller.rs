@@ -48,7 +48,7 @@ impl Caller for Dispatcher {
             let sent = connection.request(&mut message, call.body(), 0);
             debug_assert!(sent.is_ok(), "2.0 has calls of every kind");
             let timeout = call.timeout_or(self.shared.limits.call_timeout);
-            let mut replies = self.exchange(connection, &message, timeout, 1).await;
+            let mut replies = self.ask(connection, &message, timeout, 1).await;
             replies.pop().unwrap_or_else(|| Err(no_reply()))
         })
     }
@@ -61,7 +61,7 @@ impl Caller for Dispatcher {
             let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
             let sent = connection.notification(&mut message, notification.body());
             debug_assert!(sent.is_ok(), "2.0 has notifications of every kind");
-            self.exchange(connection, &message, None, 0).await;
+            self.ask(connection, &message, None, 0).await;
             Ok(())
         })
     }
@@ -86,14 +86,14 @@ impl Caller for Dispatcher {
             // One message, one answer: it is waited for as long as the most patient of its calls does.
             let timeout =
                 timeouts.iter().copied().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
-            Ok(self.exchange(connection, &message, timeout, timeouts.len()).await)
+            Ok(self.ask(connection, &message, timeout, timeouts.len()).await)
         })
     }
 }
 
 impl Dispatcher {
     /// Has `message` answered, and gives the replies to its calls, which `connection` knows by their numbers.
-    async fn exchange(
+    async fn ask(
         &self,
         mut connection: Connection<usize>,
         message: &[u8],

@@ -2,22 +2,21 @@
 
 mod builder;
 mod caller;
+mod exchange;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use futures::{StreamExt, stream::FuturesUnordered};
 
 pub use builder::DispatcherBuilder;
+pub use exchange::Exchange;
 
-use super::{Outcome, Replies, Routes};
+use super::BuiltServices;
+#[cfg(feature = "http")]
+use crate::jsonrpc::{ErrorObject, Id};
 use crate::{
-    jsonrpc::{
-        self, Connection, ErrorCode, ErrorObject, Event, Id, Order, RequestId, Ticket, buffer::Buffer,
-        version::Version,
-    },
+    jsonrpc::version::Version,
     limits::Limits,
-    session::Link,
     transport::{Endpoint, Extensions},
 };
 
@@ -59,7 +58,7 @@ pub struct Dispatcher {
 }
 
 struct Shared {
-    routes: Routes,
+    services: Arc<BuiltServices>,
     limits: Limits,
     version: Version,
 }
@@ -80,108 +79,50 @@ impl Dispatcher {
 
     /// Like [`dispatch`](Self::dispatch). Handlers find `extensions` in their [`Context`](crate::Context): who is asking, for one.
     pub async fn dispatch_with(&self, message: &[u8], extensions: Extensions) -> Option<Bytes> {
-        self.answer(self.shared.version, message, extensions).await
+        self.exchange(message, Endpoint::MEMORY, extensions).await.answer
     }
 
-    async fn answer(&self, version: Version, message: &[u8], extensions: Extensions) -> Option<Bytes> {
-        let Shared { routes, limits, .. } = &*self.shared;
+    /// Like [`dispatch_with`](Self::dispatch_with), for a peer that is known: handlers see `peer` as their
+    /// [`Context::peer`](crate::Context::peer), and what the peer has cost is told, to be added up by who knows it. There is no account here,
+    /// and nobody is slowed down.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Dispatcher, Extensions, Limits};
+    ///
+    /// let dispatcher = Dispatcher::builder().build()?;
+    /// let peer = "tcp://192.0.2.7:50001".parse()?;
+    /// let exchange = dispatcher.exchange(b"what?", peer, Extensions::default()).await;
+    /// assert!(exchange.answer.is_some());
+    /// assert!(exchange.cost >= Limits::server().cost_of_unreadable);
+    /// # Ok(()) }
+    /// ```
+    pub async fn exchange(&self, message: &[u8], peer: Endpoint, extensions: Extensions) -> Exchange {
+        self.exchange_in(self.shared.version, message, peer, extensions).await
+    }
+
+    /// Services that are served in other ways, too.
+    #[cfg(feature = "http")]
+    pub(crate) fn of(services: Arc<BuiltServices>, limits: Limits, version: Version) -> Self {
+        Self { shared: Arc::new(Shared { services, limits, version }) }
+    }
+
+    /// What is sent in place of an answer to a message that does not get this far.
+    #[cfg(feature = "http")]
+    pub(crate) fn refuse(&self, error: &ErrorObject) -> Bytes {
         let mut out = Vec::new();
-        if message.len() > limits.frame_size {
-            version.put_error(&mut out, Id::NULL, &too_large(message.len(), limits.frame_size));
-            return Some(out.into());
-        }
-        let mut connection =
-            Connection::<()>::of(version).with_limits(limits.batch_length, limits.reply_size);
-        let events = connection.receive(message, &mut out);
-        let version = connection.version();
-        let link = Link::detached(Endpoint::MEMORY, limits.clone(), version, extensions);
-        let mut replies = Replies::unframed(version, link);
-        let mut at_work = FuturesUnordered::new();
-        for event in events {
-            let (method, params, ticket) = match event {
-                Event::Request { method, params, ticket } => (method, params, Some(ticket)),
-                Event::Notification { method, params } => (method, params, None),
-                Event::Reply { .. } | Event::Refused(_) | Event::Unasked(_) => continue,
-            };
-            let order = routes.order(&method).unwrap_or_default();
-            let beside = match order {
-                Order::Concurrent => limits.requests_in_flight.max(1) - 1,
-                // There is nothing to gain from running others meanwhile: they are members of the same batch.
-                Order::Ordered | Order::Exclusive => 0,
-            };
-            while at_work.len() > beside {
-                finish(&mut connection, &mut out, at_work.next().await);
-            }
-            let outcome = with_id(ticket.as_ref(), |id| {
-                routes.serve(&jsonrpc::Request { id, method, params }, &mut replies)
-            });
-            match (outcome, ticket) {
-                (Outcome::Pending(handler), ticket) => {
-                    at_work.push(in_time(handler, limits.request_timeout, version, ticket));
-                }
-                (Outcome::Done, Some(ticket)) => connection.respond_with(&mut out, &ticket, &replies.take()),
-                (Outcome::Refused(error), Some(ticket)) => {
-                    connection.respond_with(&mut out, &ticket, &written(version, ticket.id(), &error));
-                }
-                // A subscription needs a session, and was refused.
-                (Outcome::Subscribing(..), _) | (_, None) => {}
-            }
-            while order == Order::Exclusive && !at_work.is_empty() {
-                finish(&mut connection, &mut out, at_work.next().await);
-            }
-        }
-        while let Some(done) = at_work.next().await {
-            finish(&mut connection, &mut out, Some(done));
-        }
-        (!out.is_empty()).then(|| out.into())
+        self.shared.version.put_error(&mut out, Id::NULL, error);
+        out.into()
     }
-}
 
-type Answered = Option<(Ticket, Buffer)>;
-
-fn finish(connection: &mut Connection<()>, out: &mut Vec<u8>, done: Option<Answered>) {
-    if let Some(Some((ticket, reply))) = done {
-        connection.respond_with(out, &ticket, &reply);
+    /// What each message may use.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
     }
-}
-
-/// Waits for a handler, and no longer than it may take.
-async fn in_time(
-    handler: impl Future<Output = Buffer>,
-    limit: Option<Duration>,
-    version: Version,
-    ticket: Option<Ticket>,
-) -> Answered {
-    let reply = match limit {
-        None => Some(handler.await),
-        Some(limit) => tokio::time::timeout(limit, handler).await.ok(),
-    };
-    let ticket = ticket?;
-    let reply = reply.unwrap_or_else(|| {
-        written(version, ticket.id(), &ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long"))
-    });
-    Some((ticket, reply))
-}
-
-fn written(version: Version, id: &RequestId, error: &ErrorObject) -> Buffer {
-    let mut reply = Buffer::new();
-    id.with(|id| version.put_error(&mut reply, id, error));
-    reply
-}
-
-fn with_id<R>(ticket: Option<&Ticket>, f: impl FnOnce(Option<Id<'_>>) -> R) -> R {
-    match ticket {
-        Some(ticket) => ticket.id().with(|id| f(Some(id))),
-        None => f(None),
-    }
-}
-
-fn too_large(size: usize, limit: usize) -> ErrorObject {
-    ErrorObject::invalid_request(format!("the message has {size} bytes, and the limit is {limit}"))
 }
 
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatcher").field("routes", &self.shared.routes).finish_non_exhaustive()
+        f.debug_struct("Dispatcher").field("services", &self.shared.services).finish_non_exhaustive()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{error::Error, time::Duration};
 
+#[cfg(feature = "http")]
+use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
     jsonrpc::Unsupported,
@@ -28,6 +30,11 @@ pub enum BatchError {
     /// There was no room among the outgoing bytes for so long. Nothing was sent.
     #[error("the batch could not be sent within {0:?}")]
     Timeout(Duration),
+
+    /// HTTP, which was to carry the batch, brought no reply. Whether its calls were carried out is said at each cause.
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Http(HttpError),
 
     /// The parameters of a member could not be written as JSON. Nothing was sent.
     #[error("the parameters of `{method}`, member {index} of the batch, cannot be sent: {source}")]

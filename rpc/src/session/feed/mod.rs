@@ -27,6 +27,8 @@ pub(crate) struct Feeds {
     /// Those whose reply is part of a batch that was not answered yet: nothing of them is sent before it.
     held: Vec<(BatchId, u64)>,
     together: Together,
+    /// How many items have passed by their queues since everything was sent.
+    passed: usize,
 }
 
 /// The subscription has ended: items are of no use any more.
@@ -46,6 +48,7 @@ impl Feeds {
             ready: VecDeque::new(),
             held: Vec::new(),
             together: Together { bytes: 0, limit },
+            passed: 0,
         }
     }
 
@@ -95,13 +98,12 @@ impl Feeds {
         self.feeds.contains_key(&id)
     }
 
-    /// Takes everything that waits to be sent of one, which is over then.
-    pub(crate) fn take(&mut self, id: u64) -> Vec<Vec<u8>> {
-        let all = &mut self.together;
-        let waiting =
-            self.feeds.get_mut(&id).map(|feed| std::iter::from_fn(|| feed.next(all)).collect::<Vec<_>>());
+    /// Gives `send` the bodies of everything that waits to be sent of one, which is over then.
+    pub(crate) fn take(&mut self, id: u64, mut send: impl FnMut(&[u8])) {
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            while feed.next(&mut self.together, &mut send) {}
+        }
         self.forget(id);
-        waiting.unwrap_or_default()
     }
 
     /// Ends one whose number is known.
@@ -132,8 +134,21 @@ impl Feeds {
         }
     }
 
+    /// Whether an item of this one may pass by its queue, and be sent at once: none waits, of it or of others, and of those that are
+    /// being sent, `unsent` bytes with what else there is, there are no more than would have room in the queue.
+    pub(crate) fn pass(&mut self, id: u64, unsent: usize) -> bool {
+        if unsent == 0 {
+            self.passed = 0;
+        }
+        let passes = self.ready.is_empty()
+            && self.feeds.get(&id).is_some_and(|feed| feed.is_passed(self.passed, unsent))
+            && !self.is_held(id);
+        self.passed += usize::from(passes);
+        passes
+    }
+
     /// Adds the body of an item. Whether there is room for another one.
-    pub(crate) fn push(&mut self, id: u64, body: Vec<u8>) -> Result<bool, Gone> {
+    pub(crate) fn push(&mut self, id: u64, body: &[u8]) -> Result<bool, Gone> {
         let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
         let had = feed.has_something();
         let pushed = feed.push(body, &mut self.together);
@@ -167,9 +182,13 @@ impl Feeds {
     }
 
     fn is_ready_now(&mut self, id: u64, had: bool) {
-        if !had && !self.held.iter().any(|(_, held)| *held == id) {
+        if !had && !self.is_held(id) {
             self.ready.push_back(id);
         }
+    }
+
+    fn is_held(&self, id: u64) -> bool {
+        self.held.iter().any(|(_, held)| *held == id)
     }
 
     /// Ends a subscription, of which nothing is sent any more: gives its task. `None` where there is none.
@@ -200,13 +219,15 @@ impl Feeds {
         self.feeds.drain().filter_map(|(_, feed)| feed.into_task(&mut self.together)).collect()
     }
 
-    /// The next thing to send, if any, with whoever waits for the room that it leaves.
-    pub(crate) fn next(&mut self) -> Option<(Vec<u8>, Option<Waker>)> {
+    /// Gives `send` the body of the next thing to send, if there is any. Gives whoever waits for the room that it leaves.
+    pub(crate) fn next(&mut self, mut send: impl FnMut(&[u8])) -> Option<Option<Waker>> {
         loop {
             let id = self.ready.pop_front()?;
             // Those that were removed are found here for the last time.
             let Some(feed) = self.feeds.get_mut(&id) else { continue };
-            let Some(body) = feed.next(&mut self.together) else { continue };
+            if !feed.next(&mut self.together, &mut send) {
+                continue;
+            }
             let waker = feed.room_for(&self.together);
             if feed.has_something() {
                 self.ready.push_back(id);
@@ -215,7 +236,7 @@ impl Feeds {
                 self.feeds.remove(&id);
                 self.by_key.remove(&key);
             }
-            return Some((body, waker));
+            return Some(waker);
         }
     }
 }

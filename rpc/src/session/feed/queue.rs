@@ -12,7 +12,7 @@ use crate::{
         ErrorObject, Overflow,
         subscription::{ItemWriter, SubscriptionKey},
     },
-    session::Bounds,
+    session::{Bounds, byte_queue::ByteQueue},
 };
 
 /// What a subscription is made from.
@@ -24,9 +24,6 @@ pub(crate) struct NewFeed {
     /// The number under which the context of its request asks.
     pub(crate) work: u64,
 }
-
-/// How many items may wait with more memory than they need: they leave soon.
-const PROMPT: usize = 4;
 
 /// The items of all subscriptions of a session.
 #[derive(Debug)]
@@ -43,8 +40,8 @@ impl Together {
 
 #[derive(Debug)]
 enum Queued {
-    /// The body of its notification.
-    Item(Vec<u8>),
+    /// How many bytes the body of its notification has.
+    Item(usize),
     /// Here items are missing, which the stream itself has left out.
     Lost(u64),
 }
@@ -56,8 +53,8 @@ pub(super) struct Feed {
     /// Brings the items.
     task: Option<AbortHandle>,
     queue: VecDeque<Queued>,
-    /// Of the items in the queue.
-    bytes: usize,
+    /// The bodies of the items in the queue.
+    bodies: ByteQueue,
     /// How many items are missing before the first that is queued.
     lost: u64,
     /// What is said when the last one has left.
@@ -77,7 +74,7 @@ impl Feed {
             bounds,
             task,
             queue: VecDeque::new(),
-            bytes: 0,
+            bodies: ByteQueue::default(),
             lost: 0,
             ended: None,
             is_over: false,
@@ -100,7 +97,7 @@ impl Feed {
 
     /// What is left of one that was removed: its task. Its items wait no more.
     pub(super) fn into_task(self, all: &mut Together) -> Option<AbortHandle> {
-        all.bytes -= self.bytes;
+        all.bytes -= self.bodies.len();
         self.task
     }
 
@@ -110,6 +107,11 @@ impl Feed {
 
     pub(super) fn has_something(&self) -> bool {
         !self.queue.is_empty() || self.ended.is_some() || self.lost > 0
+    }
+
+    /// Whether a further item need not wait here, where so many have not.
+    pub(super) fn is_passed(&self, items: usize, bytes: usize) -> bool {
+        !self.has_something() && !self.is_over && self.bounds.have_room(items, bytes)
     }
 
     /// Whether nothing will come any more.
@@ -124,7 +126,8 @@ impl Feed {
 
     /// Whether an item of some bytes has room here, and among those of all subscriptions. A first one always has.
     fn has_room(&self, bytes: usize, all: &Together) -> bool {
-        self.queue.is_empty() || (self.bounds.have_room(self.queue.len(), self.bytes) && all.have_room(bytes))
+        self.queue.is_empty()
+            || (self.bounds.have_room(self.queue.len(), self.bodies.len()) && all.have_room(bytes))
     }
 
     /// Whether the stream need not wait.
@@ -141,7 +144,7 @@ impl Feed {
     }
 
     /// False where there is no room, and the subscription is to end for it.
-    pub(super) fn push(&mut self, mut body: Vec<u8>, all: &mut Together) -> bool {
+    pub(super) fn push(&mut self, body: &[u8], all: &mut Together) -> bool {
         while !self.has_room(body.len(), all) {
             match self.bounds.overflow {
                 // The stream was told to wait, and brought this one all the same: there is no better place for it.
@@ -149,8 +152,8 @@ impl Feed {
                 Overflow::End => return false,
                 Overflow::DropOldest => match self.queue.pop_front() {
                     Some(Queued::Item(dropped)) => {
-                        self.bytes -= dropped.len();
-                        all.bytes -= dropped.len();
+                        self.bodies.pop(dropped);
+                        all.bytes -= dropped;
                         self.lost += 1;
                     }
                     Some(Queued::Lost(items)) => self.lost += items,
@@ -158,12 +161,9 @@ impl Feed {
                 },
             }
         }
-        self.bytes += body.len();
         all.bytes += body.len();
-        if self.queue.len() >= PROMPT {
-            body.shrink_to_fit();
-        }
-        self.queue.push_back(Queued::Item(body));
+        self.bodies.push(body);
+        self.queue.push_back(Queued::Item(body.len()));
         true
     }
 
@@ -187,21 +187,26 @@ impl Feed {
         self.is_over = true;
     }
 
-    /// The next thing to send.
-    pub(super) fn next(&mut self, all: &mut Together) -> Option<Vec<u8>> {
+    /// Gives `send` the body of the next thing to send. False where there is none.
+    pub(super) fn next(&mut self, all: &mut Together, send: impl FnOnce(&[u8])) -> bool {
         if self.lost > 0 {
             let lost = std::mem::take(&mut self.lost);
-            return Some(self.body_of_lost(lost));
+            send(&self.body_of_lost(lost));
+            return true;
         }
         match self.queue.pop_front() {
-            Some(Queued::Item(body)) => {
-                self.bytes -= body.len();
-                all.bytes -= body.len();
-                Some(body)
+            Some(Queued::Item(length)) => {
+                send(self.bodies.first(length));
+                self.bodies.pop(length);
+                all.bytes -= length;
             }
-            Some(Queued::Lost(items)) => Some(self.body_of_lost(items)),
-            None => self.ended.take(),
+            Some(Queued::Lost(items)) => send(&self.body_of_lost(items)),
+            None => match self.ended.take() {
+                Some(ended) => send(&ended),
+                None => return false,
+            },
         }
+        true
     }
 
     fn body_of_lost(&self, items: u64) -> Vec<u8> {

@@ -18,13 +18,20 @@ impl Feeds {
     }
 }
 
+/// What is sent next, and whoever waits for the room that it leaves.
+fn next(feeds: &mut Feeds) -> Option<(String, Option<Waker>)> {
+    let mut sent = String::new();
+    let waker = feeds.next(|body| sent.push_str(std::str::from_utf8(body).unwrap()))?;
+    Some((sent, waker))
+}
+
 fn drained(feeds: &mut Feeds) -> Vec<String> {
-    std::iter::from_fn(|| feeds.next()).map(|(body, _)| String::from_utf8(body).unwrap()).collect()
+    std::iter::from_fn(|| next(feeds)).map(|(body, _)| body).collect()
 }
 
 fn push(feeds: &mut Feeds, id: u64, items: &[&str]) {
     for item in items {
-        feeds.push(id, item.as_bytes().to_vec()).unwrap();
+        feeds.push(id, item.as_bytes()).unwrap();
     }
 }
 
@@ -37,6 +44,28 @@ fn items_leave_in_order_and_one_of_each_in_turn() {
     push(&mut feeds, 2, &["b1", "b2"]);
     assert_eq!(drained(&mut feeds), ["a1", "b1", "a2", "b2"]);
     assert!(!feeds.are_ready());
+}
+
+#[test]
+fn an_item_passes_by_its_queue_where_nothing_waits_and_no_more_than_have_room_there() {
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, new("1", Overflow::Wait));
+    feeds.add(2, new("2", Overflow::Wait));
+    // Two items have room, and a thousand bytes.
+    assert!(feeds.pass(1, 0) && feeds.pass(1, 100) && !feeds.pass(1, 200));
+    assert!(feeds.pass(1, 0) && !feeds.pass(1, 1000), "everything was sent meanwhile");
+    assert!(!feeds.pass(3, 0), "there is no such subscription");
+
+    push(&mut feeds, 2, &["b"]);
+    assert!(!feeds.pass(1, 0) && !feeds.pass(2, 0), "one that waits is not overtaken");
+    assert_eq!(drained(&mut feeds), ["b"]);
+    assert!(feeds.pass(1, 0));
+
+    feeds.lose(1, 1).unwrap();
+    assert!(!feeds.pass(1, 0), "nor is a loss");
+    assert_eq!(drained(&mut feeds).len(), 1);
+    feeds.end(1, None);
+    assert!(!feeds.pass(1, 0));
 }
 
 #[test]
@@ -79,14 +108,14 @@ fn a_subscription_that_is_to_end_ends_behind_what_waits() {
     let mut feeds = Feeds::new(usize::MAX);
     feeds.add(1, new("1", Overflow::End));
     push(&mut feeds, 1, &["a", "b"]);
-    assert_eq!(feeds.push(1, b"c".to_vec()), Err(Gone));
-    assert_eq!(feeds.push(1, b"d".to_vec()), Err(Gone));
+    assert_eq!(feeds.push(1, b"c"), Err(Gone));
+    assert_eq!(feeds.push(1, b"d"), Err(Gone));
     let all = drained(&mut feeds);
     assert_eq!(all[..2], ["a", "b"]);
     assert!(all[2].contains("rpc.ended") && all[2].contains("too slow"), "{all:?}");
     assert_eq!(all.len(), 3);
     assert_eq!(feeds.len(), 0);
-    assert_eq!(feeds.push(1, b"e".to_vec()), Err(Gone));
+    assert_eq!(feeds.push(1, b"e"), Err(Gone));
 }
 
 #[test]
@@ -97,7 +126,7 @@ fn a_stream_that_waits_is_woken_when_there_is_room() {
     assert!(feeds.poll_room(1, &cx).is_ready());
     push(&mut feeds, 1, &["a", "b"]);
     assert!(feeds.poll_room(1, &cx).is_pending());
-    let (_, waker) = feeds.next().unwrap();
+    let (_, waker) = next(&mut feeds).unwrap();
     assert!(waker.is_some());
     assert!(feeds.poll_room(1, &cx).is_ready());
 }
@@ -127,7 +156,7 @@ fn items_of_all_subscriptions_share_the_room_and_each_has_one() {
 
     let mut feeds = crowded(Overflow::End);
     feeds.bounds_of(1).items = 10;
-    assert_eq!(feeds.push(1, b"c".to_vec()), Err(Gone));
+    assert_eq!(feeds.push(1, b"c"), Err(Gone));
 }
 
 #[test]
@@ -137,7 +166,7 @@ fn a_stream_that_waits_for_others_is_woken_when_it_has_nothing_itself_any_more()
     feeds.bounds_of(1).items = 10;
     assert!(feeds.poll_room(1, &cx).is_pending());
     push(&mut feeds, 2, &["zzzz"]);
-    let woken: Vec<_> = (0..4).map(|_| feeds.next().map(|(_, waker)| waker.is_some())).collect();
+    let woken: Vec<_> = (0..4).map(|_| next(&mut feeds).map(|(_, waker)| waker.is_some())).collect();
     assert_eq!(woken, [Some(false), Some(false), Some(false), Some(true)]);
 }
 

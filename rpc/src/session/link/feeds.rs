@@ -85,7 +85,7 @@ impl Link {
     }
 
     /// Hands a report of work over for sending, like [`push_item`](Self::push_item): the time of the work is counted anew.
-    pub(crate) fn push_report(&self, request: u64, body: Vec<u8>, now: Instant) -> Result<bool, Gone> {
+    pub(crate) fn push_report(&self, request: u64, body: &[u8], now: Instant) -> Result<bool, Gone> {
         let mut state = self.lock();
         self.goes_on(&mut state, request, now);
         let had = state.feeds.are_ready();
@@ -110,12 +110,15 @@ impl Link {
     /// Answers the request that has asked for some work, behind all that was reported of it.
     pub(crate) fn finish_work(&self, request: u64, result: &Result<Vec<u8>, ErrorObject>) {
         let mut state = self.lock();
-        let reports = state.feeds.take(request);
-        let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request) else { return };
         let version = state.connection.version();
-        for report in reports {
-            state.outbox.item(|out| version.put_notification(out, &report));
-        }
+        let State { outbox, feeds, running, .. } = &mut *state;
+        let is_awaited = running.get_mut(request).is_some();
+        feeds.take(request, |report| {
+            if is_awaited {
+                outbox.item(|out| version.put_notification(out, report));
+            }
+        });
+        let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request) else { return };
         let mut reply = Vec::new();
         id.with(|id| {
             match result {
@@ -149,8 +152,19 @@ impl Link {
     }
 
     /// Hands the body of an item over for sending. Whether there is room for another one.
-    pub(crate) fn push_item(&self, feed: u64, body: Vec<u8>) -> Result<bool, Gone> {
+    pub(crate) fn push_item(&self, feed: u64, body: &[u8]) -> Result<bool, Gone> {
         let mut state = self.lock();
+        // What would be sent next anyway need not wait in a queue of its own.
+        let unsent = state.outbox.len();
+        let is_next = self.unwritten.load(Ordering::Relaxed) == 0
+            && unsent < PART.min(self.limits.outgoing_bytes())
+            && state.feeds.pass(feed, unsent);
+        if is_next {
+            let version = state.connection.version();
+            state.outbox.item(|out| version.put_notification(out, body));
+            self.appended(state);
+            return Ok(true);
+        }
         let had = state.feeds.are_ready();
         let pushed = state.feeds.push(feed, body);
         self.feeds_changed(state, had);
@@ -202,9 +216,8 @@ impl Link {
         let version = connection.version();
         let mut producers: Vec<Waker> = Vec::new();
         while outbox.len() < PART
-            && let Some((body, producer)) = feeds.next()
+            && let Some(producer) = feeds.next(|body| outbox.item(|out| version.put_notification(out, body)))
         {
-            outbox.item(|out| version.put_notification(out, &body));
             producers.extend(producer);
         }
         let (waiting, gathered) = (feeds.are_ready(), outbox.len());

@@ -1,6 +1,9 @@
 //! The side of the link that subscriptions of ours need.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Waker,
+};
 
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -15,7 +18,7 @@ use crate::{
         link::{Refused, Timeout},
         places::Place,
         slot::Slot,
-        subscription::{Destination, End, Inlet, Opening, Put, Source, Unsubscribe},
+        subscription::{Destination, End, Inlet, Opening, Put, Recent, Source, Unsubscribe},
     },
 };
 
@@ -69,6 +72,9 @@ impl Link {
             self.expect(&mut state, at);
         }
         self.subscribes.store(true, Ordering::Relaxed);
+        if opening.work().is_some() {
+            self.reports.store(true, Ordering::Relaxed);
+        }
         state.inlets.begin_opening(opening);
         let call =
             InFlight { slot: Arc::clone(slot), timeout, opening: Some(Arc::clone(opening)), place: None };
@@ -209,15 +215,51 @@ impl Link {
     }
 
     /// Gives an event of a subscription to the one who waits for it. False where that is nobody, and it is none of ours.
-    pub(crate) fn take_event(&self, method: &str, key: &str, event: SubscriptionEvent<'_>) -> bool {
-        let destination = self.lock().inlets.find(method, key, &event);
+    pub(crate) fn take_event(
+        &self,
+        recent: &mut Recent,
+        method: &str,
+        key: &str,
+        event: SubscriptionEvent<'_>,
+    ) -> bool {
+        if let SubscriptionEvent::Item(item) = event
+            && let Some(inlet) = recent.find(key)
+        {
+            if self.put(inlet, item) {
+                return true;
+            }
+            recent.forget();
+        }
+        let mut state = self.lock();
+        if let SubscriptionEvent::Item(item) = event {
+            if let Some(takers) = state.inlets.takers(key) {
+                let mut readers: Vec<Waker> = Vec::new();
+                for inlet in takers.iter() {
+                    readers.extend(self.put_quietly(inlet, item).unwrap_or_default());
+                }
+                if let Some(inlet) = takers.only() {
+                    recent.set(key, inlet);
+                }
+                drop(state);
+                readers.into_iter().for_each(Waker::wake);
+                return true;
+            }
+            // Nobody will find out that it is none.
+            if !subscription::is_item(item) {
+                return false;
+            }
+        }
+        let destination = state.inlets.find(method, key, &event);
+        drop(state);
         match destination {
             Destination::Done => true,
             Destination::Nobody => false,
             Destination::Inlets(takers) => {
                 for inlet in takers.iter() {
                     match &event {
-                        SubscriptionEvent::Item(item) => self.put(inlet, item),
+                        SubscriptionEvent::Item(item) => {
+                            self.put(inlet, item);
+                        }
                         SubscriptionEvent::Lost(items) => inlet.lose(*items),
                         SubscriptionEvent::Ended(None) => inlet.end(End::Finished),
                         SubscriptionEvent::Ended(Some(error)) => inlet.end(End::Failed(error.clone())),
@@ -230,6 +272,9 @@ impl Link {
 
     /// Gives what is reported of some work to the one who waits for it. False where the notification is no report.
     pub(crate) fn take_report(&self, method: &str, params: RawParams<'_>) -> bool {
+        if !self.reports.load(Ordering::Relaxed) {
+            return false;
+        }
         let Some(style) = self.lock().inlets.report(method) else { return false };
         let Some((key, step)) = subscription::read_report(style, params) else { return false };
         // Reports of what is over may still come.
@@ -244,16 +289,34 @@ impl Link {
     /// Gives the parameters of a notification to those who listen for its name. Whether there is anybody.
     pub(crate) fn take_notification(&self, method: &str, params: &str) -> bool {
         let listeners = self.lock().inlets.listeners(method).to_vec();
-        listeners.iter().for_each(|inlet| self.put(inlet, params));
+        for inlet in &listeners {
+            self.put(inlet, params);
+        }
         !listeners.is_empty()
     }
 
-    fn put(&self, inlet: &Inlet, item: &str) {
-        if inlet.put(item) == Put::Full {
-            self.full_inlets.fetch_add(1, Ordering::Relaxed);
-            if inlet.is_of_work() {
-                self.full_works.fetch_add(1, Ordering::Relaxed);
+    /// False where it has ended.
+    fn put(&self, inlet: &Inlet, item: &str) -> bool {
+        let put = self.put_quietly(inlet, item);
+        let is_kept = put.is_some();
+        if let Some(reader) = put.flatten() {
+            reader.wake();
+        }
+        is_kept
+    }
+
+    /// Gives whoever is to be woken, which may be code of the user's. `None` where it has ended.
+    fn put_quietly(&self, inlet: &Inlet, item: &str) -> Option<Option<Waker>> {
+        match inlet.put(item) {
+            Put::Kept(reader) => Some(reader),
+            Put::Full(reader) => {
+                self.full_inlets.fetch_add(1, Ordering::Relaxed);
+                if inlet.is_of_work() {
+                    self.full_works.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(reader)
             }
+            Put::Ended => None,
         }
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Link {
     items_wait: AtomicBool,
     /// Whether a notification may be an item of a subscription of ours.
     subscribes: AtomicBool,
+    /// Whether it may be a report of work that was asked for.
+    reports: AtomicBool,
     /// Whether somebody may take notifications that nobody has asked for.
     listens: AtomicBool,
     /// How many subscriptions of ours have no room, and have the session wait.
@@ -235,6 +237,7 @@ impl Link {
             ending: AtomicBool::new(false),
             items_wait: AtomicBool::new(false),
             subscribes: AtomicBool::new(false),
+            reports: AtomicBool::new(false),
             listens: AtomicBool::new(false),
             full_inlets: AtomicUsize::new(0),
             full_works: AtomicUsize::new(0),

@@ -39,8 +39,8 @@ impl Link {
     pub(crate) fn is_worked_on(&self, number: WorkNumber) -> bool {
         let state = self.lock();
         match &state.phase {
-            // Requests that came by themselves are not listed: they are dropped with what asked for them.
-            Phase::Gone(CloseReason::NoSession) => return true,
+            // Requests that came by themselves are not listed: all that came in one message have one number, until it is answered.
+            Phase::Gone(CloseReason::NoSession) => return self.starting.load(Ordering::Acquire) == number,
             Phase::Ended(_) | Phase::Gone(_) => return false,
             Phase::Open | Phase::Closing(_) => {}
         }

@@ -10,8 +10,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    jsonrpc::{ErrorObject, Overflow, ProtocolError, text::Text},
-    session::{Bounds, CloseReason},
+    jsonrpc::{ErrorObject, Overflow, ProtocolError},
+    session::{Bounds, CloseReason, byte_queue::ByteQueue},
 };
 
 /// The end of a subscription that the loop puts items into. It has a lock of its own, so that one who takes items contends with
@@ -26,8 +26,9 @@ pub(crate) struct Inlet {
 #[derive(Debug, Default)]
 struct State {
     /// The JSON of items.
-    items: VecDeque<Text>,
-    bytes: usize,
+    items: ByteQueue,
+    /// How many bytes each of them has.
+    lengths: VecDeque<usize>,
     /// How many were dropped before the first of those that wait.
     lost: u64,
     end: Option<End>,
@@ -55,7 +56,8 @@ pub(crate) enum End {
 /// What is taken out.
 #[derive(Debug)]
 pub(crate) enum Taken {
-    Item(Text),
+    /// An item, whose JSON was copied out.
+    Item,
     Lost(u64),
     /// Once; then there is nothing more.
     End(End),
@@ -63,11 +65,12 @@ pub(crate) enum Taken {
 }
 
 /// What became of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Put {
-    Kept,
-    /// It was kept, and the session is not to read further.
-    Full,
+    /// Whoever waits for it is to be woken.
+    Kept(Option<Waker>),
+    /// The same, and the session is not to read further.
+    Full(Option<Waker>),
     /// The subscription has ended.
     Ended,
 }
@@ -93,43 +96,37 @@ impl Inlet {
             return Put::Ended;
         }
         let mut full = false;
-        while !self.bounds.have_room(state.items.len(), state.bytes) {
+        while !state.has_room(&self.bounds) {
             match self.bounds.overflow {
                 // The session reads on only while it waits for a reply: twice the bounds is as far as that may go.
-                Overflow::Wait if state.items.len() < self.bounds.items.saturating_mul(2) => {
+                Overflow::Wait if state.lengths.len() < self.bounds.items.saturating_mul(2) => {
                     full = true;
                     break;
                 }
                 Overflow::Wait | Overflow::End => {
-                    let waiting = state.items.len();
+                    let waiting = state.lengths.len();
                     end(state, End::TooSlow(waiting));
                     return Put::Ended;
                 }
                 Overflow::DropOldest => {
-                    if let Some(dropped) = state.items.pop_front() {
-                        state.bytes -= dropped.as_str().len();
+                    if let Some(dropped) = state.lengths.pop_front() {
+                        state.items.pop(dropped);
                         state.lost += 1;
                     }
                 }
             }
         }
-        state.bytes += item.len();
-        state.items.push_back(item.into());
+        state.push(item);
         let reader = state.reader.take();
         let tell = full && !std::mem::replace(&mut state.is_full, full);
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-        if tell { Put::Full } else { Put::Kept }
+        if tell { Put::Full(reader) } else { Put::Kept(reader) }
     }
 
     /// Puts in the last item, for which there is always room.
     pub(crate) fn put_last(&self, item: &str) {
         let mut state = self.lock();
         if state.end.is_none() {
-            state.bytes += item.len();
-            state.items.push_back(item.into());
+            state.push(item);
         }
     }
 
@@ -147,7 +144,7 @@ impl Inlet {
     /// Ready when there is an item to take, or one was lost.
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.items.is_empty() && state.lost == 0 {
+        if state.lengths.is_empty() && state.lost == 0 {
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -169,14 +166,16 @@ impl Inlet {
         end(self.lock(), how);
     }
 
-    /// Takes something out. The second value says that the session may read again.
-    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<(Taken, bool)> {
+    /// Takes something out, into `json` if it is an item. The second value says that the session may read again.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>, json: &mut Vec<u8>) -> Poll<(Taken, bool)> {
         let mut state = self.lock();
         let taken = if state.lost > 0 {
             Taken::Lost(std::mem::take(&mut state.lost))
-        } else if let Some(item) = state.items.pop_front() {
-            state.bytes -= item.as_str().len();
-            Taken::Item(item)
+        } else if let Some(length) = state.lengths.pop_front() {
+            json.clear();
+            json.extend_from_slice(state.items.first(length));
+            state.items.pop(length);
+            Taken::Item
         } else {
             match &state.end {
                 Some(End::Finished) => Taken::Nothing,
@@ -187,8 +186,10 @@ impl Inlet {
                 }
             }
         };
-        let has_room = self.bounds.have_room(state.items.len(), state.bytes);
-        let resumes = has_room && std::mem::take(&mut state.is_full);
+        let resumes = state.is_full && state.has_room(&self.bounds);
+        if resumes {
+            state.is_full = false;
+        }
         Poll::Ready((taken, resumes))
     }
 
@@ -196,12 +197,23 @@ impl Inlet {
     pub(crate) fn give_up(&self) -> bool {
         let mut state = self.lock();
         state.end = Some(End::Finished);
-        state.items = VecDeque::new();
+        (state.items, state.lengths) = Default::default();
         std::mem::take(&mut state.is_full)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn has_room(&self, bounds: &Bounds) -> bool {
+        bounds.have_room(self.lengths.len(), self.items.len())
+    }
+
+    fn push(&mut self, item: &str) {
+        self.items.push(item.as_bytes());
+        self.lengths.push_back(item.len());
     }
 }
 
@@ -227,21 +239,39 @@ mod tests {
 
     fn taken(inlet: &Inlet) -> Vec<String> {
         let cx = Context::from_waker(Waker::noop());
-        let mut all = Vec::new();
-        while let Poll::Ready((taken, _)) = inlet.poll_take(&cx) {
+        let (mut all, mut json) = (Vec::new(), Vec::new());
+        while let Poll::Ready((taken, _)) = inlet.poll_take(&cx, &mut json) {
             match taken {
                 Taken::Nothing => break,
+                Taken::Item => all.push(format!("Item({})", String::from_utf8_lossy(&json))),
                 other => all.push(format!("{other:?}")),
             }
         }
         all
     }
 
+    fn put(inlet: &Inlet, item: &str) -> &'static str {
+        match inlet.put(item) {
+            Put::Kept(_) => "Kept",
+            Put::Full(_) => "Full",
+            Put::Ended => "Ended",
+        }
+    }
+
+    #[test]
+    fn one_who_waits_is_to_be_woken_once() {
+        let inlet = inlet(Overflow::DropOldest);
+        let cx = Context::from_waker(Waker::noop());
+        assert!(inlet.poll_take(&cx, &mut Vec::new()).is_pending());
+        assert!(matches!(inlet.put("1"), Put::Kept(Some(_))));
+        assert!(matches!(inlet.put("2"), Put::Kept(None)));
+    }
+
     #[test]
     fn the_oldest_are_dropped_and_counted_where_they_were() {
         let inlet = inlet(Overflow::DropOldest);
         for item in ["1", "2", "3"] {
-            assert_eq!(inlet.put(item), Put::Kept);
+            assert_eq!(put(&inlet, item), "Kept");
         }
         assert_eq!(taken(&inlet), ["Lost(1)", "Item(2)", "Item(3)"]);
     }
@@ -249,18 +279,18 @@ mod tests {
     #[test]
     fn it_ends_when_it_is_to() {
         let inlet = inlet(Overflow::End);
-        assert_eq!([inlet.put("1"), inlet.put("2"), inlet.put("3")], [Put::Kept, Put::Kept, Put::Ended]);
+        assert_eq!(["1", "2", "3"].map(|item| put(&inlet, item)), ["Kept", "Kept", "Ended"]);
         assert_eq!(taken(&inlet), ["Item(1)", "Item(2)", "End(TooSlow(2))"]);
     }
 
     #[test]
     fn the_session_is_told_once_that_there_is_no_room_and_once_that_there_is() {
         let inlet = inlet(Overflow::Wait);
-        let puts: Vec<Put> = ["1", "2", "3", "4", "5"].iter().map(|item| inlet.put(item)).collect();
-        assert_eq!(puts, [Put::Kept, Put::Kept, Put::Full, Put::Kept, Put::Ended]);
+        let puts = ["1", "2", "3", "4", "5"].map(|item| put(&inlet, item));
+        assert_eq!(puts, ["Kept", "Kept", "Full", "Kept", "Ended"]);
         let cx = Context::from_waker(Waker::noop());
         let resumes: Vec<bool> = (0..4)
-            .map(|_| match inlet.poll_take(&cx) {
+            .map(|_| match inlet.poll_take(&cx, &mut Vec::new()) {
                 Poll::Ready((_, resumes)) => resumes,
                 Poll::Pending => panic!("there is something"),
             })
@@ -274,7 +304,7 @@ mod tests {
         inlet.put("1");
         inlet.end(End::Failed(ErrorObject::new(7, "no")));
         inlet.end(End::Finished);
-        assert_eq!(inlet.put("2"), Put::Ended);
+        assert_eq!(put(&inlet, "2"), "Ended");
         let all = taken(&inlet);
         assert_eq!(all.len(), 2, "{all:?}");
         assert!(all[1].starts_with("End(Failed("), "{all:?}");

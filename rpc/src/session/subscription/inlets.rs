@@ -57,6 +57,11 @@ impl Takers {
         std::iter::once(&self.first).chain(&self.others)
     }
 
+    /// The only one, where it is one.
+    pub(crate) fn only(&self) -> Option<&Arc<Inlet>> {
+        self.others.is_empty().then_some(&self.first)
+    }
+
     /// Takes one out. Gives those who are left, if any.
     fn without(self, inlet: &Arc<Inlet>) -> Option<Self> {
         let mut left = std::iter::once(self.first).chain(self.others).filter(|one| !Arc::ptr_eq(one, inlet));
@@ -245,7 +250,8 @@ impl Inlets {
             self.early_bytes -= event.bytes();
             match event {
                 Early::Item(item) => {
-                    full += usize::from(inlet.put(&item) == Put::Full);
+                    // Nobody waits for it yet.
+                    full += usize::from(matches!(inlet.put(&item), Put::Full(_)));
                 }
                 Early::Lost(items) => inlet.lose(items),
                 Early::End(end) => {
@@ -265,6 +271,11 @@ impl Inlets {
     /// Who takes what is reported of some work.
     pub(crate) fn worker(&self, key: &SubscriptionKey) -> Option<Arc<Inlet>> {
         self.by_key.get(key).map(|takers| Arc::clone(&takers.first))
+    }
+
+    /// Who takes the items of a subscription.
+    pub(crate) fn takers(&self, key: &str) -> Option<&Takers> {
+        self.by_key.get(key)
     }
 
     /// Who takes the event; those that end a subscription end it here.

@@ -5,6 +5,7 @@ mod inlet;
 mod inlets;
 mod pending;
 mod raw;
+mod recent;
 mod subscribe;
 
 use std::{
@@ -23,6 +24,7 @@ pub(crate) use inlet::{End, Inlet, Put, Taken};
 pub(crate) use inlets::{Destination, Inlets, Opening};
 pub use raw::RawSubscription;
 pub(crate) use raw::{Source, Unsubscribe};
+pub(crate) use recent::Recent;
 pub use subscribe::{Items, OutgoingSubscription, Subscribe, SubscribeFuture, Subscriber};
 
 use crate::jsonrpc::RpcError;
@@ -59,7 +61,7 @@ impl<T: DeserializeOwned, E: RpcError> Stream for Subscription<T, E> {
         let taken = ready!(self.raw.poll_take(cx));
         self.has_ended = matches!(taken, Taken::End(_) | Taken::Nothing);
         Poll::Ready(match taken {
-            Taken::Item(item) => Some(item.decode().map_err(SubscriptionError::Decode)),
+            Taken::Item => Some(self.raw.decode().map_err(SubscriptionError::Decode)),
             Taken::Lost(items) => Some(Err(SubscriptionError::Lost(items))),
             Taken::Nothing | Taken::End(End::Finished) => None,
             Taken::End(End::TooSlow(waiting)) => Some(Err(SubscriptionError::TooSlow(waiting))),

@@ -6,11 +6,19 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use serde::de::DeserializeOwned;
+
 use super::{Inlet, Taken};
 use crate::{
-    jsonrpc::{CallId, Cancellation, Overflow, subscription::SubscriptionKey},
+    jsonrpc::{
+        CallId, Cancellation, Overflow,
+        subscription::{self, SubscriptionKey},
+    },
     session::{Bounds, Session},
 };
+
+/// How much memory is kept for the next item.
+const KEPT: usize = 4 << 10;
 
 /// A subscription that does not know the type of its items: what a [`Subscriber`](super::Subscriber) makes, and a
 /// [`Subscription`](super::Subscription) reads.
@@ -18,6 +26,8 @@ pub struct RawSubscription {
     inlet: Arc<Inlet>,
     session: Session,
     source: Source,
+    /// The JSON of the item that was taken last.
+    json: Vec<u8>,
 }
 
 /// Where items come from, and how that is ended.
@@ -40,7 +50,7 @@ pub(crate) enum Unsubscribe {
 
 impl RawSubscription {
     pub(crate) const fn new(session: Session, inlet: Arc<Inlet>, source: Source) -> Self {
-        Self { inlet, session, source }
+        Self { inlet, session, source, json: Vec::new() }
     }
 
     /// The notifications of one name.
@@ -61,12 +71,22 @@ impl RawSubscription {
         &self.session
     }
 
-    pub(super) fn poll_take(&self, cx: &Context<'_>) -> Poll<Taken> {
-        let (taken, resumes) = ready!(self.inlet.poll_take(cx));
+    pub(super) fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Taken> {
+        // Only a large item needed so much.
+        self.json.shrink_to(KEPT);
+        let (taken, resumes) = ready!(self.inlet.poll_take(cx, &mut self.json));
         if resumes {
             self.session.link().inlet_has_room(&self.inlet);
         }
         Poll::Ready(taken)
+    }
+
+    /// Reads the item that was taken last.
+    pub(super) fn decode<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_slice(&self.json).or_else(|error| match subscription::judge_item(&self.json) {
+            Some(item) => serde_json::from_str(item.get()),
+            None => Err(error),
+        })
     }
 }
 

@@ -113,18 +113,20 @@ impl<'a> Parts<'a> {
     fn of(scheme: Scheme, rest: &'a str) -> Result<Self, String> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
+        let credentials =
+            || "a user and a password do not belong into it: they are given where one connects".to_owned();
         if authority.contains('@') {
-            return Err(
-                "a user and a password do not belong into it: they are given where one connects".to_owned()
-            );
+            return Err(credentials());
         }
+        // Where what comes before a slash is no host, and an `@` follows, it is a password with a slash in it.
+        let (host, port) = host_and_port(scheme.name(), authority)
+            .map_err(|reason| if path.contains('@') { credentials() } else { reason })?;
         let path = match (path, scheme.has_path()) {
             ("" | "/", false) => "",
             (path, false) => return Err(format!("`{}` has no path, and here it is `{path}`", scheme.name())),
             ("", true) => "/",
             (path, true) => target(path)?,
         };
-        let (host, port) = host_and_port(scheme.name(), authority)?;
         Ok(Self { host, port, path })
     }
 }
@@ -174,11 +176,10 @@ fn port_of(text: &str) -> Result<u16, String> {
     }
 }
 
-/// The text as an error may show it.
+/// The text as an error may show it. An `@` in a path hides the host, too: there may be a password with a slash before it.
 pub(super) fn without_credentials(text: &str) -> String {
     let start = text.find("://").map_or(0, |at| at + 3);
-    let end = text[start..].find('/').map_or(text.len(), |at| start + at);
-    match text[start..end].rfind('@') {
+    match text[start..].rfind('@') {
         Some(at) if !text.starts_with("unix:") => {
             format!("{}{HIDDEN}{}", &text[..start], &text[start + at + 1..])
         }

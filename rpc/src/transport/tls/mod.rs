@@ -29,6 +29,8 @@ pub use certificates::Certificates;
 pub use client::TlsClient;
 pub use error::{TlsError, TlsPart};
 pub use identity::Identity;
+#[cfg(feature = "http")]
+pub(crate) use peer::AgreedProtocol;
 pub use peer::PeerCertificates;
 pub use server::TlsServer;
 pub(crate) use steps::{connect, handshake, must_be_spoken};

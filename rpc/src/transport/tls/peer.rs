@@ -34,3 +34,8 @@ impl fmt::Debug for PeerCertificates {
         f.debug_struct("PeerCertificates").field("len", &self.0.len()).finish_non_exhaustive()
     }
 }
+
+/// The protocol that both sides have agreed on (ALPN): in the extensions of a connection where some were offered.
+#[cfg(feature = "http")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AgreedProtocol(pub(crate) Vec<u8>);

@@ -74,10 +74,14 @@ impl Handshake for TlsHandshake {
     }
 }
 
-/// The stream; what the peer has shown goes where handlers find it.
+/// The stream; what the peer has shown, and what was agreed on, goes where it is found.
 fn with_certificates<IO: ByteStream>(stream: TlsStream<IO>, extensions: &Extensions) -> Box<dyn ByteStream> {
     if let Some(shown) = stream.peer_certificates() {
         extensions.insert(shown);
+    }
+    #[cfg(feature = "http")]
+    if let Some(agreed) = stream.agreed_protocol() {
+        extensions.insert(agreed);
     }
     Box::new(stream)
 }

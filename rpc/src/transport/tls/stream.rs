@@ -8,6 +8,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "http")]
+use super::AgreedProtocol;
 use super::{PeerCertificates, TlsError, rustls};
 use crate::transport::ByteStream;
 
@@ -22,6 +24,12 @@ impl<IO: ByteStream> TlsStream<IO> {
     /// What the peer has shown, where it has.
     pub(super) fn peer_certificates(&self) -> Option<PeerCertificates> {
         PeerCertificates::new(self.0.get_ref().1.peer_certificates())
+    }
+
+    /// The protocol that both sides have agreed on, where some were offered (ALPN).
+    #[cfg(feature = "http")]
+    pub(super) fn agreed_protocol(&self) -> Option<AgreedProtocol> {
+        self.0.get_ref().1.alpn_protocol().map(|protocol| AgreedProtocol(protocol.to_vec()))
     }
 }
 

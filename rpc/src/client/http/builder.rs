@@ -1,0 +1,363 @@
+//! What a client is made from.
+
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, atomic::AtomicU64},
+    time::Duration,
+};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, USER_AGENT},
+};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use super::{
+    HttpClient,
+    connections::{Connections, How, Open},
+    credentials,
+    exchange::Exchanges,
+    places::Places,
+};
+#[cfg(feature = "tls")]
+use crate::transport::tls::TlsClient;
+use crate::{
+    client::open::Dial,
+    jsonrpc::{Protocol, version::Version},
+    limits::Limits,
+    transport::{ByteStream, Endpoint, EndpointError, Net, Scheme},
+};
+
+/// Says how an [`HttpClient`] calls. Begun by [`HttpClient::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use rpc::HttpClient;
+///
+/// # fn main() -> Result<(), rpc::HttpClientError> {
+/// let client = HttpClient::builder("http://127.0.0.1:8545/rpc")?
+///     .bearer_auth("mF_9.B5f-4.1JqM")
+///     .header("x-request-source", "wallet")
+///     .exchanges(8)
+///     .idle_timeout(Duration::from_secs(5))
+///     .build()?;
+/// # let _ = client;
+/// # Ok(()) }
+/// ```
+pub struct HttpClientBuilder {
+    endpoint: Endpoint,
+    net: Net,
+    uri: Uri,
+    headers: HeaderMap,
+    /// The first thing that was wrong; the methods that take it give no result, so that they can follow each other.
+    error: Option<HttpClientError>,
+    open: Option<Arc<Open>>,
+    limits: Limits,
+    protocol: Protocol,
+    exchanges: usize,
+    idle_connections: usize,
+    idle_timeout: Option<Duration>,
+    http2_only: bool,
+    dial: Dial,
+}
+
+/// Why there is no [`HttpClient`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpClientError {
+    /// The URL names no place.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+
+    /// The URL is not one of HTTP.
+    #[error("`{scheme}:` is not spoken by an HTTP client: http and https are")]
+    Scheme {
+        /// Its scheme.
+        scheme: &'static str,
+    },
+
+    /// The path of the URL cannot be sent.
+    #[error("the path of the URL cannot be sent: {source}")]
+    Path {
+        /// What is wrong with it.
+        source: http::uri::InvalidUri,
+    },
+
+    /// TLS is asked for and cannot be spoken, or the other way round.
+    #[error("{url} cannot be called: {source}")]
+    Tls {
+        /// The server: scheme, host and port.
+        url: String,
+        /// Why not.
+        source: io::Error,
+    },
+
+    /// The credentials cannot be sent.
+    #[error("these credentials cannot be sent: {reason}")]
+    Credentials {
+        /// What is wrong with them.
+        reason: &'static str,
+    },
+
+    /// A header cannot be sent.
+    #[error("the header `{name}` cannot be sent: {reason}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+impl HttpClientBuilder {
+    pub(super) fn new(url: &str) -> Result<Self, HttpClientError> {
+        let endpoint: Endpoint = url.parse()?;
+        let net = match endpoint.as_net() {
+            Some(net) if matches!(net.scheme, Scheme::Http | Scheme::Https) => net.clone(),
+            _ => return Err(HttpClientError::Scheme { scheme: endpoint.scheme() }),
+        };
+        let uri = endpoint.to_string().parse().map_err(|source| HttpClientError::Path { source })?;
+        let json = HeaderValue::from_static("application/json");
+        let user_agent = HeaderValue::from_static(concat!("rpc/", env!("CARGO_PKG_VERSION")));
+        let headers = [(CONTENT_TYPE, json.clone()), (ACCEPT, json), (USER_AGENT, user_agent)];
+        Ok(Self {
+            endpoint,
+            net,
+            uri,
+            headers: headers.into_iter().collect(),
+            error: None,
+            open: None,
+            limits: Limits::client(),
+            protocol: Protocol::default(),
+            exchanges: 64,
+            idle_connections: usize::MAX,
+            idle_timeout: Some(Duration::from_secs(20)),
+            http2_only: false,
+            dial: Dial::default(),
+        })
+    }
+
+    /// Tells the server a user's name and password with each request (`Authorization: Basic`,
+    /// [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), in UTF-8. The name has no colon. They are never shown.
+    pub fn basic_auth(self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        self.authorization(credentials::basic(user.as_ref(), password.as_ref()))
+    }
+
+    /// Tells the server a token with each request (`Authorization: Bearer`, [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)). It is
+    /// never shown.
+    pub fn bearer_auth(self, token: impl AsRef<str>) -> Self {
+        self.authorization(credentials::bearer(token.as_ref()))
+    }
+
+    fn authorization(mut self, value: Result<HeaderValue, &'static str>) -> Self {
+        match value {
+            Ok(value) => drop(self.headers.insert(AUTHORIZATION, value)),
+            Err(reason) => drop(self.error.get_or_insert(HttpClientError::Credentials { reason })),
+        }
+        self
+    }
+
+    /// Sends a header with each request, instead of one of that name that was there before: `Content-Type` and `Accept`
+    /// (`application/json`) and `User-Agent` are, and `Host` comes from the URL. Values are never shown.
+    ///
+    /// `Content-Length` and `Transfer-Encoding` cannot be set: where they are wrong, one request can be taken for two.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        if let Err(reason) = self.insert(name.as_ref(), value.as_ref()) {
+            let name = name.as_ref().escape_debug().to_string();
+            self.error.get_or_insert(HttpClientError::Header { name, reason });
+        }
+        self
+    }
+
+    fn insert(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+        let name = HeaderName::try_from(name).map_err(|_| "that is no name of a header")?;
+        if [CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
+            return Err("it follows from the message");
+        }
+        let mut value =
+            HeaderValue::from_str(value).map_err(|_| "its value is not printable, or not on one line")?;
+        value.set_sensitive(true);
+        self.headers.insert(name, value);
+        Ok(())
+    }
+
+    /// What the client calls itself (`User-Agent`). Default: `rpc/` and the version of this crate.
+    pub fn user_agent(self, name: impl AsRef<str>) -> Self {
+        self.header(USER_AGENT.as_str(), name)
+    }
+
+    /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`].
+    ///
+    /// Bitcoin Core, and other servers whose answers always have both a `result` and an `error`, are called with [`Protocol::V1`]; or, for
+    /// batches and parameters by name, with [`Protocol::Loose`].
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// What the client may use: [`frame_size`](Limits::frame_size) bounds the body of an answer, [`call_timeout`](Limits::call_timeout) holds
+    /// for calls and notifications from when they are first awaited, [`handshake_timeout`](Limits::handshake_timeout) is how long
+    /// making a connection may take, [`calls_in_flight`](Limits::calls_in_flight) bounds the [`exchanges`](Self::exchanges) where it is
+    /// smaller, and [`outgoing_bytes`](Limits::outgoing_bytes) is how many bytes the exchanges
+    /// under way may send together. The others are for sessions. Default: [`Limits::client()`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits.in_force();
+        self
+    }
+
+    /// How many calls and batches may be under way at once. Further ones wait for their turn, in order, and their timeouts run. 0 is taken
+    /// as 1.
+    ///
+    /// Over HTTP/1.1 each has a connection to itself. Answers being read have up to
+    /// [`Limits::frame_size`] bytes each.
+    ///
+    /// Default: 64, which is how many requests Bitcoin Core keeps waiting before it refuses with 503.
+    pub fn exchanges(mut self, exchanges: usize) -> Self {
+        self.exchanges = exchanges;
+        self
+    }
+
+    /// How many connections are kept that are not in use. Default: all.
+    pub fn idle_connections(mut self, connections: usize) -> Self {
+        self.idle_connections = connections;
+        self
+    }
+
+    /// How long a connection is kept that is not in use; `None` keeps it until the server closes it.
+    ///
+    /// A server that closes one at the very moment when it is used again lets a call fail that it has not seen. It is well to close
+    /// earlier than the server does. Default: 20 s; Bitcoin Core closes after 30 s.
+    pub fn idle_timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
+        self.idle_timeout = after.into();
+        self
+    }
+
+    /// Speaks HTTP/2 from the first byte on, and nothing else: all exchanges share one connection. Default: HTTP/1.1; over TLS, the
+    /// server chooses.
+    pub fn http2_only(mut self) -> Self {
+        self.http2_only = true;
+        self
+    }
+
+    /// Which servers are trusted over TLS, and what they are shown. Default: [`TlsClient::new`], whom the platform trusts.
+    ///
+    /// ```no_run
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{HttpClient, transport::tls::{Certificates, TlsClient}};
+    ///
+    /// let tls = TlsClient::with_roots(Certificates::from_pem_file("company.pem")?)?;
+    /// let client = HttpClient::builder("https://node.example.org/")?.tls(tls).build()?;
+    /// # let _ = client;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsClient) -> Self {
+        self.dial.tls = Some(tls);
+        self
+    }
+
+    /// Makes connections by calling `open`, instead of connecting to the host of the URL: through a proxy, to a Unix socket, to a server
+    /// within the process. It has the time that
+    /// [`Limits::handshake_timeout`] says. HTTP is spoken over what it gives as it is, whatever the scheme of the URL.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::HttpClient;
+    /// use tokio::net::TcpStream;
+    ///
+    /// let client = HttpClient::builder("http://node.example/")?
+    ///     .connect_with(|| TcpStream::connect("127.0.0.1:8080"))
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok(()) }
+    /// ```
+    pub fn connect_with<F, T>(mut self, open: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<T>> + Send + 'static,
+        T: ByteStream,
+    {
+        self.open = Some(Arc::new(move || {
+            let opened = open();
+            Box::pin(async move { Ok(Box::new(opened.await?) as Box<dyn ByteStream>) })
+        }));
+        self
+    }
+
+    /// Makes the client. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// Where something that it was to send with each request cannot be sent.
+    pub fn build(self) -> Result<HttpClient, HttpClientError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let server = server(&self.net);
+        let how = match self.open {
+            Some(open) => How::With(open),
+            None => How::To(
+                Arc::new(self.endpoint),
+                self.net.clone(),
+                ready(self.dial, &self.net, self.http2_only)
+                    .map_err(|source| HttpClientError::Tls { url: server.clone(), source })?,
+            ),
+        };
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(self.idle_timeout)
+            .pool_max_idle_per_host(self.idle_connections)
+            .http2_only(self.http2_only)
+            .build(Connections { how, limit: self.limits.handshake_timeout });
+        let places = Places::new(self.exchanges.min(self.limits.calls_in_flight), self.limits.outgoing_bytes);
+        let exchanges = Exchanges {
+            client,
+            uri: self.uri,
+            net: self.net,
+            server,
+            headers: self.headers,
+            limits: self.limits,
+            places,
+            version: Mutex::new(Version::new(self.protocol)),
+            last_id: AtomicU64::new(0),
+        };
+        Ok(HttpClient { exchanges: Arc::new(exchanges) })
+    }
+}
+
+impl fmt::Debug for HttpClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClientBuilder").field("server", &server(&self.net)).finish_non_exhaustive()
+    }
+}
+
+/// Scheme, host and port: all of a URL that is ever shown.
+fn server(net: &Net) -> String {
+    format!("{}://{}", net.scheme.name(), net.authority())
+}
+
+/// What opens connections, where the two sides will agree on a version of HTTP.
+#[cfg(feature = "tls")]
+fn ready(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
+    match (net.scheme, &dial.tls) {
+        (Scheme::Https, _) | (_, None) => {}
+        // Who has said how to speak TLS does not want to go without it.
+        (_, Some(_)) => {
+            let problem = "it was said how to speak TLS, and the scheme is not https";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+    }
+    let http_versions: &[&[u8]] = if http2_only { &[b"h2"] } else { &[b"h2", b"http/1.1"] };
+    Ok(Dial { http_versions, ..dial })
+}
+
+#[cfg(not(feature = "tls"))]
+fn ready(dial: Dial, net: &Net, _: bool) -> io::Result<Dial> {
+    match net.scheme {
+        Scheme::Https => Err(crate::transport::built_without("tls")),
+        _ => Ok(dial),
+    }
+}

@@ -1,0 +1,173 @@
+//! How connections to the server are made, as hyper asks for them.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::Uri;
+use hyper_util::{
+    client::legacy::connect::{Connected, Connection},
+    rt::TokioIo,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+#[cfg(feature = "tls")]
+use crate::transport::tls::{AgreedProtocol, TlsError};
+use crate::{
+    client::open::Dial,
+    transport::{self, ByteStream, Endpoint, HttpError, Net},
+};
+
+/// Makes connections to one server, whatever it is asked for: a client has only one.
+#[derive(Clone)]
+pub(super) struct Connections {
+    pub(super) how: How,
+    /// How long making one may take.
+    pub(super) limit: Option<Duration>,
+}
+
+#[derive(Clone)]
+pub(super) enum How {
+    To(Arc<Endpoint>, Net, Dial),
+    With(Arc<Open>),
+}
+
+/// Makes a connection as the user says.
+pub(super) type Open = dyn Fn() -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send + Sync;
+
+/// Why there is no connection. It reaches the caller as it was, past hyper, which only lends errors.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum NotOpened {
+    #[error(transparent)]
+    Io(Arc<io::Error>),
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Tls(Arc<TlsError>),
+}
+
+impl Connections {
+    async fn open(self) -> io::Result<Stream> {
+        match self.how {
+            How::With(open) => Ok(Stream { io: open().await?, is_http2: false }),
+            How::To(endpoint, net, dial) => Ok(Stream::of(dial.over_network(&endpoint, &net).await?)),
+        }
+    }
+
+    async fn open_in_time(self) -> io::Result<Stream> {
+        let Some(limit) = self.limit else { return self.open().await };
+        tokio::time::timeout(limit, self.open()).await.unwrap_or_else(|_| {
+            let late = format!("not within {limit:?} (`handshake_timeout`)");
+            Err(io::Error::new(io::ErrorKind::TimedOut, late))
+        })
+    }
+}
+
+impl tower::Service<Uri> for Connections {
+    type Response = TokioIo<Stream>;
+    type Error = NotOpened;
+    type Future = BoxFuture<'static, Result<TokioIo<Stream>, NotOpened>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NotOpened>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let opened = self.clone().open_in_time();
+        Box::pin(async { opened.await.map(TokioIo::new).map_err(NotOpened::from) })
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+impl From<io::Error> for NotOpened {
+    fn from(error: io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        let error = match error.downcast() {
+            Ok(error) => return Self::Tls(Arc::new(error)),
+            Err(error) => error,
+        };
+        Self::Io(Arc::new(error))
+    }
+}
+
+impl NotOpened {
+    /// What the caller is told, of the server at `url`.
+    pub(super) fn into_http_error(self, url: String) -> HttpError {
+        match self {
+            Self::Io(source) => HttpError::Connect { url, source },
+            #[cfg(feature = "tls")]
+            Self::Tls(source) => HttpError::Tls { url, source },
+        }
+    }
+}
+
+/// A connection, as hyper wants to know it.
+pub(super) struct Stream {
+    io: Box<dyn ByteStream>,
+    /// Whether both sides have agreed on HTTP/2.
+    is_http2: bool,
+}
+
+impl Stream {
+    fn of(connection: transport::Connection) -> Self {
+        #[cfg(feature = "tls")]
+        let is_http2 = connection.extensions.get::<AgreedProtocol>().is_some_and(|agreed| agreed.0 == b"h2");
+        #[cfg(not(feature = "tls"))]
+        let is_http2 = false;
+        Self { io: connection.io, is_http2 }
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        match self.is_http2 {
+            true => Connected::new().negotiated_h2(),
+            false => Connected::new(),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}

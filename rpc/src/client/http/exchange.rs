@@ -1,0 +1,123 @@
+//! One exchange: a message goes out as the body of a POST, and the answer comes back.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header::LOCATION};
+use http_body_util::Full;
+use hyper_util::client::legacy::{Client, Error};
+
+use super::{
+    answer::excerpt,
+    body::{Received, receive},
+    connections::{Connections, NotOpened},
+    places::{Place, Places},
+};
+use crate::{
+    jsonrpc::{Connection, version::Version},
+    limits::Limits,
+    transport::{HttpError, Net},
+};
+
+/// What all clones of a client share.
+pub(super) struct Exchanges {
+    pub(super) client: Client<Connections, Full<Bytes>>,
+    pub(super) uri: Uri,
+    pub(super) net: Net,
+    /// The server, as it is shown.
+    pub(super) server: String,
+    pub(super) headers: HeaderMap,
+    pub(super) limits: Limits,
+    pub(super) places: Places,
+    /// It changes once, if at all: when the first answer says what is spoken.
+    pub(super) version: Mutex<Version>,
+    /// The latest id of a call. An exchange has its calls for itself; ids that rise are for those who read logs.
+    pub(super) last_id: AtomicU64,
+}
+
+/// What the server has answered with.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// All of it, and within the limit.
+    pub(super) body: Bytes,
+}
+
+impl Exchanges {
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Waits until a message of about `size` bytes may be sent.
+    pub(super) async fn place(&self, size: usize) -> Place<'_> {
+        self.places.take(size).await
+    }
+
+    /// The language of one exchange, which has `calls` calls. What is kept with each is its place in the message.
+    pub(super) fn begin(&self, calls: usize) -> Connection<usize> {
+        let version = *self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = u64::try_from(calls).unwrap_or(u64::MAX);
+        Connection::of(version).with_ids_after(self.last_id.fetch_add(calls, Ordering::Relaxed))
+    }
+
+    /// An exchange is over, and has shown what is spoken.
+    pub(super) fn end(&self, connection: &Connection<usize>) {
+        let mut version = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        if version.is_undecided() {
+            *version = connection.version();
+        }
+    }
+
+    /// Sends `message`, and reads the answer to its end. Dropping the future ends the exchange.
+    pub(super) async fn post(&self, message: Vec<u8>) -> Result<Answer, HttpError> {
+        let mut request = Request::new(Full::new(Bytes::from(message)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        let response = self.client.request(request).await.map_err(|error| self.failed(error))?;
+        let status = response.status();
+        if let Some(location) = response.headers().get(LOCATION).filter(|_| status.is_redirection()) {
+            let location = excerpt(location.as_bytes());
+            return Err(HttpError::Redirect { url: self.server.clone(), status: status.as_u16(), location });
+        }
+        let limit = self.limits.frame_size;
+        match receive(response.into_body(), limit, !status.is_success()).await {
+            Ok(Received::Whole(body)) => Ok(Answer { status, body }),
+            // What refuses is not read for its own sake.
+            Ok(received) if !status.is_success() => Err(self.refused(status, received.start())),
+            Ok(Received::TooLarge { declared, .. }) => {
+                Err(HttpError::TooLarge { url: self.server.clone(), declared, limit })
+            }
+            Err(error) => Err(HttpError::Broken { url: self.server.clone(), source: error.into() }),
+        }
+    }
+
+    /// The answer is a refusal, and not in JSON-RPC.
+    pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> HttpError {
+        HttpError::Status { url: self.server.clone(), status: status.as_u16(), text: excerpt(body) }
+    }
+
+    /// The answer is none.
+    pub(super) fn no_reply(&self, answer: &Answer) -> HttpError {
+        let (status, text) = (answer.status.as_u16(), excerpt(&answer.body));
+        HttpError::NoReply { url: self.server.clone(), status, text }
+    }
+
+    fn failed(&self, error: Error) -> HttpError {
+        let url = self.server.clone();
+        if !error.is_connect() {
+            return HttpError::Broken { url, source: error.into() };
+        }
+        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<NotOpened>());
+        match cause.cloned() {
+            Some(cause) => cause.into_http_error(url),
+            None => HttpError::Connect { url, source: Arc::new(io::Error::other(error)) },
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Connections that the application has accepted itself.
+
+use std::sync::Arc;
+
+use super::{Http, HttpOptions};
+use crate::{
+    server::ServerHandle,
+    transport::{ByteStream, Connection, Endpoint},
+};
+
+impl ServerHandle {
+    /// Speaks HTTP with a peer that is connected already, over any stream of bytes: what [`attach`](Self::attach) is for sessions. Must be
+    /// called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is never one too many.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Context, ErrorObject, HttpOptions, Params, Router, Server};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// let server = Server::builder().service(router).build()?.start();
+    /// let (mut peer, io) = rpc::transport::memory(1024);
+    /// server.attach_http(io, &HttpOptions::new());
+    ///
+    /// peer.write_all(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n\
+    ///     content-length: 40\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}").await?;
+    /// let mut response = String::new();
+    /// peer.read_to_string(&mut response).await?;
+    /// assert!(response.starts_with("HTTP/1.1 200 OK"));
+    /// assert!(response.ends_with(r#"{"jsonrpc":"2.0","id":1,"result":"pong"}"#));
+    /// # Ok(()) }
+    /// ```
+    pub fn attach_http(&self, io: impl ByteStream, options: &HttpOptions) {
+        let connection = Connection::new(io, Endpoint::MEMORY);
+        let groups = self.shared.groups.as_ref();
+        let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
+        let http = Arc::new(Http::new(&self.shared, &Endpoint::MEMORY, options));
+        // Where the server has stopped, it ends at once.
+        http.serve(&self.shared, connection, group);
+    }
+}

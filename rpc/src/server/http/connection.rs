@@ -1,0 +1,182 @@
+//! One connection that speaks HTTP, from the first byte to the last.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+};
+
+use futures::{FutureExt, future::select};
+use http::{Request, Response, StatusCode};
+use hyper::{body::Incoming, rt::Executor, service::service_fn};
+use hyper_util::{rt::TokioIo, server::conn::auto};
+use tokio::{task::JoinSet, time::Instant};
+use tower::ServiceExt;
+
+use super::{
+    HttpOptions, HttpService,
+    arrival::{Account, Arrival},
+    options::{AnyBody, AnyError, Layered},
+    watch::Watch,
+    watched::{Watched, WatchedBody},
+};
+use crate::{
+    jsonrpc::{ErrorCode, ErrorObject, Id, version::Version},
+    limits::Limits,
+    server::handle::Shared,
+    session::Membership,
+    transport::{Connection, Endpoint},
+};
+
+/// The largest head of a request, with all of its headers, and how much is read at once.
+const HEAD: u32 = 64 << 10;
+
+/// What is spoken with the peers of one listener.
+pub(in crate::server) struct Http {
+    service: Layered,
+    limits: Limits,
+}
+
+impl Http {
+    pub(in crate::server) fn new(shared: &Shared, endpoint: &Endpoint, options: &HttpOptions) -> Self {
+        let service = HttpService::new(shared.dispatcher()).at(endpoint);
+        Self { service: options.apply(service), limits: shared.limits().clone() }
+    }
+
+    /// What a peer is told for whom there is no place: a response, before it has asked anything.
+    pub(in crate::server) fn refusal(error: &ErrorObject, version: Version) -> Vec<u8> {
+        let mut body = Vec::new();
+        version.put_error(&mut body, Id::NULL, error);
+        let status = match error.code() {
+            ErrorCode::EXCESSIVE_RESOURCE_USAGE => "429 Too Many Requests",
+            _ => "503 Service Unavailable",
+        };
+        let mut told = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        told.append(&mut body);
+        told
+    }
+
+    /// Serves a peer that has arrived, in a task of its own.
+    pub(in crate::server) fn serve(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        connection: Connection,
+        group: Membership,
+    ) {
+        let (http, shared) = (Arc::clone(self), Arc::clone(shared));
+        // Counted from now on, and not only when its task first runs.
+        let open = shared.http.begin();
+        tokio::spawn(async move {
+            let peer = connection.peer.clone();
+            tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %peer, "an HTTP connection has begun");
+            let ended = http.run(&shared, connection, group).await;
+            tracing::debug!(
+                rpc.system.name = "jsonrpc", network.peer.address = %peer, error = ended.err().map(tracing::field::display),
+                "an HTTP connection has ended"
+            );
+            drop(open);
+        });
+    }
+
+    async fn run(&self, shared: &Shared, connection: Connection, group: Membership) -> Result<(), AnyError> {
+        let Connection { io, peer, extensions, .. } = connection;
+        let arrival = Arc::new(Arrival { peer, extensions, account: Account::new(group) });
+        let watch = Watch::new();
+        let service = service_fn({
+            let (arrival, watch) = (Arc::clone(&arrival), Arc::clone(&watch));
+            move |mut request: Request<Incoming>| {
+                let watch = Arc::clone(&watch);
+                let handled = watch.begin(request.version());
+                request.extensions_mut().insert(Arc::clone(&arrival));
+                let answer = self.service.clone().oneshot(request);
+                async move {
+                    let response = answer.await.unwrap_or_else(|error| failed(&error));
+                    if !response.status().is_success() {
+                        watch.leaves_unread();
+                    }
+                    let sending = handled.answered();
+                    Ok::<_, Infallible>(response.map(|body| WatchedBody::new(body, sending)))
+                }
+            }
+        });
+        let builder = self.builder();
+        let io = TokioIo::new(Watched::new(io, Arc::clone(&watch)));
+        let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
+        let mut stage = shared.stage.subscribe();
+        let stops = pin!(stage.wait_for(|stage| !stage.serves()));
+        let over = pin!(arrival.account.is_over());
+        let mut stopping = select(stops, over);
+        let mut forced = pin!(shared.http.are_forced());
+        let mut alarm = pin!(tokio::time::sleep_until(Instant::now()));
+        let mut is_stopping = false;
+        poll_fn(|cx| {
+            if forced.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if !is_stopping && stopping.poll_unpin(cx).is_ready() {
+                is_stopping = true;
+                watch.stop();
+                connection.as_mut().graceful_shutdown();
+            }
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
+            while let Some((deadline, late)) = watch.deadline(&self.limits) {
+                if deadline <= Instant::now() {
+                    return Poll::Ready(Err(late.into()));
+                }
+                // An alarm that is too early is cheaper than one that is set anew with every request.
+                if alarm.is_elapsed() || deadline < alarm.deadline() {
+                    alarm.as_mut().reset(deadline);
+                }
+                if alarm.as_mut().poll(cx).is_pending() {
+                    break;
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn builder(&self) -> auto::Builder<Tasks> {
+        let mut builder = auto::Builder::new(Tasks::default());
+        // Timeouts are ours: hyper's do not tell an idle connection from half a head.
+        builder.http1().max_buf_size(HEAD as usize).header_read_timeout(None);
+        let at_once = u32::try_from(self.limits.requests_in_flight.max(1)).unwrap_or(u32::MAX);
+        builder.http2().max_header_list_size(HEAD).max_concurrent_streams(at_once);
+        builder
+    }
+}
+
+/// What is said where a layer fails.
+fn failed(error: &AnyError) -> Response<AnyBody> {
+    tracing::error!(rpc.system.name = "jsonrpc", %error, "a layer before an HTTP service has failed");
+    let mut response = Response::new(AnyBody::default());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
+}
+
+/// The requests of one connection of HTTP/2. They end with it.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+}

@@ -1,0 +1,93 @@
+//! What is not answered by a dispatcher.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Method, Response, StatusCode, header};
+
+use super::body::HttpBody;
+use crate::{
+    jsonrpc::{ErrorCode, ErrorObject},
+    limits::Limits,
+    service::Dispatcher,
+};
+
+/// Why a request has not come to the dispatcher.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("{0}")]
+    Access(String),
+
+    #[error("there is nothing at {0}")]
+    Path(String),
+
+    #[error("the method is {0}: messages are posted")]
+    Method(Method),
+
+    #[error("the content type is {}: it has to be application/json", .0.as_deref().unwrap_or("missing"))]
+    MediaType(Option<String>),
+
+    #[error("the content encoding is {0}: nothing is unpacked here")]
+    Encoding(String),
+
+    #[error("the body has {}: the limit is {limit}", declared.map_or("more bytes".to_owned(), |size| format!("{size} bytes")))]
+    TooLarge { declared: Option<u64>, limit: usize },
+
+    #[error("the body has not arrived within {0:?}")]
+    Late(Duration),
+
+    #[error("the body could not be read: {0}")]
+    Broken(String),
+
+    #[error("too many requests at once: {0} are worked on. Try again later")]
+    Busy(usize),
+
+    #[error("excessive resource usage")]
+    Cost,
+}
+
+impl Refusal {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Access(_) => StatusCode::FORBIDDEN,
+            Self::Path(_) => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MediaType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Late(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken(_) => StatusCode::BAD_REQUEST,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Cost => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Busy(_) => ErrorCode::SERVER_BUSY,
+            Self::Cost => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
+            _ => ErrorCode::INVALID_REQUEST,
+        }
+    }
+
+    /// What it costs the peer.
+    pub(super) const fn cost(&self, limits: &Limits) -> f64 {
+        match self {
+            Self::TooLarge { .. } => limits.cost_of_unreadable,
+            // What is not the peer's fault, and what has been paid for.
+            Self::Busy(_) | Self::Cost => 0.0,
+            _ => limits.cost_of_error,
+        }
+    }
+
+    /// The status, and an error with the id null for those who read on.
+    pub(super) fn response(&self, dispatcher: &Dispatcher) -> Response<HttpBody> {
+        tracing::debug!(rpc.system.name = "jsonrpc", status = self.status().as_u16(), error = %self, "an HTTP request was refused");
+        let error = ErrorObject::new(self.code(), self.to_string());
+        let mut response = Response::new(HttpBody::from(dispatcher.refuse(&error)));
+        *response.status_mut() = self.status();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Self::Method(_) = self {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        response
+    }
+}

@@ -1,0 +1,244 @@
+//! The tower service: from a request to a response.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    path::Path,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts, uri::Authority};
+use http_body::Body;
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{
+    arrival::Arrival,
+    body::{self, HttpBody},
+    content_type,
+    refusal::Refusal,
+};
+use crate::{
+    service::Dispatcher,
+    transport::{Endpoint, Extensions, WebAccess, host_of},
+};
+
+/// Answers JSON-RPC over HTTP: a [tower service](tower::Service) to mount in the server that you have, axum's or any of hyper's, beside what
+/// else it serves. Servers of ours that listen at `http://` are built on it.
+///
+/// ```
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use axum::routing::get;
+/// use rpc::{Dispatcher, HttpService, rpc_service};
+///
+/// #[rpc_service]
+/// trait Calc {
+///     async fn add(&self, a: i64, b: i64) -> i64;
+/// }
+///
+/// struct MyCalc;
+/// impl Calc for MyCalc {
+///     async fn add(&self, a: i64, b: i64) -> i64 { a + b }
+/// }
+///
+/// let calc = Dispatcher::builder().service(CalcServer::new(MyCalc)).build()?;
+/// let app = axum::Router::new()
+///     .route("/", get("Hello"))
+///     .route_service("/rpc", HttpService::new(calc));
+/// axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8000").await?, app).await?;
+/// # Ok(()) }
+/// ```
+///
+/// # What it takes and gives
+///
+/// | Request | Answer |
+/// |---|---|
+/// | `POST` with a message, of the type `application/json` (or `application/json-rpc`, `application/jsonrequest`), in UTF-8 | 200, the answer, `application/json`; also where the answer is an error |
+/// | the same with nothing to answer (a notification) | 200 and no body, or [204](Self::no_content) |
+/// | from a page of another origin, or with a host that is not known: see [`WebAccess`] | 403 |
+/// | another HTTP method | 405 |
+/// | another content type, or none (pages may post those to any host unasked), or a packed body | 415 |
+/// | a body over [`Limits::frame_size`](crate::Limits::frame_size), whether it says so or not | 413 |
+/// | a body that takes longer to arrive than [`Limits::frame_timeout`](crate::Limits::frame_timeout) | 408 |
+/// | one more than may be worked on | 503 |
+///
+/// The body of a refusal is a JSON-RPC error with the id null. A client that hangs up has its handlers dropped. Subscriptions are refused: they
+/// need a session.
+///
+/// # What bounds it
+///
+/// A message, by the limits of the [`Dispatcher`]; all of them together, by [`Limits::connections`](crate::Limits::connections): as many
+/// requests are worked on at once as there might be sessions, and further ones are refused, not queued. How many connections there are, how many
+/// requests each has at once, and how long a header may take is up to the server that this is mounted in. Servers of ours see to it: see
+/// [`HttpOptions`](crate::HttpOptions). Where the whole of a request, or of a batch, may only take so long, use tower-http's `TimeoutLayer`.
+///
+/// # Who is asking
+///
+/// Handlers find the request in [`Context::http`](crate::Context::http), and what a layer has put into its extensions in
+/// [`Context::extensions`](crate::Context::extensions): authentication may be any layer of tower's. A layer that knows the address of the
+/// peer tells by an [`Endpoint`] in the extensions; it is then the [`Context::peer`](crate::Context::peer).
+///
+/// Clones are the same service.
+#[derive(Clone)]
+pub struct HttpService {
+    dispatcher: Dispatcher,
+    access: Arc<WebAccess>,
+    /// The only path there is.
+    path: Option<Arc<str>>,
+    has_no_content: bool,
+    /// One for each request that may be worked on.
+    places: Arc<Semaphore>,
+}
+
+impl HttpService {
+    /// Answers with `dispatcher`. Web pages may call that come from the server itself.
+    pub fn new(dispatcher: Dispatcher) -> Self {
+        let places = dispatcher.limits().connections.min(Semaphore::MAX_PERMITS);
+        Self {
+            dispatcher,
+            access: Arc::default(),
+            path: None,
+            has_no_content: false,
+            places: Arc::new(Semaphore::new(places)),
+        }
+    }
+
+    /// Which web pages may call. Default: [`WebAccess::new()`].
+    ///
+    /// Where the address of the peer is not known (see [below](#who-is-asking)), a page has to name a host that is
+    /// [allowed](WebAccess::allow_host), an address, or `localhost`.
+    pub fn access(mut self, access: WebAccess) -> Self {
+        self.access = Arc::new(access);
+        self
+    }
+
+    /// Answers only at the path of `endpoint`, where it has one.
+    pub(super) fn at(mut self, endpoint: &Endpoint) -> Self {
+        let path = endpoint.path().and_then(Path::to_str).filter(|path| *path != "/");
+        self.path = path.map(Arc::from);
+        self
+    }
+
+    /// Answers what needs no answer with the status 204. Default: 200 and no body, because some clients take 204 for a failure.
+    pub const fn no_content(mut self) -> Self {
+        self.has_no_content = true;
+        self
+    }
+
+    async fn respond<B>(self, request: Request<B>) -> Response<HttpBody>
+    where
+        B: Body<Error: fmt::Display>,
+    {
+        let (parts, body) = request.into_parts();
+        let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
+        match self.answer(parts, body, arrival.as_deref()).await {
+            Ok(Some(answer)) => {
+                let mut response = Response::new(HttpBody::from(answer));
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+            }
+            Ok(None) => {
+                let mut response = Response::new(HttpBody::default());
+                if self.has_no_content {
+                    *response.status_mut() = StatusCode::NO_CONTENT;
+                }
+                response
+            }
+            Err(refusal) => {
+                if let Some(arrival) = &arrival {
+                    let limits = self.dispatcher.limits();
+                    arrival.account.charge(refusal.cost(limits), limits);
+                }
+                refusal.response(&self.dispatcher)
+            }
+        }
+    }
+
+    async fn answer<B>(
+        &self,
+        parts: Parts,
+        body: B,
+        arrival: Option<&Arrival>,
+    ) -> Result<Option<Bytes>, Refusal>
+    where
+        B: Body<Error: fmt::Display>,
+    {
+        let peer = match (parts.extensions.get::<Endpoint>(), arrival) {
+            (Some(peer), _) => Some(peer),
+            (None, arrival) => arrival.map(|arrival| &arrival.peer),
+        };
+        self.judge(&parts, peer)?;
+        if parts.method != Method::POST {
+            return Err(Refusal::Method(parts.method));
+        }
+        content_type::check(&parts.headers)?;
+        let limits = self.dispatcher.limits();
+        let Ok(_place) = self.places.try_acquire() else { return Err(Refusal::Busy(limits.connections)) };
+        if let Some(arrival) = arrival {
+            arrival.account.admit(limits).await?;
+        }
+        let body = body::read(body, limits.frame_size);
+        let message = match limits.frame_timeout {
+            None => body.await?,
+            Some(limit) => timeout(limit, body).await.unwrap_or(Err(Refusal::Late(limit)))?,
+        };
+        let peer = peer.cloned().unwrap_or(Endpoint::MEMORY);
+        let extensions = match arrival {
+            Some(arrival) => arrival.extensions.for_request(parts),
+            None => Extensions::of_http(parts),
+        };
+        let exchange = self.dispatcher.exchange(&message, peer, extensions).await;
+        if let Some(arrival) = arrival {
+            arrival.account.charge(exchange.cost, limits);
+        }
+        Ok(exchange.answer)
+    }
+}
+
+impl HttpService {
+    /// Whether a page, if it is one, may call; and whether it has found the place.
+    fn judge(&self, parts: &Parts, peer: Option<&Endpoint>) -> Result<(), Refusal> {
+        let is_local = match peer {
+            Some(peer) => peer.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback()),
+            // Who knows where this is mounted? Of a page it is assumed that it is on the same machine.
+            None => parts.headers.contains_key(header::ORIGIN),
+        };
+        host_of(parts.uri.authority().map(Authority::as_str), &parts.headers)
+            .and_then(|host| self.access.check(host, &parts.headers, is_local))
+            .map_err(Refusal::Access)?;
+        match &self.path {
+            Some(path) if **path != *parts.uri.path() => Err(Refusal::Path(parts.uri.path().to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<B> tower::Service<Request<B>> for HttpService
+where
+    B: Body<Error: fmt::Display> + Send + 'static,
+    B::Data: Send,
+{
+    type Response = Response<HttpBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    /// Always: a request that is one too many is answered, and does not wait.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move { Ok(service.respond(request).await) })
+    }
+}
+
+impl fmt::Debug for HttpService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpService").field("dispatcher", &self.dispatcher).finish_non_exhaustive()
+    }
+}

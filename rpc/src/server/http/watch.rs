@@ -1,0 +1,173 @@
+//! What a connection is doing, seen from outside of hyper: how long it may go on doing so.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::Version;
+use tokio::time::Instant;
+
+use crate::limits::Limits;
+
+/// How long an idle peer of HTTP/2 may take to hear that the connection ends.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How long a peer may take to stop sending a body that nobody reads, so that it sees why.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// One connection. Its bytes, its requests and its end tell it what they do; the task of the connection asks how long that may last.
+#[derive(Debug)]
+pub(super) struct Watch {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// When bytes last moved, either way.
+    moved: Instant,
+    /// When the first byte came after the last answer, or the connection began.
+    head: Option<Instant>,
+    /// Since when the peer takes nothing.
+    stuck: Option<Instant>,
+    /// Requests that are worked on, and answers whose body is not given to hyper as a whole.
+    handled: usize,
+    sending: usize,
+    /// Whether several requests may come at once: then bytes need not be the head of one.
+    is_multiplexed: bool,
+    stopping: Option<Instant>,
+    lingering: Option<Instant>,
+    /// Whether the last answer left bytes of the request unread.
+    has_unread: bool,
+}
+
+/// Why a connection was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Late {
+    #[error("the head of a request did not arrive within `handshake_timeout`")]
+    Head,
+    #[error("it was idle for `idle_timeout`")]
+    Idle,
+    #[error("the peer took nothing for `send_timeout`")]
+    Stuck,
+    #[error("the server has stopped, and `close_timeout` is over")]
+    Stopped,
+}
+
+impl Watch {
+    pub(super) fn new() -> Arc<Self> {
+        let now = Instant::now();
+        let state = State {
+            moved: now,
+            // Who connects is to say something.
+            head: Some(now),
+            stuck: None,
+            handled: 0,
+            sending: 0,
+            is_multiplexed: false,
+            stopping: None,
+            lingering: None,
+            has_unread: false,
+        };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn read(&self) {
+        let (now, mut state) = (Instant::now(), self.lock());
+        state.moved = now;
+        if state.handled == 0 && state.head.is_none() {
+            state.head = Some(now);
+        }
+    }
+
+    pub(super) fn wrote(&self) {
+        let (now, mut state) = (Instant::now(), self.lock());
+        state.moved = now;
+        state.stuck = None;
+    }
+
+    pub(super) fn cannot_write(&self) {
+        self.lock().stuck.get_or_insert_with(Instant::now);
+    }
+
+    /// The server stops, or the peer is sent away: what is under way may be finished.
+    pub(super) fn stop(&self) {
+        self.lock().stopping.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn leaves_unread(&self) {
+        self.lock().has_unread = true;
+    }
+
+    /// The last byte was written. Whether the peer is to be given time to read it.
+    pub(super) fn lingers(&self) -> bool {
+        let mut state = self.lock();
+        if state.has_unread {
+            state.lingering.get_or_insert_with(Instant::now);
+        }
+        state.has_unread
+    }
+
+    /// A request has come.
+    pub(super) fn begin(self: &Arc<Self>, version: Version) -> Handled {
+        let mut state = self.lock();
+        state.handled += 1;
+        state.head = None;
+        state.is_multiplexed = version == Version::HTTP_2;
+        Handled(Arc::clone(self))
+    }
+
+    /// Until when things may stay as they are, and what is said if they do.
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Late)> {
+        let state = self.lock();
+        let after = |since: Instant, limit: Option<_>, late| Some((since + limit?, late));
+        if let Some(since) = state.lingering {
+            return Some((since + LINGER, Late::Stuck));
+        }
+        let stuck = state.stuck.and_then(|since| after(since, limits.send_timeout, Late::Stuck));
+        let is_busy = state.handled + state.sending > 0 || state.stuck.is_some();
+        let going_on = match state.stopping {
+            Some(since) if is_busy => after(since, limits.close_timeout, Late::Stopped),
+            Some(since) if state.is_multiplexed => Some((state.moved.max(since) + FAREWELL, Late::Stopped)),
+            Some(since) => Some((since, Late::Stopped)),
+            None if state.handled > 0 || state.stuck.is_some() => None,
+            None if state.sending > 0 => after(state.moved, limits.send_timeout, Late::Stuck),
+            None => match state.head {
+                Some(since) if !state.is_multiplexed => after(since, limits.handshake_timeout, Late::Head),
+                _ => after(state.moved, limits.idle_timeout, Late::Idle),
+            },
+        };
+        [stuck, going_on].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}
+
+/// A request that is worked on, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Handled(Arc<Watch>);
+
+impl Handled {
+    /// It is answered, and the answer not sent.
+    pub(super) fn answered(self) -> Sending {
+        self.0.lock().sending += 1;
+        Sending(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Handled {
+    fn drop(&mut self) {
+        self.0.lock().handled -= 1;
+    }
+}
+
+/// An answer that is being sent, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Sending(Arc<Watch>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let (now, mut state) = (Instant::now(), self.0.lock());
+        state.sending -= 1;
+        state.moved = now;
+    }
+}

@@ -1,0 +1,11 @@
+//! HTTP: the service that is mounted, and servers that listen.
+
+mod asked;
+mod bodies;
+mod contexts;
+mod kit;
+mod listening;
+mod mounted;
+mod pages;
+mod refused;
+mod times;

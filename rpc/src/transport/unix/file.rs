@@ -205,7 +205,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lock_is_waited_for_and_not_for_long() {
         let directory = std::env::temp_dir().join(format!("rpc-directory-lock-{}", std::process::id()));
-        fs::create_dir(&directory).unwrap();
+        fs::create_dir_all(&directory).unwrap();
         let path = directory.join("socket");
         let locked = async || DirectoryLock::take(&path).await.unwrap()._directory;
 

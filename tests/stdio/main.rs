@@ -43,7 +43,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             serve(server()).await?;
         }
         "print-first" => {
-            println!("{argument}");
+            // At once: it may be enough for whoever reads it.
+            io::stdout().write_all(format!("{argument}\n").as_bytes())?;
             serve(server()).await?;
         }
         "exit" => return Ok(ExitCode::from(argument.parse::<u8>()?)),

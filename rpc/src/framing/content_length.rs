@@ -17,8 +17,8 @@ use super::{FrameError, Framed, Framer, decimal::DecimalHeader, declared::Declar
 /// use rpc::{Connector, framing::ContentLengthFramer};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let stdio = tokio::io::join(tokio::io::empty(), tokio::io::sink());  // `stdin()` and `stdout()` of a language server
-/// let editor = Connector::over(stdio).framer(ContentLengthFramer::new()).connect().await?;
+/// // What a language server does: its editor is at its standard input and output.
+/// let editor = Connector::new("stdio:")?.framer(ContentLengthFramer::new()).connect().await?;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]

@@ -18,3 +18,4 @@ mod socks;
 mod subscriptions;
 mod versions;
 mod vscode;
+mod websocket;

@@ -3,7 +3,7 @@
     peer.py PROTOCOL connect URL    connects, then prints READY
     peer.py PROTOCOL serve URL      listens, prints READY and where, and is driven once a peer has connected
 
-PROTOCOL is the name of one of aiorpcX's: JSONRPCv1, JSONRPCv2, JSONRPCLoose or JSONRPCAutoDetect. URLs are those of the crate `rpc`: tcp:, tls: and unix:.
+PROTOCOL is the name of one of aiorpcX's: JSONRPCv1, JSONRPCv2, JSONRPCLoose or JSONRPCAutoDetect. URLs are those of the crate `rpc`: tcp:, tls:, unix: and ws:.
 For TLS, --roots has the certificates to trust, and --identity the certificate to show with its key. It serves the trait of service.rs, whichever side it is on.
 '''
 
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import aiorpcx
 from aiorpcx import (
     BatchError, JSONRPCConnection, JSONRPCLoose, JSONRPCv1, JSONRPCv2, ProtocolError, RPCError, RPCSession,
-    TaskTimeout, connect_rs, connect_us, handler_invocation, serve_rs, serve_us
+    TaskTimeout, connect_rs, connect_us, connect_ws, handler_invocation, serve_rs, serve_us, serve_ws
 )
 
 
@@ -225,6 +225,11 @@ def tls(role, roots, identity):
 def connect(url, options, factory):
     if url.scheme == 'unix':
         return connect_us(url.path, session_factory=factory)
+    if url.scheme == 'ws':
+        client = connect_ws(url.geturl())
+        # aiorpcX 0.25 loses it on the way, if it is given as it should be.
+        client.kwargs['session_factory'] = factory
+        return client
     return connect_rs(url.hostname, url.port, session_factory=factory, **options)
 
 
@@ -233,7 +238,8 @@ async def serve(url, options, factory):
     if url.scheme == 'unix':
         await serve_us(factory, url.path)
         return url.geturl()
-    server = await serve_rs(factory, url.hostname, url.port, **options)
+    listen = serve_ws if url.scheme == 'ws' else serve_rs
+    server = await listen(factory, url.hostname, url.port, **options)
     port = server.sockets[0].getsockname()[1]
     return f'{url.scheme}://{url.hostname}:{port}'
 

@@ -102,11 +102,11 @@ fn interpreter() -> &'static Path {
 fn own_interpreter() -> PathBuf {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/venv");
     let python = venv.join("bin/python");
-    let check = "from importlib.metadata import version; assert version('aiorpcx').startswith('0.25.')";
+    let check = "from importlib.metadata import version; assert version('aiorpcx').startswith('0.25.'); version('websockets')";
     let is_ready = Command::new(&python).args(["-c", check]).stderr(Stdio::null()).status();
     if !is_ready.is_ok_and(|status| status.success()) {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiorpcx==0.25.*"]));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiorpcx==0.25.*", "websockets"]));
     }
     python
 }

@@ -30,6 +30,7 @@ mod leftovers;
 mod limits;
 mod lost;
 mod macros;
+mod message_streams;
 mod messages;
 mod numbers;
 mod order;
@@ -57,4 +58,5 @@ mod turns;
 #[cfg(unix)]
 mod unix;
 mod versions;
+mod websocket;
 mod wrong_calls;

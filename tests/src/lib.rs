@@ -21,6 +21,7 @@ mod raw;
 mod routes;
 mod scratch;
 mod time;
+pub mod websocket;
 mod work;
 
 pub use acts::{Ending, act};

@@ -38,6 +38,8 @@ pub struct Listen {
     pub(super) tls: Option<TlsServer>,
     #[cfg(all(unix, feature = "unix"))]
     pub(super) unix_mode: Option<u32>,
+    #[cfg(feature = "ws")]
+    pub(super) websocket: crate::transport::websocket::WebSocketServer,
 }
 
 impl Listen {
@@ -53,6 +55,14 @@ impl Listen {
     /// How messages are told apart here. Default: as everywhere, by [`ServerBuilder::framer`](super::ServerBuilder::framer).
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.framer = Some(Box::new(framer));
+        self
+    }
+
+    /// How a `ws://` or `wss://` URL is listened at: which pages may come in, sub-protocols. Default:
+    /// [`WebSocketServer::new()`](crate::transport::websocket::WebSocketServer::new).
+    #[cfg(feature = "ws")]
+    pub fn websocket(mut self, websocket: crate::transport::websocket::WebSocketServer) -> Self {
+        self.websocket = websocket;
         self
     }
 
@@ -173,6 +183,8 @@ impl From<Endpoint> for Listen {
             http: None,
             #[cfg(feature = "tcp")]
             tcp: ListenOptions::default(),
+            #[cfg(feature = "ws")]
+            websocket: Default::default(),
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(all(unix, feature = "unix"))]

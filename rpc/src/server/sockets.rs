@@ -3,11 +3,18 @@
 use std::io;
 
 use super::Listen;
+#[cfg_attr(
+    all(feature = "http", feature = "stdio", feature = "tcp", feature = "tls", feature = "ws"),
+    expect(unused_imports, reason = "nothing was left out")
+)]
+use crate::transport::built_without;
 #[cfg(feature = "tls")]
 use crate::transport::tls;
 #[cfg(all(unix, feature = "unix"))]
 use crate::transport::unix;
-use crate::transport::{Endpoint, Handshake, Kind, Net, Scheme, Socket, built_without, listen_in_memory};
+#[cfg(feature = "ws")]
+use crate::transport::websocket;
+use crate::transport::{Endpoint, Handshake, Kind, Net, Scheme, Socket, listen_in_memory};
 
 /// A socket, and the endpoint with the address that it has become.
 type Place = (Box<dyn Socket>, Endpoint);
@@ -48,15 +55,25 @@ pub(super) fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>>
         Scheme::Tcp => Ok(Vec::new()),
         #[cfg(feature = "tls")]
         Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
-        #[cfg(not(feature = "tls"))]
-        Scheme::Tls => Err(built_without("tls")),
-        Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
-        #[cfg(not(feature = "http"))]
-        Scheme::Http | Scheme::Https => Err(built_without("http")),
+        #[cfg(feature = "ws")]
+        Scheme::Ws => Ok(vec![websocket::handshake(&listen.websocket, net)]),
+        #[cfg(all(feature = "tls", feature = "ws"))]
+        Scheme::Wss => {
+            let tls = tls::handshake(listen.tls.as_ref(), &[b"http/1.1"])?;
+            Ok(vec![tls, websocket::handshake(&listen.websocket, net)])
+        }
         #[cfg(feature = "http")]
         Scheme::Http => Ok(Vec::new()),
         #[cfg(all(feature = "http", feature = "tls"))]
         Scheme::Https => Ok(vec![tls::handshake(listen.tls.as_ref(), super::http::ALPN)?]),
+        #[cfg(not(feature = "tls"))]
+        Scheme::Tls | Scheme::Wss => Err(built_without("tls")),
+        #[cfg(not(feature = "ws"))]
+        Scheme::Ws => Err(built_without("ws")),
+        #[cfg(all(feature = "tls", not(feature = "ws")))]
+        Scheme::Wss => Err(built_without("ws")),
+        #[cfg(not(feature = "http"))]
+        Scheme::Http | Scheme::Https => Err(built_without("http")),
         #[cfg(all(feature = "http", not(feature = "tls")))]
         Scheme::Https => Err(built_without("tls")),
     }

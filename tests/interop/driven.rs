@@ -1,6 +1,6 @@
 //! A process that a test drives: a command a line, which is JSON, and what comes of it, likewise.
 
-use std::{fmt::Display, process::Stdio, time::Duration};
+use std::{fmt::Display, io, process::Stdio, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -22,7 +22,7 @@ pub(crate) struct Driven {
 impl Driven {
     pub(crate) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut process = command.spawn().unwrap_or_else(|error| cannot_run(command.as_std(), &error));
         let commands = process.stdin.take().expect("it is piped");
         let outcomes = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         Self { process, commands, outcomes }
@@ -68,6 +68,13 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 /// Runs a command that gets something ready.
 pub(crate) fn run(command: &mut std::process::Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let status = command.status().unwrap_or_else(|error| cannot_run(command, &error));
     assert!(status.success(), "{command:?}: {status}");
+}
+
+fn cannot_run(command: &std::process::Command, error: &io::Error) -> ! {
+    panic!(
+        "cannot run {:?}, which the tests with real peers need, and `.ci/run` installs: {error}",
+        command.get_program()
+    )
 }

@@ -1,6 +1,6 @@
-//! Real peers, on this machine, as clients of our servers and as the servers of our clients: Python's `aiorpcx` over TCP, TLS and Unix sockets,
-//! and `vscode-jsonrpc` of Node.js over TCP and standard input and output; `curl`; and SOCKS servers of Debian's between our client and our
-//! server.
+//! Real peers, on this machine, as clients of our servers and as the servers of our clients: Python's `aiorpcx` over TCP, TLS, Unix sockets and
+//! WebSocket, and `vscode-jsonrpc` of Node.js over TCP and standard input and output; `curl`; and SOCKS servers of Debian's between our client and
+//! our server.
 //!
 //! `cargo test -p rpc-tests --test interop` runs them. They need Python, Node.js with npm, `curl` and the servers: see [`python`], [`vscode`] and
 //! [`proxies`].

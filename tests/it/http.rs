@@ -10,4 +10,3 @@ mod our_client;
 mod pages;
 mod refused;
 mod times;
-mod upgrades;

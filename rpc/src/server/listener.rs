@@ -34,7 +34,7 @@ pub(super) enum Spoken {
 
 impl Listener {
     /// A name may have several addresses, each of which is listened at.
-    pub(super) async fn bind(listen: Listen, shared: &Arc<Shared>) -> io::Result<Vec<Self>> {
+    pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Vec<Self>> {
         let spoken = spoken(&listen, shared)?;
         let handshakes: Arc<[Box<dyn Handshake>]> = sockets::handshakes(&listen)?.into();
         let listener = |(socket, endpoint)| Self {
@@ -86,7 +86,7 @@ impl Listener {
 }
 
 #[cfg(feature = "http")]
-fn spoken(listen: &Listen, shared: &Arc<Shared>) -> io::Result<Spoken> {
+fn spoken(listen: &Listen, shared: &Shared) -> io::Result<Spoken> {
     use crate::transport::Scheme;
 
     let scheme = listen.endpoint.as_net().map(|net| net.scheme);
@@ -106,7 +106,7 @@ fn spoken(listen: &Listen, shared: &Arc<Shared>) -> io::Result<Spoken> {
 }
 
 #[cfg(not(feature = "http"))]
-fn spoken(_: &Listen, _: &Arc<Shared>) -> io::Result<Spoken> {
+fn spoken(_: &Listen, _: &Shared) -> io::Result<Spoken> {
     Ok(Spoken::Messages)
 }
 

@@ -2,35 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Http, HttpOptions, HttpService};
+use super::{Http, HttpOptions};
 use crate::{
     server::ServerHandle,
     transport::{ByteStream, Connection, Endpoint},
 };
 
 impl ServerHandle {
-    /// The server as a tower service, to mount in the HTTP server that you have: it answers requests, and those that ask for a WebSocket (feature
-    /// `ws`) become sessions of this server, under its limits, which end with it. The server need not listen anywhere.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use rpc::{Context, ErrorObject, Params, Router, Server};
-    ///
-    /// let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
-    /// let server = Server::builder().service(router).build()?.start();
-    /// let app = axum::Router::new()
-    ///     .route("/health", axum::routing::get(|| async { "fine" }))
-    ///     .route_service("/rpc", server.http_service());
-    /// # let _: axum::Router = app;
-    /// # Ok(()) }
-    /// ```
-    pub fn http_service(&self) -> HttpService {
-        let service = HttpService::new(self.shared.dispatcher());
-        #[cfg(feature = "ws")]
-        let service = service.upgrading(super::upgrade::Upgrades::new(&self.shared, Default::default()));
-        service
-    }
-
     /// Speaks HTTP with a peer that is connected already, over any stream of bytes: what [`attach`](Self::attach) is for sessions. Must be
     /// called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is never one too many.
     ///

@@ -41,9 +41,9 @@ pub(in crate::server) struct Http {
 }
 
 impl Http {
-    pub(in crate::server) fn new(shared: &Arc<Shared>, endpoint: &Endpoint, options: &HttpOptions) -> Self {
+    pub(in crate::server) fn new(shared: &Shared, endpoint: &Endpoint, options: &HttpOptions) -> Self {
         let service = HttpService::new(shared.dispatcher()).at(endpoint);
-        Self { service: options.apply(service, shared), limits: shared.limits().clone() }
+        Self { service: options.apply(service), limits: shared.limits().clone() }
     }
 
     /// What a peer is told for whom there is no place: a response, before it has asked anything.

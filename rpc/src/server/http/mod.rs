@@ -12,8 +12,6 @@ mod content_type;
 mod options;
 mod refusal;
 mod service;
-#[cfg(feature = "ws")]
-mod upgrade;
 mod watch;
 mod watched;
 

@@ -10,11 +10,7 @@ use hyper::body::Incoming;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 use super::HttpService;
-#[cfg(feature = "ws")]
-use super::upgrade::Upgrades;
-#[cfg(feature = "ws")]
-use crate::transport::websocket::WebSocketServer;
-use crate::{server::handle::Shared, transport::WebAccess};
+use crate::transport::WebAccess;
 
 pub(super) type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -48,8 +44,6 @@ pub(super) type AnyBody = UnsyncBoxBody<Bytes, AnyError>;
 pub struct HttpOptions {
     access: WebAccess,
     has_no_content: bool,
-    #[cfg(feature = "ws")]
-    websocket: WebSocketServer,
     layer: Option<Arc<dyn Fn(HttpService) -> Layered + Send + Sync>>,
 }
 
@@ -62,14 +56,6 @@ impl HttpOptions {
     /// Which web pages may call. Default: [`WebAccess::new()`].
     pub fn access(mut self, access: WebAccess) -> Self {
         self.access = access;
-        self
-    }
-
-    /// How WebSocket is spoken with requests that ask for it: each becomes a session of the server. Default: as with
-    /// [`WebSocketServer::new()`]. Which pages may is said by [`access`](Self::access), for these requests too.
-    #[cfg(feature = "ws")]
-    pub fn websocket(mut self, options: WebSocketServer) -> Self {
-        self.websocket = options;
         self
     }
 
@@ -116,11 +102,7 @@ impl HttpOptions {
     }
 
     /// `service` as these say.
-    pub(super) fn apply(&self, service: HttpService, shared: &Arc<Shared>) -> Layered {
-        #[cfg(feature = "ws")]
-        let service = service.upgrading(Upgrades::new(shared, self.websocket.clone()));
-        #[cfg(not(feature = "ws"))]
-        let _: &Arc<Shared> = shared;
+    pub(super) fn apply(&self, service: HttpService) -> Layered {
         let service = service.access(self.access.clone());
         let service = if self.has_no_content { service.no_content() } else { service };
         match &self.layer {

@@ -14,8 +14,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::
 use http_body::Body;
 use tokio::{sync::Semaphore, time::timeout};
 
-#[cfg(feature = "ws")]
-use super::upgrade::{self, Upgrades};
 use super::{
     arrival::Arrival,
     body::{self, HttpBody},
@@ -90,9 +88,6 @@ pub struct HttpService {
     /// The only path there is.
     path: Option<Arc<str>>,
     has_no_content: bool,
-    /// Where requests may become sessions.
-    #[cfg(feature = "ws")]
-    upgrades: Option<Upgrades>,
     /// One for each request that may be worked on.
     places: Arc<Semaphore>,
 }
@@ -106,8 +101,6 @@ impl HttpService {
             access: Arc::default(),
             path: None,
             has_no_content: false,
-            #[cfg(feature = "ws")]
-            upgrades: None,
             places: Arc::new(Semaphore::new(places)),
         }
     }
@@ -134,36 +127,12 @@ impl HttpService {
         self
     }
 
-    /// Requests that ask for a WebSocket become sessions, as these say.
-    #[cfg(feature = "ws")]
-    pub(super) fn upgrading(mut self, upgrades: Upgrades) -> Self {
-        self.upgrades = Some(upgrades);
-        self
-    }
-
-    #[cfg_attr(not(feature = "ws"), expect(unused_mut, reason = "nothing is taken out of it"))]
-    async fn respond<B>(self, mut request: Request<B>) -> Response<HttpBody>
+    async fn respond<B>(self, request: Request<B>) -> Response<HttpBody>
     where
         B: Body<Error: fmt::Display>,
     {
-        #[cfg(feature = "ws")]
-        let upgrade = match &self.upgrades {
-            Some(upgrades) if upgrade::is_asked_for(&request) => {
-                Some((upgrades, hyper::upgrade::on(&mut request)))
-            }
-            _ => None,
-        };
         let (parts, body) = request.into_parts();
         let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
-        #[cfg(feature = "ws")]
-        if let Some((upgrades, upgrade)) = upgrade {
-            let peer = peer_of(&parts, arrival.as_deref()).cloned();
-            if let Err(refusal) = self.judge(&parts, peer.as_ref()) {
-                return self.refuse(&refusal, arrival.as_deref());
-            }
-            let peer = peer.unwrap_or(Endpoint::MEMORY);
-            return upgrades.answer(parts, upgrade, &peer, arrival.as_deref(), &self.access);
-        }
         match self.answer(parts, body, arrival.as_deref()).await {
             Ok(Some(answer)) => {
                 let mut response = Response::new(HttpBody::from(answer));
@@ -179,16 +148,14 @@ impl HttpService {
                 }
                 response
             }
-            Err(refusal) => self.refuse(&refusal, arrival.as_deref()),
+            Err(refusal) => {
+                if let Some(arrival) = &arrival {
+                    let limits = self.dispatcher.limits();
+                    arrival.account.charge(refusal.cost(limits), limits);
+                }
+                refusal.response(&self.dispatcher)
+            }
         }
-    }
-
-    fn refuse(&self, refusal: &Refusal, arrival: Option<&Arrival>) -> Response<HttpBody> {
-        if let Some(arrival) = arrival {
-            let limits = self.dispatcher.limits();
-            arrival.account.charge(refusal.cost(limits), limits);
-        }
-        refusal.response(&self.dispatcher)
     }
 
     async fn answer<B>(
@@ -200,7 +167,10 @@ impl HttpService {
     where
         B: Body<Error: fmt::Display>,
     {
-        let peer = peer_of(&parts, arrival);
+        let peer = match (parts.extensions.get::<Endpoint>(), arrival) {
+            (Some(peer), _) => Some(peer),
+            (None, arrival) => arrival.map(|arrival| &arrival.peer),
+        };
         self.judge(&parts, peer)?;
         if parts.method != Method::POST {
             return Err(Refusal::Method(parts.method));
@@ -245,11 +215,6 @@ impl HttpService {
             _ => Ok(()),
         }
     }
-}
-
-/// Who has sent a request, as far as that is known.
-fn peer_of<'a>(parts: &'a Parts, arrival: Option<&'a Arrival>) -> Option<&'a Endpoint> {
-    parts.extensions.get::<Endpoint>().or_else(|| arrival.map(|arrival| &arrival.peer))
 }
 
 impl<B> tower::Service<Request<B>> for HttpService

@@ -159,22 +159,6 @@ impl Endpoint {
         }
     }
 
-    /// The same place, where HTTP has become a WebSocket.
-    #[cfg(all(feature = "http", feature = "ws"))]
-    pub(crate) fn of_websocket(&self) -> Self {
-        match &self.0 {
-            Kind::Net(net) => {
-                let scheme = match net.scheme {
-                    Scheme::Https => Scheme::Wss,
-                    Scheme::Http => Scheme::Ws,
-                    other => other,
-                };
-                Self(Kind::Net(Net { scheme, ..net.clone() }))
-            }
-            _ => self.clone(),
-        }
-    }
-
     /// Parses `text`, and takes what it leaves out from `defaults`: the scheme from the first of them, host and port from the one that has
     /// the scheme. `[HOST][:PORT]` may be left out, or one of them, and `SCHEME://`.
     ///

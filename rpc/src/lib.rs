@@ -88,8 +88,9 @@
 //! | `unix` (default) | `unix:` | – |
 //! | `stdio` (default) | `stdio:` | – |
 //! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
-//! | `bitcoin` | `BitcoinFramer` | `sha2` |
+//! | `ws` | `ws://`, with `tls` also `wss://`, `transport::websocket` | `tungstenite`, `http`, `httparse`; and `tcp` |
 //! | `http` | `http://`, and `https://` with `tls`: `HttpClient`; listening, and `HttpService` to mount in axum and others | `hyper`, `hyper-util`, `http`, `http-body`, `http-body-util`, `tower`, `base64` |
+//! | `bitcoin` | `BitcoinFramer` | `sha2` |
 //!
 //! Without any of them there are connections in memory, `memory:`, and whatever streams you have. A URL whose scheme was left out is an error
 //! that names the feature.
@@ -172,9 +173,11 @@ pub use session::{
     PendingCall, PendingNotify, RawSubscription, Returns, SendError, Session, Statistics, Subscribe,
     SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
 };
-pub use transport::{Endpoint, EndpointError, Extension, Extensions};
 #[cfg(feature = "http")]
-pub use transport::{HttpError, WebAccess};
+pub use transport::HttpError;
+#[cfg(any(feature = "http", feature = "ws"))]
+pub use transport::WebAccess;
+pub use transport::{Endpoint, EndpointError, Extension, Extensions};
 
 /// Pages to read.
 pub mod guide {

@@ -10,3 +10,4 @@ mod python;
 mod service;
 mod subscriptions;
 mod versions;
+mod websocket;

@@ -2,6 +2,8 @@
 
     peer.py PROTOCOL connect PORT    connects, then prints READY
     peer.py PROTOCOL serve           listens, prints READY and the port, and is driven once a peer has connected
+    peer.py PROTOCOL connect_ws URL  the same over WebSocket
+    peer.py PROTOCOL serve_ws
 
 PROTOCOL is the name of one of aiorpcX's: JSONRPCv1, JSONRPCv2, JSONRPCLoose or JSONRPCAutoDetect. It serves the trait of service.rs, whichever side it is on.
 '''
@@ -14,7 +16,7 @@ import sys
 import aiorpcx
 from aiorpcx import (
     BatchError, JSONRPCConnection, JSONRPCLoose, JSONRPCv1, JSONRPCv2, ProtocolError, RPCError, RPCSession,
-    TaskTimeout, connect_rs, handler_invocation, serve_rs
+    TaskTimeout, connect_rs, connect_ws, handler_invocation, serve_rs, serve_ws
 )
 
 
@@ -207,12 +209,19 @@ async def obey(session):
         say(json.dumps(await getattr(session, command)(*args)))
 
 
-async def main(protocol, role, port=None):
+async def main(protocol, role, place=None):
     def peer(transport):
         return Peer(transport, getattr(aiorpcx, protocol))
 
     if role == 'connect':
-        async with connect_rs('127.0.0.1', int(port), session_factory=peer) as session:
+        async with connect_rs('127.0.0.1', int(place), session_factory=peer) as session:
+            say('READY')
+            await obey(session)
+    elif role == 'connect_ws':
+        client = connect_ws(place)
+        # aiorpcX 0.25 loses it on the way, if it is given as it should be.
+        client.kwargs['session_factory'] = peer
+        async with client as session:
             say('READY')
             await obey(session)
     else:
@@ -222,7 +231,7 @@ async def main(protocol, role, port=None):
             first.set_result(peer(transport))
             return first.result()
 
-        server = await serve_rs(accepted, '127.0.0.1', 0)
+        server = await (serve_rs if role == 'serve' else serve_ws)(accepted, '127.0.0.1', 0)
         say('READY', server.sockets[0].getsockname()[1])
         await obey(await first)
 

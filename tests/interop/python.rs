@@ -66,6 +66,22 @@ impl Python {
         (python, url)
     }
 
+    /// A client of the server at `url`, over WebSocket.
+    pub(crate) async fn connect_ws(url: &str) -> Self {
+        let mut python = Self::start(&[Spoken::V2.class(), "connect_ws", url]);
+        assert_eq!(python.line().await, "READY");
+        python
+    }
+
+    /// A server over WebSocket, and its URL.
+    pub(crate) async fn serve_ws() -> (Self, String) {
+        let mut python = Self::start(&[Spoken::V2.class(), "serve_ws"]);
+        let ready = python.line().await;
+        let port = ready.strip_prefix("READY ").unwrap_or_else(|| panic!("not ready: {ready}"));
+        let url = format!("ws://127.0.0.1:{port}/");
+        (python, url)
+    }
+
     fn start(args: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/peer.py");
         let mut process = tokio::process::Command::new(interpreter())
@@ -124,11 +140,11 @@ fn interpreter() -> &'static Path {
 fn own_interpreter() -> PathBuf {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/venv");
     let python = venv.join("bin/python");
-    let check = "from importlib.metadata import version; assert version('aiorpcx').startswith('0.25.')";
+    let check = "from importlib.metadata import version; assert version('aiorpcx').startswith('0.25.'); version('websockets')";
     let is_ready = Command::new(&python).args(["-c", check]).stderr(Stdio::null()).status();
     if !is_ready.is_ok_and(|status| status.success()) {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiorpcx==0.25.*"]));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiorpcx==0.25.*", "websockets"]));
     }
     python
 }

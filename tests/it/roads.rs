@@ -7,6 +7,7 @@ mod road;
 use rpc::framing::{
     CodecFramer, ContentLengthFramer, JsonFramer, LengthPrefixedFramer, NetstringFramer, NewlineFramer,
 };
+use rpc::transport::websocket::{WebSocketClient, WebSocketServer};
 use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 
 use road::Road;
@@ -54,6 +55,11 @@ roads! {
     tls_v6 = Road::at("tls://[::1]:0").over_tls();
     tls_by_name = Road::at("tls://localhost:0").over_tls();
     tls_content_length = Road::at("tls://127.0.0.1:0").over_tls().framed(ContentLengthFramer::new());
+    websocket = Road::at("ws://127.0.0.1:0").strict();
+    websocket_binary = Road::at("ws://127.0.0.1:0/some/path").strict()
+        .listening(|listen| listen.websocket(WebSocketServer::new().binary()))
+        .connecting(|connector| connector.websocket(WebSocketClient::new().binary()));
+    websocket_over_tls = Road::at("wss://localhost:0/path?query").over_tls().strict();
     memory = Road::in_memory();
     memory_newline = Road::in_memory().framed(NewlineFramer::new());
 }

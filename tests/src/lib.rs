@@ -20,6 +20,7 @@ mod random;
 mod raw;
 mod routes;
 mod time;
+pub mod websocket;
 mod work;
 
 pub use acts::{Ending, act};

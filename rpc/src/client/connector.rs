@@ -12,7 +12,7 @@ use crate::{
     limits::{KeepAlive, Limits},
     service::{Routes, Service, Services, takes_messages},
     session::{Hooks, InstalledHooks, Membership, Message, MessageSession, Session},
-    transport::{ByteStream, Connection, Endpoint, EndpointError},
+    transport::{ByteStream, Connection, Endpoint, EndpointError, MessageChannel},
 };
 
 /// Connects with everything that a URL cannot say. The connecting side may serve too.
@@ -56,6 +56,17 @@ impl Connector {
         Self::to(Target::Connection(Connection::new(io, Endpoint::MEMORY)))
     }
 
+    /// Uses a connection that carries whole messages: any stream and sink of them, such as a pair of channels. See [`MessageChannel`].
+    pub fn over_messages(messages: impl MessageChannel) -> Self {
+        Self::to(Target::Connection(Connection::of_messages(messages, Endpoint::MEMORY)))
+    }
+
+    /// Uses a WebSocket over a stream of yours. For TCP there are `ws://` and `wss://` URLs.
+    #[cfg(feature = "ws")]
+    pub fn over_websocket(websocket: crate::transport::websocket::WebSocket) -> Self {
+        Self::to(Target::Connection(websocket.0))
+    }
+
     fn to(target: Target) -> Self {
         let settings = Settings::new(Limits::client());
         Self { target, services: Services::default(), settings, dial: Dial::default() }
@@ -97,9 +108,18 @@ impl Connector {
         self
     }
 
-    /// How messages are told apart in the stream. Default: [`NewlineFramer`](crate::framing::NewlineFramer).
+    /// How messages are told apart in the stream. Default: [`NewlineFramer`](crate::framing::NewlineFramer). What carries whole messages, as
+    /// WebSocket does, is not framed.
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.settings.framer = Box::new(framer);
+        self
+    }
+
+    /// How to connect to a `ws://` or `wss://` URL: headers, sub-protocols. Default:
+    /// [`WebSocketClient::new()`](crate::transport::websocket::WebSocketClient::new).
+    #[cfg(feature = "ws")]
+    pub fn websocket(mut self, websocket: crate::transport::websocket::WebSocketClient) -> Self {
+        self.dial.websocket = websocket;
         self
     }
 

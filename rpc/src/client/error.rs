@@ -43,6 +43,16 @@ pub enum ConnectError {
         source: crate::transport::tls::TlsError,
     },
 
+    /// The peer is there, and there is no WebSocket.
+    #[cfg(feature = "ws")]
+    #[error("cannot connect to {endpoint}: {source}")]
+    WebSocket {
+        /// Where.
+        endpoint: Endpoint,
+        /// Why not.
+        source: crate::transport::websocket::WebSocketError,
+    },
+
     /// Two services of the connecting side have a method of the same name on the wire.
     #[error(transparent)]
     DuplicateMethod(#[from] DuplicateMethod),
@@ -54,6 +64,11 @@ impl ConnectError {
         #[cfg(feature = "tls")]
         let error = match error.downcast() {
             Ok(source) => return Self::Tls { endpoint, source },
+            Err(error) => error,
+        };
+        #[cfg(feature = "ws")]
+        let error = match error.downcast() {
+            Ok(source) => return Self::WebSocket { endpoint, source },
             Err(error) => error,
         };
         Self::Io { endpoint, source: error }

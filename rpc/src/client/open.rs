@@ -7,6 +7,8 @@ use super::ConnectError;
 use crate::transport::Scheme;
 #[cfg(feature = "tls")]
 use crate::transport::tls::{self, TlsClient};
+#[cfg(feature = "ws")]
+use crate::transport::websocket::{self, WebSocketClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 
 /// What a URL cannot say of how to connect.
@@ -17,6 +19,8 @@ pub(super) struct Dial {
     /// Which versions of HTTP are offered over TLS.
     #[cfg(all(feature = "http", feature = "tls"))]
     pub(super) http_versions: &'static [&'static [u8]],
+    #[cfg(feature = "ws")]
+    pub(super) websocket: WebSocketClient,
 }
 
 impl Dial {
@@ -52,19 +56,23 @@ impl Dial {
     pub(super) async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
         let stream = crate::transport::tcp::connect(net).await?;
         let connection = Connection::new(stream, endpoint.clone());
+        #[cfg(feature = "tls")]
+        let connection = match net.scheme {
+            Scheme::Tls => tls::connect(self.tls, connection, net, &[]).await?,
+            Scheme::Wss => tls::connect(self.tls, connection, net, &[b"http/1.1"]).await?,
+            #[cfg(feature = "http")]
+            Scheme::Https => tls::connect(self.tls, connection, net, self.http_versions).await?,
+            _ => connection,
+        };
         match net.scheme {
-            Scheme::Tcp => Ok(connection),
-            #[cfg(feature = "tls")]
-            Scheme::Tls => tls::connect(self.tls, connection, net, &[]).await,
-            #[cfg(not(feature = "tls"))]
-            Scheme::Tls => Err(built_without("tls")),
+            Scheme::Tls | Scheme::Wss | Scheme::Https if !cfg!(feature = "tls") => Err(built_without("tls")),
+            Scheme::Tcp | Scheme::Tls => Ok(connection),
+            #[cfg(feature = "ws")]
+            Scheme::Ws | Scheme::Wss => websocket::connect(connection, net, &self.websocket).await,
+            #[cfg(not(feature = "ws"))]
             Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
             #[cfg(feature = "http")]
-            Scheme::Http => Ok(connection),
-            #[cfg(all(feature = "http", feature = "tls"))]
-            Scheme::Https => tls::connect(self.tls, connection, net, self.http_versions).await,
-            #[cfg(all(feature = "http", not(feature = "tls")))]
-            Scheme::Https => Err(built_without("tls")),
+            Scheme::Http | Scheme::Https => Ok(connection),
             #[cfg(not(feature = "http"))]
             Scheme::Http | Scheme::Https => Err(built_without("http")),
         }

@@ -6,6 +6,7 @@ use super::{Driver, Left};
 use crate::{
     limits::KeepAlive,
     session::{CloseReason, Ping, PingOutcome},
+    transport::Control,
 };
 
 /// Since when the peer has said nothing, and whether it was asked.
@@ -38,6 +39,15 @@ impl Pings {
     pub(super) const fn heard(&mut self, now: Instant) {
         self.heard = Some(now);
         self.asked = None;
+    }
+
+    /// What the transport has heard besides is life, too.
+    pub(super) fn heard_besides(&mut self, control: &Control) {
+        if let Some(heard) = control.heard()
+            && self.heard.is_none_or(|before| before < heard)
+        {
+            self.heard(heard);
+        }
     }
 
     /// When it has to be looked at.
@@ -101,12 +111,21 @@ impl Driver {
         if let Some(mut last) = pings.sent.take() {
             self.link.forget_ping(&mut last.ping);
         }
-        match self.link.ping(pings.how.method(), now, pings.how.ends_after()) {
+        if pings.how.pings()
+            && let Some(control) = &self.control
+        {
+            tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, "ping");
+            control.ping();
+            pings.asked = Some(now);
+            return None;
+        }
+        let method = pings.how.method();
+        match method.and_then(|method| self.link.ping(method, now, pings.how.ends_after())) {
             Some(ping) => {
                 pings.asked = Some(now);
                 pings.sent = Some(Sent { ping, left: false, received: 0, quiet_since });
             }
-            // The peer does not read: that has a limit of its own.
+            // There is no way to ask; or the peer does not read, and that has a limit of its own.
             None => pings.heard(now),
         }
         None

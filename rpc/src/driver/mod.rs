@@ -34,7 +34,7 @@ use crate::{
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session},
-    transport::{ByteStream, Connection},
+    transport::{ByteStream, Closing, Connection, Control},
 };
 use batch::OpenBatch;
 use inbox::Inbox;
@@ -59,7 +59,7 @@ pub(crate) trait Owner: Send + Sync {
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
     let Start { connection, settings, serves, owner, group } = start;
-    let Connection { io, peer, extensions, framer } = connection;
+    let Connection { io, peer, extensions, framer, control } = connection;
     let Settings { version, limits, cancellation, hooks, .. } = settings;
     let version = *version;
     let mut framer = framer.unwrap_or_else(|| settings.framer.cloned());
@@ -91,6 +91,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         version,
         link,
         io,
+        control,
         owner,
         framer,
         routes,
@@ -124,6 +125,7 @@ struct Driver {
     /// How the peer may take requests back.
     cancellations: Vec<Cancellation>,
     io: Box<dyn ByteStream>,
+    control: Option<Arc<Control>>,
     owner: Option<Arc<dyn Owner>>,
     link: Arc<Link>,
     routes: Routes,
@@ -255,6 +257,13 @@ impl Driver {
 
     /// Everything is sent: says so to the peer, and ends.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<CloseReason> {
+        if let Some(control) = &self.control {
+            control.close_with(match reason {
+                CloseReason::Shutdown => Closing::Away,
+                CloseReason::Cost { .. } => Closing::Policy,
+                _ => Closing::Done,
+            });
+        }
         match Pin::new(&mut self.io).poll_shutdown(cx) {
             // Whether the peer noticed makes no difference any more.
             Poll::Ready(_) => {
@@ -263,7 +272,11 @@ impl Driver {
             }
             Poll::Pending => match self.poll_timers(cx) {
                 Poll::Ready(Some(_)) => Poll::Ready(reason),
-                _ => Poll::Pending,
+                Poll::Ready(None) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Poll::Pending => Poll::Pending,
             },
         }
     }

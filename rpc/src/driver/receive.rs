@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::{Driver, Left, inbox::Unread};
 use crate::{
-    framing::Framed,
+    framing::{FrameError, Framed},
     jsonrpc::{CallId, Reply, Response, version::Version},
     service::Pace,
     session::CloseReason,
-    transport::is_tls_alert,
+    transport::{Said, is_tls_alert},
 };
 
 /// How many bytes of replies are written together while there is more to do.
@@ -55,10 +55,18 @@ impl Driver {
             }
             Ok(None) => {
                 // Requests that came before are still answered: many peers close their side after the last one.
-                self.link.start_close(CloseReason::Peer);
+                self.link.start_close(self.said());
                 Poll::Ready(Ok(()))
             }
-            Err(error) => Poll::Ready(Err(CloseReason::Io(Arc::new(error)))),
+            Err(error) => Poll::Ready(Err(lost(error))),
+        }
+    }
+
+    /// Why the peer has closed the connection.
+    fn said(&self) -> CloseReason {
+        match self.control.as_ref().and_then(|control| control.said()) {
+            Some(Said { code, reason }) => CloseReason::PeerClosed { code, reason },
+            None => CloseReason::Peer,
         }
     }
 
@@ -246,5 +254,13 @@ impl Driver {
             );
             self.charge_for_errors(unasked as u64);
         }
+    }
+}
+
+/// What a failure to read comes from. A transport with frames of its own says so when the peer's are broken.
+fn lost(error: io::Error) -> CloseReason {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<FrameError>()) {
+        Some(error) => CloseReason::Frame(error.clone()),
+        None => CloseReason::Io(Arc::new(error)),
     }
 }

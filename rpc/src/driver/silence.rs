@@ -6,6 +6,7 @@ use super::{Driver, Left, keep_alive::Pings};
 use crate::{
     limits::{KeepAlive, LiveLimits},
     session::CloseReason,
+    transport::Piece,
 };
 
 /// Since when nothing came or went, and since when a frame is under way. No clock is read for it but where bytes are read or written.
@@ -65,9 +66,15 @@ impl Silence {
     }
 
     /// When it has to be looked at.
-    pub(super) fn next(&mut self, limits: &LiveLimits) -> Option<Instant> {
+    ///
+    /// `piece` is of a message that only the transport knows of yet.
+    pub(super) fn next(&mut self, limits: &LiveLimits, piece: Option<Piece>) -> Option<Instant> {
         let idle = limits.idle_timeout().map(|after| self.quiet_since() + after);
-        let frame = self.frame.zip(limits.frame_timeout()).map(|(since, after)| since + after);
+        let frame = self
+            .frame
+            .or(piece.map(|piece| piece.since))
+            .zip(limits.frame_timeout())
+            .map(|(since, after)| since + after);
         let ping = self.pings.as_mut().map(|pings| pings.next());
         [idle, frame, ping].into_iter().flatten().min()
     }
@@ -82,7 +89,9 @@ impl Silence {
 impl Driver {
     /// Why the session is to end now, if the peer has said nothing for too long.
     pub(super) fn silence_is_due(&mut self, now: Instant) -> Option<CloseReason> {
-        if let (Some(since), Some(after)) = (self.timers.silence.frame, self.link.limits.frame_timeout())
+        let piece = self.control.as_ref().and_then(|control| control.piece());
+        let since = self.timers.silence.frame.or(piece.map(|piece| piece.since));
+        if let (Some(since), Some(after)) = (since, self.link.limits.frame_timeout())
             && since + after <= now
         {
             // It is no fault of the peer's that nothing is read.
@@ -90,7 +99,8 @@ impl Driver {
                 && matches!(self.must_not_read(), Ok(false))
                 && !self.link.is_ending()
             {
-                return Some(CloseReason::FrameTimeout { received: self.inbox.len(), after });
+                let received = piece.map_or(self.inbox.len(), |piece| piece.received as usize);
+                return Some(CloseReason::FrameTimeout { received, after });
             }
             self.timers.silence.frame = Some(now);
         }

@@ -17,7 +17,7 @@ impl Driver {
             ready!(self.poll_write_replies(cx))?;
             // Items of subscriptions leave when nothing else is to be sent.
             if self.link.queued() == 0 && !self.link.gather_items() {
-                return Pin::new(&mut self.io).poll_flush(cx);
+                return self.poll_flush(cx);
             }
             if self.gathers(cx) {
                 return Poll::Pending;
@@ -28,6 +28,16 @@ impl Driver {
                 self.timers.silence.sent(self.replies.messages() - before, Instant::now());
             }
         }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        match &flushed {
+            // The transport has taken bytes that it could not pass on.
+            Poll::Pending => self.stalled(),
+            Poll::Ready(_) => self.timers.stalled = None,
+        }
+        flushed
     }
 
     /// Writes what the loop itself holds. Ready when all of it is written.

@@ -7,23 +7,23 @@ use super::{FrameError, Framed};
 /// Nothing is set aside for it: what has arrived is all that is kept. One over the limit is reported when its header is there, and passed
 /// over as it arrives.
 #[derive(Debug, Clone)]
-pub(super) struct Declared {
+pub(crate) struct Declared {
     limit: usize,
     /// How much is still to come of a frame that was dropped.
     skipping: u64,
 }
 
 impl Declared {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { limit: usize::MAX, skipping: 0 }
     }
 
-    pub(super) const fn set_limit(&mut self, bytes: usize) {
+    pub(crate) const fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes;
     }
 
     /// Passes over what has arrived of a frame that was dropped, if there was one.
-    pub(super) fn skip(&mut self, unread: &[u8]) -> Option<Framed> {
+    pub(crate) fn skip(&mut self, unread: &[u8]) -> Option<Framed> {
         if self.skipping == 0 {
             return None;
         }
@@ -37,7 +37,7 @@ impl Declared {
     }
 
     /// The frame of `size` bytes that stands behind `header` bytes.
-    pub(super) fn frame(&mut self, unread: &[u8], header: usize, size: u64) -> Framed {
+    pub(crate) fn frame(&mut self, unread: &[u8], header: usize, size: u64) -> Framed {
         let fits = usize::try_from(size).ok().filter(|&size| size <= self.limit);
         let Some(end) = fits.and_then(|size| header.checked_add(size)) else {
             self.skipping = size;

@@ -25,6 +25,7 @@ use bytes::Bytes;
 pub use bitcoin::{BitcoinFramer, BitcoinMessage};
 pub use codec::CodecFramer;
 pub use content_length::ContentLengthFramer;
+pub(crate) use declared::Declared;
 pub use error::FrameError;
 pub use json::JsonFramer;
 pub use length_prefixed::LengthPrefixedFramer;

@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, time::Duration};
 
-/// Asks a peer that has said nothing for a while whether it is still there, by calling a method of its; where it goes on saying nothing, the session
-/// ends with [`CloseReason::Silent`](crate::CloseReason::Silent).
+/// Asks a peer that has said nothing for a while whether it is still there, by calling a method of its or by a ping of the transport; where it goes on
+/// saying nothing, the session ends with [`CloseReason::Silent`](crate::CloseReason::Silent).
 ///
 /// For connections that only look alive, because a machine or a line is gone without a word, and for peers or routers that drop
 /// connections on which nothing happens. See [`Connector::keep_alive`](crate::Connector::keep_alive) and
@@ -23,8 +23,9 @@ use std::{borrow::Cow, time::Duration};
 /// Whatever the peer sends is life, be it a part of a message or an error: the method need not exist there, though a peer may count calls of
 /// unknown methods against us. While the peer talks nothing is sent, and time in which we do not read does not count.
 ///
-/// A ping is a call like others, without parameters: it has an id and is among the
-/// [calls in flight](crate::Session::calls_in_flight). What becomes of it nobody learns.
+/// A [`call`](Self::call) is a call like others, without parameters: it has an id and is among the
+/// [calls in flight](crate::Session::calls_in_flight). What becomes of it nobody learns. A [`ping`](Self::ping) is no message at all, and costs
+/// the peer's application nothing; only WebSocket has them.
 ///
 /// A [`MessageSession`](crate::MessageSession) has no methods, and is not asked.
 ///
@@ -32,7 +33,9 @@ use std::{borrow::Cow, time::Duration};
 /// [`Limits::idle_timeout`](crate::Limits::idle_timeout). So a server may ping, and still close sessions that nobody uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeepAlive {
-    method: Cow<'static, str>,
+    /// Whether the transport's own pings are used where it has them.
+    pings: bool,
+    method: Option<Cow<'static, str>>,
     interval: Duration,
     limit: Duration,
 }
@@ -40,7 +43,26 @@ pub struct KeepAlive {
 impl KeepAlive {
     /// Pings by calling `method`, best one that is cheap and does nothing.
     pub fn call(method: impl Into<Cow<'static, str>>) -> Self {
-        Self { method: method.into(), interval: Duration::from_secs(30), limit: Duration::from_secs(40) }
+        Self { pings: false, method: Some(method.into()), ..Self::ping() }
+    }
+
+    /// Asks by a ping of the transport: WebSocket has them, and every peer answers. Over other transports nothing is asked, unless
+    /// [`or_call`](Self::or_call) says how.
+    ///
+    /// ```
+    /// use rpc::{KeepAlive, Server};
+    ///
+    /// let server = Server::builder().keep_alive(KeepAlive::ping().or_call("server.ping"));
+    /// # let _ = server;
+    /// ```
+    pub fn ping() -> Self {
+        Self { pings: true, method: None, interval: Duration::from_secs(30), limit: Duration::from_secs(40) }
+    }
+
+    /// Where the transport has no pings, calls `method`.
+    #[must_use]
+    pub fn or_call(self, method: impl Into<Cow<'static, str>>) -> Self {
+        Self { method: Some(method.into()), ..self }
     }
 
     /// How long the peer has to have said nothing before a ping is sent; at least a millisecond.
@@ -59,8 +81,12 @@ impl KeepAlive {
         Self { limit, ..self }
     }
 
-    pub(crate) fn method(&self) -> &str {
-        &self.method
+    pub(crate) const fn pings(&self) -> bool {
+        self.pings
+    }
+
+    pub(crate) fn method(&self) -> Option<&str> {
+        self.method.as_deref()
     }
 
     pub(crate) const fn pings_after(&self) -> Duration {

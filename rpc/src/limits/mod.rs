@@ -43,7 +43,8 @@ pub struct Limits {
     pub connections: usize,
 
     /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on. Where it was
-    /// the reply to a call of ours, that ends with [`ProtocolError::ReplyTooLarge`](crate::ProtocolError::ReplyTooLarge).
+    /// the reply to a call of ours, that ends with [`ProtocolError::ReplyTooLarge`](crate::ProtocolError::ReplyTooLarge). Over WebSocket a larger message
+    /// ends the session, with the code 1009.
     ///
     /// Default: 1,000,000 on a server (aiorpcX), 10,485,760 on a client (jsonrpsee's `max_response_body_size`): what servers send by
     /// default must fit.

@@ -11,7 +11,7 @@ use futures::future::{Either, select};
 use super::{
     ServerHandle,
     ending::Listening,
-    handle::Shared,
+    handle::{Heard, Shared},
     handshakes::Handshakes,
     listener::{Listener, Spoken},
     refusals::Refusals,
@@ -30,9 +30,12 @@ impl ServerHandle {
             while let Either::Right((Some(connection), _)) =
                 select(stopping.as_mut(), pin!(listener.accept())).await
             {
-                let spoken = listener.spoken();
                 // What is told before a handshake is no message to the peer.
-                let heard = (!handshakes.are_needed()).then_some(spoken);
+                let spoken = listener.spoken();
+                let heard = match listener.handshakes().first() {
+                    Some(handshake) => Heard::Handshake(&**handshake),
+                    None => Heard::Spoken(spoken),
+                };
                 let Some((connection, group)) = admit(&shared, heard, connection, &mut refusals) else {
                     continue;
                 };
@@ -51,7 +54,7 @@ impl ServerHandle {
 /// Finds out whether there is a place for a peer, and tells it where there is none, in what it has `heard` of.
 fn admit(
     shared: &Arc<Shared>,
-    heard: Option<&Spoken>,
+    heard: Heard<'_>,
     connection: Connection,
     refusals: &mut Refusals,
 ) -> Option<(Connection, Membership)> {

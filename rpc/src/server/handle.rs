@@ -19,7 +19,7 @@ use crate::{
     limits::{Groups, OverLimit},
     service::BuiltServices,
     session::{InstalledGroups, Membership, Session},
-    transport::{ByteStream, Connection, Endpoint},
+    transport::{ByteStream, Connection, Endpoint, Handshake, MessageChannel},
 };
 
 #[cfg(feature = "http")]
@@ -30,6 +30,14 @@ use crate::{limits::Limits, service::Dispatcher};
 pub struct ServerHandle {
     pub(super) shared: Arc<Shared>,
     endpoints: Arc<[Endpoint]>,
+}
+
+/// What a peer understands that has arrived.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Heard<'a> {
+    /// Nothing but the handshake that comes first.
+    Handshake(&'a dyn Handshake),
+    Spoken(&'a Spoken),
 }
 
 /// What accepting, sessions and handles share.
@@ -102,12 +110,7 @@ impl Shared {
     }
 
     /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
-    pub(super) fn refusal(
-        &self,
-        connection: &Connection,
-        spoken: Option<&Spoken>,
-        connections: usize,
-    ) -> Vec<u8> {
+    pub(super) fn refusal(&self, connection: &Connection, heard: Heard<'_>, connections: usize) -> Vec<u8> {
         let error = ErrorObject::new(
             ErrorCode::SERVER_BUSY,
             format!(
@@ -115,19 +118,19 @@ impl Shared {
                 self.connections()
             ),
         );
-        self.told(connection, spoken, &error)
+        self.told(connection, heard, &error)
     }
 
     /// What a peer is told whose group is over its limits.
     pub(super) fn refusal_of_group(
         &self,
         connection: &Connection,
-        spoken: Option<&Spoken>,
+        heard: Heard<'_>,
         over: OverLimit,
     ) -> Vec<u8> {
         self.told(
             connection,
-            spoken,
+            heard,
             &match over {
                 OverLimit::Cost => {
                     ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
@@ -140,16 +143,15 @@ impl Shared {
         )
     }
 
-    /// Nothing where nothing is `spoken` yet.
-    fn told(&self, connection: &Connection, spoken: Option<&Spoken>, error: &ErrorObject) -> Vec<u8> {
+    fn told(&self, connection: &Connection, heard: Heard<'_>, error: &ErrorObject) -> Vec<u8> {
         let Settings { framer, version, messages, .. } = &self.settings;
-        match spoken {
+        match heard {
+            Heard::Handshake(handshake) => handshake.refusal(error.message()),
             #[cfg(feature = "http")]
-            Some(Spoken::Http(_)) => super::http::Http::refusal(error, *version),
+            Heard::Spoken(Spoken::Http(_)) => super::http::Http::refusal(error, *version),
             // Nobody there would understand it.
-            None => Vec::new(),
-            Some(Spoken::Messages) if messages.is_some() => Vec::new(),
-            Some(Spoken::Messages) => {
+            Heard::Spoken(Spoken::Messages) if messages.is_some() => Vec::new(),
+            Heard::Spoken(Spoken::Messages) => {
                 let framer = connection.framer.as_ref().unwrap_or(framer);
                 let mut message = Vec::new();
                 framer.begin(&mut message);
@@ -208,7 +210,21 @@ impl ServerHandle {
     /// of yours, a pipe. Must be called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is
     /// never one too many.
     pub fn attach(&self, io: impl ByteStream) -> Session {
-        let connection = Connection::new(io, Endpoint::MEMORY);
+        self.attach_connection(Connection::new(io, Endpoint::MEMORY))
+    }
+
+    /// The same over what carries whole messages: any stream and sink of them, such as a pair of channels. See [`MessageChannel`].
+    pub fn attach_messages(&self, messages: impl MessageChannel) -> Session {
+        self.attach_connection(Connection::of_messages(messages, Endpoint::MEMORY))
+    }
+
+    /// The same over a WebSocket, whose handshake was made over a stream of yours.
+    #[cfg(feature = "ws")]
+    pub fn attach_websocket(&self, websocket: crate::transport::websocket::WebSocket) -> Session {
+        self.attach_connection(websocket.0)
+    }
+
+    fn attach_connection(&self, connection: Connection) -> Session {
         let groups = self.shared.groups.as_ref();
         let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
         let session = self.shared.serve(connection, group);

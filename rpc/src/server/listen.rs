@@ -32,6 +32,8 @@ pub struct Listen {
     pub(super) http: Option<HttpOptions>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsServer>,
+    #[cfg(feature = "ws")]
+    pub(super) websocket: crate::transport::websocket::WebSocketServer,
 }
 
 impl Listen {
@@ -47,6 +49,14 @@ impl Listen {
     /// How messages are told apart here. Default: as everywhere, by [`ServerBuilder::framer`](super::ServerBuilder::framer).
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.framer = Some(Box::new(framer));
+        self
+    }
+
+    /// How a `ws://` or `wss://` URL is listened at: which pages may come in, sub-protocols. Default:
+    /// [`WebSocketServer::new()`](crate::transport::websocket::WebSocketServer::new).
+    #[cfg(feature = "ws")]
+    pub fn websocket(mut self, websocket: crate::transport::websocket::WebSocketServer) -> Self {
+        self.websocket = websocket;
         self
     }
 
@@ -94,6 +104,8 @@ impl From<Endpoint> for Listen {
             framer: None,
             #[cfg(feature = "http")]
             http: None,
+            #[cfg(feature = "ws")]
+            websocket: Default::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }

@@ -7,6 +7,8 @@ use super::http::{Http, HttpOptions};
 use super::{Listen, episode::Episode, handle::Shared};
 #[cfg(feature = "tls")]
 use crate::transport::tls;
+#[cfg(feature = "ws")]
+use crate::transport::websocket;
 use crate::{
     framing::AnyFramer,
     transport::{
@@ -58,7 +60,7 @@ impl Listener {
         };
         match endpoint.kind() {
             Kind::Net(net) => {
-                let handshakes = handshakes(listen, net.scheme)?;
+                let handshakes = handshakes(listen, net)?;
                 let (socket, endpoint) = listen_on_network(endpoint, net).await?;
                 Ok(bound(socket, endpoint, handshakes))
             }
@@ -119,14 +121,25 @@ async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>
     Err(built_without("tcp"))
 }
 
-fn handshakes(listen: &Listen, scheme: Scheme) -> io::Result<Vec<Box<dyn Handshake>>> {
-    match scheme {
+#[cfg_attr(not(any(feature = "tls", feature = "ws")), expect(unused_variables, reason = "there are none"))]
+fn handshakes(listen: &Listen, net: &Net) -> io::Result<Vec<Box<dyn Handshake>>> {
+    match net.scheme {
         Scheme::Tcp => Ok(Vec::new()),
         #[cfg(feature = "tls")]
         Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
+        #[cfg(feature = "ws")]
+        Scheme::Ws => Ok(vec![websocket::handshake(&listen.websocket, net)]),
+        #[cfg(all(feature = "tls", feature = "ws"))]
+        Scheme::Wss => {
+            let tls = tls::handshake(listen.tls.as_ref(), &[b"http/1.1"])?;
+            Ok(vec![tls, websocket::handshake(&listen.websocket, net)])
+        }
         #[cfg(not(feature = "tls"))]
-        Scheme::Tls => Err(built_without("tls")),
-        Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
+        Scheme::Tls | Scheme::Wss => Err(built_without("tls")),
+        #[cfg(not(feature = "ws"))]
+        Scheme::Ws => Err(built_without("ws")),
+        #[cfg(all(feature = "tls", not(feature = "ws")))]
+        Scheme::Wss => Err(built_without("ws")),
         #[cfg(not(feature = "http"))]
         Scheme::Http | Scheme::Https => Err(built_without("http")),
         #[cfg(feature = "http")]

@@ -102,6 +102,14 @@ pub enum CloseReason {
     /// The peer closed the connection.
     #[error("closed by the peer")]
     Peer,
+    /// The peer closed the connection, and said why: over a WebSocket.
+    #[error("closed by the peer with code {code}: {}", told(.reason))]
+    PeerClosed {
+        /// Its status code, as RFC 6455 numbers them: 1000 where all was done, 1001 where the peer goes away.
+        code: u16,
+        /// What it said besides, for a person to read. May be empty.
+        reason: String,
+    },
     /// The server that the session belongs to is shutting down.
     #[error("the server is shutting down")]
     Shutdown,
@@ -163,4 +171,8 @@ pub enum CloseReason {
     /// The runtime that drove the session was shut down.
     #[error("the runtime that drove the session has stopped")]
     RuntimeStopped,
+}
+
+const fn told(reason: &str) -> &str {
+    if reason.is_empty() { "no reason given" } else { reason }
 }

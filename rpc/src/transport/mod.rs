@@ -2,33 +2,42 @@
 //!
 //! One folder a transport. Each makes a connection, or turns one into another: TLS over TCP.
 
+mod control;
 mod endpoint;
 mod extensions;
 #[cfg(feature = "http")]
 mod http;
+mod joined;
 mod memory;
+mod messages;
 #[cfg(feature = "tcp")]
 pub(crate) mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "ws"))]
 mod web_access;
+#[cfg(feature = "ws")]
+pub mod websocket;
 
-use std::{fmt, io};
+use std::{fmt, io, sync::Arc};
 
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use control::{Closing, Control, Piece, Said};
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
 pub use extensions::{Extension, Extensions};
 #[cfg(feature = "http")]
 pub use http::HttpError;
+pub use joined::{JoinedMessages, join_messages};
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
-#[cfg(feature = "http")]
+pub use messages::MessageChannel;
+pub(crate) use messages::{MessageFramer, MessageLimit, MessageStream};
+#[cfg(any(feature = "http", feature = "ws"))]
 pub use web_access::WebAccess;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) use web_access::host_of;
 
 use crate::framing::AnyFramer;
@@ -46,11 +55,20 @@ pub(crate) struct Connection {
     pub(crate) extensions: Extensions,
     /// How messages are told apart, where the session's settings do not say: what carries messages brings its own.
     pub(crate) framer: Option<Box<dyn AnyFramer>>,
+    /// What it can tell and be told besides bytes, where there is anything.
+    pub(crate) control: Option<Arc<Control>>,
 }
 
 impl Connection {
     pub(crate) fn new(io: impl ByteStream, peer: Endpoint) -> Self {
-        Self { io: Box::new(io), peer, extensions: Extensions::default(), framer: None }
+        Self { io: Box::new(io), peer, extensions: Extensions::default(), framer: None, control: None }
+    }
+
+    /// Over a stream and sink of messages.
+    pub(crate) fn of_messages(messages: impl MessageChannel, peer: Endpoint) -> Self {
+        let framer = MessageFramer::new(MessageLimit::default());
+        let connection = Self::new(MessageStream::new(messages), peer);
+        Self { framer: Some(Box::new(framer)), ..connection }
     }
 }
 
@@ -71,6 +89,13 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
     /// Turns what was accepted into what messages go over. It has as long as
     /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), and is dropped then.
     fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>>;
+
+    /// What a peer is sent for whom there is no place, in the language of the handshake: it has not come to messages yet. Nothing, where
+    /// that takes more than sending.
+    fn refusal(&self, reason: &str) -> Vec<u8> {
+        let _ = reason;
+        Vec::new()
+    }
 }
 
 /// Whether these bytes are what a server of TLS says to a client that speaks something else: a fatal alert (RFC 8446, section 6), and

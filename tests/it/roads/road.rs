@@ -32,6 +32,8 @@ pub(super) struct Road {
     connect: Box<dyn Fn(&Endpoint) -> Connector>,
     /// How long a text may be that is sent.
     pub(super) longest: usize,
+    /// Whether what is over the limit ends the session, and is not dropped.
+    pub(super) ends_over_the_limit: bool,
 }
 
 impl Road {
@@ -41,6 +43,7 @@ impl Road {
             listen: Box::new(move || Listen::at(url).expect("a URL")),
             connect: Box::new(|endpoint| Connector::new(&endpoint.to_string()).expect("it printed itself")),
             longest: 200_000,
+            ends_over_the_limit: false,
         }
     }
 
@@ -80,6 +83,11 @@ impl Road {
     /// The framing has no room for more.
     pub(super) fn small(self) -> Self {
         Self { longest: 40_000, ..self }
+    }
+
+    /// What is over the limit ends the session.
+    pub(super) fn strict(self) -> Self {
+        Self { ends_over_the_limit: true, ..self }
     }
 
     pub(super) async fn open(&self, versions: Versions) -> Ends {

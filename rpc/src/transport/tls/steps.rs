@@ -18,9 +18,9 @@ pub(crate) async fn connect(
         Some(tls) => tls,
         None => TlsClient::of_platform().await?,
     };
-    let Connection { io, peer, extensions, framer } = connection;
+    let Connection { io, peer, extensions, framer, control } = connection;
     let stream = tls.connect(&net.host.to_string(), io, alpn).await?;
-    Ok(Connection { io: with_certificates(stream, &extensions), peer, extensions, framer })
+    Ok(Connection { io: with_certificates(stream, &extensions), peer, extensions, framer, control })
 }
 
 /// What a listener does with each client. With `alpn`, those protocols are offered.
@@ -66,9 +66,9 @@ impl Handshake for TlsHandshake {
     fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>> {
         let (server, alpn) = (self.server.clone(), self.alpn);
         async move {
-            let Connection { io, peer, extensions, framer } = connection;
+            let Connection { io, peer, extensions, framer, control } = connection;
             let stream = server.accept(&peer.to_string(), io, alpn).await?;
-            Ok(Connection { io: with_certificates(stream, &extensions), peer, extensions, framer })
+            Ok(Connection { io: with_certificates(stream, &extensions), peer, extensions, framer, control })
         }
         .boxed()
     }

@@ -25,6 +25,8 @@ pub enum Peer {
     Ours,
     /// This crate with `Limits::server()` and `Limits::client()`.
     OursLimited,
+    /// This crate over WebSocket, with `Limits::unlimited()`.
+    OursWs,
     /// tarpc with bincode over TCP.
     Tarpc,
     /// jsonrpsee over WebSocket.
@@ -52,7 +54,7 @@ impl Peer {
     pub async fn serve(self) -> Result<()> {
         match self {
             Self::Floor => floor::serve().await,
-            Self::Ours | Self::OursLimited => ours::serve(self).await,
+            Self::Ours | Self::OursLimited | Self::OursWs => ours::serve(self).await,
             Self::Tarpc => tarpc::serve().await,
             Self::Jsonrpsee => jsonrpsee::serve().await,
         }
@@ -62,7 +64,7 @@ impl Peer {
     pub async fn load(self, job: &Job) -> Result<Measured> {
         match self {
             Self::Floor => load::run::<floor::Client>(self, job).await,
-            Self::Ours | Self::OursLimited => load::run::<ours::Client>(self, job).await,
+            Self::Ours | Self::OursLimited | Self::OursWs => load::run::<ours::Client>(self, job).await,
             Self::Tarpc => load::run::<tarpc::Client>(self, job).await,
             Self::Jsonrpsee => load::run::<jsonrpsee::Client>(self, job).await,
         }
@@ -74,6 +76,7 @@ impl Peer {
             Self::Floor => "by hand",
             Self::Ours => "rpc",
             Self::OursLimited => "rpc, default limits",
+            Self::OursWs => "rpc, WebSocket",
             Self::Tarpc => "tarpc, bincode",
             Self::Jsonrpsee => "jsonrpsee, WebSocket",
         }

@@ -1,6 +1,9 @@
 //! This crate, as a user writes it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use futures::StreamExt;
@@ -66,7 +69,7 @@ async fn publish(quotes: Broadcast<Quote>) {
 /// Only a frame may be larger than by default: the largest text that is echoed takes a little over 1 MiB. And bytes cost nothing: what is
 /// measured here moves in seconds what a server grants in an hour.
 fn limits(peer: Peer, default: Limits) -> Limits {
-    if peer == Peer::Ours {
+    if peer != Peer::OursLimited {
         let mut limits = Limits::unlimited();
         // Where nothing bounds it, a source that never waits fills the memory.
         limits.subscription_items = default.subscription_items;
@@ -81,6 +84,11 @@ fn limits(peer: Peer, default: Limits) -> Limits {
     limits
 }
 
+fn url(peer: Peer, server: SocketAddr) -> String {
+    let scheme = if peer == Peer::OursWs { "ws" } else { "tcp" };
+    format!("{scheme}://{server}")
+}
+
 pub async fn serve(peer: Peer) -> Result<()> {
     let source = Broadcast::new(1_024);
     tokio::spawn(publish(source.clone()));
@@ -88,7 +96,7 @@ pub async fn serve(peer: Peer) -> Result<()> {
         .service(ApiServer::new(Service))
         .service(quotes(source))
         .limits(limits(peer, Limits::server()))
-        .bind("tcp://127.0.0.1:0")
+        .bind(url(peer, (Ipv4Addr::LOCALHOST, 0).into()))
         .await?;
     announce(server.endpoint().socket_addr().context("an address")?)?;
     server.start().closed().await;
@@ -103,7 +111,7 @@ pub struct Client {
 
 impl super::Client for Client {
     async fn connect(peer: Peer, server: SocketAddr) -> Result<Self> {
-        let connector = Connector::new(&format!("tcp://{server}"))?.limits(limits(peer, Limits::client()));
+        let connector = Connector::new(&url(peer, server))?.limits(limits(peer, Limits::client()));
         let session = connector.connect().await?;
         Ok(Self { api: ApiClient::from(session.clone()), session })
     }

@@ -1,0 +1,292 @@
+//! Streams of messages as streams of bytes, so that there is one loop for both.
+//!
+//! Between the loop and such a transport every message stands behind its length. That is how the two talk, and nothing of it travels: the
+//! lengths are taken off before a message is sent, and put before one that has come.
+
+use std::{
+    error::Error,
+    fmt, io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures::{Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::framing::{AnyFramer, Declared, FrameError, Framed};
+
+/// The length before each message: eight bytes, the most significant first.
+const PREFIX: usize = 8;
+
+/// Buffers above this are not kept for the next write.
+const LARGE: usize = 64 << 10;
+
+/// What a stream or a sink of the user's may fail with.
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Anything that whole messages come from and go to: `Stream<Item = Result<Bytes, E>> + Sink<Bytes>`. The errors are whatever can be
+/// boxed.
+///
+/// Each item is one message, and is not framed. What is larger than [`Limits::frame_size`](crate::Limits::frame_size) is dropped and counted as an
+/// error, as in a stream of bytes. Messages that are ready together are sent together, before one flush.
+///
+/// ```
+/// use bytes::Bytes;
+/// use futures::{StreamExt, channel::mpsc};
+/// use rpc::{Connector, Context, ErrorObject, Params, Router, Server, transport::join_messages};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (to_server, from_client) = mpsc::channel::<Bytes>(16);
+/// let (to_client, from_server) = mpsc::channel::<Bytes>(16);
+/// // A channel of this kind does not fail to give what it has.
+/// let of_server = join_messages(from_client.map(Ok::<_, mpsc::SendError>), to_client);
+/// let of_client = join_messages(from_server.map(Ok::<_, mpsc::SendError>), to_server);
+///
+/// let router = Router::new().method("add", async |params: Params, _: Context| {
+///     let (a, b): (i64, i64) = params.parse()?;
+///     Ok::<_, ErrorObject>(a + b)
+/// });
+/// let server = Server::builder().service(router).build()?.start();
+/// server.attach_messages(of_server);
+/// let session = Connector::over_messages(of_client).connect().await?;
+/// assert_eq!(session.call::<i64>("add", (1, 2)).await?, 3);
+/// # Ok(()) }
+/// ```
+pub trait MessageChannel:
+    Stream<Item = Result<Bytes, Self::ReadError>> + Sink<Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
+{
+    /// What reading fails with.
+    type ReadError: Into<BoxError>;
+}
+
+impl<S, E> MessageChannel for S
+where
+    S: Stream<Item = Result<Bytes, E>> + Sink<Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    E: Into<BoxError>,
+{
+    type ReadError = E;
+}
+
+/// The largest message that is taken: what the session's framer was told, known to the transport.
+#[derive(Debug, Clone)]
+pub(crate) struct MessageLimit(Arc<AtomicUsize>);
+
+impl Default for MessageLimit {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+    }
+}
+
+impl MessageLimit {
+    /// In bytes.
+    #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "others leave it to the framer"))]
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The framing between the loop and a [`MessageStream`].
+#[derive(Debug, Clone)]
+pub(crate) struct MessageFramer {
+    limit: MessageLimit,
+    message: Declared,
+}
+
+impl MessageFramer {
+    pub(crate) const fn new(limit: MessageLimit) -> Self {
+        Self { limit, message: Declared::new() }
+    }
+}
+
+impl AnyFramer for MessageFramer {
+    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
+        if let Some(skipped) = self.message.skip(unread) {
+            return Ok(skipped);
+        }
+        let Some(length) = unread.first_chunk::<PREFIX>() else {
+            return Ok(Framed::Incomplete { consumed: 0 });
+        };
+        Ok(self.message.frame(unread, PREFIX, u64::from_be_bytes(*length)))
+    }
+
+    fn put_back(&mut self) {}
+
+    fn begin(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[0; PREFIX]);
+    }
+
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
+        let length = (out.len() - start - PREFIX) as u64;
+        out[start..start + PREFIX].copy_from_slice(&length.to_be_bytes());
+        Ok(())
+    }
+
+    fn set_limit(&mut self, bytes: usize) {
+        self.limit.0.store(bytes, Ordering::Relaxed);
+        self.message.set_limit(bytes);
+    }
+
+    fn cloned(&self) -> Box<dyn AnyFramer> {
+        Box::new(self.clone())
+    }
+}
+
+/// A stream and sink of messages, as bytes.
+pub(crate) struct MessageStream<S> {
+    messages: S,
+    /// What is left of the length of the message that came last.
+    prefix: [u8; PREFIX],
+    prefix_left: usize,
+    /// What is left of the message itself.
+    message: Bytes,
+    /// What came after a message that was read together with it.
+    end: Option<io::Result<()>>,
+    /// Messages on their way out are parts of it.
+    out: BytesMut,
+}
+
+impl<S> MessageStream<S> {
+    pub(crate) fn new(messages: S) -> Self {
+        Self {
+            messages,
+            prefix: [0; PREFIX],
+            prefix_left: 0,
+            message: Bytes::new(),
+            end: None,
+            out: BytesMut::new(),
+        }
+    }
+
+    /// Gives what there is room for of the message that came last.
+    fn fill(&mut self, buf: &mut ReadBuf<'_>) {
+        let taken = self.prefix_left.min(buf.remaining());
+        let start = PREFIX - self.prefix_left;
+        buf.put_slice(&self.prefix[start..start + taken]);
+        self.prefix_left -= taken;
+        if self.prefix_left == 0 {
+            let taken = self.message.len().min(buf.remaining());
+            buf.put_slice(&self.message[..taken]);
+            self.message.advance(taken);
+            if self.message.is_empty() {
+                // Its memory may be used again.
+                self.message = Bytes::new();
+            }
+        }
+    }
+
+    const fn has_rest(&self) -> bool {
+        self.prefix_left > 0 || !self.message.is_empty()
+    }
+}
+
+impl<S, E> AsyncRead for MessageStream<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: Into<BoxError>,
+{
+    /// Takes as many messages as are there, and fit.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        loop {
+            if this.has_rest() {
+                this.fill(buf);
+            }
+            if buf.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let is_first = buf.filled().len() == before;
+            let end: io::Result<()> = match this.end.take() {
+                Some(end) => end,
+                None => match Pin::new(&mut this.messages).poll_next(cx) {
+                    Poll::Pending if is_first => return Poll::Pending,
+                    Poll::Pending => return Poll::Ready(Ok(())),
+                    Poll::Ready(Some(Ok(message))) => {
+                        this.prefix = (message.len() as u64).to_be_bytes();
+                        this.prefix_left = PREFIX;
+                        this.message = message;
+                        continue;
+                    }
+                    Poll::Ready(Some(Err(error))) => Err(io_error(error)),
+                    Poll::Ready(None) => Ok(()),
+                },
+            };
+            if is_first {
+                // A stream that has ended may not be asked again: whoever reads on finds that it has.
+                this.end = Some(Ok(()));
+                return Poll::Ready(end);
+            }
+            this.end = Some(end);
+            return Poll::Ready(Ok(()));
+        }
+    }
+}
+
+impl<S> AsyncWrite for MessageStream<S>
+where
+    S: Sink<Bytes, Error: Into<BoxError>> + Unpin,
+{
+    /// Takes whole messages only, and never a part of one. They leave together: a sink that can write several at once gets to.
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let mut taken = 0;
+        while let Some((length, rest)) = buf[taken..].split_first_chunk::<PREFIX>() {
+            let length = usize::try_from(u64::from_be_bytes(*length)).unwrap_or(usize::MAX);
+            let Some(message) = rest.get(..length) else { break };
+            match Pin::new(&mut this.messages).poll_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(io_error(error))),
+                Poll::Pending if taken == 0 => return Poll::Pending,
+                Poll::Pending => break,
+            }
+            this.out.extend_from_slice(message);
+            let message = this.out.split().freeze();
+            Pin::new(&mut this.messages).start_send(message).map_err(io_error)?;
+            taken += PREFIX + length;
+        }
+        if this.out.capacity() > LARGE {
+            this.out = BytesMut::new();
+        }
+        if taken == 0 {
+            let error = "whole messages are written here, each behind its length";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, error)));
+        }
+        match Pin::new(&mut this.messages).poll_flush(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(io_error(error))),
+            // Whether everything has left is asked by `poll_flush`.
+            _ => Poll::Ready(Ok(taken)),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.messages).poll_flush(cx).map_err(io_error)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.messages).poll_close(cx).map_err(io_error)
+    }
+}
+
+/// An error of I/O stays what it is.
+fn io_error(error: impl Into<BoxError>) -> io::Error {
+    let error: BoxError = error.into();
+    match error.downcast::<io::Error>() {
+        Ok(error) => *error,
+        Err(error) => io::Error::other(error),
+    }
+}
+
+impl<S> fmt::Debug for MessageStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageStream").finish_non_exhaustive()
+    }
+}

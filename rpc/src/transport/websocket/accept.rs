@@ -1,0 +1,204 @@
+//! The server's side of the handshake: over a stream of its own, and for requests that a server of HTTP has read.
+
+use std::io;
+
+use futures::{FutureExt, future::BoxFuture};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
+use tokio::io::AsyncWriteExt;
+use tungstenite::{handshake::derive_accept_key, protocol::Role};
+
+use super::{
+    SubProtocol, WebRequest, WebSocketServer,
+    head::{self, HeadError, MOST_HEADERS},
+    open,
+    refusal::Refusal,
+};
+use crate::transport::{Connection, Endpoint, Handshake, Net, host_of};
+
+/// The handshake of a `ws://` or `wss://` listener.
+#[derive(Debug)]
+struct WebSocketHandshake {
+    options: WebSocketServer,
+    /// The one that is served; none for all of them.
+    path: Option<Box<str>>,
+}
+
+/// Of a listener at `net`.
+pub(crate) fn handshake(options: &WebSocketServer, net: &Net) -> Box<dyn Handshake> {
+    let path = net.path.split('?').next().unwrap_or_default();
+    let path = (!matches!(path, "" | "/")).then(|| path.into());
+    Box::new(WebSocketHandshake { options: options.clone(), path })
+}
+
+impl Handshake for WebSocketHandshake {
+    fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>> {
+        let (options, path) = (self.options.clone(), self.path.clone());
+        async move { accept(connection, &options, path.as_deref()).await }.boxed()
+    }
+
+    fn refusal(&self, reason: &str) -> Vec<u8> {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason).to_bytes()
+    }
+}
+
+pub(super) async fn accept(
+    mut connection: Connection,
+    options: &WebSocketServer,
+    path: Option<&str>,
+) -> io::Result<Connection> {
+    let agreed = match head::read(&mut connection.io, request).await {
+        Ok((request, read)) => {
+            agreed(&request, path, &connection.peer, options).map(|agreed| (agreed, request, read))
+        }
+        Err(HeadError::Io(error)) => return Err(error),
+        Err(HeadError::Invalid(reason)) => Err(Refusal::bad_request(reason)),
+        Err(HeadError::TooLarge(reason)) => {
+            Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason))
+        }
+    };
+    let (agreed, request, read) = match agreed {
+        Ok(agreed) => agreed,
+        Err(refusal) => return Err(refusal.tell(connection.io).await),
+    };
+    connection.io.write_all(&agreed.to_bytes()).await?;
+    connection.io.flush().await?;
+    connection.extensions.insert(WebRequest::new(request.uri, request.headers));
+    Ok(upgraded(connection, agreed, read, options))
+}
+
+/// A request of HTTP/1.1, without its body.
+struct Request {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+}
+
+fn request(read: &[u8]) -> Result<Option<(Request, usize)>, HeadError> {
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut parsed = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(length) = parsed.parse(read)? else { return Ok(None) };
+    let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let method = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes());
+    let (Ok(method), Ok(uri)) = (method, parsed.path.unwrap_or_default().parse()) else {
+        return Err(HeadError::Invalid("this is no request of HTTP".to_owned()));
+    };
+    let headers = head::map(parsed.headers)?;
+    Ok(Some((Request { method, uri, version, headers }, length)))
+}
+
+fn agreed(
+    request: &Request,
+    path: Option<&str>,
+    peer: &Endpoint,
+    options: &WebSocketServer,
+) -> Result<Agreed, Refusal> {
+    if path.is_some_and(|path| path != request.uri.path()) {
+        let text = format!("nothing is served at {}", request.uri.path());
+        return Err(Refusal::new(StatusCode::NOT_FOUND, text));
+    }
+    let Request { method, uri, version, headers } = request;
+    agree(method, *version, uri, headers, peer, options)
+}
+
+/// What client and server have agreed on.
+#[derive(Debug)]
+pub(crate) struct Agreed {
+    /// The headers of the answer, which is 101.
+    pub(crate) headers: HeaderMap,
+    protocol: Option<String>,
+}
+
+/// Whether a request of `peer` becomes a WebSocket: answer 101 with the headers that this gives, and hand what the connection has become to
+/// [`upgraded`].
+///
+/// # Errors
+///
+/// How to answer otherwise.
+pub(crate) fn agree(
+    method: &Method,
+    version: Version,
+    uri: &Uri,
+    headers: &HeaderMap,
+    peer: &Endpoint,
+    options: &WebSocketServer,
+) -> Result<Agreed, Refusal> {
+    if *method != Method::GET {
+        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "WebSocket handshakes are GET requests");
+        return Err(refusal.with(header::ALLOW, "GET"));
+    }
+    let is_upgrade = version == Version::HTTP_11
+        && head::has_token(headers, &header::CONNECTION, "upgrade")
+        && head::has_token(headers, &header::UPGRADE, "websocket");
+    if !is_upgrade {
+        let text = "WebSocket is spoken here: ask for an upgrade, over HTTP/1.1";
+        let refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED, text);
+        return Err(refusal.with(header::UPGRADE, "websocket"));
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED, "version 13 of WebSocket is spoken here");
+        return Err(refusal.with(header::SEC_WEBSOCKET_VERSION, "13").with(header::UPGRADE, "websocket"));
+    }
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    let key = match (keys.next(), keys.next()) {
+        (Some(key), None) if is_key(key) => key,
+        _ => return Err(Refusal::bad_request("a Sec-WebSocket-Key of 16 bytes in base64 is missing")),
+    };
+    let host =
+        host_of(uri.authority().map(http::uri::Authority::as_str), headers).map_err(Refusal::bad_request)?;
+    if host.is_none() {
+        return Err(Refusal::bad_request("the Host header is missing"));
+    }
+    let is_local = peer.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback());
+    let access = options.access.check(host, headers, is_local);
+    access.map_err(|reason| Refusal::new(StatusCode::FORBIDDEN, reason))?;
+    let protocol = head::tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
+        .find(|offered| options.protocols.iter().any(|spoken| spoken == offered))
+        .map(str::to_owned);
+    Ok(Agreed { headers: answer(key, protocol.as_deref()), protocol })
+}
+
+/// 16 bytes in base64, of whatever value.
+fn is_key(key: &HeaderValue) -> bool {
+    let is_digit = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/');
+    matches!(key.as_bytes(), [digits @ .., b'=', b'='] if digits.len() == 22 && digits.iter().all(is_digit))
+}
+
+fn answer(key: &HeaderValue, protocol: Option<&str>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    // Both are made of nothing but what a header may have.
+    if let Ok(accept) = derive_accept_key(key.as_bytes()).parse() {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(protocol) = protocol.and_then(|protocol| protocol.parse().ok()) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    headers
+}
+
+impl Agreed {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut answer = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+        for (name, value) in &self.headers {
+            head::put(&mut answer, name, value);
+        }
+        answer.extend_from_slice(b"\r\n");
+        answer
+    }
+}
+
+/// The connection of a session, over what was answered 101. Its `io` is what the connection has become, and `read` what has come behind the
+/// request already.
+pub(crate) fn upgraded(
+    connection: Connection,
+    agreed: Agreed,
+    read: Vec<u8>,
+    options: &WebSocketServer,
+) -> Connection {
+    if let Some(protocol) = agreed.protocol {
+        connection.extensions.insert(SubProtocol(protocol));
+    }
+    open(connection, Role::Server, read, options.binary)
+}

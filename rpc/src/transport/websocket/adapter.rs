@@ -1,0 +1,116 @@
+//! The stream below a WebSocket, as the library wants it: `Read` and `Write` that say `WouldBlock`.
+
+use std::{
+    cell::Cell,
+    io::{self, Read, Write},
+    ops::Range,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::transport::ByteStream;
+
+/// How much is read from the stream at once. The library reads less at a time, because it clears what it reads into.
+const CHUNK: usize = 64 << 10;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Reading and writing are one task's: one waker does for both.
+pub(super) struct Adapter {
+    io: Box<dyn ByteStream>,
+    waker: Waker,
+    /// The thread's buffer, as long as there is something in it that was not asked for.
+    buffer: Vec<u8>,
+    unread: Range<usize>,
+    /// How many bytes have come.
+    received: u64,
+}
+
+impl Adapter {
+    pub(super) fn new(io: Box<dyn ByteStream>) -> Self {
+        Self { io, waker: Waker::noop().clone(), buffer: Vec::new(), unread: 0..0, received: 0 }
+    }
+
+    /// Whom to wake when there is more to read, or to write to.
+    pub(super) fn wakes(&mut self, waker: &Waker) {
+        self.waker.clone_from(waker);
+    }
+
+    /// How many bytes have come since this was asked the last time.
+    pub(super) const fn take_received(&mut self) -> u64 {
+        std::mem::replace(&mut self.received, 0)
+    }
+
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Reads for nothing. Ready when there is no more to come.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [0; 4096];
+        loop {
+            let mut space = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.io).poll_read(cx, &mut space) {
+                Poll::Ready(Ok(())) if !space.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Reads once.
+    fn fill(&mut self) -> io::Result<()> {
+        let mut buffer = BUFFER.take();
+        buffer.resize(CHUNK, 0);
+        let mut space = ReadBuf::new(&mut buffer);
+        let outcome = self.poll(|io, cx| io.poll_read(cx, &mut space));
+        let read = space.filled().len();
+        if outcome.is_err() {
+            BUFFER.set(buffer);
+            return outcome;
+        }
+        self.received += read as u64;
+        (self.buffer, self.unread) = (buffer, 0..read);
+        Ok(())
+    }
+
+    fn poll<T>(
+        &mut self,
+        poll: impl FnOnce(Pin<&mut Box<dyn ByteStream>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> io::Result<T> {
+        match poll(Pin::new(&mut self.io), &mut Context::from_waker(&self.waker)) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Read for Adapter {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty() {
+            self.fill()?;
+        }
+        let taken = self.unread.len().min(space.len());
+        let start = self.unread.start;
+        space[..taken].copy_from_slice(&self.buffer[start..start + taken]);
+        self.unread.start += taken;
+        if self.unread.is_empty() {
+            BUFFER.set(std::mem::take(&mut self.buffer));
+        }
+        Ok(taken)
+    }
+}
+
+impl Write for Adapter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.poll(|io, cx| io.poll_write(cx, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.poll(|io, cx| io.poll_flush(cx))
+    }
+}

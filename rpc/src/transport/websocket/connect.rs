@@ -1,0 +1,132 @@
+//! The client's side of the handshake.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+use tungstenite::{
+    handshake::{client::generate_key, derive_accept_key},
+    protocol::Role,
+};
+
+use super::{
+    SubProtocol, WebSocketClient, WebSocketError,
+    head::{self, HeadError, MOST_HEADERS},
+    open,
+};
+use crate::transport::{ByteStream, Connection};
+
+/// How much of what a server says when it refuses is kept.
+const TEXT: usize = 512;
+
+/// How long it may take to say it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Asks for a WebSocket at `target` of `host`, as a URL has them.
+pub(super) async fn connect(
+    mut connection: Connection,
+    host: &str,
+    target: &str,
+    options: &WebSocketClient,
+) -> Result<Connection, WebSocketError> {
+    let key = generate_key();
+    connection.io.write_all(&request(host, target, &key, options)).await?;
+    connection.io.flush().await?;
+    let answer = head::read(&mut connection.io, answer).await;
+    let ((status, headers), read) = answer.map_err(|error| match error {
+        HeadError::Io(error) => WebSocketError::Io(error),
+        HeadError::TooLarge(reason) | HeadError::Invalid(reason) => WebSocketError::Answer { reason },
+    })?;
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        let text = text(status, &headers, read, &mut connection.io).await;
+        return Err(WebSocketError::Refused { status: status.as_u16(), text });
+    }
+    if let Some(protocol) = check(&headers, &key, options)? {
+        connection.extensions.insert(SubProtocol(protocol));
+    }
+    Ok(open(connection, Role::Client, read, options.binary))
+}
+
+fn request(host: &str, target: &str, key: &str, options: &WebSocketClient) -> Vec<u8> {
+    let mut request = format!("GET {target} HTTP/1.1\r\n").into_bytes();
+    let mut put = |name: &str, value: &[u8]| head::put(&mut request, name, value);
+    if !options.headers.contains_key(header::HOST) {
+        put("Host", host.as_bytes());
+    }
+    put("Connection", b"Upgrade");
+    put("Upgrade", b"websocket");
+    put("Sec-WebSocket-Version", b"13");
+    put("Sec-WebSocket-Key", key.as_bytes());
+    if !options.protocols.is_empty() {
+        put("Sec-WebSocket-Protocol", options.protocols.join(", ").as_bytes());
+    }
+    for (name, value) in &options.headers {
+        put(name.as_str(), value.as_bytes());
+    }
+    request.extend_from_slice(b"\r\n");
+    request
+}
+
+fn answer(read: &[u8]) -> Result<Option<((StatusCode, HeaderMap), usize)>, HeadError> {
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut parsed = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(length) = parsed.parse(read)? else { return Ok(None) };
+    let Ok(status) = StatusCode::from_u16(parsed.code.unwrap_or_default()) else {
+        return Err(HeadError::Invalid("it has no status".to_owned()));
+    };
+    Ok(Some(((status, head::map(parsed.headers)?), length)))
+}
+
+/// What RFC 6455, section 4.1, has a client look at. The sub-protocol that was chosen, if one was.
+fn check(
+    headers: &HeaderMap,
+    key: &str,
+    options: &WebSocketClient,
+) -> Result<Option<String>, WebSocketError> {
+    let wrong = |reason: String| Err(WebSocketError::Answer { reason });
+    if !head::has_token(headers, &header::CONNECTION, "upgrade")
+        || !head::has_token(headers, &header::UPGRADE, "websocket")
+    {
+        return wrong("it upgrades to something else".to_owned());
+    }
+    let accept = headers.get(header::SEC_WEBSOCKET_ACCEPT);
+    if accept.is_none_or(|accept| accept.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes()) {
+        return wrong("its Sec-WebSocket-Accept does not belong to our key".to_owned());
+    }
+    if let Some(extension) = head::tokens(headers, &header::SEC_WEBSOCKET_EXTENSIONS).next() {
+        return wrong(format!("it wants the extension `{}`, and none was offered", extension.escape_debug()));
+    }
+    let mut protocols = head::tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL);
+    match (protocols.next(), protocols.next()) {
+        (None, _) => Ok(None),
+        (Some(protocol), None) if options.protocols.iter().any(|offered| offered == protocol) => {
+            Ok(Some(protocol.to_owned()))
+        }
+        (Some(protocol), _) => {
+            wrong(format!("it chose the sub-protocol `{}`, which was not offered", protocol.escape_debug()))
+        }
+    }
+}
+
+/// The beginning of what a server says when it refuses.
+async fn text(
+    status: StatusCode,
+    headers: &HeaderMap,
+    mut read: Vec<u8>,
+    io: &mut Box<dyn ByteStream>,
+) -> String {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let wanted = length.unwrap_or(TEXT).min(TEXT);
+    let more = wanted.saturating_sub(read.len()) as u64;
+    // What has not come by then is not waited for.
+    drop(timeout(PATIENCE, io.take(more).read_to_end(&mut read)).await);
+    read.truncate(wanted);
+    let text = String::from_utf8_lossy(&read);
+    match text.trim() {
+        "" => status.canonical_reason().unwrap_or("nothing more").to_owned(),
+        text => text.escape_debug().to_string(),
+    }
+}

@@ -1,0 +1,37 @@
+//! Why there is no WebSocket.
+
+use std::io;
+
+/// Why a handshake has failed, seen from the client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebSocketError {
+    /// The server does not want to: its answer is not 101.
+    #[error("the server answered {status}: {text}")]
+    Refused {
+        /// The status of HTTP.
+        status: u16,
+        /// The beginning of what it says, or the name of the status where it says nothing.
+        text: String,
+    },
+
+    /// The answer is none of a WebSocket server's.
+    #[error("the server's answer is none to a WebSocket handshake: {reason}")]
+    Answer {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A header cannot be sent.
+    #[error("the header `{name}` cannot be sent: {reason}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The connection was lost during the handshake.
+    #[error("the connection was lost during the handshake: {0}")]
+    Io(#[from] io::Error),
+}

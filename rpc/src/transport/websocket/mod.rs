@@ -1,0 +1,49 @@
+//! WebSocket: messages over a stream that began as a request of HTTP, as RFC 6455 has it.
+//!
+//! The frames are `tungstenite`'s. Here are the handshakes of both sides, over any stream of bytes, and what a session needs besides:
+//! limits that may change, pings, and why the connection has ended.
+
+pub(crate) mod accept;
+mod adapter;
+mod by_hand;
+mod connect;
+mod ending;
+mod error;
+mod head;
+mod options;
+pub(crate) mod refusal;
+mod socket;
+
+use std::{io, sync::Arc};
+
+use tungstenite::protocol::Role;
+
+pub(crate) use accept::handshake;
+pub use by_hand::WebSocket;
+pub use error::WebSocketError;
+pub use options::{SubProtocol, WebRequest, WebSocketClient, WebSocketServer};
+
+use super::{Connection, Control, MessageFramer, MessageLimit, MessageStream, Net};
+use socket::Socket;
+
+/// The client's handshake, as one of the steps of connecting.
+pub(crate) async fn connect(
+    connection: Connection,
+    net: &Net,
+    options: &WebSocketClient,
+) -> io::Result<Connection> {
+    let connected = connect::connect(connection, &net.authority(), &net.path, options).await;
+    connected.map_err(io::Error::other)
+}
+
+/// Messages over what the handshake was made over. `read` is what came behind the peer's handshake.
+fn open(connection: Connection, role: Role, read: Vec<u8>, binary: bool) -> Connection {
+    let (limit, control) = (MessageLimit::default(), Arc::new(Control::default()));
+    let socket = Socket::new(connection.io, role, read, binary, limit.clone(), Arc::clone(&control));
+    Connection {
+        io: Box::new(MessageStream::new(socket)),
+        framer: Some(Box::new(MessageFramer::new(limit))),
+        control: Some(control),
+        ..connection
+    }
+}

@@ -1,0 +1,178 @@
+//! What a URL cannot say of a WebSocket.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+
+use super::WebSocketError;
+use crate::transport::WebAccess;
+
+/// How to connect to a `ws://` or `wss://` URL: see [`Connector::websocket`](crate::Connector::websocket).
+///
+/// ```
+/// use rpc::{Connector, transport::websocket::WebSocketClient};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let websocket = WebSocketClient::new().header("authorization", "Bearer abc")?.protocol("jsonrpc")?;
+/// let connector = Connector::new("ws://127.0.0.1:8546/v1")?.websocket(websocket);
+/// # let _ = connector;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct WebSocketClient {
+    pub(super) headers: HeaderMap,
+    pub(super) protocols: Vec<String>,
+    pub(super) binary: bool,
+}
+
+/// What the handshake itself says.
+const RESERVED: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_PROTOCOL,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+];
+
+impl WebSocketClient {
+    /// The defaults: no headers but those of the handshake, no sub-protocol, texts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends one more header with the request, or another `Host`.
+    ///
+    /// # Errors
+    ///
+    /// [`WebSocketError::Header`], where it cannot stand in a request, or is one of the handshake's own.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, WebSocketError> {
+        let wrong =
+            |reason: &str| WebSocketError::Header { name: name.to_owned(), reason: reason.to_owned() };
+        let parsed: HeaderName = name.parse().map_err(|_| wrong("it is no name of a header"))?;
+        if RESERVED.contains(&parsed) {
+            return Err(wrong("the handshake has its own"));
+        }
+        let mut value: HeaderValue =
+            value.parse().map_err(|_| wrong("its value has characters that no header may have"))?;
+        value.set_sensitive(parsed == header::AUTHORIZATION || parsed == header::COOKIE);
+        match parsed == header::HOST {
+            true => drop(self.headers.insert(parsed, value)),
+            false => drop(self.headers.append(parsed, value)),
+        }
+        Ok(self)
+    }
+
+    /// Offers a sub-protocol, after those that were offered before. Which one the server has chosen is in the session's
+    /// [extensions](crate::Session::extensions), as a [`SubProtocol`]; it may choose none.
+    ///
+    /// # Errors
+    ///
+    /// [`WebSocketError::Header`], where it is no token of HTTP.
+    pub fn protocol(mut self, protocol: &str) -> Result<Self, WebSocketError> {
+        check_token(protocol)?;
+        self.protocols.push(protocol.to_owned());
+        Ok(self)
+    }
+
+    /// Sends binary messages. Default: texts, which is what nearly everybody expects of JSON. Both are taken.
+    pub fn binary(mut self) -> Self {
+        self.binary = true;
+        self
+    }
+}
+
+/// How a `ws://` or `wss://` URL is listened at: see [`Listen::websocket`](crate::Listen::websocket).
+///
+/// A URL with a path serves that path only, and answers 404 elsewhere. With none, or `/`, it serves every path. What a client has sent with
+/// its request is in the session's [extensions](crate::Session::extensions), as a [`WebRequest`].
+///
+/// ```
+/// use rpc::{Listen, Server, WebAccess, transport::websocket::WebSocketServer};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let websocket = WebSocketServer::new()
+///     .access(WebAccess::new().allow_origin("https://wallet.example.org"))
+///     .protocol("jsonrpc")?;
+/// let server = Server::builder().service(()).bind(Listen::at("ws://127.0.0.1:0/v1")?.websocket(websocket)).await?;
+/// # let _ = server;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct WebSocketServer {
+    pub(super) access: WebAccess,
+    pub(super) protocols: Vec<String>,
+    pub(super) binary: bool,
+}
+
+impl WebSocketServer {
+    /// The defaults: [`WebAccess::new`], no sub-protocol, texts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Which pages in a browser may come in, and under which names of the server.
+    pub fn access(mut self, access: WebAccess) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// Speaks a sub-protocol. Of those that a client offers, the first that is spoken is chosen: it is in the session's
+    /// [extensions](crate::Session::extensions), as a [`SubProtocol`]. A client that offers none, or none of these, is served without.
+    ///
+    /// # Errors
+    ///
+    /// [`WebSocketError::Header`], where it is no token of HTTP.
+    pub fn protocol(mut self, protocol: &str) -> Result<Self, WebSocketError> {
+        check_token(protocol)?;
+        self.protocols.push(protocol.to_owned());
+        Ok(self)
+    }
+
+    /// Sends binary messages. Default: texts, which is what nearly everybody expects of JSON. Both are taken.
+    pub fn binary(mut self) -> Self {
+        self.binary = true;
+        self
+    }
+}
+
+/// What RFC 9110 calls a token.
+fn check_token(protocol: &str) -> Result<(), WebSocketError> {
+    let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    match !protocol.is_empty() && protocol.bytes().all(is_token) {
+        true => Ok(()),
+        false => Err(WebSocketError::Header {
+            name: header::SEC_WEBSOCKET_PROTOCOL.to_string(),
+            reason: format!("`{}` is no token", protocol.escape_debug()),
+        }),
+    }
+}
+
+/// The request of HTTP that a session began with, on a server: in the session's [extensions](crate::Session::extensions).
+///
+/// ```
+/// use rpc::{Context, transport::websocket::WebRequest};
+///
+/// /// Who says to be calling.
+/// fn token(cx: &Context) -> Option<String> {
+///     let request = cx.extensions().get::<WebRequest>()?;
+///     Some(request.headers.get("authorization")?.to_str().ok()?.to_owned())
+/// }
+/// # let _ = token;
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WebRequest {
+    /// What was asked for: the path and the query.
+    pub uri: Uri,
+    /// All of its headers.
+    pub headers: HeaderMap,
+}
+
+impl WebRequest {
+    pub(crate) const fn new(uri: Uri, headers: HeaderMap) -> Self {
+        Self { uri, headers }
+    }
+}
+
+/// The sub-protocol that client and server have agreed on: in the session's [extensions](crate::Session::extensions), on both sides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubProtocol(pub String);

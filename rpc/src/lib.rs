@@ -71,11 +71,15 @@
 //! | bound what a peer may use, in bytes, time and effort; end sessions | [`Limits`], [`guide::limits`] |
 //! | bound what many connections, or new ones, get of a server | [`Groups`], [`Session::join_group`] |
 //! | notice that a silent peer is gone | [`KeepAlive`] |
+//! | connect by way of Tor or another SOCKS proxy | [`transport::socks::SocksProxy`] |
+//! | choose what sockets do | [`transport::tcp::TcpOptions`], [`Listen`] |
 //! | know when sessions begin and end | [`Hooks`] |
 //! | see what a session has done | [`Session::statistics`], [`ServerHandle::sessions`] |
 //! | retry, balance, record | [`Caller`] |
 //! | test, with a service played by a script or without a network | [`testing`] |
 //! | encrypt, and know who is on the other side | `transport::tls`, with the feature `tls` |
+//! | speak with processes of the same machine, and know whose they are | `transport::unix`, with the feature `unix` |
+//! | serve over standard input and output, or start a process that does | `transport::stdio`, with the feature `stdio` |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | speak a protocol without replies: typed messages in and out | [`MessageSession`], [`Message`] |
 //! | know what it costs | [`guide::speed`] |
@@ -84,11 +88,12 @@
 //!
 //! | Feature | What it brings | What it takes in |
 //! |---|---|---|
-//! | `tcp` (default) | `tcp://` | – |
-//! | `unix` (default) | `unix:` | – |
-//! | `stdio` (default) | `stdio:` | – |
+//! | `tcp` (default) | `tcp://`, `transport::tcp` | `socket2`, which tokio takes in, too |
+//! | `unix` (default) | `unix:`, `transport::unix` | `rustix` |
+//! | `stdio` (default) | `stdio:`, `transport::stdio`, `Connector::spawn` | `rustix`, tokio's `process` |
 //! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
 //! | `ws` | `ws://`, with `tls` also `wss://`, `transport::websocket` | `tungstenite`, `http`, `httparse`; and `tcp` |
+//! | `socks` | `transport::socks`, with `tcp` | – |
 //! | `http` | `http://`, and `https://` with `tls`: `HttpClient`; listening, and `HttpService` to mount in axum and others | `hyper`, `hyper-util`, `http`, `http-body`, `http-body-util`, `tower`, `base64` |
 //! | `bitcoin` | `BitcoinFramer` | `sha2` |
 //!

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Kills Python while a hundred calls wait for it.
-async fn every_call_ends_when_python_is_killed(session: &Session, python: Python) {
+pub(crate) async fn every_call_ends_when_python_is_killed(session: &Session, python: Python) {
     let calls = join_all((0..100).map(|_| session.call::<Value>("hold", ()).into_future()));
     let killed = async {
         // Behind the hundred: when it is answered they have arrived.

@@ -1,13 +1,21 @@
-//! Real peers: Python's `aiorpcx`, over TCP on this machine, as a client of our server and as the server of our client; and `curl`.
+//! Real peers, on this machine, as clients of our servers and as the servers of our clients: Python's `aiorpcx` over TCP, TLS and Unix sockets,
+//! and `vscode-jsonrpc` of Node.js over TCP and standard input and output; `curl`; and SOCKS servers of Debian's between our client and our
+//! server.
 //!
-//! `cargo test -p rpc-tests --test interop` runs them. They need Python (see [`python`]) and `curl`.
+//! `cargo test -p rpc-tests --test interop` runs them. They need Python, Node.js with npm, `curl` and the servers: see [`python`], [`vscode`] and
+//! [`proxies`].
 
 mod curl;
+mod driven;
 mod lost;
 mod our_client;
 mod our_server;
+mod proxies;
 mod python;
+mod roads;
 mod service;
+mod socks;
 mod subscriptions;
 mod versions;
+mod vscode;
 mod websocket;

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) async fn served(limits: Limits) -> (ServerHandle, Python) {
     let builder = Server::builder().service(CalcServer::new(MyCalc::default())).limits(limits);
     let server = builder.bind("tcp://127.0.0.1:0").await.expect("a free port").start();
-    let python = Python::connect(server.endpoint().port().expect("a TCP port"), Spoken::V2).await;
+    let python = Python::connect(server.endpoint(), Spoken::V2).await;
     (server, python)
 }
 

@@ -1,22 +1,24 @@
 '''An aiorpcX peer that a test drives: a JSON command a line on stdin, a JSON outcome a line on stdout.
 
-    peer.py PROTOCOL connect PORT    connects, then prints READY
-    peer.py PROTOCOL serve           listens, prints READY and the port, and is driven once a peer has connected
-    peer.py PROTOCOL connect_ws URL  the same over WebSocket
-    peer.py PROTOCOL serve_ws
+    peer.py PROTOCOL connect URL    connects, then prints READY
+    peer.py PROTOCOL serve URL      listens, prints READY and where, and is driven once a peer has connected
 
-PROTOCOL is the name of one of aiorpcX's: JSONRPCv1, JSONRPCv2, JSONRPCLoose or JSONRPCAutoDetect. It serves the trait of service.rs, whichever side it is on.
+PROTOCOL is the name of one of aiorpcX's: JSONRPCv1, JSONRPCv2, JSONRPCLoose or JSONRPCAutoDetect. URLs are those of the crate `rpc`: tcp:, tls:, unix: and ws:.
+For TLS, --roots has the certificates to trust, and --identity the certificate to show with its key. It serves the trait of service.rs, whichever side it is on.
 '''
 
+import argparse
 import asyncio
 import json
 import logging
+import ssl
 import sys
+from urllib.parse import urlsplit
 
 import aiorpcx
 from aiorpcx import (
     BatchError, JSONRPCConnection, JSONRPCLoose, JSONRPCv1, JSONRPCv2, ProtocolError, RPCError, RPCSession,
-    TaskTimeout, connect_rs, connect_ws, handler_invocation, serve_rs, serve_ws
+    TaskTimeout, connect_rs, connect_us, connect_ws, handler_invocation, serve_rs, serve_us, serve_ws
 )
 
 
@@ -209,19 +211,46 @@ async def obey(session):
         say(json.dumps(await getattr(session, command)(*args)))
 
 
-async def main(protocol, role, place=None):
-    def peer(transport):
-        return Peer(transport, getattr(aiorpcx, protocol))
+def tls(role, roots, identity):
+    '''A server that was given roots asks its clients for certificates.'''
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if role == 'connect' else ssl.PROTOCOL_TLS_SERVER)
+    if roots:
+        context.load_verify_locations(roots)
+        context.verify_mode = ssl.CERT_REQUIRED
+    if identity:
+        context.load_cert_chain(identity)
+    return {'ssl': context}
 
-    if role == 'connect':
-        async with connect_rs('127.0.0.1', int(place), session_factory=peer) as session:
-            say('READY')
-            await obey(session)
-    elif role == 'connect_ws':
-        client = connect_ws(place)
+
+def connect(url, options, factory):
+    if url.scheme == 'unix':
+        return connect_us(url.path, session_factory=factory)
+    if url.scheme == 'ws':
+        client = connect_ws(url.geturl())
         # aiorpcX 0.25 loses it on the way, if it is given as it should be.
-        client.kwargs['session_factory'] = peer
-        async with client as session:
+        client.kwargs['session_factory'] = factory
+        return client
+    return connect_rs(url.hostname, url.port, session_factory=factory, **options)
+
+
+async def serve(url, options, factory):
+    '''Gives the URL at which it listens.'''
+    if url.scheme == 'unix':
+        await serve_us(factory, url.path)
+        return url.geturl()
+    listen = serve_ws if url.scheme == 'ws' else serve_rs
+    server = await listen(factory, url.hostname, url.port, **options)
+    port = server.sockets[0].getsockname()[1]
+    return f'{url.scheme}://{url.hostname}:{port}'
+
+
+async def main(args):
+    def peer(transport):
+        return Peer(transport, getattr(aiorpcx, args.protocol))
+
+    options = tls(args.role, args.roots, args.identity) if args.url.scheme == 'tls' else {}
+    if args.role == 'connect':
+        async with connect(args.url, options, peer) as session:
             say('READY')
             await obey(session)
     else:
@@ -231,11 +260,17 @@ async def main(protocol, role, place=None):
             first.set_result(peer(transport))
             return first.result()
 
-        server = await (serve_rs if role == 'serve' else serve_ws)(accepted, '127.0.0.1', 0)
-        say('READY', server.sockets[0].getsockname()[1])
+        say('READY', await serve(args.url, options, accepted))
         await obey(await first)
 
 
+parser = argparse.ArgumentParser()
+parser.add_argument('protocol')
+parser.add_argument('role', choices=['connect', 'serve'])
+parser.add_argument('url', type=urlsplit)
+parser.add_argument('--roots')
+parser.add_argument('--identity')
+
 # Handlers that fail as they should are not worth a traceback.
 logging.disable()
-asyncio.run(main(*sys.argv[1:]))
+asyncio.run(main(parser.parse_args()))

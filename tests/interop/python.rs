@@ -4,22 +4,17 @@
 //! `target/interop/venv`, which is made and given `aiorpcx` when it is first needed.
 
 use std::{
-    fmt::Display,
+    ffi::OsStr,
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
-    time::Duration,
 };
 
-use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout},
-    time::timeout,
-};
+use rpc::Endpoint;
 
-/// No test waits for anything that takes long: what has not come by then does not come.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use crate::driven::soon;
+use crate::driven::{Driven, run};
 
 /// What aiorpcX speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,90 +38,57 @@ impl Spoken {
 }
 
 /// One Python process. It dies with this value.
-pub(crate) struct Python {
-    process: Child,
-    commands: ChildStdin,
-    outcomes: Lines<BufReader<ChildStdout>>,
-}
+pub(crate) struct Python(Driven);
 
 impl Python {
-    /// A client of the server that listens at `port`.
-    pub(crate) async fn connect(port: u16, spoken: Spoken) -> Self {
-        let mut python = Self::start(&[spoken.class(), "connect", &port.to_string()]);
-        assert_eq!(python.line().await, "READY");
+    /// A client of the server that listens at `url`.
+    pub(crate) async fn connect(url: &Endpoint, spoken: Spoken) -> Self {
+        Self::connect_with(url, spoken, &[]).await
+    }
+
+    /// The same, with options of peer.py.
+    pub(crate) async fn connect_with(url: &Endpoint, spoken: Spoken, options: &[&OsStr]) -> Self {
+        let mut python = Self::start(&[spoken.class(), "connect", &url.to_string()], options);
+        assert_eq!(python.ready().await, "");
         python
     }
 
     /// A server, and its URL.
     pub(crate) async fn serve(spoken: Spoken) -> (Self, String) {
-        let mut python = Self::start(&[spoken.class(), "serve"]);
-        let ready = python.line().await;
-        let port = ready.strip_prefix("READY ").unwrap_or_else(|| panic!("not ready: {ready}"));
-        let url = format!("tcp://127.0.0.1:{port}");
+        Self::serve_with("tcp://127.0.0.1:0", spoken, &[]).await
+    }
+
+    /// The same at `url`, with options of peer.py.
+    pub(crate) async fn serve_with(url: &str, spoken: Spoken, options: &[&OsStr]) -> (Self, String) {
+        let mut python = Self::start(&[spoken.class(), "serve", url], options);
+        let url = python.ready().await;
         (python, url)
     }
 
-    /// A client of the server at `url`, over WebSocket.
-    pub(crate) async fn connect_ws(url: &str) -> Self {
-        let mut python = Self::start(&[Spoken::V2.class(), "connect_ws", url]);
-        assert_eq!(python.line().await, "READY");
-        python
-    }
-
-    /// A server over WebSocket, and its URL.
-    pub(crate) async fn serve_ws() -> (Self, String) {
-        let mut python = Self::start(&[Spoken::V2.class(), "serve_ws"]);
-        let ready = python.line().await;
-        let port = ready.strip_prefix("READY ").unwrap_or_else(|| panic!("not ready: {ready}"));
-        let url = format!("ws://127.0.0.1:{port}/");
-        (python, url)
-    }
-
-    fn start(args: &[&str]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/peer.py");
-        let mut process = tokio::process::Command::new(interpreter())
-            .arg(script)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the interpreter starts");
-        let commands = process.stdin.take().expect("it is piped");
-        let outcomes = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        Self { process, commands, outcomes }
-    }
-
-    /// Gives a command, which is JSON, and waits for its outcome.
-    pub(crate) async fn run(&mut self, command: impl Display) -> Value {
-        self.begin(command).await;
-        self.outcome().await
-    }
-
-    /// Gives a command whose outcome is asked for later.
-    pub(crate) async fn begin(&mut self, command: impl Display) {
-        self.commands.write_all(format!("{command}\n").as_bytes()).await.expect("Python reads commands");
-    }
-
-    pub(crate) async fn outcome(&mut self) -> Value {
-        let line = self.line().await;
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    fn start(args: &[&str], options: &[&OsStr]) -> Self {
+        let mut command = tokio::process::Command::new(interpreter());
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/peer.py")).args(args).args(options);
+        Self(Driven::start(command))
     }
 
     /// Kills the process: its side of the connection ends without a word.
-    pub(crate) async fn kill(mut self) {
-        self.process.kill().await.expect("it was running");
-    }
-
-    async fn line(&mut self) -> String {
-        let line = timeout(PATIENCE, self.outcomes.next_line()).await.expect("Python answers in time");
-        line.expect("its output is text").expect("Python is still there: its own words are above")
+    pub(crate) async fn kill(self) {
+        self.0.kill().await;
     }
 }
 
-/// What must not hang, and would if it were broken.
-pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future).await.expect("it ends in time")
+impl Deref for Python {
+    type Target = Driven;
+
+    fn deref(&self) -> &Driven {
+        &self.0
+    }
+}
+
+impl DerefMut for Python {
+    fn deref_mut(&mut self) -> &mut Driven {
+        &mut self.0
+    }
 }
 
 fn interpreter() -> &'static Path {
@@ -147,9 +109,4 @@ fn own_interpreter() -> PathBuf {
         run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiorpcx==0.25.*", "websockets"]));
     }
     python
-}
-
-fn run(command: &mut Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?}: {status}");
 }

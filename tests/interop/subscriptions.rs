@@ -36,7 +36,7 @@ async fn python_follows_a_subscription_of_ours() {
     let source = Broadcast::new(16);
     let server = Server::builder().service(statuses(&source)).bind("tcp://127.0.0.1:0").await;
     let server = server.expect("a free port").start();
-    let mut python = Python::connect(server.endpoint().port().expect("a TCP port"), Spoken::V2).await;
+    let mut python = Python::connect(server.endpoint(), Spoken::V2).await;
 
     for name in ["a", "b"] {
         let current = python.run(json!(["request", "status", [name]])).await;

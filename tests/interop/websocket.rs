@@ -5,12 +5,12 @@ use rpc::{CallError, CloseReason, Connector, Limits, Server, ServerHandle, Sessi
 use serde_json::{Value, json};
 
 use crate::{
-    python::{Python, soon},
+    python::{Python, Spoken, soon},
     service::{CalcClient, CalcServer, MyCalc, SpendError},
 };
 
 async fn connected() -> (Session, Python) {
-    let (python, url) = Python::serve_ws().await;
+    let (python, url) = Python::serve_with("ws://127.0.0.1:0", Spoken::V2, &[]).await;
     let connector = Connector::new(&url).expect("a URL").service(CalcServer::new(MyCalc::default()));
     (connector.connect().await.expect("Python listens"), python)
 }
@@ -18,7 +18,7 @@ async fn connected() -> (Session, Python) {
 async fn served() -> (ServerHandle, Python) {
     let builder = Server::builder().service(CalcServer::new(MyCalc::default())).limits(Limits::server());
     let server = builder.bind("ws://127.0.0.1:0").await.expect("a free port").start();
-    let python = Python::connect_ws(&server.endpoint().to_string()).await;
+    let python = Python::connect(server.endpoint(), Spoken::V2).await;
     (server, python)
 }
 

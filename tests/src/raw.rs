@@ -72,12 +72,16 @@ impl Raw<TcpStream> {
     /// Connects to a server that listens.
     pub async fn connect(endpoint: &Endpoint) -> Self {
         let addr = endpoint.socket_addr().expect("an address");
-        let io = TcpStream::connect(addr).await.expect("the server listens");
-        Self { io, unread: Vec::new(), patience: Duration::from_secs(10) }
+        Self::on(TcpStream::connect(addr).await.expect("the server listens"))
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Raw<T> {
+    /// Over a stream that is no memory, and takes real time.
+    pub fn on(io: T) -> Self {
+        Self { io, unread: Vec::new(), patience: Duration::from_secs(10) }
+    }
+
     /// Sends bytes as they are.
     pub async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = timeout(self.patience, self.io.write_all(bytes.as_ref())).await;

@@ -5,6 +5,12 @@ use std::{fmt, time::Duration};
 use tokio::time::timeout;
 
 use super::{ConnectError, open::Dial};
+#[cfg(feature = "socks")]
+use crate::transport::socks::SocksProxy;
+#[cfg(feature = "stdio")]
+use crate::transport::stdio::Spawn;
+#[cfg(feature = "tcp")]
+use crate::transport::tcp::TcpOptions;
 use crate::{
     driver::{self, Settings, Start},
     framing::Framer,
@@ -36,6 +42,8 @@ pub struct Connector {
 enum Target {
     Endpoint(Endpoint),
     Connection(Connection),
+    #[cfg(feature = "stdio")]
+    Process(Spawn),
 }
 
 impl Connector {
@@ -50,10 +58,33 @@ impl Connector {
 
     /// Uses a connection that exists already: one end of [`memory`](crate::transport::memory), a socket of yours, a pipe.
     ///
-    /// This is also how a program serves the one that has started it: with a [`service`](Self::service), over
-    /// `tokio::io::join(stdin(), stdout())`.
+    /// A program that serves the one that has started it connects to `stdio:` instead.
     pub fn over(io: impl ByteStream) -> Self {
         Self::to(Target::Connection(Connection::new(io, Endpoint::MEMORY)))
+    }
+
+    /// Starts a process, and talks to it over its standard input and output: a language server, a tool that speaks MCP. What it writes to
+    /// standard error goes where the command says, by default where this process's own does.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::Connector;
+    /// use tokio::process::Command;
+    ///
+    /// let session = Connector::spawn(Command::new("my-tool")).connect().await?;
+    /// let tools: Vec<String> = session.call("tools/list", ()).await?;
+    /// session.close().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The session ends when the process does; calls in flight learn how that was, if it was not well, from [`ChildExit`]. The process ends
+    /// when the session does: how, and how one waits for it, is said at [`ChildProcess`]; how much time it is given, is said with [`Spawn`].
+    ///
+    /// [`ChildExit`]: crate::transport::stdio::ChildExit
+    /// [`ChildProcess`]: crate::transport::stdio::ChildProcess
+    #[cfg(feature = "stdio")]
+    pub fn spawn(process: impl Into<Spawn>) -> Self {
+        Self::to(Target::Process(process.into()))
     }
 
     /// Uses a connection that carries whole messages: any stream and sink of them, such as a pair of channels. See [`MessageChannel`].
@@ -156,11 +187,35 @@ impl Connector {
         self
     }
 
+    /// How TCP is connected, for everything that goes over it. Default: [`TcpOptions::default()`].
+    #[cfg(feature = "tcp")]
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.dial.tcp = options;
+        self
+    }
+
+    /// Connects by way of a SOCKS proxy. The session's [`peer`](Session::peer) is who is connected to, all the same, and its extensions have
+    /// [`Proxied`](crate::transport::socks::Proxied). A connection that is [there already](Self::over) stays as it is, and a place on this machine, such as
+    /// a Unix socket, cannot be connected to in this way. Default: without one.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Connector, transport::socks::SocksProxy};
+    ///
+    /// let session = Connector::new("tcp://example.onion:50001")?.proxy(SocksProxy::tor()).connect().await?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "socks")]
+    pub fn proxy(mut self, proxy: SocksProxy) -> Self {
+        self.dial.proxy = Some(proxy);
+        self
+    }
+
     /// Connects, and starts the session on the runtime that this is called on. Cancel safe: dropping the future gives up.
     ///
     /// # Errors
     ///
-    /// Where nobody answers, not within [`Limits::handshake_timeout`], or two services claim one method.
+    /// Where nobody answers, not within [`Limits::handshake_timeout`], a process cannot be started, or two services claim one method.
     pub async fn connect(mut self) -> Result<Session, ConnectError> {
         let services = std::mem::take(&mut self.services).build()?;
         let serves = services.serve();
@@ -192,6 +247,11 @@ impl Connector {
     ) -> Result<Session, ConnectError> {
         let connection = match self.target {
             Target::Connection(connection) => connection,
+            #[cfg(feature = "stdio")]
+            Target::Process(spawn) => {
+                let program = spawn.program();
+                spawn.start().map_err(|source| ConnectError::Spawn { program, source })?
+            }
             Target::Endpoint(endpoint) => {
                 within(self.settings.limits.handshake_timeout, endpoint, self.dial).await?
             }

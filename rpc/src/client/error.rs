@@ -2,6 +2,8 @@
 
 use std::{io, time::Duration};
 
+#[cfg(feature = "socks")]
+use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 use crate::{
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
@@ -24,6 +26,18 @@ pub enum ConnectError {
         source: io::Error,
     },
 
+    /// The proxy did not connect to the peer.
+    #[cfg(feature = "socks")]
+    #[error("cannot connect to {endpoint} by way of {proxy}: {source}")]
+    Socks {
+        /// Where to.
+        endpoint: Endpoint,
+        /// The proxy.
+        proxy: SocksProxy,
+        /// Why not.
+        source: SocksError,
+    },
+
     /// The connection was not there in time.
     #[error("cannot connect to {endpoint}: not within {limit:?} (`handshake_timeout`)")]
     Timeout {
@@ -31,6 +45,16 @@ pub enum ConnectError {
         endpoint: Endpoint,
         /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout).
         limit: Duration,
+    },
+
+    /// The process to connect to cannot be started.
+    #[cfg(feature = "stdio")]
+    #[error("cannot start `{program}`: {source}")]
+    Spawn {
+        /// What was to be started.
+        program: String,
+        /// Why not.
+        source: io::Error,
     },
 
     /// TLS could not be agreed on: the server is not who it should be, or one side does not like the other.
@@ -61,6 +85,11 @@ pub enum ConnectError {
 impl ConnectError {
     /// What became of connecting to `endpoint`: steps that have errors of their own hand them over within an I/O error.
     pub(super) fn of(endpoint: Endpoint, error: io::Error) -> Self {
+        #[cfg(feature = "socks")]
+        let error = match error.downcast() {
+            Ok(ByWayOf { proxy, source }) => return Self::Socks { endpoint, proxy, source },
+            Err(error) => error,
+        };
         #[cfg(feature = "tls")]
         let error = match error.downcast() {
             Ok(source) => return Self::Tls { endpoint, source },

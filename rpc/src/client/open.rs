@@ -1,19 +1,28 @@
 //! From an endpoint to a connection: each step takes what the one before has given.
 
-use std::io;
+use std::{io, path::Path};
 
 use super::ConnectError;
-#[cfg(feature = "tcp")]
-use crate::transport::Scheme;
+#[cfg(feature = "socks")]
+use crate::transport::socks::{self, SocksProxy};
 #[cfg(feature = "tls")]
 use crate::transport::tls::{self, TlsClient};
 #[cfg(feature = "ws")]
 use crate::transport::websocket::{self, WebSocketClient};
 use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
+#[cfg(feature = "tcp")]
+use crate::transport::{
+    Scheme,
+    tcp::{self, TcpOptions},
+};
 
 /// What a URL cannot say of how to connect.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dial {
+    #[cfg(feature = "tcp")]
+    pub(super) tcp: TcpOptions,
+    #[cfg(feature = "socks")]
+    pub(super) proxy: Option<SocksProxy>,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsClient>,
     /// Which versions of HTTP are offered over TLS.
@@ -38,8 +47,13 @@ impl Dial {
                 "HTTP carries no session: use an `HttpClient`",
             )),
             Kind::Net(net) => self.over_network(&endpoint, net).await,
-            Kind::Unix(_) => Err(built_without("unix")),
-            Kind::Stdio => Err(built_without("stdio")),
+            #[cfg(feature = "socks")]
+            _ if self.proxy.is_some() => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a proxy leads to the network, and this is a place on this machine",
+            )),
+            Kind::Unix(path) => over_unix(&endpoint, path).await,
+            Kind::Stdio => over_stdio(&endpoint),
             Kind::Memory(Some(name)) => {
                 connect_in_memory(name).map(|io| Connection::new(io, endpoint.clone()))
             }
@@ -54,8 +68,7 @@ impl Dial {
     /// Opens what the messages of the scheme go over: of HTTP, the stream of bytes.
     #[cfg(feature = "tcp")]
     pub(super) async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
-        let stream = crate::transport::tcp::connect(net).await?;
-        let connection = Connection::new(stream, endpoint.clone());
+        let connection = self.to_host(endpoint, net).await?;
         #[cfg(feature = "tls")]
         let connection = match net.scheme {
             Scheme::Tls => tls::connect(self.tls, connection, net, &[]).await?,
@@ -78,8 +91,42 @@ impl Dial {
         }
     }
 
+    /// TCP to the host, or to a proxy that has connected to it.
+    #[cfg(feature = "tcp")]
+    async fn to_host(&self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
+        #[cfg(feature = "socks")]
+        if let Some(proxy) = &self.proxy {
+            let (stream, proxied) = socks::connect(proxy, &self.tcp, &net.host, net.port).await?;
+            let connection = Connection::new(stream, endpoint.clone());
+            connection.extensions.insert(proxied);
+            return Ok(connection);
+        }
+        let stream = tcp::connect(&net.host, net.port, &self.tcp).await?;
+        Ok(Connection::new(stream, endpoint.clone()))
+    }
+
     #[cfg(not(feature = "tcp"))]
     async fn over_network(self, _: &Endpoint, _: &Net) -> io::Result<Connection> {
         Err(built_without("tcp"))
     }
+}
+
+#[cfg(all(unix, feature = "unix"))]
+async fn over_unix(endpoint: &Endpoint, path: &Path) -> io::Result<Connection> {
+    crate::transport::unix::connect(path, endpoint.clone()).await
+}
+
+#[cfg(not(all(unix, feature = "unix")))]
+async fn over_unix(_: &Endpoint, _: &Path) -> io::Result<Connection> {
+    Err(crate::transport::without_unix())
+}
+
+#[cfg(feature = "stdio")]
+fn over_stdio(endpoint: &Endpoint) -> io::Result<Connection> {
+    Ok(Connection::new(crate::transport::stdio::Stdio::take()?, endpoint.clone()))
+}
+
+#[cfg(not(feature = "stdio"))]
+fn over_stdio(_: &Endpoint) -> io::Result<Connection> {
+    Err(built_without("stdio"))
 }

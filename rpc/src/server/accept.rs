@@ -27,9 +27,12 @@ impl ServerHandle {
             let mut refusals = Refusals::default();
             let mut handshakes = Handshakes::new(&shared, &listener);
             let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
-            while let Either::Right((Some(connection), _)) =
-                select(stopping.as_mut(), pin!(listener.accept())).await
-            {
+            let nobody_comes = loop {
+                let connection = match select(stopping.as_mut(), pin!(listener.accept())).await {
+                    Either::Left(_) => break false,
+                    Either::Right((None, _)) => break true,
+                    Either::Right((Some(connection), _)) => connection,
+                };
                 // What is told before a handshake is no message to the peer.
                 let spoken = listener.spoken();
                 let heard = match listener.handshakes().first() {
@@ -43,10 +46,13 @@ impl ServerHandle {
                     true => handshakes.begin(connection, group),
                     false => shared.arrived(connection, group, spoken),
                 }
-            }
+            };
             // In this order: whoever waits for the listener finds that the place is free.
             drop(listener);
             drop(listening);
+            if nobody_comes {
+                shared.close_unless_listening();
+            }
         });
     }
 }

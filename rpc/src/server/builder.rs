@@ -113,6 +113,9 @@ impl ServerBuilder {
     /// Listens at a URL, for example `tcp://127.0.0.1:8000` (port 0 is any free port), or at what a [`Listen`] says. A server may listen at
     /// several places: see [`Server::and_bind`].
     ///
+    /// At a name it listens at each of its addresses that this machine has, `[::1]` and `127.0.0.1` for `localhost`, and each of them is one of
+    /// [`Server::endpoints`]. They have the same port.
+    ///
     /// # Errors
     ///
     /// Where the URL is wrong, the place cannot be listened at, or two services claim one method.

@@ -59,6 +59,19 @@ impl Shared {
         })
     }
 
+    fn start_shutdown(self: &Arc<Self>) {
+        if self.enter(Stage::Stopping) {
+            tokio::spawn(Arc::clone(self).stop());
+        }
+    }
+
+    /// Where the last listener has ended by itself, so has what the server is for.
+    pub(super) fn close_unless_listening(self: &Arc<Self>) {
+        if *self.listening.borrow() == 0 && self.stage.borrow().accepts() {
+            self.start_shutdown();
+        }
+    }
+
     async fn listens_no_more(&self) {
         let mut listening = self.listening.subscribe();
         // The sender lives in `self`: it cannot be gone.
@@ -111,7 +124,7 @@ impl ServerHandle {
     /// A session that takes longer than [`Limits::close_timeout`](crate::Limits::close_timeout) is ended by force; idle ones end at
     /// once. So it is with connections of HTTP, which finish the requests at hand. Calling it again waits for the same end. Dropping the future does not undo it.
     pub async fn shutdown(&self) {
-        self.start_shutdown();
+        self.shared.start_shutdown();
         self.closed().await;
     }
 
@@ -126,7 +139,7 @@ impl ServerHandle {
     /// # Ok(()) }
     /// ```
     pub async fn shutdown_within(&self, patience: Duration) {
-        self.start_shutdown();
+        self.shared.start_shutdown();
         let server = self.clone();
         // A task of its own: it goes on when nobody waits for it any more.
         tokio::spawn(async move {
@@ -141,13 +154,20 @@ impl ServerHandle {
         self.closed().await;
     }
 
-    fn start_shutdown(&self) {
-        if self.shared.enter(Stage::Stopping) {
-            tokio::spawn(Arc::clone(&self.shared).stop());
-        }
-    }
-
     /// Waits until the server was shut down. Cancel safe.
+    ///
+    /// A server that listens at `stdio:` and nowhere else (or nowhere else any more) shuts down by itself when its session there has ended:
+    /// nobody else can come. So this is what the `main` of such a program waits for.
+    ///
+    /// ```no_run
+    /// # fn router() -> rpc::Router { rpc::Router::new() }
+    /// #[tokio::main]
+    /// async fn main() -> Result<(), rpc::BindError> {
+    ///     let server = rpc::Server::builder().service(router()).bind("stdio:").await?;
+    ///     server.start().closed().await;
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn closed(&self) {
         let mut stage = self.shared.stage.subscribe();
         // The sender lives in `self`: it cannot be gone.

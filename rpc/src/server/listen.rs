@@ -5,6 +5,8 @@ use std::convert::Infallible;
 use super::BindError;
 #[cfg(feature = "http")]
 use super::HttpOptions;
+#[cfg(feature = "tcp")]
+use crate::transport::tcp::{ListenOptions, TcpOptions};
 #[cfg(feature = "tls")]
 use crate::transport::tls::TlsServer;
 use crate::{
@@ -30,8 +32,12 @@ pub struct Listen {
     pub(super) framer: Option<Box<dyn AnyFramer>>,
     #[cfg(feature = "http")]
     pub(super) http: Option<HttpOptions>,
+    #[cfg(feature = "tcp")]
+    pub(super) tcp: ListenOptions,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<TlsServer>,
+    #[cfg(all(unix, feature = "unix"))]
+    pub(super) unix_mode: Option<u32>,
     #[cfg(feature = "ws")]
     pub(super) websocket: crate::transport::websocket::WebSocketServer,
 }
@@ -95,6 +101,77 @@ impl Listen {
         self.http = Some(options);
         self
     }
+
+    /// Who may connect to a Unix socket: the permissions of its file, for example `0o660` for its user and its group. Default: what the umask
+    /// of the process says.
+    ///
+    /// They are set before anybody can connect, whatever the umask is. On Linux whoever connects needs the permission to write; where a
+    /// system does not care (some BSDs of old), the permissions of the directory count.
+    ///
+    /// ```
+    /// # #[cfg(unix)] #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Listen, Server};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("rpc-doc-unix-mode-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// # let url = format!("unix:{}/calc.sock", directory.display());
+    /// let server = Server::builder().service(()).bind(Listen::at(&url)?.unix_mode(0o660)).await?;
+    /// # drop(server);
+    /// # std::fs::remove_dir(&directory)?;
+    /// # Ok(()) }
+    /// # #[cfg(not(unix))] fn main() {}
+    /// ```
+    ///
+    /// Listening fails where this is more than `0o777`, and where the place is no file.
+    #[cfg(all(unix, feature = "unix"))]
+    pub fn unix_mode(mut self, mode: u32) -> Self {
+        self.unix_mode = Some(mode);
+        self
+    }
+}
+
+/// What concerns TCP, and what goes over it. For other transports it means nothing.
+#[cfg(feature = "tcp")]
+impl Listen {
+    /// What is chosen for the connections that are accepted. Default: [`TcpOptions::default()`].
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.tcp.accepted = options;
+        self
+    }
+
+    /// How many connections the system may keep until they are accepted. It may have a limit of its own (`net.core.somaxconn` on Linux).
+    ///
+    /// Default: 1,024 (tokio's `TcpListener::bind`).
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.tcp.backlog = connections;
+        self
+    }
+
+    /// Whether the port may be listened at while connections of an earlier listener at it are not quite over (`SO_REUSEADDR`), so that a server
+    /// can be started anew at once.
+    ///
+    /// Default: yes, but on Windows, where it would let other programs take the port as well.
+    pub fn reuse_address(mut self, yes: bool) -> Self {
+        self.tcp.reuse_address = yes;
+        self
+    }
+
+    /// Whether several sockets may listen at the port, if all of them say so and belong to one user (`SO_REUSEPORT`). Linux shares the
+    /// connections out among them. Binding fails on a system that knows no such thing, such as Windows.
+    ///
+    /// Default: no.
+    pub fn reuse_port(mut self, yes: bool) -> Self {
+        self.tcp.reuse_port = yes;
+        self
+    }
+
+    /// Whether `[::]` is every IPv6 address only, and not every IPv4 address too (`IPV6_V6ONLY`).
+    ///
+    /// Default: as the system has it: on most it is both, on Windows and the BSDs IPv6 only.
+    pub fn ipv6_only(mut self, yes: bool) -> Self {
+        self.tcp.ipv6_only = Some(yes);
+        self
+    }
 }
 
 impl From<Endpoint> for Listen {
@@ -104,10 +181,14 @@ impl From<Endpoint> for Listen {
             framer: None,
             #[cfg(feature = "http")]
             http: None,
+            #[cfg(feature = "tcp")]
+            tcp: ListenOptions::default(),
             #[cfg(feature = "ws")]
             websocket: Default::default(),
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(all(unix, feature = "unix"))]
+            unix_mode: None,
         }
     }
 }

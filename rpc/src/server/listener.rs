@@ -4,16 +4,10 @@ use std::{io, sync::Arc};
 
 #[cfg(feature = "http")]
 use super::http::{Http, HttpOptions};
-use super::{Listen, episode::Episode, handle::Shared};
-#[cfg(feature = "tls")]
-use crate::transport::tls;
-#[cfg(feature = "ws")]
-use crate::transport::websocket;
+use super::{Listen, episode::Episode, handle::Shared, sockets};
 use crate::{
     framing::AnyFramer,
-    transport::{
-        Connection, Endpoint, Handshake, Kind, Net, Scheme, Socket, built_without, listen_in_memory,
-    },
+    transport::{Connection, Endpoint, Handshake, Socket},
 };
 
 /// One place that is listened at.
@@ -39,38 +33,18 @@ pub(super) enum Spoken {
 }
 
 impl Listener {
-    pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Self> {
+    /// A name may have several addresses, each of which is listened at.
+    pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Vec<Self>> {
         let spoken = spoken(&listen, shared)?;
-        let bound = Self::bind_socket(&listen).await?;
-        Ok(Self { spoken, framer: listen.framer, ..bound })
-    }
-
-    async fn bind_socket(listen: &Listen) -> io::Result<Self> {
-        let endpoint = &listen.endpoint;
-        #[cfg(feature = "tls")]
-        if listen.tls.is_some() {
-            tls::must_be_spoken(endpoint)?;
-        }
-        let bound = |socket, endpoint, handshakes: Vec<Box<dyn Handshake>>| Self {
+        let handshakes: Arc<[Box<dyn Handshake>]> = sockets::handshakes(&listen)?.into();
+        let listener = |(socket, endpoint)| Self {
             socket,
             endpoint,
-            handshakes: handshakes.into(),
-            framer: None,
-            spoken: Spoken::Messages,
+            handshakes: Arc::clone(&handshakes),
+            framer: listen.framer.as_ref().map(|framer| framer.cloned()),
+            spoken: spoken.clone(),
         };
-        match endpoint.kind() {
-            Kind::Net(net) => {
-                let handshakes = handshakes(listen, net)?;
-                let (socket, endpoint) = listen_on_network(endpoint, net).await?;
-                Ok(bound(socket, endpoint, handshakes))
-            }
-            Kind::Unix(_) => Err(built_without("unix")),
-            Kind::Stdio => Err(built_without("stdio")),
-            Kind::Memory(Some(name)) => Ok(bound(listen_in_memory(name)?, endpoint.clone(), Vec::new())),
-            Kind::Memory(None) => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"))
-            }
-        }
+        Ok(sockets::open(&listen).await?.into_iter().map(listener).collect())
     }
 
     /// With the port that was given.
@@ -111,48 +85,10 @@ impl Listener {
     }
 }
 
-#[cfg(feature = "tcp")]
-async fn listen_on_network(endpoint: &Endpoint, net: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
-    crate::transport::tcp::listen(endpoint, net).await
-}
-
-#[cfg(not(feature = "tcp"))]
-async fn listen_on_network(_: &Endpoint, _: &Net) -> io::Result<(Box<dyn Socket>, Endpoint)> {
-    Err(built_without("tcp"))
-}
-
-#[cfg_attr(not(any(feature = "tls", feature = "ws")), expect(unused_variables, reason = "there are none"))]
-fn handshakes(listen: &Listen, net: &Net) -> io::Result<Vec<Box<dyn Handshake>>> {
-    match net.scheme {
-        Scheme::Tcp => Ok(Vec::new()),
-        #[cfg(feature = "tls")]
-        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
-        #[cfg(feature = "ws")]
-        Scheme::Ws => Ok(vec![websocket::handshake(&listen.websocket, net)]),
-        #[cfg(all(feature = "tls", feature = "ws"))]
-        Scheme::Wss => {
-            let tls = tls::handshake(listen.tls.as_ref(), &[b"http/1.1"])?;
-            Ok(vec![tls, websocket::handshake(&listen.websocket, net)])
-        }
-        #[cfg(not(feature = "tls"))]
-        Scheme::Tls | Scheme::Wss => Err(built_without("tls")),
-        #[cfg(not(feature = "ws"))]
-        Scheme::Ws => Err(built_without("ws")),
-        #[cfg(all(feature = "tls", not(feature = "ws")))]
-        Scheme::Wss => Err(built_without("ws")),
-        #[cfg(not(feature = "http"))]
-        Scheme::Http | Scheme::Https => Err(built_without("http")),
-        #[cfg(feature = "http")]
-        Scheme::Http => Ok(Vec::new()),
-        #[cfg(all(feature = "http", feature = "tls"))]
-        Scheme::Https => Ok(vec![tls::handshake(listen.tls.as_ref(), super::http::ALPN)?]),
-        #[cfg(all(feature = "http", not(feature = "tls")))]
-        Scheme::Https => Err(built_without("tls")),
-    }
-}
-
 #[cfg(feature = "http")]
 fn spoken(listen: &Listen, shared: &Shared) -> io::Result<Spoken> {
+    use crate::transport::Scheme;
+
     let scheme = listen.endpoint.as_net().map(|net| net.scheme);
     let is_http = matches!(scheme, Some(Scheme::Http | Scheme::Https));
     let options = match &listen.http {

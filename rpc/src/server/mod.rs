@@ -12,6 +12,7 @@ mod http;
 mod listen;
 mod listener;
 mod refusals;
+mod sockets;
 
 use std::sync::Arc;
 
@@ -81,11 +82,10 @@ impl Server {
     {
         let listen = at.try_into()?;
         let endpoint = listen.endpoint.clone();
-        let listener = Listener::bind(listen, &self.shared)
-            .await
-            .map_err(|source| BindError::Io { endpoint, source })?;
-        self.endpoints.push(listener.endpoint().clone());
-        self.listeners.push(listener);
+        let listeners = Listener::bind(listen, &self.shared).await;
+        let listeners = listeners.map_err(|source| BindError::Io { endpoint, source })?;
+        self.endpoints.extend(listeners.iter().map(|listener| listener.endpoint().clone()));
+        self.listeners.extend(listeners);
         Ok(self)
     }
 

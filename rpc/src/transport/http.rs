@@ -31,6 +31,18 @@ pub enum HttpError {
         source: Arc<io::Error>,
     },
 
+    /// The proxy did not connect to the server. Nothing was sent.
+    #[cfg(feature = "socks")]
+    #[error("cannot connect to {url} by way of {proxy}: {source}")]
+    Socks {
+        /// The server: scheme, host and port.
+        url: String,
+        /// The proxy.
+        proxy: super::socks::SocksProxy,
+        /// Why not.
+        source: Arc<super::socks::SocksError>,
+    },
+
     /// There is a connection, and TLS could not be agreed on. Nothing was sent.
     #[cfg(feature = "tls")]
     #[error("cannot connect to {url}: {source}")]
@@ -108,6 +120,8 @@ impl HttpError {
             }
             #[cfg(feature = "tls")]
             Self::Tls { .. } => None,
+            #[cfg(feature = "socks")]
+            Self::Socks { .. } => None,
             Self::Connect { .. } | Self::Broken { .. } | Self::TooLarge { .. } => None,
         }
     }

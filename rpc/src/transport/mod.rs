@@ -10,10 +10,16 @@ mod http;
 mod joined;
 mod memory;
 mod messages;
+#[cfg(feature = "socks")]
+pub mod socks;
+#[cfg(feature = "stdio")]
+pub mod stdio;
 #[cfg(feature = "tcp")]
-pub(crate) mod tcp;
+pub mod tcp;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(all(unix, feature = "unix"))]
+pub mod unix;
 #[cfg(any(feature = "http", feature = "ws"))]
 mod web_access;
 #[cfg(feature = "ws")]
@@ -25,6 +31,8 @@ use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) use control::{Closing, Control, Piece, Said};
+#[cfg(feature = "tcp")]
+pub(crate) use endpoint::Host;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
 pub use extensions::{Extension, Extensions};
@@ -107,4 +115,13 @@ pub(crate) const fn is_tls_alert(bytes: &[u8]) -> bool {
 /// What is said of a scheme that this crate was built without.
 pub(crate) fn built_without(feature: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, format!("`rpc` was built without its feature `{feature}`"))
+}
+
+/// The same of Unix sockets, which not every system has.
+#[cfg(not(all(unix, feature = "unix")))]
+pub(crate) fn without_unix() -> io::Error {
+    match cfg!(unix) {
+        true => built_without("unix"),
+        false => io::Error::new(io::ErrorKind::Unsupported, "this system is not known to have Unix sockets"),
+    }
 }

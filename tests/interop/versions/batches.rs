@@ -8,7 +8,7 @@ use super::{
     pairs::{self, BOTH, Pair, Side},
 };
 use crate::{
-    python::{Spoken, soon},
+    python::soon,
     service::{CalcClient, SpendError},
 };
 

@@ -64,7 +64,7 @@ impl Link {
         let builder = Server::builder().service(CalcServer::new(MyCalc::default())).limits(limits);
         let server =
             builder.protocol(pair.ours).bind("tcp://127.0.0.1:0").await.expect("a free port").start();
-        let python = Python::connect(server.endpoint().port().expect("a TCP port"), pair.theirs).await;
+        let python = Python::connect(server.endpoint(), pair.theirs).await;
         (server, python)
     }
 

@@ -22,13 +22,15 @@ use super::{
     exchange::Exchanges,
     places::Places,
 };
+#[cfg(feature = "socks")]
+use crate::transport::socks::SocksProxy;
 #[cfg(feature = "tls")]
 use crate::transport::tls::TlsClient;
 use crate::{
     client::open::Dial,
     jsonrpc::{Protocol, version::Version},
     limits::Limits,
-    transport::{ByteStream, Endpoint, EndpointError, Net, Scheme},
+    transport::{ByteStream, Endpoint, EndpointError, Net, Scheme, tcp::TcpOptions},
 };
 
 /// Says how an [`HttpClient`] calls. Begun by [`HttpClient::builder`].
@@ -259,8 +261,21 @@ impl HttpClientBuilder {
         self
     }
 
-    /// Makes connections by calling `open`, instead of connecting to the host of the URL: through a proxy, to a Unix socket, to a server
-    /// within the process. It has the time that
+    /// How TCP is connected. Default: [`TcpOptions::default()`].
+    pub fn tcp(mut self, options: TcpOptions) -> Self {
+        self.dial.tcp = options;
+        self
+    }
+
+    /// Connects by way of a SOCKS proxy. Default: without one.
+    #[cfg(feature = "socks")]
+    pub fn proxy(mut self, proxy: SocksProxy) -> Self {
+        self.dial.proxy = Some(proxy);
+        self
+    }
+
+    /// Makes connections by calling `open`, instead of connecting to the host of the URL: through a proxy of another kind, to a Unix socket,
+    /// to a server within the process. It has the time that
     /// [`Limits::handshake_timeout`] says. HTTP is spoken over what it gives as it is, whatever the scheme of the URL.
     ///
     /// ```
@@ -302,6 +317,7 @@ impl HttpClientBuilder {
                 Arc::new(self.endpoint),
                 self.net.clone(),
                 ready(self.dial, &self.net, self.http2_only)
+                    .map(Box::new)
                     .map_err(|source| HttpClientError::Tls { url: server.clone(), source })?,
             ),
         };

@@ -16,6 +16,8 @@ use hyper_util::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "socks")]
+use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 #[cfg(feature = "tls")]
 use crate::transport::tls::{AgreedProtocol, TlsError};
 use crate::{
@@ -33,7 +35,7 @@ pub(super) struct Connections {
 
 #[derive(Clone)]
 pub(super) enum How {
-    To(Arc<Endpoint>, Net, Dial),
+    To(Arc<Endpoint>, Net, Box<Dial>),
     With(Arc<Open>),
 }
 
@@ -48,6 +50,9 @@ pub(super) enum NotOpened {
     #[cfg(feature = "tls")]
     #[error(transparent)]
     Tls(Arc<TlsError>),
+    #[cfg(feature = "socks")]
+    #[error("by way of {0}: {1}")]
+    Socks(SocksProxy, #[source] Arc<SocksError>),
 }
 
 impl Connections {
@@ -95,6 +100,11 @@ impl From<io::Error> for NotOpened {
             Ok(error) => return Self::Tls(Arc::new(error)),
             Err(error) => error,
         };
+        #[cfg(feature = "socks")]
+        let error = match error.downcast() {
+            Ok(ByWayOf { proxy, source }) => return Self::Socks(proxy, Arc::new(source)),
+            Err(error) => error,
+        };
         Self::Io(Arc::new(error))
     }
 }
@@ -106,6 +116,8 @@ impl NotOpened {
             Self::Io(source) => HttpError::Connect { url, source },
             #[cfg(feature = "tls")]
             Self::Tls(source) => HttpError::Tls { url, source },
+            #[cfg(feature = "socks")]
+            Self::Socks(proxy, source) => HttpError::Socks { url, proxy, source },
         }
     }
 }

@@ -22,7 +22,7 @@ impl Host {
     }
 
     /// A name as RFC 1123 allows it (with underscores, which real names have), or an IPv4 address.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Ok(ip) = text.parse() {
             return Ok(Self::V4(ip));
         }

@@ -13,6 +13,8 @@ use std::{
 };
 
 pub(crate) use host::Host;
+#[cfg(feature = "socks")]
+pub(crate) use parse::host_and_port;
 
 /// Where a server listens, where a client connects, or where a peer is: a parsed URL.
 ///
@@ -112,6 +114,10 @@ impl Scheme {
 impl Endpoint {
     /// The other end of a connection within the process.
     pub(crate) const MEMORY: Self = Self(Kind::Memory(None));
+
+    /// Standard input and output, of this process or of one that it has started.
+    #[cfg(feature = "stdio")]
+    pub(crate) const STDIO: Self = Self(Kind::Stdio);
 
     /// A TCP address.
     pub fn tcp(addr: SocketAddr) -> Self {

@@ -145,7 +145,8 @@ fn target(path: &str) -> Result<&str, String> {
     }
 }
 
-fn host_and_port(scheme: &str, authority: &str) -> Result<(Option<Host>, Option<u16>), String> {
+/// What is not there is `None`.
+pub(crate) fn host_and_port(scheme: &str, authority: &str) -> Result<(Option<Host>, Option<u16>), String> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (ip, port) = rest.split_once(']').ok_or("the bracket of the IPv6 address is not closed")?;

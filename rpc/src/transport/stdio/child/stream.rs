@@ -1,0 +1,156 @@
+//! The stream of bytes to and from a process.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    process::{ChildStdin, ChildStdout},
+    sync::oneshot,
+    time::{Sleep, sleep},
+};
+
+use super::{
+    ChildProcess,
+    process::{ChildExit, Exit},
+};
+
+/// Of its input, its output and itself, one has ended: how long the others may take to follow, until it is said why without them.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The standard input and output of a process. It ends when the process does, even where others keep its output open.
+#[derive(Debug)]
+pub(crate) struct ChildStream {
+    /// `None` when it was closed.
+    stdin: Option<ChildStdin>,
+    stdout: ChildStdout,
+    is_at_end: bool,
+    process: ChildProcess,
+    /// How it has ended, when that is known.
+    exit: Option<Exit>,
+    program: String,
+    /// Why nothing can be written, where that is so. It is the reading side that says so, when everything was read: the process may have
+    /// answered before.
+    broken: Option<io::Error>,
+    patience: Option<Pin<Box<Sleep>>>,
+    /// Dropped to have the process ended. The last field, so that its standard input is closed before.
+    closing: Option<oneshot::Sender<()>>,
+}
+
+impl ChildStream {
+    pub(super) fn new(
+        (stdin, stdout): (ChildStdin, ChildStdout),
+        process: ChildProcess,
+        program: String,
+        closing: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            stdin: Some(stdin),
+            stdout,
+            is_at_end: false,
+            process,
+            exit: None,
+            program,
+            broken: None,
+            patience: None,
+            closing: Some(closing),
+        }
+    }
+
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.exit.is_none() {
+            self.exit = Some(ready!(self.process.poll_exit(cx)));
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.patience.get_or_insert_with(|| Box::pin(sleep(PATIENCE))).as_mut().poll(cx)
+    }
+
+    /// Nothing more comes, or not yet: whether that is the end, and how it is told.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let has_ended = self.poll_exit(cx).is_ready();
+        if !has_ended && !self.is_at_end && self.broken.is_none() {
+            return Poll::Pending;
+        }
+        // Where it has ended and its output has not, somebody else has that output, or its last bytes are still on their way.
+        if !(self.is_at_end && has_ended) {
+            ready!(self.poll_patience(cx));
+        }
+        let was_at_end = std::mem::replace(&mut self.is_at_end, true);
+        Poll::Ready(match (&self.exit, self.broken.take()) {
+            (Some(Ok(status)), _) if !status.success() => {
+                let exit = ChildExit { program: self.program.clone(), status: *status };
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, exit))
+            }
+            (None, Some(error)) if !was_at_end => Err(error),
+            _ => Ok(()),
+        })
+    }
+}
+
+impl AsyncRead for ChildStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.is_at_end {
+            let before = buf.filled().len();
+            match Pin::new(&mut this.stdout).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) if buf.filled().len() == before => this.is_at_end = true,
+                Poll::Pending => {}
+                outcome => return outcome,
+            }
+        }
+        this.poll_end(cx)
+    }
+}
+
+impl AsyncWrite for ChildStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let Some(stdin) = &mut this.stdin else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        if this.broken.is_none() {
+            match ready!(Pin::new(stdin).poll_write(cx, buf)) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    this.broken = Some(error);
+                    // The reading side has something to wait for now.
+                    cx.waker().wake_by_ref();
+                }
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+        // Nobody takes it.
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stdin {
+            Some(stdin) => Pin::new(stdin).poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Closes its standard input, and waits until it has ended.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.stdin = None;
+        this.closing = None;
+        // It could wait for somebody to read what it has to say.
+        let mut space = [0; 4096];
+        while !this.is_at_end {
+            let mut unread = ReadBuf::new(&mut space);
+            let read = Pin::new(&mut this.stdout).poll_read(cx, &mut unread);
+            match read {
+                Poll::Pending => break,
+                Poll::Ready(outcome) => this.is_at_end = outcome.is_err() || unread.filled().is_empty(),
+            }
+        }
+        this.poll_exit(cx).map(Ok)
+    }
+}

@@ -61,6 +61,7 @@ use crate::{
 /// |---|---|
 /// | `POST` with a message, of the type `application/json` (or `application/json-rpc`, `application/jsonrequest`), in UTF-8 | 200, the answer, `application/json`; also where the answer is an error |
 /// | the same with nothing to answer (a notification) | 200 and no body, or [204](Self::no_content) |
+/// | for a WebSocket, where the service is of a [server](crate::ServerHandle::http_service) and the crate has its feature `ws` | 101: it becomes a session |
 /// | from a page of another origin, or with a host that is not known: see [`WebAccess`] | 403 |
 /// | another HTTP method | 405 |
 /// | another content type, or none (pages may post those to any host unasked), or a packed body | 415 |

@@ -1,4 +1,5 @@
-//! An application of axum's with an RPC endpoint beside its other routes, a login in front of it, and a page that calls it.
+//! An application of axum's with an RPC endpoint beside its other routes, for HTTP and WebSocket, with a login in front of it, and a page that
+//! calls it both ways.
 //!
 //! `cargo run --example axum` asks it a few things and ends; `cargo run --example axum -- 8000` goes on, for a browser: the page is at
 //! <http://localhost:8000>.
@@ -12,7 +13,8 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use rpc::{Context, Dispatcher, Endpoint, HttpService, Limits, rpc_service};
+use futures::{Stream, StreamExt, stream};
+use rpc::{Connector, Context, Endpoint, Limits, Server, ServerHandle, rpc_service};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -23,6 +25,10 @@ use tokio::{
 #[rpc_service]
 trait Greeter {
     async fn greet(&self, #[rpc(context)] cx: &Context, greeting: &str) -> String;
+
+    /// Needs a session, and so a WebSocket.
+    #[rpc(subscription)]
+    async fn count_down(&self, from: u32) -> impl Stream<Item = u32>;
 }
 
 struct Polite;
@@ -33,6 +39,13 @@ impl Greeter for Polite {
         let user = cx.extensions().get::<User>();
         let name = user.as_ref().map_or("stranger", |user| &user.0);
         format!("{greeting}, {name} at {}", cx.peer().host().unwrap_or_default())
+    }
+
+    async fn count_down(&self, from: u32) -> impl Stream<Item = u32> {
+        stream::iter((0..=from).rev()).then(async |n| {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            n
+        })
     }
 }
 
@@ -54,20 +67,23 @@ async fn login(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Request,
     next.run(request).await
 }
 
-fn app() -> Result<axum::Router, Box<dyn Error>> {
+/// The server listens nowhere itself: it keeps the sessions that WebSockets become.
+fn app() -> Result<(axum::Router, ServerHandle), Box<dyn Error>> {
     let mut limits = Limits::server();
     limits.frame_size = 10_000;
-    let greeter = Dispatcher::builder().service(GreeterServer::new(Polite)).limits(limits).build()?;
-    Ok(axum::Router::new()
-        .route_service("/rpc", HttpService::new(greeter))
+    let server = Server::builder().service(GreeterServer::new(Polite)).limits(limits).build()?.start();
+    let app = axum::Router::new()
+        .route_service("/rpc", server.http_service())
         .layer(middleware::from_fn(login))
-        .route("/", get(Html(PAGE))))
+        .route("/", get(Html(PAGE)));
+    Ok((app, server))
 }
 
 const PAGE: &str = r#"<!doctype html>
 <meta charset="utf-8">
 <title>Greetings</title>
 <p><input id="greeting" value="Hello"> <button id="greet">Greet</button>
+<p><button id="count">Count down</button>
 <pre id="answer"></pre>
 <script>
 let id = 0;
@@ -81,8 +97,17 @@ async function call(method, ...params) {
   if (error) throw new Error(error.message);
   return result;
 }
+const answer = document.getElementById("answer");
+document.getElementById("count").onclick = () => {
+  const socket = new WebSocket(`ws://${location.host}/rpc`);
+  socket.onopen = () => socket.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "count_down", params: [5] }));
+  socket.onmessage = ({ data }) => {
+    const { params } = JSON.parse(data);
+    if (params?.result !== undefined) answer.textContent = params.result;
+    if (params?.result === 0) socket.close();
+  };
+};
 document.getElementById("greet").onclick = async () => {
-  const answer = document.getElementById("answer");
   answer.textContent = await call("greet", document.getElementById("greeting").value).catch(String);
 };
 </script>
@@ -96,7 +121,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).await?;
     let addr = listener.local_addr()?;
     println!("http://{addr}");
-    let app = app()?.into_make_service_with_connect_info::<SocketAddr>();
+    let (app, server) = app()?;
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
     if port.is_some() {
         return Ok(serving.await??);
@@ -119,6 +145,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (status, answer) = post(addr, &format!("{json}origin: https://evil.example\r\n")).await?;
     println!("from a page of another site: {status} {answer}");
     assert_eq!(status, "403");
+
+    // The same place, by WebSocket.
+    let session = Connector::new(&format!("ws://{addr}/rpc"))?.connect().await?;
+    let greeter = GreeterClient::from(session);
+    println!("by WebSocket: {}", greeter.greet("Hello").await?);
+    let count: Vec<u32> = greeter.count_down(3).await?.map(Result::unwrap_or_default).collect().await;
+    println!("and counting down: {count:?}");
+    assert_eq!(count, [3, 2, 1, 0]);
+    server.shutdown().await;
     Ok(())
 }
 

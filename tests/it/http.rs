@@ -10,3 +10,4 @@ mod our_client;
 mod pages;
 mod refused;
 mod times;
+mod websocket;

@@ -95,8 +95,15 @@ impl Shared {
             Spoken::Http(http) => http.serve(self, connection, group),
             Spoken::Messages => {
                 // What makes a service for the session is code of the user's.
-                if catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))).is_err() {
-                    tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+                match catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))) {
+                    Ok(session) if !self.stage.borrow().serves() => session.abort(),
+                    Ok(_) => {}
+                    Err(_) => {
+                        tracing::error!(
+                            rpc.system.name = "jsonrpc",
+                            "making a service for a session panicked"
+                        );
+                    }
                 }
             }
         }

@@ -64,7 +64,10 @@ impl Handshakes {
     }
 }
 
-async fn within<T>(limit: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+pub(super) async fn within<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
     let Some(limit) = limit else { return work.await };
     timeout(limit, work).await.unwrap_or_else(|_| {
         let told = format!("it was not done within {limit:?} (`handshake_timeout`)");
@@ -80,10 +83,10 @@ fn given_up(peer: &Endpoint, error: &io::Error) {
 }
 
 /// A connection that is no session yet.
-struct Place(Arc<Shared>);
+pub(super) struct Place(Arc<Shared>);
 
 impl Place {
-    fn taken(shared: &Arc<Shared>) -> Self {
+    pub(super) fn taken(shared: &Arc<Shared>) -> Self {
         shared.shaking.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(shared))
     }

@@ -60,6 +60,9 @@ impl Listen {
 
     /// How a `ws://` or `wss://` URL is listened at: which pages may come in, sub-protocols. Default:
     /// [`WebSocketServer::new()`](crate::transport::websocket::WebSocketServer::new).
+    ///
+    /// At an `http://` or `https://` URL, where WebSockets are opened, too (feature `http`), it says the same; but which pages may come in
+    /// is said by `HttpOptions::access`, for all that goes over HTTP.
     #[cfg(feature = "ws")]
     pub fn websocket(mut self, websocket: crate::transport::websocket::WebSocketServer) -> Self {
         self.websocket = websocket;

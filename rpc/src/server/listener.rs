@@ -34,7 +34,7 @@ pub(super) enum Spoken {
 
 impl Listener {
     /// A name may have several addresses, each of which is listened at.
-    pub(super) async fn bind(listen: Listen, shared: &Shared) -> io::Result<Vec<Self>> {
+    pub(super) async fn bind(listen: Listen, shared: &Arc<Shared>) -> io::Result<Vec<Self>> {
         let spoken = spoken(&listen, shared)?;
         let handshakes: Arc<[Box<dyn Handshake>]> = sockets::handshakes(&listen)?.into();
         let listener = |(socket, endpoint)| Self {
@@ -86,7 +86,7 @@ impl Listener {
 }
 
 #[cfg(feature = "http")]
-fn spoken(listen: &Listen, shared: &Shared) -> io::Result<Spoken> {
+fn spoken(listen: &Listen, shared: &Arc<Shared>) -> io::Result<Spoken> {
     use crate::transport::Scheme;
 
     let scheme = listen.endpoint.as_net().map(|net| net.scheme);
@@ -102,11 +102,15 @@ fn spoken(listen: &Listen, shared: &Shared) -> io::Result<Spoken> {
             "messages that are no JSON-RPC do not go over HTTP",
         ));
     }
-    Ok(Spoken::Http(Arc::new(Http::new(shared, &listen.endpoint, options))))
+    #[cfg(feature = "ws")]
+    let http = Http::with_websocket(shared, &listen.endpoint, options, listen.websocket.clone());
+    #[cfg(not(feature = "ws"))]
+    let http = Http::new(shared, &listen.endpoint, options);
+    Ok(Spoken::Http(Arc::new(http)))
 }
 
 #[cfg(not(feature = "http"))]
-fn spoken(_: &Listen, _: &Shared) -> io::Result<Spoken> {
+fn spoken(_: &Listen, _: &Arc<Shared>) -> io::Result<Spoken> {
     Ok(Spoken::Messages)
 }
 

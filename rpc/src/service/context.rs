@@ -205,7 +205,7 @@ impl Context {
     /// came in another way.
     ///
     /// What a layer has put into its extensions is found in [`extensions`](Self::extensions), too.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "ws"))]
     pub fn http(&self) -> Option<&http::request::Parts> {
         self.extensions().http()
     }

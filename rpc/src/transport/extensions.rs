@@ -12,7 +12,7 @@ type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
 /// One value of each type, shared by everything that knows the session, or the request that came by itself.
 ///
-/// What came by HTTP has, behind the values that are inserted here, those of the extensions of the [HTTP request](Self::http): what a layer
+/// What came by HTTP, or over a WebSocket, has, behind the values that are inserted here, those of the extensions of the [HTTP request](Self::http): what a layer
 /// before the service has put there, who has logged in for one, is found here by its type.
 ///
 /// ```
@@ -28,7 +28,7 @@ type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 pub struct Extensions {
     /// Most sessions keep nothing: an empty map allocates nothing.
     values: RwLock<Values>,
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "ws"))]
     http: Option<Arc<http::request::Parts>>,
 }
 
@@ -58,13 +58,13 @@ impl Extensions {
         Some(Extension(Found::Own(own.downcast().ok()?)))
     }
 
-    #[cfg(not(feature = "http"))]
+    #[cfg(not(any(feature = "http", feature = "ws")))]
     fn of_request<T>(&self) -> Option<Extension<T>> {
         None
     }
 }
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "ws"))]
 impl Extensions {
     /// Those of a message that came in an HTTP request.
     ///
@@ -99,7 +99,7 @@ impl Extensions {
         Some(Extension(Found::OfRequest(Arc::clone(request))))
     }
 
-    /// The values of a connection, for one request that came by it.
+    /// The values of a connection, for a request that came by it, or for the session that has begun with one.
     pub(crate) fn for_request(&self, request: http::request::Parts) -> Self {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         Self { values: RwLock::new(values.clone()), http: Some(Arc::new(request)) }
@@ -118,7 +118,7 @@ pub struct Extension<T>(Found<T>);
 enum Found<T> {
     Own(Arc<T>),
     /// It is in the extensions of this request, which nobody changes any more.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "ws"))]
     OfRequest(Arc<http::request::Parts>),
 }
 
@@ -128,7 +128,7 @@ impl<T: Send + Sync + 'static> Deref for Extension<T> {
     fn deref(&self) -> &T {
         match &self.0 {
             Found::Own(value) => value,
-            #[cfg(feature = "http")]
+            #[cfg(any(feature = "http", feature = "ws"))]
             Found::OfRequest(request) => request.extensions.get().expect("it was found there"),
         }
     }
@@ -138,7 +138,7 @@ impl<T> Clone for Extension<T> {
     fn clone(&self) -> Self {
         Self(match &self.0 {
             Found::Own(value) => Found::Own(Arc::clone(value)),
-            #[cfg(feature = "http")]
+            #[cfg(any(feature = "http", feature = "ws"))]
             Found::OfRequest(request) => Found::OfRequest(Arc::clone(request)),
         })
     }

@@ -45,7 +45,7 @@ pub use messages::MessageChannel;
 pub(crate) use messages::{MessageFramer, MessageLimit, MessageStream};
 #[cfg(any(feature = "http", feature = "ws"))]
 pub use web_access::WebAccess;
-#[cfg(any(feature = "http", feature = "ws"))]
+#[cfg(feature = "ws")]
 pub(crate) use web_access::host_of;
 
 use crate::framing::AnyFramer;

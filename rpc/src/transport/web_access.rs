@@ -3,7 +3,7 @@
 //! A browser lets any page open a WebSocket to any server, and send it some kinds of requests, with the user's cookies and from within
 //! the user's network. All that the server has to tell by is what the browser says of the page.
 
-use http::{HeaderMap, HeaderValue, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, header, request::Parts, uri::Authority};
 
 /// Which pages in a browser may reach a server, and under which names of the server.
 ///
@@ -83,6 +83,16 @@ impl WebAccess {
     pub fn allow_any_host(mut self) -> Self {
         self.hosts = Allowed::Any;
         self
+    }
+
+    /// Whether a request may come in that says of itself what it calls the server.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub(crate) fn check_request(&self, request: &Parts, is_local: bool) -> Result<(), String> {
+        let host = host_of(request.uri.authority().map(Authority::as_str), &request.headers)?;
+        self.check(host, &request.headers, is_local)
     }
 
     /// Whether a request may come in: `host` is what it calls the server (of HTTP/2, the `:authority`), and `is_local` whether it comes

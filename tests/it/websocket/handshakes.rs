@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use rpc::{
     ConnectError, Connector, Context, Endpoint, Limits, Listen, Params, Router, Server, ServerHandle,
-    transport::websocket::{
-        SubProtocol, WebRequest, WebSocket, WebSocketClient, WebSocketError, WebSocketServer,
-    },
+    transport::websocket::{SubProtocol, WebSocket, WebSocketClient, WebSocketError, WebSocketServer},
 };
 use rpc_tests::{
     echo, soon,
@@ -17,7 +15,7 @@ use rpc_tests::{
 fn told() -> Router {
     Router::new().method("told", async |params: Params, cx: Context| {
         let (name,): (String,) = params.parse()?;
-        let request = cx.extensions().get::<WebRequest>().expect("it is over WebSocket");
+        let request = cx.http().expect("it is over WebSocket");
         let value = request.headers.get(name).map(|value| value.to_str().expect("a text").to_owned());
         let protocol = cx.extensions().get::<SubProtocol>().map(|protocol| protocol.0.clone());
         Ok::<_, rpc::ErrorObject>((request.uri.to_string(), value, protocol))

@@ -1,6 +1,8 @@
 //! How a request has come in: what a listener of ours knows of the connection.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::request::Parts;
 
 use tokio::{sync::Notify, time::Instant};
 
@@ -20,28 +22,36 @@ pub(super) struct Arrival {
     pub(super) account: Account,
 }
 
+impl Arrival {
+    /// Where the sender of a request is: as a layer says, or our own listener.
+    pub(super) fn peer_of(request: &Parts) -> Option<&Endpoint> {
+        let arrival = || request.extensions.get::<Arc<Self>>().map(|arrival| &arrival.peer);
+        request.extensions.get::<Endpoint>().or_else(arrival)
+    }
+}
+
 /// What the peer of one connection has cost.
 #[derive(Debug)]
 pub(super) struct Account {
     cost: Mutex<Cost<Instant>>,
-    group: Membership,
+    group: Mutex<Membership>,
     over: Notify,
 }
 
 impl Account {
     pub(super) fn new(group: Membership) -> Self {
-        Self { cost: Mutex::new(Cost::new()), group, over: Notify::new() }
+        Self { cost: Mutex::new(Cost::new()), group: Mutex::new(group), over: Notify::new() }
     }
 
     /// Adds to the cost.
     pub(super) fn charge(&self, amount: f64, limits: &Limits) -> f64 {
         let now = Instant::now();
-        let mut cost = self.cost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cost = lock(&self.cost);
         let own = cost.add(amount, limits.cost_forgiven_per_second, now, |now, then| {
             now.saturating_duration_since(then)
         });
         drop(cost);
-        let cost = own.max(self.group.charge(amount, now));
+        let cost = own.max(lock(&self.group).charge(amount, now));
         if cost >= limits.cost_hard {
             self.over.notify_one();
         }
@@ -64,8 +74,19 @@ impl Account {
         Ok(())
     }
 
+    /// Leaves its place in its group to what the connection becomes.
+    #[cfg(feature = "ws")]
+    pub(super) fn hand_over(&self) -> Membership {
+        std::mem::take(&mut *lock(&self.group))
+    }
+
     /// Waits until the peer has cost too much. Cancel safe.
     pub(super) async fn is_over(&self) {
         self.over.notified().await;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that can panic runs under a lock.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

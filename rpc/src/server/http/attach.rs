@@ -2,13 +2,48 @@
 
 use std::sync::Arc;
 
-use super::{Http, HttpOptions};
+#[cfg(feature = "ws")]
+use super::upgrade::Sessions;
+use super::{Http, HttpOptions, HttpService};
+#[cfg(feature = "ws")]
+use crate::transport::websocket::WebSocketServer;
 use crate::{
-    server::ServerHandle,
+    server::{ServerHandle, handle::Shared},
     transport::{ByteStream, Connection, Endpoint},
 };
 
+impl HttpService {
+    /// What a server serves.
+    pub(super) fn of(shared: &Arc<Shared>) -> Self {
+        let service = Self::new(shared.dispatcher());
+        #[cfg(feature = "ws")]
+        let service = service.with_sessions(Sessions::new(shared, WebSocketServer::new()));
+        service
+    }
+}
+
 impl ServerHandle {
+    /// What this server serves, as a tower service to mount in another one, axum's or any of hyper's. With the feature `ws`, requests for a
+    /// WebSocket become sessions of this server: it counts, lists and closes them.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use axum::routing::get;
+    /// use rpc::{Context, ErrorObject, Params, Router, Server};
+    ///
+    /// let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// let server = Server::builder().service(router).build()?.start();
+    /// let app = axum::Router::new()
+    ///     .route("/", get("Hello"))
+    ///     .route_service("/rpc", server.http_service());
+    /// axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8000").await?, app).await?;
+    /// server.shutdown().await; // of the sessions
+    /// # Ok(()) }
+    /// ```
+    pub fn http_service(&self) -> HttpService {
+        HttpService::of(&self.shared)
+    }
+
     /// Speaks HTTP with a peer that is connected already, over any stream of bytes: what [`attach`](Self::attach) is for sessions. Must be
     /// called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is never one too many.
     ///

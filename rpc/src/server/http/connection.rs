@@ -23,6 +23,8 @@ use super::{
     watch::Watch,
     watched::{Watched, WatchedBody},
 };
+#[cfg(feature = "ws")]
+use crate::transport::websocket::WebSocketServer;
 use crate::{
     jsonrpc::{ErrorCode, ErrorObject, Id, version::Version},
     limits::Limits,
@@ -41,8 +43,22 @@ pub(in crate::server) struct Http {
 }
 
 impl Http {
-    pub(in crate::server) fn new(shared: &Shared, endpoint: &Endpoint, options: &HttpOptions) -> Self {
-        let service = HttpService::new(shared.dispatcher()).at(endpoint);
+    pub(in crate::server) fn new(shared: &Arc<Shared>, endpoint: &Endpoint, options: &HttpOptions) -> Self {
+        Self::of(HttpService::of(shared).at(endpoint), shared, options)
+    }
+
+    /// The same, where WebSockets are opened as `websocket` says.
+    #[cfg(feature = "ws")]
+    pub(in crate::server) fn with_websocket(
+        shared: &Arc<Shared>,
+        endpoint: &Endpoint,
+        options: &HttpOptions,
+        websocket: WebSocketServer,
+    ) -> Self {
+        Self::of(HttpService::of(shared).at(endpoint).websocket(websocket), shared, options)
+    }
+
+    fn of(service: HttpService, shared: &Shared, options: &HttpOptions) -> Self {
         Self { service: options.apply(service), limits: shared.limits().clone() }
     }
 
@@ -98,7 +114,7 @@ impl Http {
                 let answer = self.service.clone().oneshot(request);
                 async move {
                     let response = answer.await.unwrap_or_else(|error| failed(&error));
-                    if !response.status().is_success() {
+                    if response.status().is_client_error() || response.status().is_server_error() {
                         watch.leaves_unread();
                     }
                     let sending = handled.answered();

@@ -12,6 +12,8 @@ mod content_type;
 mod options;
 mod refusal;
 mod service;
+#[cfg(feature = "ws")]
+mod upgrade;
 mod watch;
 mod watched;
 

@@ -10,19 +10,23 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts, uri::Authority};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use tokio::{sync::Semaphore, time::timeout};
 
+#[cfg(feature = "ws")]
+use super::upgrade::{self, Sessions};
 use super::{
     arrival::Arrival,
     body::{self, HttpBody},
     content_type,
     refusal::Refusal,
 };
+#[cfg(feature = "ws")]
+use crate::transport::websocket::WebSocketServer;
 use crate::{
     service::Dispatcher,
-    transport::{Endpoint, Extensions, WebAccess, host_of},
+    transport::{Endpoint, Extensions, WebAccess},
 };
 
 /// Answers JSON-RPC over HTTP: a [tower service](tower::Service) to mount in the server that you have, axum's or any of hyper's, beside what
@@ -57,6 +61,7 @@ use crate::{
 /// |---|---|
 /// | `POST` with a message, of the type `application/json` (or `application/json-rpc`, `application/jsonrequest`), in UTF-8 | 200, the answer, `application/json`; also where the answer is an error |
 /// | the same with nothing to answer (a notification) | 200 and no body, or [204](Self::no_content) |
+/// | for a WebSocket, where the service is of a [server](crate::ServerHandle::http_service) and the crate has its feature `ws` | 101: it becomes a session |
 /// | from a page of another origin, or with a host that is not known: see [`WebAccess`] | 403 |
 /// | another HTTP method | 405 |
 /// | another content type, or none (pages may post those to any host unasked), or a packed body | 415 |
@@ -83,13 +88,16 @@ use crate::{
 /// Clones are the same service.
 #[derive(Clone)]
 pub struct HttpService {
-    dispatcher: Dispatcher,
+    pub(super) dispatcher: Dispatcher,
     access: Arc<WebAccess>,
     /// The only path there is.
     path: Option<Arc<str>>,
     has_no_content: bool,
     /// One for each request that may be worked on.
     places: Arc<Semaphore>,
+    /// Where WebSockets are opened, if they are.
+    #[cfg(feature = "ws")]
+    sessions: Option<Sessions>,
 }
 
 impl HttpService {
@@ -102,7 +110,24 @@ impl HttpService {
             path: None,
             has_no_content: false,
             places: Arc::new(Semaphore::new(places)),
+            #[cfg(feature = "ws")]
+            sessions: None,
         }
+    }
+
+    /// Opens WebSockets, too: they become sessions of the server.
+    #[cfg(feature = "ws")]
+    pub(super) fn with_sessions(mut self, sessions: Sessions) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+
+    /// How WebSockets are opened: sub-protocols, binary messages. Which pages may come in is what [`access`](Self::access) says. It means
+    /// nothing to a service that opens none: one that is not of a [server](crate::ServerHandle::http_service).
+    #[cfg(feature = "ws")]
+    pub fn websocket(mut self, options: WebSocketServer) -> Self {
+        self.sessions = self.sessions.map(|sessions| sessions.with(options));
+        self
     }
 
     /// Which web pages may call. Default: [`WebAccess::new()`].
@@ -131,6 +156,10 @@ impl HttpService {
     where
         B: Body<Error: fmt::Display>,
     {
+        #[cfg(feature = "ws")]
+        if let Some(sessions) = self.sessions.as_ref().filter(|_| upgrade::is_asked(&request)) {
+            return sessions.open(&self, request);
+        }
         let (parts, body) = request.into_parts();
         let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
         match self.answer(parts, body, arrival.as_deref()).await {
@@ -167,10 +196,7 @@ impl HttpService {
     where
         B: Body<Error: fmt::Display>,
     {
-        let peer = match (parts.extensions.get::<Endpoint>(), arrival) {
-            (Some(peer), _) => Some(peer),
-            (None, arrival) => arrival.map(|arrival| &arrival.peer),
-        };
+        let peer = Arrival::peer_of(&parts);
         self.judge(&parts, peer)?;
         if parts.method != Method::POST {
             return Err(Refusal::Method(parts.method));
@@ -201,15 +227,13 @@ impl HttpService {
 
 impl HttpService {
     /// Whether a page, if it is one, may call; and whether it has found the place.
-    fn judge(&self, parts: &Parts, peer: Option<&Endpoint>) -> Result<(), Refusal> {
+    pub(super) fn judge(&self, parts: &Parts, peer: Option<&Endpoint>) -> Result<(), Refusal> {
         let is_local = match peer {
             Some(peer) => peer.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback()),
             // Who knows where this is mounted? Of a page it is assumed that it is on the same machine.
             None => parts.headers.contains_key(header::ORIGIN),
         };
-        host_of(parts.uri.authority().map(Authority::as_str), &parts.headers)
-            .and_then(|host| self.access.check(host, &parts.headers, is_local))
-            .map_err(Refusal::Access)?;
+        self.access.check_request(parts, is_local).map_err(Refusal::Access)?;
         match &self.path {
             Some(path) if **path != *parts.uri.path() => Err(Refusal::Path(parts.uri.path().to_owned())),
             _ => Ok(()),

@@ -29,6 +29,12 @@ impl Watched {
         Self { io, watch, is_shut: false }
     }
 
+    /// The stream itself, for what comes after HTTP.
+    #[cfg(feature = "ws")]
+    pub(super) fn into_inner(self) -> Box<dyn ByteStream> {
+        self.io
+    }
+
     fn tell(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(bytes)) if bytes > 0 => self.watch.wrote(),

@@ -3,12 +3,12 @@
 use std::io;
 
 use futures::{FutureExt, future::BoxFuture};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts};
 use tokio::io::AsyncWriteExt;
 use tungstenite::{handshake::derive_accept_key, protocol::Role};
 
 use super::{
-    SubProtocol, WebRequest, WebSocketServer,
+    SubProtocol, WebSocketServer,
     head::{self, HeadError, MOST_HEADERS},
     open,
     refusal::Refusal,
@@ -62,19 +62,12 @@ pub(super) async fn accept(
     };
     connection.io.write_all(&agreed.to_bytes()).await?;
     connection.io.flush().await?;
-    connection.extensions.insert(WebRequest::new(request.uri, request.headers));
+    connection.extensions = connection.extensions.for_request(request);
     Ok(upgraded(connection, agreed, read, options))
 }
 
 /// A request of HTTP/1.1, without its body.
-struct Request {
-    method: Method,
-    uri: Uri,
-    version: Version,
-    headers: HeaderMap,
-}
-
-fn request(read: &[u8]) -> Result<Option<(Request, usize)>, HeadError> {
+fn request(read: &[u8]) -> Result<Option<(Parts, usize)>, HeadError> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     let httparse::Status::Complete(length) = parsed.parse(read)? else { return Ok(None) };
@@ -83,12 +76,14 @@ fn request(read: &[u8]) -> Result<Option<(Request, usize)>, HeadError> {
     let (Ok(method), Ok(uri)) = (method, parsed.path.unwrap_or_default().parse()) else {
         return Err(HeadError::Invalid("this is no request of HTTP".to_owned()));
     };
-    let headers = head::map(parsed.headers)?;
-    Ok(Some((Request { method, uri, version, headers }, length)))
+    let mut request = http::Request::new(()).into_parts().0;
+    (request.method, request.uri, request.version) = (method, uri, version);
+    request.headers = head::map(parsed.headers)?;
+    Ok(Some((request, length)))
 }
 
 fn agreed(
-    request: &Request,
+    request: &Parts,
     path: Option<&str>,
     peer: &Endpoint,
     options: &WebSocketServer,
@@ -97,8 +92,11 @@ fn agreed(
         let text = format!("nothing is served at {}", request.uri.path());
         return Err(Refusal::new(StatusCode::NOT_FOUND, text));
     }
-    let Request { method, uri, version, headers } = request;
-    agree(method, *version, uri, headers, peer, options)
+    let agreed = agree(request, options)?;
+    let is_local = peer.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback());
+    let access = options.access.check_request(request, is_local);
+    access.map_err(|reason| Refusal::new(StatusCode::FORBIDDEN, reason))?;
+    Ok(agreed)
 }
 
 /// What client and server have agreed on.
@@ -109,25 +107,19 @@ pub(crate) struct Agreed {
     protocol: Option<String>,
 }
 
-/// Whether a request of `peer` becomes a WebSocket: answer 101 with the headers that this gives, and hand what the connection has become to
-/// [`upgraded`].
+/// Whether a request becomes a WebSocket: answer 101 with the headers that this gives, and hand what the connection has become to
+/// [`upgraded`]. Which pages may come in is another question.
 ///
 /// # Errors
 ///
 /// How to answer otherwise.
-pub(crate) fn agree(
-    method: &Method,
-    version: Version,
-    uri: &Uri,
-    headers: &HeaderMap,
-    peer: &Endpoint,
-    options: &WebSocketServer,
-) -> Result<Agreed, Refusal> {
+pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed, Refusal> {
+    let Parts { method, uri, version, headers, .. } = request;
     if *method != Method::GET {
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "WebSocket handshakes are GET requests");
         return Err(refusal.with(header::ALLOW, "GET"));
     }
-    let is_upgrade = version == Version::HTTP_11
+    let is_upgrade = *version == Version::HTTP_11
         && head::has_token(headers, &header::CONNECTION, "upgrade")
         && head::has_token(headers, &header::UPGRADE, "websocket");
     if !is_upgrade {
@@ -149,9 +141,6 @@ pub(crate) fn agree(
     if host.is_none() {
         return Err(Refusal::bad_request("the Host header is missing"));
     }
-    let is_local = peer.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback());
-    let access = options.access.check(host, headers, is_local);
-    access.map_err(|reason| Refusal::new(StatusCode::FORBIDDEN, reason))?;
     let protocol = head::tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
         .find(|offered| options.protocols.iter().any(|spoken| spoken == offered))
         .map(str::to_owned);

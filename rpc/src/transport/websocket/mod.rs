@@ -11,7 +11,7 @@ mod ending;
 mod error;
 mod head;
 mod options;
-pub(crate) mod refusal;
+mod refusal;
 mod socket;
 
 use std::{io, sync::Arc};
@@ -19,9 +19,13 @@ use std::{io, sync::Arc};
 use tungstenite::protocol::Role;
 
 pub(crate) use accept::handshake;
+#[cfg(feature = "http")]
+pub(crate) use accept::{Agreed, agree, upgraded};
 pub use by_hand::WebSocket;
 pub use error::WebSocketError;
-pub use options::{SubProtocol, WebRequest, WebSocketClient, WebSocketServer};
+pub use options::{SubProtocol, WebSocketClient, WebSocketServer};
+#[cfg(feature = "http")]
+pub(crate) use refusal::Refusal;
 
 use super::{Connection, Control, MessageFramer, MessageLimit, MessageStream, Net};
 use socket::Socket;

@@ -1,6 +1,6 @@
 //! What a URL cannot say of a WebSocket.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::WebSocketError;
 use crate::transport::WebAccess;
@@ -83,7 +83,7 @@ impl WebSocketClient {
 /// How a `ws://` or `wss://` URL is listened at: see [`Listen::websocket`](crate::Listen::websocket).
 ///
 /// A URL with a path serves that path only, and answers 404 elsewhere. With none, or `/`, it serves every path. What a client has sent with
-/// its request is in the session's [extensions](crate::Session::extensions), as a [`WebRequest`].
+/// its request handlers find in [`Context::http`](crate::Context::http).
 ///
 /// ```
 /// use rpc::{Listen, Server, WebAccess, transport::websocket::WebSocketServer};
@@ -143,33 +143,6 @@ fn check_token(protocol: &str) -> Result<(), WebSocketError> {
             name: header::SEC_WEBSOCKET_PROTOCOL.to_string(),
             reason: format!("`{}` is no token", protocol.escape_debug()),
         }),
-    }
-}
-
-/// The request of HTTP that a session began with, on a server: in the session's [extensions](crate::Session::extensions).
-///
-/// ```
-/// use rpc::{Context, transport::websocket::WebRequest};
-///
-/// /// Who says to be calling.
-/// fn token(cx: &Context) -> Option<String> {
-///     let request = cx.extensions().get::<WebRequest>()?;
-///     Some(request.headers.get("authorization")?.to_str().ok()?.to_owned())
-/// }
-/// # let _ = token;
-/// ```
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct WebRequest {
-    /// What was asked for: the path and the query.
-    pub uri: Uri,
-    /// All of its headers.
-    pub headers: HeaderMap,
-}
-
-impl WebRequest {
-    pub(crate) const fn new(uri: Uri, headers: HeaderMap) -> Self {
-        Self { uri, headers }
     }
 }
 

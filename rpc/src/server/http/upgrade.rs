@@ -1,0 +1,142 @@
+//! Requests that ask for a WebSocket: they become sessions of the server.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+
+use super::{HttpService, arrival::Arrival, body::HttpBody, refusal::Refusal, watched::Watched};
+use crate::{
+    server::{
+        handle::Shared,
+        handshakes::{Place, within},
+        listener::Spoken,
+    },
+    session::Membership,
+    transport::{
+        ByteStream, Connection, Endpoint, Extensions,
+        websocket::{self, Agreed, WebSocketServer},
+    },
+};
+
+/// Where WebSockets become sessions.
+#[derive(Clone)]
+pub(super) struct Sessions {
+    shared: Arc<Shared>,
+    options: Arc<WebSocketServer>,
+}
+
+/// Whether a request asks for one.
+pub(super) fn is_asked<B>(request: &Request<B>) -> bool {
+    let upgrade = request.headers().get(header::UPGRADE).and_then(|to| to.to_str().ok());
+    upgrade.is_some_and(|to| to.split(',').any(|to| to.trim().eq_ignore_ascii_case("websocket")))
+}
+
+impl Sessions {
+    pub(super) fn new(shared: &Arc<Shared>, options: WebSocketServer) -> Self {
+        Self { shared: Arc::clone(shared), options: Arc::new(options) }
+    }
+
+    pub(super) fn with(self, options: WebSocketServer) -> Self {
+        Self { options: Arc::new(options), ..self }
+    }
+
+    /// Answers a request for one that `service` was given; its session begins when the answer is out.
+    pub(super) fn open<B>(&self, service: &HttpService, mut request: Request<B>) -> Response<HttpBody> {
+        let upgrade = hyper::upgrade::on(&mut request);
+        let parts = request.into_parts().0;
+        let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
+        let peer = Arrival::peer_of(&parts).cloned();
+        let refused = |refusal: Refusal| refusal.response(&service.dispatcher);
+        if let Err(refusal) = service.judge(&parts, peer.as_ref()) {
+            return refused(refusal);
+        }
+        let agreed = match websocket::agree(&parts, &self.options) {
+            Ok(agreed) => agreed,
+            Err(refusal) => return not_agreed(refusal),
+        };
+        let mut response = Response::new(HttpBody::default());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        response.headers_mut().clone_from(&agreed.headers);
+        let group = match self.admit(arrival.as_deref(), peer.as_ref()) {
+            Ok(group) => group,
+            Err(refusal) => return refused(refusal),
+        };
+        self.begin(upgrade, agreed, parts, arrival, group);
+        response
+    }
+
+    /// A connection of ours is counted already, and gives its place in its group away. One of another server's is counted from now on.
+    fn admit(&self, arrival: Option<&Arrival>, peer: Option<&Endpoint>) -> Result<Membership, Refusal> {
+        if let Some(arrival) = arrival {
+            return Ok(arrival.account.hand_over());
+        }
+        let open = self.shared.connections_open();
+        if open >= self.shared.connections() {
+            return Err(Refusal::Busy(open));
+        }
+        match (&self.shared.groups, peer) {
+            (Some(groups), Some(peer)) => groups.admit(peer).map_err(|_| Refusal::Busy(open)),
+            _ => Ok(Membership::default()),
+        }
+    }
+
+    fn begin(
+        &self,
+        upgrade: OnUpgrade,
+        agreed: Agreed,
+        parts: Parts,
+        arrival: Option<Arc<Arrival>>,
+        group: Membership,
+    ) {
+        let Self { shared, options } = self.clone();
+        let place = Place::taken(&shared);
+        tokio::spawn(async move {
+            let peer = Arrival::peer_of(&parts).cloned().unwrap_or(Endpoint::MEMORY);
+            let upgraded =
+                within(shared.handshake_timeout(), async { upgrade.await.map_err(std::io::Error::other) });
+            let upgraded = match upgraded.await {
+                Ok(upgraded) => upgraded,
+                Err(error) => {
+                    tracing::debug!(
+                        rpc.system.name = "jsonrpc", network.peer.address = %peer, %error,
+                        "a WebSocket was agreed on, and has not come about"
+                    );
+                    return;
+                }
+            };
+            // Of a connection of ours there is nothing left of hyper.
+            let (io, read): (Box<dyn ByteStream>, Bytes) = match downcast::<TokioIo<Watched>>(upgraded) {
+                Ok(parts) => (parts.io.into_inner().into_inner(), parts.read_buf),
+                Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
+            };
+            let extensions = match &arrival {
+                Some(arrival) => arrival.extensions.for_request(parts),
+                None => Extensions::of_http(parts),
+            };
+            let connection = Connection { extensions, ..Connection::new(io, peer) };
+            let connection = websocket::upgraded(connection, agreed, read.into(), &options);
+            shared.arrived(connection, group, &Spoken::Messages);
+            // Not before the session is counted.
+            drop(place);
+        });
+    }
+}
+
+fn not_agreed(refusal: websocket::Refusal) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::from(Bytes::from(refusal.text + "\n")));
+    *response.status_mut() = refusal.status;
+    *response.headers_mut() = refusal.headers;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").finish_non_exhaustive()
+    }
+}

@@ -3,7 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use futures::{FutureExt, future::join_all};
-use rpc::{ConnectError, Connector, Limits, Server};
+use rpc::{ConnectError, Connector, Limits, Server, transport::tcp::TcpOptions};
 use rpc_tests::{echo, soon};
 use tokio::{
     net::{TcpSocket, TcpStream},

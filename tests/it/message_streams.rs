@@ -21,8 +21,11 @@ use rpc_tests::{
     CalcClient, CalcServer, Counts, DivError, MyCalc, WorkClient, WorkServer, Worker, echo, settled,
 };
 
+/// One end of two channels.
+type End = (Receiver<Bytes>, Sender<Bytes>);
+
 /// Two ends of a pair of channels that hold a few messages each.
-fn channels() -> ((Receiver<Bytes>, Sender<Bytes>), (Receiver<Bytes>, Sender<Bytes>)) {
+fn channels() -> (End, End) {
     let ((to_right, from_left), (to_left, from_right)) = (mpsc::channel(4), mpsc::channel(4));
     ((from_right, to_right), (from_left, to_left))
 }

@@ -59,6 +59,7 @@ roads! {
     websocket_binary = Road::at("ws://127.0.0.1:0/some/path").strict()
         .listening(|listen| listen.websocket(WebSocketServer::new().binary()))
         .connecting(|connector| connector.websocket(WebSocketClient::new().binary()));
+    websocket_on_the_port_of_http = Road::at("http://127.0.0.1:0").upgraded().strict();
     websocket_over_tls = Road::at("wss://localhost:0/path?query").over_tls().strict();
     memory = Road::in_memory();
     memory_newline = Road::in_memory().framed(NewlineFramer::new());

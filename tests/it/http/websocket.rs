@@ -19,7 +19,7 @@ use super::kit::{Answer, message, posted};
 fn talkative() -> Router {
     echo()
         .method("back", async |_: Params, cx: Context| {
-            let answer = cx.caller().call::<String>("name", ()).await;
+            let answer = cx.session().call::<String>("name", ()).await;
             answer.map_err(|error| ErrorObject::new(1, error.to_string()))
         })
         .method("from", async |_: Params, cx: Context| {

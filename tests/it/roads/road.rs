@@ -47,6 +47,14 @@ impl Road {
         }
     }
 
+    /// HTTP is listened for, and WebSocket asked for.
+    pub(super) fn upgraded(self) -> Self {
+        let connect = |endpoint: &Endpoint| {
+            Connector::new(&endpoint.to_string().replace("http://", "ws://")).expect("a URL")
+        };
+        Self { connect: Box::new(connect), ..self }
+    }
+
     /// At a name of its own in this process.
     pub(super) fn in_memory() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);

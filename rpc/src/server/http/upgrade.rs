@@ -128,7 +128,7 @@ impl Sessions {
 fn not_agreed(refusal: websocket::Refusal) -> Response<HttpBody> {
     let mut response = Response::new(HttpBody::from(Bytes::from(refusal.text + "\n")));
     *response.status_mut() = refusal.status;
-    *response.headers_mut() = refusal.headers;
+    *response.headers_mut() = *refusal.headers;
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

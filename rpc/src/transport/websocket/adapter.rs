@@ -111,6 +111,6 @@ impl Write for Adapter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.poll(|io, cx| io.poll_flush(cx))
+        self.poll(AsyncWrite::poll_flush)
     }
 }

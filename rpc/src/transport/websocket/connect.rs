@@ -70,7 +70,11 @@ fn request(host: &str, target: &str, key: &str, options: &WebSocketClient) -> Ve
     request
 }
 
-fn answer(read: &[u8]) -> Result<Option<((StatusCode, HeaderMap), usize)>, HeadError> {
+/// The head of a response.
+type Answer = (StatusCode, HeaderMap);
+
+/// The head at the front of what was read, and its length, once it is whole.
+fn answer(read: &[u8]) -> Result<Option<(Answer, usize)>, HeadError> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(length) = parsed.parse(read)? else { return Ok(None) };

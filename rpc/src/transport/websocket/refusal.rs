@@ -18,12 +18,12 @@ pub(crate) struct Refusal {
     /// For a person to read.
     pub(crate) text: String,
     /// What has to be said besides.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Box<HeaderMap>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), headers: HeaderMap::new() }
+        Self { status, text: text.into(), headers: Box::default() }
     }
 
     pub(crate) fn with(mut self, name: HeaderName, value: &'static str) -> Self {
@@ -43,7 +43,7 @@ impl Refusal {
         head::put(&mut answer, "Connection", "close");
         head::put(&mut answer, "Content-Type", "text/plain; charset=utf-8");
         head::put(&mut answer, "Content-Length", (text.len() + 1).to_string());
-        for (name, value) in headers {
+        for (name, value) in &**headers {
             head::put(&mut answer, name, value);
         }
         answer.extend_from_slice(b"\r\n");

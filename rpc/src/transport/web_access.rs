@@ -62,7 +62,9 @@ impl WebAccess {
     /// (pages from files, and sandboxed ones).
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         let origin = origin.into().to_ascii_lowercase();
-        self.origins.add(origin.trim_end_matches('/').to_owned());
+        // People write a slash that browsers do not; the two of `file://` are the origin's own.
+        let bare = origin.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
+        self.origins.add(bare.unwrap_or(&origin).to_owned());
         self
     }
 

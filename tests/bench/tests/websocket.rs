@@ -15,8 +15,9 @@ use jsonrpsee::{
     ws_client::{PingConfig as ClientPings, WsClient, WsClientBuilder},
 };
 use rpc::{
-    Broadcast, CallError, CloseReason, Connector, Context, ErrorObject, KeepAlive, Limits, MethodInfo, Params,
-    Router, RpcError, Server, ServerHandle, Session, SubscriptionInfo, SubscriptionStyle, rpc_service,
+    Broadcast, CallError, CloseReason, Connector, Context, ErrorObject, KeepAlive, Limits, MethodInfo,
+    Params, Router, RpcError, Server, ServerHandle, Session, SubscriptionInfo, SubscriptionStyle,
+    rpc_service,
 };
 
 #[rpc_service]

@@ -27,7 +27,7 @@ use crate::{
 pub struct Exchange {
     /// The answer, where one is due.
     pub answer: Option<Bytes>,
-    /// What the message has cost by the numbers in [`Limits`]: its bytes and those of its answer, the rules that it broke, and what its
+    /// What the message has cost by the numbers in [`Limits`](crate::Limits): its bytes and those of its answer, the rules that it broke, and what its
     /// handlers have [added](crate::Session::add_cost).
     pub cost: f64,
 }

@@ -168,6 +168,16 @@ async fn a_session_counts_as_the_one_connection_that_it_is() {
 }
 
 #[tokio::test]
+async fn a_session_keeps_the_place_in_its_group() {
+    let server = listening(Server::builder().groups(Groups::by_address().connections(1))).await;
+    let session = connect(&url(&server)).await.expect("there is a place");
+    converse(&session).await;
+    let refused = connect(&url(&server)).await.expect_err("there is no place");
+    assert!(refused.to_string().contains("503"), "{refused}");
+    soon(server.shutdown()).await;
+}
+
+#[tokio::test]
 async fn it_is_mounted_in_axum_with_its_sessions() {
     let server = Server::builder().service(talkative()).build().expect("one service").start();
     let app = axum::Router::new()

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http::header;
 use rpc::{Context, Dispatcher, Endpoint, ErrorObject, Extensions, Params, Router};
-use rpc_tests::{Gate, settled, waiting};
+use rpc_tests::{Gate, settled, soon, waiting};
 use serde_json::json;
 use tower::{Layer, ServiceExt};
 use tower_http::add_extension::AddExtensionLayer;
@@ -113,7 +113,7 @@ async fn work_that_was_handed_on_learns_that_the_request_was_answered_or_given_u
     });
     let service = mounted(router);
     post(&service, r#"{"jsonrpc":"2.0","id":1,"method":"spawn","params":[false]}"#).await;
-    tells.recv().await.expect("it was answered");
+    soon(tells.recv()).await.expect("it was answered");
 
     let given_up = tokio::spawn(async move {
         post(&service, r#"{"jsonrpc":"2.0","id":1,"method":"spawn","params":[true]}"#).await
@@ -122,7 +122,7 @@ async fn work_that_was_handed_on_learns_that_the_request_was_answered_or_given_u
     settled().await;
     assert!(tells.try_recv().is_err());
     given_up.abort();
-    tells.recv().await.expect("it was given up");
+    soon(tells.recv()).await.expect("it was given up");
 }
 
 #[tokio::test]

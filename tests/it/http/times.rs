@@ -260,7 +260,9 @@ async fn who_has_cost_much_is_slowed_down_and_who_has_cost_too_much_sent_away() 
     }
     assert!(!connection.is_finished());
     post(&mut sender, "what?").await;
+    let start = Instant::now();
     connection.await.expect("no panic").expect("it was closed in good order");
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,7 +278,9 @@ async fn who_belongs_to_those_who_have_cost_too_much_is_told_so() {
     }
     let refused = post(&mut other, PING).await;
     refused.expect_refusal(StatusCode::TOO_MANY_REQUESTS, -101, "excessive resource usage");
+    let start = Instant::now();
     other_connection.await.expect("no panic").expect("it was closed in good order");
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,21 +127,34 @@ async fn it_calls(page: &Chromium) {
 }
 
 async fn it_subscribes(page: &Chromium, session: &Session, ticks: &Broadcast<u32>) {
-    let all = r#"
-        const items = [];
-        for await (const item of await session.subscribe("count", [1, 500])) items.push(item);
-        return items;
-    "#;
-    assert_eq!(page.run(all).await, json!({"result": (1..=500).collect::<Vec<_>>()}));
-    let failing = r#"
+    // Taken as they come, and taken when all of them are there.
+    let take = r#"
         const items = [];
         try {
-            for await (const item of await session.subscribe("run_out")) items.push(item);
+            for await (const item of await taken) items.push(item);
+            return [items];
         } catch ({ code, data }) {
             return [items, code, data];
         }
     "#;
-    assert_eq!(page.run(failing).await, json!({"result": [[1, 2], 2, {"have": 0, "need": 1}]}));
+    for (subscribe, expected) in [
+        ("session.subscribe('count', [1, 500])", json!([(1..=500).collect::<Vec<_>>()])),
+        ("session.subscribe('run_out')", json!([[1, 2], 2, {"have": 0, "need": 1}])),
+    ] {
+        let as_they_come = page.run(&format!("globalThis.taken = {subscribe};{take}")).await;
+        assert_eq!(as_they_come, json!({"result": expected}));
+        page.run(&format!("globalThis.taken = await {subscribe}")).await;
+        let calc = CalcClient::from(session.clone());
+        soon(async {
+            // What it sends is sent in order: with the answer to the last of these, the page has had all.
+            while session.subscriptions_served() > 0 {
+                calc.add(1, 2).await.expect("a sum");
+            }
+            calc.add(1, 2).await.expect("a sum");
+        })
+        .await;
+        assert_eq!(page.run(take).await, json!({"result": expected}));
+    }
 
     // The page leaves the loop.
     let follow = async || {

@@ -132,6 +132,8 @@ impl Process {
             .arg("--host-resolver-rules=MAP evil.example 127.0.0.1")
             .arg(format!("--user-data-dir={}", scratch.path("profile").display()))
             .arg(url)
+            // Not all of it is in the profile.
+            .envs([("HOME", scratch.directory()), ("TMPDIR", scratch.directory())])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -53,21 +53,22 @@ impl Driver {
                     "the peer speaks TLS, and this side does not: use a URL of TLS",
                 )))))
             }
-            Ok(None) => {
-                // Requests that came before are still answered: many peers close their side after the last one.
-                self.link.start_close(self.said());
-                Poll::Ready(Ok(()))
-            }
+            Ok(None) => match self.said() {
+                Some(goodbye) => Poll::Ready(Err(goodbye)),
+                None => {
+                    // Requests that came before are still answered: many peers close their side after the last one.
+                    self.link.start_close(CloseReason::Peer);
+                    Poll::Ready(Ok(()))
+                }
+            },
             Err(error) => Poll::Ready(Err(lost(error))),
         }
     }
 
-    /// Why the peer has closed the connection.
-    fn said(&self) -> CloseReason {
-        match self.control.as_ref().and_then(|control| control.said()) {
-            Some(Said { code, reason }) => CloseReason::PeerClosed { code, reason },
-            None => CloseReason::Peer,
-        }
+    /// What the peer has said when it closed the connection, where the transport has words for it. After that it takes nothing any more.
+    fn said(&self) -> Option<CloseReason> {
+        let Said { code, reason } = self.control.as_ref()?.said()?;
+        Some(CloseReason::PeerClosed { code, reason })
     }
 
     /// `again` is true where the first of the messages had to wait, and is known.

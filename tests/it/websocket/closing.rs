@@ -112,17 +112,18 @@ async fn an_end_without_a_close_is_the_peers_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_may_finish_when_the_peer_has_closed_and_nothing_is_sent_any_more() {
+async fn handlers_are_dropped_when_the_peer_has_closed_because_nothing_can_be_sent_any_more() {
     let gate = Gate::closed();
     let (mut peer, session) = served(waiting(&gate)).await;
     peer.text(r#"{"jsonrpc":"2.0","id":1,"method":"wait","params":[]}"#).await;
     settled().await;
+    assert_eq!(session.requests_in_flight(), 1);
+    let closed = tokio::time::Instant::now();
     peer.frame(CLOSE, 1000_u16.to_be_bytes()).await;
     assert_eq!(peer.closed().await.0, 1000);
-    assert_eq!(session.requests_in_flight(), 1);
-    gate.open();
-    assert_eq!(peer.next().await, None);
     assert!(matches!(session.closed().await, CloseReason::PeerClosed { code: 1000, .. }));
+    assert_eq!((session.requests_in_flight(), closed.elapsed()), (0, std::time::Duration::ZERO));
+    assert_eq!(peer.next().await, None);
 }
 
 /// What a peer sends that breaks the rules; what it is told, and what the cause is.

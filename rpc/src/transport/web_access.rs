@@ -3,6 +3,8 @@
 //! A browser lets any page open a WebSocket to any server, and send it some kinds of requests, with the user's cookies and from within
 //! the user's network. All that the server has to tell by is what the browser says of the page.
 
+use std::net::{IpAddr, SocketAddr};
+
 use http::{HeaderMap, HeaderValue, header, request::Parts, uri::Authority};
 
 /// Which pages in a browser may reach a server, and under which names of the server.
@@ -49,6 +51,15 @@ impl Allowed {
         if let Self::These(these) = self {
             these.push(one);
         }
+    }
+
+    /// Whether `host`, with or without a port, is an IP address, and that is enough. It nearly always is where no page asks.
+    fn are_any_address(&self, host: &str) -> bool {
+        let any = match self {
+            Self::Any => true,
+            Self::These(hosts) => hosts.is_empty(),
+        };
+        any && (host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok())
     }
 }
 
@@ -109,6 +120,10 @@ impl WebAccess {
         headers: &HeaderMap,
         is_local: bool,
     ) -> Result<(), String> {
+        if !headers.contains_key(header::ORIGIN) && host.is_some_and(|host| self.hosts.are_any_address(host))
+        {
+            return Ok(());
+        }
         let server = host.map(Server::parse).transpose()?;
         self.check_host(server.as_ref(), is_local)?;
         let mut origins = headers.get_all(header::ORIGIN).iter();
@@ -193,7 +208,7 @@ impl Server {
     fn needs_no_name_server(&self) -> bool {
         let host = self.host.strip_suffix('.').unwrap_or(&self.host);
         let ip = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.ends_with(".localhost") || ip.parse::<std::net::IpAddr>().is_ok()
+        host == "localhost" || host.ends_with(".localhost") || ip.parse::<IpAddr>().is_ok()
     }
 }
 

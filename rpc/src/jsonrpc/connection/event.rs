@@ -73,7 +73,7 @@ impl<T> Connection<T> {
             self.version = version;
         }
         let mut events = Vec::new();
-        match self.version.read_in_full(frame) {
+        match self.version.read_checked(frame) {
             Message::Batch(members) => self.receive_batch(members, out, &mut events),
             Message::Request(request) => events.push(Event::requested(request, None)),
             Message::Response(response) => self.receive_response(response, &mut events),

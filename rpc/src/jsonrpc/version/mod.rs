@@ -136,6 +136,17 @@ impl Version {
         }
     }
 
+    /// Reads one message and says the same as [`read_in_full`](Self::read_in_full): where the scan recognises it, params and results
+    /// are checked, but need not be found. For those who are not there any more when somebody decodes them.
+    pub(crate) fn read_checked(self, frame: &[u8]) -> Message<'_> {
+        match std::str::from_utf8(frame) {
+            Ok(text) if self.reads != Protocol::V1 => {
+                scan::scan(text).and_then(scan::checked).unwrap_or_else(|| self.read_text(text))
+            }
+            _ => self.read_in_full(frame),
+        }
+    }
+
     fn read_text(self, text: &str) -> Message<'_> {
         match self.reads {
             Protocol::V1 => read::message::<V1>(text),

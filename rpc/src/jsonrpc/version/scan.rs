@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use crate::jsonrpc::{Id, Message, Outcome, RawParams, Request, Response};
+use serde::de::IgnoredAny;
+
+use crate::jsonrpc::{Id, Message, Outcome, RawParams, Request, Response, white_space};
 
 /// The message, if it is laid out as expected.
 pub(super) fn scan(text: &str) -> Option<Message<'_>> {
@@ -38,6 +40,24 @@ pub(super) fn scan(text: &str) -> Option<Message<'_>> {
         }
         _ => None,
     }
+}
+
+/// A scanned message, where what the scan has not looked at is one JSON value and no more: then nothing can be hidden there.
+pub(super) fn checked(message: Message<'_>) -> Option<Message<'_>> {
+    let unseen = match &message {
+        Message::Request(request) => request.params.as_json(),
+        Message::Response(Response { outcome: Outcome::Unverified(result), .. }) => Some(*result),
+        _ => None,
+    };
+    if let Some(text) = unseen {
+        serde_json::from_str::<IgnoredAny>(text).ok()?;
+    }
+    Some(match message {
+        Message::Response(Response { id, outcome: Outcome::Unverified(result) }) => {
+            Message::Response(Response { id, outcome: Outcome::Result(white_space::trim(result)) })
+        }
+        other => other,
+    })
 }
 
 /// `rest` is what is left between the method and the end: nothing, or the params.
@@ -76,7 +96,7 @@ fn plain_string(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jsonrpc::version::Version;
+    use crate::jsonrpc::{Protocol, version::Version};
 
     /// What a scan says, where it says something, is what reading in full says.
     #[test]
@@ -93,6 +113,37 @@ mod tests {
         ] {
             let scanned = scan(text).unwrap_or_else(|| panic!("not recognised: {text}"));
             assert_eq!(format!("{scanned:?}"), format!("{:?}", Version::V2.read_in_full(text.as_bytes())));
+        }
+    }
+
+    /// What was scanned and then checked is what reading in full says: also where more stands there than the scan has seen.
+    #[test]
+    fn a_checked_scan_says_the_same_as_reading_in_full() {
+        for text in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2] }"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","method":"log","params":{"a":[{}]}}"#,
+            r#"{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1}"#,
+            r#"{"jsonrpc":"2.0","method":"add","params":[1],"id":1,"params":[2],"id":2}"#,
+            r#"{"jsonrpc":"2.0","method":"add","params":[1,],"id":1}"#,
+            r#"{"jsonrpc":"2.0","method":"add","params":{"a":1},"extra":[],"id":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1],"params":[2]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1],"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1]]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"add","params":nullx}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result": {"a":"}"} }"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":5}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":1,"message":"m"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":5,"extra":6}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":}"#,
+        ] {
+            for version in [Version::V2, Version::new(Protocol::Loose), Version::new(Protocol::V1)] {
+                let (checked, full) =
+                    (version.read_checked(text.as_bytes()), version.read_in_full(text.as_bytes()));
+                assert_eq!(format!("{checked:?}"), format!("{full:?}"), "{text}");
+            }
         }
     }
 

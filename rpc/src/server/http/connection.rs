@@ -30,7 +30,7 @@ use crate::{
     limits::Limits,
     server::handle::Shared,
     session::Membership,
-    transport::{Connection, Endpoint},
+    transport::{ByteStream, Connection, Endpoint},
 };
 
 /// The largest head of a request, with all of its headers, and how much is read at once.
@@ -87,12 +87,14 @@ impl Http {
         group: Membership,
     ) {
         let (http, shared) = (Arc::clone(self), Arc::clone(shared));
+        let Connection { io, peer, extensions, .. } = connection;
+        let arrival = Arc::new(Arrival { peer, extensions, account: Account::new(group) });
         // Counted from now on, and not only when its task first runs.
         let open = shared.http.begin();
         tokio::spawn(async move {
-            let peer = connection.peer.clone();
+            let peer = &arrival.peer;
             tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %peer, "an HTTP connection has begun");
-            let ended = http.run(&shared, connection, group).await;
+            let ended = http.run(&shared, io, &arrival).await;
             tracing::debug!(
                 rpc.system.name = "jsonrpc", network.peer.address = %peer, error = ended.err().map(tracing::field::display),
                 "an HTTP connection has ended"
@@ -101,25 +103,29 @@ impl Http {
         });
     }
 
-    async fn run(&self, shared: &Shared, connection: Connection, group: Membership) -> Result<(), AnyError> {
-        let Connection { io, peer, extensions, .. } = connection;
-        let arrival = Arc::new(Arrival { peer, extensions, account: Account::new(group) });
+    async fn run(
+        &self,
+        shared: &Shared,
+        io: Box<dyn ByteStream>,
+        arrival: &Arc<Arrival>,
+    ) -> Result<(), AnyError> {
         let watch = Watch::new();
         let service = service_fn({
-            let (arrival, watch) = (Arc::clone(&arrival), Arc::clone(&watch));
+            let watch = Arc::clone(&watch);
             move |mut request: Request<Incoming>| {
                 let watch = Arc::clone(&watch);
                 let handled = watch.begin(request.version());
-                request.extensions_mut().insert(Arc::clone(&arrival));
+                request.extensions_mut().insert(Arc::clone(arrival));
                 let answer = self.service.clone().oneshot(request);
-                async move {
+                // Hyper keeps the room of its future for as long as the connection lasts: a box is small.
+                Box::pin(async move {
                     let response = answer.await.unwrap_or_else(|error| failed(&error));
                     if response.status().is_client_error() || response.status().is_server_error() {
                         watch.leaves_unread();
                     }
                     let sending = handled.answered();
                     Ok::<_, Infallible>(response.map(|body| WatchedBody::new(body, sending)))
-                }
+                })
             }
         });
         let builder = self.builder();

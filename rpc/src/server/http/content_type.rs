@@ -1,6 +1,6 @@
 //! What a body says that it is.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
 
 use super::refusal::Refusal;
 
@@ -10,15 +10,10 @@ const ACCEPTED: [&str; 3] = ["application/json", "application/json-rpc", "applic
 
 /// Whether the body is said to be JSON, in UTF-8 and as it is.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
-    let types: Vec<&HeaderValue> = headers.get_all(header::CONTENT_TYPE).iter().collect();
-    let is_json = match types.as_slice() {
-        [of] => of.to_str().is_ok_and(is_json),
-        _ => false,
-    };
-    if !is_json {
-        return Err(Refusal::MediaType(
-            types.first().map(|of| of.to_str().unwrap_or("(no text)").to_owned()),
-        ));
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (first, second) = (types.next(), types.next());
+    if second.is_some() || !first.is_some_and(|of| of.to_str().is_ok_and(is_json)) {
+        return Err(Refusal::MediaType(first.map(|of| of.to_str().unwrap_or("(no text)").to_owned())));
     }
     match headers
         .get_all(header::CONTENT_ENCODING)
@@ -45,6 +40,8 @@ fn is_json(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {

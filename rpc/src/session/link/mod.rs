@@ -217,6 +217,10 @@ pub(crate) struct NewLink {
 
 impl Link {
     pub(crate) fn new(new: NewLink) -> Arc<Self> {
+        Arc::new(Self::made_from(new))
+    }
+
+    fn made_from(new: NewLink) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let state = State {
             connection: Connection::of(new.version)
@@ -229,7 +233,7 @@ impl Link {
             last: last::Last::default(),
             next_deadline: None,
         };
-        Arc::new(Self {
+        Self {
             state: Mutex::new(state),
             queued: AtomicUsize::new(0),
             unwritten: AtomicUsize::new(0),
@@ -268,7 +272,7 @@ impl Link {
             extensions: new.extensions,
             carries_messages: new.carries_messages,
             counters: Counters::new(),
-        })
+        }
     }
 
     /// The link of a request that came by itself: it was never open.
@@ -279,7 +283,7 @@ impl Link {
         extensions: Extensions,
     ) -> Arc<Self> {
         let framer = Box::new(NewlineFramer::new());
-        let link = Self::new(NewLink {
+        let mut link = Self::made_from(NewLink {
             framer,
             version,
             peer,
@@ -291,8 +295,11 @@ impl Link {
             extensions,
             carries_messages: false,
         });
-        link.gone(link.end(CloseReason::NoSession));
-        link
+        // Nobody is there yet to be told, as somebody is where a session ends.
+        let state = link.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.inlets.end(&CloseReason::NoSession);
+        state.phase = Phase::Gone(CloseReason::NoSession);
+        Arc::new(link)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

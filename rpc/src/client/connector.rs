@@ -252,9 +252,10 @@ impl Connector {
             }
             Target::Endpoint(endpoint) => {
                 let opening = self.dial.open(endpoint.clone());
-                in_time(self.settings.limits.handshake_timeout, opening)
-                    .await
-                    .unwrap_or_else(|limit| Err(ConnectError::Timeout { endpoint, limit }))?
+                match in_time(self.settings.limits.handshake_timeout, opening).await {
+                    Ok(opened) => opened?,
+                    Err(limit) => return Err(ConnectError::Timeout { endpoint, limit }),
+                }
             }
         };
         let start =

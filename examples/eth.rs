@@ -1,5 +1,5 @@
 //! A slice of an Ethereum node's `eth_` namespace: hex quantities, errors that carry data, and one method for several
-//! kinds of subscriptions.
+//! kinds of subscriptions. As nodes do, it answers HTTP and WebSocket on one port: subscriptions need the latter.
 //!
 //! `cargo run --example eth`. The methods are those of <https://ethereum.github.io/execution-apis/>.
 
@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
-use rpc::{CallError, RpcError, Server, rpc_service};
+use rpc::{CallError, HttpClient, RpcError, Server, rpc_service};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
@@ -277,11 +277,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [ann, bob, carol] = [0xaa, 0xbb, 0xcc].map(|byte| Data(vec![byte]));
     let balances = BTreeMap::from([(ann.clone(), 100)]);
     let node = Node { state: Mutex::new(State { height: 0, balances }), events: broadcast::Sender::new(64) };
-    let server = Server::builder().service(EthServer::new(node)).bind("tcp://127.0.0.1:0").await?;
-    let url = server.endpoint().to_string();
+    let server = Server::builder().service(EthServer::new(node)).bind("http://127.0.0.1:0").await?;
+    let at = server.endpoint().socket_addr().ok_or("it listens at an address")?;
     let running = server.start();
 
-    let session = rpc::connect(&url).await?;
+    // Who only asks needs no session: `curl` would do.
+    let http = EthClient::from(HttpClient::new(&format!("http://{at}"))?);
+    println!("over HTTP: block {}", http.block_number().await?);
+
+    let session = rpc::connect(&format!("ws://{at}")).await?;
     let eth = EthClient::from(session.clone());
 
     // A batch: one message, and a result of its own type for each call. What is lent is not cloned.

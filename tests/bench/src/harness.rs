@@ -17,13 +17,9 @@ use crate::{
 /// One measurement, in two fresh processes.
 pub fn measure(peer: Peer, work: &Work, secs: f64, on_one_cpu: bool) -> Result<Measured> {
     let workers = work.workers();
-    let mut server = Server(start(&Role { peer, on_one_cpu, part: Part::Server }, workers)?);
-    let stdout = server.0.stdout.take().context("the server's standard output")?;
-    let mut address = String::new();
-    BufReader::new(stdout).read_line(&mut address)?;
-    let server_at = address.trim().parse().with_context(|| format!("the server said {address:?}"))?;
-
-    let job = Job { server: server_at, server_pid: server.0.id(), work: work.clone(), secs };
+    let server = Server::start(&Role { peer, on_one_cpu, part: Part::Server }, workers)?;
+    let (server_at, server_pid) = (server.address.clone(), server.process.id());
+    let job = Job { server: server_at, server_pid, work: work.clone(), secs };
     let client = start(&Role { peer, on_one_cpu, part: Part::Client(job) }, workers)?;
     let output = client.wait_with_output()?;
     if !output.status.success() {
@@ -62,11 +58,32 @@ fn start(role: &Role, workers: Option<usize>) -> Result<Child> {
 }
 
 /// Ends with the measurement, however that ends.
-struct Server(Child);
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(role: &Role, workers: Option<usize>) -> Result<Self> {
+        let mut server = Self { process: start(role, workers)?, address: String::new() };
+        let stdout = server.process.stdout.take().context("the server's standard output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        server.address = line.trim().to_owned();
+        if server.address.is_empty() {
+            bail!("the server has not said where it listens");
+        }
+        Ok(server)
+    }
+}
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        // It had no time to tidy up.
+        if let Some(socket) = self.address.strip_prefix("unix:") {
+            let _ = std::fs::remove_file(socket);
+        }
     }
 }

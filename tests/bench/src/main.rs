@@ -56,8 +56,8 @@ struct TableOptions {
     /// Which scenarios, separated by commas.
     #[arg(long, value_delimiter = ',', default_values_t = Scenario::value_variants().to_vec())]
     scenarios: Vec<Scenario>,
-    /// Which peers, separated by commas. Ratios need `floor`.
-    #[arg(long, value_delimiter = ',', default_values_t = Peer::value_variants().to_vec())]
+    /// Which peers, separated by commas. Ratios are to the first.
+    #[arg(long, value_delimiter = ',', default_values_t = Peer::USUAL)]
     peers: Vec<Peer>,
 }
 

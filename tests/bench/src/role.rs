@@ -1,6 +1,6 @@
 //! The two processes of a measurement: a server, and a client that loads it and measures both.
 
-use std::{io::Read, net::SocketAddr};
+use std::io::Read;
 
 use anyhow::{Context, Result};
 use nix::{
@@ -31,7 +31,8 @@ pub enum Part {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Job {
-    pub server: SocketAddr,
+    /// Where it listens, as it says itself: an address, or a URL.
+    pub server: String,
     pub server_pid: u32,
     pub work: Work,
     pub secs: f64,

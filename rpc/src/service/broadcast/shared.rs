@@ -44,6 +44,27 @@ impl<T> Shared<T> {
     pub fn new(value: T) -> Self {
         Self(Arc::new(Inner { json: OnceLock::new(), value }))
     }
+
+    /// The value itself where nobody else has it, as where it was just read; otherwise a copy. As [`Arc::unwrap_or_clone`], a function
+    /// and no method.
+    ///
+    /// ```
+    /// use rpc::Shared;
+    ///
+    /// let name = Shared::new("ann".to_owned());
+    /// let also = name.clone();
+    /// assert_eq!(Shared::unwrap_or_clone(name), "ann"); // a copy
+    /// assert_eq!(Shared::unwrap_or_clone(also), "ann"); // the value
+    /// ```
+    pub fn unwrap_or_clone(this: Self) -> T
+    where
+        T: Clone,
+    {
+        match Arc::try_unwrap(this.0) {
+            Ok(inner) => inner.value,
+            Err(shared) => shared.value.clone(),
+        }
+    }
 }
 
 impl<T: Serialize + ?Sized> Shared<T> {

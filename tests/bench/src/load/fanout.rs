@@ -24,7 +24,7 @@ pub(super) async fn measure<C: Client>(peer: Peer, job: &Job, subscribers: usize
     let counts: Vec<Arc<AtomicU64>> = (0..subscribers).map(|_| Arc::default()).collect();
     let mut following = JoinSet::new();
     for count in &counts {
-        let client = C::connect(peer, job.server).await?;
+        let client = C::connect(peer, &job.server).await?;
         let (phases, count) = (phases.clone(), Arc::clone(count));
         let mut next = 0;
         let take = move |quote: Quote| {

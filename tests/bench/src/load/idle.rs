@@ -30,7 +30,7 @@ const FIRST: usize = 50;
 
 async fn open<C: Client>(peer: Peer, job: &Job, count: usize, clients: &mut Vec<C>) -> Result<()> {
     for n in 0..count as i64 {
-        let client = C::connect(peer, job.server).await.with_context(|| format!("connection {n}"))?;
+        let client = C::connect(peer, &job.server).await.with_context(|| format!("connection {n}"))?;
         ensure!(client.add(n, 1).await? == n + 1, "a wrong sum");
         clients.push(client);
     }

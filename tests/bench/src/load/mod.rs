@@ -37,7 +37,7 @@ pub struct Measured {
 }
 
 pub async fn run<C: Client>(peer: Peer, job: &Job) -> Result<Measured> {
-    check(&C::connect(peer, job.server).await?).await?;
+    check(&C::connect(peer, &job.server).await?).await?;
     match job.work {
         Work::Calls { connections, in_flight, call } => {
             calls::<C>(peer, job, connections, in_flight, call).await
@@ -71,7 +71,7 @@ async fn calls<C: Client>(
     let phases = Phases::default();
     let mut users = Users::new(&phases);
     for _ in 0..connections {
-        users.add(&C::connect(peer, job.server).await?, in_flight, call);
+        users.add(&C::connect(peer, &job.server).await?, in_flight, call);
     }
     let used = phases.measure(job).await;
     let latencies = users.stop().await?;
@@ -87,9 +87,9 @@ async fn latency<C: Client>(peer: Peer, job: &Job, connections: usize, in_flight
     let phases = Phases::default();
     let (mut others, mut one) = (Users::new(&phases), Users::new(&phases));
     for _ in 0..connections {
-        others.add(&C::connect(peer, job.server).await?, in_flight, Call::Add);
+        others.add(&C::connect(peer, &job.server).await?, in_flight, Call::Add);
     }
-    one.add(&C::connect(peer, job.server).await?, 1, Call::Add);
+    one.add(&C::connect(peer, &job.server).await?, 1, Call::Add);
     let used = phases.measure(job).await;
     let (one, others) = (one.stop().await?, others.stop().await?);
     let measured = used.per_call(one.count() + others.count());
@@ -98,7 +98,7 @@ async fn latency<C: Client>(peer: Peer, job: &Job, connections: usize, in_flight
 
 /// On one connection a handler that waits and a handler that computes, each one call at a time: how long does `add` take?
 async fn slow<C: Client>(peer: Peer, job: &Job, millis: u64) -> Result<Measured> {
-    let client = C::connect(peer, job.server).await?;
+    let client = C::connect(peer, &job.server).await?;
     let phases = Phases::default();
     let (mut slow, mut quick) = (Users::new(&phases), Users::new(&phases));
     slow.add(&client, 1, Call::Wait { millis });

@@ -1,7 +1,6 @@
-//! jsonrpsee over WebSocket, with its macro.
+//! jsonrpsee over WebSocket and HTTP, with its macro.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,11 +8,13 @@ use std::{
 use anyhow::Result;
 use jsonrpsee::{
     PendingSubscriptionSink, SubscriptionSink,
-    core::{RpcResult, SubscriptionResult, async_trait},
+    core::{RpcResult, SubscriptionResult, async_trait, client::SubscriptionClientT},
+    http_client::HttpClientBuilder,
     proc_macros::rpc,
     server::{Server, ServerConfig},
-    ws_client::{WsClient, WsClientBuilder},
+    ws_client::WsClientBuilder,
 };
+pub use jsonrpsee::{http_client::HttpClient, ws_client::WsClient};
 
 use super::{Peer, announce};
 use crate::service::{self, Quote, User};
@@ -100,17 +101,35 @@ pub async fn serve() -> Result<()> {
     Ok(())
 }
 
-#[derive(Clone)]
-pub struct Client(Arc<WsClient>);
+/// A way to the server.
+pub trait Road: SubscriptionClientT + Send + Sync + Sized + 'static {
+    fn open(server: &str) -> impl Future<Output = Result<Self>> + Send;
+}
 
-impl super::Client for Client {
-    async fn connect(_: Peer, server: SocketAddr) -> Result<Self> {
-        Ok(Self(Arc::new(
-            WsClientBuilder::default()
-                .max_buffer_capacity_per_subscription(1 << 20)
-                .build(format!("ws://{server}"))
-                .await?,
-        )))
+impl Road for WsClient {
+    async fn open(server: &str) -> Result<Self> {
+        let builder = WsClientBuilder::default().max_buffer_capacity_per_subscription(1 << 20);
+        Ok(builder.build(format!("ws://{server}")).await?)
+    }
+}
+
+impl Road for HttpClient {
+    async fn open(server: &str) -> Result<Self> {
+        Ok(HttpClientBuilder::default().build(format!("http://{server}"))?)
+    }
+}
+
+pub struct Client<R>(Arc<R>);
+
+impl<R> Clone for Client<R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<R: Road> super::Client for Client<R> {
+    async fn connect(_: Peer, server: &str) -> Result<Self> {
+        Ok(Self(Arc::new(R::open(server).await?)))
     }
 
     async fn add(&self, a: i64, b: i64) -> Result<i64> {

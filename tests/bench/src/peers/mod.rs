@@ -5,7 +5,7 @@ mod jsonrpsee;
 mod ours;
 mod tarpc;
 
-use std::{io::Write, net::SocketAddr};
+use std::{fmt::Display, io::Write};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -25,17 +25,27 @@ pub enum Peer {
     Ours,
     /// This crate with `Limits::server()` and `Limits::client()`.
     OursLimited,
-    /// This crate over WebSocket, with `Limits::unlimited()`.
+    /// The same as `ours` with `Content-Length` headers, as language servers have them, in place of lines.
+    OursHeaders,
+    /// The same with the length of each message before it, in four bytes.
+    OursLength,
+    /// The same as `ours` over a Unix socket.
+    OursUnix,
+    /// The same over WebSocket.
     OursWs,
+    /// The same over HTTP.
+    OursHttp,
     /// tarpc with bincode over TCP.
     Tarpc,
     /// jsonrpsee over WebSocket.
     Jsonrpsee,
+    /// jsonrpsee over HTTP.
+    JsonrpseeHttp,
 }
 
 /// One connection to a peer's server. A clone shares it.
 pub trait Client: Clone + Send + Sync + 'static {
-    fn connect(peer: Peer, server: SocketAddr) -> impl Future<Output = Result<Self>> + Send;
+    fn connect(peer: Peer, server: &str) -> impl Future<Output = Result<Self>> + Send;
     fn add(&self, a: i64, b: i64) -> impl Future<Output = Result<i64>> + Send;
     fn echo(&self, text: String) -> impl Future<Output = Result<String>> + Send;
     fn get_user(&self, id: u64) -> impl Future<Output = Result<User>> + Send;
@@ -50,13 +60,22 @@ pub trait Client: Clone + Send + Sync + 'static {
 }
 
 impl Peer {
+    /// Those that are measured unless others are asked for.
+    pub const USUAL: [Self; 5] = [Self::Floor, Self::Ours, Self::OursLimited, Self::Tarpc, Self::Jsonrpsee];
+
     /// Serves for ever.
     pub async fn serve(self) -> Result<()> {
         match self {
             Self::Floor => floor::serve().await,
-            Self::Ours | Self::OursLimited | Self::OursWs => ours::serve(self).await,
+            Self::Ours
+            | Self::OursLimited
+            | Self::OursHeaders
+            | Self::OursLength
+            | Self::OursUnix
+            | Self::OursWs
+            | Self::OursHttp => ours::serve(self).await,
             Self::Tarpc => tarpc::serve().await,
-            Self::Jsonrpsee => jsonrpsee::serve().await,
+            Self::Jsonrpsee | Self::JsonrpseeHttp => jsonrpsee::serve().await,
         }
     }
 
@@ -64,9 +83,16 @@ impl Peer {
     pub async fn load(self, job: &Job) -> Result<Measured> {
         match self {
             Self::Floor => load::run::<floor::Client>(self, job).await,
-            Self::Ours | Self::OursLimited | Self::OursWs => load::run::<ours::Client>(self, job).await,
+            Self::Ours
+            | Self::OursLimited
+            | Self::OursHeaders
+            | Self::OursLength
+            | Self::OursUnix
+            | Self::OursWs => load::run::<ours::Client<rpc::Session>>(self, job).await,
+            Self::OursHttp => load::run::<ours::Client<rpc::HttpClient>>(self, job).await,
             Self::Tarpc => load::run::<tarpc::Client>(self, job).await,
-            Self::Jsonrpsee => load::run::<jsonrpsee::Client>(self, job).await,
+            Self::Jsonrpsee => load::run::<jsonrpsee::Client<jsonrpsee::WsClient>>(self, job).await,
+            Self::JsonrpseeHttp => load::run::<jsonrpsee::Client<jsonrpsee::HttpClient>>(self, job).await,
         }
     }
 
@@ -76,21 +102,26 @@ impl Peer {
             Self::Floor => "by hand",
             Self::Ours => "rpc",
             Self::OursLimited => "rpc, default limits",
+            Self::OursHeaders => "rpc, Content-Length",
+            Self::OursLength => "rpc, length prefix",
+            Self::OursUnix => "rpc, Unix socket",
             Self::OursWs => "rpc, WebSocket",
+            Self::OursHttp => "rpc, HTTP",
             Self::Tarpc => "tarpc, bincode",
             Self::Jsonrpsee => "jsonrpsee, WebSocket",
+            Self::JsonrpseeHttp => "jsonrpsee, HTTP",
         }
     }
 }
 
-impl std::fmt::Display for Peer {
+impl Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.to_possible_value().expect("none is skipped").get_name())
     }
 }
 
 /// Tells the harness where a server listens.
-fn announce(server: SocketAddr) -> Result<()> {
+fn announce(server: impl Display) -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{server}")?;
     Ok(out.flush()?)

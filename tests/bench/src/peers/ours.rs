@@ -1,15 +1,13 @@
 //! This crate, as a user writes it.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use futures::StreamExt;
+use anyhow::Result;
+use futures::{Stream, StreamExt};
 use rpc::{
-    Broadcast, Connector, ErrorObject, Limits, MethodInfo, Overflow, Params, Router, Server, Session,
-    SubscriptionInfo, SubscriptionStyle, rpc_service,
+    Broadcast, Caller, Connector, HttpClient, Limits, Overflow, Server, Session, Shared, Subscriber,
+    framing::{ContentLengthFramer, LengthPrefixedFramer},
+    rpc_service,
 };
 
 use super::{Peer, announce};
@@ -22,9 +20,11 @@ pub trait Api {
     async fn get_user(&self, id: u64) -> User;
     async fn wait(&self, millis: u64) -> u64;
     async fn compute(&self, millis: u64) -> u64;
+    #[rpc(subscription, item = "quote", unsubscribe = "unfollow")]
+    async fn follow(&self) -> impl Stream<Item = Shared<Quote>>;
 }
 
-struct Service;
+struct Service(Broadcast<Quote>);
 
 impl Api for Service {
     async fn add(&self, a: i64, b: i64) -> i64 {
@@ -46,15 +46,10 @@ impl Api for Service {
     async fn compute(&self, millis: u64) -> u64 {
         service::compute(millis)
     }
-}
 
-fn quotes(source: Broadcast<Quote>) -> Router {
-    let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "quote").with_unsubscribe("unfollow");
-    let method = MethodInfo::request("follow").with_subscription(info);
-    Router::new().subscription(method, move |_: Params, _: rpc::Context| {
-        let quotes = source.subscribe();
-        async move { Ok::<_, ErrorObject>(quotes) }
-    })
+    async fn follow(&self) -> impl Stream<Item = Shared<Quote>> {
+        self.0.subscribe()
+    }
 }
 
 async fn publish(quotes: Broadcast<Quote>) {
@@ -84,63 +79,90 @@ fn limits(peer: Peer, default: Limits) -> Limits {
     limits
 }
 
-fn url(peer: Peer, server: SocketAddr) -> String {
-    let scheme = if peer == Peer::OursWs { "ws" } else { "tcp" };
-    format!("{scheme}://{server}")
+/// Where to listen.
+fn url(peer: Peer) -> String {
+    match peer {
+        Peer::OursWs => "ws://127.0.0.1:0".to_owned(),
+        Peer::OursHttp => "http://127.0.0.1:0".to_owned(),
+        Peer::OursUnix => {
+            let name = format!("rpc-bench-{}.sock", std::process::id());
+            format!("unix:{}", std::env::temp_dir().join(name).display())
+        }
+        _ => "tcp://127.0.0.1:0".to_owned(),
+    }
 }
 
 pub async fn serve(peer: Peer) -> Result<()> {
     let source = Broadcast::new(1_024);
     tokio::spawn(publish(source.clone()));
-    let server = Server::builder()
-        .service(ApiServer::new(Service))
-        .service(quotes(source))
-        .limits(limits(peer, Limits::server()))
-        .bind(url(peer, (Ipv4Addr::LOCALHOST, 0).into()))
-        .await?;
-    announce(server.endpoint().socket_addr().context("an address")?)?;
+    let builder =
+        Server::builder().service(ApiServer::new(Service(source))).limits(limits(peer, Limits::server()));
+    let builder = match peer {
+        Peer::OursHeaders => builder.framer(ContentLengthFramer::new()),
+        Peer::OursLength => builder.framer(LengthPrefixedFramer::u32_be()),
+        _ => builder,
+    };
+    let server = builder.bind(url(peer)).await?;
+    announce(server.endpoint())?;
     server.start().closed().await;
     Ok(())
 }
 
-#[derive(Clone)]
-pub struct Client {
-    api: ApiClient<Session>,
-    session: Session,
+/// A way to the server.
+pub trait Road: Caller + Subscriber + Clone + Send + Sync + 'static {
+    fn open(peer: Peer, server: &str) -> impl Future<Output = Result<Self>> + Send;
 }
 
-impl super::Client for Client {
-    async fn connect(peer: Peer, server: SocketAddr) -> Result<Self> {
-        let connector = Connector::new(&url(peer, server))?.limits(limits(peer, Limits::client()));
-        let session = connector.connect().await?;
-        Ok(Self { api: ApiClient::from(session.clone()), session })
+impl Road for Session {
+    async fn open(peer: Peer, server: &str) -> Result<Self> {
+        let connector = Connector::new(server)?.limits(limits(peer, Limits::client()));
+        let connector = match peer {
+            Peer::OursHeaders => connector.framer(ContentLengthFramer::new()),
+            Peer::OursLength => connector.framer(LengthPrefixedFramer::u32_be()),
+            _ => connector,
+        };
+        Ok(connector.connect().await?)
+    }
+}
+
+impl Road for HttpClient {
+    async fn open(peer: Peer, server: &str) -> Result<Self> {
+        Ok(Self::builder(server)?.limits(limits(peer, Limits::client())).build()?)
+    }
+}
+
+#[derive(Clone)]
+pub struct Client<R>(ApiClient<R>);
+
+impl<R: Road> super::Client for Client<R> {
+    async fn connect(peer: Peer, server: &str) -> Result<Self> {
+        Ok(Self(ApiClient::from(R::open(peer, server).await?)))
     }
 
     async fn add(&self, a: i64, b: i64) -> Result<i64> {
-        Ok(self.api.add(a, b).await?)
+        Ok(self.0.add(a, b).await?)
     }
 
     async fn echo(&self, text: String) -> Result<String> {
-        Ok(self.api.echo(text).await?)
+        Ok(self.0.echo(text).await?)
     }
 
     async fn get_user(&self, id: u64) -> Result<User> {
-        Ok(self.api.get_user(id).await?)
+        Ok(self.0.get_user(id).await?)
     }
 
     async fn wait(&self, millis: u64) -> Result<u64> {
-        Ok(self.api.wait(millis).await?)
+        Ok(self.0.wait(millis).await?)
     }
 
     async fn compute(&self, millis: u64) -> Result<u64> {
-        Ok(self.api.compute(millis).await?)
+        Ok(self.0.compute(millis).await?)
     }
 
     async fn follow(&self, mut take: impl FnMut(Quote) + Send + 'static) -> Result<()> {
-        let quotes = self.session.subscribe::<Quote>("follow", ()).unsubscribe_with("unfollow");
-        let mut quotes = quotes.overflow(Overflow::Wait).await?;
+        let mut quotes = self.0.follow().overflow(Overflow::Wait).await?;
         while let Some(quote) = quotes.next().await {
-            take(quote?);
+            take(Shared::unwrap_or_clone(quote?));
         }
         Ok(())
     }

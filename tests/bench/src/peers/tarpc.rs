@@ -1,7 +1,5 @@
 //! tarpc: length-prefixed bincode over TCP, with `TCP_NODELAY` (which its own TCP helpers do not set).
 
-use std::net::SocketAddr;
-
 use anyhow::Result;
 use futures::{StreamExt, future};
 use tarpc::{
@@ -73,7 +71,7 @@ pub async fn serve() -> Result<()> {
 pub struct Client(ApiClient);
 
 impl super::Client for Client {
-    async fn connect(_: Peer, server: SocketAddr) -> Result<Self> {
+    async fn connect(_: Peer, server: &str) -> Result<Self> {
         let framed = framed(TcpStream::connect(server).await?)?;
         let transport = serde_transport::new(framed, Bincode::default());
         Ok(Self(ApiClient::new(client::Config::default(), transport).spawn()))

@@ -18,29 +18,35 @@ pub struct Row {
     pub measured: Measured,
 }
 
-/// The rows of one peer in one scenario, and those of the floor.
+/// The rows of one peer in one scenario, and those of whom it is compared with.
 struct Cell<'a> {
     metric: Metric,
     rows: Vec<&'a Row>,
-    floor: Vec<&'a Row>,
+    base: Vec<&'a Row>,
 }
 
+/// All ratios are to the first of the peers.
 pub fn tables(rows: &[Row], scenarios: &[Scenario], peers: &[Peer]) -> String {
+    let base = peers.first().copied();
     let cell = |scenario: Scenario, peer: Peer| {
-        let of = |peer| rows.iter().filter(move |row| row.scenario == scenario && row.peer == peer).collect();
-        Cell { metric: scenario.metric(), rows: of(peer), floor: of(Peer::Floor) }
+        let of = |peer| {
+            rows.iter().filter(move |row| row.scenario == scenario && Some(row.peer) == peer).collect()
+        };
+        Cell { metric: scenario.metric(), rows: of(Some(peer)), base: of(base) }
     };
     let mut out = String::new();
     let titles: Vec<_> = peers.iter().map(|peer| peer.title()).collect();
     let _ = writeln!(out, "| | unit | {} |\n|---|---|{}", titles.join(" | "), "--:|".repeat(peers.len()));
     for &scenario in scenarios {
-        let cells: Vec<_> = peers.iter().map(|&peer| cell(scenario, peer).in_short(peer)).collect();
+        let cells: Vec<_> =
+            peers.iter().map(|&peer| cell(scenario, peer).in_short(Some(peer) == base)).collect();
         let _ = writeln!(out, "| `{scenario}` | {} | {} |", scenario.metric().unit(), cells.join(" | "));
     }
     let _ = writeln!(
         out,
-        "\n| | | value | to the floor | CPU µs/call | to the floor | p50 µs | p99 µs |\n|---|---|{}",
-        "--:|".repeat(6)
+        "\n| | | value | ratio to {of} | CPU µs/call | ratio to {of} | p50 µs | p99 µs |\n|---|---|{}",
+        "--:|".repeat(6),
+        of = titles.first().unwrap_or(&"")
     );
     for &scenario in scenarios {
         for &peer in peers {
@@ -51,13 +57,13 @@ pub fn tables(rows: &[Row], scenarios: &[Scenario], peers: &[Peer]) -> String {
 }
 
 impl Cell<'_> {
-    fn in_short(&self, peer: Peer) -> String {
+    fn in_short(&self, is_base: bool) -> String {
         if self.rows.is_empty() {
             return "–".into();
         }
         let value = self.value();
         let ratio = self.value_ratio();
-        if peer == Peer::Floor || ratio.is_nan() { value } else { format!("{value} ({ratio:.2})") }
+        if is_base || ratio.is_nan() { value } else { format!("{value} ({ratio:.2})") }
     }
 
     fn in_full(&self) -> String {
@@ -86,8 +92,8 @@ impl Cell<'_> {
     /// The median over the rounds of the ratio within a round.
     fn ratio(&self, of: impl Fn(&Measured) -> f64) -> f64 {
         median(self.rows.iter().filter_map(|row| {
-            let floor = self.floor.iter().find(|floor| floor.round == row.round)?;
-            Some(of(&row.measured) / of(&floor.measured))
+            let base = self.base.iter().find(|base| base.round == row.round)?;
+            Some(of(&row.measured) / of(&base.measured))
         }))
     }
 }

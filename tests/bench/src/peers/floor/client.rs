@@ -3,7 +3,6 @@
 use std::{
     cell::Cell,
     io,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -156,7 +155,7 @@ impl Client {
 }
 
 impl crate::peers::Client for Client {
-    async fn connect(_: Peer, server: SocketAddr) -> Result<Self> {
+    async fn connect(_: Peer, server: &str) -> Result<Self> {
         let stream = TcpStream::connect(server).await?;
         stream.set_nodelay(true)?;
         let (reader, writer) = stream.into_split();

@@ -72,7 +72,7 @@ pub(crate) fn run(command: &mut std::process::Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-fn cannot_run(command: &std::process::Command, error: &io::Error) -> ! {
+pub(crate) fn cannot_run(command: &std::process::Command, error: &io::Error) -> ! {
     panic!(
         "cannot run {:?}, which the tests with real peers need, and `.ci/run` installs: {error}",
         command.get_program()

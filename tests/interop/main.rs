@@ -1,10 +1,11 @@
 //! Real peers, on this machine, as clients of our servers and as the servers of our clients: Python's `aiorpcx` over TCP, TLS, Unix sockets and
-//! WebSocket, and `vscode-jsonrpc` of Node.js over TCP and standard input and output; `curl`; and SOCKS servers of Debian's between our client and
-//! our server.
+//! WebSocket, and `vscode-jsonrpc` of Node.js over TCP and standard input and output; `curl`; a page in Chromium over HTTP and WebSocket; and SOCKS
+//! servers of Debian's between our client and our server.
 //!
-//! `cargo test -p rpc-tests --test interop` runs them. They need Python, Node.js with npm, `curl` and the servers: see [`python`], [`vscode`] and
-//! [`proxies`].
+//! `cargo test -p rpc-tests --test interop` runs them. They need Python, Node.js with npm, `curl`, Chromium and the servers: see [`python`],
+//! [`vscode`], [`browser`] and [`proxies`].
 
+mod browser;
 mod curl;
 mod driven;
 mod lost;

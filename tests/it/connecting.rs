@@ -1,24 +1,16 @@
 //! Connecting to where nobody answers, and giving up.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
-use futures::{FutureExt, future::join_all};
+use futures::FutureExt;
 use rpc::{ConnectError, Connector, Limits, Server, transport::tcp::TcpOptions};
-use rpc_tests::{echo, soon};
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    time::Instant,
-};
+use rpc_tests::{FullListener, echo, soon};
+use tokio::time::Instant;
 
-/// A queue of peers that nobody takes out of, and that is full, so that the next one gets no answer at all.
 #[tokio::test]
 async fn connecting_is_given_up_after_the_handshake_timeout() {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port is free");
-    let listener = socket.listen(1).expect("it is bound");
-    let address = listener.local_addr().expect("it is bound");
-    let mut waiting = pin!(join_all((0..16).map(|_| TcpStream::connect(address))));
-    assert!(waiting.as_mut().now_or_never().is_none(), "most of them find no room");
+    let full = FullListener::new();
+    let address = full.address();
 
     tokio::time::pause();
     for seconds in [30, 7] {

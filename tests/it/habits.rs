@@ -65,6 +65,9 @@ async fn lines_end_in_crlf_and_have_blanks_and_blank_lines_about_them() {
     for line in [format!("{ECHO}\r"), format!("\n\r\n  \n{ECHO}"), format!("  \t{ECHO}  \t")] {
         assert_eq!(peer.ask(&line).await, ANSWER, "{line:?}");
     }
+    // A line of Unicode's is none of ours.
+    let separated = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\",\"params\":[\"\u{2028}\u{85}\"]}";
+    assert_eq!(peer.ask(separated).await, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":[\"\u{2028}\u{85}\"]}");
     let sorted = r#"{"id":1,"jsonrpc":"2.0","method":"echo","params":["\/"]}"#;
     assert_eq!(peer.ask(sorted).await, r#"{"jsonrpc":"2.0","id":1,"result":["/"]}"#);
 }

@@ -11,6 +11,7 @@ mod connecting;
 mod connections;
 mod contexts;
 mod cost;
+mod crossed;
 mod deadlines;
 mod endings;
 mod events;

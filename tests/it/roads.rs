@@ -1,43 +1,59 @@
 //! One conversation over every road that two sides can be connected by: each transport, each framing, both directions, and every
-//! version that fits. A new road is one line in here.
+//! version that fits; over HTTP as much of it as needs no session. A new road is one line in here.
 
-mod body;
+mod calls;
+mod posts;
 mod road;
+mod sessions;
+mod sides;
 
-use rpc::framing::{
-    CodecFramer, ContentLengthFramer, JsonFramer, LengthPrefixedFramer, NetstringFramer, NewlineFramer,
+use rpc::{
+    HttpClientBuilder,
+    framing::{
+        CodecFramer, ContentLengthFramer, JsonFramer, LengthPrefixedFramer, NetstringFramer, NewlineFramer,
+    },
+    transport::websocket::{WebSocketClient, WebSocketServer},
 };
-use rpc::transport::websocket::{WebSocketClient, WebSocketServer};
 use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 
 use road::Road;
 
 /// A module for each road, with a test for each part of the conversation.
 macro_rules! roads {
-    ($($name:ident = $road:expr;)*) => {$(
+    ($kind:ident { $($name:ident = $road:expr;)* }) => {$(
         mod $name {
             use super::*;
 
-            roads! { $road =>
-                calls_and_notifications typed_errors batches subscriptions call_backs
-                limits a_close_in_good_order loss_of_the_connection
-            }
+            roads! { $kind over $road }
         }
     )*};
-    ($road:expr => $($part:ident)*) => {$(
+    (sessions over $road:expr) => {
+        roads! { calls_and $road =>
+            sessions: subscriptions call_backs frames_over_the_limit a_close_in_good_order loss_of_the_connection
+        }
+    };
+    (posts over $road:expr) => {
+        roads! { calls_and $road => posts: bodies_over_the_limit }
+    };
+    (calls_and $road:expr => $module:ident: $($part:ident)*) => {
+        roads! { $road => calls: calls_and_notifications typed_errors batches replies_over_the_limit }
+        roads! { $road => $module: $($part)* }
+    };
+    ($road:expr => $module:ident: $($part:ident)*) => {$(
         #[tokio::test]
         async fn $part() {
             for versions in road::VERSIONS {
-                body::$part(&$road, versions).await;
+                $module::$part(&$road, versions).await;
             }
         }
     )*};
 }
 
-roads! {
+roads! { sessions {
     tcp = Road::at("tcp://127.0.0.1:0");
     tcp_v6 = Road::at("tcp://[::1]:0");
     tcp_by_name = Road::at("tcp://localhost:0");
+    tcp_through_a_proxy = Road::at("tcp://127.0.0.1:0").proxied();
     tcp_content_length = Road::at("tcp://127.0.0.1:0").framed(ContentLengthFramer::new());
     tcp_prefix_u16_be = Road::at("tcp://127.0.0.1:0").framed(LengthPrefixedFramer::u16_be()).small();
     tcp_prefix_u16_le = Road::at("tcp://127.0.0.1:0").framed(LengthPrefixedFramer::u16_le()).small();
@@ -54,6 +70,7 @@ roads! {
     tls = Road::at("tls://127.0.0.1:0").over_tls();
     tls_v6 = Road::at("tls://[::1]:0").over_tls();
     tls_by_name = Road::at("tls://localhost:0").over_tls();
+    tls_through_a_proxy = Road::at("tls://127.0.0.1:0").over_tls().proxied();
     tls_content_length = Road::at("tls://127.0.0.1:0").over_tls().framed(ContentLengthFramer::new());
     websocket = Road::at("ws://127.0.0.1:0").strict();
     websocket_binary = Road::at("ws://127.0.0.1:0/some/path").strict()
@@ -61,6 +78,18 @@ roads! {
         .connecting(|connector| connector.websocket(WebSocketClient::new().binary()));
     websocket_on_the_port_of_http = Road::at("http://127.0.0.1:0").upgraded().strict();
     websocket_over_tls = Road::at("wss://localhost:0/path?query").over_tls().strict();
+    websocket_through_a_proxy = Road::at("ws://127.0.0.1:0/some/path").strict().proxied();
+    websocket_over_tls_through_a_proxy = Road::at("wss://127.0.0.1:0").over_tls().strict().proxied();
     memory = Road::in_memory();
     memory_newline = Road::in_memory().framed(NewlineFramer::new());
-}
+}}
+
+roads! { posts {
+    http = Road::of_posts("http://127.0.0.1:0");
+    http_v6 = Road::of_posts("http://[::1]:0/some/path?query");
+    http_by_name = Road::of_posts("http://localhost:0");
+    http2 = Road::of_posts("http://127.0.0.1:0").connecting(HttpClientBuilder::http2_only);
+    http2_through_a_proxy = Road::of_posts("http://127.0.0.1:0").connecting(HttpClientBuilder::http2_only).proxied();
+    https = Road::of_posts("https://127.0.0.1:0").over_tls();
+    https_through_a_proxy = Road::of_posts("https://127.0.0.1:0/path").over_tls().proxied();
+}}

@@ -4,7 +4,7 @@ mod asked;
 mod detected;
 mod failures;
 mod granted;
-mod script;
+pub(crate) mod script;
 
 use rpc::{
     ConnectError, Connector, Session,

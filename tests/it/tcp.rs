@@ -1,17 +1,13 @@
 //! TCP: names with several addresses, and what can be chosen about sockets.
 
-use std::{io, net::TcpListener as StdListener, pin::pin, time::Duration};
+use std::{io, net::TcpListener as StdListener, time::Duration};
 
-use futures::{FutureExt, future::join_all};
 use rpc::{
     BindError, ConnectError, Connector, Endpoint, Listen, Server,
     transport::tcp::{ConnectAttempts, TcpOptions},
 };
-use rpc_tests::{echo, soon};
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    time::Instant,
-};
+use rpc_tests::{FullListener, echo, soon};
+use tokio::time::Instant;
 
 /// A port at which nobody listens any more.
 fn free_port() -> u16 {
@@ -96,15 +92,10 @@ async fn an_address_of_the_other_family_cannot_be_connected_from() {
     assert!(error.contains(": it cannot be connected to from ::1: "), "{error}");
 }
 
-/// A queue of peers that nobody takes out of, and that is full, so that the next one gets no answer at all.
 #[tokio::test]
 async fn an_address_that_does_not_answer_is_given_up() {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port is free");
-    let listener = socket.listen(1).expect("it is bound");
-    let address = listener.local_addr().expect("it is bound");
-    let mut waiting = pin!(join_all((0..16).map(|_| TcpStream::connect(address))));
-    assert!(waiting.as_mut().now_or_never().is_none(), "most of them find no room");
+    let full = FullListener::new();
+    let address = full.address();
 
     tokio::time::pause();
     for seconds in [10, 3] {

@@ -1,10 +1,8 @@
 //! What a session is made from, on the side that connects.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use tokio::time::timeout;
-
-use super::{ConnectError, open::Dial};
+use super::{ConnectError, in_time, open::Dial};
 #[cfg(feature = "socks")]
 use crate::transport::socks::SocksProxy;
 #[cfg(feature = "stdio")]
@@ -253,20 +251,16 @@ impl Connector {
                 spawn.start().map_err(|source| ConnectError::Spawn { program, source })?
             }
             Target::Endpoint(endpoint) => {
-                within(self.settings.limits.handshake_timeout, endpoint, self.dial).await?
+                let opening = self.dial.open(endpoint.clone());
+                match in_time(self.settings.limits.handshake_timeout, opening).await {
+                    Ok(opened) => opened?,
+                    Err(limit) => return Err(ConnectError::Timeout { endpoint, limit }),
+                }
             }
         };
         let start =
             Start { connection, settings: &self.settings, serves, owner: None, group: Membership::default() };
         Ok(driver::start(start, services))
-    }
-}
-
-async fn within(limit: Option<Duration>, endpoint: Endpoint, dial: Dial) -> Result<Connection, ConnectError> {
-    let Some(limit) = limit else { return dial.open(endpoint).await };
-    match timeout(limit, dial.open(endpoint.clone())).await {
-        Ok(opened) => opened,
-        Err(_) => Err(ConnectError::Timeout { endpoint, limit }),
     }
 }
 

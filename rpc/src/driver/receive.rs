@@ -14,7 +14,7 @@ use crate::{
     jsonrpc::{CallId, Reply, Response, version::Version},
     service::Pace,
     session::CloseReason,
-    transport::{Said, is_tls_alert},
+    transport::{Said, explain_last_words},
 };
 
 /// How many bytes of replies are written together while there is more to do.
@@ -47,28 +47,22 @@ impl Driver {
         }
         match ready!(self.inbox.poll_read(cx, &mut self.io)) {
             Ok(Some(unread)) => Poll::Ready(self.take_apart(cx, unread, false)),
-            Ok(None) if is_tls_alert(self.inbox.rest()) => {
-                Poll::Ready(Err(CloseReason::Io(Arc::new(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the peer speaks TLS, and this side does not: use a URL of TLS",
-                )))))
-            }
-            Ok(None) => match self.said() {
-                Some(goodbye) => Poll::Ready(Err(goodbye)),
-                None => {
-                    // Requests that came before are still answered: many peers close their side after the last one.
-                    self.link.start_close(CloseReason::Peer);
-                    Poll::Ready(Ok(()))
-                }
-            },
+            Ok(None) => Poll::Ready(self.end_of_stream()),
             Err(error) => Poll::Ready(Err(lost(error))),
         }
     }
 
-    /// What the peer has said when it closed the connection, where the transport has words for it. After that it takes nothing any more.
-    fn said(&self) -> Option<CloseReason> {
-        let Said { code, reason } = self.control.as_ref()?.said()?;
-        Some(CloseReason::PeerClosed { code, reason })
+    fn end_of_stream(&self) -> Result<(), CloseReason> {
+        if let Some(error) = explain_last_words(self.inbox.rest()) {
+            return Err(CloseReason::Io(Arc::new(error)));
+        }
+        if let Some(Said { code, reason }) = self.control.as_ref().and_then(|control| control.said()) {
+            // Who has said goodbye takes nothing any more.
+            return Err(CloseReason::PeerClosed { code, reason });
+        }
+        // Requests that came before are still answered: many peers close their side after the last one.
+        self.link.start_close(CloseReason::Peer);
+        Ok(())
     }
 
     /// `again` is true where the first of the messages had to wait, and is known.

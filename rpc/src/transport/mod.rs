@@ -8,6 +8,7 @@ mod extensions;
 #[cfg(feature = "http")]
 mod http;
 mod joined;
+mod last_words;
 mod memory;
 mod messages;
 #[cfg(feature = "socks")]
@@ -39,6 +40,7 @@ pub use extensions::{Extension, Extensions};
 #[cfg(feature = "http")]
 pub use http::HttpError;
 pub use joined::{JoinedMessages, join_messages};
+pub(crate) use last_words::explain_last_words;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
 pub use messages::MessageChannel;
@@ -104,12 +106,6 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
         let _ = reason;
         Vec::new()
     }
-}
-
-/// Whether these bytes are what a server of TLS says to a client that speaks something else: a fatal alert (RFC 8446, section 6), and
-/// nothing more.
-pub(crate) const fn is_tls_alert(bytes: &[u8]) -> bool {
-    matches!(bytes, [21, 3, _, 0, 2, 2, _])
 }
 
 /// What is said of a scheme that this crate was built without.

@@ -1,11 +1,11 @@
 //! Our HTTP client calls jsonrpsee's server.
 
-use jsonrpsee::{
-    RpcModule,
-    server::{Server, ServerConfig, ServerHandle},
-    types::ErrorObjectOwned,
-};
-use rpc::{BatchError, CallError, ErrorCode, HttpClient, HttpError, Limits, Protocol, RpcError, rpc_service};
+mod calculator;
+
+use jsonrpsee::server::{Server, ServerConfig, ServerHandle};
+use rpc::{BatchError, CallError, ErrorCode, HttpClient, HttpError, Limits, Protocol, rpc_service};
+
+use calculator::{DivError, calculator};
 
 #[rpc_service]
 trait Calc {
@@ -17,42 +17,12 @@ trait Calc {
     async fn nobody_has_this(&self);
 }
 
-#[derive(Debug, PartialEq, thiserror::Error, RpcError)]
-enum DivError {
-    #[error("division by zero")]
-    #[rpc(code = 7)]
-    ByZero { dividend: i64 },
-}
-
 /// Serves while the handle lives.
 async fn serve() -> (String, ServerHandle) {
-    let mut module = RpcModule::new(());
-    module
-        .register_method("add", |params, _, _| {
-            let (a, b): (i64, i64) = params.parse()?;
-            Ok::<_, ErrorObjectOwned>(a + b)
-        })
-        .unwrap();
-    module
-        .register_method("div", |params, _, _| {
-            let (a, b): (i64, i64) = params.parse()?;
-            let by_zero = || {
-                let data = serde_json::json!({ "dividend": a });
-                ErrorObjectOwned::owned(7, "division by zero", Some(data))
-            };
-            a.checked_div(b).ok_or_else(by_zero)
-        })
-        .unwrap();
-    module
-        .register_method("repeat", |params, _, _| {
-            let (text, times): (String, usize) = params.parse()?;
-            Ok::<_, ErrorObjectOwned>(text.repeat(times))
-        })
-        .unwrap();
     let config = ServerConfig::builder().max_request_body_size(100_000).build();
     let server = Server::builder().set_config(config).build("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", server.local_addr().unwrap());
-    (url, server.start(module))
+    (url, server.start(calculator()))
 }
 
 #[tokio::test]

@@ -1,37 +1,31 @@
 //! jsonrpsee over WebSocket: its client and our server, its server and our client.
 
+mod calculator;
+
 use std::time::Duration;
 
 use futures::StreamExt;
 use jsonrpsee::{
-    RpcModule,
     core::{
         client::{ClientT, Error as ClientError, Subscription, SubscriptionClientT},
         params::BatchRequestBuilder,
     },
     rpc_params,
     server::{PingConfig, Server as JsonrpseeServer, ServerConfig, ServerHandle as JsonrpseeHandle},
-    types::ErrorObjectOwned,
     ws_client::{PingConfig as ClientPings, WsClient, WsClientBuilder},
 };
 use rpc::{
     Broadcast, CallError, CloseReason, Connector, Context, ErrorObject, KeepAlive, Limits, MethodInfo,
-    Params, Router, RpcError, Server, ServerHandle, Session, SubscriptionInfo, SubscriptionStyle,
-    rpc_service,
+    Params, Router, Server, ServerHandle, Session, SubscriptionInfo, SubscriptionStyle, rpc_service,
 };
+
+use calculator::{DivError, calculator};
 
 #[rpc_service]
 trait Calc {
     async fn add(&self, a: i64, b: i64) -> i64;
     async fn div(&self, a: i64, b: i64) -> Result<i64, DivError>;
     async fn repeat(&self, text: &str, times: usize) -> String;
-}
-
-#[derive(Debug, PartialEq, thiserror::Error, RpcError)]
-enum DivError {
-    #[error("division by zero")]
-    #[rpc(code = 7)]
-    ByZero { dividend: i64 },
 }
 
 struct MyCalc;
@@ -144,29 +138,7 @@ async fn jsonrpsees_client_subscribes_with_us() {
 
 /// jsonrpsee's server, which pings and gives up who does not answer.
 async fn jsonrpsee_server() -> (String, JsonrpseeHandle) {
-    let mut module = RpcModule::new(());
-    module
-        .register_method("add", |params, _, _| {
-            let (a, b): (i64, i64) = params.parse()?;
-            Ok::<_, ErrorObjectOwned>(a + b)
-        })
-        .unwrap();
-    module
-        .register_method("div", |params, _, _| {
-            let (a, b): (i64, i64) = params.parse()?;
-            let by_zero = || {
-                let data = serde_json::json!({ "dividend": a });
-                ErrorObjectOwned::owned(7, "division by zero", Some(data))
-            };
-            a.checked_div(b).ok_or_else(by_zero)
-        })
-        .unwrap();
-    module
-        .register_method("repeat", |params, _, _| {
-            let (text, times): (String, usize) = params.parse()?;
-            Ok::<_, ErrorObjectOwned>(text.repeat(times))
-        })
-        .unwrap();
+    let mut module = calculator();
     module
         .register_subscription("count", "number", "uncount", |params, asked, _, _| async move {
             let end: u64 = params.one()?;

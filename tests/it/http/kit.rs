@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header, request::Builder};
 use http_body_util::{BodyExt, Full};
-use rpc::{Dispatcher, HttpBody, HttpService, Limits, Service};
+use rpc::{Dispatcher, HttpBody, HttpOptions, HttpService, Limits, Server, ServerHandle, Service};
 use serde_json::Value;
+use tokio::io::DuplexStream;
 use tower::ServiceExt;
 
 pub(super) type Body = Full<Bytes>;
@@ -81,4 +82,18 @@ pub(super) async fn post(service: &HttpService, body: &'static str) -> Answer {
     let answer = ask(service, message(body)).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     answer
+}
+
+/// A server whose limits are changed so, and that listens nowhere.
+pub(super) fn serving(service: impl Service, change: impl FnOnce(&mut Limits)) -> ServerHandle {
+    let mut limits = Limits::server();
+    change(&mut limits);
+    Server::builder().service(service).limits(limits).build().expect("one service").start()
+}
+
+/// The peer of a connection in memory.
+pub(super) fn attach(server: &ServerHandle) -> DuplexStream {
+    let (peer, io) = rpc::transport::memory(64 << 10);
+    server.attach_http(io, &HttpOptions::new());
+    peer
 }

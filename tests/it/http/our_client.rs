@@ -1,11 +1,11 @@
-//! Our own client, over HTTP and HTTPS.
+//! Our own client, over HTTP and HTTPS: what handlers know of it. The conversation itself is in `roads`.
 
 use http::Version;
 use rpc::{
-    BindError, CallError, Context, ErrorObject, HttpClient, Listen, Params, Router, Server, ServerHandle,
+    BindError, Context, ErrorObject, HttpClient, Listen, Params, Router, Server, ServerHandle,
     transport::tls::{PeerCertificates, TlsServer},
 };
-use rpc_tests::{Authority, CalcClient, CalcServer, DivError, Issued, MyCalc, soon};
+use rpc_tests::{Authority, Issued, soon};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 /// `by` tells the version of HTTP that it was asked by, `shown` how many bytes the client's certificate has.
@@ -21,12 +21,12 @@ fn curious() -> Router {
 }
 
 async fn listening(url: &str) -> ServerHandle {
-    let builder = Server::builder().service(CalcServer::new(MyCalc)).service(curious());
+    let builder = Server::builder().service(curious());
     builder.bind(url).await.expect("a port").start()
 }
 
 async fn listening_over_tls(tls: &TlsServer) -> ServerHandle {
-    let builder = Server::builder().service(CalcServer::new(MyCalc)).service(curious());
+    let builder = Server::builder().service(curious());
     let listen = Listen::at("https://127.0.0.1:0").expect("a URL").tls(tls.clone());
     builder.bind(listen).await.expect("a port").start()
 }
@@ -36,20 +36,12 @@ fn url(server: &ServerHandle) -> String {
 }
 
 #[tokio::test]
-async fn stubs_batches_and_errors_are_as_over_a_session() {
+async fn the_version_is_the_one_that_the_client_speaks() {
     let server = listening("http://127.0.0.1:0").await;
-    for http2_only in [false, true] {
+    for (http2_only, version) in [(false, Version::HTTP_11), (true, Version::HTTP_2)] {
         let builder = HttpClient::builder(&server.endpoint().to_string()).expect("a URL");
         let builder = if http2_only { builder.http2_only() } else { builder };
         let client = builder.build().expect("nothing is wrong with it");
-        let calc = CalcClient::from(client.clone());
-        assert_eq!(calc.add(1, 2).await.expect("a reply"), 3);
-        assert!(matches!(calc.div(1, 0).await, Err(CallError::Service(DivError::ByZero))));
-        calc.log("nobody answers").await.expect("it is taken");
-        let (sum, (), hello) =
-            client.batch((calc.add(3, 4), calc.log("x"), calc.greet("Ann"))).await.expect("a reply");
-        assert_eq!((sum.expect("a reply"), hello.expect("a reply")), (7, "Hello, Ann".to_owned()));
-        let version = if http2_only { Version::HTTP_2 } else { Version::HTTP_11 };
         assert_eq!(client.call::<String>("by", ()).await.expect("a reply"), format!("{:?}", Some(version)));
     }
     soon(server.shutdown()).await;
@@ -63,7 +55,6 @@ async fn over_tls_both_agree_on_http_2() {
     assert_eq!(server.endpoint().scheme(), "https");
     let builder = HttpClient::builder(&url(&server)).expect("a URL").tls(authority.trusted());
     let client = builder.build().expect("nothing is wrong with it");
-    assert_eq!(CalcClient::from(client.clone()).add(1, 2).await.expect("a reply"), 3);
     assert_eq!(
         client.call::<String>("by", ()).await.expect("a reply"),
         format!("{:?}", Some(Version::HTTP_2))

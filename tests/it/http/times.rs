@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rpc::{Endpoint, GroupKey, Groups, HttpOptions, Limits, Server, ServerHandle, Service};
+use rpc::{Endpoint, GroupKey, Groups, Server, ServerHandle};
 use rpc_tests::{CalcServer, Gate, MyCalc, echo, settled, waiting};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -14,22 +14,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::kit::{Answer, message, posted};
+use super::kit::{Answer, attach, message, posted, serving};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 const WAIT: &str = r#"{"jsonrpc":"2.0","id":1,"method":"wait","params":[1]}"#;
-
-fn serving(service: impl Service, change: impl FnOnce(&mut Limits)) -> ServerHandle {
-    let mut limits = Limits::server();
-    change(&mut limits);
-    Server::builder().service(service).limits(limits).build().expect("one service").start()
-}
-
-fn attach(server: &ServerHandle) -> DuplexStream {
-    let (peer, io) = rpc::transport::memory(64 << 10);
-    server.attach_http(io, &HttpOptions::new());
-    peer
-}
 
 type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
 

@@ -1,4 +1,4 @@
-//! How two sides are connected, and the two sides of one connection.
+//! How two sides are connected.
 
 use std::{
     fmt,
@@ -9,10 +9,13 @@ use std::{
 };
 
 use rpc::{
-    Connector, Endpoint, Hooks, Limits, Listen, Protocol, Server, ServerHandle, Session, framing::Framer,
+    Connector, Endpoint, Hooks, HttpClientBuilder, Limits, Listen, Protocol, Server, Session, framing::Framer,
 };
-use rpc_tests::{Authority, CalcServer, Counts, MyCalc, WorkServer, Worker, soon};
+use rpc_tests::{Authority, CalcServer, Counts, MyCalc, WorkServer, Worker};
 use tokio::sync::mpsc;
+
+use super::sides::{Side, There};
+use crate::socks::script::{Script, relays};
 
 /// What the server speaks, and what the client does.
 pub(super) type Versions = (Protocol, Protocol);
@@ -26,25 +29,32 @@ pub(super) const VERSIONS: [Versions; 6] = [
     (Protocol::Loose, Protocol::V2),
 ];
 
-/// A way to listen, and the way to connect to it.
-pub(super) struct Road {
+/// A way to listen, and the way to connect to it: for a session, or for calls over HTTP.
+pub(super) struct Road<S: Side = Connector> {
     listen: Box<dyn Fn() -> Listen>,
-    connect: Box<dyn Fn(&Endpoint) -> Connector>,
+    connect: Box<dyn Fn(&Endpoint) -> S>,
     /// How long a text may be that is sent.
     pub(super) longest: usize,
     /// Whether what is over the limit ends the session, and is not dropped.
     pub(super) ends_over_the_limit: bool,
+    /// Whether it goes by way of a SOCKS proxy.
+    is_proxied: bool,
+}
+
+/// Where one connects to by way of the proxy. Nobody listens there: what arrives at the server has come by way of it.
+const BEHIND_THE_PROXY: (&str, &str) = ("behind.localhost", "behind.localhost:1");
+
+impl Road<HttpClientBuilder> {
+    /// Calls are posted, and there is no session. Everything is as it is by default.
+    pub(super) fn of_posts(url: &'static str) -> Self {
+        Self::listening_at(url)
+    }
 }
 
 impl Road {
     /// Everything as it is by default.
     pub(super) fn at(url: &'static str) -> Self {
-        Self {
-            listen: Box::new(move || Listen::at(url).expect("a URL")),
-            connect: Box::new(|endpoint| Connector::new(&endpoint.to_string()).expect("it printed itself")),
-            longest: 200_000,
-            ends_over_the_limit: false,
-        }
+        Self::listening_at(url)
     }
 
     /// HTTP is listened for, and WebSocket asked for.
@@ -63,29 +73,11 @@ impl Road {
         Self { listen: Box::new(move || Listen::at(&name()).expect("a URL")), ..road }
     }
 
-    /// With a certificate that was made on the spot, and that the client trusts.
-    pub(super) fn over_tls(self) -> Self {
-        let (authority, names) = (Authority::new(), ["127.0.0.1", "::1", "localhost"]);
-        let (server, client) = (authority.issue(&names).server(), authority.trusted());
-        self.listening(move |listen| listen.tls(server.clone()))
-            .connecting(move |connector| connector.tls(client.clone()))
-    }
-
     /// With a framing on both sides.
     pub(super) fn framed(self, framer: impl Framer) -> Self {
         let there = framer.clone();
         self.listening(move |listen| listen.framer(there.clone()))
             .connecting(move |connector| connector.framer(framer.clone()))
-    }
-
-    /// With what a URL cannot say, where one listens.
-    pub(super) fn listening(self, with: impl Fn(Listen) -> Listen + 'static) -> Self {
-        Self { listen: Box::new(move || with((self.listen)())), ..self }
-    }
-
-    /// With what a URL cannot say, where one connects.
-    pub(super) fn connecting(self, with: impl Fn(Connector) -> Connector + 'static) -> Self {
-        Self { connect: Box::new(move |endpoint| with((self.connect)(endpoint))), ..self }
     }
 
     /// The framing has no room for more.
@@ -97,41 +89,80 @@ impl Road {
     pub(super) fn strict(self) -> Self {
         Self { ends_over_the_limit: true, ..self }
     }
+}
 
-    pub(super) async fn open(&self, versions: Versions) -> Ends {
+impl<S: Side> Road<S> {
+    fn listening_at(url: &'static str) -> Self {
+        Self {
+            listen: Box::new(move || Listen::at(url).expect("a URL")),
+            connect: Box::new(S::to),
+            longest: 200_000,
+            ends_over_the_limit: false,
+            is_proxied: false,
+        }
+    }
+
+    /// With a certificate that was made on the spot, and that the client trusts.
+    pub(super) fn over_tls(self) -> Self {
+        let (authority, names) = (Authority::new(), ["127.0.0.1", "::1", "localhost", BEHIND_THE_PROXY.0]);
+        let (server, client) = (authority.issue(&names).server(), authority.trusted());
+        self.listening(move |listen| listen.tls(server.clone()))
+            .connecting(move |side| side.trusting(client.clone()))
+    }
+
+    /// By way of a SOCKS proxy, which alone knows where the server is.
+    pub(super) fn proxied(self) -> Self {
+        Self { is_proxied: true, ..self }
+    }
+
+    /// With what a URL cannot say, where one listens.
+    pub(super) fn listening(self, with: impl Fn(Listen) -> Listen + 'static) -> Self {
+        Self { listen: Box::new(move || with((self.listen)())), ..self }
+    }
+
+    /// With what a URL cannot say, where one connects.
+    pub(super) fn connecting(self, with: impl Fn(S) -> S + 'static) -> Self {
+        Self { connect: Box::new(move |endpoint| with((self.connect)(endpoint))), ..self }
+    }
+
+    pub(super) async fn open(&self, versions: Versions) -> S::Sides {
         self.open_with(versions, Limits::client(), Limits::server()).await
     }
 
-    /// Both sides serve the same, and each counts for itself.
-    pub(super) async fn open_with(&self, (there, here): Versions, client: Limits, server: Limits) -> Ends {
-        let (opened, mut sessions) = mpsc::unbounded_channel();
-        let (near, far) = (Arc::new(Counts::default()), Arc::new(Counts::default()));
+    pub(super) async fn open_with(
+        &self,
+        (there, here): Versions,
+        client: Limits,
+        server: Limits,
+    ) -> S::Sides {
+        let (opened, sessions) = mpsc::unbounded_channel();
+        let counts = Arc::new(Counts::default());
         let server = Server::builder()
             .service(CalcServer::new(MyCalc))
-            .service(WorkServer::new(Worker(Arc::clone(&far))))
+            .service(WorkServer::new(Worker(Arc::clone(&counts))))
             .limits(server)
             .protocol(there)
             .hooks(Arrivals(opened))
             .bind((self.listen)())
             .await
             .expect("it is free");
-        let connector = (self.connect)(server.endpoint())
-            .service(CalcServer::new(MyCalc))
-            .service(WorkServer::new(Worker(Arc::clone(&near))))
-            .limits(client)
-            .protocol(here);
-        let handle = server.start();
-        let client = soon(connector.connect()).await.expect("the server listens");
-        let server = soon(sessions.recv()).await.expect("a session for the client");
-        Ends {
-            near: End { session: client, counts: near },
-            far: End { session: server, counts: far },
-            handle,
-        }
+        let side = match self.is_proxied {
+            true => self.behind_a_proxy(server.endpoint()).await,
+            false => (self.connect)(server.endpoint()),
+        };
+        side.open(here, client, There { handle: server.start(), counts, sessions }).await
+    }
+
+    async fn behind_a_proxy(&self, server: &Endpoint) -> S {
+        let (name, place) = BEHIND_THE_PROXY;
+        let addr = server.socket_addr().expect("an address");
+        let proxy = Script::of(relays(name, addr)).await;
+        let url = server.to_string().replace(&addr.to_string(), place);
+        (self.connect)(&url.parse().expect("a URL")).by_way_of(proxy.proxy("socks5"))
     }
 }
 
-impl fmt::Debug for Road {
+impl<S: Side> fmt::Debug for Road<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Road").field("longest", &self.longest).finish_non_exhaustive()
     }
@@ -143,29 +174,5 @@ impl Hooks for Arrivals {
     fn opened(&self, session: &Session) {
         // Where the test is over, nobody waits for one more.
         drop(self.0.send(session.clone()));
-    }
-}
-
-/// The two ends of a connection.
-#[derive(Debug)]
-pub(super) struct Ends {
-    /// The side that has connected.
-    pub(super) near: End,
-    /// The side that has listened.
-    pub(super) far: End,
-    pub(super) handle: ServerHandle,
-}
-
-/// One of them: the session there, and what the service there counts.
-#[derive(Debug, Clone)]
-pub(super) struct End {
-    pub(super) session: Session,
-    pub(super) counts: Arc<Counts>,
-}
-
-impl Ends {
-    /// Who calls, and who is called: both ways. The client begins, because a version is detected by what it says first.
-    pub(super) fn both_ways(&self) -> [(&End, &End); 2] {
-        [(&self.near, &self.far), (&self.far, &self.near)]
     }
 }

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     connected,
-    script::{Act, Script, says},
+    script::{Act, Script, relays, says},
 };
 
 /// A server, and its address.
@@ -114,17 +114,6 @@ async fn a_connection_that_ends_right_behind_the_grant_is_a_session_that_the_pee
     script.played().await;
 }
 
-/// What a proxy of version 5 does that has connected to `addr`, whatever the name of eleven letters was.
-fn relays(addr: SocketAddr) -> [Act; 5] {
-    [
-        Act::HearsAny(3),
-        says([5, 0]),
-        Act::HearsAny(18),
-        says([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
-        Act::Relays(addr),
-    ]
-}
-
 #[tokio::test]
 async fn tls_is_spoken_with_the_host_behind_the_proxy() {
     let authority = Authority::new();
@@ -133,7 +122,7 @@ async fn tls_is_spoken_with_the_host_behind_the_proxy() {
     let server = Server::builder().service(echo()).bind(listen).await.expect("a port is free");
     let addr = server.endpoint().socket_addr().expect("an address");
     let server = server.start();
-    let script = Script::of(relays(addr)).await;
+    let script = Script::of(relays("example.org", addr)).await;
     // The certificate is for the name that only the proxy knows.
     let connector = Connector::new("tls://example.org:80").expect("a URL").tls(authority.trusted());
     let session = soon(connector.proxy(script.proxy("socks5")).connect()).await.expect("it is granted");
@@ -148,7 +137,7 @@ async fn tls_is_spoken_with_the_host_behind_the_proxy() {
 #[tokio::test]
 async fn http_goes_through_a_proxy_too() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    let script = Script::of(relays(listener.local_addr().expect("it is bound"))).await;
+    let script = Script::of(relays("example.org", listener.local_addr().expect("it is bound"))).await;
     let builder = HttpClient::builder("http://example.org/").expect("a URL");
     let client = builder.proxy(script.proxy("socks5")).build().expect("a client");
     let serves = async {

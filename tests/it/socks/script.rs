@@ -1,4 +1,4 @@
-//! A proxy that does as it is told.
+//! A proxy that does as it is told. Other tests go by way of it too.
 
 use std::{future::pending, net::SocketAddr};
 
@@ -12,7 +12,7 @@ use tokio::{
 
 /// What it does next.
 #[derive(Debug, Clone)]
-pub(super) enum Act {
+pub(crate) enum Act {
     /// Reads these bytes, and no others.
     Hears(Vec<u8>),
     /// Reads so many bytes, whichever they are.
@@ -28,22 +28,36 @@ pub(super) enum Act {
     Idles,
 }
 
-pub(super) fn hears(bytes: impl AsRef<[u8]>) -> Act {
+pub(crate) fn hears(bytes: impl AsRef<[u8]>) -> Act {
     Act::Hears(bytes.as_ref().to_vec())
 }
 
-pub(super) fn says(bytes: impl AsRef<[u8]>) -> Act {
+pub(crate) fn says(bytes: impl AsRef<[u8]>) -> Act {
     Act::Says(bytes.as_ref().to_vec())
 }
 
+/// What one of version 5 does that is asked for a name, and has connected to `addr` for it.
+pub(crate) fn relays(name: &str, addr: SocketAddr) -> [Act; 6] {
+    let length = u8::try_from(name.len()).expect("a short name");
+    [
+        hears([5, 1, 0]),
+        says([5, 0]),
+        // Behind the name comes the port.
+        hears([&[5, 1, 0, 3, length][..], name.as_bytes()].concat()),
+        Act::HearsAny(2),
+        says([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+        Act::Relays(addr),
+    ]
+}
+
 /// A proxy for as many connections as it has scripts, one after another.
-pub(super) struct Script {
+pub(crate) struct Script {
     pub(super) addr: SocketAddr,
     played: JoinHandle<Vec<Vec<u8>>>,
 }
 
 impl Script {
-    pub(super) async fn of<const N: usize>(acts: [Act; N]) -> Self {
+    pub(crate) async fn of<const N: usize>(acts: [Act; N]) -> Self {
         Self::each([acts.to_vec()]).await
     }
 
@@ -63,7 +77,7 @@ impl Script {
     }
 
     /// The proxy that this is, by the scheme of its URL.
-    pub(super) fn proxy(&self, scheme: &str) -> SocksProxy {
+    pub(crate) fn proxy(&self, scheme: &str) -> SocksProxy {
         SocksProxy::new(&format!("{scheme}://{}", self.addr)).expect("a URL")
     }
 

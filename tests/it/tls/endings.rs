@@ -1,6 +1,6 @@
 //! How sessions over TLS end, and what they carry until then.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rpc::{
     CloseReason, Connector, Limits, Listen, Server, ServerHandle,
@@ -130,4 +130,39 @@ async fn what_is_large_and_what_is_many_arrives_as_it_was_sent() {
     for (number, answer) in (0..).zip(answers) {
         assert_eq!(answer.expect("an answer"), (number,));
     }
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_given_up_and_what_waits_for_it_is_bounded() {
+    let authority = Authority::new();
+    let mut limits = Limits::server();
+    (limits.outgoing_bytes, limits.send_timeout) = (100_000, Some(Duration::from_millis(200)));
+    // Replies are made where there is any room, and for requests that were admitted before there was none.
+    let bound = limits.outgoing_bytes + (limits.requests_in_flight + 1) * 20_100;
+    let at = Listen::at("tls://127.0.0.1:0").expect("a URL").tls(authority.issue(&["localhost"]).server());
+    let server =
+        Server::builder().service(echo()).limits(limits).bind(at).await.expect("a port is free").start();
+    let mut peer = stranger(&authority, &server).await;
+    peer.write_all(ASKED).await.expect("it is there");
+    soon(peer.read_exact(&mut vec![0; ANSWERED.len()])).await.expect("an answer");
+    let (_unread, mut deaf) = tokio::io::split(peer);
+    let session = server.sessions().pop().expect("it has begun");
+    let long = "x".repeat(20_000);
+    let call = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\",\"params\":[\"{long}\"]}}\n");
+    let asking = tokio::spawn(async move { while deaf.write_all(call.as_bytes()).await.is_ok() {} });
+    let mut most = 0;
+    let closed = session.closed();
+    tokio::pin!(closed);
+    let cause = soon(async {
+        loop {
+            tokio::select! {
+                cause = &mut closed => break cause,
+                () = tokio::task::yield_now() => most = most.max(session.statistics().bytes_unsent),
+            }
+        }
+    })
+    .await;
+    assert!(matches!(cause, CloseReason::SendTimeout { .. }), "{cause}");
+    assert!((20_000..=bound).contains(&most), "{most} bytes waited, and {bound} may");
+    soon(asking).await.expect("it notices");
 }

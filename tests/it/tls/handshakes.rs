@@ -32,17 +32,29 @@ fn one_connection() -> Limits {
 #[tokio::test]
 async fn half_a_handshake_is_given_up_and_its_place_is_free() {
     let issued = Issued::by_itself(&["localhost"]);
-    let server = listening_with(&issued.server(), one_connection()).await;
-    let begun = Instant::now();
-    let mut half = connected(&server).await;
-    half.write_all(&BEGINNING).await.expect("it is there");
-    time::pause();
-    assert_eq!(half.read(&mut [0; 8]).await.expect("it ends well"), 0);
-    assert!(begun.elapsed() >= Duration::from_secs(7), "{:?}", begun.elapsed());
-
-    // Clocks run while sockets do.
-    time::resume();
-    ping(&connect(&server, &issued.pinned()).await.expect("the place is free")).await;
+    for (url, client) in [
+        ("tls://127.0.0.1:0", "tls"),
+        ("wss://127.0.0.1:0", "wss"),
+        // A session that was asked for by HTTP.
+        ("https://127.0.0.1:0", "wss"),
+    ] {
+        let at = Listen::at(url).expect("a URL").tls(issued.server());
+        let server = Server::builder().service(super::service()).limits(one_connection()).bind(at).await;
+        let server = server.expect("a port is free").start();
+        for bytes in [&BEGINNING[..], b""] {
+            let begun = Instant::now();
+            let mut half = connected(&server).await;
+            half.write_all(bytes).await.expect("it is there");
+            time::pause();
+            assert_eq!(soon(half.read(&mut [0; 8])).await.expect("it ends well"), 0);
+            assert!(begun.elapsed() >= Duration::from_secs(7), "{url}: {:?}", begun.elapsed());
+            // Clocks run while sockets do.
+            time::resume();
+        }
+        let url = format!("{client}://localhost:{}", server.endpoint().port().expect("it has one"));
+        let connecting = Connector::new(&url).expect("a URL").tls(issued.pinned()).connect();
+        ping(&soon(connecting).await.expect("the place is free")).await;
+    }
 }
 
 #[tokio::test]
@@ -189,4 +201,41 @@ async fn what_is_said_of_tls_is_not_forgotten_where_there_is_none() {
         error.to_string(),
         "cannot listen at tls://127.0.0.1:0: a server needs a certificate to speak TLS: set one with `Listen::tls`"
     );
+}
+
+/// As a client begins that knows no version later than 1.0 or 1.1, with a cipher suite of its time.
+fn hello_of(version: [u8; 2]) -> Vec<u8> {
+    let suites = [0xC0, 0x13, 0xC0, 0x14, 0x00, 0x2F];
+    // Without the algorithms of its signatures, that would be what is wrong with it.
+    let signatures = [0, 8, 0, 13, 0, 4, 0, 2, 4, 3];
+    let body = [&version[..], &[7; 32], &[0], &[0, 6], &suites, &[1, 0], &signatures].concat();
+    let length = u8::try_from(body.len()).expect("it is short");
+    [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat()
+}
+
+#[tokio::test]
+async fn a_version_of_tls_that_is_too_old_is_refused_by_either_side() {
+    let issued = Issued::by_itself(&["localhost"]);
+    let server = listening(&issued.server()).await;
+    for version in [[3, 1], [3, 2]] {
+        let mut old = connected(&server).await;
+        old.write_all(&hello_of(version)).await.expect("it is there");
+        let mut told = Vec::new();
+        soon(old.read_to_end(&mut told)).await.expect("it ends well");
+        // A fatal alert: `protocol_version`.
+        assert_eq!((&told[..1], &told[told.len() - 2..]), (&[21][..], &[2, 70][..]), "{told:?}");
+    }
+    ping(&connect(&server, &issued.pinned()).await.expect("it goes on")).await;
+
+    // A server that chooses 1.1.
+    let old = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("tls://{}", old.local_addr().expect("it has one"));
+    let connecting = tokio::spawn(Connector::new(&url).expect("a URL").tls(issued.pinned()).connect());
+    let (mut io, _) = soon(old.accept()).await.expect("somebody comes");
+    let chosen = [&[3, 2][..], &[7; 32], &[0], &[0xC0, 0x13], &[0]].concat();
+    let length = u8::try_from(chosen.len()).expect("it is short");
+    let hello = [&[22, 3, 2, 0, length + 4, 2, 0, 0, length][..], &chosen].concat();
+    io.write_all(&hello).await.expect("it is there");
+    let error = soon(connecting).await.expect("no panic").expect_err("it is too old");
+    assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
 }

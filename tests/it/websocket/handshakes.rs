@@ -10,6 +10,11 @@ use rpc_tests::{
     echo, soon,
     websocket::{WsPeer, answer, header, request},
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::{Instant, sleep},
+};
 
 /// What the request said, as a handler sees it.
 fn told() -> Router {
@@ -156,6 +161,35 @@ async fn half_a_handshake_is_given_up_and_its_place_is_free() {
             session.closed().await;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_drips_in_has_no_longer_and_a_server_that_never_answers_no_more() {
+    let mut limits = Limits::server();
+    limits.handshake_timeout = Some(Duration::from_secs(7));
+    for url in ["ws://127.0.0.1:0", "http://127.0.0.1:0"] {
+        let server = listening(url, WebSocketServer::new(), limits.clone()).await;
+        let addr = server.endpoint().socket_addr().expect("an address");
+        let (mut read, mut write) = TcpStream::connect(addr).await.expect("it listens").into_split();
+        let begun = Instant::now();
+        let dripping = tokio::spawn(async move {
+            for byte in request("localhost", "/", "").into_bytes() {
+                if write.write_all(&[byte]).await.is_err() {
+                    break;
+                }
+                sleep(Duration::from_millis(500)).await;
+            }
+        });
+        // A reset, or an end.
+        let _end = read.read(&mut [0; 8]).await;
+        assert!((7..9).contains(&begun.elapsed().as_secs()), "{url}: {:?}", begun.elapsed());
+        dripping.abort();
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("ws://{}/", silent.local_addr().expect("it has one"));
+    let error =
+        Connector::new(&url).expect("a URL").limits(limits).connect().await.expect_err("it is silent");
+    assert_eq!(error.to_string(), format!("cannot connect to {url}: not within 7s (`handshake_timeout`)"));
 }
 
 /// What a client says when it gets `answer`, in which `ACCEPT` stands for what belongs to its key.

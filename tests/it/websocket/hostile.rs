@@ -34,6 +34,21 @@ async fn a_giant_frame_is_refused_when_it_is_declared() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_refuses_a_giant_frame_and_a_masked_one() {
+    for (bytes, code) in [
+        ([&[0x81, 0x7f][..], &(1_u64 << 40).to_be_bytes()].concat(), 1009),
+        ([&[0x81, 0x7f][..], &u64::MAX.to_be_bytes()].concat(), 1009),
+        (frame(TEXT, b"{}", true), 1002),
+    ] {
+        let (mut peer, session) = WsPeer::server_of(|connector| connector.limits(Limits::server())).await;
+        peer.write(bytes).await;
+        assert_eq!(peer.closed().await.0, code);
+        drop(peer);
+        assert!(matches!(session.closed().await, CloseReason::Frame(_)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn fragments_without_end_come_to_one() {
     // With something in them: the limit on the message.
     let mut limits = timed();

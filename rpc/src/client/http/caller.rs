@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{HttpClient, answer, exchange::Exchanges};
 use crate::{
+    client::in_time,
     jsonrpc::{ProtocolError, Reply, Unsupported},
     session::{
         BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch, OutgoingSubscription,
@@ -50,16 +51,6 @@ impl Subscriber for HttpClient {
     ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
         let method = subscription.call().method().to_owned();
         Box::pin(ready(Err(CallError::Unsupported { method, source: Unsupported::Subscriptions })))
-    }
-}
-
-/// Gives the time that was too short.
-async fn in_time<T>(timeout: Option<Duration>, work: impl Future<Output = T>) -> Result<T, Duration> {
-    match timeout {
-        None => Ok(work.await),
-        // What is late already is not even tried.
-        Some(Duration::ZERO) => Err(Duration::ZERO),
-        Some(after) => tokio::time::timeout(after, work).await.map_err(|_| after),
     }
 }
 

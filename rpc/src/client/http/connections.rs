@@ -21,7 +21,7 @@ use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 #[cfg(feature = "tls")]
 use crate::transport::tls::{AgreedProtocol, TlsError};
 use crate::{
-    client::open::Dial,
+    client::{in_time, open::Dial},
     transport::{self, ByteStream, Endpoint, HttpError, Net},
 };
 
@@ -64,8 +64,7 @@ impl Connections {
     }
 
     async fn open_in_time(self) -> io::Result<Stream> {
-        let Some(limit) = self.limit else { return self.open().await };
-        tokio::time::timeout(limit, self.open()).await.unwrap_or_else(|_| {
+        in_time(self.limit, self.open()).await.unwrap_or_else(|limit| {
             let late = format!("not within {limit:?} (`handshake_timeout`)");
             Err(io::Error::new(io::ErrorKind::TimedOut, late))
         })

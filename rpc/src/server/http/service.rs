@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     fmt,
-    path::Path,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -26,7 +25,7 @@ use super::{
 use crate::transport::websocket::WebSocketServer;
 use crate::{
     service::Dispatcher,
-    transport::{Endpoint, Extensions, WebAccess},
+    transport::{Endpoint, Extensions, Net, WebAccess},
 };
 
 /// Answers JSON-RPC over HTTP: a [tower service](tower::Service) to mount in the server that you have, axum's or any of hyper's, beside what
@@ -141,8 +140,7 @@ impl HttpService {
 
     /// Answers only at the path of `endpoint`, where it has one.
     pub(super) fn at(mut self, endpoint: &Endpoint) -> Self {
-        let path = endpoint.path().and_then(Path::to_str).filter(|path| *path != "/");
-        self.path = path.map(Arc::from);
+        self.path = endpoint.as_net().and_then(Net::served_path).map(Arc::from);
         self
     }
 

@@ -265,6 +265,12 @@ impl Net {
         };
         if scheme.port() == Some(*port) { host } else { format!("{host}:{port}") }
     }
+
+    /// The only path that who listens here serves, without a query, which is the client's. `None` where every one is.
+    #[cfg(any(feature = "http", feature = "ws"))]
+    pub(crate) fn served_path(&self) -> Option<&str> {
+        self.path.split('?').next().filter(|path| !matches!(*path, "" | "/"))
+    }
 }
 
 impl FromStr for Endpoint {

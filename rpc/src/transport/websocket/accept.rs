@@ -25,9 +25,7 @@ struct WebSocketHandshake {
 
 /// Of a listener at `net`.
 pub(crate) fn handshake(options: &WebSocketServer, net: &Net) -> Box<dyn Handshake> {
-    let path = net.path.split('?').next().unwrap_or_default();
-    let path = (!matches!(path, "" | "/")).then(|| path.into());
-    Box::new(WebSocketHandshake { options: options.clone(), path })
+    Box::new(WebSocketHandshake { options: options.clone(), path: net.served_path().map(Box::from) })
 }
 
 impl Handshake for WebSocketHandshake {

@@ -1,94 +1,16 @@
-//! The conversation, part by part.
+//! The parts of the conversation that only a session has: it goes both ways, things come unasked, and it ends.
 
 use std::time::Duration;
 
 use futures::{StreamExt, future::join_all};
-use rpc::{CallError, CloseReason, Limits, Protocol, Session, framing::FrameError};
-use rpc_tests::{CalcClient, DivError, WorkClient, soon};
+use rpc::{CallError, CloseReason, Limits, Protocol, framing::FrameError};
+use rpc_tests::{WorkClient, soon};
 
-use super::road::{Ends, Road, Versions};
-
-fn clients(session: &Session) -> (CalcClient, WorkClient) {
-    (CalcClient::from(session.clone()), WorkClient::from(session.clone()))
-}
-
-/// Waits for what the other side does in its own time.
-async fn until(what: impl Fn() -> bool) {
-    soon(async {
-        while !what() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
-
-/// Whether the peer has closed the connection, with or without a word.
-const fn is_the_peers(reason: &CloseReason) -> bool {
-    matches!(reason, CloseReason::Peer | CloseReason::PeerClosed { .. })
-}
-
-/// In good order, and nothing is left.
-async fn end(ends: Ends) {
-    let Ends { near, far, handle } = ends;
-    soon(handle.shutdown()).await;
-    let reason = soon(near.session.closed()).await;
-    assert!(is_the_peers(&reason), "{reason}");
-    until(|| near.counts.alive() + far.counts.alive() == 0).await;
-}
-
-pub(super) async fn calls_and_notifications(road: &Road, versions: Versions) {
-    let ends = road.open(versions).await;
-    for (caller, called) in ends.both_ways() {
-        let (calc, work) = clients(&caller.session);
-        assert_eq!(calc.add(1, 2).await.expect("a sum"), 3);
-        let long = "ü\"\n".repeat(road.longest / 6);
-        assert_eq!(calc.greet(&long).await.expect("a greeting"), format!("Hello, {long}"));
-        work.note(5).await.expect("sent");
-        let sums = join_all((0..200).map(|n| calc.add_later(n, 1).into_future())).await;
-        let sums: Vec<i64> = sums.into_iter().map(|sum| sum.expect("a sum")).collect();
-        assert_eq!(sums, (1..=200).collect::<Vec<_>>());
-        // It was sent before the calls, and started before them.
-        assert_eq!(called.counts.noted(), 5);
-    }
-    end(ends).await;
-}
-
-pub(super) async fn typed_errors(road: &Road, versions: Versions) {
-    let ends = road.open(versions).await;
-    for (caller, _) in ends.both_ways() {
-        let (calc, _) = clients(&caller.session);
-        assert_eq!(calc.div(7, 2).await.expect("a quotient"), 3);
-        let error = calc.div(1, 0).await.expect_err("a division by zero");
-        assert!(matches!(error, CallError::Service(DivError::ByZero)), "{error:?}");
-        let unknown = caller.session.call::<()>("no such method", ()).await.expect_err("it is unknown");
-        assert!(matches!(&unknown, CallError::Rpc(error) if error.code().value() == -32601), "{unknown:?}");
-    }
-    end(ends).await;
-}
-
-pub(super) async fn batches(road: &Road, versions: Versions) {
-    let ends = road.open(versions).await;
-    for (caller, called) in ends.both_ways() {
-        let (calc, work) = clients(&caller.session);
-        // A version is detected by what is said first.
-        calc.ping().await.expect("a pong");
-        let batch =
-            caller.session.batch((calc.add(1, 2), work.note(1), calc.div(1, 0), calc.greet("Ann"))).await;
-        if versions.1 == Protocol::V1 {
-            batch.expect_err("1.0 has no batches");
-            continue;
-        }
-        let (sum, (), quotient, greeting) = batch.expect("it is answered");
-        assert_eq!(sum.expect("a sum"), 3);
-        assert!(matches!(quotient, Err(CallError::Service(DivError::ByZero))), "{quotient:?}");
-        assert_eq!(greeting.expect("a greeting"), "Hello, Ann");
-        assert_eq!(called.counts.noted(), 1);
-        let calls: Vec<_> = (0..50).map(|n| work.double(n)).collect();
-        let doubled = caller.session.try_batch(calls).await.expect("all of them went well");
-        assert_eq!(doubled, (0..50).map(|n| n * 2).collect::<Vec<_>>());
-    }
-    end(ends).await;
-}
+use super::{
+    calls::clients,
+    road::{Road, Versions},
+    sides::{Ends, Sides, is_the_peers, until},
+};
 
 pub(super) async fn subscriptions(road: &Road, versions: Versions) {
     let ends = road.open(versions).await;
@@ -116,7 +38,7 @@ pub(super) async fn subscriptions(road: &Road, versions: Versions) {
         drop((one, other));
         until(|| called.session.subscriptions_served() == 0 && called.counts.alive() == 0).await;
     }
-    end(ends).await;
+    ends.end().await;
 }
 
 pub(super) async fn call_backs(road: &Road, versions: Versions) {
@@ -129,32 +51,27 @@ pub(super) async fn call_backs(road: &Road, versions: Versions) {
         let backs: Vec<u64> = backs.into_iter().map(|n| n.expect("called back")).collect();
         assert_eq!(backs, (0..20).collect::<Vec<_>>());
     }
-    end(ends).await;
+    ends.end().await;
 }
 
-pub(super) async fn limits(road: &Road, versions: Versions) {
+pub(super) async fn frames_over_the_limit(road: &Road, versions: Versions) {
     let (mut client, mut server) = (Limits::client(), Limits::server());
     for limits in [&mut client, &mut server] {
-        (limits.frame_size, limits.reply_size) = (20_000, 10_000);
+        limits.frame_size = 20_000;
         limits.cost_hard = f64::INFINITY;
     }
     let ends = road.open_with(versions, client, server).await;
-    for (caller, called) in ends.both_ways() {
-        let (calc, work) = clients(&caller.session);
-        assert_eq!(work.long(9_000).await.expect("it fits").len(), 9_000);
-        let error = work.long(11_000).await.expect_err("it is too long");
-        assert!(matches!(&error, CallError::Rpc(error) if error.code().value() == -32603), "{error:?}");
-
-        if road.ends_over_the_limit {
-            continue;
-        }
-        let errors = called.session.statistics().errors;
-        caller.session.notify("note", ("x".repeat(30_000),)).await.expect("nobody here minds");
-        assert_eq!(calc.add(1, 2).await.expect("the session goes on"), 3);
-        assert_eq!(called.session.statistics().errors, errors + 1);
-    }
     if !road.ends_over_the_limit {
-        return end(ends).await;
+        for (caller, called) in ends.both_ways() {
+            let (calc, _) = clients(&caller.session);
+            // A version is detected by what is said first.
+            calc.ping().await.expect("a pong");
+            let errors = called.session.statistics().errors;
+            caller.session.notify("note", ("x".repeat(30_000),)).await.expect("nobody here minds");
+            assert_eq!(calc.add(1, 2).await.expect("the session goes on"), 3);
+            assert_eq!(called.session.statistics().errors, errors + 1);
+        }
+        return ends.end().await;
     }
     let Ends { near, far, handle } = ends;
     near.session.notify("note", ("x".repeat(30_000),)).await.expect("nobody here minds");

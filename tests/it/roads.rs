@@ -80,6 +80,11 @@ roads! { sessions {
     websocket_over_tls = Road::at("wss://localhost:0/path?query").over_tls().strict();
     websocket_through_a_proxy = Road::at("ws://127.0.0.1:0/some/path").strict().proxied();
     websocket_over_tls_through_a_proxy = Road::at("wss://127.0.0.1:0").over_tls().strict().proxied();
+    unix = Road::at_a_file();
+    unix_content_length = Road::at_a_file().framed(ContentLengthFramer::new());
+    stdio_of_a_process = Road::at("tcp://127.0.0.1:0").by_a_process();
+    a_stream_of_bytes = Road::at("tcp://127.0.0.1:0").over_a_stream();
+    a_stream_of_messages = Road::at("tcp://127.0.0.1:0").over_messages();
     memory = Road::in_memory();
     memory_newline = Road::in_memory().framed(NewlineFramer::new());
 }}

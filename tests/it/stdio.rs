@@ -19,7 +19,7 @@ fn program(name: &str) -> Command {
 }
 
 /// The same, with an argument.
-fn program_with(name: &str, argument: &str) -> Command {
+pub(crate) fn program_with(name: &str, argument: &str) -> Command {
     let mut command = program(name);
     command.arg(argument);
     command

@@ -14,6 +14,7 @@ use rpc::{
 };
 use rpc_tests::echo;
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -32,6 +33,18 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         "connect" => {
             let connector = Connector::new("stdio:")?.limits(limits()).service(methods());
             connector.connect().await?.closed().await;
+        }
+        // Passes on what comes, both ways, until either side has ended.
+        "pass-on" => {
+            let (mut back, mut forth) = TcpStream::connect(&argument).await?.into_split();
+            tokio::spawn(async move {
+                // Where it fails, the other direction ends.
+                let _passed = tokio::io::copy(&mut tokio::io::stdin(), &mut forth).await;
+                forth.shutdown().await
+            });
+            tokio::io::copy(&mut back, &mut tokio::io::stdout()).await?;
+            // A thread waits for input, and is not waited for.
+            process::exit(0);
         }
         "take-twice" => {
             let _first = server().bind("stdio:").await?;

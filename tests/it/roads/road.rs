@@ -1,21 +1,30 @@
 //! How two sides are connected.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt, TryStreamExt};
 use rpc::{
-    Connector, Endpoint, Hooks, HttpClientBuilder, Limits, Listen, Protocol, Server, Session, framing::Framer,
+    Connector, Endpoint, Hooks, HttpClientBuilder, Limits, Listen, Protocol, Server, Session,
+    framing::Framer, transport::join_messages,
 };
+#[cfg(unix)]
+use rpc_tests::Scratch;
 use rpc_tests::{Authority, CalcServer, Counts, MyCalc, WorkServer, Worker};
-use tokio::sync::mpsc;
+use tokio::{net::TcpStream, sync::mpsc};
+use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 
 use super::sides::{Side, There};
-use crate::socks::script::{Script, relays};
+use crate::{
+    socks::script::{Script, relays},
+    stdio::program_with,
+};
 
 /// What the server speaks, and what the client does.
 pub(super) type Versions = (Protocol, Protocol);
@@ -71,6 +80,40 @@ impl Road {
         let road = Self::at("memory:road");
         let name = move || format!("memory:road {}", NEXT.fetch_add(1, Relaxed));
         Self { listen: Box::new(move || Listen::at(&name()).expect("a URL")), ..road }
+    }
+
+    /// At a socket of its own among the files.
+    #[cfg(unix)]
+    pub(super) fn at_a_file() -> Self {
+        let (folder, next) = (Scratch::new(), AtomicU64::new(0));
+        let url = move || format!("unix:{}", folder.path(&next.fetch_add(1, Relaxed).to_string()).display());
+        Self { listen: Box::new(move || Listen::at(&url()).expect("a URL")), ..Self::at("unix:road") }
+    }
+
+    /// By way of a process, which is talked to over its standard input and output, and passes everything on.
+    pub(super) fn by_a_process(self) -> Self {
+        let connect = |endpoint: &Endpoint| {
+            let to = endpoint.socket_addr().expect("an address").to_string();
+            Connector::spawn(program_with("pass-on", &to))
+        };
+        Self { connect: Box::new(connect), ..self }
+    }
+
+    /// Over a stream of bytes that the client has opened itself.
+    pub(super) fn over_a_stream(self) -> Self {
+        Self { connect: Box::new(|endpoint| Connector::over(opened(endpoint))), ..self }
+    }
+
+    /// Over a stream and sink of messages that the client has made itself: lines, as the server has them.
+    pub(super) fn over_messages(self) -> Self {
+        let connect = |endpoint: &Endpoint| {
+            let (lines, messages) = Framed::new(opened(endpoint), LinesCodec::new()).split();
+            let sink = lines.with(async |message: Bytes| {
+                String::from_utf8(message.into()).map_err(|error| LinesCodecError::Io(io::Error::other(error)))
+            });
+            Connector::over_messages(join_messages(messages.map_ok(Bytes::from), Box::pin(sink)))
+        };
+        Self { connect: Box::new(connect), ..self }
     }
 
     /// With a framing on both sides.
@@ -166,6 +209,13 @@ impl<S: Side> fmt::Debug for Road<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Road").field("longest", &self.longest).finish_non_exhaustive()
     }
+}
+
+/// Connects without the library.
+fn opened(endpoint: &Endpoint) -> TcpStream {
+    let stream = std::net::TcpStream::connect(endpoint.socket_addr().expect("an address")).expect("it listens");
+    stream.set_nonblocking(true).expect("a socket");
+    TcpStream::from_std(stream).expect("a runtime")
 }
 
 struct Arrivals(mpsc::UnboundedSender<Session>);

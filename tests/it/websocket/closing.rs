@@ -118,11 +118,11 @@ async fn handlers_are_dropped_when_the_peer_has_closed_because_nothing_can_be_se
     peer.text(r#"{"jsonrpc":"2.0","id":1,"method":"wait","params":[]}"#).await;
     settled().await;
     assert_eq!(session.requests_in_flight(), 1);
-    let closed = tokio::time::Instant::now();
+    let closed = Instant::now();
     peer.frame(CLOSE, 1000_u16.to_be_bytes()).await;
     assert_eq!(peer.closed().await.0, 1000);
     assert!(matches!(session.closed().await, CloseReason::PeerClosed { code: 1000, .. }));
-    assert_eq!((session.requests_in_flight(), closed.elapsed()), (0, std::time::Duration::ZERO));
+    assert_eq!((session.requests_in_flight(), closed.elapsed()), (0, Duration::ZERO));
     assert_eq!(peer.next().await, None);
 }
 

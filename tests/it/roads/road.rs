@@ -109,7 +109,8 @@ impl Road {
         let connect = |endpoint: &Endpoint| {
             let (lines, messages) = Framed::new(opened(endpoint), LinesCodec::new()).split();
             let sink = lines.with(async |message: Bytes| {
-                String::from_utf8(message.into()).map_err(|error| LinesCodecError::Io(io::Error::other(error)))
+                String::from_utf8(message.into())
+                    .map_err(|error| LinesCodecError::Io(io::Error::other(error)))
             });
             Connector::over_messages(join_messages(messages.map_ok(Bytes::from), Box::pin(sink)))
         };
@@ -213,7 +214,8 @@ impl<S: Side> fmt::Debug for Road<S> {
 
 /// Connects without the library.
 fn opened(endpoint: &Endpoint) -> TcpStream {
-    let stream = std::net::TcpStream::connect(endpoint.socket_addr().expect("an address")).expect("it listens");
+    let stream =
+        std::net::TcpStream::connect(endpoint.socket_addr().expect("an address")).expect("it listens");
     stream.set_nonblocking(true).expect("a socket");
     TcpStream::from_std(stream).expect("a runtime")
 }

@@ -1,4 +1,4 @@
-//! The one timer of a session: it stands at whatever is due first.
+//! The one timer of a session: it stands at whatever is due first, or before.
 
 use std::{
     pin::Pin,
@@ -65,7 +65,8 @@ impl Driver {
             return Poll::Pending;
         };
         match sleep {
-            Some(sleep) if sleep.deadline() == next => {}
+            // What is due moves with every message. An alarm that comes too early, and is then set anew, costs less than one set each time.
+            Some(sleep) if sleep.deadline() <= next && !sleep.is_elapsed() => {}
             Some(sleep) => sleep.as_mut().reset(next),
             None => *sleep = Some(Box::pin(tokio::time::sleep_until(next))),
         }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::request::Parts;
-
 use tokio::{sync::Notify, time::Instant};
 
 use super::refusal::Refusal;

@@ -14,7 +14,7 @@ use http_body::Body;
 use tokio::{sync::Semaphore, time::timeout};
 
 #[cfg(feature = "ws")]
-use super::upgrade::{self, Sessions};
+use super::upgrade::Sessions;
 use super::{
     arrival::Arrival,
     body::{self, HttpBody},
@@ -22,7 +22,7 @@ use super::{
     refusal::Refusal,
 };
 #[cfg(feature = "ws")]
-use crate::transport::websocket::WebSocketServer;
+use crate::transport::websocket::{WebSocketServer, is_asked_for};
 use crate::{
     service::Dispatcher,
     transport::{Endpoint, Extensions, Net, WebAccess},
@@ -155,7 +155,7 @@ impl HttpService {
         B: Body<Error: fmt::Display>,
     {
         #[cfg(feature = "ws")]
-        if let Some(sessions) = self.sessions.as_ref().filter(|_| upgrade::is_asked(&request)) {
+        if let Some(sessions) = self.sessions.as_ref().filter(|_| is_asked_for(request.headers())) {
             return sessions.open(&self, request);
         }
         let (parts, body) = request.into_parts();
@@ -227,7 +227,7 @@ impl HttpService {
     /// Whether a page, if it is one, may call; and whether it has found the place.
     pub(super) fn judge(&self, parts: &Parts, peer: Option<&Endpoint>) -> Result<(), Refusal> {
         let is_local = match peer {
-            Some(peer) => peer.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback()),
+            Some(peer) => peer.is_loopback(),
             // Who knows where this is mounted? Of a page it is assumed that it is on the same machine.
             None => parts.headers.contains_key(header::ORIGIN),
         };

@@ -28,12 +28,6 @@ pub(super) struct Sessions {
     options: Arc<WebSocketServer>,
 }
 
-/// Whether a request asks for one.
-pub(super) fn is_asked<B>(request: &Request<B>) -> bool {
-    let upgrade = request.headers().get(header::UPGRADE).and_then(|to| to.to_str().ok());
-    upgrade.is_some_and(|to| to.split(',').any(|to| to.trim().eq_ignore_ascii_case("websocket")))
-}
-
 impl Sessions {
     pub(super) fn new(shared: &Arc<Shared>, options: WebSocketServer) -> Self {
         Self { shared: Arc::clone(shared), options: Arc::new(options) }

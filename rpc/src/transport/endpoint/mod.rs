@@ -209,6 +209,12 @@ impl Endpoint {
         Some(SocketAddr::new(net.host.ip()?, net.port))
     }
 
+    /// Whether it is an address that only this machine has.
+    #[cfg(any(feature = "http", feature = "ws"))]
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback())
+    }
+
     /// The path: of a request's target with its query, where there is HTTP in it, or of a Unix socket.
     ///
     /// ```

@@ -91,10 +91,14 @@ fn agreed(
         return Err(Refusal::new(StatusCode::NOT_FOUND, text));
     }
     let agreed = agree(request, options)?;
-    let is_local = peer.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback());
-    let access = options.access.check_request(request, is_local);
+    let access = options.access.check_request(request, peer.is_loopback());
     access.map_err(|reason| Refusal::new(StatusCode::FORBIDDEN, reason))?;
     Ok(agreed)
+}
+
+/// Whether a request asks for a WebSocket, by whatever else it does.
+pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
+    head::has_token(headers, &header::UPGRADE, "websocket")
 }
 
 /// What client and server have agreed on.
@@ -119,7 +123,7 @@ pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed
     }
     let is_upgrade = *version == Version::HTTP_11
         && head::has_token(headers, &header::CONNECTION, "upgrade")
-        && head::has_token(headers, &header::UPGRADE, "websocket");
+        && is_asked_for(headers);
     if !is_upgrade {
         let text = "WebSocket is spoken here: ask for an upgrade, over HTTP/1.1";
         let refusal = Refusal::new(StatusCode::UPGRADE_REQUIRED, text);

@@ -20,7 +20,7 @@ use tungstenite::protocol::Role;
 
 pub(crate) use accept::handshake;
 #[cfg(feature = "http")]
-pub(crate) use accept::{Agreed, agree, upgraded};
+pub(crate) use accept::{Agreed, agree, is_asked_for, upgraded};
 pub use by_hand::WebSocket;
 pub use error::WebSocketError;
 pub use options::{SubProtocol, WebSocketClient, WebSocketServer};

@@ -3,7 +3,7 @@
 //! A browser lets any page open a WebSocket to any server, and send it some kinds of requests, with the user's cookies and from within
 //! the user's network. All that the server has to tell by is what the browser says of the page.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::{HeaderMap, HeaderValue, header, request::Parts, uri::Authority};
 
@@ -53,13 +53,13 @@ impl Allowed {
         }
     }
 
-    /// Whether `host`, with or without a port, is an IP address, and that is enough. It nearly always is where no page asks.
+    /// Whether `host` is an IP address (of version 6, with a port), and that is enough. It nearly always is where no page asks.
     fn are_any_address(&self, host: &str) -> bool {
         let any = match self {
             Self::Any => true,
             Self::These(hosts) => hosts.is_empty(),
         };
-        any && (host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok())
+        any && (host.parse::<SocketAddr>().is_ok() || host.parse::<Ipv4Addr>().is_ok())
     }
 }
 

@@ -88,7 +88,7 @@ fn hosts_that_are_named_are_the_only_ones() {
 
 #[test]
 fn what_names_no_host_is_refused() {
-    for host in ["", "a b", "user@example.org", ":80", "[::1"] {
+    for host in ["", "a b", "user@example.org", ":80", "[::1", "::1"] {
         check(&WebAccess::new(), host, None, false).unwrap_err();
     }
 }

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt, channel::mpsc, stream};
-use rpc::{Context, ErrorObject, Limits, Overflow, Params, Router, SubscriptionError, testing};
+use rpc::{Context, ErrorObject, Limits, Overflow, Params, Router, Session, SubscriptionError, testing};
 use rpc_tests::{Raw, settled};
 use serde_json::{Value, json};
+use tokio::io::DuplexStream;
 
 use super::{counting, fed};
 
-#[tokio::test(start_paused = true)]
-async fn a_stream_waits_for_a_subscriber_that_does_not_read() {
-    let (sender, router) = fed(Overflow::Wait);
+/// A subscriber that has not read a thousand items, of which 10 may wait; its session, and where the items come from.
+async fn flooded(overflow: Overflow) -> (Raw<DuplexStream>, Session, mpsc::Sender<Value>) {
+    let (sender, router) = fed(overflow);
     let mut limits = Limits::server();
     limits.subscription_items = 10;
     let (mut peer, session) = Raw::narrow_peer_of(256, router, limits);
@@ -21,6 +22,12 @@ async fn a_stream_waits_for_a_subscriber_that_does_not_read() {
         sender.clone().try_send(json!(n)).expect("there is room");
     }
     settled().await;
+    (peer, session, sender)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_waits_for_a_subscriber_that_does_not_read() {
+    let (mut peer, session, _sender) = flooded(Overflow::Wait).await;
     // Nothing was lost, and replies are not behind what waits.
     peer.send(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
     let mut before = 0;
@@ -41,15 +48,7 @@ async fn a_stream_waits_for_a_subscriber_that_does_not_read() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_that_does_not_read_loses_the_oldest_where_it_is_to() {
-    let (sender, router) = fed(Overflow::DropOldest);
-    let mut limits = Limits::server();
-    limits.subscription_items = 10;
-    let (mut peer, _session) = Raw::narrow_peer_of(256, router, limits);
-    peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"feed"}"#).await;
-    for n in 0..1000 {
-        sender.clone().try_send(json!(n)).expect("there is room");
-    }
-    settled().await;
+    let (mut peer, _session, _sender) = flooded(Overflow::DropOldest).await;
     let (mut lost, mut came, mut next) = (0, 0, 0);
     while came + lost < 1000 {
         let line: Value = serde_json::from_str(&peer.line().await.expect("more")).expect("JSON");
@@ -68,15 +67,7 @@ async fn a_subscriber_that_does_not_read_loses_the_oldest_where_it_is_to() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscriber_that_does_not_read_is_told_that_it_has_ended_where_it_is_to() {
-    let (sender, router) = fed(Overflow::End);
-    let mut limits = Limits::server();
-    limits.subscription_items = 10;
-    let (mut peer, session) = Raw::narrow_peer_of(256, router, limits);
-    peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"feed"}"#).await;
-    for n in 0..1000 {
-        sender.clone().try_send(json!(n)).expect("there is room");
-    }
-    settled().await;
+    let (mut peer, session, sender) = flooded(Overflow::End).await;
     assert!(sender.is_closed(), "the stream was dropped");
     let mut last = String::new();
     for _ in 0..100 {

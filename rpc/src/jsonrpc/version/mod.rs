@@ -136,8 +136,8 @@ impl Version {
         }
     }
 
-    /// Reads one message and says the same as [`read_in_full`](Self::read_in_full): where the scan recognises it, params and results
-    /// are checked, but need not be found. For those who are not there any more when somebody decodes them.
+    /// Reads one message, and says the same as [`read_in_full`](Self::read_in_full) in less time: where the scan recognises the
+    /// envelope, only params and results are looked at. For those who cannot judge it again when decoding them fails.
     pub(crate) fn read_checked(self, frame: &[u8]) -> Message<'_> {
         match std::str::from_utf8(frame) {
             Ok(text) if self.reads != Protocol::V1 => {

@@ -38,7 +38,7 @@ struct Headers {
     length: u64,
 }
 
-const HEADER: DecimalHeader = DecimalHeader { prefix: b"Content-Length: ", suffix: END };
+const HEADER: DecimalHeader = DecimalHeader::new(b"Content-Length: 000\r\n\r\n", 16);
 const END: &[u8] = b"\r\n\r\n";
 
 /// How many bytes the headers of a frame may have.
@@ -114,12 +114,14 @@ impl Framer for ContentLengthFramer {
 fn usual(unread: &[u8]) -> Option<Headers> {
     // So many digits fit into the number, whatever they are.
     const DIGITS: usize = 18;
-    let behind = unread.strip_prefix(HEADER.prefix)?;
-    let digits = behind.iter().take(DIGITS).take_while(|byte| byte.is_ascii_digit()).count();
-    let (number, end) = behind.split_at(digits);
-    let length = number.iter().fold(0, |length, digit| 10 * length + u64::from(digit - b'0'));
-    let size = HEADER.prefix.len() + digits + END.len();
-    (digits > 0 && end.starts_with(END)).then_some(Headers { size, length })
+    let behind = unread.strip_prefix(HEADER.prefix())?;
+    let (mut digits, mut length) = (0, 0);
+    for &byte in behind.iter().take(DIGITS).take_while(|byte| byte.is_ascii_digit()) {
+        length = 10 * length + u64::from(byte - b'0');
+        digits += 1;
+    }
+    let size = HEADER.prefix().len() + digits + END.len();
+    (digits > 0 && behind[digits..].starts_with(END)).then_some(Headers { size, length })
 }
 
 /// What the headers say of the message's length.

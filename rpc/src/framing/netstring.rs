@@ -23,7 +23,7 @@ pub struct NetstringFramer {
     comma_is_due: bool,
 }
 
-const HEADER: DecimalHeader = DecimalHeader { prefix: b"", suffix: b":" };
+const HEADER: DecimalHeader = DecimalHeader::new(b"000:", 0);
 
 /// The digits of the largest length that there is.
 const MAX_DIGITS: usize = 20;

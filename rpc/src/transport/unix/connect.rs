@@ -16,8 +16,7 @@ pub(super) async fn connect(address: Address<'_>) -> io::Result<UnixStream> {
     let mut pause = FIRST_PAUSE;
     loop {
         match UnixStream::connect(&path).await {
-            // Where the queue of the listener is full, a TCP connection waits. This one is told to come again: connect(2), `EAGAIN`.
-            // A TCP connection would wait. This one is told to come again: connect(2), `EAGAIN`.
+            // The queue of the listener is full. A TCP connection would wait; this one is told to come again: connect(2), `EAGAIN`.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             outcome => return outcome,
         }

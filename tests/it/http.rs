@@ -3,6 +3,7 @@
 mod asked;
 mod bodies;
 mod contexts;
+mod floods;
 mod hostile;
 mod kit;
 mod listening;

@@ -59,6 +59,9 @@ struct TableOptions {
     /// Which peers, separated by commas. Ratios are to the first.
     #[arg(long, value_delimiter = ',', default_values_t = Peer::USUAL)]
     peers: Vec<Peer>,
+    /// Both processes on one CPU, in all scenarios: then calls per second are CPU time, and not how soon another CPU wakes up.
+    #[arg(long)]
+    one_cpu: bool,
 }
 
 #[derive(Args)]
@@ -102,8 +105,8 @@ fn table(options: &TableOptions) -> Result<()> {
     for round in 0..options.rounds {
         for &scenario in &options.scenarios {
             for peer in harness::rotated(&options.peers, round) {
-                let work = scenario.work();
-                let measured = harness::measure(peer, &work, options.secs, scenario.on_one_cpu());
+                let (work, on_one_cpu) = (scenario.work(), options.one_cpu || scenario.on_one_cpu());
+                let measured = harness::measure(peer, &work, options.secs, on_one_cpu);
                 eprintln!("round {} {scenario:12} {peer:12} {}", round + 1, harness::progress(&measured));
                 // A peer that fails must not end the run: its cell stays empty.
                 if let Ok(measured) = measured {
@@ -113,7 +116,8 @@ fn table(options: &TableOptions) -> Result<()> {
         }
     }
     print!("{}", report::tables(&rows, &options.scenarios, &options.peers));
-    println!("\n{}", report::circumstances(options.rounds, options.secs));
+    let on_one_cpu = if options.one_cpu { ", both processes on one CPU" } else { "" };
+    println!("\n{}{on_one_cpu}", report::circumstances(options.rounds, options.secs));
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Fewer replies than this are no group worth a turn of its own.
-const GROUP: usize = 32;
+const GROUP: usize = 16;
 
 /// Replies of one read, on their way to those who wait for them.
 #[derive(Debug, Default)]

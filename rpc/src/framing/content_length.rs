@@ -38,7 +38,7 @@ struct Headers {
     length: u64,
 }
 
-const HEADER: DecimalHeader = DecimalHeader::new(b"Content-Length: 000\r\n\r\n", 16);
+const HEADER: DecimalHeader = DecimalHeader::new(b"Content-Length: 000\r\n\r\n", b"Content-Length: ".len());
 const END: &[u8] = b"\r\n\r\n";
 
 /// How many bytes the headers of a frame may have.

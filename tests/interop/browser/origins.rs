@@ -43,8 +43,8 @@ impl House {
         Self { app: App::start(server.start(), access, layer).await, door }
     }
 
-    /// The page tries each way: what it sees, what came here and how that was answered, and who reached the handler.
-    async fn expect(&self, page: &Chromium, rpc: &str, tries: [(&str, Value, &[&str], &[&str]); 5]) {
+    /// The page tries each way.
+    async fn expect(&self, page: &Chromium, rpc: &str, tries: impl IntoIterator<Item = Try<'_>>) {
         for (how, seen, came, inside) in tries {
             let code = format!("return (await import('/robot/intruder.js')).{how}('{rpc}')");
             assert_eq!(page.run(&code).await, seen, "{how} at {rpc}");
@@ -55,6 +55,9 @@ impl House {
         }
     }
 }
+
+/// How the page comes, what it sees, what came here and how that was answered, and who reached the handler.
+type Try<'a> = (&'static str, Value, &'a [&'a str], &'a [&'a str]);
 
 fn sees(type_: &str, status: u16) -> Value {
     json!({"result": {"type": type_, "status": status}})
@@ -86,47 +89,64 @@ async fn pages_of_other_origins_reach_no_handler_unless_they_are_allowed() {
         .allow_headers([CONTENT_TYPE]);
     let open = House::open(WebAccess::new().allow_origin(&*elsewhere), |router| router.layer(cors)).await;
     let named = House::open(WebAccess::new().allow_host("evil.example"), |router| router).await;
+    let unnamed = House::open(WebAccess::new().allow_origin("null"), |router| router).await;
 
     let mut page = Chromium::start(&elsewhere).await;
-    let refused: [(_, _, &[&str], &[&str]); 5] = [
+    let refused: [Try<'_>; 7] = [
         ("plain", sees_nothing(), &[&format!("{PLAIN} 403")], &[]),
         ("blind", sees("opaque", 0), &[&format!("{PLAIN} 403")], &[]),
         ("form", loaded(), &["POST text/plain 403"], &[]),
         ("json", sees_nothing(), &["OPTIONS - 403"], &[]),
         ("socket", refused_socket(), &["GET - 403"], &[]),
+        ("unnamed_json", sees_nothing(), &["OPTIONS - 403"], &[]),
+        ("unnamed_socket", refused_socket(), &["GET - 403"], &[]),
     ];
     closed.expect(&page, &closed.app.rpc(), refused).await;
     // What no page has to ask for does not get in even here: only JSON is taken.
-    let let_in: [(_, _, &[&str], &[&str]); 5] = [
+    let let_in: [Try<'_>; 7] = [
         ("plain", sees("cors", 415), &[&format!("{PLAIN} 415")], &[]),
         ("blind", sees("opaque", 0), &[&format!("{PLAIN} 415")], &[]),
         ("form", loaded(), &["POST text/plain 415"], &[]),
         ("json", sees("cors", 200), &["OPTIONS - 200", "POST application/json 200"], &["json"]),
         ("socket", json!({"result": "come in, socket"}), &["GET - 101"], &["socket"]),
+        ("unnamed_json", sees_nothing(), &["OPTIONS - 200"], &[]),
+        ("unnamed_socket", refused_socket(), &["GET - 403"], &[]),
     ];
     open.expect(&page, &open.app.rpc(), let_in).await;
 
     // A name of somebody's that leads here: now the server's own pages are theirs, and the browser lets them do all.
     let rebound = |house: &House| format!("http://evil.example:{}", house.app.addr.port());
-    for house in [&closed, &open] {
+    // (What a browser asks beforehand is answered by the layer where there is one.)
+    for (house, asked) in [(&closed, "OPTIONS - 403"), (&open, "OPTIONS - 200")] {
         page.visit(&rebound(house)).await;
-        let refused: [(_, _, &[&str], &[&str]); 5] = [
+        let refused: [Try<'_>; 7] = [
             ("plain", sees("basic", 403), &[&format!("{PLAIN} 403")], &[]),
             ("blind", sees("basic", 403), &[&format!("{PLAIN} 403")], &[]),
             ("form", loaded(), &["POST text/plain 403"], &[]),
             ("json", sees("basic", 403), &["POST application/json 403"], &[]),
             ("socket", refused_socket(), &["GET - 403"], &[]),
+            ("unnamed_json", sees_nothing(), &[asked], &[]),
+            ("unnamed_socket", refused_socket(), &["GET - 403"], &[]),
         ];
         house.expect(&page, &format!("{}/rpc", rebound(house)), refused).await;
     }
     page.visit(&rebound(&named)).await;
-    let let_in: [(_, _, &[&str], &[&str]); 5] = [
+    let let_in: [Try<'_>; 7] = [
         ("plain", sees("basic", 415), &[&format!("{PLAIN} 415")], &[]),
         ("blind", sees("basic", 415), &[&format!("{PLAIN} 415")], &[]),
         ("form", loaded(), &["POST text/plain 415"], &[]),
         ("json", sees("basic", 200), &["POST application/json 200"], &["json"]),
         ("socket", json!({"result": "come in, socket"}), &["GET - 101"], &["socket"]),
+        ("unnamed_json", sees_nothing(), &["OPTIONS - 403"], &[]),
+        ("unnamed_socket", refused_socket(), &["GET - 403"], &[]),
     ];
     named.expect(&page, &format!("{}/rpc", rebound(&named)), let_in).await;
+
+    page.visit(&elsewhere).await;
+    let let_in: [Try<'_>; 2] = [
+        ("unnamed_socket", json!({"result": "come in, socket"}), &["GET - 101"], &["socket"]),
+        ("socket", refused_socket(), &["GET - 403"], &[]),
+    ];
+    unnamed.expect(&page, &unnamed.app.rpc(), let_in).await;
     serving.abort();
 }

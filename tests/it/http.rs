@@ -11,5 +11,6 @@ mod mounted;
 mod our_client;
 mod pages;
 mod refused;
+mod shielded;
 mod times;
 mod websocket;

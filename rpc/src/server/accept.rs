@@ -10,7 +10,6 @@ use futures::future::{Either, select};
 
 use super::{
     ServerHandle,
-    ending::Listening,
     handle::{Heard, Shared},
     handshakes::Handshakes,
     listener::{Listener, Spoken},
@@ -22,7 +21,7 @@ impl ServerHandle {
     pub(super) fn accept_from(&self, listener: Listener) {
         let shared = Arc::clone(&self.shared);
         let mut stage = shared.stage.subscribe();
-        let listening = Listening::new(&shared);
+        let listening = shared.listening.begin();
         tokio::spawn(async move {
             let mut refusals = Refusals::default();
             let mut handshakes = Handshakes::new(&shared, &listener);

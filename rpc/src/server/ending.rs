@@ -30,23 +30,6 @@ impl Stage {
     }
 }
 
-/// One listener that is at work, for as long as this is kept.
-pub(super) struct Listening(Arc<Shared>);
-
-impl Listening {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        shared.listening.send_modify(|listening| *listening += 1);
-        Self(Arc::clone(shared))
-    }
-}
-
-/// Also where the loop that accepts has panicked, or its runtime has stopped: then, too, nobody listens any more.
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.0.listening.send_modify(|listening| *listening -= 1);
-    }
-}
-
 impl Shared {
     /// Goes on to a later stage. False where it was reached already.
     fn enter(&self, next: Stage) -> bool {
@@ -67,29 +50,27 @@ impl Shared {
 
     /// Where the last listener has ended by itself, so has what the server is for.
     pub(super) fn close_unless_listening(self: &Arc<Self>) {
-        if *self.listening.borrow() == 0 && self.stage.borrow().accepts() {
+        if self.listening.count() == 0 && self.stage.borrow().accepts() {
             self.start_shutdown();
         }
     }
 
-    async fn listens_no_more(&self) {
-        let mut listening = self.listening.subscribe();
-        // The sender lives in `self`: it cannot be gone.
-        let _none = listening.wait_for(|listening| *listening == 0).await;
-    }
-
     /// Waits until nobody is accepted any more, then closes the sessions and waits for their ends.
     async fn stop(self: Arc<Self>) {
-        self.listens_no_more().await;
+        self.listening.is_nothing().await;
         let sessions: Vec<Session> = self.sessions().values().cloned().collect();
         for session in &sessions {
             session.link().start_close(CloseReason::Shutdown);
         }
-        for session in sessions {
-            session.closed().await;
-        }
+        let closed = async {
+            for session in sessions {
+                session.closed().await;
+            }
+        };
         #[cfg(feature = "http")]
-        self.http.all_ended().await;
+        futures::future::join(closed, self.http.all_ended(self.limits().close_timeout)).await;
+        #[cfg(not(feature = "http"))]
+        closed.await;
         self.enter(Stage::Stopped);
     }
 }
@@ -116,7 +97,7 @@ impl ServerHandle {
     /// ```
     pub async fn stop_listening(&self) {
         self.shared.enter(Stage::NotListening);
-        self.shared.listens_no_more().await;
+        self.shared.listening.is_nothing().await;
     }
 
     /// Stops in good order: accepts nobody any more, lets handlers finish, closes every session, and returns when all have ended.

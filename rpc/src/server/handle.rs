@@ -18,7 +18,7 @@ use crate::{
     jsonrpc::{ErrorCode, ErrorObject, Id},
     limits::{Groups, OverLimit},
     service::BuiltServices,
-    session::{InstalledGroups, Membership, Session},
+    session::{InstalledGroups, Membership, Session, Tally},
     transport::{ByteStream, Connection, Endpoint, Handshake, MessageChannel},
 };
 
@@ -51,7 +51,7 @@ pub(super) struct Shared {
     #[cfg(feature = "http")]
     pub(super) http: super::http::Connections,
     /// How many listeners are at work.
-    pub(super) listening: watch::Sender<usize>,
+    pub(super) listening: Tally,
     pub(super) stage: watch::Sender<Stage>,
 }
 
@@ -64,8 +64,8 @@ impl Shared {
             sessions: Mutex::default(),
             shaking: AtomicUsize::new(0),
             #[cfg(feature = "http")]
-            http: super::http::Connections::new(),
-            listening: watch::Sender::new(0),
+            http: super::http::Connections::default(),
+            listening: Tally::default(),
             stage: watch::Sender::new(Stage::Running),
         })
     }
@@ -106,7 +106,8 @@ impl Shared {
     #[cfg(feature = "http")]
     pub(super) fn dispatcher(&self) -> Dispatcher {
         let Settings { limits, version, .. } = &self.settings;
-        Dispatcher::of(Arc::clone(&self.services), limits.clone(), *version)
+        let shielded_work = self.http.shielded_work().clone();
+        Dispatcher::of(Arc::clone(&self.services), limits.clone(), *version, shielded_work)
     }
 
     /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.

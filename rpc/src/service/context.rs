@@ -145,7 +145,8 @@ impl Context {
     /// task; awaiting what this gives waits for its value, and dropping that does not stop it.
     ///
     /// A session that closes in good order waits for it as for a handler, until
-    /// [`Limits::close_timeout`](crate::Limits::close_timeout); it goes on after that, and after a session that ends in another way. Until it
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout); so does a server that is shut down, where the request came over HTTP. It goes
+    /// on after that, and after a session that ends in another way. Until it
     /// has ended it takes up one of the places of [`Limits::requests_in_flight`](crate::Limits::requests_in_flight), besides its
     /// handler's.
     ///

@@ -27,6 +27,7 @@ mod room;
 mod slot;
 mod statistics;
 mod subscription;
+mod tally;
 mod task;
 mod within;
 
@@ -62,6 +63,9 @@ pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,
 };
+#[cfg(feature = "http")]
+pub(crate) use tally::Counted;
+pub(crate) use tally::Tally;
 pub use within::Within;
 
 use serde::Serialize;

@@ -1,30 +1,34 @@
 //! The connections of a server that carry no session: how many there are, and their end.
 
-use std::sync::Arc;
+use std::{pin::pin, time::Duration};
 
-use tokio::sync::watch;
+use futures::{FutureExt, future::select};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::session::{Counted, Tally};
+
 /// Those of one server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::server) struct Connections {
-    open: Arc<watch::Sender<usize>>,
+    open: Tally,
     forced: CancellationToken,
+    shielded_work: Tally,
 }
 
 impl Connections {
-    pub(in crate::server) fn new() -> Self {
-        Self { open: Arc::new(watch::Sender::new(0)), forced: CancellationToken::new() }
+    pub(in crate::server) fn count(&self) -> usize {
+        self.open.count()
     }
 
-    pub(in crate::server) fn count(&self) -> usize {
-        *self.open.borrow()
+    /// What is being finished of the requests that came over them.
+    pub(in crate::server) const fn shielded_work(&self) -> &Tally {
+        &self.shielded_work
     }
 
     /// One more, until what this gives is dropped.
-    pub(super) fn begin(&self) -> Open {
-        self.open.send_modify(|open| *open += 1);
-        Open(Arc::clone(&self.open))
+    pub(super) fn begin(&self) -> Counted {
+        self.open.begin()
     }
 
     /// Ends all of them at once.
@@ -37,20 +41,15 @@ impl Connections {
         self.forced.cancelled().await;
     }
 
-    /// Waits until there are none.
-    pub(in crate::server) async fn all_ended(&self) {
-        let mut open = self.open.subscribe();
-        // The sender lives in `self`: it cannot be gone.
-        let _none = open.wait_for(|open| *open == 0).await;
-    }
-}
-
-/// A connection that is open.
-#[derive(Debug)]
-pub(super) struct Open(Arc<watch::Sender<usize>>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.send_modify(|open| *open -= 1);
+    /// Waits until there are none, and, as a session does that closes, for what their handlers have shielded.
+    pub(in crate::server) async fn all_ended(&self, close_timeout: Option<Duration>) {
+        let since = Instant::now();
+        self.open.is_nothing().await;
+        let (done, forced) = (pin!(self.shielded_work.is_nothing()), pin!(self.are_forced()));
+        let over = select(done, forced).map(|_| ());
+        match close_timeout {
+            Some(after) => _ = timeout_at(since + after, over).await,
+            None => over.await,
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Dispatcher, Shared};
+use super::Dispatcher;
 use crate::{
     jsonrpc::{Protocol, version::Version},
     limits::Limits,
     service::{DuplicateMethod, Service, Services},
+    session::Tally,
 };
 
 /// Builds a [`Dispatcher`].
@@ -55,6 +56,6 @@ impl DispatcherBuilder {
     /// Where two services claim one method.
     pub fn build(self) -> Result<Dispatcher, DuplicateMethod> {
         let services = Arc::new(self.services.build()?);
-        Ok(Dispatcher { shared: Arc::new(Shared { services, limits: self.limits, version: self.version }) })
+        Ok(Dispatcher::of(services, self.limits, self.version, Tally::default()))
     }
 }

@@ -60,7 +60,8 @@ impl Dispatcher {
             Connection::<()>::of(version).with_limits(limits.batch_length, limits.reply_size);
         let events = connection.receive(message, &mut out);
         let version = connection.version();
-        let link = Link::detached(peer, limits.clone(), version, extensions);
+        let link =
+            Link::detached(peer, limits.clone(), version, extensions, self.shared.shielded_work.clone());
         let _ends = Ends(&link);
         let Some(routes) = self.routes(&link) else {
             out.clear();

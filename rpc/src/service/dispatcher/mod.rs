@@ -17,6 +17,7 @@ use crate::jsonrpc::{ErrorObject, Id};
 use crate::{
     jsonrpc::version::Version,
     limits::Limits,
+    session::Tally,
     transport::{Endpoint, Extensions},
 };
 
@@ -61,6 +62,7 @@ struct Shared {
     services: Arc<BuiltServices>,
     limits: Limits,
     version: Version,
+    shielded_work: Tally,
 }
 
 impl Dispatcher {
@@ -101,10 +103,14 @@ impl Dispatcher {
         self.exchange_in(self.shared.version, message, peer, extensions).await
     }
 
-    /// Services that are served in other ways, too.
-    #[cfg(feature = "http")]
-    pub(crate) fn of(services: Arc<BuiltServices>, limits: Limits, version: Version) -> Self {
-        Self { shared: Arc::new(Shared { services, limits, version }) }
+    /// For services that may be served in other ways, too, by somebody who may wait for what they shield.
+    pub(crate) fn of(
+        services: Arc<BuiltServices>,
+        limits: Limits,
+        version: Version,
+        shielded_work: Tally,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { services, limits, version, shielded_work }) }
     }
 
     /// What is sent in place of an answer to a message that does not get this far.

@@ -36,6 +36,7 @@ use super::{
     slot::Slot,
     statistics::{Counters, Statistics},
     subscription::{Inlets, Opening},
+    tally::Tally,
 };
 use crate::{
     framing::{AnyFramer, NewlineFramer},
@@ -83,6 +84,8 @@ pub(crate) struct Link {
     work: Notify,
     /// How much work is finished although nobody may wait for it.
     shielded: AtomicUsize,
+    /// Where that is counted besides, if no session waits for it.
+    shielded_work: Option<Tally>,
     /// Whether a request has ever asked to be the last.
     any_is_last: AtomicBool,
     /// How many batches of the peer's are not answered yet, read without the lock.
@@ -253,6 +256,7 @@ impl Link {
             tokens: AtomicU64::new(0),
             work: Notify::new(),
             shielded: AtomicUsize::new(0),
+            shielded_work: None,
             any_is_last: AtomicBool::new(false),
             open_batches: AtomicUsize::new(0),
             cost: Mutex::new(Cost::new()),
@@ -281,6 +285,7 @@ impl Link {
         limits: Limits,
         version: Version,
         extensions: Extensions,
+        shielded_work: Tally,
     ) -> Arc<Self> {
         let framer = Box::new(NewlineFramer::new());
         let mut link = Self::made_from(NewLink {
@@ -299,6 +304,7 @@ impl Link {
         let state = link.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.inlets.end(&CloseReason::NoSession);
         state.phase = Phase::Gone(CloseReason::NoSession);
+        link.shielded_work = Some(shielded_work);
         Arc::new(link)
     }
 

@@ -3,7 +3,10 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::{Link, Phase};
-use crate::session::CloseReason;
+use crate::session::{
+    CloseReason,
+    tally::{Counted, Tally},
+};
 
 /// The number of a request whose handler has a context; 0 is none. Most requests never have one.
 pub(crate) type WorkNumber = u64;
@@ -71,7 +74,7 @@ impl Link {
     pub(crate) fn shield(self: &Arc<Self>) -> Shield {
         self.running.fetch_add(1, Ordering::Relaxed);
         self.shielded.fetch_add(1, Ordering::Release);
-        Shield(Arc::clone(self))
+        Shield { link: Arc::clone(self), _counted: self.shielded_work.as_ref().map(Tally::begin) }
     }
 
     /// Whether such work goes on.
@@ -82,14 +85,17 @@ impl Link {
 
 /// Stands for work that is being finished, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Shield(Arc<Link>);
+pub(crate) struct Shield {
+    link: Arc<Link>,
+    _counted: Option<Counted>,
+}
 
 impl Drop for Shield {
     fn drop(&mut self) {
-        self.0.shielded.fetch_sub(1, Ordering::Release);
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.link.shielded.fetch_sub(1, Ordering::Release);
+        self.link.running.fetch_sub(1, Ordering::Relaxed);
         // A place has become free, and a close may be waiting for it.
-        self.0.wake();
+        self.link.wake();
     }
 }
 

@@ -57,7 +57,7 @@ impl Shared {
 
     /// Waits until nobody is accepted any more, then closes the sessions and waits for their ends.
     async fn stop(self: Arc<Self>) {
-        self.listening.is_nothing().await;
+        self.listening.until_none().await;
         let sessions: Vec<Session> = self.sessions().values().cloned().collect();
         for session in &sessions {
             session.link().start_close(CloseReason::Shutdown);
@@ -97,7 +97,7 @@ impl ServerHandle {
     /// ```
     pub async fn stop_listening(&self) {
         self.shared.enter(Stage::NotListening);
-        self.shared.listening.is_nothing().await;
+        self.shared.listening.until_none().await;
     }
 
     /// Stops in good order: accepts nobody any more, lets handlers finish, closes every session, and returns when all have ended.

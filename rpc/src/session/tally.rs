@@ -20,7 +20,7 @@ impl Tally {
     }
 
     /// Waits until there is nothing. Cancel safe.
-    pub(crate) async fn is_nothing(&self) {
+    pub(crate) async fn until_none(&self) {
         let mut count = self.0.subscribe();
         // The sender lives in `self`: it cannot be gone.
         drop(count.wait_for(|count| *count == 0).await);

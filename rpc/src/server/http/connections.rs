@@ -44,8 +44,8 @@ impl Connections {
     /// Waits until there are none, and, as a session does that closes, for what their handlers have shielded.
     pub(in crate::server) async fn all_ended(&self, close_timeout: Option<Duration>) {
         let since = Instant::now();
-        self.open.is_nothing().await;
-        let (done, forced) = (pin!(self.shielded_work.is_nothing()), pin!(self.are_forced()));
+        self.open.until_none().await;
+        let (done, forced) = (pin!(self.shielded_work.until_none()), pin!(self.are_forced()));
         let over = select(done, forced).map(|_| ());
         match close_timeout {
             Some(after) => _ = timeout_at(since + after, over).await,

@@ -10,17 +10,18 @@ use anyhow::{Context, Result, bail};
 use crate::{
     load::Measured,
     peers::Peer,
+    placement::Placement,
     role::{Job, Part, Role},
     scenario::Work,
 };
 
 /// One measurement, in two fresh processes.
-pub fn measure(peer: Peer, work: &Work, secs: f64, on_one_cpu: bool) -> Result<Measured> {
+pub fn measure(peer: Peer, work: &Work, secs: f64, placement: Placement) -> Result<Measured> {
     let workers = work.workers();
-    let server = Server::start(&Role { peer, on_one_cpu, part: Part::Server }, workers)?;
+    let server = Server::start(&Role { peer, placement, part: Part::Server }, workers)?;
     let (server_at, server_pid) = (server.address.clone(), server.process.id());
     let job = Job { server: server_at, server_pid, work: work.clone(), secs };
-    let client = start(&Role { peer, on_one_cpu, part: Part::Client(job) }, workers)?;
+    let client = start(&Role { peer, placement, part: Part::Client(job) }, workers)?;
     let output = client.wait_with_output()?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());

@@ -6,6 +6,7 @@
 mod harness;
 mod load;
 mod peers;
+mod placement;
 mod report;
 mod role;
 mod scenario;
@@ -18,6 +19,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use peers::Peer;
+use placement::Placement;
 use scenario::Scenario;
 
 /// Measures `rpc` beside a loop written by hand and beside other frameworks.
@@ -59,9 +61,9 @@ struct TableOptions {
     /// Which peers, separated by commas. Ratios are to the first.
     #[arg(long, value_delimiter = ',', default_values_t = Peer::USUAL)]
     peers: Vec<Peer>,
-    /// Both processes on one CPU, in all scenarios: then calls per second are CPU time, and not how soon another CPU wakes up.
-    #[arg(long)]
-    one_cpu: bool,
+    /// On which CPUs the two processes run.
+    #[arg(long, default_value_t = Placement::Free)]
+    cpus: Placement,
 }
 
 #[derive(Args)]
@@ -105,8 +107,8 @@ fn table(options: &TableOptions) -> Result<()> {
     for round in 0..options.rounds {
         for &scenario in &options.scenarios {
             for peer in harness::rotated(&options.peers, round) {
-                let (work, on_one_cpu) = (scenario.work(), options.one_cpu || scenario.on_one_cpu());
-                let measured = harness::measure(peer, &work, options.secs, on_one_cpu);
+                let placement = scenario.placement().unwrap_or(options.cpus);
+                let measured = harness::measure(peer, &scenario.work(), options.secs, placement);
                 eprintln!("round {} {scenario:12} {peer:12} {}", round + 1, harness::progress(&measured));
                 // A peer that fails must not end the run: its cell stays empty.
                 if let Ok(measured) = measured {
@@ -116,8 +118,7 @@ fn table(options: &TableOptions) -> Result<()> {
         }
     }
     print!("{}", report::tables(&rows, &options.scenarios, &options.peers));
-    let on_one_cpu = if options.one_cpu { ", both processes on one CPU" } else { "" };
-    println!("\n{}{on_one_cpu}", report::circumstances(options.rounds, options.secs));
+    println!("\n{}, CPUs: {}", report::circumstances(options.rounds, options.secs), options.cpus);
     Ok(())
 }
 
@@ -127,7 +128,7 @@ fn curves(options: &CurveOptions) -> Result<()> {
         for panel in &mut panels {
             for point in &mut panel.points {
                 for peer in harness::rotated(&[Peer::Floor, Peer::Ours], round) {
-                    let measured = harness::measure(peer, &point.work, options.secs, false);
+                    let measured = harness::measure(peer, &point.work, options.secs, Placement::Free);
                     let size = point.size;
                     eprintln!(
                         "round {} {} {size} {peer} {}",

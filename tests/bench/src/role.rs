@@ -3,21 +3,20 @@
 use std::io::Read;
 
 use anyhow::{Context, Result};
-use nix::{
-    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
-    sys::resource::{Resource, getrlimit, setrlimit},
-    unistd::Pid,
-};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use crate::{peers::Peer, scenario::Work};
+use crate::{
+    peers::Peer,
+    placement::{Placement, Side},
+    scenario::Work,
+};
 
 /// What the harness starts a process for.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Role {
     pub peer: Peer,
-    /// Whether the process keeps to the first CPU that it may use.
-    pub on_one_cpu: bool,
+    pub placement: Placement,
     pub part: Part,
 }
 
@@ -39,13 +38,15 @@ pub struct Job {
 }
 
 pub fn play(role: Role) -> Result<()> {
-    if role.on_one_cpu {
-        keep_to_one_cpu().context("keeping to one CPU")?;
-    }
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("raising the number of open files")?;
-    // After that, so that the runtime has as many workers as there are CPUs left to it.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let side = match role.part {
+        Part::Server => Side::Server,
+        Part::Client(_) => Side::Client,
+    };
+    role.placement.hold(side, &mut runtime)?;
+    let runtime = runtime.enable_all().build()?;
     match role.part {
         Part::Server => {
             std::thread::spawn(end_with_parent);
@@ -59,15 +60,6 @@ pub fn play(role: Role) -> Result<()> {
             Ok(())
         }
     }
-}
-
-fn keep_to_one_cpu() -> Result<()> {
-    let this = Pid::from_raw(0);
-    let allowed = sched_getaffinity(this)?;
-    let first = (0..CpuSet::count()).find(|&cpu| allowed.is_set(cpu).unwrap_or(false));
-    let mut one = CpuSet::new();
-    one.set(first.context("no CPU is allowed")?)?;
-    Ok(sched_setaffinity(this, &one)?)
 }
 
 /// A harness that was killed leaves no servers behind.

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::service;
+use crate::{placement::Placement, service};
 
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,8 +87,9 @@ impl Scenario {
         }
     }
 
-    pub fn on_one_cpu(self) -> bool {
-        self == Self::Sequential1
+    /// Where it holds the processes, whatever is asked for.
+    pub fn placement(self) -> Option<Placement> {
+        (self == Self::Sequential1).then_some(Placement::One)
     }
 
     pub fn metric(self) -> Metric {

@@ -61,7 +61,12 @@ impl Placement {
             (Self::Apart | Self::Shared, Side::Server) => 1..2,
             (Self::Shared, Side::Client) => 0..2,
         };
-        ensure!(range.end <= usable.len(), "{self:?} takes two CPUs, and there are {} to use", usable.len());
+        ensure!(
+            range.end <= usable.len(),
+            "`{self}` takes {} CPUs, and there are {} to use",
+            range.end,
+            usable.len()
+        );
         Ok(&usable[range])
     }
 }
@@ -101,7 +106,7 @@ mod tests {
     fn where_there_is_one_cpu_only_one_can_be_held() {
         assert_eq!(Placement::One.choose(Side::Server, &[0]).unwrap(), [0]);
         let error = Placement::Apart.choose(Side::Server, &[0]).unwrap_err();
-        assert_eq!(error.to_string(), "Apart takes two CPUs, and there are 1 to use");
+        assert_eq!(error.to_string(), "`apart` takes 2 CPUs, and there are 1 to use");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod cost;
 mod crossed;
 mod deadlines;
 mod endings;
+mod endless;
 mod events;
 mod faults;
 mod frames;

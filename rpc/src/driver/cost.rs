@@ -108,6 +108,7 @@ impl Driver {
         let now = Instant::now();
         // Some may have been forgiven meanwhile.
         self.charge_at(0.0, now);
+        // The delay is finite: see `Limits::in_force`.
         let at = self.queue.after_those_before(now + self.throttle.delay);
         // Behind one that is delayed even a request that need not be starts later.
         (at > now || self.queue.is_delayed()).then_some(at)

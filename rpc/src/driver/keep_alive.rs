@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{Driver, Left};
 use crate::{
-    limits::KeepAlive,
+    limits::{KeepAlive, deadline::after},
     session::{CloseReason, Ping, PingOutcome},
     transport::Control,
 };
@@ -51,10 +51,10 @@ impl Pings {
     }
 
     /// When it has to be looked at.
-    pub(super) fn next(&mut self) -> Instant {
+    pub(super) fn next(&mut self) -> Option<Instant> {
         match self.asked {
-            Some(asked) => asked + self.how.ends_after(),
-            None => *self.heard.get_or_insert_with(Instant::now) + self.how.pings_after(),
+            Some(asked) => after(asked, self.how.ends_after()),
+            None => after(*self.heard.get_or_insert_with(Instant::now), self.how.pings_after()),
         }
     }
 
@@ -97,7 +97,7 @@ impl Driver {
             self.left == Left::Nothing && matches!(self.must_not_read(), Ok(false)) && !self.link.is_ending();
         let quiet_since = self.timers.silence.last();
         let pings = self.timers.silence.pings.as_deref_mut()?;
-        if pings.next() > now {
+        if pings.next().is_none_or(|due| due > now) {
             return None;
         }
         if !listens {
@@ -105,7 +105,7 @@ impl Driver {
             return None;
         }
         if pings.asked.is_some() {
-            let after = pings.how.pings_after() + pings.how.ends_after();
+            let after = pings.how.pings_after().saturating_add(pings.how.ends_after());
             return Some(CloseReason::Silent { after });
         }
         if let Some(mut last) = pings.sent.take() {

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{Driver, Left, keep_alive::Pings};
 use crate::{
-    limits::{KeepAlive, LiveLimits},
+    limits::{KeepAlive, LiveLimits, deadline::after},
     session::CloseReason,
     transport::Piece,
 };
@@ -69,13 +69,10 @@ impl Silence {
     ///
     /// `piece` is of a message that only the transport knows of yet.
     pub(super) fn next(&mut self, limits: &LiveLimits, piece: Option<Piece>) -> Option<Instant> {
-        let idle = limits.idle_timeout().map(|after| self.quiet_since() + after);
-        let frame = self
-            .frame
-            .or(piece.map(|piece| piece.since))
-            .zip(limits.frame_timeout())
-            .map(|(since, after)| since + after);
-        let ping = self.pings.as_mut().map(|pings| pings.next());
+        let idle = limits.idle_timeout().and_then(|limit| after(self.quiet_since(), limit));
+        let begun = self.frame.or(piece.map(|piece| piece.since));
+        let frame = begun.zip(limits.frame_timeout()).and_then(|(since, limit)| after(since, limit));
+        let ping = self.pings.as_mut().and_then(|pings| pings.next());
         [idle, frame, ping].into_iter().flatten().min()
     }
 
@@ -92,7 +89,7 @@ impl Driver {
         let piece = self.control.as_ref().and_then(|control| control.piece());
         let since = self.timers.silence.frame.or(piece.map(|piece| piece.since));
         if let (Some(since), Some(after)) = (since, self.link.limits.frame_timeout())
-            && since + after <= now
+            && now.saturating_duration_since(since) >= after
         {
             // It is no fault of the peer's that nothing is read.
             if self.left == Left::Nothing
@@ -105,7 +102,7 @@ impl Driver {
             self.timers.silence.frame = Some(now);
         }
         if let Some(after) = self.link.limits.idle_timeout()
-            && self.timers.silence.quiet_since() + after <= now
+            && now.saturating_duration_since(self.timers.silence.quiet_since()) >= after
         {
             if self.is_busy() || self.link.is_ending() {
                 self.timers.silence.busy = Some(now);

@@ -8,6 +8,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::Driver;
 use crate::{
     jsonrpc::{self, buffer::Buffer},
+    limits::deadline,
     service::RequestNumber,
     session::{Member, Running, TellsWorkEnded},
 };
@@ -56,7 +57,8 @@ impl Driver {
         bytes: usize,
         subscribes: bool,
     ) -> u64 {
-        let deadline = self.link.limits.request_timeout().map(|after| Instant::now() + after);
+        let timeout = self.link.limits.request_timeout();
+        let deadline = timeout.and_then(|after| deadline::after(Instant::now(), after));
         let id = request.id.map(|id| id.to_owned());
         let order = self.routes.order(&request.method).unwrap_or_default();
         self.link.begin(Running {

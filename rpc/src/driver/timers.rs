@@ -8,7 +8,10 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::{Driver, silence::Silence};
-use crate::{limits::KeepAlive, session::CloseReason};
+use crate::{
+    limits::{KeepAlive, deadline::after},
+    session::CloseReason,
+};
 
 /// Buffers above this are given back when the session has been quiet for [`TRIM_AFTER`].
 const LARGE: usize = 64 << 10;
@@ -39,7 +42,8 @@ impl Driver {
     /// Bytes wait, and the transport takes none of them.
     pub(super) fn stalled(&mut self) {
         if self.timers.stalled.is_none() {
-            self.timers.stalled = self.link.limits.send_timeout().map(|after| Instant::now() + after);
+            let limit = self.link.limits.send_timeout();
+            self.timers.stalled = limit.and_then(|limit| after(Instant::now(), limit));
         }
     }
 
@@ -51,7 +55,8 @@ impl Driver {
             *late = Some(moved);
         }
         if close.is_none() && self.link.is_ending() {
-            *close = self.link.limits.close_timeout().map(|after| Instant::now() + after);
+            let limit = self.link.limits.close_timeout();
+            *close = limit.and_then(|limit| after(Instant::now(), limit));
         }
         if trim.is_none() && self.inbox.capacity().max(self.replies.capacity()) > LARGE {
             *trim = Some(Instant::now() + TRIM_AFTER);

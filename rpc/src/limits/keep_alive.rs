@@ -66,6 +66,7 @@ impl KeepAlive {
     }
 
     /// How long the peer has to have said nothing before a ping is sent; at least a millisecond.
+    /// `Duration::MAX` never sends one.
     ///
     /// Default: 30 s (jsonrpsee's `ping_interval`): less than routers and balancers commonly keep quiet connections.
     #[must_use]
@@ -74,6 +75,7 @@ impl KeepAlive {
     }
 
     /// How long the peer may go on saying nothing after a ping. Then the session ends.
+    /// `Duration::MAX` is no limit.
     ///
     /// Default: 40 s (jsonrpsee's `inactive_limit`): more than a call may take by default, so that a busy peer is not given up.
     #[must_use]

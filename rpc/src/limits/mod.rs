@@ -1,6 +1,7 @@
 //! The numbers that bound what a peer can cost, and the arithmetic on them. No clock in here: `now` is passed in.
 
 mod cost;
+pub(crate) mod deadline;
 mod groups;
 mod keep_alive;
 mod live;
@@ -30,7 +31,8 @@ pub(crate) use throttle::Throttle;
 /// limits.request_timeout = None;
 /// ```
 ///
-/// In a number of things or bytes, `usize::MAX` means no limit; in a duration, `None`. For [`frame_size`](Self::frame_size) and
+/// In a number of things or bytes, `usize::MAX` means no limit; in a duration, `None`, and so does
+/// more than a century (`Duration::MAX`). For [`frame_size`](Self::frame_size) and
 /// [`cost_hard`](Self::cost_hard), of which nothing would be left, so does 0, as in aiorpcX.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -266,9 +268,19 @@ impl Limits {
 
     /// With what means no limit in one way.
     pub(crate) fn in_force(self) -> Self {
+        let finite = |duration: Option<Duration>| duration.and_then(deadline::finite);
         Self {
             frame_size: if self.frame_size == 0 { usize::MAX } else { self.frame_size },
+            target_response_time: finite(self.target_response_time),
+            call_timeout: finite(self.call_timeout),
+            request_timeout: finite(self.request_timeout),
+            send_timeout: finite(self.send_timeout),
+            close_timeout: finite(self.close_timeout),
+            handshake_timeout: finite(self.handshake_timeout),
+            idle_timeout: finite(self.idle_timeout),
+            frame_timeout: finite(self.frame_timeout),
             cost_hard: if self.cost_hard == 0.0 { f64::INFINITY } else { self.cost_hard },
+            cost_delay: self.cost_delay.min(deadline::LONGEST),
             ..self
         }
     }

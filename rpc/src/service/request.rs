@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{Context, Found, Params, Replies};
 use crate::{
     jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, params, subscription::Token},
+    limits::deadline,
     session::{Link, Session},
 };
 
@@ -63,7 +64,8 @@ impl<'a> Request<'a> {
 
     /// What a handler is told about it.
     pub fn context(&self) -> Context {
-        let deadline = self.link().limits.request_timeout().map(|after| Instant::now() + after);
+        let timeout = self.link().limits.request_timeout();
+        let deadline = timeout.and_then(|after| deadline::after(Instant::now(), after));
         let id = self.id.map(|id| id.to_owned());
         let work = self.link().work_number();
         Context::new(self.session(), self.method.name(), id, deadline, work)

@@ -6,7 +6,10 @@ use serde::{Serialize, ser::Error as _};
 use tokio::time::Instant;
 
 use super::{CallError, link::Timeout};
-use crate::jsonrpc::{Body, ParamInfo, buffer::Buffer, params::write_params, subscription::Token};
+use crate::{
+    jsonrpc::{Body, ParamInfo, buffer::Buffer, params::write_params, subscription::Token},
+    limits::deadline,
+};
 
 /// A call or a notification that was not sent yet: a method, its parameters as JSON, and how long to wait.
 #[derive(Clone)]
@@ -134,15 +137,15 @@ impl<'a> Outgoing<'a> {
         }
         let since = since.unwrap_or_else(Instant::now);
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(since));
-        let after = after.into_iter().chain(left).min()?;
-        Some(Timeout { at: since + after, after, latest: self.deadline })
+        let timeout = Timeout::after(since, after.into_iter().chain(left).min()?)?;
+        Some(Timeout { latest: self.deadline, ..timeout })
     }
 
-    const fn own_timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
+    fn own_timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
         match self.timeout {
             CallTimeout::Default => default,
             CallTimeout::Never => None,
-            CallTimeout::After(after) => Some(after),
+            CallTimeout::After(after) => deadline::finite(after),
         }
     }
 

@@ -9,11 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    Link,
-    link::{Refused, Timeout},
-    slot::Slot,
-};
+use super::{Link, link::Timeout, slot::Slot};
 use crate::jsonrpc::{Body, CallId};
 
 /// A ping that was sent.
@@ -53,9 +49,8 @@ impl Link {
             Ok::<_, Infallible>(())
         });
         let slot = Slot::waiting(None);
-        let timeout = Timeout { at: now + after, after, latest: None };
-        let sent: Result<CallId, Refused> = self.send_request(body, &slot, Some(timeout), &mut None);
-        let id = sent.ok()?;
+        let timeout = Timeout::after(now, after);
+        let id = self.send_request(body, &slot, timeout, &mut None).ok()?;
         tracing::debug!(
             rpc.system.name = "jsonrpc",
             rpc.method = method,

@@ -29,7 +29,7 @@ use crate::transport::tls::TlsClient;
 use crate::{
     client::open::Dial,
     jsonrpc::{Protocol, version::Version},
-    limits::Limits,
+    limits::{Limits, deadline},
     transport::{ByteStream, Endpoint, EndpointError, Net, Scheme, tcp::TcpOptions},
 };
 
@@ -324,7 +324,7 @@ impl HttpClientBuilder {
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(self.idle_timeout)
+            .pool_idle_timeout(self.idle_timeout.and_then(deadline::finite))
             .pool_max_idle_per_host(self.idle_connections)
             .http2_only(self.http2_only)
             .build(Connections { how, limit: self.limits.handshake_timeout });

@@ -13,6 +13,7 @@ use crate::{
         ErrorCode, ErrorObject,
         subscription::{ItemWriter, SubscriptionKey},
     },
+    limits::deadline,
     session::{
         Bounds,
         feed::{Gone, NewFeed},
@@ -103,7 +104,7 @@ impl Link {
         if let Some(running) = state.running.get_mut(request)
             && let Some(timeout) = self.limits.request_timeout()
         {
-            running.deadline = Some(now + timeout);
+            running.deadline = deadline::after(now, timeout);
         }
     }
 

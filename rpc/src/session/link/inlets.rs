@@ -159,11 +159,7 @@ impl Link {
             Unsubscribe::Call { method, params } => (method, params),
             Unsubscribe::Cancel { call, cancellation } => return self.take_back(state, *call, cancellation),
         };
-        let timeout = self.limits.call_timeout().map(|after| Timeout {
-            at: Instant::now() + after,
-            after,
-            latest: None,
-        });
+        let timeout = self.limits.call_timeout().and_then(|after| Timeout::after(Instant::now(), after));
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(state, at);
         }

@@ -41,7 +41,7 @@ use super::{
 use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{BatchId, Cancellation, Connection, Order, RequestId, table::Table, version::Version},
-    limits::{Cost, Limits, LiveLimits},
+    limits::{Cost, Limits, LiveLimits, deadline},
     transport::{Endpoint, Extensions},
 };
 
@@ -175,6 +175,13 @@ pub(super) struct Timeout {
     pub(super) after: Duration,
     /// Not later than this, whatever is heard of the call meanwhile.
     pub(super) latest: Option<Instant>,
+}
+
+impl Timeout {
+    /// `after` from `now` on; `None`, which is no timeout, where no clock gets there.
+    pub(super) fn after(now: Instant, after: Duration) -> Option<Self> {
+        Some(Self { at: deadline::after(now, after)?, after, latest: None })
+    }
 }
 
 /// A request of the peer's whose handler has become a task.

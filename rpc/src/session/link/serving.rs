@@ -276,8 +276,9 @@ impl Link {
             // Work that reports is given its time from the last report on.
             if let (Some(opening), Some(timeout)) = (&call.opening, &mut call.timeout)
                 && let Some(alive) = opening.inlet.was_alive(now)
+                && let Some(again) = Timeout::after(alive, timeout.after)
             {
-                let at = timeout.at.max(alive + timeout.after);
+                let at = timeout.at.max(again.at);
                 timeout.at = timeout.latest.map_or(at, |latest| at.min(latest));
             }
             let Some(Timeout { at, after, .. }) = call.timeout.filter(|timeout| is_late(timeout.at)) else {
@@ -292,8 +293,8 @@ impl Link {
                 // Should it begin after all, the peer has to be told that nobody wants it any more: it is waited for once more.
                 Some(opening) if !opening.is_abandoned() => {
                     opening.abandon();
-                    call.timeout = Some(Timeout { at: at + after, after, latest: None });
-                    is_late(at + after)
+                    call.timeout = Timeout::after(at, after);
+                    call.timeout.is_some_and(|again| is_late(again.at))
                 }
                 _ => true,
             }

@@ -60,7 +60,8 @@ impl Default for TcpOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TcpKeepAlive {
-    /// How long nothing has to have come before it asks. Systems count in whole seconds.
+    /// How long nothing has to have come before it asks. Systems count in whole seconds. More than
+    /// 32,767 s, the most that Linux takes, is taken as that; with `Duration::MAX` it never asks.
     ///
     /// Default: 60 s. Routers and balancers forget quiet connections, the hastiest in common use after 4 minutes (Azure's; AWS's after
     /// 350 s).
@@ -82,17 +83,18 @@ impl Default for TcpKeepAlive {
 /// Sets what concerns a connection that is there.
 pub(super) fn prepare(stream: &TcpStream, options: &TcpOptions) -> io::Result<()> {
     stream.set_nodelay(options.nodelay)?;
-    if let Some(keep_alive) = options.keep_alive {
+    if let Some(keep_alive) = options.keep_alive.filter(|keep_alive| keep_alive.time != Duration::MAX) {
         SockRef::from(stream).set_tcp_keepalive(&keep_alive.for_the_system())?;
     }
     Ok(())
 }
 
 impl TcpKeepAlive {
-    /// At least a second each: systems refuse 0, and that is what less than a second would become.
+    /// Within what systems take: they refuse 0, which is what less than a second would become, and
+    /// Linux refuses more than 32,767 s.
     fn for_the_system(self) -> TcpKeepalive {
-        let (time, interval) =
-            (self.time.max(Duration::from_secs(1)), self.interval.max(Duration::from_secs(1)));
+        let within = |time: Duration| time.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
+        let (time, interval) = (within(self.time), within(self.interval));
         let settings = TcpKeepalive::new().with_time(time);
         #[cfg(not(target_os = "openbsd"))]
         let settings = settings.with_interval(interval);
@@ -133,10 +135,16 @@ mod tests {
 
         // What the system would refuse.
         let short = TcpKeepAlive { time: Duration::ZERO, interval: Duration::from_millis(1) };
-        options.keep_alive = Some(short);
+        let long = TcpKeepAlive { time: Duration::from_secs(1 << 40), interval: Duration::MAX };
+        for (asked, seconds) in [(short, 1), (long, 32_767)] {
+            options.keep_alive = Some(asked);
+            let stream = prepared(&options).await;
+            let socket = SockRef::from(&stream);
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(seconds));
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(seconds));
+        }
+        options.keep_alive = Some(TcpKeepAlive { time: Duration::MAX, ..short });
         let stream = prepared(&options).await;
-        let socket = SockRef::from(&stream);
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(1));
-        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(1));
+        assert!(!SockRef::from(&stream).keepalive().unwrap(), "no limit: it is never asked");
     }
 }

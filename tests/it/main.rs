@@ -37,6 +37,7 @@ mod messages;
 mod numbers;
 mod order;
 mod places;
+mod reentrant;
 mod roads;
 mod room;
 mod services;

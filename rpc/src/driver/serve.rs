@@ -190,7 +190,7 @@ impl Driver {
         text: &[u8],
         batch: Option<&OpenBatch>,
     ) -> Taken {
-        if self.link.lock().connection.is_empty() {
+        if !self.link.calls_wait() {
             return Taken::Held;
         }
         match request.id {

@@ -99,6 +99,8 @@ impl BitcoinFramer {
 }
 
 impl Framer for BitcoinFramer {
+    const OWN: bool = true;
+
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         let magic = &unread[..unread.len().min(MAGIC)];
         if magic != &self.magic[..magic.len()] {

@@ -78,6 +78,8 @@ impl Default for ContentLengthFramer {
 }
 
 impl Framer for ContentLengthFramer {
+    const OWN: bool = true;
+
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         if let Some(skipped) = self.body.skip(unread) {
             return Ok(skipped);

@@ -58,6 +58,8 @@ impl Default for JsonFramer {
 }
 
 impl Framer for JsonFramer {
+    const OWN: bool = true;
+
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         let blanks = match self.scan.is_within() {
             true => 0,

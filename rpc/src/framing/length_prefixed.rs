@@ -77,6 +77,8 @@ impl LengthPrefixedFramer {
 }
 
 impl Framer for LengthPrefixedFramer {
+    const OWN: bool = true;
+
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         if let Some(skipped) = self.body.skip(unread) {
             return Ok(skipped);

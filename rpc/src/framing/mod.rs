@@ -62,6 +62,10 @@ pub use newline::NewlineFramer;
 /// assert_eq!(NulFramer.next(&out).unwrap(), Framed::Frame { frame: 0..2, consumed: 3 });
 /// ```
 pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
+    /// Whether it runs no code but this crate's: then it may be used under a session's lock.
+    #[doc(hidden)]
+    const OWN: bool = false;
+
     /// Looks for the next frame in the bytes that were read and not yet consumed.
     ///
     /// The bytes that were not consumed stand at the front of the next call, so a framer may remember how far it has looked. A frame
@@ -145,6 +149,8 @@ pub enum Framed {
 
 /// A framer whose type is forgotten: what sessions hold.
 pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
+    /// Whether it runs no code of the user's.
+    fn is_own(&self) -> bool;
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
     fn put_back(&mut self);
     fn begin(&self, out: &mut Vec<u8>);
@@ -154,6 +160,10 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
 }
 
 impl<F: Framer> AnyFramer for F {
+    fn is_own(&self) -> bool {
+        F::OWN
+    }
+
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         Framer::next(self, unread)
     }

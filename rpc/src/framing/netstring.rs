@@ -42,6 +42,8 @@ impl Default for NetstringFramer {
 }
 
 impl Framer for NetstringFramer {
+    const OWN: bool = true;
+
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         if let Some(skipped) = self.body.skip(unread) {
             return Ok(skipped);

@@ -34,6 +34,8 @@ impl Default for NewlineFramer {
 }
 
 impl Framer for NewlineFramer {
+    const OWN: bool = true;
+
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         let Some(found) = memchr(b'\n', &unread[self.searched..]) else {
             let size = self.dropping.unwrap_or(0) + unread.len();

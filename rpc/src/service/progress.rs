@@ -1,6 +1,6 @@
 //! Handlers that report how far their work is, and answer at its end.
 
-use std::{future::poll_fn, pin::pin};
+use std::pin::pin;
 
 use futures::{Stream, StreamExt};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::{
     jsonrpc::{
         ErrorCode, ErrorObject, Overflow, Progress, RpcError, SubscriptionStyle, subscription::ItemWriter,
     },
-    session::{Gone, Returns},
+    session::{Gone, Pushed, Returns},
 };
 
 /// What the items of work are: [`Progress`], and nothing else.
@@ -84,10 +84,16 @@ impl Sink {
             body.clear();
             body.shrink_to(PART);
             reports.item(&mut body, |out| self.write_step(step, out))?;
-            let room = match self.link.push_report(number, &body, now) {
-                Ok(true) => Ok(()),
-                Ok(false) => poll_fn(|cx| self.link.poll_feed_room(number, cx)).await,
-                Err(gone) => Err(gone),
+            let room = loop {
+                match self.link.push_report(number, &body, now) {
+                    Ok(Pushed::More) => break Ok(()),
+                    Ok(Pushed::Full) => break self.has_room(1).await,
+                    Ok(Pushed::Waits) => match self.has_room(body.len()).await {
+                        Ok(()) => {}
+                        Err(gone) => break Err(gone),
+                    },
+                    Err(gone) => break Err(gone),
+                }
             };
             if room == Err(Gone) {
                 if self.info.overflow() == Overflow::End {

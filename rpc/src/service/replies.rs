@@ -167,7 +167,9 @@ impl Replies {
             Ok(()) => true,
             Err(error) => {
                 self.bytes.truncate(start);
-                put_refusal(&**framer, &mut self.bytes, self.version, id, &error)
+                let refusal = put_refusal(&**framer, &mut self.bytes, self.version, id, &error);
+                refusal.log(&error);
+                refusal.is_told()
             }
         };
         self.messages += u64::from(put);

@@ -21,7 +21,7 @@ use crate::{
         one_line, params,
         subscription::{ItemWriter, SubscriptionKey, Token, positional},
     },
-    session::{Bounds, CloseReason, Gone, Link, Returns},
+    session::{Bounds, CloseReason, Gone, Link, Pushed, Returns},
 };
 
 /// After so many bytes of items that are there all at once, the loop gets to send them: while they are in the processor's caches, and
@@ -212,7 +212,7 @@ impl Sink {
         let mut body = Vec::new();
         let mut in_one_go = 0;
         let end = loop {
-            if !has_room && poll_fn(|cx| self.link.poll_feed_room(number, cx)).await == Err(Gone) {
+            if !has_room && self.has_room(1).await.is_err() {
                 return;
             }
             let item = poll_fn(|cx| {
@@ -232,9 +232,13 @@ impl Sink {
             if let Err(error) = writer.item(&mut body, |out| self.write(item, out)) {
                 break Some(error);
             }
-            has_room = match self.link.push_item(number, &body) {
-                Ok(has_room) => has_room,
-                Err(Gone) => return,
+            has_room = loop {
+                match self.link.push_item(number, &body) {
+                    Ok(Pushed::More) => break true,
+                    Ok(Pushed::Full) => break false,
+                    Ok(Pushed::Waits) if self.has_room(body.len()).await.is_ok() => {}
+                    Ok(Pushed::Waits) | Err(Gone) => return,
+                }
             };
             in_one_go += body.len();
             if in_one_go >= PART {
@@ -243,6 +247,11 @@ impl Sink {
             }
         };
         self.link.end_feed(number, end.as_ref());
+    }
+
+    /// Waits for room for an item of so many bytes.
+    pub(super) async fn has_room(&self, size: usize) -> Result<(), Gone> {
+        poll_fn(|cx| self.link.poll_feed_room(self.number.get(), size, cx)).await
     }
 
     pub(super) fn bounds(&self) -> Bounds {

@@ -11,8 +11,15 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Whether there is room for one more. There always is for a first one, whatever its size.
-    pub(crate) const fn have_room(&self, items: usize, bytes: usize) -> bool {
-        items == 0 || (items < self.items && bytes < self.bytes)
+    /// Whether there is room for one more, which has `size` bytes, behind `items` with `bytes`
+    /// together. There always is for a first one, whatever its size.
+    pub(crate) const fn have_room(&self, items: usize, bytes: usize, size: usize) -> bool {
+        items == 0 || (items < self.items && bytes.saturating_add(size) <= self.bytes)
+    }
+
+    /// Twice as much.
+    pub(crate) const fn doubled(&self) -> Self {
+        let (items, bytes) = (self.items.saturating_mul(2), self.bytes.saturating_mul(2));
+        Self { items, bytes, overflow: self.overflow }
     }
 }

@@ -33,8 +33,40 @@ pub(crate) fn put_framed<R, E>(
     outcome
 }
 
-/// Appends an error in the place of a reply that does not fit into a frame: the request is answered in any case,
-/// unless no error fits either: then it gives `false`.
+/// What became of an error in the place of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "the log is to say why"]
+pub(crate) enum Refusal {
+    /// The peer is told.
+    Told,
+    /// No error fits into a frame either.
+    Untold,
+}
+
+impl Refusal {
+    pub(crate) const fn is_told(self) -> bool {
+        matches!(self, Self::Told)
+    }
+
+    /// Apart from [`put_refusal`], which may be called under a lock.
+    #[cold]
+    pub(crate) fn log(self, error: &FrameError) {
+        match self {
+            Self::Told => {
+                tracing::debug!(rpc.system.name = "jsonrpc", %error, "a reply does not fit into a frame");
+            }
+            Self::Untold => {
+                tracing::error!(
+                    rpc.system.name = "jsonrpc", %error,
+                    "a request is not answered: no error fits into a frame"
+                );
+            }
+        }
+    }
+}
+
+/// Appends an error in the place of a reply that does not fit into a frame: the request is answered
+/// in any case, unless no error fits either.
 #[cold]
 pub(crate) fn put_refusal(
     framer: &dyn AnyFramer,
@@ -42,8 +74,7 @@ pub(crate) fn put_refusal(
     version: Version,
     id: Id<'_>,
     error: &FrameError,
-) -> bool {
-    tracing::debug!(rpc.system.name = "jsonrpc", %error, "a reply does not fit into a frame");
+) -> Refusal {
     let told = ErrorObject::new(ErrorCode::INTERNAL_ERROR, format!("the reply cannot be sent: {error}"));
     // The id is the peer's, and may be what is too long.
     for id in [id, Id::NULL] {
@@ -52,9 +83,8 @@ pub(crate) fn put_refusal(
             Ok::<_, std::convert::Infallible>(())
         });
         if put.is_ok() {
-            return true;
+            return Refusal::Told;
         }
     }
-    tracing::error!(rpc.system.name = "jsonrpc", %error, "a request is not answered: no error fits into a frame");
-    false
+    Refusal::Untold
 }

@@ -44,7 +44,7 @@ pub(crate) use bounds::Bounds;
 pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
 pub use error::{CallError, CloseReason};
-pub(crate) use feed::Gone;
+pub(crate) use feed::{Gone, Pushed};
 pub(crate) use framed::put_refusal;
 pub use group::GroupFull;
 pub(crate) use group::{InstalledGroups, Membership};

@@ -50,7 +50,7 @@ impl Link {
         });
         let slot = Slot::waiting(None);
         let timeout = Timeout::after(now, after);
-        let id = self.send_request(body, &slot, timeout, &mut None).ok()?;
+        let id = self.send_ping(body, &slot, timeout).ok()?;
         tracing::debug!(
             rpc.system.name = "jsonrpc",
             rpc.method = method,

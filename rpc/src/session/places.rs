@@ -84,8 +84,9 @@ impl Places {
         pace.times.add(after, calls, target);
         let now = pace.times.in_flight();
         if now != before {
-            tracing::debug!(rpc.system.name = "jsonrpc", before, now, "other number of calls in flight");
             self.change(pace, before);
+            // Not under the lock: a subscriber of the log may change the limits.
+            tracing::debug!(rpc.system.name = "jsonrpc", before, now, "other number of calls in flight");
         }
     }
 

@@ -35,10 +35,11 @@ pub struct Extensions {
 impl Extensions {
     /// Keeps `value`, in place of another of its type.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
-        self.values
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(TypeId::of::<T>(), Arc::new(value));
+        let value = Arc::new(value);
+        let replaced =
+            self.values.write().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), value);
+        // Not under the lock: dropping it is code of the user's, which may ask for another one.
+        drop(replaced);
     }
 
     /// The value of type `T`, if there is one.

@@ -104,6 +104,10 @@ impl MessageFramer {
 }
 
 impl AnyFramer for MessageFramer {
+    fn is_own(&self) -> bool {
+        true
+    }
+
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         if let Some(skipped) = self.message.skip(unread) {
             return Ok(skipped);

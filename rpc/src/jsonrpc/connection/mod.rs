@@ -224,6 +224,11 @@ impl<T> Connection<T> {
         }
     }
 
+    /// The calls in flight.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &T> {
+        self.calls.iter().map(|(_, call)| call)
+    }
+
     pub(crate) fn get_mut(&mut self, call: CallId) -> Option<&mut T> {
         self.calls.get_mut(call.0)
     }

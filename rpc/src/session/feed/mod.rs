@@ -7,15 +7,15 @@ mod queue;
 
 use std::{
     collections::{HashMap, VecDeque},
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
 };
 
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::jsonrpc::{BatchId, ErrorCode, ErrorObject, subscription::SubscriptionKey};
-pub(crate) use queue::NewFeed;
-use queue::{Feed, Together};
+pub(crate) use queue::{Feed, NewFeed};
+use queue::{Push, Together};
 
 /// The subscriptions of one peer. They are numbered by the requests that made them.
 #[derive(Debug)]
@@ -29,6 +29,26 @@ pub(crate) struct Feeds {
     together: Together,
     /// How many items have passed by their queues since everything was sent.
     passed: usize,
+}
+
+/// What follows when something was sent: both run code of the user's.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    /// The stream that waited for the room that it leaves.
+    pub(crate) producer: Option<Waker>,
+    /// The subscription, where that was its end.
+    pub(crate) ended: Option<Feed>,
+}
+
+/// What became of an item that was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It was taken, and there is room for another one.
+    More,
+    /// It was taken, and the stream is to wait before it brings another one.
+    Full,
+    /// It was not taken: the stream is to wait until there is room for it.
+    Waits,
 }
 
 /// The subscription has ended: items are of no use any more.
@@ -70,12 +90,12 @@ impl Feeds {
         !self.ready.is_empty()
     }
 
-    /// Adds a subscription. Another one with the same key ends: gives its task.
-    pub(crate) fn add(&mut self, id: u64, new: NewFeed) -> Option<AbortHandle> {
+    /// Adds a subscription. Another one with the same key ends, and is given back: dropping it runs code of the user's.
+    pub(crate) fn add(&mut self, id: u64, new: NewFeed) -> Option<Feed> {
         let key = new.writer.key().clone();
         self.feeds.insert(id, Feed::new(new));
         let before = self.by_key.insert(key, id)?;
-        self.feeds.remove(&before)?.into_task(&mut self.together)
+        Some(self.feeds.remove(&before)?.removed(&mut self.together))
     }
 
     /// Nothing of a subscription is sent before the reply to the batch.
@@ -99,20 +119,20 @@ impl Feeds {
     }
 
     /// Gives `send` the bodies of everything that waits to be sent of one, which is over then.
-    pub(crate) fn take(&mut self, id: u64, mut send: impl FnMut(&[u8])) {
+    pub(crate) fn take(&mut self, id: u64, mut send: impl FnMut(&[u8])) -> Option<Feed> {
         if let Some(feed) = self.feeds.get_mut(&id) {
             while feed.next(&mut self.together, &mut send) {}
         }
-        self.forget(id);
+        self.forget(id)
     }
 
     /// Ends one whose number is known.
-    pub(crate) fn forget(&mut self, id: u64) {
-        let Some(feed) = self.feeds.remove(&id) else { return };
+    pub(crate) fn forget(&mut self, id: u64) -> Option<Feed> {
+        let feed = self.feeds.remove(&id)?;
         if self.by_key.get(feed.key()) == Some(&id) {
             self.by_key.remove(feed.key());
         }
-        feed.into_task(&mut self.together);
+        Some(feed.removed(&mut self.together))
     }
 
     /// Says which task brings the items. False where there is no such subscription any more.
@@ -125,12 +145,17 @@ impl Feeds {
         is_there
     }
 
-    /// Ready when an item may be pushed.
-    pub(crate) fn poll_room(&mut self, id: u64, cx: &Context<'_>) -> Poll<Result<(), Gone>> {
+    /// Ready when an item of so many bytes may be pushed; until then the waker is kept, and one that was kept before is left in its place.
+    pub(crate) fn poll_room(
+        &mut self,
+        id: u64,
+        size: usize,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<(), Gone>> {
         match self.feeds.get_mut(&id) {
             None => Poll::Ready(Err(Gone)),
             Some(feed) if feed.is_over() => Poll::Ready(Err(Gone)),
-            Some(feed) => feed.poll_room(&self.together, cx).map(Ok),
+            Some(feed) => feed.poll_room(size, &self.together, waker).map(Ok),
         }
     }
 
@@ -147,17 +172,21 @@ impl Feeds {
         passes
     }
 
-    /// Adds the body of an item. Whether there is room for another one.
-    pub(crate) fn push(&mut self, id: u64, body: &[u8]) -> Result<bool, Gone> {
+    /// Adds the body of an item.
+    pub(crate) fn push(&mut self, id: u64, body: &[u8]) -> Result<Pushed, Gone> {
         let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
         let had = feed.has_something();
-        let pushed = feed.push(body, &mut self.together);
-        if !pushed {
-            feed.end(Some(&too_slow(feed.len())));
-        }
-        let takes_more = feed.takes_more(&self.together);
+        let pushed = match feed.push(body, &mut self.together) {
+            Push::Kept if feed.takes_more(1, &self.together) => Ok(Pushed::More),
+            Push::Kept => Ok(Pushed::Full),
+            Push::Waits => return Ok(Pushed::Waits),
+            Push::Ends => {
+                feed.end(Some(&too_slow(feed.len())));
+                Err(Gone)
+            }
+        };
         self.is_ready_now(id, had);
-        if pushed { Ok(takes_more) } else { Err(Gone) }
+        pushed
     }
 
     /// The stream has left out items: the peer is told where.
@@ -191,14 +220,14 @@ impl Feeds {
         self.held.iter().any(|(_, held)| *held == id)
     }
 
-    /// Ends a subscription, of which nothing is sent any more: gives its task. `None` where there is none.
-    pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<Option<AbortHandle>> {
+    /// Ends a subscription, of which nothing is sent any more. `None` where there is none.
+    pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<Feed> {
         let id = self.by_key.remove(key)?;
-        Some(self.feeds.remove(&id)?.into_task(&mut self.together))
+        Some(self.feeds.remove(&id)?.removed(&mut self.together))
     }
 
     /// Ends all but the reports of work, which has an end that can be waited for.
-    pub(crate) fn clear_streams(&mut self) -> Vec<AbortHandle> {
+    pub(crate) fn clear_streams(&mut self) -> Vec<Feed> {
         let streams: Vec<u64> =
             self.feeds.iter().filter(|(_, feed)| !feed.is_of_work()).map(|(id, _)| *id).collect();
         streams
@@ -206,21 +235,21 @@ impl Feeds {
             .filter_map(|id| {
                 let feed = self.feeds.remove(&id)?;
                 self.by_key.remove(feed.key());
-                feed.into_task(&mut self.together)
+                Some(feed.removed(&mut self.together))
             })
             .collect()
     }
 
     /// Ends all of them.
-    pub(crate) fn clear(&mut self) -> Vec<AbortHandle> {
+    pub(crate) fn clear(&mut self) -> Vec<Feed> {
         self.by_key.clear();
         self.ready.clear();
         self.held.clear();
-        self.feeds.drain().filter_map(|(_, feed)| feed.into_task(&mut self.together)).collect()
+        self.feeds.drain().map(|(_, feed)| feed.removed(&mut self.together)).collect()
     }
 
-    /// Gives `send` the body of the next thing to send, if there is any. Gives whoever waits for the room that it leaves.
-    pub(crate) fn next(&mut self, mut send: impl FnMut(&[u8])) -> Option<Option<Waker>> {
+    /// Gives `send` the body of the next thing to send, if there is any.
+    pub(crate) fn next(&mut self, mut send: impl FnMut(&[u8])) -> Option<Sent> {
         loop {
             let id = self.ready.pop_front()?;
             // Those that were removed are found here for the last time.
@@ -228,15 +257,15 @@ impl Feeds {
             if !feed.next(&mut self.together, &mut send) {
                 continue;
             }
-            let waker = feed.room_for(&self.together);
+            let mut sent = Sent { producer: feed.room_for(&self.together), ended: None };
             if feed.has_something() {
                 self.ready.push_back(id);
             } else if feed.is_over() {
                 let key = feed.key().clone();
-                self.feeds.remove(&id);
+                sent.ended = self.feeds.remove(&id);
                 self.by_key.remove(&key);
             }
-            return Some(waker);
+            return Some(sent);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
 };
 
 use tokio::task::AbortHandle;
@@ -38,6 +38,16 @@ impl Together {
     }
 }
 
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Push {
+    Kept,
+    /// It does not fit beside those that wait, and the stream is to wait until it does.
+    Waits,
+    /// There is no room, and the subscription is to end for it.
+    Ends,
+}
+
 #[derive(Debug)]
 enum Queued {
     /// How many bytes the body of its notification has.
@@ -47,7 +57,7 @@ enum Queued {
 }
 
 #[derive(Debug)]
-pub(super) struct Feed {
+pub(crate) struct Feed {
     writer: ItemWriter,
     pub(super) bounds: Bounds,
     /// Brings the items.
@@ -95,10 +105,15 @@ impl Feed {
         self.task = Some(task);
     }
 
-    /// What is left of one that was removed: its task. Its items wait no more.
-    pub(super) fn into_task(self, all: &mut Together) -> Option<AbortHandle> {
+    /// It was removed: its items wait no more.
+    pub(super) const fn removed(self, all: &mut Together) -> Self {
         all.bytes -= self.bodies.len();
-        self.task
+        self
+    }
+
+    /// The task that brings the items. To abort it, and to drop the rest, runs code of the user's.
+    pub(crate) const fn task(&self) -> Option<&AbortHandle> {
+        self.task.as_ref()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -111,7 +126,7 @@ impl Feed {
 
     /// Whether a further item need not wait here, where so many have not.
     pub(super) fn is_passed(&self, items: usize, bytes: usize) -> bool {
-        !self.has_something() && !self.is_over && self.bounds.have_room(items, bytes)
+        !self.has_something() && !self.is_over && self.bounds.have_room(items, bytes, 1)
     }
 
     /// Whether nothing will come any more.
@@ -127,29 +142,28 @@ impl Feed {
     /// Whether an item of some bytes has room here, and among those of all subscriptions. A first one always has.
     fn has_room(&self, bytes: usize, all: &Together) -> bool {
         self.queue.is_empty()
-            || (self.bounds.have_room(self.queue.len(), self.bodies.len()) && all.have_room(bytes))
+            || (self.bounds.have_room(self.queue.len(), self.bodies.len(), bytes) && all.have_room(bytes))
     }
 
-    /// Whether the stream need not wait.
-    pub(super) fn takes_more(&self, all: &Together) -> bool {
-        self.bounds.overflow != Overflow::Wait || self.has_room(1, all)
+    /// Whether the stream need not wait before it brings an item of so many bytes.
+    pub(super) fn takes_more(&self, size: usize, all: &Together) -> bool {
+        self.bounds.overflow != Overflow::Wait || self.has_room(size, all)
     }
 
-    pub(super) fn poll_room(&mut self, all: &Together, cx: &Context<'_>) -> Poll<()> {
-        if self.takes_more(all) {
+    /// The waker is kept while there is no room, and the one before is left in its place.
+    pub(super) fn poll_room(&mut self, size: usize, all: &Together, waker: &mut Option<Waker>) -> Poll<()> {
+        if self.takes_more(size, all) {
             return Poll::Ready(());
         }
-        self.producer = Some(cx.waker().clone());
+        std::mem::swap(&mut self.producer, waker);
         Poll::Pending
     }
 
-    /// False where there is no room, and the subscription is to end for it.
-    pub(super) fn push(&mut self, body: &[u8], all: &mut Together) -> bool {
+    pub(super) fn push(&mut self, body: &[u8], all: &mut Together) -> Push {
         while !self.has_room(body.len(), all) {
             match self.bounds.overflow {
-                // The stream was told to wait, and brought this one all the same: there is no better place for it.
-                Overflow::Wait => break,
-                Overflow::End => return false,
+                Overflow::Wait => return Push::Waits,
+                Overflow::End => return Push::Ends,
                 Overflow::DropOldest => match self.queue.pop_front() {
                     Some(Queued::Item(dropped)) => {
                         self.bodies.pop(dropped);
@@ -164,7 +178,7 @@ impl Feed {
         all.bytes += body.len();
         self.bodies.push(body);
         self.queue.push_back(Queued::Item(body.len()));
-        true
+        Push::Kept
     }
 
     /// The stream has left out items. False where the subscription is to end for it.

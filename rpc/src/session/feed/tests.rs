@@ -18,11 +18,16 @@ impl Feeds {
     }
 }
 
-/// What is sent next, and whoever waits for the room that it leaves.
+/// What is sent next, and the stream that waits for the room that it leaves.
 fn next(feeds: &mut Feeds) -> Option<(String, Option<Waker>)> {
-    let mut sent = String::new();
-    let waker = feeds.next(|body| sent.push_str(std::str::from_utf8(body).unwrap()))?;
-    Some((sent, waker))
+    let mut body = String::new();
+    let sent = feeds.next(|sent| body.push_str(std::str::from_utf8(sent).unwrap()))?;
+    Some((body, sent.producer))
+}
+
+/// Whether the stream of a subscription may bring an item of so many bytes; it waits if not.
+fn has_room(feeds: &mut Feeds, id: u64, size: usize) -> bool {
+    feeds.poll_room(id, size, &mut Some(Waker::noop().clone())).is_ready()
 }
 
 fn drained(feeds: &mut Feeds) -> Vec<String> {
@@ -31,7 +36,7 @@ fn drained(feeds: &mut Feeds) -> Vec<String> {
 
 fn push(feeds: &mut Feeds, id: u64, items: &[&str]) {
     for item in items {
-        feeds.push(id, item.as_bytes()).unwrap();
+        assert_ne!(feeds.push(id, item.as_bytes()), Ok(Pushed::Waits), "{item}");
     }
 }
 
@@ -84,6 +89,7 @@ fn what_the_stream_has_left_out_is_told_where_it_is_missing() {
     let lost = |items| format!(r#""method":"rpc.lost","params":{{"subscription":1,"items":{items}}}"#);
     let mut feeds = Feeds::new(usize::MAX);
     feeds.add(1, new("1", Overflow::Wait));
+    feeds.bounds_of(1).items = 3;
     feeds.lose(1, 1).unwrap();
     push(&mut feeds, 1, &["a"]);
     feeds.lose(1, 2).unwrap();
@@ -122,13 +128,27 @@ fn a_subscription_that_is_to_end_ends_behind_what_waits() {
 fn a_stream_that_waits_is_woken_when_there_is_room() {
     let mut feeds = Feeds::new(usize::MAX);
     feeds.add(1, new("1", Overflow::Wait));
-    let cx = Context::from_waker(Waker::noop());
-    assert!(feeds.poll_room(1, &cx).is_ready());
-    push(&mut feeds, 1, &["a", "b"]);
-    assert!(feeds.poll_room(1, &cx).is_pending());
+    assert!(has_room(&mut feeds, 1, 1));
+    assert_eq!(feeds.push(1, b"a"), Ok(Pushed::More));
+    assert_eq!(feeds.push(1, b"b"), Ok(Pushed::Full));
+    assert!(!has_room(&mut feeds, 1, 1));
     let (_, waker) = next(&mut feeds).unwrap();
     assert!(waker.is_some());
-    assert!(feeds.poll_room(1, &cx).is_ready());
+    assert!(has_room(&mut feeds, 1, 1));
+}
+
+#[test]
+fn an_item_that_does_not_fit_beside_others_waits_with_its_stream() {
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, new("1", Overflow::Wait));
+    let large = [b'x'; 1000];
+    assert_eq!(feeds.push(1, b"a"), Ok(Pushed::More), "there is room for a small one");
+    assert_eq!(feeds.push(1, &large), Ok(Pushed::Waits), "1,001 bytes, and there may be 1,000");
+    assert!(has_room(&mut feeds, 1, 1) && !has_room(&mut feeds, 1, large.len()));
+    let (body, waker) = next(&mut feeds).unwrap();
+    assert!(body == "a" && waker.is_some());
+    assert_eq!(feeds.push(1, &large), Ok(Pushed::Full));
+    assert_eq!(drained(&mut feeds).len(), 1);
 }
 
 /// Two subscriptions that have room for four bytes together, two of which the second one's item takes.
@@ -161,27 +181,28 @@ fn items_of_all_subscriptions_share_the_room_and_each_has_one() {
 
 #[test]
 fn a_stream_that_waits_for_others_is_woken_when_it_has_nothing_itself_any_more() {
-    let cx = Context::from_waker(Waker::noop());
-    let mut feeds = crowded(Overflow::Wait);
+    let mut feeds = Feeds::new(4);
+    feeds.add(1, new("1", Overflow::Wait));
+    feeds.add(2, new("2", Overflow::Wait));
     feeds.bounds_of(1).items = 10;
-    assert!(feeds.poll_room(1, &cx).is_pending());
-    push(&mut feeds, 2, &["zzzz"]);
-    let woken: Vec<_> = (0..4).map(|_| next(&mut feeds).map(|(_, waker)| waker.is_some())).collect();
-    assert_eq!(woken, [Some(false), Some(false), Some(false), Some(true)]);
+    push(&mut feeds, 1, &["a", "b"]);
+    // A first one is kept whatever its size.
+    push(&mut feeds, 2, &["zzzzz"]);
+    assert!(!has_room(&mut feeds, 1, 1));
+    let woken: Vec<_> = (0..3).map(|_| next(&mut feeds).map(|(_, waker)| waker.is_some())).collect();
+    assert_eq!(woken, [Some(false), Some(false), Some(true)]);
 }
 
 #[test]
 fn those_that_are_removed_make_room() {
-    let cx = Context::from_waker(Waker::noop());
-    for end in [
-        |feeds: &mut Feeds| feeds.forget(2),
-        |feeds: &mut Feeds| drop(feeds.remove(&SubscriptionKey::of_id("2"))),
-    ] {
+    for end in
+        [|feeds: &mut Feeds| feeds.forget(2), |feeds: &mut Feeds| feeds.remove(&SubscriptionKey::of_id("2"))]
+    {
         let mut feeds = crowded(Overflow::Wait);
         feeds.bounds_of(1).items = 10;
-        assert!(feeds.poll_room(1, &cx).is_pending());
-        end(&mut feeds);
-        assert!(feeds.poll_room(1, &cx).is_ready());
+        assert!(!has_room(&mut feeds, 1, 1));
+        assert!(end(&mut feeds).is_some());
+        assert!(has_room(&mut feeds, 1, 1));
     }
 }
 

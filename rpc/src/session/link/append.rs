@@ -1,47 +1,91 @@
 //! Messages of ours that are appended to the outbox. One that does not fit into a frame leaves no call behind.
 
-use super::{InFlight, Refused, State};
+use super::{InFlight, Link, Locked, Refused, State};
 use crate::{
-    jsonrpc::{Body, CallId, Unsupported},
-    session::framed::Unsent,
+    framing::AnyFramer,
+    jsonrpc::{Body, CallId, Connection, Unsupported},
+    session::framed::{Unsent, put_framed},
 };
 
+/// Messages that a handle sends: it is told at once where one cannot be.
+impl Link {
+    /// Appends one message, which `write` writes. `forget` undoes that where it does not fit into a frame.
+    pub(super) fn append<'a, R>(
+        &'a self,
+        mut state: Locked<'a>,
+        write: impl FnOnce(&mut Connection<InFlight>, &mut Vec<u8>) -> Result<R, Unsupported>,
+        forget: impl FnOnce(&mut State, R),
+    ) -> Result<(R, Locked<'a>), Refused> {
+        if let Some(framer) = &self.users_framer {
+            return self.append_framed(&**framer, state, write, forget);
+        }
+        let State { connection, outbox, .. } = &mut *state;
+        match outbox.notice(|out| write(connection, out)) {
+            Ok(written) => Ok((written, state)),
+            Err(unsent) => Err(refused(unsent, |written| forget(&mut state, written))),
+        }
+    }
+
+    /// The same with a framer of the user's, which is not to be run under the lock: between being written and being appended, the
+    /// message belongs to nobody else.
+    #[cold]
+    fn append_framed<'a, R>(
+        &'a self,
+        framer: &dyn AnyFramer,
+        mut state: Locked<'a>,
+        write: impl FnOnce(&mut Connection<InFlight>, &mut Vec<u8>) -> Result<R, Unsupported>,
+        forget: impl FnOnce(&mut State, R),
+    ) -> Result<(R, Locked<'a>), Refused> {
+        let mut message = Vec::new();
+        let written = write(&mut state.connection, &mut message).map_err(Refused::Unsupported)?;
+        drop(state);
+        let mut framed = Vec::new();
+        let put = put_framed(framer, &mut framed, |out| {
+            out.extend_from_slice(&message);
+            Ok::<_, Unsupported>(written)
+        });
+        let mut state = self.lock();
+        match put {
+            Ok(written) => {
+                state.outbox.framed(&framed);
+                Ok((written, state))
+            }
+            Err(unsent) => Err(refused(unsent, |written| forget(&mut state, written))),
+        }
+    }
+
+    pub(super) fn append_request<'a>(
+        &'a self,
+        state: Locked<'a>,
+        body: Body<'_>,
+        call: InFlight,
+    ) -> Result<(CallId, Locked<'a>), Refused> {
+        self.append(state, |connection, out| connection.request(out, body, call), State::forget_call)
+    }
+}
+
+/// Messages that follow from something else.
 impl State {
     /// Appends a request.
     pub(super) fn append_request(&mut self, body: Body<'_>, call: InFlight) -> Result<CallId, Refused> {
         let Self { connection, outbox, .. } = self;
-        outbox.try_message(|out| connection.request(out, body, call)).map_err(|unsent| {
-            refused(unsent, |id| {
-                connection.remove(id);
-            })
-        })
+        let appended = outbox.notice(|out| connection.request(out, body, call));
+        appended.map_err(|unsent| refused(unsent, |id| self.forget_call(id)))
     }
 
     /// Appends a notification.
     pub(super) fn append_notification(&mut self, body: Body<'_>) -> Result<(), Refused> {
         let Self { connection, outbox, .. } = self;
-        outbox
-            .try_message(|out| connection.notification(out, body))
-            .map_err(|unsent| refused(unsent, |()| {}))
+        outbox.notice(|out| connection.notification(out, body)).map_err(|unsent| refused(unsent, |()| {}))
     }
 
-    /// Appends a batch: members with an [`InFlight`] are calls, those without are notifications.
-    pub(super) fn append_batch<'b>(
-        &mut self,
-        members: impl IntoIterator<Item = (Body<'b>, Option<InFlight>)>,
-    ) -> Result<Vec<CallId>, Refused> {
-        let Self { connection, outbox, .. } = self;
-        outbox.try_message(|out| connection.batch(out, members)).map_err(|unsent| {
-            refused(unsent, |ids| {
-                for id in ids {
-                    connection.remove(id);
-                }
-            })
-        })
+    /// No reply will come: the call was not sent.
+    pub(super) fn forget_call(&mut self, call: CallId) {
+        let forgotten = self.connection.remove(call);
+        self.effects.drop_later(forgotten);
     }
 }
 
-/// What was written is forgotten: nobody will answer it.
 #[cold]
 fn refused<R>(unsent: Unsent<R, Unsupported>, forget: impl FnOnce(R)) -> Refused {
     match unsent {

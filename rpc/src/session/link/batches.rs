@@ -18,7 +18,7 @@ impl State {
         let is_due = !reply.is_empty();
         if is_due {
             let version = self.connection.version();
-            self.outbox.reply(version, Id::NULL, |out| reply.write(out));
+            self.outbox.reply(version, Id::NULL, &mut self.effects, |out| reply.write(out));
         }
         is_due
     }

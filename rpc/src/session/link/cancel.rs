@@ -45,12 +45,15 @@ impl Link {
         }
         let waiting = self.unwritten.load(Ordering::SeqCst) + state.outbox.len();
         if waiting >= self.limits.outgoing_bytes().saturating_mul(2) {
-            tracing::debug!(
-                rpc.system.name = "jsonrpc",
-                jsonrpc.request.id = call.value(),
-                session = self.id,
-                "a cancellation was not sent: too many bytes wait"
-            );
+            let (session, id) = (self.id, call.value());
+            state.effects.later(move || {
+                tracing::debug!(
+                    rpc.system.name = "jsonrpc",
+                    jsonrpc.request.id = id,
+                    session,
+                    "a cancellation was not sent: too many bytes wait"
+                );
+            });
             return;
         }
         let mut text = Vec::new();
@@ -60,12 +63,15 @@ impl Link {
         });
         // The version may have no named parameters, or a frame no room.
         if let Err(refused) = state.append_notification(body) {
-            tracing::debug!(
-                rpc.system.name = "jsonrpc",
-                session = self.id,
-                ?refused,
-                "a cancellation was not sent"
-            );
+            let session = self.id;
+            state.effects.later(move || {
+                tracing::debug!(
+                    rpc.system.name = "jsonrpc",
+                    session,
+                    ?refused,
+                    "a cancellation was not sent"
+                );
+            });
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The side of the link that streams of items use, and how the loop takes items from them.
 
 use std::{
-    sync::{MutexGuard, atomic::Ordering},
-    task::{Context, Poll, Waker},
+    sync::atomic::Ordering,
+    task::{Context, Poll},
 };
 
 use tokio::time::Instant;
 
-use super::{Link, Member, Phase, Running, State};
+use super::{Link, Locked, Member, Phase, Running, State};
 use crate::{
     jsonrpc::{
         ErrorCode, ErrorObject,
@@ -16,7 +16,7 @@ use crate::{
     limits::deadline,
     session::{
         Bounds,
-        feed::{Gone, NewFeed},
+        feed::{Feed, Gone, NewFeed, Pushed},
     },
 };
 
@@ -68,7 +68,7 @@ impl Link {
             self.answer(&mut state, member, id, &reply);
         });
         self.answered(state);
-        if let Some(task) = replaced {
+        if let Some(task) = replaced.as_ref().and_then(Feed::task) {
             task.abort();
         }
         is_open
@@ -80,13 +80,14 @@ impl Link {
         let is_running = state.running.get_mut(request).is_some();
         if is_running {
             // Another one whose token the peer has chosen for both reports nothing any more.
-            state.feeds.add(request, NewFeed { writer, bounds, task: None, work: 0 });
+            let replaced = state.feeds.add(request, NewFeed { writer, bounds, task: None, work: 0 });
+            state.effects.drop_later(replaced);
         }
         is_running
     }
 
     /// Hands a report of work over for sending, like [`push_item`](Self::push_item): the time of the work is counted anew.
-    pub(crate) fn push_report(&self, request: u64, body: &[u8], now: Instant) -> Result<bool, Gone> {
+    pub(crate) fn push_report(&self, request: u64, body: &[u8], now: Instant) -> Result<Pushed, Gone> {
         let mut state = self.lock();
         self.goes_on(&mut state, request, now);
         let had = state.feeds.are_ready();
@@ -112,13 +113,14 @@ impl Link {
     pub(crate) fn finish_work(&self, request: u64, result: &Result<Vec<u8>, ErrorObject>) {
         let mut state = self.lock();
         let version = state.connection.version();
-        let State { outbox, feeds, running, .. } = &mut *state;
+        let State { outbox, feeds, running, effects, .. } = &mut *state;
         let is_awaited = running.get_mut(request).is_some();
-        feeds.take(request, |report| {
+        let over = feeds.take(request, |report| {
             if is_awaited {
-                outbox.item(|out| version.put_notification(out, report));
+                outbox.item(effects, |out| version.put_notification(out, report));
             }
         });
+        effects.drop_later(over);
         let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request) else { return };
         let mut reply = Vec::new();
         id.with(|id| {
@@ -147,13 +149,17 @@ impl Link {
         self.answered(state);
     }
 
-    /// Ready when an item may be pushed.
-    pub(crate) fn poll_feed_room(&self, feed: u64, cx: &Context<'_>) -> Poll<Result<(), Gone>> {
-        self.lock().feeds.poll_room(feed, cx)
+    /// Ready when an item of so many bytes may be pushed.
+    pub(crate) fn poll_feed_room(&self, feed: u64, size: usize, cx: &Context<'_>) -> Poll<Result<(), Gone>> {
+        // Cloned before, and dropped after: both are code of the user's.
+        let mut waker = Some(cx.waker().clone());
+        let polled = self.lock().feeds.poll_room(feed, size, &mut waker);
+        drop(waker);
+        polled
     }
 
-    /// Hands the body of an item over for sending. Whether there is room for another one.
-    pub(crate) fn push_item(&self, feed: u64, body: &[u8]) -> Result<bool, Gone> {
+    /// Hands the body of an item over for sending.
+    pub(crate) fn push_item(&self, feed: u64, body: &[u8]) -> Result<Pushed, Gone> {
         let mut state = self.lock();
         // What would be sent next anyway need not wait in a queue of its own.
         let unsent = state.outbox.len();
@@ -162,9 +168,10 @@ impl Link {
             && state.feeds.pass(feed, unsent);
         if is_next {
             let version = state.connection.version();
-            state.outbox.item(|out| version.put_notification(out, body));
+            let State { outbox, effects, .. } = &mut *state;
+            outbox.item(effects, |out| version.put_notification(out, body));
             self.appended(state);
-            return Ok(true);
+            return Ok(Pushed::More);
         }
         let had = state.feeds.are_ready();
         let pushed = state.feeds.push(feed, body);
@@ -189,7 +196,7 @@ impl Link {
         self.feeds_changed(state, had);
     }
 
-    fn feeds_changed(&self, state: MutexGuard<'_, State>, had: bool) {
+    fn feeds_changed(&self, state: Locked<'_>, had: bool) {
         let has = state.feeds.are_ready();
         self.items_wait.store(has, Ordering::Release);
         drop(state);
@@ -201,7 +208,7 @@ impl Link {
     /// The peer wants no more of a subscription. False where it had none of the name.
     pub(crate) fn unsubscribe(&self, key: &SubscriptionKey) -> bool {
         let removed = self.lock().feeds.remove(key);
-        if let Some(Some(task)) = &removed {
+        if let Some(task) = removed.as_ref().and_then(Feed::task) {
             task.abort();
         }
         removed.is_some()
@@ -213,19 +220,18 @@ impl Link {
             return false;
         }
         let mut state = self.lock();
-        let State { connection, outbox, feeds, .. } = &mut *state;
+        let State { connection, outbox, feeds, effects, .. } = &mut *state;
         let version = connection.version();
-        let mut producers: Vec<Waker> = Vec::new();
         while outbox.len() < PART
-            && let Some(producer) = feeds.next(|body| outbox.item(|out| version.put_notification(out, body)))
+            && let Some(sent) =
+                feeds.next(|body| outbox.item(effects, |out| version.put_notification(out, body)))
         {
-            producers.extend(producer);
+            effects.wake(sent.producer);
+            effects.drop_later(sent.ended);
         }
         let (waiting, gathered) = (feeds.are_ready(), outbox.len());
         self.items_wait.store(waiting, Ordering::Release);
         self.queued.store(gathered, Ordering::SeqCst);
-        drop(state);
-        producers.into_iter().for_each(Waker::wake);
         gathered > 0
     }
 }

@@ -1,19 +1,16 @@
 //! The side of the link that the handles use: sending, forgetting, closing.
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, MutexGuard, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use tokio::{sync::Notify, task::AbortHandle};
 
-use super::{InFlight, Link, Phase, State, Timeout};
+use super::{InFlight, Link, Locked, Phase, State, Timeout};
 use crate::{
     framing::FrameError,
-    jsonrpc::{Body, CallId, Unsupported},
+    jsonrpc::{Body, CallId, Connection, Unsupported},
     session::{
         CloseReason,
-        framed::Unsent,
+        feed::Feed,
         places::{Place, Places},
         slot::Slot,
     },
@@ -47,9 +44,25 @@ impl Link {
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(&mut state, at);
         }
-        let call = InFlight { slot: Arc::clone(slot), timeout, opening: None, place: None };
-        let id = state.append_request(body, call)?;
+        let call = InFlight::new(slot, timeout);
+        let (id, mut state) = self.append_request(state, body, call)?;
         state.take_place(place, id, 1);
+        self.appended(state);
+        Ok(id)
+    }
+
+    /// The same for a call whose reply no task waits for.
+    pub(in crate::session) fn send_ping(
+        &self,
+        body: Body<'_>,
+        slot: &Arc<Slot>,
+        timeout: Option<Timeout>,
+    ) -> Result<CallId, Refused> {
+        let mut state = self.admit()?;
+        if let Some(Timeout { at, .. }) = timeout {
+            self.expect(&mut state, at);
+        }
+        let (id, state) = self.append_request(state, body, InFlight::unawaited(slot, timeout))?;
         self.appended(state);
         Ok(id)
     }
@@ -66,27 +79,24 @@ impl Link {
 
     /// Appends a notification, whose method and parameters are written.
     pub(in crate::session) fn send_notification(&self, body: Body<'_>) -> Result<(), Refused> {
-        let mut state = self.admit()?;
-        state.append_notification(body)?;
+        let state = self.admit()?;
+        let notification =
+            |connection: &mut Connection<InFlight>, out: &mut Vec<u8>| connection.notification(out, body);
+        let ((), state) = self.append(state, notification, |_, ()| {})?;
         self.appended(state);
         Ok(())
     }
 
     /// Appends a message of the application's own, which is written.
     pub(in crate::session) fn send_message(&self, message: &[u8]) -> Result<(), Refused> {
-        let mut state = self.admit_message()?;
-        let sent = state.outbox.try_message(|out| {
+        let state = self.admit_message()?;
+        let write = |_: &mut Connection<InFlight>, out: &mut Vec<u8>| {
             out.extend_from_slice(message);
-            Ok::<_, Infallible>(())
-        });
-        match sent {
-            Ok(()) => {
-                self.appended(state);
-                Ok(())
-            }
-            Err(Unsent::Unframed((), error)) => Err(Refused::Frame(error)),
-            Err(Unsent::Unwritten(never)) => match never {},
-        }
+            Ok(())
+        };
+        let ((), state) = self.append(state, write, |_, ()| {})?;
+        self.appended(state);
+        Ok(())
     }
 
     /// Appends a batch: members with a slot are calls, those without are notifications. Gives the ids of the calls.
@@ -100,10 +110,13 @@ impl Link {
         if let Some(at) = first_timeout {
             self.expect(&mut state, at);
         }
-        let members = members.into_iter().map(|(body, call)| {
-            (body, call.map(|(slot, timeout)| InFlight { slot, timeout, opening: None, place: None }))
-        });
-        let ids = state.append_batch(members)?;
+        let members = members
+            .into_iter()
+            .map(|(body, call)| (body, call.map(|(slot, timeout)| InFlight::new(&slot, timeout))));
+        let batch = |connection: &mut Connection<InFlight>, out: &mut Vec<u8>| connection.batch(out, members);
+        let (ids, mut state) = self.append(state, batch, |state, ids: Vec<CallId>| {
+            ids.into_iter().for_each(|id| state.forget_call(id));
+        })?;
         if let Some(&first) = ids.first() {
             state.take_place(place, first, ids.len());
         }
@@ -111,14 +124,14 @@ impl Link {
         Ok(ids)
     }
 
-    pub(super) fn admit(&self) -> Result<MutexGuard<'_, State>, Refused> {
+    pub(super) fn admit(&self) -> Result<Locked<'_>, Refused> {
         if self.carries_messages {
             return Err(Refused::Unsupported(Unsupported::Calls));
         }
         self.admit_message()
     }
 
-    fn admit_message(&self) -> Result<MutexGuard<'_, State>, Refused> {
+    fn admit_message(&self) -> Result<Locked<'_>, Refused> {
         let state = self.lock();
         if let Some(reason) = state.phase.reason() {
             return Err(Refused::Closed(reason.clone()));
@@ -156,7 +169,7 @@ impl Link {
             // A stream may have no end that could be waited for.
             let streams = state.feeds.clear_streams();
             self.end_calls(state, &reason);
-            streams.iter().for_each(AbortHandle::abort);
+            streams.iter().filter_map(Feed::task).for_each(AbortHandle::abort);
             self.driver.wake();
         }
     }

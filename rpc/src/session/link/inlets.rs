@@ -11,14 +11,15 @@ use tokio::time::Instant;
 use super::{InFlight, Link, Phase, State};
 use crate::{
     jsonrpc::{
-        Body, CallId, ProtocolError, RawParams, Reply, ReplyError, SubscriptionStyle,
+        Body, CallId, Connection, Overflow, ProtocolError, RawParams, Reply, ReplyError, SubscriptionStyle,
         subscription::{self, SubscriptionEvent, Token},
     },
     session::{
+        Bounds,
         link::{Refused, Timeout},
         places::Place,
         slot::Slot,
-        subscription::{Destination, End, Inlet, Opening, Put, Recent, Source, Unsubscribe},
+        subscription::{Destination, End, FullInlets, Inlet, Opening, Recent, Source, Unsubscribe},
     },
 };
 
@@ -35,22 +36,17 @@ impl Link {
 
     /// Whether a subscription is full that has the session wait.
     pub(crate) fn has_full_inlets(&self) -> bool {
-        self.full_inlets.load(Ordering::Relaxed) > 0
+        self.full_inlets.any()
     }
 
-    /// Whether calls of ours wait for replies that may come while subscriptions are full. The reply to a call whose own reports are not
-    /// taken comes behind them.
+    /// How many are.
+    pub(in crate::session) const fn full_inlets(&self) -> &FullInlets {
+        &self.full_inlets
+    }
+
+    /// Whether a call waits for a reply that may come while nothing else is taken.
     pub(crate) fn calls_wait(&self) -> bool {
-        self.lock().connection.len() > self.full_works.load(Ordering::Relaxed)
-    }
-
-    /// A subscription that was full has room again, or is gone.
-    pub(in crate::session) fn inlet_has_room(&self, inlet: &Inlet) {
-        self.full_inlets.fetch_sub(1, Ordering::Relaxed);
-        if inlet.is_of_work() {
-            self.full_works.fetch_sub(1, Ordering::Relaxed);
-        }
-        self.driver.wake();
+        self.lock().connection.calls().any(InFlight::is_awaited)
     }
 
     /// A token for work that is to report its progress.
@@ -75,14 +71,18 @@ impl Link {
         if opening.work().is_some() {
             self.reports.store(true, Ordering::Relaxed);
         }
-        state.inlets.begin_opening(opening);
-        let call =
-            InFlight { slot: Arc::clone(slot), timeout, opening: Some(Arc::clone(opening)), place: None };
-        let sent = state.append_request(body, call);
-        if sent.is_err() {
-            state.inlets.end_opening(opening);
-        }
-        let id = sent?;
+        let State { inlets, effects, .. } = &mut *state;
+        inlets.begin_opening(opening, effects);
+        let call = InFlight { opening: Some(Arc::clone(opening)), ..InFlight::new(slot, timeout) };
+        let write =
+            |connection: &mut Connection<InFlight>, out: &mut Vec<u8>| connection.request(out, body, call);
+        let (id, mut state) = match self.append(state, write, State::forget_call) {
+            Ok(sent) => sent,
+            Err(refused) => {
+                self.lock().inlets.end_opening(opening);
+                return Err(refused);
+            }
+        };
         opening.sent(id);
         state.take_place(place, id, 1);
         self.appended(state);
@@ -95,15 +95,14 @@ impl Link {
         opening.abandon();
         // It may be full already.
         if opening.inlet.give_up() {
-            self.inlet_has_room(&opening.inlet);
+            self.driver.wake();
         }
         if let Some(key) = state.inlets.key_of(&opening.inlet)
             && state.inlets.close(&key, &opening.inlet)
             && let Some(unsubscribe) = opening.unsubscribe(&key)
         {
-            let forgotten = self.tell_to_stop(&mut state, &unsubscribe);
+            self.tell_to_stop(&mut state, &unsubscribe);
             self.answered(state);
-            drop(forgotten);
         }
     }
 }
@@ -124,7 +123,7 @@ impl Link {
                     End::Broken(ProtocolError::MalformedReply { reason: error.to_string() })
                 }
             };
-            opening.inlet.end(how);
+            state.effects.wake(opening.inlet.end(how));
             return;
         }
         match opening.key(reply) {
@@ -139,25 +138,28 @@ impl Link {
             }
             Some((key, result)) => {
                 // In the style of Electrum the reply is the first value.
+                let State { inlets, effects, .. } = state;
                 if opening.style == SubscriptionStyle::Electrum {
-                    self.put(&opening.inlet, result.get());
+                    effects.wake(opening.inlet.put(result.get()).reader());
                 }
-                let full = state.inlets.open(&key, &opening.inlet);
-                self.full_inlets.fetch_add(full, Ordering::Relaxed);
-                state.inlets.end_opening(opening);
+                inlets.open(&key, &opening.inlet, effects);
+                inlets.end_opening(opening);
             }
         }
     }
 
-    /// Asks the peer to end a subscription. Nobody waits for the answer, if there is one; it is forgotten like any call that gets none.
-    /// What is given back is not to be dropped under the lock.
-    fn tell_to_stop(&self, state: &mut State, unsubscribe: &Unsubscribe) -> Option<InFlight> {
+    /// Asks the peer to end a subscription. No call waits for the answer, if there is one; it is forgotten like any that gets none.
+    fn tell_to_stop(&self, state: &mut State, unsubscribe: &Unsubscribe) {
         if !matches!(state.phase, Phase::Open) {
-            return None;
+            return;
         }
         let (method, params) = match unsubscribe {
             Unsubscribe::Call { method, params } => (method, params),
-            Unsubscribe::Cancel { call, cancellation } => return self.take_back(state, *call, cancellation),
+            Unsubscribe::Cancel { call, cancellation } => {
+                let forgotten = self.take_back(state, *call, cancellation);
+                state.effects.drop_later(forgotten);
+                return;
+            }
         };
         let timeout = self.limits.call_timeout().and_then(|after| Timeout::after(Instant::now(), after));
         if let Some(Timeout { at, .. }) = timeout {
@@ -168,17 +170,19 @@ impl Link {
             out.extend_from_slice(params.as_bytes());
             Ok::<_, std::convert::Infallible>(())
         });
-        let call = InFlight { slot: Slot::waiting(None), timeout, opening: None, place: None };
+        let call = InFlight::unawaited(&Slot::waiting(None), timeout);
         // Every version has parameters by position; but a frame may have a largest size.
         if let Err(refused) = state.append_request(body, call) {
-            tracing::error!(
-                rpc.system.name = "jsonrpc",
-                session = self.id,
-                ?refused,
-                "a subscription goes on over there"
-            );
+            let session = self.id;
+            state.effects.later(move || {
+                tracing::error!(
+                    rpc.system.name = "jsonrpc",
+                    session,
+                    ?refused,
+                    "a subscription goes on over there"
+                );
+            });
         }
-        None
     }
 }
 
@@ -192,9 +196,8 @@ impl Link {
                 if state.inlets.close(key, inlet)
                     && let Some(unsubscribe) = unsubscribe
                 {
-                    let forgotten = self.tell_to_stop(&mut state, unsubscribe);
+                    self.tell_to_stop(&mut state, unsubscribe);
                     self.answered(state);
-                    drop(forgotten);
                 }
             }
         }
@@ -206,7 +209,7 @@ impl Link {
         let mut state = self.lock();
         match state.phase.reason().cloned() {
             None => state.inlets.listen(method, inlet),
-            Some(reason) => inlet.end(End::Closed(reason)),
+            Some(reason) => state.effects.wake(inlet.end(End::Closed(reason))),
         }
     }
 
@@ -221,23 +224,21 @@ impl Link {
         if let SubscriptionEvent::Item(item) = event
             && let Some(inlet) = recent.find(key)
         {
-            if self.put(inlet, item) {
+            if put(inlet, item) {
                 return true;
             }
             recent.forget();
         }
         let mut state = self.lock();
+        let State { inlets, effects, .. } = &mut *state;
         if let SubscriptionEvent::Item(item) = event {
-            if let Some(takers) = state.inlets.takers(key) {
-                let mut readers: Vec<Waker> = Vec::new();
+            if let Some(takers) = inlets.takers(key) {
                 for inlet in takers.iter() {
-                    readers.extend(self.put_quietly(inlet, item).unwrap_or_default());
+                    effects.wake(inlet.put(item).reader());
                 }
                 if let Some(inlet) = takers.only() {
                     recent.set(key, inlet);
                 }
-                drop(state);
-                readers.into_iter().for_each(Waker::wake);
                 return true;
             }
             // Nobody will find out that it is none.
@@ -245,7 +246,8 @@ impl Link {
                 return false;
             }
         }
-        let destination = state.inlets.find(method, key, &event);
+        let bounds = self.bounds_of_ours(Overflow::DropOldest);
+        let destination = inlets.find(method, key, &event, bounds, effects);
         drop(state);
         match destination {
             Destination::Done => true,
@@ -254,11 +256,11 @@ impl Link {
                 for inlet in takers.iter() {
                     match &event {
                         SubscriptionEvent::Item(item) => {
-                            self.put(inlet, item);
+                            put(inlet, item);
                         }
-                        SubscriptionEvent::Lost(items) => inlet.lose(*items),
-                        SubscriptionEvent::Ended(None) => inlet.end(End::Finished),
-                        SubscriptionEvent::Ended(Some(error)) => inlet.end(End::Failed(error.clone())),
+                        SubscriptionEvent::Lost(items) => wake(inlet.lose(*items)),
+                        SubscriptionEvent::Ended(None) => wake(inlet.end(End::Finished)),
+                        SubscriptionEvent::Ended(Some(error)) => wake(inlet.end(End::Failed(error.clone()))),
                     }
                 }
                 true
@@ -277,7 +279,7 @@ impl Link {
         let worker = self.lock().inlets.worker(&key);
         if let Some(inlet) = worker {
             inlet.is_alive(Instant::now());
-            self.put(&inlet, &step);
+            put(&inlet, &step);
         }
         true
     }
@@ -286,33 +288,27 @@ impl Link {
     pub(crate) fn take_notification(&self, method: &str, params: &str) -> bool {
         let listeners = self.lock().inlets.listeners(method).to_vec();
         for inlet in &listeners {
-            self.put(inlet, params);
+            put(inlet, params);
         }
         !listeners.is_empty()
     }
 
-    /// False where it has ended.
-    fn put(&self, inlet: &Inlet, item: &str) -> bool {
-        let put = self.put_quietly(inlet, item);
-        let is_kept = put.is_some();
-        if let Some(reader) = put.flatten() {
-            reader.wake();
-        }
-        is_kept
+    /// What a subscription of ours keeps, as the limits have it.
+    pub(in crate::session) fn bounds_of_ours(&self, overflow: Overflow) -> Bounds {
+        Bounds { items: self.limits.subscription_items(), bytes: self.limits.subscription_bytes(), overflow }
     }
+}
 
-    /// Gives whoever is to be woken, which may be code of the user's. `None` where it has ended.
-    fn put_quietly(&self, inlet: &Inlet, item: &str) -> Option<Option<Waker>> {
-        match inlet.put(item) {
-            Put::Kept(reader) => Some(reader),
-            Put::Full(reader) => {
-                self.full_inlets.fetch_add(1, Ordering::Relaxed);
-                if inlet.is_of_work() {
-                    self.full_works.fetch_add(1, Ordering::Relaxed);
-                }
-                Some(reader)
-            }
-            Put::Ended => None,
-        }
+/// False where it has ended.
+fn put(inlet: &Inlet, item: &str) -> bool {
+    let put = inlet.put(item);
+    let is_kept = put.is_kept();
+    wake(put.reader());
+    is_kept
+}
+
+fn wake(reader: Option<Waker>) {
+    if let Some(reader) = reader {
+        reader.wake();
     }
 }

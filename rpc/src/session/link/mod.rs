@@ -4,6 +4,7 @@ mod append;
 mod batches;
 mod cancel;
 mod cost;
+mod effects;
 mod feeds;
 mod handles;
 mod inlets;
@@ -14,7 +15,7 @@ mod work;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -23,6 +24,7 @@ use std::{
 use futures::task::AtomicWaker;
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
+pub(crate) use effects::{Effects, Locked};
 pub(super) use handles::Refused;
 pub(crate) use order::Ahead;
 pub(crate) use serving::Answers;
@@ -35,7 +37,7 @@ use super::{
     places::{Place, Places},
     slot::Slot,
     statistics::{Counters, Statistics},
-    subscription::{Inlets, Opening},
+    subscription::{FullInlets, Inlets, Opening},
     tally::Tally,
 };
 use crate::{
@@ -45,10 +47,12 @@ use crate::{
     transport::{Endpoint, Extensions},
 };
 
-/// One link. No lock is held across an await, nor while code of the user's runs.
+/// One link. No lock is held across an await, nor while code of the user's runs: see [`Effects`].
 #[derive(Debug)]
 pub(crate) struct Link {
     state: Mutex<State>,
+    /// Frames what is sent, where it is a framer of the user's: the outbox does it otherwise.
+    users_framer: Option<Box<dyn AnyFramer>>,
     /// How many bytes the outbox holds: written under the lock, read without it.
     queued: AtomicUsize,
     /// How many bytes the loop has taken and not yet written.
@@ -66,9 +70,7 @@ pub(crate) struct Link {
     /// Whether somebody may take notifications that nobody has asked for.
     listens: AtomicBool,
     /// How many subscriptions of ours have no room, and have the session wait.
-    full_inlets: AtomicUsize,
-    /// Those among them that take reports of work.
-    full_works: AtomicUsize,
+    full_inlets: FullInlets,
     /// Whether the loop has to look at the next deadline: read without the lock.
     deadline_moved: AtomicBool,
     /// The requests that are being worked on, and the bytes of their frames: the lengths of what is in the state, read
@@ -135,6 +137,8 @@ pub(crate) struct State {
     last: last::Last,
     /// When the loop has to look for calls and handlers that are late.
     pub(crate) next_deadline: Option<Instant>,
+    /// What happens when the lock is released.
+    pub(crate) effects: Effects,
 }
 
 #[derive(Debug)]
@@ -166,6 +170,27 @@ pub(crate) struct InFlight {
     opening: Option<Arc<Opening>>,
     /// Given back when it ends.
     place: Option<Place>,
+    /// False for pings and for what ends a subscription: no task waits for the reply.
+    awaited: bool,
+}
+
+impl InFlight {
+    fn new(slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
+        Self { slot: Arc::clone(slot), timeout, opening: None, place: None, awaited: true }
+    }
+
+    /// A call for whose reply no task waits.
+    fn unawaited(slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
+        Self { awaited: false, ..Self::new(slot, timeout) }
+    }
+
+    /// Whether a task waits for the reply, and it may come while nothing else is taken: that to work whose own reports are not
+    /// taken stands behind them.
+    fn is_awaited(&self) -> bool {
+        let opening = self.opening.as_deref();
+        self.awaited
+            && opening.is_none_or(|opening| !opening.is_abandoned() && !opening.inlet.holds_reply_back())
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -235,16 +260,18 @@ impl Link {
         let state = State {
             connection: Connection::of(new.version)
                 .with_limits(new.limits.batch_length, new.limits.reply_size),
-            outbox: Outbox::new(new.framer),
+            outbox: Outbox::new(&*new.framer),
             running: Table::new(),
             feeds: Feeds::new(new.limits.outgoing_bytes),
             inlets: Inlets::default(),
             phase: Phase::Open,
             last: last::Last::default(),
             next_deadline: None,
+            effects: Effects::default(),
         };
         Self {
             state: Mutex::new(state),
+            users_framer: Some(new.framer).filter(|framer| !framer.is_own()),
             queued: AtomicUsize::new(0),
             unwritten: AtomicUsize::new(0),
             full: AtomicBool::new(false),
@@ -253,8 +280,7 @@ impl Link {
             subscribes: AtomicBool::new(false),
             reports: AtomicBool::new(false),
             listens: AtomicBool::new(false),
-            full_inlets: AtomicUsize::new(0),
-            full_works: AtomicUsize::new(0),
+            full_inlets: FullInlets::default(),
             deadline_moved: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             running_bytes: AtomicUsize::new(0),
@@ -309,22 +335,24 @@ impl Link {
         });
         // Nobody is there yet to be told, as somebody is where a session ends.
         let state = link.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.inlets.end(&CloseReason::NoSession);
+        drop(state.inlets.end(&CloseReason::NoSession, &mut Effects::default()));
         state.phase = Phase::Gone(CloseReason::NoSession);
         link.shielded_work = Some(shielded_work);
         Arc::new(link)
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> Locked<'_> {
         // Nothing that can panic runs under the lock; were it to happen, the state would still be whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Locked::new(self, self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Ends every call with the same reason, and those who wait for room.
-    fn end_calls(&self, mut state: MutexGuard<'_, State>, reason: &CloseReason) {
+    fn end_calls(&self, mut state: Locked<'_>, reason: &CloseReason) {
         let calls: Vec<InFlight> = state.connection.drain().collect();
-        state.inlets.end(reason);
+        let State { inlets, effects, .. } = &mut *state;
+        let inlets = inlets.end(reason, effects);
         drop(state);
+        drop(inlets);
         for call in calls {
             Slot::complete(call.slot, Err(CallError::Closed(reason.clone())));
         }
@@ -363,7 +391,7 @@ impl Link {
     }
 
     /// Called after something was appended to the outbox, under the lock: the first one wakes the loop.
-    fn appended(&self, state: MutexGuard<'_, State>) {
+    fn appended(&self, state: Locked<'_>) {
         let first = self.queued.load(Ordering::Relaxed) == 0;
         self.queued.store(state.outbox.len(), Ordering::Release);
         // A reply to a batch may let items go that had to wait for it.

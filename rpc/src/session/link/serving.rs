@@ -1,18 +1,20 @@
 //! The side of the link that the loop uses: taking what was sent, handing replies over, keeping track of handlers.
 
 use std::{
-    sync::{Arc, MutexGuard, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     task::Waker,
     time::Duration,
 };
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{Ahead, Link, Member, Phase, Running, State, Timeout};
+use super::{Ahead, Link, Locked, Member, Phase, Running, State, Timeout};
 use crate::{
     jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Reply, version::Version},
     session::{
         CallError, CloseReason,
+        feed::Feed,
+        outbox::ToFrame,
         places::Place,
         slot::Slot,
         subscription::{End, Opening, Unsubscribe},
@@ -75,10 +77,16 @@ impl Link {
     /// Moves what the handles have sent to the end of `buffer`, and says how many messages that are.
     pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) -> u64 {
         let mut state = self.lock();
-        let messages = state.outbox.take_into(buffer);
+        let (messages, to_frame) = state.outbox.take_into(buffer);
         // The bytes are still waiting: they are counted on one side or the other at any time.
-        self.unwritten.store(buffer.len(), Ordering::SeqCst);
+        let bytes = buffer.len() + to_frame.as_ref().map_or(0, ToFrame::len);
+        self.unwritten.store(bytes, Ordering::SeqCst);
         self.queued.store(0, Ordering::SeqCst);
+        let (Some(to_frame), Some(framer)) = (to_frame, &self.users_framer) else { return messages };
+        let version = state.connection.version();
+        drop(state);
+        let messages = messages + to_frame.frame(&**framer, version, buffer);
+        self.unwritten.store(buffer.len(), Ordering::SeqCst);
         messages
     }
 
@@ -195,7 +203,7 @@ impl Link {
             // It may have become a subscription already; and that may have ended with the session, before there was a task to end.
             None => {
                 if !state.feeds.set_task(request, &task) {
-                    task.abort();
+                    state.effects.later(move || task.abort());
                 }
             }
         }
@@ -216,7 +224,7 @@ impl Link {
         match member {
             None => {
                 let version = state.connection.version();
-                state.outbox.reply(version, id, |out| out.extend_from_slice(reply));
+                state.outbox.reply(version, id, &mut state.effects, |out| out.extend_from_slice(reply));
             }
             Some(Member { batch, index }) => {
                 state.connection.add_to_batch(batch, index, id, reply);
@@ -226,7 +234,7 @@ impl Link {
     }
 
     /// Called when requests were [finished](Self::finish), and answered where they were to be.
-    pub(super) fn answered(&self, mut state: MutexGuard<'_, State>) {
+    pub(super) fn answered(&self, mut state: Locked<'_>) {
         let closes = state.closes_now();
         let appended = state.outbox.len() > self.queued.load(Ordering::Relaxed);
         if appended {
@@ -244,11 +252,12 @@ impl Link {
     pub(super) fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
         let done = state.running.remove(request)?;
         if done.work != 0 {
-            self.work_changed();
+            state.effects.work_changed();
         }
         if done.subscribes {
             // What was reported of work that is over, one way or another, and has not left.
-            state.feeds.forget(request);
+            let over = state.feeds.forget(request);
+            state.effects.drop_later(over);
         }
         self.running.fetch_sub(1, Ordering::Relaxed);
         self.running_bytes.fetch_sub(done.bytes, Ordering::Relaxed);
@@ -314,7 +323,7 @@ impl Link {
             }
         }
         for (opening, after) in silent {
-            opening.inlet.end(End::Timeout(after));
+            state.effects.wake(opening.inlet.end(End::Timeout(after)));
             if let Some(Unsubscribe::Cancel { call, cancellation }) =
                 opening.work().and_then(|key| opening.unsubscribe(key))
             {
@@ -324,7 +333,7 @@ impl Link {
         for request in late {
             let Some(Running { id, task, member, .. }) = self.finish(&mut state, request) else { continue };
             if let Some(task) = task {
-                task.abort();
+                state.effects.later(move || task.abort());
             }
             let Some(id) = id else { continue };
             let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
@@ -355,10 +364,10 @@ impl Link {
         };
         state.phase = Phase::Ended(reason.clone());
         state.connection.drop_batches();
-        let mut tasks: Vec<_> = state.running.drain().filter_map(|running| running.task).collect();
-        tasks.extend(state.feeds.clear());
+        let tasks: Vec<_> = state.running.drain().filter_map(|running| running.task).collect();
+        let feeds = state.feeds.clear();
         self.end_calls(state, &reason);
-        tasks.iter().for_each(AbortHandle::abort);
+        tasks.iter().chain(feeds.iter().filter_map(Feed::task)).for_each(AbortHandle::abort);
         self.work_changed();
         reason
     }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -15,12 +18,23 @@ use crate::{
 };
 
 /// The end of a subscription that the loop puts items into. It has a lock of its own, so that one who takes items contends with
-/// nobody else.
+/// nobody else. Under that no waker is woken, cloned or dropped, which is code of the user's.
 #[derive(Debug)]
 pub(crate) struct Inlet {
     state: Mutex<State>,
     bounds: Bounds,
     is_of_work: bool,
+    full: FullInlets,
+}
+
+/// How many inlets of one session are full, and have it wait. Each counts itself, where it becomes full and where it ends to be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FullInlets(Arc<AtomicUsize>);
+
+impl FullInlets {
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Relaxed) > 0
+    }
 }
 
 #[derive(Debug, Default)]
@@ -64,62 +78,74 @@ pub(crate) enum Taken {
     Nothing,
 }
 
-/// What became of an item.
+/// What became of an item. The reader that waits is to be woken.
 #[derive(Debug)]
 pub(crate) enum Put {
-    /// Whoever waits for it is to be woken.
     Kept(Option<Waker>),
-    /// The same, and the session is not to read further.
-    Full(Option<Waker>),
-    /// The subscription has ended.
-    Ended,
+    /// The subscription has ended, now or before.
+    Ended(Option<Waker>),
+}
+
+impl Put {
+    pub(crate) const fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept(_))
+    }
+
+    pub(crate) fn reader(self) -> Option<Waker> {
+        match self {
+            Self::Kept(reader) | Self::Ended(reader) => reader,
+        }
+    }
 }
 
 impl Inlet {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { state: Mutex::default(), bounds, is_of_work: false }
+    /// `full` is the session's.
+    pub(crate) fn new(bounds: Bounds, full: &FullInlets) -> Self {
+        Self { state: Mutex::default(), bounds, is_of_work: false, full: full.clone() }
     }
 
     /// For what is reported of some work.
-    pub(crate) fn of_work(bounds: Bounds) -> Self {
-        Self { is_of_work: true, ..Self::new(bounds) }
+    pub(crate) fn of_work(bounds: Bounds, full: &FullInlets) -> Self {
+        Self { is_of_work: true, ..Self::new(bounds, full) }
     }
 
-    pub(crate) const fn is_of_work(&self) -> bool {
-        self.is_of_work
+    /// Whether the reply to the call whose work this is stands behind reports that are not taken.
+    pub(crate) fn holds_reply_back(&self) -> bool {
+        self.is_of_work && self.lock().is_full
     }
 
     /// Puts an item in, and does what is to be done where there is no room.
     pub(crate) fn put(&self, item: &str) -> Put {
         let mut state = self.lock();
         if state.end.is_some() {
-            return Put::Ended;
+            return Put::Ended(None);
         }
         let mut full = false;
-        while !state.has_room(&self.bounds) {
+        while !state.has_room(&self.bounds, item.len()) {
             match self.bounds.overflow {
                 // The session reads on only while it waits for a reply: twice the bounds is as far as that may go.
-                Overflow::Wait if state.lengths.len() < self.bounds.items.saturating_mul(2) => {
+                Overflow::Wait if state.has_room(&self.bounds.doubled(), item.len()) => {
                     full = true;
                     break;
                 }
                 Overflow::Wait | Overflow::End => {
                     let waiting = state.lengths.len();
-                    end(state, End::TooSlow(waiting));
-                    return Put::Ended;
+                    return Put::Ended(state.end(End::TooSlow(waiting)));
                 }
                 Overflow::DropOldest => {
                     if let Some(dropped) = state.lengths.pop_front() {
                         state.items.pop(dropped);
-                        state.lost += 1;
+                        state.lost = state.lost.saturating_add(1);
                     }
                 }
             }
         }
         state.push(item);
-        let reader = state.reader.take();
-        let tell = full && !std::mem::replace(&mut state.is_full, full);
-        if tell { Put::Full(reader) } else { Put::Kept(reader) }
+        if full && !state.is_full {
+            state.is_full = true;
+            self.full.0.fetch_add(1, Relaxed);
+        }
+        Put::Kept(state.reader.take())
     }
 
     /// Puts in the last item, for which there is always room.
@@ -143,54 +169,29 @@ impl Inlet {
 
     /// Ready when there is an item to take, or one was lost.
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        if state.lengths.is_empty() && state.lost == 0 {
-            state.reader = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        Poll::Ready(())
+        self.poll(cx, |state| (!state.lengths.is_empty() || state.lost > 0).then_some(()))
     }
 
-    /// The peer has dropped items.
-    pub(crate) fn lose(&self, items: u64) {
+    /// The peer has dropped items. Gives the reader that waits.
+    pub(crate) fn lose(&self, items: u64) -> Option<Waker> {
         let mut state = self.lock();
-        state.lost += items;
-        let reader = state.reader.take();
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        // The number is the peer's.
+        state.lost = state.lost.saturating_add(items);
+        state.reader.take()
     }
 
-    pub(crate) fn end(&self, how: End) {
-        end(self.lock(), how);
+    /// Gives the reader that waits.
+    pub(crate) fn end(&self, how: End) -> Option<Waker> {
+        self.lock().end(how)
     }
 
     /// Takes something out, into `json` if it is an item. The second value says that the session may read again.
     pub(crate) fn poll_take(&self, cx: &Context<'_>, json: &mut Vec<u8>) -> Poll<(Taken, bool)> {
-        let mut state = self.lock();
-        let taken = if state.lost > 0 {
-            Taken::Lost(std::mem::take(&mut state.lost))
-        } else if let Some(length) = state.lengths.pop_front() {
-            json.clear();
-            json.extend_from_slice(state.items.first(length));
-            state.items.pop(length);
-            Taken::Item
-        } else {
-            match &state.end {
-                Some(End::Finished) => Taken::Nothing,
-                Some(_) => state.end.replace(End::Finished).map_or(Taken::Nothing, Taken::End),
-                None => {
-                    state.reader = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-            }
-        };
-        let resumes = state.is_full && state.has_room(&self.bounds);
-        if resumes {
-            state.is_full = false;
-        }
-        Poll::Ready((taken, resumes))
+        self.poll(cx, |state| {
+            let taken = state.take(json)?;
+            let resumes = state.has_room(&self.bounds, 1) && self.resumes(state);
+            Some((taken, resumes))
+        })
     }
 
     /// Whether it keeps the session from reading; then it does no more.
@@ -198,7 +199,38 @@ impl Inlet {
         let mut state = self.lock();
         state.end = Some(End::Finished);
         (state.items, state.lengths) = Default::default();
-        std::mem::take(&mut state.is_full)
+        self.resumes(&mut state)
+    }
+
+    /// It is full no longer, if it was.
+    fn resumes(&self, state: &mut State) -> bool {
+        let was_full = std::mem::take(&mut state.is_full);
+        if was_full {
+            self.full.0.fetch_sub(1, Relaxed);
+        }
+        was_full
+    }
+
+    /// Waits until `take` gives something.
+    fn poll<T>(&self, cx: &Context<'_>, mut take: impl FnMut(&mut State) -> Option<T>) -> Poll<T> {
+        let mut waker: Option<Waker> = None;
+        loop {
+            let mut state = self.lock();
+            if let Some(taken) = take(&mut state) {
+                return Poll::Ready(taken);
+            }
+            if state.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            if let Some(waker) = waker.take() {
+                let before = state.reader.replace(waker);
+                drop(state);
+                drop(before);
+                return Poll::Pending;
+            }
+            drop(state);
+            waker = Some(cx.waker().clone());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -207,8 +239,31 @@ impl Inlet {
 }
 
 impl State {
-    fn has_room(&self, bounds: &Bounds) -> bool {
-        bounds.have_room(self.lengths.len(), self.items.len())
+    fn has_room(&self, bounds: &Bounds, size: usize) -> bool {
+        bounds.have_room(self.lengths.len(), self.items.len(), size)
+    }
+
+    /// Takes something out, into `json` if it is an item.
+    fn take(&mut self, json: &mut Vec<u8>) -> Option<Taken> {
+        if self.lost > 0 {
+            return Some(Taken::Lost(std::mem::take(&mut self.lost)));
+        }
+        if let Some(length) = self.lengths.pop_front() {
+            json.clear();
+            json.extend_from_slice(self.items.first(length));
+            self.items.pop(length);
+            return Some(Taken::Item);
+        }
+        Some(match self.end.as_ref()? {
+            End::Finished => Taken::Nothing,
+            _ => self.end.replace(End::Finished).map_or(Taken::Nothing, Taken::End),
+        })
+    }
+
+    /// The first end is the one that counts. Gives the reader that waits.
+    fn end(&mut self, how: End) -> Option<Waker> {
+        self.end.get_or_insert(how);
+        self.reader.take()
     }
 
     fn push(&mut self, item: &str) {
@@ -217,24 +272,16 @@ impl State {
     }
 }
 
-/// The first end is the one that counts.
-fn end(mut state: MutexGuard<'_, State>, how: End) {
-    if state.end.is_none() {
-        state.end = Some(how);
-    }
-    let reader = state.reader.take();
-    drop(state);
-    if let Some(reader) = reader {
-        reader.wake();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn inlet(overflow: Overflow) -> Inlet {
-        Inlet::new(Bounds { items: 2, bytes: 1000, overflow })
+        inlet_of(Bounds { items: 2, bytes: 1000, overflow })
+    }
+
+    fn inlet_of(bounds: Bounds) -> Inlet {
+        Inlet::new(bounds, &FullInlets::default())
     }
 
     fn taken(inlet: &Inlet) -> Vec<String> {
@@ -253,8 +300,7 @@ mod tests {
     fn put(inlet: &Inlet, item: &str) -> &'static str {
         match inlet.put(item) {
             Put::Kept(_) => "Kept",
-            Put::Full(_) => "Full",
-            Put::Ended => "Ended",
+            Put::Ended(_) => "Ended",
         }
     }
 
@@ -286,8 +332,9 @@ mod tests {
     #[test]
     fn the_session_is_told_once_that_there_is_no_room_and_once_that_there_is() {
         let inlet = inlet(Overflow::Wait);
-        let puts = ["1", "2", "3", "4", "5"].map(|item| put(&inlet, item));
-        assert_eq!(puts, ["Kept", "Kept", "Full", "Kept", "Ended"]);
+        let puts = ["1", "2", "3", "4", "5"].map(|item| (put(&inlet, item), inlet.full.any()));
+        let expected = [("Kept", false), ("Kept", false), ("Kept", true), ("Kept", true), ("Ended", true)];
+        assert_eq!(puts, expected);
         let cx = Context::from_waker(Waker::noop());
         let resumes: Vec<bool> = (0..4)
             .map(|_| match inlet.poll_take(&cx, &mut Vec::new()) {
@@ -296,6 +343,34 @@ mod tests {
             })
             .collect();
         assert_eq!(resumes, [false, false, true, false]);
+        assert!(!inlet.full.any());
+    }
+
+    #[test]
+    fn bytes_are_bounded_like_items_whatever_is_done_beyond() {
+        let large = "x".repeat(600);
+        for (overflow, kept, last) in [
+            (Overflow::DropOldest, 1, "Kept"),
+            (Overflow::End, 1, "Ended"),
+            // Twice the bounds, while a call waits: 1,800 bytes, and not 2,400.
+            (Overflow::Wait, 3, "Ended"),
+        ] {
+            let inlet = inlet_of(Bounds { items: 100, bytes: 1000, overflow });
+            let puts = [0; 4].map(|_| put(&inlet, &large));
+            assert_eq!((inlet.lock().lengths.len(), puts[3]), (kept, last), "{overflow:?}");
+            // One is kept in any case.
+            let inlet = inlet_of(Bounds { items: 100, bytes: 10, overflow });
+            assert_eq!(put(&inlet, &large), "Kept", "{overflow:?}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_says_how_much_was_lost_cannot_make_the_number_wrap() {
+        let inlet = inlet(Overflow::DropOldest);
+        inlet.lose(u64::MAX);
+        inlet.lose(u64::MAX);
+        inlet.put("1");
+        assert_eq!(taken(&inlet), ["Lost(18446744073709551615)", "Item(1)"]);
     }
 
     #[test]

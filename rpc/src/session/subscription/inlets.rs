@@ -10,19 +10,14 @@ use std::{
 
 use serde_json::value::RawValue;
 
-use super::{End, Inlet, OutgoingSubscription, Put, raw::Unsubscribe};
+use super::{End, Inlet, OutgoingSubscription, raw::Unsubscribe};
 use crate::{
     jsonrpc::{
         CallId, Reply, SubscriptionStyle,
         subscription::{SubscriptionEvent, SubscriptionKey, Token, is_about_items},
     },
-    session::CloseReason,
+    session::{Bounds, CloseReason, link::Effects},
 };
-
-/// How many items are kept that came before the reply which says whose they are.
-const EARLY: usize = 1_024;
-/// The same in bytes.
-const EARLY_BYTES: usize = 1_000_000;
 
 /// Everything of one link that waits for items.
 #[derive(Debug, Default)]
@@ -196,10 +191,10 @@ impl Inlets {
         self.by_key.contains_key(key) || self.expected.contains_key(key)
     }
 
-    pub(crate) fn begin_opening(&mut self, opening: &Opening) {
+    pub(crate) fn begin_opening(&mut self, opening: &Opening, effects: &mut Effects) {
         if let Some(key) = opening.work() {
             self.reports.extend(opening.item.clone().map(|item| (item, opening.style)));
-            self.open(key, &opening.inlet);
+            self.open(key, &opening.inlet, effects);
             return;
         }
         self.opening += 1;
@@ -231,16 +226,14 @@ impl Inlets {
         }
     }
 
-    /// A subscription has begun, whose items are known by `key` from here on. How many of its inlets keep the session from reading
-    /// is given back.
-    pub(crate) fn open(&mut self, key: &SubscriptionKey, inlet: &Arc<Inlet>) -> usize {
+    /// A subscription has begun, whose items are known by `key` from here on.
+    pub(crate) fn open(&mut self, key: &SubscriptionKey, inlet: &Arc<Inlet>, effects: &mut Effects) {
         match self.by_key.entry(key.clone()) {
             Entry::Vacant(vacant) => {
                 vacant.insert(Takers { first: Arc::clone(inlet), others: Vec::new() });
             }
             Entry::Occupied(mut takers) => takers.get_mut().others.push(Arc::clone(inlet)),
         }
-        let mut full = 0;
         let early = std::mem::take(&mut self.early);
         for (of, event) in early {
             if of != *key {
@@ -249,18 +242,14 @@ impl Inlets {
             }
             self.early_bytes -= event.bytes();
             match event {
-                Early::Item(item) => {
-                    // Nobody waits for it yet.
-                    full += usize::from(matches!(inlet.put(&item), Put::Full(_)));
-                }
-                Early::Lost(items) => inlet.lose(items),
+                Early::Item(item) => effects.wake(inlet.put(&item).reader()),
+                Early::Lost(items) => effects.wake(inlet.lose(items)),
                 Early::End(end) => {
-                    inlet.end(end);
+                    effects.wake(inlet.end(end));
                     self.by_key.remove(key);
                 }
             }
         }
-        full
     }
 
     /// How a notification of this name reports of work, if it does.
@@ -278,8 +267,15 @@ impl Inlets {
         self.by_key.get(key)
     }
 
-    /// Who takes the event; those that end a subscription end it here.
-    pub(crate) fn find(&mut self, method: &str, key: &str, event: &SubscriptionEvent<'_>) -> Destination {
+    /// Who takes the event; those that end a subscription end it here. `bounds` are those of what comes before its subscription.
+    pub(crate) fn find(
+        &mut self,
+        method: &str,
+        key: &str,
+        event: &SubscriptionEvent<'_>,
+        bounds: Bounds,
+        effects: &mut Effects,
+    ) -> Destination {
         let takers = match event {
             // The end of work is the reply to its call.
             SubscriptionEvent::Ended(_) if key.starts_with('{') => return Destination::Done,
@@ -290,14 +286,20 @@ impl Inlets {
             return Destination::Inlets(takers);
         }
         if self.opening > 0 {
-            self.keep_early(key, event);
+            self.keep_early(key, event, bounds, effects);
         }
         // Items of the style of Electrum look like any notification; others say themselves that they are items.
         let is_item = !key.starts_with('[') || self.methods.contains(method) || is_about_items(method);
         if is_item { Destination::Done } else { Destination::Nobody }
     }
 
-    fn keep_early(&mut self, key: &str, event: &SubscriptionEvent<'_>) {
+    fn keep_early(
+        &mut self,
+        key: &str,
+        event: &SubscriptionEvent<'_>,
+        bounds: Bounds,
+        effects: &mut Effects,
+    ) {
         let event = match event {
             SubscriptionEvent::Item(item) => Early::Item((*item).into()),
             SubscriptionEvent::Lost(items) => Early::Lost(*items),
@@ -307,13 +309,15 @@ impl Inlets {
         self.early_bytes += event.bytes();
         self.early.push_back((SubscriptionKey::of_id(key), event));
         // Most of what is old belongs to nobody: subscriptions that were dropped while another one was asked for.
-        while self.early.len() > EARLY || self.early_bytes > EARLY_BYTES {
+        while self.early.len() > bounds.items || self.early_bytes > bounds.bytes {
             let Some((_, dropped)) = self.early.pop_front() else { break };
             self.early_bytes -= dropped.bytes();
-            tracing::warn!(
-                rpc.system.name = "jsonrpc",
-                "an item that came before its subscription was dropped"
-            );
+            effects.later(|| {
+                tracing::warn!(
+                    rpc.system.name = "jsonrpc",
+                    "an item that came before its subscription was dropped"
+                );
+            });
         }
     }
 
@@ -349,11 +353,13 @@ impl Inlets {
         self.listeners.get(method).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Ends all of them.
-    pub(crate) fn end(&mut self, reason: &CloseReason) {
-        let Self { by_key, listeners, .. } = std::mem::take(self);
-        let listeners = listeners.values().flatten();
-        let all = by_key.values().flat_map(Takers::iter).chain(listeners);
-        all.for_each(|inlet| inlet.end(End::Closed(reason.clone())));
+    /// Ends all of them. What is given back is not to be dropped under the lock: it holds wakers.
+    #[must_use = "it is not to be dropped under the lock"]
+    pub(crate) fn end(&mut self, reason: &CloseReason, effects: &mut Effects) -> Self {
+        let ended = std::mem::take(self);
+        let listeners = ended.listeners.values().flatten();
+        let all = ended.by_key.values().flat_map(Takers::iter).chain(listeners);
+        all.for_each(|inlet| effects.wake(inlet.end(End::Closed(reason.clone()))));
+        ended
     }
 }

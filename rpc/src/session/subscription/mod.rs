@@ -20,7 +20,7 @@ use futures::{Stream, stream::FusedStream};
 use serde::de::DeserializeOwned;
 
 pub use error::SubscriptionError;
-pub(crate) use inlet::{End, Inlet, Put, Taken};
+pub(crate) use inlet::{End, FullInlets, Inlet, Taken};
 pub(crate) use inlets::{Destination, Inlets, Opening};
 pub use raw::RawSubscription;
 pub(crate) use raw::{Source, Unsubscribe};

@@ -29,14 +29,11 @@ async fn begin(
         subscription.call = subscription.call.with_token(token, work.path)?;
     }
     let call = &subscription.call;
-    let bounds = Bounds {
-        items: subscription.buffer.unwrap_or(link.limits.subscription_items()),
-        bytes: link.limits.subscription_bytes(),
-        overflow: subscription.overflow,
-    };
+    let bounds = link.bounds_of_ours(subscription.overflow);
+    let bounds = Bounds { items: subscription.buffer.unwrap_or(bounds.items), ..bounds };
     let inlet = match subscription.style.is_progress() {
-        true => Inlet::of_work(bounds),
-        false => Inlet::new(bounds),
+        true => Inlet::of_work(bounds, link.full_inlets()),
+        false => Inlet::new(bounds, link.full_inlets()),
     };
     let opening = Arc::new(Opening::new(&subscription, token.as_ref(), Arc::new(inlet)));
     if call.is_late() {

@@ -14,7 +14,7 @@ use crate::{
         CallId, Cancellation, Overflow,
         subscription::{self, SubscriptionKey},
     },
-    session::{Bounds, Session},
+    session::Session,
 };
 
 /// How much memory is kept for the next item.
@@ -55,14 +55,9 @@ impl RawSubscription {
 
     /// The notifications of one name.
     pub(in crate::session) fn listening(session: &Session, method: &str) -> Self {
-        let limits = &session.link().limits;
-        let bounds = Bounds {
-            items: limits.subscription_items(),
-            bytes: limits.subscription_bytes(),
-            overflow: Overflow::DropOldest,
-        };
-        let inlet = Arc::new(Inlet::new(bounds));
-        session.link().listen(method, &inlet);
+        let link = session.link();
+        let inlet = Arc::new(Inlet::new(link.bounds_of_ours(Overflow::DropOldest), link.full_inlets()));
+        link.listen(method, &inlet);
         Self::new(session.clone(), inlet, Source::Notifications(method.into()))
     }
 
@@ -76,7 +71,7 @@ impl RawSubscription {
         self.json.shrink_to(KEPT);
         let (taken, resumes) = ready!(self.inlet.poll_take(cx, &mut self.json));
         if resumes {
-            self.session.link().inlet_has_room(&self.inlet);
+            self.session.link().wake();
         }
         Poll::Ready(taken)
     }
@@ -94,7 +89,7 @@ impl Drop for RawSubscription {
     fn drop(&mut self) {
         let link = self.session.link();
         if self.inlet.give_up() {
-            link.inlet_has_room(&self.inlet);
+            link.wake();
         }
         link.close_inlet(&self.source, &self.inlet);
     }

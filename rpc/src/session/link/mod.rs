@@ -137,6 +137,8 @@ pub(crate) struct State {
     last: last::Last,
     /// When the loop has to look for calls and handlers that are late.
     pub(crate) next_deadline: Option<Instant>,
+    /// Whether that has become earlier, and the loop was not woken for it yet.
+    is_due_earlier: bool,
     /// What happens when the lock is released.
     pub(crate) effects: Effects,
 }
@@ -267,6 +269,7 @@ impl Link {
             phase: Phase::Open,
             last: last::Last::default(),
             next_deadline: None,
+            is_due_earlier: false,
             effects: Effects::default(),
         };
         Self {
@@ -366,6 +369,7 @@ impl Link {
     fn expect(&self, state: &mut State, deadline: Instant) {
         if state.next_deadline.is_none_or(|next| deadline < next) {
             state.next_deadline = Some(deadline);
+            state.is_due_earlier = true;
             self.deadline_moved.store(true, Ordering::Release);
         }
     }
@@ -390,16 +394,18 @@ impl Link {
         waiting < self.limits.outgoing_bytes()
     }
 
-    /// Called after something was appended to the outbox, under the lock: the first one wakes the loop.
-    fn appended(&self, state: Locked<'_>) {
+    /// Called after something was appended to the outbox, under the lock: the first one wakes the loop, and one whose timeout comes
+    /// before all others, or the loop would sleep past it while the transport takes nothing.
+    fn appended(&self, mut state: Locked<'_>) {
         let first = self.queued.load(Ordering::Relaxed) == 0;
+        let wakes = std::mem::take(&mut state.is_due_earlier) || first;
         self.queued.store(state.outbox.len(), Ordering::Release);
         // A reply to a batch may let items go that had to wait for it.
         if state.feeds.are_ready() {
             self.items_wait.store(true, Ordering::Release);
         }
         drop(state);
-        if first {
+        if wakes {
             self.driver.wake();
         }
     }

@@ -247,6 +247,24 @@ async fn a_peer_that_keeps_asking_and_does_not_read_is_disconnected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_larger_than_what_may_wait_is_no_fault_of_the_peers() {
+    let mut limits = Limits::client();
+    limits.outgoing_bytes = 10_000;
+    let (mut peer, session) = Raw::narrow_peer_of(1_000, echo(), limits);
+    let call = session.call::<serde_json::Value>("m", ("x".repeat(100_000),));
+    let (reply, ()) = tokio::join!(call.into_future(), async {
+        settled().await;
+        assert!(!session.is_closed(), "{:?}", session.close_reason());
+        // The peer asks, too: it is refused, and reads its refusal behind the call.
+        peer.send(r#"{"jsonrpc":"2.0","id":"a","method":"echo"}"#).await;
+        assert!(peer.line().await.expect("the call").len() > 100_000);
+        assert!(peer.line().await.expect("a refusal").contains("-102"));
+        peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
+    });
+    assert_eq!(reply.expect("a reply"), json!(7));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_line_of_open_brackets_is_refused_and_nothing_hangs() {
     let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
     let answer = peer.ask(&"[".repeat(100_000)).await;

@@ -106,6 +106,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         dropping: None,
         batch: None,
         queue: Queue::default(),
+        refusals: 0,
         progress: false,
         throttle,
         over_soft: false,
@@ -155,6 +156,8 @@ struct Driver {
     batch: Option<Box<OpenBatch>>,
     /// Requests that wait for others.
     queue: Queue,
+    /// The bytes of the refusals that were added while the outgoing bytes were full.
+    refusals: usize,
     /// Whether bytes have left in this round.
     progress: bool,
     /// How much the peer is slowed down for what it costs.

@@ -192,17 +192,21 @@ impl Driver {
         self.link.decided(version);
     }
 
-    /// Whether so much waits to be sent, or to be taken from a subscription, that nothing more is read. While a call of ours waits for its reply, reading goes on.
+    /// Back-pressure: stop reading while the outgoing bytes or a `Wait` subscription are full. While a call waits for its reply,
+    /// reading goes on, and requests are refused; a peer that keeps asking then and does not read is given up.
     pub(super) fn must_not_read(&self) -> Result<bool, CloseReason> {
         let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes());
         if unsent < limit && !self.link.has_full_inlets() {
             return Ok(false);
         }
-        let calls_wait = self.link.calls_wait();
-        if calls_wait && unsent / 2 >= limit {
-            return Err(CloseReason::OutgoingFull { unsent, limit });
+        if !self.link.calls_wait() {
+            return Ok(true);
         }
-        Ok(!calls_wait)
+        // A large message of this side's own is no fault of the peer's.
+        match unsent >= limit && self.refusals >= limit {
+            true => Err(CloseReason::OutgoingFull { unsent, limit }),
+            false => Ok(false),
+        }
     }
 
     /// How many bytes wait to be sent.

@@ -8,6 +8,9 @@ use crate::{
     service::Outcome,
 };
 
+/// What an error reply has in bytes besides its id and its message, about.
+const ENVELOPE: usize = 60;
+
 /// What became of a request.
 pub(super) enum Served {
     /// Its handler has run, or is at work.
@@ -212,6 +215,11 @@ impl Driver {
     }
 
     fn answer_error(&mut self, id: Id<'_>, error: &ErrorObject, batch: Option<&OpenBatch>) {
+        // Errors are written also where nothing else is: see `must_not_read`.
+        self.refusals = match self.unsent() < self.link.limits.outgoing_bytes() {
+            true => 0,
+            false => self.refusals.saturating_add(id.as_json().len() + error.message().len() + ENVELOPE),
+        };
         match batch {
             None => self.replies.error(id, error),
             Some(batch) => self.link.add_error_to_batch(batch.member(), id, error),

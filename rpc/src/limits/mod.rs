@@ -100,8 +100,9 @@ pub struct Limits {
     /// [`requests_in_flight`](Self::requests_in_flight) replies of [`reply_size`](Self::reply_size) more, with the defaults as many as
     /// 20 × 10,000,000 bytes where handlers make them so large. For little memory, lower one of the two.
     ///
-    /// While a call of ours waits, requests are read and refused, and the refusals wait too: a session that goes past twice this limit then
-    /// (the peer keeps asking and does not read) is aborted.
+    /// While a call of ours waits, requests are read and refused, and the refusals wait too: where
+    /// they come to as many bytes themselves (the peer keeps asking and does not read), the session is
+    /// aborted.
     ///
     /// Default: 4,000,000.
     pub outgoing_bytes: usize,

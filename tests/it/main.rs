@@ -63,3 +63,4 @@ mod unix;
 mod versions;
 mod websocket;
 mod wrong_calls;
+mod zeros;

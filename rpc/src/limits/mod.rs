@@ -86,7 +86,9 @@ pub struct Limits {
     /// cannot be answered, are kept then, in order, as many as fit into [`request_bytes`](Self::request_bytes); those beyond are dropped, with a
     /// warning in the log.
     ///
-    /// Requests whose handler finishes without waiting never count. Default: 20 (aiorpcX).
+    /// Requests whose handler finishes without waiting never count. 0 is taken as 1.
+    ///
+    /// Default: 20 (aiorpcX).
     pub requests_in_flight: usize,
 
     /// How many bytes the requests being worked on may have together. One request is always admitted.
@@ -102,7 +104,7 @@ pub struct Limits {
     ///
     /// While a call of ours waits, requests are read and refused, and the refusals wait too: where
     /// they come to as many bytes themselves (the peer keeps asking and does not read), the session is
-    /// aborted.
+    /// aborted. 0 is taken as 1.
     ///
     /// Default: 4,000,000.
     pub outgoing_bytes: usize,
@@ -158,7 +160,7 @@ pub struct Limits {
     /// a client, as for a call: a proxy such as Tor takes its time to find a way.
     pub handshake_timeout: Option<Duration>,
 
-    /// How long a session may be idle: nothing comes or goes, no call or request is in flight, and there is no subscription, in either
+    /// How long a session may be idle, at least a millisecond: nothing comes or goes, no call or request is in flight, and there is no subscription, in either
     /// direction. Then it is closed, with [`CloseReason::Idle`](crate::CloseReason::Idle). Blank lines count as something that comes.
     ///
     /// Where the last thing under way ends without a message, the time may begin up to once more as late.
@@ -171,7 +173,7 @@ pub struct Limits {
     /// a client, which knows itself when it is done.
     pub idle_timeout: Option<Duration>,
 
-    /// How long a message may take to arrive, from its first bytes on. Then the session is ended, with
+    /// How long a message may take to arrive, from its first bytes on, at least a millisecond. Then the session is ended, with
     /// [`CloseReason::FrameTimeout`](crate::CloseReason::FrameTimeout): who sends a byte now and then would keep it for ever. Time in which nothing is
     /// read, because the peer does not take what we send, does not count.
     ///
@@ -267,19 +269,23 @@ impl Limits {
         }
     }
 
-    /// With what means no limit in one way.
+    /// With what means no limit in one way, and the least that works in the place of nothing.
     pub(crate) fn in_force(self) -> Self {
         let finite = |duration: Option<Duration>| duration.and_then(deadline::finite);
+        // These are looked at again when they have passed: with none at all, all the time.
+        let some = |duration: Option<Duration>| Some(finite(duration)?.max(Duration::from_millis(1)));
         Self {
             frame_size: if self.frame_size == 0 { usize::MAX } else { self.frame_size },
+            requests_in_flight: self.requests_in_flight.max(1),
+            outgoing_bytes: self.outgoing_bytes.max(1),
             target_response_time: finite(self.target_response_time),
             call_timeout: finite(self.call_timeout),
             request_timeout: finite(self.request_timeout),
             send_timeout: finite(self.send_timeout),
             close_timeout: finite(self.close_timeout),
             handshake_timeout: finite(self.handshake_timeout),
-            idle_timeout: finite(self.idle_timeout),
-            frame_timeout: finite(self.frame_timeout),
+            idle_timeout: some(self.idle_timeout),
+            frame_timeout: some(self.frame_timeout),
             cost_hard: if self.cost_hard == 0.0 { f64::INFINITY } else { self.cost_hard },
             cost_delay: self.cost_delay.min(deadline::LONGEST),
             ..self

@@ -20,13 +20,14 @@ const CAPACITY: usize = 64 << 10;
 /// How many may have connected and not been accepted yet: what Linux's `listen` gives most programs.
 const BACKLOG: usize = 4_096;
 
-/// Two ends of a connection that never leaves memory. Each direction holds up to `capacity` bytes.
+/// Two ends of a connection that never leaves memory. Each direction holds up to `capacity` bytes;
+/// 0 is taken as 1.
 ///
 /// Give one end to [`Connector::over`](crate::Connector::over) and the other to [`ServerHandle::attach`](crate::ServerHandle::attach), or use
 /// [`testing::pair`](crate::testing::pair), which does that. Where the two parts of a program do not know each other, the URL
 /// `memory:NAME` brings them together.
 pub fn memory(capacity: usize) -> (DuplexStream, DuplexStream) {
-    tokio::io::duplex(capacity)
+    tokio::io::duplex(capacity.max(1))
 }
 
 type Places = HashMap<Box<str>, mpsc::Sender<DuplexStream>>;

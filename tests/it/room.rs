@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rpc::{CallError, CloseReason, Context, ErrorObject, Limits, Params, Router, Session};
-use rpc_tests::{Raw, echo, settled};
+use rpc::{
+    Batch, BatchError, Call, CallError, CloseReason, Context, ErrorObject, Items, Limits, Notify, Params,
+    Router, Session, Subscribe, Within,
+};
+use rpc_tests::{Raw, echo, is_pending, settled};
 use serde_json::Value;
 use tokio::{io::DuplexStream, task::JoinHandle, time::Instant};
 
@@ -160,4 +163,83 @@ async fn a_peer_that_reads_slowly_is_no_peer_that_does_not_read() {
         read += io.read_some(&mut some).await;
         assert!(!session.is_closed());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_gave_up_passes_its_wake_up_on_also_while_its_future_is_held() {
+    let (mut peer, session) = full(|limits| limits.call_timeout = None).await;
+    let mut first =
+        Box::pin(session.call::<Value>("first", ()).timeout(Duration::from_secs(3)).into_future());
+    assert!(is_pending(&mut first));
+    let second = call(&session);
+    settled().await;
+    // There is room, and the first in the queue is woken for it: too late.
+    assert!(peer.line().await.is_some());
+    tokio::time::advance(Duration::from_secs(4)).await;
+    let late = (&mut first).await;
+    assert!(matches!(late, Err(CallError::Timeout(after)) if after == Duration::from_secs(3)), "{late:?}");
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":[]}"#).await;
+    peer.send(r#"{"jsonrpc":"2.0","id":1,"result":1}"#).await;
+    second.await.expect("no panic").expect("a reply");
+    drop(first);
+}
+
+/// What is sent to a peer that takes nothing ends at its deadline, and says how long it has waited.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_until_its_deadline_says_how_long_that_was() {
+    const WAITED: Duration = Duration::from_secs(3);
+    let (_peer, session) = full(|_| ()).await;
+    let until = || Within::new(session.clone(), Some(Instant::now() + WAITED));
+    let is_it = |after: Duration| after == WAITED;
+
+    let caller = until();
+    let ended = Call::<_, _, Value>::untyped(&caller, "m", ()).await;
+    assert!(matches!(ended, Err(CallError::Timeout(after)) if is_it(after)), "{ended:?}");
+    let caller = until();
+    let ended = Notify::untyped(&caller, "m", ()).await;
+    assert!(matches!(ended, Err(CallError::Timeout(after)) if is_it(after)), "{ended:?}");
+    let caller = until();
+    let ended = Batch::over(&caller, (Call::<_, _, Value>::untyped(&caller, "m", ()),)).await.map(drop);
+    assert!(matches!(ended, Err(BatchError::Timeout(after)) if is_it(after)), "{ended:?}");
+    let caller = until();
+    let ended = Subscribe::<_, _, Items<Value>>::untyped(&caller, "m", ()).await.map(drop);
+    assert!(matches!(ended, Err(CallError::Timeout(after)) if is_it(after)), "{ended:?}");
+    assert_eq!(session.calls_in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_batch_that_waits_for_room_each_call_has_its_own_time() {
+    let (mut peer, session) = full(|_| ()).await;
+    let call = |name, seconds| session.call::<Value>(name, ()).timeout(Duration::from_secs(seconds));
+    let batch = session.batch((call("a", 1), call("b", 20), session.notify("n", ()), call("c", 5)));
+    let ((a, b, (), c), ()) = tokio::join!(async { batch.await.expect("it is sent") }, async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(peer.line().await.is_some());
+        peer.expect(concat!(
+            r#"[{"jsonrpc":"2.0","id":1,"method":"b","params":[]},{"jsonrpc":"2.0","method":"n","params":[]},"#,
+            r#"{"jsonrpc":"2.0","id":2,"method":"c","params":[]}]"#
+        ))
+        .await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        peer.send(r#"[{"jsonrpc":"2.0","id":1,"result":7},{"jsonrpc":"2.0","id":2,"result":8}]"#).await;
+    });
+    assert!(
+        matches!(a, Err(CallError::Timeout(after)) if after == Duration::from_secs(1)),
+        "not sent: {a:?}"
+    );
+    assert_eq!(b.expect("a reply"), 7);
+    assert!(matches!(c, Err(CallError::Timeout(after)) if after == Duration::from_secs(5)), "late: {c:?}");
+    assert_eq!(session.calls_in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_waits_for_room_as_long_as_the_most_patient_of_its_calls() {
+    let (mut peer, session) = full(|_| ()).await;
+    let start = Instant::now();
+    let call = |seconds| session.call::<Value>("m", ()).timeout(Duration::from_secs(seconds));
+    let ended = session.batch((call(1), call(2), session.notify("n", ()))).await.map(drop);
+    assert!(matches!(ended, Err(BatchError::Timeout(after)) if after == Duration::from_secs(2)), "{ended:?}");
+    assert_eq!(start.elapsed().as_secs(), 2);
+    assert!(peer.line().await.is_some());
+    peer.expect_silence().await;
 }

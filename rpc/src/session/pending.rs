@@ -60,7 +60,8 @@ impl Future for PendingCall<'_> {
                 Poll::Ready(reply)
             }
             Stage::Unsent { call, room } => {
-                if call.is_late() {
+                // One that waits for room is told how long it has waited: see `Room`.
+                if room.is_none() && call.is_late() {
                     *stage = Stage::Done;
                     return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
                 }
@@ -123,7 +124,7 @@ impl Future for PendingNotify<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { link, notification, room } = &mut *self;
-        if notification.is_late() {
+        if room.is_none() && notification.is_late() {
             return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
         }
         let timeout = || notification.timeout_or(link.limits.call_timeout());

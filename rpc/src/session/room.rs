@@ -55,7 +55,7 @@ impl<'a> Room<'a> {
     /// Ready when it is worth trying again.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSent>> {
         if let Some((sleep, after)) = &mut self.timeout
-            && sleep.as_mut().poll(cx).is_ready()
+            && (sleep.as_mut().poll(cx).is_ready() || sleep.deadline() <= Instant::now())
         {
             return Poll::Ready(Err(NotSent::Timeout(*after)));
         }
@@ -99,9 +99,12 @@ pub(super) fn when_there_is_room<'a, T>(
     mut send: impl FnMut(&mut Turn, &mut Context<'_>) -> Result<T, Refused>,
 ) -> Poll<Result<T, NotSent>> {
     let outcome = loop {
-        if let Some(room) = room
-            && let Err(not_sent) = ready!(room.poll(cx))
+        if let Some(waiting) = room
+            && let Err(not_sent) = ready!(waiting.poll(cx))
         {
+            // It may have been woken just now, and takes no room: the next sender is woken in its place, also while the future that
+            // has waited is held.
+            *room = None;
             return Poll::Ready(Err(not_sent));
         }
         let mut turn = room.as_mut().map(|room| room.turn.take()).unwrap_or_default();

@@ -30,8 +30,16 @@ pub struct PendingBatch<'a> {
 
 enum Stage<'a> {
     Unsent { batch: OutgoingBatch<'a>, room: Option<Box<Room<'a>>> },
-    Waiting { calls: Vec<(CallId, Arc<Slot>)>, replies: Vec<Result<Reply, CallError>> },
+    Waiting { calls: Vec<Member>, replies: Vec<Result<Reply, CallError>> },
     Done,
+}
+
+/// A call of the batch.
+enum Member {
+    /// It was sent: where its reply will be.
+    Sent(CallId, Arc<Slot>),
+    /// Its time was over before there was room for the batch, and it was left out.
+    Late(Duration),
 }
 
 impl<'a> PendingBatch<'a> {
@@ -48,20 +56,22 @@ impl Future for PendingBatch<'_> {
         loop {
             match stage {
                 Stage::Unsent { batch, room } => {
-                    if batch.items().iter().any(|item| item.outgoing().is_late()) {
+                    let is_empty = batch.items().is_empty();
+                    if room.is_none()
+                        && !is_empty
+                        && batch.items().iter().all(|item| item.outgoing().is_late())
+                    {
                         *stage = Stage::Done;
                         return Poll::Ready(Err(BatchError::Timeout(Duration::ZERO)));
                     }
-                    let default = || {
-                        let deadline =
-                            batch.items().iter().filter_map(|item| item.outgoing().deadline()).min();
-                        let left =
-                            deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                        link.limits.call_timeout().into_iter().chain(left).min()
-                    };
-                    let sent = ready!(when_there_is_room(link, room, default, cx, |turn, _| {
-                        send(link, batch, turn)
-                    }));
+                    let default = link.limits.call_timeout();
+                    let sent = ready!(when_there_is_room(
+                        link,
+                        room,
+                        || patience(batch, default),
+                        cx,
+                        |turn, _| send(link, batch, turn)
+                    ));
                     match sent {
                         Ok(calls) => {
                             tracing::debug!(
@@ -80,12 +90,19 @@ impl Future for PendingBatch<'_> {
                 }
                 // Nothing is given before all have come, so it is enough to wait for one after the other.
                 Stage::Waiting { calls, replies } => {
-                    while let Some((_, slot)) = calls.get(replies.len()) {
-                        replies.push(ready!(slot.poll(cx.waker())));
+                    while let Some(call) = calls.get(replies.len()) {
+                        replies.push(match call {
+                            Member::Sent(_, slot) => ready!(slot.poll(cx.waker())),
+                            Member::Late(after) => Err(CallError::Timeout(*after)),
+                        });
                     }
                     let replies = std::mem::take(replies);
                     if let Stage::Waiting { calls, .. } = std::mem::replace(stage, Stage::Done) {
-                        calls.into_iter().for_each(|(_, slot)| Slot::recycle(slot));
+                        for call in calls {
+                            if let Member::Sent(_, slot) = call {
+                                Slot::recycle(slot);
+                            }
+                        }
                     }
                     return Poll::Ready(Ok(replies));
                 }
@@ -95,37 +112,63 @@ impl Future for PendingBatch<'_> {
     }
 }
 
-/// The calls that were sent, each with the place where its reply will be.
-type Sent = Vec<(CallId, Arc<Slot>)>;
+/// How long the batch waits for room: as long as the most patient of its calls does, or of its notifications where it has no calls.
+fn patience(batch: &OutgoingBatch<'_>, default: Option<Duration>) -> Option<Duration> {
+    let has_calls = batch.items().iter().any(BatchItem::is_call);
+    let counts = batch.items().iter().filter(|item| item.is_call() || !has_calls);
+    let mut longest = Some(Duration::ZERO);
+    for item in counts {
+        longest = longest.zip(item.outgoing().timeout_or(default)).map(|(one, other)| one.max(other));
+    }
+    longest
+}
 
-fn send(link: &Link, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Sent, Refused> {
-    let calls = batch.items().iter().any(|item| matches!(item, BatchItem::Call(_)));
-    if calls {
+/// Sends what is not too late meanwhile.
+fn send(link: &Link, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Vec<Member>, Refused> {
+    if batch.items().iter().any(BatchItem::is_call) {
         link.find_place(&mut turn.place)?;
     }
-    let since = turn.since.unwrap_or_else(Instant::now);
-    let mut slots = Vec::new();
-    let members: Vec<_> = batch
-        .items()
-        .iter()
-        .map(|item| match item {
-            BatchItem::Notification(outgoing) => (outgoing.body(), None),
-            BatchItem::Call(outgoing) => {
+    let (waited, now, default) = (turn.since, Instant::now(), link.limits.call_timeout());
+    let since = waited.unwrap_or(now);
+    let mut calls = Vec::new();
+    let mut members = Vec::with_capacity(batch.items().len());
+    for item in batch.items() {
+        let outgoing = item.outgoing();
+        let timeout = outgoing.times_out(Some(since), default);
+        let late = timeout
+            .filter(|timeout| timeout.at <= now && (waited.is_some() || outgoing.is_late()))
+            .map(|timeout| timeout.after);
+        match (item, late) {
+            (BatchItem::Call(_), Some(after)) => calls.push(Err(after)),
+            (BatchItem::Call(_), None) => {
                 let slot = Slot::waiting(None);
-                slots.push(Arc::clone(&slot));
-                let timeout = outgoing.times_out(Some(since), link.limits.call_timeout());
-                (outgoing.body(), Some((slot, timeout)))
+                calls.push(Ok(Arc::clone(&slot)));
+                members.push((outgoing.body(), Some((slot, timeout))));
             }
-        })
-        .collect();
-    let ids = link.send_batch(members, &mut turn.place)?;
-    Ok(ids.into_iter().zip(slots).collect())
+            (BatchItem::Notification(_), Some(_)) => {}
+            (BatchItem::Notification(_), None) => members.push((outgoing.body(), None)),
+        }
+    }
+    // Where all are late, there is nothing to send.
+    let mut ids = match members.is_empty() && !calls.is_empty() {
+        true => Vec::new(),
+        false => link.send_batch(members, &mut turn.place)?,
+    }
+    .into_iter();
+    let member = |call: Result<_, _>| match call {
+        Ok(slot) => Some(Member::Sent(ids.next()?, slot)),
+        Err(after) => Some(Member::Late(after)),
+    };
+    Ok(calls.into_iter().filter_map(member).collect())
 }
 
 impl Drop for PendingBatch<'_> {
     fn drop(&mut self) {
         if let Stage::Waiting { calls, replies } = &self.stage {
-            self.link.forget(calls.iter().skip(replies.len()).map(|(id, _)| *id));
+            self.link.forget(calls.iter().skip(replies.len()).filter_map(|call| match call {
+                Member::Sent(id, _) => Some(*id),
+                Member::Late(_) => None,
+            }));
         }
     }
 }

@@ -36,6 +36,7 @@ mod message_streams;
 mod messages;
 mod numbers;
 mod order;
+mod panics;
 mod places;
 mod reentrant;
 mod roads;

@@ -21,6 +21,8 @@ mod timers;
 mod write;
 
 use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -33,7 +35,7 @@ use crate::{
     jsonrpc::{Cancellation, Skim, version::Version},
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
-    session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session},
+    session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message},
     transport::{ByteStream, Closing, Connection, Control},
 };
 use batch::OpenBatch;
@@ -188,13 +190,13 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.link.register(cx.waker());
-        match this.run(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(reason) => {
-                this.ended(reason);
-                Poll::Ready(())
-            }
+        // Framers, codecs and streams may be the user's.
+        match catch_unwind(AssertUnwindSafe(|| this.run(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(reason)) => this.ended(reason),
+            Err(panic) => this.panicked(panic),
         }
+        Poll::Ready(())
     }
 }
 
@@ -282,6 +284,18 @@ impl Driver {
                 Poll::Pending => Poll::Pending,
             },
         }
+    }
+
+    #[cold]
+    fn panicked(&self, panic: Box<dyn Any + Send>) {
+        let message = panic_message(&*panic).to_owned();
+        tracing::error!(
+            rpc.system.name = "jsonrpc",
+            session = self.link.id,
+            panic = message,
+            "the loop of a session panicked"
+        );
+        self.ended(CloseReason::Panicked { message });
     }
 
     fn ended(&self, reason: CloseReason) {

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Handled, Request, replies::Panic};
 use crate::{
     jsonrpc::{ErrorObject, Id, buffer::Buffer, result::put_result, version::Version},
-    session::Returns,
+    session::{Returns, panic_message},
 };
 
 /// Serves a request with an `async fn`: reads the parameters, and runs the future as far as it goes without waiting.
@@ -165,11 +165,7 @@ pub(super) fn panicked(method: &'static str, panic: Panic) -> ErrorObject {
 }
 
 pub(super) fn log_panic(method: &'static str, panic: &(dyn Any + Send)) {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(no message)");
+    let message = panic_message(panic);
     tracing::error!(rpc.system.name = "jsonrpc", rpc.method = method, panic = message, "a handler panicked");
 }
 

@@ -168,6 +168,13 @@ pub enum CloseReason {
     /// The request did not come by a session, but by itself: see [`Dispatcher`](crate::Dispatcher). Nobody can be called back.
     #[error("there is no session: the request came by itself")]
     NoSession,
+    /// Code of this side panicked in the session's loop: a framer, a codec, a stream of the
+    /// application's own. Handlers and hooks that panic do not end a session.
+    #[error("the session's loop panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
     /// The runtime that drove the session was shut down.
     #[error("the runtime that drove the session has stopped")]
     RuntimeStopped,

@@ -66,6 +66,7 @@ pub use subscription::{
 #[cfg(feature = "http")]
 pub(crate) use tally::Counted;
 pub(crate) use tally::Tally;
+pub(crate) use task::panic_message;
 pub use within::Within;
 
 use serde::Serialize;

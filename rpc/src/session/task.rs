@@ -1,6 +1,6 @@
 //! Tasks that belong to a session.
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures::{
     FutureExt,
@@ -38,15 +38,19 @@ impl Session {
             let task = AssertUnwindSafe(task).catch_unwind();
             // The end first: it is looked at before the task is.
             if let Either::Right((Err(panic), _)) = select(pin!(link.closed()), pin!(task)).await {
-                let message = panic.downcast_ref::<&str>().copied();
-                let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
                 tracing::error!(
                     rpc.system.name = "jsonrpc",
                     session = link.id,
-                    panic = message.unwrap_or("(no message)"),
+                    panic = panic_message(&*panic),
                     "a task of a session panicked"
                 );
             }
         });
     }
+}
+
+/// What a panic says.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }

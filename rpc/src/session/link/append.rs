@@ -1,5 +1,10 @@
 //! Messages of ours that are appended to the outbox. One that does not fit into a frame leaves no call behind.
 
+use std::{
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
+
 use super::{InFlight, Link, Locked, Refused, State};
 use crate::{
     framing::AnyFramer,
@@ -40,17 +45,28 @@ impl Link {
         let written = write(&mut state.connection, &mut message).map_err(Refused::Unsupported)?;
         drop(state);
         let mut framed = Vec::new();
-        let put = put_framed(framer, &mut framed, |out| {
-            out.extend_from_slice(&message);
-            Ok::<_, Unsupported>(written)
-        });
+        let put = catch_unwind(AssertUnwindSafe(|| {
+            put_framed(framer, &mut framed, |out| {
+                out.extend_from_slice(&message);
+                Ok::<_, Infallible>(())
+            })
+        }));
         let mut state = self.lock();
         match put {
-            Ok(written) => {
+            Ok(Ok(())) => {
                 state.outbox.framed(&framed);
                 Ok((written, state))
             }
-            Err(unsent) => Err(refused(unsent, |written| forget(&mut state, written))),
+            Ok(Err(Unsent::Unframed((), error))) => {
+                forget(&mut state, written);
+                Err(Refused::Frame(error))
+            }
+            Ok(Err(Unsent::Unwritten(never))) => match never {},
+            Err(panic) => {
+                forget(&mut state, written);
+                drop(state);
+                resume_unwind(panic)
+            }
         }
     }
 

@@ -19,6 +19,8 @@ mod events;
 mod faults;
 mod frames;
 mod framings;
+#[cfg(unix)]
+mod gone;
 mod groups;
 mod habits;
 mod handlers;

@@ -97,12 +97,12 @@ impl Dial {
         #[cfg(feature = "socks")]
         if let Some(proxy) = &self.proxy {
             let (stream, proxied) = socks::connect(proxy, &self.tcp, &net.host, net.port).await?;
-            let connection = Connection::new(stream, endpoint.clone());
+            let connection = Connection::over_socket(stream, endpoint.clone());
             connection.extensions.insert(proxied);
             return Ok(connection);
         }
         let stream = tcp::connect(&net.host, net.port, &self.tcp).await?;
-        Ok(Connection::new(stream, endpoint.clone()))
+        Ok(Connection::over_socket(stream, endpoint.clone()))
     }
 
     #[cfg(not(feature = "tcp"))]

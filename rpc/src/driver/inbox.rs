@@ -12,13 +12,17 @@ use std::{
 
 use tokio::io::{AsyncRead as _, ReadBuf};
 
-use crate::transport::ByteStream;
+use crate::transport::Io;
 
 /// How much is read at once.
 const CHUNK: usize = 64 << 10;
 
 /// The beginning of a frame up to this size is copied from read to read; a longer one is read where it is kept.
 const SMALL: usize = 4 << 10;
+
+/// How much is read ahead of what is taken apart, where a stream cannot be asked whether its peer is
+/// gone.
+const AHEAD: usize = 64 << 10;
 
 /// How many times a session reads at its end, at most.
 const DISCARDED: usize = 64;
@@ -31,8 +35,10 @@ thread_local! {
 pub(super) struct Inbox {
     /// The beginning of a frame.
     rest: Vec<u8>,
-    /// How many bytes the last read gave.
+    /// How many bytes were read and not asked for since.
     last_read: usize,
+    /// Whether the stream was found to have ended, while it was read ahead.
+    has_ended: bool,
 }
 
 /// Bytes being taken apart. They go back to the inbox with [`Inbox::keep`].
@@ -64,7 +70,7 @@ impl Inbox {
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        io: &mut Box<dyn ByteStream>,
+        io: &mut Box<dyn Io>,
     ) -> Poll<io::Result<Option<Unread>>> {
         if self.rest.len() > SMALL {
             return self.poll_read_more(cx, io);
@@ -81,31 +87,54 @@ impl Inbox {
             return polled.map_ok(|()| None);
         }
         self.rest.clear();
-        self.last_read = read;
+        self.last_read += read;
         Poll::Ready(Ok(Some(Unread { buffer, start: 0, end: kept + read, shared: true })))
     }
 
     fn poll_read_more(
         &mut self,
         cx: &mut Context<'_>,
-        io: &mut Box<dyn ByteStream>,
+        io: &mut Box<dyn Io>,
     ) -> Poll<io::Result<Option<Unread>>> {
         if self.rest.capacity() - self.rest.len() < CHUNK {
             // Doubling costs less than it saves, and no more than what has arrived.
             self.rest.reserve(self.rest.len().max(CHUNK));
         }
         let read = ready!(tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.rest))?;
-        self.last_read = read;
+        self.last_read += read;
         Poll::Ready(Ok((read > 0).then(|| self.unread())))
     }
 
-    /// How many bytes the last read gave; asked again, 0.
+    /// Reads without anything being taken apart, so that the end of the stream or an error is found:
+    /// up to [`AHEAD`] bytes. Ready when something was read, or the end was found; what was read is in
+    /// the [rest](Self::rest).
+    pub(super) fn poll_read_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut Box<dyn Io>,
+    ) -> Poll<io::Result<()>> {
+        if self.has_ended || self.rest.len() >= AHEAD {
+            return Poll::Pending;
+        }
+        match ready!(self.poll_read_more(cx, io))? {
+            Some(unread) => self.keep(unread),
+            None => self.has_ended = true,
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether the end of the stream was found already.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// How many bytes were read since this was asked.
     pub(super) const fn take_last_read(&mut self) -> usize {
         std::mem::replace(&mut self.last_read, 0)
     }
 
     /// Reads what has arrived, for nothing: closing a socket with unread bytes has TCP throw away what the peer was sent last.
-    pub(super) fn discard(&mut self, cx: &mut Context<'_>, io: &mut Box<dyn ByteStream>) {
+    pub(super) fn discard(&mut self, cx: &mut Context<'_>, io: &mut Box<dyn Io>) {
         let mut buffer = BUFFER.take();
         buffer.resize(CHUNK, 0);
         for _ in 0..DISCARDED {

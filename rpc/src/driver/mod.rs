@@ -36,7 +36,7 @@ use crate::{
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message},
-    transport::{ByteStream, Closing, Connection, Control},
+    transport::{Closing, Connection, Control, Io},
 };
 use batch::OpenBatch;
 use inbox::Inbox;
@@ -127,7 +127,7 @@ const ROUNDS: usize = 64;
 struct Driver {
     /// How the peer may take requests back.
     cancellations: Vec<Cancellation>,
-    io: Box<dyn ByteStream>,
+    io: Box<dyn Io>,
     control: Option<Arc<Control>>,
     owner: Option<Arc<dyn Owner>>,
     link: Arc<Link>,
@@ -182,6 +182,8 @@ enum Left {
     Request,
     /// Further replies, until those whom the first ones woke have had their turn.
     Replies,
+    /// What was read while nothing could be taken.
+    Ahead,
 }
 
 impl Future for Driver {
@@ -225,7 +227,7 @@ impl Driver {
             let read = match closing {
                 // One that had waited may have cost too much just now.
                 None if !self.link.is_ending() => self.poll_read(cx),
-                _ => Poll::Pending,
+                _ => self.poll_gone(cx).map(Err),
             };
             if let Poll::Ready(Err(reason)) = read {
                 return Poll::Ready(reason);

@@ -35,20 +35,47 @@ impl Driver {
     /// Reads once and deals with every whole frame. Pending where there is nothing to read, or requests wait for a place.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let left = std::mem::replace(&mut self.left, Left::Nothing);
-        if left != Left::Nothing {
-            let unread = self.inbox.unread();
-            self.take_apart(cx, unread, left == Left::Request)?;
+        match left {
+            Left::Nothing => {}
+            Left::Ahead if self.must_not_read()? => self.left = Left::Ahead,
+            Left::Ahead | Left::Request | Left::Replies => {
+                let unread = self.inbox.unread();
+                self.take_apart(cx, unread, left == Left::Request)?;
+            }
         }
         if self.left == Left::Replies {
             return Poll::Ready(Ok(()));
         }
-        if self.left == Left::Request || self.must_not_read()? {
-            return Poll::Pending;
+        if matches!(self.left, Left::Request | Left::Ahead) || self.must_not_read()? {
+            return self.poll_gone(cx).map(Err);
+        }
+        if self.inbox.has_ended() {
+            return Poll::Ready(self.end_of_stream());
         }
         match ready!(self.inbox.poll_read(cx, &mut self.io)) {
             Ok(Some(unread)) => Poll::Ready(self.take_apart(cx, unread, false)),
             Ok(None) => Poll::Ready(self.end_of_stream()),
             Err(error) => Poll::Ready(Err(lost(error))),
+        }
+    }
+
+    /// Ready when the peer is found to be gone, while nothing is taken from it: then nothing it has asked for is of any use.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if self.io.reports_hang_up() {
+            return self.io.poll_hang_up(cx).map(|hung_up| match hung_up {
+                Ok(()) => CloseReason::Peer,
+                Err(error) => lost(error),
+            });
+        }
+        loop {
+            match ready!(self.inbox.poll_read_ahead(cx, &mut self.io)) {
+                // A subscriber of this side takes its time: that is no reply that the peer waits for.
+                Ok(()) if self.inbox.has_ended() && self.link.has_full_inlets() => {}
+                Ok(()) if self.inbox.has_ended() => self.timers.stream_ended(&self.link.limits),
+                Ok(()) if self.left == Left::Nothing => self.left = Left::Ahead,
+                Ok(()) => {}
+                Err(error) => return Poll::Ready(lost(error)),
+            }
         }
     }
 

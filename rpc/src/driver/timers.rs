@@ -9,7 +9,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{Driver, silence::Silence};
 use crate::{
-    limits::{KeepAlive, deadline::after},
+    limits::{KeepAlive, LiveLimits, deadline::after},
     session::CloseReason,
 };
 
@@ -35,6 +35,15 @@ pub(super) struct Timers {
 impl Timers {
     pub(super) fn new(keep_alive: Option<KeepAlive>) -> Self {
         Self { silence: Silence::new(keep_alive), ..Self::default() }
+    }
+}
+
+impl Timers {
+    /// The peer has closed its direction, and there is still something to answer: it has as long for that as a close.
+    pub(super) fn stream_ended(&mut self, limits: &LiveLimits) {
+        if self.closing.is_none() {
+            self.closing = limits.close_timeout().and_then(|limit| after(Instant::now(), limit));
+        }
     }
 }
 
@@ -88,8 +97,8 @@ impl Driver {
             return Some(CloseReason::SendTimeout { unsent: self.unsent(), after });
         }
         if is_due(self.timers.closing) {
-            // Whatever began the close is the reason.
-            return Some(CloseReason::Local);
+            // Where a close has begun, what began it is the reason; otherwise the peer has ended its stream.
+            return Some(CloseReason::Peer);
         }
         if let Some(reason) = self.silence_is_due(now) {
             return Some(reason);

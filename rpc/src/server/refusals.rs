@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::transport::{ByteStream, Connection};
+use crate::transport::{Connection, Io};
 
 /// How many peers are being told at a time. Each keeps a descriptor meanwhile; those beyond are cut off without a word.
 const AT_ONCE: usize = 64;
@@ -67,7 +67,7 @@ impl Refusals {
     }
 }
 
-async fn tell(mut io: Box<dyn ByteStream>, message: Vec<u8>) -> std::io::Result<()> {
+async fn tell(mut io: Box<dyn Io>, message: Vec<u8>) -> std::io::Result<()> {
     io.write_all(&message).await?;
     io.shutdown().await?;
     tokio::io::copy(&mut io.take(DISCARDED), &mut tokio::io::sink()).await?;

@@ -166,6 +166,17 @@ impl<S> MessageStream<S> {
         }
     }
 
+    /// What the messages come from.
+    #[cfg(feature = "ws")]
+    pub(crate) const fn get_ref(&self) -> &S {
+        &self.messages
+    }
+
+    #[cfg(feature = "ws")]
+    pub(crate) const fn get_mut(&mut self) -> &mut S {
+        &mut self.messages
+    }
+
     /// Gives what there is room for of the message that came last.
     fn fill(&mut self, buf: &mut ReadBuf<'_>) {
         let taken = self.prefix_left.min(buf.remaining());

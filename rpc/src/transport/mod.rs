@@ -7,6 +7,7 @@ mod endpoint;
 mod extensions;
 #[cfg(feature = "http")]
 mod http;
+mod io;
 mod joined;
 mod last_words;
 mod memory;
@@ -21,15 +22,14 @@ pub mod tcp;
 pub mod tls;
 #[cfg(all(unix, feature = "unix"))]
 pub mod unix;
+#[cfg(all(unix, any(feature = "tcp", feature = "unix")))]
+mod watched;
 #[cfg(any(feature = "http", feature = "ws"))]
 mod web_access;
 #[cfg(feature = "ws")]
 pub mod websocket;
 
-use std::{fmt, io, sync::Arc};
-
-use futures::future::BoxFuture;
-use tokio::io::{AsyncRead, AsyncWrite};
+use std::{fmt, sync::Arc};
 
 pub(crate) use control::{Closing, Control, Piece, Said};
 #[cfg(feature = "tcp")]
@@ -37,8 +37,11 @@ pub(crate) use endpoint::Host;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
 pub use extensions::{Extension, Extensions};
+use futures::future::BoxFuture;
 #[cfg(feature = "http")]
 pub use http::HttpError;
+pub use io::ByteStream;
+pub(crate) use io::{Io, Plain};
 pub use joined::{JoinedMessages, join_messages};
 pub(crate) use last_words::explain_last_words;
 pub use memory::memory;
@@ -52,14 +55,9 @@ pub(crate) use web_access::host_of;
 
 use crate::framing::AnyFramer;
 
-/// Anything that bytes can be read from and written to.
-pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> ByteStream for T {}
-
 /// A connection that was made, and not yet given to a session.
 pub(crate) struct Connection {
-    pub(crate) io: Box<dyn ByteStream>,
+    pub(crate) io: Box<dyn Io>,
     pub(crate) peer: Endpoint,
     /// What is known of it besides: credentials, certificates, headers.
     pub(crate) extensions: Extensions,
@@ -71,7 +69,24 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(io: impl ByteStream, peer: Endpoint) -> Self {
+        Self::over(Plain(io), peer)
+    }
+
+    /// Over what may be able to tell that the peer is gone.
+    pub(crate) fn over(io: impl Io, peer: Endpoint) -> Self {
         Self { io: Box::new(io), peer, extensions: Extensions::default(), framer: None, control: None }
+    }
+
+    /// Over a socket, which tells that the peer is gone where the system does.
+    #[cfg(all(unix, any(feature = "tcp", feature = "unix")))]
+    pub(crate) fn over_socket(socket: impl watched::StreamSocket, peer: Endpoint) -> Self {
+        Self::over(watched::Watched::new(socket), peer)
+    }
+
+    /// Over a socket.
+    #[cfg(all(not(unix), feature = "tcp"))]
+    pub(crate) fn over_socket(socket: impl ByteStream, peer: Endpoint) -> Self {
+        Self::new(socket, peer)
     }
 
     /// Over a stream and sink of messages.
@@ -91,14 +106,14 @@ impl fmt::Debug for Connection {
 /// What peers arrive at.
 pub(crate) trait Socket: fmt::Debug + Send + Sync + 'static {
     /// The next peer, before any handshake. `None` where nobody will come any more. Cancel safe.
-    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>>;
+    fn accept(&self) -> BoxFuture<'_, std::io::Result<Option<Connection>>>;
 }
 
 /// What has to be agreed on with a peer that has arrived before the first message: TLS, WebSocket.
 pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
     /// Turns what was accepted into what messages go over. It has as long as
     /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), and is dropped then.
-    fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>>;
+    fn shake(&self, connection: Connection) -> BoxFuture<'static, std::io::Result<Connection>>;
 
     /// What a peer is sent for whom there is no place, in the language of the handshake: it has not come to messages yet. Nothing, where
     /// that takes more than sending.
@@ -109,15 +124,21 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What is said of a scheme that this crate was built without.
-pub(crate) fn built_without(feature: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, format!("`rpc` was built without its feature `{feature}`"))
+pub(crate) fn built_without(feature: &str) -> std::io::Error {
+    std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        format!("`rpc` was built without its feature `{feature}`"),
+    )
 }
 
 /// The same of Unix sockets, which not every system has.
 #[cfg(not(all(unix, feature = "unix")))]
-pub(crate) fn without_unix() -> io::Error {
+pub(crate) fn without_unix() -> std::io::Error {
     match cfg!(unix) {
         true => built_without("unix"),
-        false => io::Error::new(io::ErrorKind::Unsupported, "this system is not known to have Unix sockets"),
+        false => std::io::Error::new(
+            std::io::ErrorKind::Unsupported,
+            "this system is not known to have Unix sockets",
+        ),
     }
 }

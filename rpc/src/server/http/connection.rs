@@ -30,7 +30,7 @@ use crate::{
     limits::Limits,
     server::handle::Shared,
     session::Membership,
-    transport::{ByteStream, Connection, Endpoint},
+    transport::{Connection, Endpoint, Io},
 };
 
 /// The largest head of a request, with all of its headers, and how much is read at once.
@@ -103,12 +103,7 @@ impl Http {
         });
     }
 
-    async fn run(
-        &self,
-        shared: &Shared,
-        io: Box<dyn ByteStream>,
-        arrival: &Arc<Arrival>,
-    ) -> Result<(), AnyError> {
+    async fn run(&self, shared: &Shared, io: Box<dyn Io>, arrival: &Arc<Arrival>) -> Result<(), AnyError> {
         let watch = Watch::new();
         let service = service_fn({
             let watch = Arc::clone(&watch);

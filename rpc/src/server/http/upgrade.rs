@@ -16,7 +16,7 @@ use crate::{
     },
     session::Membership,
     transport::{
-        ByteStream, Connection, Endpoint, Extensions,
+        Connection, Endpoint, Extensions, Io, Plain,
         websocket::{self, Agreed, WebSocketServer},
     },
 };
@@ -102,15 +102,15 @@ impl Sessions {
                 }
             };
             // Of a connection of ours there is nothing left of hyper.
-            let (io, read): (Box<dyn ByteStream>, Bytes) = match downcast::<TokioIo<Watched>>(upgraded) {
+            let (io, read): (Box<dyn Io>, Bytes) = match downcast::<TokioIo<Watched>>(upgraded) {
                 Ok(parts) => (parts.io.into_inner().into_inner(), parts.read_buf),
-                Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),
+                Err(upgraded) => (Box::new(Plain(TokioIo::new(upgraded))), Bytes::new()),
             };
             let extensions = match &arrival {
                 Some(arrival) => arrival.extensions.for_request(parts),
                 None => Extensions::of_http(parts),
             };
-            let connection = Connection { extensions, ..Connection::new(io, peer) };
+            let connection = Connection { extensions, ..Connection::over(io, peer) };
             let connection = websocket::upgraded(connection, agreed, read.into(), &options);
             shared.arrived(connection, group, &Spoken::Messages);
             // Not before the session is counted.

@@ -15,23 +15,23 @@ use super::{
     options::AnyBody,
     watch::{Sending, Watch},
 };
-use crate::transport::ByteStream;
+use crate::transport::Io;
 
 /// A stream of bytes.
 pub(super) struct Watched {
-    io: Box<dyn ByteStream>,
+    io: Box<dyn Io>,
     watch: Arc<Watch>,
     is_shut: bool,
 }
 
 impl Watched {
-    pub(super) const fn new(io: Box<dyn ByteStream>, watch: Arc<Watch>) -> Self {
+    pub(super) const fn new(io: Box<dyn Io>, watch: Arc<Watch>) -> Self {
         Self { io, watch, is_shut: false }
     }
 
     /// The stream itself, for what comes after HTTP.
     #[cfg(feature = "ws")]
-    pub(super) fn into_inner(self) -> Box<dyn ByteStream> {
+    pub(super) fn into_inner(self) -> Box<dyn Io> {
         self.io
     }
 

@@ -80,7 +80,7 @@ impl Socket for Listening {
             // What is wrong with this one is wrong with no other.
             prepare(&stream, &self.accepted)
                 .map_err(|error| io::Error::new(io::ErrorKind::ConnectionAborted, error))?;
-            Ok(Some(Connection::new(stream, self.endpoint.of_peer(peer))))
+            Ok(Some(Connection::over_socket(stream, self.endpoint.of_peer(peer))))
         })
     }
 }

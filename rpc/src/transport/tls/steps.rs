@@ -5,7 +5,7 @@ use std::io;
 use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{TlsClient, TlsServer, TlsStream};
-use crate::transport::{ByteStream, Connection, Endpoint, Extensions, Handshake, Net, Scheme};
+use crate::transport::{Connection, Endpoint, Extensions, Handshake, Io, Net, Scheme};
 
 /// Shakes hands with the server at `net`, on the side that connects. With `alpn`, those protocols are offered.
 pub(crate) async fn connect(
@@ -75,7 +75,7 @@ impl Handshake for TlsHandshake {
 }
 
 /// The stream; what the peer has shown, and what was agreed on, goes where it is found.
-fn with_certificates<IO: ByteStream>(stream: TlsStream<IO>, extensions: &Extensions) -> Box<dyn ByteStream> {
+fn with_certificates<IO: Io>(stream: TlsStream<IO>, extensions: &Extensions) -> Box<dyn Io> {
     if let Some(shown) = stream.peer_certificates() {
         extensions.insert(shown);
     }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[cfg(feature = "http")]
 use super::AgreedProtocol;
 use super::{PeerCertificates, TlsError, rustls};
-use crate::transport::ByteStream;
+use crate::transport::{ByteStream, Io};
 
 /// A stream whose handshake is done. Shutting it down tells the peer (`close_notify`); a peer that just closes has ended, too.
 pub(super) struct TlsStream<IO>(pub(super) tokio_rustls::TlsStream<IO>);
@@ -30,6 +30,17 @@ impl<IO: ByteStream> TlsStream<IO> {
     #[cfg(feature = "http")]
     pub(super) fn agreed_protocol(&self) -> Option<AgreedProtocol> {
         self.0.get_ref().1.alpn_protocol().map(|protocol| AgreedProtocol(protocol.to_vec()))
+    }
+}
+
+/// What is below is asked: it is broken for both.
+impl<IO: Io> Io for TlsStream<IO> {
+    fn reports_hang_up(&self) -> bool {
+        self.0.get_ref().0.reports_hang_up()
+    }
+
+    fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.get_mut().0.poll_hang_up(cx)
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) async fn connect(path: &Path, endpoint: Endpoint) -> io::Result<Conne
 
 fn connection(stream: UnixStream, peer: Endpoint) -> Connection {
     let credentials = PeerCredentials::of(&stream);
-    let connection = Connection::new(stream, peer);
+    let connection = Connection::over_socket(stream, peer);
     if let Some(credentials) = credentials {
         connection.extensions.insert(credentials);
     }

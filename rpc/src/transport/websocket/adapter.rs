@@ -10,7 +10,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::transport::ByteStream;
+use crate::transport::Io;
 
 /// How much is read from the stream at once. The library reads less at a time, because it clears what it reads into.
 const CHUNK: usize = 64 << 10;
@@ -21,7 +21,7 @@ thread_local! {
 
 /// Reading and writing are one task's: one waker does for both.
 pub(super) struct Adapter {
-    io: Box<dyn ByteStream>,
+    io: Box<dyn Io>,
     waker: Waker,
     /// The thread's buffer, as long as there is something in it that was not asked for.
     buffer: Vec<u8>,
@@ -31,7 +31,7 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    pub(super) fn new(io: Box<dyn ByteStream>) -> Self {
+    pub(super) fn new(io: Box<dyn Io>) -> Self {
         Self { io, waker: Waker::noop().clone(), buffer: Vec::new(), unread: 0..0, received: 0 }
     }
 
@@ -43,6 +43,15 @@ impl Adapter {
     /// How many bytes have come since this was asked the last time.
     pub(super) const fn take_received(&mut self) -> u64 {
         std::mem::replace(&mut self.received, 0)
+    }
+
+    /// The stream below.
+    pub(super) const fn io(&self) -> &dyn Io {
+        &*self.io
+    }
+
+    pub(super) const fn io_mut(&mut self) -> &mut dyn Io {
+        &mut *self.io
     }
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -80,7 +89,7 @@ impl Adapter {
 
     fn poll<T>(
         &mut self,
-        poll: impl FnOnce(Pin<&mut Box<dyn ByteStream>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        poll: impl FnOnce(Pin<&mut Box<dyn Io>>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> io::Result<T> {
         match poll(Pin::new(&mut self.io), &mut Context::from_waker(&self.waker)) {
             Poll::Ready(outcome) => outcome,

@@ -17,7 +17,7 @@ use super::{
     head::{self, HeadError, MOST_HEADERS},
     open,
 };
-use crate::transport::{ByteStream, Connection};
+use crate::transport::{Connection, Io};
 
 /// How much of what a server says when it refuses is kept.
 const TEXT: usize = 512;
@@ -116,12 +116,7 @@ fn check(
 }
 
 /// The beginning of what a server says when it refuses.
-async fn text(
-    status: StatusCode,
-    headers: &HeaderMap,
-    mut read: Vec<u8>,
-    io: &mut Box<dyn ByteStream>,
-) -> String {
+async fn text(status: StatusCode, headers: &HeaderMap, mut read: Vec<u8>, io: &mut Box<dyn Io>) -> String {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let wanted = length.unwrap_or(TEXT).min(TEXT);
     let more = wanted.saturating_sub(read.len()) as u64;

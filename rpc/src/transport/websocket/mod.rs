@@ -14,7 +14,11 @@ mod options;
 mod refusal;
 mod socket;
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use tungstenite::protocol::Role;
 
@@ -27,7 +31,7 @@ pub use options::{SubProtocol, WebSocketClient, WebSocketServer};
 #[cfg(feature = "http")]
 pub(crate) use refusal::Refusal;
 
-use super::{Connection, Control, MessageFramer, MessageLimit, MessageStream, Net};
+use super::{Connection, Control, Io, MessageFramer, MessageLimit, MessageStream, Net};
 use socket::Socket;
 
 /// The client's handshake, as one of the steps of connecting.
@@ -38,6 +42,17 @@ pub(crate) async fn connect(
 ) -> io::Result<Connection> {
     let connected = connect::connect(connection, &net.authority(), &net.path, options).await;
     connected.map_err(io::Error::other)
+}
+
+/// What is below is asked.
+impl Io for MessageStream<Socket> {
+    fn reports_hang_up(&self) -> bool {
+        self.get_ref().io().reports_hang_up()
+    }
+
+    fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().io_mut().poll_hang_up(cx)
+    }
 }
 
 /// Messages over what the handshake was made over. `read` is what came behind the peer's handshake.

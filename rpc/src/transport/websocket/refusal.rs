@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::head;
-use crate::transport::ByteStream;
+use crate::transport::Io;
 
 /// How much of what the peer goes on sending is read. Closing a socket with unread bytes has TCP throw away what the peer was told.
 const DISCARDED: u64 = 64 << 10;
@@ -53,7 +53,7 @@ impl Refusal {
     }
 
     /// Tells the peer, and says what it was told.
-    pub(super) async fn tell(self, mut io: Box<dyn ByteStream>) -> io::Error {
+    pub(super) async fn tell(self, mut io: Box<dyn Io>) -> io::Error {
         let told = async {
             io.write_all(&self.to_bytes()).await?;
             io.shutdown().await?;

@@ -23,7 +23,7 @@ use tungstenite::{
 };
 
 use super::{adapter::Adapter, ending};
-use crate::transport::{ByteStream, Control, MessageLimit, Said};
+use crate::transport::{Control, Io, MessageLimit, Said};
 
 /// How much the library reads at once. It keeps a buffer of that size for each connection, and clears it before each read, also before one that gives
 /// nothing.
@@ -76,7 +76,7 @@ enum State {
 impl Socket {
     /// `read` is what the peer has sent already behind its handshake.
     pub(super) fn new(
-        io: Box<dyn ByteStream>,
+        io: Box<dyn Io>,
         role: Role,
         read: Vec<u8>,
         binary: bool,
@@ -103,6 +103,15 @@ impl Socket {
             is_under_way: false,
             patience: None,
         }
+    }
+
+    /// The stream below.
+    pub(super) fn io(&self) -> &dyn Io {
+        self.inner.get_ref().io()
+    }
+
+    pub(super) fn io_mut(&mut self) -> &mut dyn Io {
+        self.inner.get_mut().io_mut()
     }
 
     /// What the session may take can change at any time.

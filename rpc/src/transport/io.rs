@@ -1,0 +1,89 @@
+//! The streams of bytes that sessions go over, and how a peer that is gone is noticed while nothing
+//! is read from it.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Anything that bytes can be read from and written to.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> ByteStream for T {}
+
+/// A stream of bytes that may be asked whether its peer is gone, without being read.
+///
+/// A session stops reading where it has enough to do. A socket whose peer has reset it says so to
+/// those alone who read or write; so it has to be asked.
+pub(crate) trait Io: ByteStream {
+    /// Whether it can be asked. If not, what there is is read ahead, within bounds.
+    fn reports_hang_up(&self) -> bool {
+        false
+    }
+
+    /// Ready when nothing reaches the peer any more: with an error where the connection was reset,
+    /// and without one where the peer has closed both directions. Half a close is none: many peers
+    /// close their side after their last request.
+    ///
+    /// The task that asks must be the one that reads: it is woken in the same way. It may be asked
+    /// again afterwards, and read from in between.
+    fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = cx;
+        Poll::Pending
+    }
+}
+
+impl Io for Box<dyn Io> {
+    fn reports_hang_up(&self) -> bool {
+        (**self).reports_hang_up()
+    }
+
+    fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_hang_up(cx)
+    }
+}
+
+/// A stream of which nothing more is known: the user's, a pipe, memory.
+#[derive(Debug)]
+pub(crate) struct Plain<T>(pub(crate) T);
+
+impl<T: ByteStream> Io for Plain<T> {}
+
+impl<T: ByteStream> AsyncRead for Plain<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<T: ByteStream> AsyncWrite for Plain<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+}

@@ -1,0 +1,169 @@
+//! Sockets whose hang-up is noticed while they are not read.
+
+use std::{
+    io,
+    os::fd::AsFd,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures::FutureExt;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready},
+    time::{Sleep, sleep},
+};
+
+use super::io::{ByteStream, Io};
+
+/// How often a socket is asked whose peer has closed its direction: the system has said all that it
+/// says by itself.
+const ASKED_EVERY: Duration = Duration::from_millis(100);
+
+/// What tokio's sockets have in common.
+pub(crate) trait StreamSocket: ByteStream + AsFd {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// What it is ready for at this moment.
+    fn ready_now(&self) -> Ready;
+
+    /// Forgets that there is something to read, so that it is told what else happens.
+    fn forget_readable(&self);
+
+    /// The error that has broken it, if one has.
+    fn take_error(&self) -> io::Result<Option<io::Error>>;
+}
+
+macro_rules! stream_socket {
+    ($socket:ty) => {
+        impl StreamSocket for $socket {
+            fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_read_ready(cx)
+            }
+
+            fn ready_now(&self) -> Ready {
+                let any = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
+                self.ready(any).now_or_never().and_then(Result::ok).unwrap_or(Ready::EMPTY)
+            }
+
+            fn forget_readable(&self) {
+                // That nothing was there is all that tokio lets one say.
+                let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                drop(self.try_io(Interest::READABLE, nothing));
+            }
+
+            fn take_error(&self) -> io::Result<Option<io::Error>> {
+                self.take_error()
+            }
+        }
+    };
+}
+
+#[cfg(feature = "tcp")]
+stream_socket!(tokio::net::TcpStream);
+#[cfg(feature = "unix")]
+stream_socket!(tokio::net::UnixStream);
+
+/// A socket that can be asked whether its peer is gone.
+#[derive(Debug)]
+pub(crate) struct Watched<S> {
+    socket: S,
+    /// There may be something to read of which tokio does not know any more: the system is asked
+    /// before tokio is.
+    forgotten: bool,
+    /// Runs while the peer has closed its direction, and nothing else is told.
+    again: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Watched<S> {
+    pub(crate) const fn new(socket: S) -> Self {
+        Self { socket, forgotten: false, again: None }
+    }
+}
+
+impl<S: StreamSocket> Watched<S> {
+    /// Reads what tokio does not know of. `None` where there is nothing.
+    #[cold]
+    fn read_forgotten(&mut self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        loop {
+            return match rustix::io::read(&self.socket, buffer.initialize_unfilled()) {
+                Ok(read) => {
+                    buffer.advance(read);
+                    Some(Ok(()))
+                }
+                Err(rustix::io::Errno::INTR) => continue,
+                // What comes from here on, tokio is told of.
+                Err(rustix::io::Errno::AGAIN) => {
+                    self.forgotten = false;
+                    None
+                }
+                Err(error) => Some(Err(error.into())),
+            };
+        }
+    }
+}
+
+impl<S: StreamSocket> Io for Watched<S> {
+    fn reports_hang_up(&self) -> bool {
+        true
+    }
+
+    fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let now = self.socket.ready_now();
+            if now.is_error() || (now.is_read_closed() && now.is_write_closed()) {
+                return Poll::Ready(self.socket.take_error().and_then(|error| error.map_or(Ok(()), Err)));
+            }
+            if now.is_read_closed() {
+                let again = self.again.get_or_insert_with(|| Box::pin(sleep(ASKED_EVERY)));
+                ready!(again.as_mut().poll(cx));
+                self.again = None;
+                continue;
+            }
+            self.forgotten = true;
+            self.socket.forget_readable();
+            ready!(self.socket.poll_read_ready(cx))?;
+        }
+    }
+}
+
+impl<S: StreamSocket> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.forgotten
+            && let Some(read) = self.read_forgotten(buffer)
+        {
+            return Poll::Ready(read);
+        }
+        Pin::new(&mut self.socket).poll_read(cx, buffer)
+    }
+}
+
+impl<S: StreamSocket> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+}

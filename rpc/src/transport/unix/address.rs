@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(super) use abstract_names::name_of;
+
 /// How many bytes the kernel has for a path, the zero at its end included: `sun_path` in `unix(7)` of Linux and in `unix(4)` of the BSDs.
 const SUN_PATH: usize =
     if cfg!(any(target_os = "linux", target_os = "android", target_os = "solaris", target_os = "illumos")) {
@@ -44,11 +46,31 @@ impl Address<'_> {
                 Err(invalid("there is a zero byte in the path".to_owned()))
             }
             Self::Path(path) => Ok(path.to_path_buf()),
-            Self::Abstract(_) if cfg!(not(any(target_os = "linux", target_os = "android"))) => {
+            Self::Abstract(_) if !abstract_names::EXIST => {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has abstract names of sockets"))
             }
             Self::Abstract(name) => Ok(OsString::from_vec([&[0], *name].concat()).into()),
         }
+    }
+}
+
+/// Names of sockets that are in no file system: unix(7). The standard library has them on the same
+/// systems, as `std::os::linux::net::SocketAddrExt` and `std::os::android::net::SocketAddrExt`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod abstract_names {
+    pub(super) const EXIST: bool = true;
+
+    pub(in super::super) fn name_of(peer: &tokio::net::unix::SocketAddr) -> Option<&[u8]> {
+        peer.as_abstract_name()
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod abstract_names {
+    pub(super) const EXIST: bool = false;
+
+    pub(in super::super) fn name_of(_: &tokio::net::unix::SocketAddr) -> Option<&[u8]> {
+        None
     }
 }
 

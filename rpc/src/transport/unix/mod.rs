@@ -80,9 +80,9 @@ impl<'a> Address<'a> {
 
 /// Where a peer came from: most have no place of their own.
 fn endpoint_of(peer: &tokio::net::unix::SocketAddr) -> Endpoint {
-    match (peer.as_pathname(), peer.as_abstract_name()) {
+    match (peer.as_pathname(), address::name_of(peer)) {
         (Some(path), _) => Endpoint::unix(path),
-        (None, Some(name)) => Endpoint::unix(OsStr::from_bytes(&[b"@", name].concat())),
+        (None, Some(name)) => Endpoint::unix(OsStr::from_bytes(&[b"@".as_slice(), name].concat())),
         (None, None) => Endpoint::unix(""),
     }
 }

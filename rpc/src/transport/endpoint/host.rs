@@ -21,7 +21,9 @@ impl Host {
         }
     }
 
-    /// A name as RFC 1123 allows it (with underscores, which real names have), or an IPv4 address.
+    /// A name as RFC 1123 allows it (with underscores, which real names have), or an IPv4 address in
+    /// four decimal numbers. The other ways to write one (`0x7f000001`, `127.1`, `0177.0.0.1`) are no
+    /// names: a resolver takes them for an address, and a check of names would not.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Ok(ip) = text.parse() {
             return Ok(Self::V4(ip));
@@ -39,11 +41,25 @@ impl Host {
         if name.len() > 253 || !name.split('.').all(label_is_fine) {
             return Err(format!("`{text}` is no host name"));
         }
-        // A name of digits and dots would be taken for an address by some resolvers.
-        if name.bytes().all(|c| c.is_ascii_digit() || c == b'.') {
-            return Err(format!("`{text}` is no IPv4 address"));
+        if ends_in_a_number(name) {
+            return Err(format!(
+                "`{text}` is no IPv4 address, and what ends in a number is no name: write an address as \
+                 four decimal numbers from 0 to 255, without zeros before them and a dot behind them, as \
+                 in 127.0.0.1"
+            ));
         }
         Ok(Self::Name(text.into()))
+    }
+}
+
+/// Whether the last label of `name` is a number, decimal or hexadecimal: then the whole can only be an
+/// IPv4 address ("ends in a number checker" of the WHATWG's URL standard, section 3.5).
+fn ends_in_a_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    match hexadecimal {
+        Some(digits) => digits.bytes().all(|c| c.is_ascii_hexdigit()),
+        None => last.bytes().all(|c| c.is_ascii_digit()),
     }
 }
 

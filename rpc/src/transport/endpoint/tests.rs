@@ -98,6 +98,50 @@ fn the_error_names_the_part_that_is_wrong() {
     }
 }
 
+/// WHATWG URL, "ends in a number checker" and "IPv4 parser": each of these is an address there.
+#[test]
+fn an_address_that_is_written_in_another_way_is_no_name() {
+    for host in [
+        "0x7f000001",
+        "0X7F000001",
+        "0x",
+        "127.1",
+        "127.0.1",
+        "0177.0.0.1",
+        "2130706433",
+        "1.2.3.4.",
+        "1.2.3",
+        "1.2.3.4.5",
+        "1.2.3.0x4",
+        "0x7f.0.0.0x1",
+        "example.1",
+        "example.09",
+        "example.0xff.",
+        "%30x7f000001",
+        "127%2e1",
+        "\u{ff11}27.1",
+        "127\u{3002}1",
+    ] {
+        for scheme in ["tcp", "tls", "ws", "wss", "http", "https"] {
+            for url in [format!("{scheme}://{host}:1"), format!("{}://{host}:1", scheme.to_uppercase())] {
+                let error = url.parse::<Endpoint>().unwrap_err().to_string();
+                assert!(error.contains(&format!("`{host}` is no ")), "{url}: {error}");
+            }
+        }
+        let defaults = [parse("tcp://localhost:1")];
+        Endpoint::parse_or(host, &defaults).unwrap_err();
+    }
+    let error = "tcp://0x7f000001:1".parse::<Endpoint>().unwrap_err().to_string();
+    assert!(error.contains("no IPv4 address") && error.ends_with("as in 127.0.0.1"), "{error}");
+}
+
+#[test]
+fn a_name_may_have_numbers_elsewhere() {
+    for host in ["1.example", "0x7f.example.org", "127.0.0.1.example", "0xg", "4x", "a1", "1-2"] {
+        assert_eq!(parse(&format!("tcp://{host}:1")).host().as_deref(), Some(host));
+    }
+}
+
 #[test]
 fn no_password_gets_into_an_error() {
     for url in [

@@ -42,6 +42,8 @@ fn the_error_names_the_part_that_is_wrong_and_never_the_password() {
         ("ann:secret@socks5://h:1", "the scheme is unknown"),
         ("socks5://ann:secret@h:x", "the port `x` is no number"),
         ("socks5://ann:secret@", "the host is missing"),
+        ("socks5://ann:secret@0x7f000001", "`0x7f000001` is no IPv4 address"),
+        ("socks4a://127.1:9050", "`127.1` is no IPv4 address"),
         ("socks5://ann:secret@[::1", "the bracket of the IPv6 address is not closed"),
         ("socks5://ann:secret@::1", "stands in brackets"),
         ("socks4://ann:secret@h", "version 4 has no password: write socks4://USER@HOST:PORT"),

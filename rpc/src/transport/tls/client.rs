@@ -16,7 +16,7 @@ use super::{
         pki_types::ServerName,
     },
 };
-use crate::transport::ByteStream;
+use crate::transport::{ByteStream, Host};
 
 /// Which servers are trusted, and what they are shown. Clones are cheap; make it once for many connections, which then resume each other's
 /// TLS sessions.
@@ -151,7 +151,14 @@ impl TlsClient {
 fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {
     // The dot at the end says that a name is whole. Certificates do not have it.
     let without_dot = name.strip_suffix('.').unwrap_or(name);
-    ServerName::try_from(without_dot.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))
+    match ServerName::try_from(without_dot.to_owned()) {
+        // By the rules of a URL: `127.1` and the like are no names.
+        Ok(ServerName::DnsName(_)) if Host::parse(without_dot).is_err() => {
+            Err(TlsError::ServerName(name.to_owned()))
+        }
+        Ok(known) => Ok(known),
+        Err(_) => Err(TlsError::ServerName(name.to_owned())),
+    }
 }
 
 pub(super) fn owned(alpn: &[&[u8]]) -> Vec<Vec<u8>> {

@@ -135,6 +135,7 @@ async fn who_has_no_name_is_not_asked() {
     let error = pinned_to(&made).connect("no name", here, &[]).await.unwrap_err();
     assert_eq!(error.to_string(), "`no name` is neither the name nor the IP address of a server");
     assert!(pinned_to(&made).server_name("also none").is_err());
+    assert!(pinned_to(&made).server_name("0x7f000001").is_err());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod bodies;
 mod contexts;
 mod floods;
 mod hostile;
+mod hosts;
 mod kit;
 mod listening;
 mod mounted;

@@ -50,8 +50,8 @@ pub use messages::MessageChannel;
 pub(crate) use messages::{MessageFramer, MessageLimit, MessageStream};
 #[cfg(any(feature = "http", feature = "ws"))]
 pub use web_access::WebAccess;
-#[cfg(feature = "ws")]
-pub(crate) use web_access::host_of;
+#[cfg(any(feature = "http", feature = "ws"))]
+pub(crate) use web_access::{Denied, FromItself, PageScheme, has_address};
 
 use crate::framing::AnyFramer;
 

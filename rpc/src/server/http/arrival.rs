@@ -1,15 +1,15 @@
 //! How a request has come in: what a listener of ours knows of the connection.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use http::request::Parts;
+use http::{header, request::Parts};
 use tokio::{sync::Notify, time::Instant};
 
 use super::refusal::Refusal;
 use crate::{
     limits::{Cost, Limits, Throttle},
     session::Membership,
-    transport::{Endpoint, Extensions},
+    transport::{Endpoint, Extensions, FromItself, PageScheme, has_address},
 };
 
 /// The connection that a request has come by. An `Arc` of it is in the extensions of the request.
@@ -19,13 +19,39 @@ pub(super) struct Arrival {
     /// What the transport knows of the peer, and of every one of its requests.
     pub(super) extensions: Extensions,
     pub(super) account: Account,
+    /// Whether the peer is on this machine, once it was asked for.
+    is_local: OnceLock<bool>,
 }
 
 impl Arrival {
+    pub(super) fn new(peer: Endpoint, extensions: Extensions, group: Membership) -> Self {
+        Self { peer, extensions, account: Account::new(group), is_local: OnceLock::new() }
+    }
+
     /// Where the sender of a request is: as a layer says, or our own listener.
     pub(super) fn peer_of(request: &Parts) -> Option<&Endpoint> {
         let arrival = || request.extensions.get::<Arc<Self>>().map(|arrival| &arrival.peer);
         request.extensions.get::<Endpoint>().or_else(arrival)
+    }
+
+    /// How browsers fetch pages of the server that a request came to: as a layer says, or our own listener.
+    pub(super) fn page_scheme(request: &Parts) -> Option<PageScheme> {
+        let told = request.extensions.get::<Endpoint>().and_then(PageScheme::of);
+        told.or_else(|| PageScheme::of(&request.extensions.get::<Arc<Self>>()?.peer))
+    }
+
+    /// Whether a request comes from this machine.
+    #[cold]
+    pub(super) fn is_local(request: &Parts) -> bool {
+        let has = |peer: &Endpoint| peer.socket_addr().is_some_and(|peer| has_address(peer.ip()));
+        match (request.extensions.get::<Endpoint>(), request.extensions.get::<Arc<Self>>()) {
+            (Some(told), _) => has(told),
+            (None, Some(arrival)) => *arrival
+                .is_local
+                .get_or_init(|| arrival.extensions.get::<FromItself>().is_some() || has(&arrival.peer)),
+            // Who knows where this is mounted? Of a page it is assumed that it is on the same machine.
+            (None, None) => request.headers.contains_key(header::ORIGIN),
+        }
     }
 }
 
@@ -38,7 +64,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn new(group: Membership) -> Self {
+    fn new(group: Membership) -> Self {
         Self { cost: Mutex::new(Cost::new()), group: Mutex::new(group), over: Notify::new() }
     }
 

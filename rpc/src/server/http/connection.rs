@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 use super::{
     HttpOptions, HttpService,
-    arrival::{Account, Arrival},
+    arrival::Arrival,
     options::{AnyBody, AnyError, Layered},
     watch::Watch,
     watched::{Watched, WatchedBody},
@@ -88,7 +88,7 @@ impl Http {
     ) {
         let (http, shared) = (Arc::clone(self), Arc::clone(shared));
         let Connection { io, peer, extensions, .. } = connection;
-        let arrival = Arc::new(Arrival { peer, extensions, account: Account::new(group) });
+        let arrival = Arc::new(Arrival::new(peer, extensions, group));
         // Counted from now on, and not only when its task first runs.
         let open = shared.http.begin();
         tokio::spawn(async move {

@@ -9,6 +9,7 @@ use crate::{
     jsonrpc::{ErrorCode, ErrorObject},
     limits::Limits,
     service::Dispatcher,
+    transport::Denied,
 };
 
 /// Why a request has not come to the dispatcher.
@@ -16,6 +17,9 @@ use crate::{
 pub(super) enum Refusal {
     #[error("{0}")]
     Access(String),
+
+    #[error("{0}")]
+    Host(String),
 
     #[error("there is nothing at {0}")]
     Path(String),
@@ -45,6 +49,15 @@ pub(super) enum Refusal {
     Cost,
 }
 
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Malformed(reason) => Self::Host(reason),
+            Denied::Forbidden(reason) => Self::Access(reason),
+        }
+    }
+}
+
 impl Refusal {
     const fn status(&self) -> StatusCode {
         match self {
@@ -54,7 +67,7 @@ impl Refusal {
             Self::MediaType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Late(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken(_) => StatusCode::BAD_REQUEST,
+            Self::Broken(_) | Self::Host(_) => StatusCode::BAD_REQUEST,
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Cost => StatusCode::TOO_MANY_REQUESTS,
         }

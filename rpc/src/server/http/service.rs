@@ -62,6 +62,7 @@ use crate::{
 /// | the same with nothing to answer (a notification) | 200 and no body, or [204](Self::no_content) |
 /// | for a WebSocket, where the service is of a [server](crate::ServerHandle::http_service) and the crate has its feature `ws` | 101: it becomes a session |
 /// | from a page of another origin, or with a host that is not known: see [`WebAccess`] | 403 |
+/// | with a `Host` that no server can have | 400 |
 /// | another HTTP method | 405 |
 /// | another content type, or none (pages may post those to any host unasked), or a packed body | 415 |
 /// | a body over [`Limits::frame_size`](crate::Limits::frame_size), whether it says so or not | 413 |
@@ -132,7 +133,8 @@ impl HttpService {
     /// Which web pages may call. Default: [`WebAccess::new()`].
     ///
     /// Where the address of the peer is not known (see [below](#who-is-asking)), a page has to name a host that is
-    /// [allowed](WebAccess::allow_host), an address, or `localhost`.
+    /// [allowed](WebAccess::allow_host), an address, or `localhost`. Whether the server's own pages are those of `http` or of `https` is
+    /// not known either, unless the peer's [`Endpoint`] has such a scheme or [`WebAccess::behind_tls`] says so: both are taken.
     pub fn access(mut self, access: WebAccess) -> Self {
         self.access = Arc::new(access);
         self
@@ -194,8 +196,7 @@ impl HttpService {
     where
         B: Body<Error: fmt::Display>,
     {
-        let peer = Arrival::peer_of(&parts);
-        self.judge(&parts, peer)?;
+        self.judge(&parts)?;
         if parts.method != Method::POST {
             return Err(Refusal::Method(parts.method));
         }
@@ -210,7 +211,7 @@ impl HttpService {
             None => body.await?,
             Some(limit) => timeout(limit, body).await.unwrap_or(Err(Refusal::Late(limit)))?,
         };
-        let peer = peer.cloned().unwrap_or(Endpoint::MEMORY);
+        let peer = Arrival::peer_of(&parts).cloned().unwrap_or(Endpoint::MEMORY);
         let extensions = match arrival {
             Some(arrival) => arrival.extensions.for_request(parts),
             None => Extensions::of_http(parts),
@@ -225,13 +226,8 @@ impl HttpService {
 
 impl HttpService {
     /// Whether a page, if it is one, may call; and whether it has found the place.
-    pub(super) fn judge(&self, parts: &Parts, peer: Option<&Endpoint>) -> Result<(), Refusal> {
-        let is_local = match peer {
-            Some(peer) => peer.is_loopback(),
-            // Who knows where this is mounted? Of a page it is assumed that it is on the same machine.
-            None => parts.headers.contains_key(header::ORIGIN),
-        };
-        self.access.check_request(parts, is_local).map_err(Refusal::Access)?;
+    pub(super) fn judge(&self, parts: &Parts) -> Result<(), Refusal> {
+        self.access.check(parts, Arrival::page_scheme(parts), || Arrival::is_local(parts))?;
         match &self.path {
             Some(path) if **path != *parts.uri.path() => Err(Refusal::Path(parts.uri.path().to_owned())),
             _ => Ok(()),

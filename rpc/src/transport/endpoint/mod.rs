@@ -13,7 +13,7 @@ use std::{
 };
 
 pub(crate) use host::Host;
-#[cfg(feature = "socks")]
+#[cfg(any(feature = "http", feature = "socks", feature = "ws"))]
 pub(crate) use parse::host_and_port;
 
 /// Where a server listens, where a client connects, or where a peer is: a parsed URL.
@@ -209,12 +209,6 @@ impl Endpoint {
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let net = self.as_net()?;
         Some(SocketAddr::new(net.host.ip()?, net.port))
-    }
-
-    /// Whether it is an address that only this machine has.
-    #[cfg(any(feature = "http", feature = "ws"))]
-    pub(crate) fn is_loopback(&self) -> bool {
-        self.socket_addr().is_some_and(|addr| addr.ip().to_canonical().is_loopback())
     }
 
     /// The path: of a request's target with its query, where there is HTTP in it, or of a Unix socket.

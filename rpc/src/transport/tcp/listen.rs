@@ -4,10 +4,14 @@ use std::{io, net::SocketAddr};
 
 use futures::future::BoxFuture;
 use socket2::SockRef;
+#[cfg(any(feature = "http", feature = "ws"))]
+use tokio::net::TcpStream;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use super::{TcpOptions, options::prepare};
 use crate::transport::{Connection, Endpoint, Net, Socket};
+#[cfg(any(feature = "http", feature = "ws"))]
+use crate::transport::{FromItself, PageScheme};
 
 /// How often a port that is free at the first address is looked for, where others of the name must have the same one.
 const PORTS_TO_TRY: usize = 16;
@@ -73,6 +77,18 @@ struct Listening {
     accepted: TcpOptions,
 }
 
+#[cfg(any(feature = "http", feature = "ws"))]
+impl Listening {
+    /// Whether a peer, which a browser may be, has the address that it has connected to. (Loopback
+    /// addresses are known for what they are.)
+    fn is_from_itself(&self, stream: &TcpStream, peer: SocketAddr) -> bool {
+        let peer = peer.ip().to_canonical();
+        PageScheme::of(&self.endpoint).is_some()
+            && !peer.is_loopback()
+            && stream.local_addr().is_ok_and(|ours| ours.ip().to_canonical() == peer)
+    }
+}
+
 impl Socket for Listening {
     fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
         Box::pin(async {
@@ -80,7 +96,14 @@ impl Socket for Listening {
             // What is wrong with this one is wrong with no other.
             prepare(&stream, &self.accepted)
                 .map_err(|error| io::Error::new(io::ErrorKind::ConnectionAborted, error))?;
-            Ok(Some(Connection::over_socket(stream, self.endpoint.of_peer(peer))))
+            #[cfg(any(feature = "http", feature = "ws"))]
+            let is_from_itself = self.is_from_itself(&stream, peer);
+            let connection = Connection::over_socket(stream, self.endpoint.of_peer(peer));
+            #[cfg(any(feature = "http", feature = "ws"))]
+            if is_from_itself {
+                connection.extensions.insert(FromItself);
+            }
+            Ok(Some(connection))
         })
     }
 }

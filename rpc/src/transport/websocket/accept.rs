@@ -13,7 +13,7 @@ use super::{
     open,
     refusal::Refusal,
 };
-use crate::transport::{Connection, Endpoint, Handshake, Net, host_of};
+use crate::transport::{Connection, Denied, FromItself, Handshake, Net, PageScheme, has_address};
 
 /// The handshake of a `ws://` or `wss://` listener.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) async fn accept(
 ) -> io::Result<Connection> {
     let agreed = match head::read(&mut connection.io, request).await {
         Ok((request, read)) => {
-            agreed(&request, path, &connection.peer, options).map(|agreed| (agreed, request, read))
+            agreed(&request, path, &connection, options).map(|agreed| (agreed, request, read))
         }
         Err(HeadError::Io(error)) => return Err(error),
         Err(HeadError::Invalid(reason)) => Err(Refusal::bad_request(reason)),
@@ -83,7 +83,7 @@ fn request(read: &[u8]) -> Result<Option<(Parts, usize)>, HeadError> {
 fn agreed(
     request: &Parts,
     path: Option<&str>,
-    peer: &Endpoint,
+    connection: &Connection,
     options: &WebSocketServer,
 ) -> Result<Agreed, Refusal> {
     if path.is_some_and(|path| path != request.uri.path()) {
@@ -91,8 +91,15 @@ fn agreed(
         return Err(Refusal::new(StatusCode::NOT_FOUND, text));
     }
     let agreed = agree(request, options)?;
-    let access = options.access.check_request(request, peer.is_loopback());
-    access.map_err(|reason| Refusal::new(StatusCode::FORBIDDEN, reason))?;
+    let peer = &connection.peer;
+    let is_local = || {
+        connection.extensions.get::<FromItself>().is_some()
+            || peer.socket_addr().is_some_and(|peer| has_address(peer.ip()))
+    };
+    options.access.check(request, PageScheme::of(peer), is_local).map_err(|denied| match denied {
+        Denied::Malformed(reason) => Refusal::bad_request(reason),
+        Denied::Forbidden(reason) => Refusal::new(StatusCode::FORBIDDEN, reason),
+    })?;
     Ok(agreed)
 }
 
@@ -138,9 +145,7 @@ pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed
         (Some(key), None) if is_key(key) => key,
         _ => return Err(Refusal::bad_request("a Sec-WebSocket-Key of 16 bytes in base64 is missing")),
     };
-    let host =
-        host_of(uri.authority().map(http::uri::Authority::as_str), headers).map_err(Refusal::bad_request)?;
-    if host.is_none() {
+    if uri.authority().is_none() && !headers.contains_key(header::HOST) {
         return Err(Refusal::bad_request("the Host header is missing"));
     }
     let protocol = head::tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)

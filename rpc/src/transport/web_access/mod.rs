@@ -1,0 +1,233 @@
+//! Which pages in a browser may reach a server: the checks of `Origin` and `Host`.
+//!
+//! A browser lets any page open a WebSocket to any server, and send it some kinds of requests, with the user's cookies and from within
+//! the user's network. All that the server has to tell by is what the browser says of the page.
+
+mod host;
+mod origin;
+mod this_machine;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use http::{HeaderMap, HeaderValue, header, request::Parts};
+
+use self::{host::Named, origin::Origin};
+pub(crate) use self::{
+    origin::PageScheme,
+    this_machine::{FromItself, has_address},
+};
+
+/// Which pages in a browser may reach a server, and under which names of the server.
+///
+/// By default:
+///
+/// - A request without an `Origin` header is let in: it comes from no page. One with an `Origin` is let
+///   in only where that is the server itself: the same scheme, host and port (RFC 6454, section 5), of
+///   which a port that is not written is that of the scheme. Host and port are those of the `Host`
+///   header; pages of `http` belong to listeners at `ws://` and `http://`, pages of `https` to those at
+///   `wss://` and `https://`. [`allow_origin`](Self::allow_origin) lets other pages in.
+/// - A request from this machine (the peer's address is one of this machine's) has to call the server by
+///   an IP address, or `localhost` or a name below it. Otherwise a page of any site could be given the
+///   address of this machine by the name server of that site, and reach what only programs on this
+///   machine should (DNS rebinding). Behind a proxy on this machine that passes `Host` on,
+///   [`allow_host`](Self::allow_host) names what it passes.
+///
+/// What is refused is answered with 403 and a line that says why; a `Host` (or `:authority`) that no
+/// server can have, with 400.
+///
+/// # Behind a proxy
+///
+/// A proxy that speaks TLS with browsers, and none with the server, makes `https` pages of the server's
+/// own. A listener at `ws://` or `http://` does not know: [`behind_tls`](Self::behind_tls) says so, or
+/// [`allow_origin`](Self::allow_origin) names the origin. A service that is mounted in another server, or
+/// given streams that the application has accepted, does not know what browsers speak: there pages of
+/// `http` and of `https` are both its own, unless `behind_tls` says which. Requests that come over a Unix socket are
+/// from a program and not from a browser, and may call the server what they like.
+///
+/// ```
+/// use rpc::WebAccess;
+///
+/// let access = WebAccess::new().allow_origin("https://wallet.example.org").allow_host("node.example.org");
+/// # let _ = access;
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct WebAccess {
+    origins: Allowed<Origin>,
+    hosts: Allowed<Named>,
+    behind_tls: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Allowed<T> {
+    Any,
+    These(Vec<T>),
+}
+
+impl<T> Default for Allowed<T> {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
+impl<T> Allowed<T> {
+    fn add(&mut self, one: T) {
+        if let Self::These(these) = self {
+            these.push(one);
+        }
+    }
+}
+
+impl Allowed<Named> {
+    /// Whether `host` is an IP address (of version 6, with a port), and that is enough. It nearly always is where no page asks.
+    fn are_any_address(&self, host: &str) -> bool {
+        let any = match self {
+            Self::Any => true,
+            Self::These(hosts) => hosts.is_empty(),
+        };
+        any && (host.parse::<SocketAddr>().is_ok() || host.parse::<Ipv4Addr>().is_ok())
+    }
+}
+
+/// Why a request may not come in, for the peer to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// What it calls the server is nothing that a server can be called: 400.
+    Malformed(String),
+    /// It is not among those that are let in: 403.
+    Forbidden(String),
+}
+
+impl Denied {
+    fn malformed(reason: &str) -> Self {
+        Self::Malformed(reason.to_owned())
+    }
+}
+
+impl WebAccess {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets pages of `origin` in, written as browsers do: `https://example.org`, with a port where it is not the scheme's own, or `null`
+    /// (pages from files, and sandboxed ones).
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        let origin = origin.into();
+        // People write a slash that browsers do not; the two of `file://` are the origin's own.
+        let bare = origin.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
+        self.origins.add(Origin::parse(bare.unwrap_or(&origin)));
+        self
+    }
+
+    /// Lets every page in. Only for what every site in the world may call, with the rights that the user's machine gives it.
+    pub fn allow_any_origin(mut self) -> Self {
+        self.origins = Allowed::Any;
+        self
+    }
+
+    /// Lets requests in that call the server `host`, with or without a port. Where one is named, other names are refused from everywhere,
+    /// and not from this machine only; IP addresses and `localhost` stay allowed from this machine.
+    ///
+    /// What is no host, such as a URL or `127.1`, is in no request that is let in. It allows nothing, and a
+    /// warning in the log says so.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        let host = host.into();
+        match Named::parse(&host) {
+            Ok(named) => self.hosts.add(named),
+            Err(reason) => {
+                let (host, reason) = (host.escape_debug(), reason.escape_debug());
+                tracing::warn!(
+                    rpc.system.name = "jsonrpc", %host, %reason,
+                    "a host that is to be allowed is none: write HOST or HOST:PORT"
+                );
+                self.hosts.add(Named::nothing());
+            }
+        }
+        self
+    }
+
+    /// Lets requests in whatever they call the server.
+    pub fn allow_any_host(mut self) -> Self {
+        self.hosts = Allowed::Any;
+        self
+    }
+
+    /// Says that browsers reach the server over TLS, whatever it listens at: pages of the server's own are
+    /// those of `https`. For a server behind a proxy that terminates TLS. Default: as it listens.
+    pub fn behind_tls(mut self) -> Self {
+        self.behind_tls = true;
+        self
+    }
+
+    /// Whether a request may come in. Pages of the server itself are fetched by `own`, as far as that is
+    /// known, and `is_local` says whether the request comes from this machine, where that matters.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub(crate) fn check(
+        &self,
+        request: &Parts,
+        own: Option<PageScheme>,
+        is_local: impl FnOnce() -> bool,
+    ) -> Result<(), Denied> {
+        let host = host::of_request(request)?;
+        let headers = &request.headers;
+        if !headers.contains_key(header::ORIGIN) && host.is_some_and(|host| self.hosts.are_any_address(host))
+        {
+            return Ok(());
+        }
+        let server = host.map(host::named).transpose()?;
+        self.check_host(server.as_ref(), is_local)?;
+        match sole_origin(headers)? {
+            None => Ok(()),
+            Some(origin) => self.check_origin(origin, server.as_ref(), own),
+        }
+    }
+
+    fn check_host(&self, server: Option<&Named>, is_local: impl FnOnce() -> bool) -> Result<(), Denied> {
+        let (Allowed::These(hosts), Some(server)) = (&self.hosts, server) else { return Ok(()) };
+        let is_named = |allowed: &Named| {
+            allowed.host == server.host && (allowed.port.is_none() || allowed.port == server.port)
+        };
+        let may = if hosts.iter().any(is_named) {
+            true
+        } else if hosts.is_empty() {
+            server.needs_no_name_server() || !is_local()
+        } else {
+            server.needs_no_name_server() && is_local()
+        };
+        if may {
+            return Ok(());
+        }
+        Err(Denied::Forbidden(format!("the host `{server}` is not one of this server's names")))
+    }
+
+    fn check_origin(
+        &self,
+        origin: &HeaderValue,
+        server: Option<&Named>,
+        own: Option<PageScheme>,
+    ) -> Result<(), Denied> {
+        let Allowed::These(origins) = &self.origins else { return Ok(()) };
+        let shown = String::from_utf8_lossy(origin.as_bytes());
+        let origin = Origin::parse(&shown);
+        let own = if self.behind_tls { Some(PageScheme::Https) } else { own };
+        if origins.contains(&origin) || server.is_some_and(|server| origin.is_of(server, own)) {
+            return Ok(());
+        }
+        let shown = shown.to_ascii_lowercase();
+        Err(Denied::Forbidden(format!("pages of the origin `{}` may not come in", shown.escape_debug())))
+    }
+}
+
+fn sole_origin(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Denied> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (Some(_), Some(_)) => Err(Denied::Forbidden("there is more than one Origin header".to_owned())),
+        (origin, _) => Ok(origin),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -367,6 +367,9 @@ fn ready(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
         }
     }
     let http_versions: &[&[u8]] = if http2_only { &[b"h2"] } else { &[b"h2", b"http/1.1"] };
+    if let Some(tls) = &dial.tls {
+        tls.must_offer(http_versions)?;
+    }
     Ok(Dial { http_versions, ..dial })
 }
 

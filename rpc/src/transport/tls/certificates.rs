@@ -75,6 +75,11 @@ impl Certificates {
         self.der.contains(certificate)
     }
 
+    /// Each, in DER.
+    pub(super) fn der(&self) -> impl Iterator<Item = &[u8]> {
+        self.der.iter().map(AsRef::as_ref)
+    }
+
     pub(super) fn into_parts(self) -> (Vec<CertificateDer<'static>>, String) {
         (self.der, self.origin)
     }

@@ -7,12 +7,12 @@ use tokio::{sync::OnceCell, task::spawn_blocking};
 use tokio_rustls::TlsConnector;
 
 use super::{
-    BOTH_VERSIONS, Certificates, Identity, TlsError, TlsStream,
+    BOTH_VERSIONS, Certificates, Identity, TlsError, TlsStream, alpn,
     pinned::Pinned,
     provider,
     rustls::{
         ClientConfig,
-        client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
+        client::{WebPkiServerVerifier, danger::ServerCertVerifier},
         pki_types::ServerName,
     },
 };
@@ -82,17 +82,17 @@ impl TlsClient {
         Self::verified_by(Arc::new(Pinned::ToNothing))
     }
 
-    /// Everything as `config` says. Its ALPN protocols are for protocols that have none of their own.
+    /// Everything as `config` says. Where it names no ALPN protocols, those of the URL's scheme are offered;
+    /// where it does, they are, without versions of HTTP that the scheme does not speak. Connecting fails with
+    /// [`TlsError::NoProtocol`] where the scheme speaks HTTP, and none of them is a version that it speaks.
     pub fn from_config(config: Arc<ClientConfig>) -> Self {
         Self { config, server_name: None }
     }
 
-    /// Shows `identity` to servers that ask for a certificate. Default: none.
+    /// Shows `identity` to servers that ask for a certificate. Default: none. TLS sessions that began with
+    /// another one are not resumed (rustls sees to it); whether and how sessions are kept stays as it is.
     pub fn identity(mut self, identity: Identity) -> Self {
-        let config = Arc::make_mut(&mut self.config);
-        config.client_auth_cert_resolver = identity.into_resolver();
-        // Sessions of before were somebody else's.
-        config.resumption = Resumption::default();
+        Arc::make_mut(&mut self.config).client_auth_cert_resolver = identity.into_resolver();
         self
     }
 
@@ -104,6 +104,14 @@ impl TlsClient {
     pub fn server_name(mut self, name: &str) -> Result<Self, TlsError> {
         self.server_name = Some(parse_name(name)?);
         Ok(self)
+    }
+
+    /// # Errors
+    ///
+    /// Where the configuration leaves nothing of the protocols `spoken`.
+    #[cfg(feature = "http")]
+    pub(crate) fn must_offer(&self, spoken: &[&[u8]]) -> Result<(), TlsError> {
+        alpn::offered(&self.config.alpn_protocols, spoken).map(drop)
     }
 
     /// [`new`](Self::new), made once for the process, and where it is no disadvantage to wait for files.
@@ -126,23 +134,21 @@ impl TlsClient {
         Self::from_config(Arc::new(config))
     }
 
-    /// Shakes hands with `host` over `io`. With `alpn`, those protocols are offered; else those of the configuration. Cancel safe: dropping
-    /// the future gives up.
+    /// Shakes hands with `host` over `io`, of which the protocols `spoken` can make use, or any if there are none. Cancel safe: dropping the
+    /// future gives up.
     pub(super) async fn connect<IO: ByteStream>(
         &self,
         host: &str,
         io: IO,
-        alpn: &[&[u8]],
+        spoken: &[&[u8]],
     ) -> Result<TlsStream<IO>, TlsError> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => parse_name(host)?,
         };
+        let offered = alpn::offered(&self.config.alpn_protocols, spoken)?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let connecting = match alpn {
-            [] => connector.connect(name, io),
-            alpn => connector.with_alpn(owned(alpn)).connect(name, io),
-        };
+        let connecting = connector.with_alpn(offered).connect(name, io);
         let stream = connecting.await.map_err(|error| TlsError::of_handshake(host, error))?;
         Ok(TlsStream::new(stream))
     }
@@ -159,10 +165,6 @@ fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {
         Ok(known) => Ok(known),
         Err(_) => Err(TlsError::ServerName(name.to_owned())),
     }
-}
-
-pub(super) fn owned(alpn: &[&[u8]]) -> Vec<Vec<u8>> {
-    alpn.iter().map(|protocol| protocol.to_vec()).collect()
 }
 
 impl fmt::Debug for TlsClient {

@@ -61,6 +61,19 @@ pub enum TlsError {
     #[error("`{0}` is neither the name nor the IP address of a server")]
     ServerName(String),
 
+    /// A [configuration](super::TlsServer::from_config) names protocols, and none of them is what goes over
+    /// the connection.
+    #[error(
+        "the TLS configuration offers only {named} (ALPN), and here {spoken} is spoken: add it to its \
+         `alpn_protocols`, or leave them empty"
+    )]
+    NoProtocol {
+        /// The protocols of the configuration.
+        named: String,
+        /// Those of which there would have to be one.
+        spoken: String,
+    },
+
     /// The peer's certificate is not accepted.
     #[error("the certificate of {peer} is not trusted: {}", explain::certificate(.problem))]
     Certificate {

@@ -95,6 +95,11 @@ impl Identity {
         Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
     }
 
+    /// What is shown, in DER.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.cert.iter().map(AsRef::as_ref)
+    }
+
     pub(super) fn into_resolver(self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(self.0))
     }

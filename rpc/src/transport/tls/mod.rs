@@ -10,6 +10,8 @@
 //! happens after the client believes to be connected: a client whose certificate is refused has a session that ends at once, with a
 //! [`CloseReason::Io`](crate::CloseReason::Io) that says so.
 
+mod alpn;
+mod asking;
 mod certificates;
 mod client;
 mod der;
@@ -19,6 +21,7 @@ mod identity;
 mod peer;
 mod pem;
 mod pinned;
+mod sealed;
 mod server;
 mod steps;
 mod stream;

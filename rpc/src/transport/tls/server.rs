@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fmt, io,
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
     time::Duration,
 };
 
@@ -15,20 +15,11 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    BOTH_VERSIONS, Certificates, Identity, TlsError, TlsStream,
-    client::owned,
-    provider,
-    rustls::{
-        self, ServerConfig,
-        server::{
-            ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier, danger::ClientCertVerifier,
-        },
-    },
+    BOTH_VERSIONS, Certificates, Identity, TlsError, TlsStream, alpn, asking, provider,
+    rustls::{self, ServerConfig, server::WebPkiClientVerifier},
+    sealed::Seal,
 };
 use crate::transport::ByteStream;
-
-/// How many TLS sessions are kept for clients that come again: what rustls has by default.
-const RESUMABLE: usize = 256;
 
 /// How long a client whose handshake failed may take to read why, and how much of what it sends meanwhile is read. Closing a socket with
 /// unread bytes would have TCP throw away what the client was told.
@@ -48,14 +39,43 @@ const DISCARDED: u64 = 64 << 10;
 /// ```
 #[derive(Clone)]
 pub struct TlsServer {
-    /// What new connections are met with.
-    config: Arc<RwLock<Arc<ServerConfig>>>,
+    current: Arc<RwLock<Current>>,
+}
+
+/// What new connections are met with.
+#[derive(Clone)]
+struct Current {
+    /// As it was given, but for what was said since of certificates.
+    given: Arc<ServerConfig>,
+    /// What clients are asked for, and what is shown, where that was said since.
+    clients: Option<Seal>,
+    identity: Option<Seal>,
+    /// The configuration under the seal of the two.
+    config: Arc<ServerConfig>,
+}
+
+impl Current {
+    fn new(given: Arc<ServerConfig>) -> Self {
+        Self { config: Arc::clone(&given), given, clients: None, identity: None }
+    }
+
+    /// What was said since makes another server of it: no TLS session of before may be resumed.
+    fn sealed(self) -> Self {
+        let parts = [self.clients, self.identity];
+        let parts = parts.iter().map(|part| part.as_ref().map_or(&b""[..], Seal::as_bytes));
+        Self { config: Arc::new(Seal::of(parts).put_on(&self.given)), ..self }
+    }
 }
 
 impl TlsServer {
     /// Shows `identity`, and asks clients for nothing.
     pub fn new(identity: Identity) -> Self {
-        Self::made(WebPkiClientVerifier::no_client_auth(), identity.into_resolver())
+        let config = ServerConfig::builder_with_provider(Arc::clone(provider()))
+            .with_safe_default_protocol_versions()
+            .expect(BOTH_VERSIONS)
+            .with_no_client_auth()
+            .with_cert_resolver(identity.into_resolver());
+        Self::from_config(Arc::new(config))
     }
 
     /// The same with [`Identity::from_pem_files`].
@@ -67,18 +87,26 @@ impl TlsServer {
         Ok(Self::new(Identity::from_pem_files(chain, key)?))
     }
 
-    /// Everything as `config` says. Its ALPN protocols are for protocols that have none of their own.
+    /// Everything as `config` says. Where it names no ALPN protocols, those of the URL's scheme are offered;
+    /// where it does, they are, without versions of HTTP that the scheme does not speak. Handshakes fail with
+    /// [`TlsError::NoProtocol`] where the scheme speaks HTTP, and none of them is a version that it speaks.
     pub fn from_config(config: Arc<ServerConfig>) -> Self {
-        Self { config: Arc::new(RwLock::new(config)) }
+        Self::with(Current::new(config))
+    }
+
+    fn with(current: Current) -> Self {
+        Self { current: Arc::new(RwLock::new(current)) }
     }
 
     /// Lets in only clients that show a certificate issued by one of `roots`. Handlers find it as
-    /// [`PeerCertificates`](super::PeerCertificates). The server that this makes is not the same as clones made before; of a
-    /// [configuration](Self::from_config), only what is shown remains.
+    /// [`PeerCertificates`](super::PeerCertificates). The server that this makes is not the same as clones made before. Of a
+    /// [configuration](Self::from_config) all else remains, and TLS sessions are resumed that began with this
+    /// demand.
     ///
     /// # Errors
     ///
-    /// Where one of them cannot be a root, or there is none.
+    /// Where one of them cannot be a root, or there is none; where rustls does not take the versions and
+    /// suites of the configuration.
     pub fn require_client_certificates(self, roots: Certificates) -> Result<Self, TlsError> {
         self.asking_clients(roots, false)
     }
@@ -93,7 +121,12 @@ impl TlsServer {
         self.asking_clients(roots, true)
     }
 
-    /// Shows `identity` to clients that connect from now on; those that are connected notice nothing. What is asked of clients stays.
+    /// Shows `identity` to clients that connect from now on; those that are connected notice nothing. What is asked of clients stays, and
+    /// so does all else of a [configuration](Self::from_config).
+    ///
+    /// TLS sessions that began with another identity are not resumed, neither by tickets nor by what the server
+    /// has stored: their clients would go on to take the server for who it was. Several servers that share
+    /// the keys of tickets resume each other's sessions where each was given the same identity.
     ///
     /// ```
     /// # use rcgen::generate_simple_self_signed;
@@ -115,50 +148,62 @@ impl TlsServer {
     /// # Ok::<_, rpc::transport::tls::TlsError>(())
     /// ```
     pub fn reload(&self, identity: Identity) {
-        let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
-        let config = Arc::make_mut(&mut current);
-        config.cert_resolver = identity.into_resolver();
-        // Who comes again has to see the new certificate.
-        config.session_storage = ServerSessionMemoryCache::new(RESUMABLE);
+        let mut current = self.lock();
+        let mut next = current.clone();
+        next.identity = Some(Seal::of(identity.chain()));
+        Arc::make_mut(&mut next.given).cert_resolver = identity.into_resolver();
+        *current = next.sealed();
     }
 
     /// Meets clients that connect from now on as `config` says; those that are connected notice nothing.
+    ///
+    /// TLS sessions of before are not resumed, also where `config` has the storage of sessions or the keys of
+    /// tickets of the one before: it may show another certificate. Both stay in use for new sessions, which
+    /// no other server resumes.
     pub fn reload_config(&self, config: Arc<ServerConfig>) {
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let next = Current { identity: Some(Seal::unique()), ..Current::new(config) };
+        *self.lock() = next.sealed();
+    }
+
+    fn lock(&self) -> RwLockWriteGuard<'_, Current> {
+        self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asking_clients(self, roots: Certificates, or_none: bool) -> Result<Self, TlsError> {
-        let roots = Arc::new(roots.into_roots()?);
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider()));
+        let current = self.current();
+        let crypto = Arc::clone(current.given.crypto_provider());
+        let demand: &[u8] = if or_none { b"requested" } else { b"required" };
+        let clients = Seal::of([demand].into_iter().chain(roots.der()));
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots.into_roots()?), crypto);
         let verifier = if or_none { verifier.allow_unauthenticated() } else { verifier };
         let verifier = verifier.build().map_err(TlsError::of_roots)?;
-        Ok(Self::made(verifier, Arc::clone(&self.current().cert_resolver)))
+        let given = Arc::new(asking::asking(&current.given, verifier)?);
+        Ok(Self::with(Current { given, clients: Some(clients), ..current }.sealed()))
     }
 
-    fn made(clients: Arc<dyn ClientCertVerifier>, identity: Arc<dyn ResolvesServerCert>) -> Self {
-        let config = ServerConfig::builder_with_provider(Arc::clone(provider()))
-            .with_safe_default_protocol_versions()
-            .expect(BOTH_VERSIONS)
-            .with_client_cert_verifier(clients)
-            .with_cert_resolver(identity);
-        Self::from_config(Arc::new(config))
+    /// # Errors
+    ///
+    /// Where the configuration leaves nothing of the protocols `spoken`.
+    pub(super) fn must_offer(&self, spoken: &[&[u8]]) -> Result<(), TlsError> {
+        alpn::offered(&self.current().config.alpn_protocols, spoken).map(drop)
     }
 
-    fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    fn current(&self) -> Current {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Shakes hands with `peer` over `io`. With `alpn`, those protocols are offered; else those of the configuration. Cancel safe: dropping
-    /// the future gives up.
+    /// Shakes hands with `peer` over `io`, of which the protocols `spoken` can make use, or any if there are none. Cancel safe: dropping the
+    /// future gives up.
     pub(super) async fn accept<IO: ByteStream>(
         &self,
         peer: &str,
         io: IO,
-        alpn: &[&[u8]],
+        spoken: &[&[u8]],
     ) -> Result<TlsStream<IO>, TlsError> {
-        let mut config = self.current();
-        if !alpn.is_empty() {
-            Arc::make_mut(&mut config).alpn_protocols = owned(alpn);
+        let mut config = self.current().config;
+        let offered = alpn::offered(&config.alpn_protocols, spoken)?;
+        if offered != config.alpn_protocols {
+            Arc::make_mut(&mut config).alpn_protocols = offered;
         }
         match TlsAcceptor::from(config).accept(io).into_fallible().await {
             Ok(stream) => Ok(TlsStream::new(stream)),
@@ -185,3 +230,7 @@ impl fmt::Debug for TlsServer {
         f.debug_struct("TlsServer").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 use super::{TlsClient, TlsServer, TlsStream};
 use crate::transport::{Connection, Endpoint, Extensions, Handshake, Io, Net, Scheme};
 
-/// Shakes hands with the server at `net`, on the side that connects. With `alpn`, those protocols are offered.
+/// Shakes hands with the server at `net`, on the side that connects, where the protocols `alpn` are spoken.
 pub(crate) async fn connect(
     tls: Option<TlsClient>,
     connection: Connection,
@@ -23,17 +23,20 @@ pub(crate) async fn connect(
     Ok(Connection { io: with_certificates(stream, &extensions), peer, extensions, framer, control })
 }
 
-/// What a listener does with each client. With `alpn`, those protocols are offered.
+/// What a listener does with each client, where the protocols `alpn` are spoken.
 ///
 /// # Errors
 ///
-/// Where there is nothing to show.
+/// Where there is nothing to show, or a configuration that has none of the protocols.
 pub(crate) fn handshake(
     tls: Option<&TlsServer>,
     alpn: &'static [&'static [u8]],
 ) -> io::Result<Box<dyn Handshake>> {
     match tls {
-        Some(server) => Ok(Box::new(TlsHandshake { server: server.clone(), alpn })),
+        Some(server) => {
+            server.must_offer(alpn)?;
+            Ok(Box::new(TlsHandshake { server: server.clone(), alpn }))
+        }
         None => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "a server needs a certificate to speak TLS: set one with `Listen::tls`",

@@ -153,7 +153,8 @@ impl Connector {
     }
 
     /// Which servers are trusted over TLS, and what they are shown. Default: [`TlsClient::new`](crate::transport::tls::TlsClient::new), whom
-    /// the platform trusts. Connecting fails where the URL is not one of TLS.
+    /// the platform trusts. Connecting fails where the URL is not one of TLS, and where the connection is
+    /// [there already](Self::over): it is used as it is.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -193,8 +194,8 @@ impl Connector {
     }
 
     /// Connects by way of a SOCKS proxy. The session's [`peer`](Session::peer) is who is connected to, all the same, and its extensions have
-    /// [`Proxied`](crate::transport::socks::Proxied). A connection that is [there already](Self::over) stays as it is, and a place on this machine, such as
-    /// a Unix socket, cannot be connected to in this way. Default: without one.
+    /// [`Proxied`](crate::transport::socks::Proxied). A connection that is [there already](Self::over), a process, and a place on this machine,
+    /// such as a Unix socket, cannot be connected to in this way: connecting fails. Default: without one.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -244,9 +245,16 @@ impl Connector {
         services: impl FnOnce(&Session) -> Routes,
     ) -> Result<Session, ConnectError> {
         let connection = match self.target {
-            Target::Connection(connection) => connection,
+            Target::Connection(connection) => {
+                let needless = self.dial.must_not_be_needed("the connection is there already");
+                needless.map_err(|error| ConnectError::of(connection.peer.clone(), error))?;
+                connection
+            }
             #[cfg(feature = "stdio")]
             Target::Process(spawn) => {
+                let needless =
+                    self.dial.must_not_be_needed("a process is talked to over its input and output");
+                needless.map_err(|error| ConnectError::of(Endpoint::STDIO, error))?;
                 let program = spawn.program();
                 spawn.start().map_err(|source| ConnectError::Spawn { program, source })?
             }

@@ -33,6 +33,24 @@ pub(super) struct Dial {
 }
 
 impl Dial {
+    /// What was said of how to reach the peer, and has no part in a connection that comes from elsewhere:
+    /// the message would not go where, or as, the user wants it to.
+    ///
+    /// # Errors
+    ///
+    /// Where something was.
+    pub(super) fn must_not_be_needed(&self, source: &str) -> io::Result<()> {
+        let said: &[(&str, bool)] = &[
+            #[cfg(feature = "socks")]
+            ("proxy", self.proxy.is_some()),
+            #[cfg(feature = "tls")]
+            ("tls", self.tls.is_some()),
+        ];
+        let Some((said, _)) = said.iter().find(|(_, was_said)| *was_said) else { return Ok(()) };
+        let problem = format!("{source}, and `{said}` has no part in it: leave one of the two out");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
+    }
+
     pub(super) async fn open(self, endpoint: Endpoint) -> Result<Connection, ConnectError> {
         #[cfg(feature = "tls")]
         if self.tls.is_some()

@@ -96,6 +96,16 @@ fn spoken(listen: &Listen, shared: &Arc<Shared>) -> io::Result<Spoken> {
         None if is_http => &HttpOptions::new(),
         None => return Ok(Spoken::Messages),
     };
+    if matches!(scheme, Some(Scheme::Ws | Scheme::Wss)) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "it was said how to speak HTTP, and WebSocket is spoken at `{}:`: listen at http or https, \
+                 where WebSockets are opened, too",
+                listen.endpoint.scheme()
+            ),
+        ));
+    }
     if !shared.speaks_json_rpc() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,

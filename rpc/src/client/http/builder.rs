@@ -8,7 +8,8 @@ use std::{
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, USER_AGENT},
+    uri::Authority,
 };
 use hyper_util::{
     client::legacy::Client,
@@ -97,6 +98,16 @@ pub enum HttpClientError {
         source: io::Error,
     },
 
+    /// Connections are made by [`connect_with`](HttpClientBuilder::connect_with), and it was said, too, how
+    /// they are made.
+    #[error("{url} cannot be called: {source}")]
+    ConnectWith {
+        /// The server: scheme, host and port.
+        url: String,
+        /// What has no part in it.
+        source: io::Error,
+    },
+
     /// The credentials cannot be sent.
     #[error("these credentials cannot be sent: {reason}")]
     Credentials {
@@ -163,7 +174,7 @@ impl HttpClientBuilder {
     }
 
     /// Sends a header with each request, instead of one of that name that was there before: `Content-Type` and `Accept`
-    /// (`application/json`) and `User-Agent` are, and `Host` comes from the URL. Values are never shown.
+    /// (`application/json`) and `User-Agent` are, and `Host` (over HTTP/2, `:authority`) comes from the URL. Values are never shown.
     ///
     /// `Content-Length` and `Transfer-Encoding` cannot be set: where they are wrong, one request can be taken for two.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
@@ -276,7 +287,8 @@ impl HttpClientBuilder {
 
     /// Makes connections by calling `open`, instead of connecting to the host of the URL: through a proxy of another kind, to a Unix socket,
     /// to a server within the process. It has the time that
-    /// [`Limits::handshake_timeout`] says. HTTP is spoken over what it gives as it is, whatever the scheme of the URL.
+    /// [`Limits::handshake_timeout`] says. HTTP is spoken over what it gives as it is, whatever the scheme of the URL: with
+    /// `tls` or `proxy` besides, which would have no part in it, [`build`](Self::build) fails.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -312,7 +324,11 @@ impl HttpClientBuilder {
         }
         let server = server(&self.net);
         let how = match self.open {
-            Some(open) => How::With(open),
+            Some(open) => {
+                let needless = self.dial.must_not_be_needed("`connect_with` makes the connections");
+                needless.map_err(|source| HttpClientError::ConnectWith { url: server.clone(), source })?;
+                How::With(open)
+            }
             None => How::To(
                 Arc::new(self.endpoint),
                 self.net.clone(),
@@ -328,10 +344,11 @@ impl HttpClientBuilder {
             .pool_max_idle_per_host(self.idle_connections)
             .http2_only(self.http2_only)
             .build(Connections { how, limit: self.limits.handshake_timeout });
+        let uri = called(self.uri, &self.headers)?;
         let places = Places::new(self.exchanges.min(self.limits.calls_in_flight), self.limits.outgoing_bytes);
         let exchanges = Exchanges {
             client,
-            uri: self.uri,
+            uri,
             net: self.net,
             server,
             headers: self.headers,
@@ -348,6 +365,16 @@ impl fmt::Debug for HttpClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpClientBuilder").field("server", &server(&self.net)).finish_non_exhaustive()
     }
+}
+
+/// The URL, with what the server is to be called: the `Host` of HTTP/1.1 is the `:authority` of HTTP/2.
+fn called(uri: Uri, headers: &HeaderMap) -> Result<Uri, HttpClientError> {
+    let Some(host) = headers.get(HOST) else { return Ok(uri) };
+    let authority = Authority::try_from(host.as_bytes());
+    let wrong = |reason| HttpClientError::Header { name: HOST.to_string(), reason };
+    let mut parts = uri.into_parts();
+    parts.authority = Some(authority.map_err(|_| wrong("that is no host, nor a host and a port"))?);
+    Uri::from_parts(parts).map_err(|_| wrong("it does not go with the URL"))
 }
 
 /// Scheme, host and port: all of a URL that is ever shown.

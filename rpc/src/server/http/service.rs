@@ -89,7 +89,7 @@ use crate::{
 #[derive(Clone)]
 pub struct HttpService {
     pub(super) dispatcher: Dispatcher,
-    access: Arc<WebAccess>,
+    pub(super) access: Arc<WebAccess>,
     /// The only path there is.
     path: Option<Arc<str>>,
     has_no_content: bool,
@@ -122,8 +122,9 @@ impl HttpService {
         self
     }
 
-    /// How WebSockets are opened: sub-protocols, binary messages. Which pages may come in is what [`access`](Self::access) says. It means
-    /// nothing to a service that opens none: one that is not of a [server](crate::ServerHandle::http_service).
+    /// How WebSockets are opened: sub-protocols, binary messages. Which pages may come in is what [`access`](Self::access) says, unless
+    /// these options say it for WebSockets. It means nothing to a service that opens none: one that is not of a
+    /// [server](crate::ServerHandle::http_service).
     #[cfg(feature = "ws")]
     pub fn websocket(mut self, options: WebSocketServer) -> Self {
         self.sessions = self.sessions.map(|sessions| sessions.with(options));
@@ -196,7 +197,7 @@ impl HttpService {
     where
         B: Body<Error: fmt::Display>,
     {
-        self.judge(&parts)?;
+        self.judge(&parts, &self.access)?;
         if parts.method != Method::POST {
             return Err(Refusal::Method(parts.method));
         }
@@ -225,9 +226,9 @@ impl HttpService {
 }
 
 impl HttpService {
-    /// Whether a page, if it is one, may call; and whether it has found the place.
-    pub(super) fn judge(&self, parts: &Parts) -> Result<(), Refusal> {
-        self.access.check(parts, Arrival::page_scheme(parts), || Arrival::is_local(parts))?;
+    /// Whether a page, if it is one, may call, as `access` says; and whether it has found the place.
+    pub(super) fn judge(&self, parts: &Parts, access: &WebAccess) -> Result<(), Refusal> {
+        access.check(parts, Arrival::page_scheme(parts), || Arrival::is_local(parts))?;
         match &self.path {
             Some(path) if **path != *parts.uri.path() => Err(Refusal::Path(parts.uri.path().to_owned())),
             _ => Ok(()),

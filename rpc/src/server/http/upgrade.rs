@@ -44,7 +44,7 @@ impl Sessions {
         let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
         let peer = Arrival::peer_of(&parts).cloned();
         let refused = |refusal: Refusal| refusal.response(&service.dispatcher);
-        if let Err(refusal) = service.judge(&parts) {
+        if let Err(refusal) = service.judge(&parts, self.options.access_or(&service.access)) {
             return refused(refusal);
         }
         let agreed = match websocket::agree(&parts, &self.options) {

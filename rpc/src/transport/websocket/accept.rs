@@ -13,7 +13,7 @@ use super::{
     open,
     refusal::Refusal,
 };
-use crate::transport::{Connection, Denied, FromItself, Handshake, Net, PageScheme, has_address};
+use crate::transport::{Connection, Denied, FromItself, Handshake, Net, PageScheme, WebAccess, has_address};
 
 /// The handshake of a `ws://` or `wss://` listener.
 #[derive(Debug)]
@@ -96,7 +96,9 @@ fn agreed(
         connection.extensions.get::<FromItself>().is_some()
             || peer.socket_addr().is_some_and(|peer| has_address(peer.ip()))
     };
-    options.access.check(request, PageScheme::of(peer), is_local).map_err(|denied| match denied {
+    let default = WebAccess::new();
+    let access = options.access_or(&default);
+    access.check(request, PageScheme::of(peer), is_local).map_err(|denied| match denied {
         Denied::Malformed(reason) => Refusal::bad_request(reason),
         Denied::Forbidden(reason) => Refusal::new(StatusCode::FORBIDDEN, reason),
     })?;

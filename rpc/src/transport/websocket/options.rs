@@ -98,21 +98,28 @@ impl WebSocketClient {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct WebSocketServer {
-    pub(super) access: WebAccess,
+    /// `None` where it was not said.
+    access: Option<WebAccess>,
     pub(super) protocols: Vec<String>,
     pub(super) binary: bool,
 }
 
 impl WebSocketServer {
-    /// The defaults: [`WebAccess::new`], no sub-protocol, texts.
+    /// The defaults: no sub-protocol, texts.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Which pages in a browser may come in, and under which names of the server.
+    /// Which pages in a browser may come in, and under which names of the server. Default: [`WebAccess::new`];
+    /// of a server of HTTP that opens WebSockets, too, what holds there.
     pub fn access(mut self, access: WebAccess) -> Self {
-        self.access = access;
+        self.access = Some(access);
         self
+    }
+
+    /// What was said, or else `default`.
+    pub(crate) fn access_or<'a>(&'a self, default: &'a WebAccess) -> &'a WebAccess {
+        self.access.as_ref().unwrap_or(default)
     }
 
     /// Speaks a sub-protocol. Of those that a client offers, the first that is spoken is chosen: it is in the session's

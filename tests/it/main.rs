@@ -38,6 +38,7 @@ mod macros;
 mod message_streams;
 mod messages;
 mod numbers;
+mod opening;
 mod order;
 mod panics;
 mod places;

@@ -49,6 +49,19 @@ fn answer(id: u64, text: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":["{text}"]}}"#)
 }
 
+/// A message is whole, and nothing of a stream that some other program was made to send.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_no_json_is_answered_whatever_it_looks_like() {
+    for text in ["POST / HTTP/1.1", "QUIT", "\x16\x03\x01\x02\0\x01\0"] {
+        let (mut from, mut to, _session) = served(Limits::server()).await;
+        to.send(text.into()).await.expect("it is there");
+        let refusal = from.next().await.expect("an answer");
+        assert!(String::from_utf8_lossy(&refusal).contains("-32700"), "{text}: {refusal:?}");
+        to.send(call(1, "x")).await.expect("it is there");
+        assert_eq!(from.next().await.expect("an answer"), answer(1, "x"));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn both_sides_call_each_other_and_subscribe() {
     let (here, there) = channels();

@@ -10,6 +10,7 @@ mod dropped;
 mod inbox;
 mod keep_alive;
 mod messages;
+mod opening;
 mod order;
 mod receive;
 mod serve;
@@ -95,6 +96,8 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         io,
         control,
         owner,
+        // Messages of the application's own may be anything.
+        is_judged: framer.is_of_messages() || settings.messages.is_some(),
         framer,
         routes,
         messages: settings.messages.clone(),
@@ -135,6 +138,8 @@ struct Driver {
     /// Takes what arrives, where it is no JSON-RPC.
     messages: Option<Arc<dyn TakesMessages>>,
     framer: Box<dyn AnyFramer>,
+    /// Whether it is settled that the peer does not speak another protocol.
+    is_judged: bool,
     /// What was read and not yet taken apart.
     inbox: Inbox,
     /// The outgoing bytes. Handlers that finish in place write their replies here; what handles send is fetched from the link.

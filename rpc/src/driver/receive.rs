@@ -14,7 +14,7 @@ use crate::{
     jsonrpc::{CallId, Reply, Response, version::Version},
     service::Pace,
     session::CloseReason,
-    transport::{Said, explain_last_words},
+    transport::Said,
 };
 
 /// How many bytes of replies are written together while there is more to do.
@@ -53,7 +53,8 @@ impl Driver {
             return Poll::Ready(self.end_of_stream());
         }
         match ready!(self.inbox.poll_read(cx, &mut self.io)) {
-            Ok(Some(unread)) => Poll::Ready(self.take_apart(cx, unread, false)),
+            Ok(Some(unread)) if self.is_judged => Poll::Ready(self.take_apart(cx, unread, false)),
+            Ok(Some(unread)) => Poll::Ready(self.take_opening(cx, unread)),
             Ok(None) => Poll::Ready(self.end_of_stream()),
             Err(error) => Poll::Ready(Err(lost(error))),
         }
@@ -80,9 +81,7 @@ impl Driver {
     }
 
     fn end_of_stream(&self) -> Result<(), CloseReason> {
-        if let Some(error) = explain_last_words(self.inbox.rest()) {
-            return Err(CloseReason::Io(Arc::new(error)));
-        }
+        self.judge_last_words()?;
         if let Some(Said { code, reason }) = self.control.as_ref().and_then(|control| control.said()) {
             // Who has said goodbye takes nothing any more.
             return Err(CloseReason::PeerClosed { code, reason });
@@ -93,7 +92,7 @@ impl Driver {
     }
 
     /// `again` is true where the first of the messages had to wait, and is known.
-    fn take_apart(
+    pub(super) fn take_apart(
         &mut self,
         cx: &mut Context<'_>,
         mut unread: Unread,

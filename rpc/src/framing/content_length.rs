@@ -2,13 +2,16 @@
 
 use memchr::memmem;
 
-use super::{FrameError, Framed, Framer, decimal::DecimalHeader, declared::Declared, error::excerpt};
+use super::{
+    FrameError, Framed, Framer, decimal::DecimalHeader, declared::Declared, error::excerpt, is_token,
+};
 
 /// `Content-Length: 17`, an empty line, and 17 bytes: the base protocol of LSP, DAP and BSP.
 ///
 /// Of the headers of a frame, `Content-Length` has to be there, once. `Content-Type` may name the charset `utf-8`, or `utf8` as older
 /// clients do, and no other; further headers are passed over. Names are read in any case; what is written is exactly
-/// `Content-Length: `, the number, and an empty line, because some readers know nothing else.
+/// `Content-Length: `, the number, and an empty line, because some readers know nothing else. A line is a header as HTTP has it: a token, a
+/// colon right behind it, and a value without control characters (RFC 9110, 5.1, 5.5, 5.6.2). So the first line of a request is none.
 ///
 /// A frame over the limit is dropped and counted as an error when its headers are there, and the stream goes on behind it. Headers that
 /// make no sense, or have not ended within 4,096 bytes, end the session: nobody can say where the next frame begins.
@@ -128,11 +131,14 @@ fn usual(unread: &[u8]) -> Option<Headers> {
 
 /// What the headers say of the message's length.
 fn length(headers: &[u8]) -> Result<u64, FrameError> {
-    let mut length = None;
-    for line in headers.split(|&byte| byte == b'\n') {
-        let colon =
-            memchr::memchr(b':', line).ok_or_else(|| FrameError::InvalidHeader { found: excerpt(line) })?;
-        let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
+    let (mut length, mut rest) = (None, Some(headers));
+    while let Some(lines) = rest {
+        let (line, others) = match memmem::find(lines, b"\r\n") {
+            Some(end) => (&lines[..end], Some(&lines[end + 2..])),
+            None => (lines, None),
+        };
+        rest = others;
+        let (name, value) = header(line).ok_or_else(|| FrameError::InvalidHeader { found: excerpt(line) })?;
         if name.eq_ignore_ascii_case(b"Content-Length") {
             if length.replace(decimal(value)?).is_some() {
                 return Err(FrameError::RepeatedLength);
@@ -142,6 +148,16 @@ fn length(headers: &[u8]) -> Result<u64, FrameError> {
         }
     }
     length.ok_or(FrameError::MissingLength)
+}
+
+/// A name, which is a token with a colon right behind it, and a value of printable characters (RFC 9110, 5.1, 5.5 and 5.6.2). The first
+/// line of a request, whose target may hold a colon, is none; nor is a line that continues the one before (RFC 9112, 5.2).
+fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, value) = line.split_at(memchr::memchr(b':', line)?);
+    let value = &value[1..];
+    let is_printable = |&byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+    (!name.is_empty() && name.iter().copied().all(is_token) && value.iter().all(is_printable))
+        .then_some((name, value.trim_ascii()))
 }
 
 /// A number of nothing but digits.
@@ -174,7 +190,7 @@ mod tests {
     #[test]
     fn frames_come_out_whole_however_they_arrive() {
         let bytes = "Content-Length: 7\r\n\r\n{\"a\":1}content-length:2\r\nContent-Type: \
-            application/vscode-jsonrpc; charset=utf8\r\n\r\n{}CONTENT-LENGTH:  8 \r\nX: y\r\nContent-Type: a;Charset=\"UTF-8\"\r\n\r\n{\"é\":2}";
+            application/vscode-jsonrpc; charset=utf8\r\n\r\n{}CONTENT-LENGTH:  8 \r\nX!#$%&'*+-.^_`|~: y\tü\r\nEmpty:\r\nContent-Type: a;Charset=\"UTF-8\"\r\n\r\n{\"é\":2}";
         for step in 1..=bytes.len() {
             let (found, errors) = taken_apart(ContentLengthFramer::new(), bytes.as_bytes(), step, usize::MAX);
             assert_eq!(found, ["{\"a\":1}", "{}", "{\"é\":2}"], "in pieces of {step}");
@@ -213,6 +229,21 @@ mod tests {
                 "the headers of a frame have more than one Content-Length",
             ),
             ("Content-Type: text/plain", "the headers of a frame have no Content-Length"),
+            ("POST /a:b HTTP/1.1\r\nContent-Length: 2", "`POST /a:b HTTP/1.1` is no header"),
+            ("POST http://x/ HTTP/1.1\r\nContent-Length: 2", "`POST http://x/ HTTP/1.1` is no header"),
+            ("Content-Length : 2", "`Content-Length : 2` is no header"),
+            ("Content-Length\t: 2", "`Content-Length\\t: 2` is no header"),
+            (" Content-Length: 2", "` Content-Length: 2` is no header"),
+            ("X: y\r\n Content-Length: 2", "` Content-Length: 2` is no header"),
+            ("X: y\r\n\tz:\r\nContent-Length: 2", "`\\tz:` is no header"),
+            (": x\r\nContent-Length: 2", "`: x` is no header"),
+            ("X(y): z\r\nContent-Length: 2", "`X(y): z` is no header"),
+            ("X\u{e9}: z\r\nContent-Length: 2", "`X\\xc3\\xa9: z` is no header"),
+            ("X: \0\r\nContent-Length: 2", "`X: \\x00` is no header"),
+            ("X: a\u{7f}b\r\nContent-Length: 2", "`X: a\\x7fb` is no header"),
+            ("Content-Length:\x0c2", "`Content-Length:\\x0c2` is no header"),
+            ("X: a\rb\r\nContent-Length: 2", "`X: a\\rb` is no header"),
+            ("X: a\nContent-Length: 2", "`X: a\\nContent-Length: 2` is no header"),
             ("{\"a\" 1}", "`{\\\"a\\\" 1}` is no header"),
             ("", "`` is no header"),
             (

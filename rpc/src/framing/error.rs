@@ -97,7 +97,7 @@ impl FrameError {
 }
 
 /// The start of what came, for a log.
-pub(super) fn excerpt(bytes: &[u8]) -> String {
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
     const LONGEST: usize = 40;
     let start = bytes[..bytes.len().min(LONGEST)].escape_ascii().to_string();
     if bytes.len() > LONGEST { start + "…" } else { start }

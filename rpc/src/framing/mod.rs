@@ -2,6 +2,18 @@
 //!
 //! Framers are synchronous and do no I/O. They look at the bytes read so far and say where a frame stands in them; on the way
 //! out they put their marks around a message that is already in the outgoing buffer. Nothing is copied.
+//!
+//! # What a stream may not begin with
+//!
+//! A web page can have its browser send a request of HTTP to any port, without asking anybody, and messages of JSON-RPC in it. So a
+//! session of JSON-RPC over a stream of bytes looks at what comes first, before a framer does. Where that is another protocol, the session
+//! ends with [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol) and an event of `tracing` at the level `INFO`, and nothing
+//! of it is handled: a request of HTTP (any method, target and version), a hello of TLS, a command of SMTP, POP3, FTP or IRC, and what
+//! servers of HTTP, TLS, SSH, SMTP, FTP, IMAP or POP3 say first. This holds on both sides, whatever the framing and the
+//! [`Limits`](crate::Limits), over TCP, Unix sockets, within TLS, in memory, and over streams of yours.
+//!
+//! It does not hold for a [`MessageSession`](crate::MessageSession), whose messages may be anything: a protocol of lines has to refuse
+//! such a beginning itself. WebSocket has a check of its own, of the `Origin`.
 
 #[cfg(feature = "bitcoin")]
 mod bitcoin;
@@ -27,6 +39,7 @@ pub use codec::CodecFramer;
 pub use content_length::ContentLengthFramer;
 pub(crate) use declared::Declared;
 pub use error::FrameError;
+pub(crate) use error::excerpt;
 pub use json::JsonFramer;
 pub use length_prefixed::LengthPrefixedFramer;
 pub use netstring::NetstringFramer;
@@ -147,6 +160,28 @@ pub enum Framed {
     },
 }
 
+/// A character of a token, as the names of methods and headers are (RFC 9110, 5.6.2).
+pub(crate) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
 /// A framer whose type is forgotten: what sessions hold.
 pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     /// Whether it runs no code of the user's.
@@ -157,6 +192,11 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
     fn set_limit(&mut self, bytes: usize);
     fn cloned(&self) -> Box<dyn AnyFramer>;
+
+    /// Whether the bytes are of a transport that carries messages, and not what the peer has sent.
+    fn is_of_messages(&self) -> bool {
+        false
+    }
 }
 
 impl<F: Framer> AnyFramer for F {

@@ -87,6 +87,9 @@ impl ServerBuilder {
     ///
     /// Handlers start in the order in which the messages came, and run beside each other, up to [`Limits::requests_in_flight`] for
     /// each session: with a limit of 1, one after another. One that takes longer than [`Limits::request_timeout`] is dropped.
+    ///
+    /// A stream may begin with anything, a request of HTTP included: see
+    /// [`framing`](crate::framing#what-a-stream-may-not-begin-with).
     pub fn messages<M: Message, F: Future<Output = ()> + Send + 'static>(
         mut self,
         handler: impl Fn(MessageSession<M>, M) -> F + Send + Sync + 'static,

@@ -119,6 +119,15 @@ pub enum CloseReason {
     /// The peer's bytes make no sense.
     #[error(transparent)]
     Frame(FrameError),
+    /// The peer speaks another protocol than JSON-RPC, by the first bytes that it has sent. None of them was handled. A
+    /// [`MessageSession`](crate::MessageSession) does not end so.
+    #[error("the peer speaks {protocol}, and this side does not: it began with `{found}`. {}", advice(.protocol))]
+    WrongProtocol {
+        /// What it speaks: `"HTTP"`, `"TLS"`, `"SMTP"`, and so on.
+        protocol: &'static str,
+        /// The start of what came, escaped: at most 40 bytes of it.
+        found: String,
+    },
     /// The peer stopped reading.
     #[error("the peer took none of the {unsent} bytes that waited to be sent within {after:?}")]
     SendTimeout {
@@ -178,6 +187,14 @@ pub enum CloseReason {
     /// The runtime that drove the session was shut down.
     #[error("the runtime that drove the session has stopped")]
     RuntimeStopped,
+}
+
+fn advice(protocol: &str) -> &'static str {
+    match protocol {
+        "TLS" => "Use a URL of TLS on both sides, or on neither",
+        "HTTP" => "Use a URL of HTTP, or of WebSocket, on both sides",
+        _ => "Look whether the address is the right one",
+    }
 }
 
 const fn told(reason: &str) -> &str {

@@ -138,6 +138,10 @@ impl AnyFramer for MessageFramer {
     fn cloned(&self) -> Box<dyn AnyFramer> {
         Box::new(self.clone())
     }
+
+    fn is_of_messages(&self) -> bool {
+        true
+    }
 }
 
 /// A stream and sink of messages, as bytes.

@@ -9,9 +9,9 @@ mod extensions;
 mod http;
 mod io;
 mod joined;
-mod last_words;
 mod memory;
 mod messages;
+mod opening;
 #[cfg(feature = "socks")]
 pub mod socks;
 #[cfg(feature = "stdio")]
@@ -43,11 +43,11 @@ pub use http::HttpError;
 pub use io::ByteStream;
 pub(crate) use io::{Io, Plain};
 pub use joined::{JoinedMessages, join_messages};
-pub(crate) use last_words::explain_last_words;
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
 pub use messages::MessageChannel;
 pub(crate) use messages::{MessageFramer, MessageLimit, MessageStream};
+pub(crate) use opening::{Foreign, Opening};
 #[cfg(any(feature = "http", feature = "ws"))]
 pub use web_access::WebAccess;
 #[cfg(any(feature = "http", feature = "ws"))]

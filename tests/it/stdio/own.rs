@@ -39,6 +39,16 @@ async fn it_ends_when_its_input_does() {
 }
 
 #[tokio::test]
+async fn it_ends_when_something_else_is_spoken() {
+    for name in ["serve", "connect", "serve-headers"] {
+        let (mut child, mut peer) = started(program(name));
+        peer.write(format!("POST /a:b HTTP/1.1\r\nContent-Length: {}\r\n\r\n{ECHO}\n", ECHO.len())).await;
+        assert!(ended(&mut child).await.success(), "{name}");
+        peer.expect_end().await;
+    }
+}
+
+#[tokio::test]
 async fn it_ends_although_its_input_goes_on() {
     for name in ["serve", "connect"] {
         let (mut child, mut peer) = started(program(name));

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 /// Runs `test` with paused time, and says what memory it took: its own, and that of the session and its peer.
 ///
 /// What a thread and the process keep for good is made before.
-fn measured(test: impl AsyncFn()) -> AllocationInfo {
+pub(crate) fn measured(test: impl AsyncFn()) -> AllocationInfo {
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -41,7 +41,7 @@ async fn flood(io: &mut (impl AsyncWriteExt + Unpin), line: &str, times: usize) 
 }
 
 /// The connection holds 64 KiB each way, and a thread reads into 64 KiB. Twice that, and something for everything else.
-const AROUND: u64 = 400_000;
+pub(crate) const AROUND: u64 = 400_000;
 
 #[test]
 fn a_hundred_thousand_calls_of_a_handler_that_blocks_take_no_more_memory_than_twenty() {

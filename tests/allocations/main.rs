@@ -1,6 +1,7 @@
 //! How often a typed call allocates. Counts do not wobble, so this is where a change that makes calls dearer shows first.
 
 mod bounded;
+mod declared;
 
 use futures::FutureExt;
 use rpc::{Limits, rpc_service, testing};

@@ -12,7 +12,9 @@ use super::{FrameError, Framed, Framer};
 ///
 /// What it costs beside a [`Framer`] proper: each message is copied on the way in and on the way out. An error of the decoder ends the
 /// session. A frame over the limit is dropped and counted as an error when it is decoded; give the codec a limit of its own too, because
-/// a frame that is not complete is kept up to twice the session's limit.
+/// a frame that is not complete is kept up to twice the session's limit, and a decoder may reserve what a peer declares: that of
+/// [`LengthDelimitedCodec`](tokio_util::codec::LengthDelimitedCodec) does, up to its `max_frame_length` (8 MiB unless set). What it has
+/// reserved beyond what has come is given back at once.
 ///
 /// The decoder keeps its state from frame to frame. The encoder is cloned for each message: it must not need one.
 ///
@@ -67,6 +69,18 @@ impl<C, M> CodecFramer<C, M> {
     }
 }
 
+impl<C, M> CodecFramer<C, M> {
+    /// Gives back memory that only a length of the peer's has asked for.
+    fn give_back(&mut self) {
+        if self.buffer.capacity() > 2 * self.buffer.len() + SPARE {
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+    }
+}
+
+/// How much memory a decoder keeps besides what has come, in bytes.
+const SPARE: usize = 64 << 10;
+
 /// How much a frame may have around the message, whatever the limit.
 const OVERHEAD: usize = 4096;
 
@@ -92,6 +106,7 @@ where
             if self.buffer.len() > self.limit.saturating_mul(2).saturating_add(OVERHEAD) {
                 return Err(FrameError::TooLarge { size: self.buffer.len(), limit: self.limit });
             }
+            self.give_back();
             let consumed = unread.len();
             // A decoder may know of a frame of which it has kept nothing: nobody can see that.
             return Ok(match self.buffer.is_empty() {
@@ -244,6 +259,15 @@ mod tests {
             let (found, errors) = taken_apart(framer.clone(), &bytes, step, 10);
             assert_eq!(found, ["{}", "0123456789"], "in pieces of {step}");
             assert_eq!(errors, [FrameError::TooLarge { size: 11, limit: 10 }]);
+        }
+    }
+
+    #[test]
+    fn memory_for_a_length_that_is_only_declared_is_given_back() {
+        let mut framer = CodecFramer::new(LengthDelimitedCodec::new());
+        for piece in [&b"\0\x7f\xff\xff"[..], &[b'x'; 1000], &[b'x'; 100_000]] {
+            framer.next(piece).expect("a beginning");
+            assert!(framer.buffer.capacity() < 2 * (101_004 + SPARE), "{} bytes", framer.buffer.capacity());
         }
     }
 

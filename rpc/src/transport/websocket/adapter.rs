@@ -10,6 +10,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::cut::Cutter;
 use crate::transport::Io;
 
 /// How much is read from the stream at once. The library reads less at a time, because it clears what it reads into.
@@ -26,13 +27,21 @@ pub(super) struct Adapter {
     /// The thread's buffer, as long as there is something in it that was not asked for.
     buffer: Vec<u8>,
     unread: Range<usize>,
+    cutter: Cutter,
     /// How many bytes have come.
     received: u64,
 }
 
 impl Adapter {
-    pub(super) fn new(io: Box<dyn Io>) -> Self {
-        Self { io, waker: Waker::noop().clone(), buffer: Vec::new(), unread: 0..0, received: 0 }
+    /// `read` is what was read of the stream already.
+    pub(super) fn new(io: Box<dyn Io>, read: Vec<u8>) -> Self {
+        let (waker, unread) = (Waker::noop().clone(), 0..read.len());
+        Self { io, waker, buffer: read, unread, cutter: Cutter::new(), received: 0 }
+    }
+
+    /// The size in bytes over which a frame is refused.
+    pub(super) const fn set_limit(&mut self, bytes: usize) {
+        self.cutter.set_limit(bytes);
     }
 
     /// Whom to wake when there is more to read, or to write to.
@@ -100,17 +109,24 @@ impl Adapter {
 
 impl Read for Adapter {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        if self.unread.is_empty() {
-            self.fill()?;
+        loop {
+            if self.unread.is_empty() {
+                self.fill()?;
+                if self.unread.is_empty() {
+                    BUFFER.set(std::mem::take(&mut self.buffer));
+                    return Ok(0);
+                }
+            }
+            let (taken, given) = self.cutter.pass(&self.buffer[self.unread.clone()], space);
+            self.unread.start += taken;
+            if self.unread.is_empty() {
+                BUFFER.set(std::mem::take(&mut self.buffer));
+            }
+            // There may be no more than the beginning of a head.
+            if given > 0 || space.is_empty() {
+                return Ok(given);
+            }
         }
-        let taken = self.unread.len().min(space.len());
-        let start = self.unread.start;
-        space[..taken].copy_from_slice(&self.buffer[start..start + taken]);
-        self.unread.start += taken;
-        if self.unread.is_empty() {
-            BUFFER.set(std::mem::take(&mut self.buffer));
-        }
-        Ok(taken)
     }
 }
 

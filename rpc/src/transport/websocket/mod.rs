@@ -7,6 +7,7 @@ pub(crate) mod accept;
 mod adapter;
 mod by_hand;
 mod connect;
+mod cut;
 mod ending;
 mod error;
 mod head;

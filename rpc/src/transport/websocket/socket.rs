@@ -90,7 +90,7 @@ impl Socket {
             .max_message_size(None)
             .max_frame_size(None);
         Self {
-            inner: WebSocket::from_partially_read(Adapter::new(io), read, role, Some(config)),
+            inner: WebSocket::from_raw_socket(Adapter::new(io, read), role, Some(config)),
             control,
             limit,
             limited_to: usize::MAX,
@@ -119,6 +119,7 @@ impl Socket {
         let limit = self.limit.bytes();
         if limit != self.limited_to {
             self.limited_to = limit;
+            self.inner.get_mut().set_limit(limit);
             self.inner.set_config(|config| {
                 config.max_message_size = Some(limit);
                 config.max_frame_size = Some(limit);

@@ -385,3 +385,27 @@ async fn a_call_learns_at_once_what_the_server_speaks() {
         }
     }
 }
+
+/// What came while nothing could be taken is judged when it is.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_is_judged_too() {
+    for (opening, protocol) in openings() {
+        let wiped = Arc::default();
+        let mut limits = Limits::unlimited();
+        limits.outgoing_bytes = 100;
+        let (mut peer, session) = Raw::narrow_peer_of(16, wiping(&wiped), limits);
+        session.notify("much", ("x".repeat(1_000),)).await.expect("one message is always accepted");
+        settled().await;
+        peer.write(opening.as_bytes()).await;
+        settled().await;
+        assert!(!session.is_closed(), "it was not looked at yet");
+        // The peer takes what has waited, until its own bytes are looked at.
+        while peer.read_some(&mut [0; 16]).await > 0 {}
+        let reason = soon(session.closed()).await;
+        assert!(
+            matches!(&reason, CloseReason::WrongProtocol { protocol: found, .. } if *found == protocol),
+            "{reason:?}"
+        );
+        assert_eq!(wiped.load(Relaxed), 0);
+    }
+}

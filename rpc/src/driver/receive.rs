@@ -38,6 +38,10 @@ impl Driver {
         match left {
             Left::Nothing => {}
             Left::Ahead if self.must_not_read()? => self.left = Left::Ahead,
+            Left::Ahead if !self.is_judged => {
+                let unread = self.inbox.unread();
+                self.take_opening(cx, unread)?;
+            }
             Left::Ahead | Left::Request | Left::Replies => {
                 let unread = self.inbox.unread();
                 self.take_apart(cx, unread, left == Left::Request)?;

@@ -65,6 +65,7 @@ impl Outbox {
         self.put(write, || Kind::Notice)
     }
 
+    #[inline]
     fn put<R, E>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<R, E>,

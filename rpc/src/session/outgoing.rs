@@ -119,7 +119,7 @@ impl<'a> Outgoing<'a> {
 
     /// How long to wait from now on, given what the session's limits say.
     pub(crate) fn timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
-        let after = self.own_timeout_or(default);
+        let after = self.own_timeout_or(default).and_then(deadline::finite);
         match self.deadline {
             None => after,
             Some(deadline) => {
@@ -141,11 +141,11 @@ impl<'a> Outgoing<'a> {
         Some(Timeout { latest: self.deadline, ..timeout })
     }
 
-    fn own_timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
+    const fn own_timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
         match self.timeout {
             CallTimeout::Default => default,
             CallTimeout::Never => None,
-            CallTimeout::After(after) => deadline::finite(after),
+            CallTimeout::After(after) => Some(after),
         }
     }
 

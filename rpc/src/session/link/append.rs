@@ -15,6 +15,7 @@ use crate::{
 /// Messages that a handle sends: it is told at once where one cannot be.
 impl Link {
     /// Appends one message, which `write` writes. `forget` undoes that where it does not fit into a frame.
+    #[inline]
     pub(super) fn append<'a, R>(
         &'a self,
         mut state: Locked<'a>,

@@ -73,6 +73,14 @@ pub(crate) struct Locked<'a> {
 }
 
 impl<'a> Locked<'a> {
+    #[cold]
+    fn drop_with_effects(&mut self) {
+        let Some(mut state) = self.state.take() else { return };
+        let effects = std::mem::take(&mut state.effects);
+        drop(state);
+        effects.happen(self.link);
+    }
+
     pub(super) const fn new(link: &'a Link, state: MutexGuard<'a, State>) -> Self {
         Self { link, state: Some(state) }
     }
@@ -81,6 +89,7 @@ impl<'a> Locked<'a> {
 impl Deref for Locked<'_> {
     type Target = State;
 
+    #[inline]
     fn deref(&self) -> &State {
         match &self.state {
             Some(state) => state,
@@ -90,6 +99,7 @@ impl Deref for Locked<'_> {
 }
 
 impl DerefMut for Locked<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut State {
         match &mut self.state {
             Some(state) => state,
@@ -99,12 +109,10 @@ impl DerefMut for Locked<'_> {
 }
 
 impl Drop for Locked<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(mut state) = self.state.take() else { return };
-        if state.effects.any {
-            let effects = std::mem::take(&mut state.effects);
-            drop(state);
-            effects.happen(self.link);
+        if self.effects.any {
+            self.drop_with_effects();
         }
     }
 }

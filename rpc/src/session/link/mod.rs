@@ -396,6 +396,7 @@ impl Link {
 
     /// Called after something was appended to the outbox, under the lock: the first one wakes the loop, and one whose timeout comes
     /// before all others, or the loop would sleep past it while the transport takes nothing.
+    #[inline]
     fn appended(&self, mut state: Locked<'_>) {
         let first = self.queued.load(Ordering::Relaxed) == 0;
         let wakes = std::mem::take(&mut state.is_due_earlier) || first;

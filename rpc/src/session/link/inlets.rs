@@ -71,8 +71,7 @@ impl Link {
         if opening.work().is_some() {
             self.reports.store(true, Ordering::Relaxed);
         }
-        let State { inlets, effects, .. } = &mut *state;
-        inlets.begin_opening(opening, effects);
+        state.inlets.begin_opening(opening);
         let call = InFlight { opening: Some(Arc::clone(opening)), ..InFlight::new(slot, timeout) };
         let write =
             |connection: &mut Connection<InFlight>, out: &mut Vec<u8>| connection.request(out, body, call);

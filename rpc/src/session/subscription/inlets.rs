@@ -191,10 +191,10 @@ impl Inlets {
         self.by_key.contains_key(key) || self.expected.contains_key(key)
     }
 
-    pub(crate) fn begin_opening(&mut self, opening: &Opening, effects: &mut Effects) {
+    pub(crate) fn begin_opening(&mut self, opening: &Opening) {
         if let Some(key) = opening.work() {
             self.reports.extend(opening.item.clone().map(|item| (item, opening.style)));
-            self.open(key, &opening.inlet, effects);
+            self.add(key, &opening.inlet);
             return;
         }
         self.opening += 1;
@@ -228,12 +228,7 @@ impl Inlets {
 
     /// A subscription has begun, whose items are known by `key` from here on.
     pub(crate) fn open(&mut self, key: &SubscriptionKey, inlet: &Arc<Inlet>, effects: &mut Effects) {
-        match self.by_key.entry(key.clone()) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(Takers { first: Arc::clone(inlet), others: Vec::new() });
-            }
-            Entry::Occupied(mut takers) => takers.get_mut().others.push(Arc::clone(inlet)),
-        }
+        self.add(key, inlet);
         let early = std::mem::take(&mut self.early);
         for (of, event) in early {
             if of != *key {
@@ -249,6 +244,15 @@ impl Inlets {
                     self.by_key.remove(key);
                 }
             }
+        }
+    }
+
+    fn add(&mut self, key: &SubscriptionKey, inlet: &Arc<Inlet>) {
+        match self.by_key.entry(key.clone()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Takers { first: Arc::clone(inlet), others: Vec::new() });
+            }
+            Entry::Occupied(mut takers) => takers.get_mut().others.push(Arc::clone(inlet)),
         }
     }
 
@@ -285,7 +289,8 @@ impl Inlets {
         if let Some(takers) = takers {
             return Destination::Inlets(takers);
         }
-        if self.opening > 0 {
+        // Work has a token of this side's before its peer hears of it: nothing of it can come early.
+        if self.opening > 0 && !key.starts_with('{') {
             self.keep_early(key, event, bounds, effects);
         }
         // Items of the style of Electrum look like any notification; others say themselves that they are items.

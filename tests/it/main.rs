@@ -45,6 +45,7 @@ mod places;
 mod reentrant;
 mod roads;
 mod room;
+mod secrets;
 mod services;
 mod sessions;
 mod set_limits;

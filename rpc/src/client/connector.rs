@@ -51,7 +51,8 @@ impl Connector {
     ///
     /// Where the URL is wrong.
     pub fn new(url: &str) -> Result<Self, EndpointError> {
-        Ok(Self::to(Target::Endpoint(url.parse()?)))
+        // From here on it is shown.
+        Ok(Self::to(Target::Endpoint(url.parse::<Endpoint>()?.redacted())))
     }
 
     /// Uses a connection that exists already: one end of [`memory`](crate::transport::memory), a socket of yours, a pipe.

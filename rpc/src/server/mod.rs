@@ -81,7 +81,7 @@ impl Server {
         BindError: From<L::Error>,
     {
         let listen = at.try_into()?;
-        let endpoint = listen.endpoint.clone();
+        let endpoint = listen.endpoint.clone().redacted();
         let listeners = Listener::bind(listen, &self.shared).await;
         let listeners = listeners.map_err(|source| BindError::Io { endpoint, source })?;
         self.endpoints.extend(listeners.iter().map(|listener| listener.endpoint().clone()));

@@ -12,6 +12,8 @@ mod joined;
 mod memory;
 mod messages;
 mod opening;
+#[cfg(any(feature = "http", feature = "ws"))]
+mod secrets;
 #[cfg(feature = "socks")]
 pub mod socks;
 #[cfg(feature = "stdio")]
@@ -32,8 +34,12 @@ pub mod websocket;
 use std::{fmt, sync::Arc};
 
 pub(crate) use control::{Closing, Control, Piece, Said};
+#[cfg(any(feature = "http", feature = "ws"))]
+use endpoint::HIDDEN;
 #[cfg(feature = "tcp")]
 pub(crate) use endpoint::Host;
+#[cfg(feature = "http")]
+pub(crate) use endpoint::shown;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};
 pub use extensions::{Extension, Extensions};
@@ -48,6 +54,8 @@ pub(crate) use memory::{connect_in_memory, listen_in_memory};
 pub use messages::MessageChannel;
 pub(crate) use messages::{MessageFramer, MessageLimit, MessageStream};
 pub(crate) use opening::{Foreign, Opening};
+#[cfg(any(feature = "http", feature = "ws"))]
+pub(crate) use secrets::Secrets;
 #[cfg(any(feature = "http", feature = "ws"))]
 pub use web_access::WebAccess;
 #[cfg(any(feature = "http", feature = "ws"))]
@@ -74,6 +82,8 @@ impl Connection {
 
     /// Over what may be able to tell that the peer is gone.
     pub(crate) fn over(io: impl Io, peer: Endpoint) -> Self {
+        // It is shown wherever the session is.
+        let peer = peer.redacted();
         Self { io: Box::new(io), peer, extensions: Extensions::default(), framer: None, control: None }
     }
 

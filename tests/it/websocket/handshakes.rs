@@ -92,7 +92,7 @@ async fn what_is_no_request_for_a_websocket_is_answered_why() {
     let server = listening("ws://127.0.0.1:0/v1?ignored=1", WebSocketServer::new(), Limits::server()).await;
     let good = request("localhost", "/v1?key=1", "");
     let cases = [
-        (good.replace("/v1", "/v2"), 404, "nothing is served at /v2"),
+        (good.replace("/v1", "/v2"), 404, "nothing is served at this path"),
         (good.replace("GET", "POST"), 405, "handshakes are GET requests"),
         (good.replace("HTTP/1.1", "HTTP/1.0"), 426, "WebSocket is spoken here"),
         (good.replace("keep-alive, Upgrade", "keep-alive"), 426, "WebSocket is spoken here"),
@@ -260,12 +260,12 @@ async fn a_client_looks_at_the_answer() {
 #[tokio::test]
 async fn the_error_of_connecting_names_the_place() {
     let server = listening("ws://127.0.0.1:0/v1", WebSocketServer::new(), Limits::server()).await;
-    let url = format!("ws://{}/v2", server.endpoint().socket_addr().expect("an address"));
-    let error = rpc::connect(&url).await.expect_err("nothing is there");
+    let place = format!("ws://{}", server.endpoint().socket_addr().expect("an address"));
+    let error = rpc::connect(&format!("{place}/v2")).await.expect_err("nothing is there");
     assert!(matches!(error, ConnectError::WebSocket { .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        format!("cannot connect to {url}: the server answered 404: nothing is served at /v2")
+        format!("cannot connect to {place}/…: the server answered 404: nothing is served at this path")
     );
 }
 

@@ -86,12 +86,16 @@ impl Read {
     }
 }
 
+/// As much of a text as an excerpt may need. A character has up to four bytes. The last one may be cut in two, and
+/// is beyond what is shown then.
+pub(super) fn start_of(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(4 * (SHOWN + 1))]
+}
+
 /// The start of a text that the server has sent: on one line, and whatever it is.
-pub(super) fn excerpt(text: &[u8]) -> String {
-    // A character has up to four bytes. The last one may be cut in two, and is beyond what is shown then.
-    let start = String::from_utf8_lossy(&text[..text.len().min(4 * (SHOWN + 1))]);
+pub(super) fn excerpt(text: &str) -> String {
     let mut shown = String::new();
-    let mut characters = start.trim().chars();
+    let mut characters = text.trim().chars();
     for character in characters.by_ref().take(SHOWN) {
         match character {
             '\n' | '\r' | '\t' => shown.push(' '),
@@ -116,10 +120,10 @@ mod tests {
             (b"caf\xe9", "caf\u{fffd}"),
             (b"", ""),
         ] {
-            assert_eq!(excerpt(text), shown);
+            assert_eq!(excerpt(&String::from_utf8_lossy(start_of(text))), shown);
         }
         let long = "\u{1f600}".repeat(10_000);
-        assert_eq!(excerpt(long.as_bytes()), format!("{}\u{2026}", "\u{1f600}".repeat(200)));
-        assert_eq!(excerpt("x".repeat(200).as_bytes()), "x".repeat(200));
+        assert_eq!(excerpt(&long), format!("{}\u{2026}", "\u{1f600}".repeat(200)));
+        assert_eq!(excerpt(&"x".repeat(200)), "x".repeat(200));
     }
 }

@@ -132,7 +132,7 @@ impl HttpClientBuilder {
             Some(net) if matches!(net.scheme, Scheme::Http | Scheme::Https) => net.clone(),
             _ => return Err(HttpClientError::Scheme { scheme: endpoint.scheme() }),
         };
-        let uri = endpoint.to_string().parse().map_err(|source| HttpClientError::Path { source })?;
+        let uri = endpoint.url().parse().map_err(|source| HttpClientError::Path { source })?;
         let json = HeaderValue::from_static("application/json");
         let user_agent = HeaderValue::from_static(concat!("rpc/", env!("CARGO_PKG_VERSION")));
         let headers = [(CONTENT_TYPE, json.clone()), (ACCEPT, json), (USER_AGENT, user_agent)];
@@ -322,7 +322,7 @@ impl HttpClientBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let server = server(&self.net);
+        let server = self.net.server();
         let how = match self.open {
             Some(open) => {
                 let needless = self.dial.must_not_be_needed("`connect_with` makes the connections");
@@ -363,7 +363,7 @@ impl HttpClientBuilder {
 
 impl fmt::Debug for HttpClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpClientBuilder").field("server", &server(&self.net)).finish_non_exhaustive()
+        f.debug_struct("HttpClientBuilder").field("server", &self.net.server()).finish_non_exhaustive()
     }
 }
 
@@ -375,11 +375,6 @@ fn called(uri: Uri, headers: &HeaderMap) -> Result<Uri, HttpClientError> {
     let mut parts = uri.into_parts();
     parts.authority = Some(authority.map_err(|_| wrong("that is no host, nor a host and a port"))?);
     Uri::from_parts(parts).map_err(|_| wrong("it does not go with the URL"))
-}
-
-/// Scheme, host and port: all of a URL that is ever shown.
-fn server(net: &Net) -> String {
-    format!("{}://{}", net.scheme.name(), net.authority())
 }
 
 /// What opens connections, where the two sides will agree on a version of HTTP.

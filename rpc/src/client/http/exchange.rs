@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper_util::client::legacy::{Client, Error};
 
 use super::{
-    answer::excerpt,
+    answer::{excerpt, start_of},
     body::{Received, receive},
     connections::{Connections, NotOpened},
     places::{Place, Places},
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     jsonrpc::{Connection, version::Version},
     limits::Limits,
-    transport::{HttpError, Net},
+    transport::{HttpError, Net, Secrets, shown},
 };
 
 /// What all clones of a client share.
@@ -83,7 +83,7 @@ impl Exchanges {
         let response = self.client.request(request).await.map_err(|error| self.failed(error))?;
         let status = response.status();
         if let Some(location) = response.headers().get(LOCATION).filter(|_| status.is_redirection()) {
-            let location = excerpt(location.as_bytes());
+            let location = excerpt(&shown(&String::from_utf8_lossy(location.as_bytes())));
             return Err(HttpError::Redirect { url: self.server.clone(), status: status.as_u16(), location });
         }
         let limit = self.limits.frame_size;
@@ -100,13 +100,20 @@ impl Exchanges {
 
     /// The answer is a refusal, and not in JSON-RPC.
     pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> HttpError {
-        HttpError::Status { url: self.server.clone(), status: status.as_u16(), text: excerpt(body) }
+        HttpError::Status { url: self.server.clone(), status: status.as_u16(), text: self.excerpt(body) }
     }
 
     /// The answer is none.
     pub(super) fn no_reply(&self, answer: &Answer) -> HttpError {
-        let (status, text) = (answer.status.as_u16(), excerpt(&answer.body));
+        let (status, text) = (answer.status.as_u16(), self.excerpt(&answer.body));
         HttpError::NoReply { url: self.server.clone(), status, text }
+    }
+
+    /// The start of a text that the server has sent, without what it repeats of the request.
+    #[cold]
+    fn excerpt(&self, text: &[u8]) -> String {
+        let start = String::from_utf8_lossy(start_of(text));
+        excerpt(&Secrets::of(&self.net.path, &self.headers, &[]).hide(&start))
     }
 
     fn failed(&self, error: Error) -> HttpError {

@@ -21,8 +21,8 @@ pub(super) enum Refusal {
     #[error("{0}")]
     Host(String),
 
-    #[error("there is nothing at {0}")]
-    Path(String),
+    #[error("nothing is served at this path")]
+    Path,
 
     #[error("the method is {0}: messages are posted")]
     Method(Method),
@@ -62,7 +62,7 @@ impl Refusal {
     const fn status(&self) -> StatusCode {
         match self {
             Self::Access(_) => StatusCode::FORBIDDEN,
-            Self::Path(_) => StatusCode::NOT_FOUND,
+            Self::Path => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType(_) | Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

@@ -230,7 +230,7 @@ impl HttpService {
     pub(super) fn judge(&self, parts: &Parts, access: &WebAccess) -> Result<(), Refusal> {
         access.check(parts, Arrival::page_scheme(parts), || Arrival::is_local(parts))?;
         match &self.path {
-            Some(path) if **path != *parts.uri.path() => Err(Refusal::Path(parts.uri.path().to_owned())),
+            Some(path) if **path != *parts.uri.path() => Err(Refusal::Path),
             _ => Ok(()),
         }
     }

@@ -2,11 +2,13 @@
 
 mod host;
 mod parse;
+mod shown;
 #[cfg(test)]
 mod tests;
 
 use std::{
     fmt,
+    hash::{Hash, Hasher},
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
@@ -15,6 +17,9 @@ use std::{
 pub(crate) use host::Host;
 #[cfg(any(feature = "http", feature = "socks", feature = "ws"))]
 pub(crate) use parse::host_and_port;
+#[cfg(any(feature = "http", feature = "ws"))]
+pub(crate) use shown::HIDDEN;
+pub(crate) use shown::shown;
 
 /// Where a server listens, where a client connects, or where a peer is: a parsed URL.
 ///
@@ -43,10 +48,43 @@ pub(crate) use parse::host_and_port;
 /// let error = "tcp://localhost".parse::<Endpoint>().unwrap_err();
 /// assert_eq!(error.to_string(), "`tcp://localhost` is no endpoint: the port is missing: write tcp://localhost:PORT");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint(Kind);
+///
+/// # What is shown
+///
+/// Paths and queries of URLs hold keys (`wss://node.example/v1/KEY`). One rule holds wherever this library
+/// shows a URL, of whatever client or server: scheme, host and port, and `/…` where there is more. So it is
+///
+/// - in every error, and in the endpoints that errors hold;
+/// - in every log event, and with [`Session::peer`](crate::Session::peer);
+/// - in `Debug`, always.
+///
+/// `Display` shows the whole of an endpoint that was parsed or made by the application, and of a
+/// [server](crate::ServerHandle::endpoint): it can be connected to. [`url`](Self::url) is the whole of any,
+/// and [`redacted`](Self::redacted) is one that shows no more than the rule says.
+///
+/// ```
+/// use rpc::Endpoint;
+///
+/// let endpoint: Endpoint = "wss://node.example/v1?key=secret".parse().unwrap();
+/// assert_eq!(endpoint.to_string(), "wss://node.example/v1?key=secret");
+/// assert_eq!(format!("{endpoint:?}"), r#"Endpoint("wss://node.example/…")"#);
+///
+/// let redacted = endpoint.redacted();
+/// assert_eq!(redacted.to_string(), "wss://node.example/…");
+/// assert_eq!(redacted.url(), "wss://node.example/v1?key=secret");
+/// ```
+///
+/// The same holds for what else is secret: values of headers that the application sets, sub-protocols of
+/// WebSocket that it offers, credentials of HTTP and of proxies, and private keys are in no error, no log
+/// event and no `Debug`. Where a server repeats them in the text of a refusal, `…` stands in their place.
+#[derive(Clone)]
+pub struct Endpoint {
+    kind: Kind,
+    /// Whether `Display` shows no more than the rule says. It makes no other endpoint of it.
+    is_redacted: bool,
+}
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Net(Net),
     /// The path of a socket; one that begins with `@` has no file. Empty where a peer has none.
@@ -57,7 +95,7 @@ pub(crate) enum Kind {
 }
 
 /// A place on a network.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Net {
     pub(crate) scheme: Scheme,
     pub(crate) host: Host,
@@ -77,7 +115,8 @@ pub(crate) enum Scheme {
     Https,
 }
 
-/// A text that names no place to connect to or to listen at.
+/// A text that names no place to connect to or to listen at. What in it may be secret is
+/// [not shown](Endpoint#what-is-shown).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no endpoint: {reason}")]
 pub struct EndpointError {
@@ -115,11 +154,15 @@ impl Scheme {
 
 impl Endpoint {
     /// The other end of a connection within the process.
-    pub(crate) const MEMORY: Self = Self(Kind::Memory(None));
+    pub(crate) const MEMORY: Self = Self { kind: Kind::Memory(None), is_redacted: false };
 
     /// Standard input and output, of this process or of one that it has started.
     #[cfg(feature = "stdio")]
-    pub(crate) const STDIO: Self = Self(Kind::Stdio);
+    pub(crate) const STDIO: Self = Self::of(Kind::Stdio);
+
+    const fn of(kind: Kind) -> Self {
+        Self { kind, is_redacted: false }
+    }
 
     /// A TCP address.
     pub fn tcp(addr: SocketAddr) -> Self {
@@ -128,21 +171,34 @@ impl Endpoint {
 
     /// A Unix socket, also one whose path is no text.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
-        Self(Kind::Unix(path.into().into()))
+        Self::of(Kind::Unix(path.into().into()))
     }
 
     pub(crate) fn net(scheme: Scheme, addr: SocketAddr) -> Self {
         let path = if scheme.has_path() { "/" } else { "" };
-        Self(Kind::Net(Net { scheme, host: addr.ip().into(), port: addr.port(), path: path.into() }))
+        Self::of(Kind::Net(Net { scheme, host: addr.ip().into(), port: addr.port(), path: path.into() }))
+    }
+
+    /// The same endpoint, of which `Display` shows scheme, host and port, and `/…` where there is a path or a
+    /// query: see [What is shown](#what-is-shown).
+    #[must_use]
+    pub fn redacted(self) -> Self {
+        Self { is_redacted: true, ..self }
+    }
+
+    /// The whole URL, with path and query, which may hold a key.
+    pub fn url(&self) -> String {
+        Whole(self).to_string()
     }
 
     /// The same place, at another address: what a name or port 0 has become.
     #[cfg(feature = "tcp")]
     pub(crate) fn at(&self, addr: SocketAddr) -> Self {
-        match &self.0 {
-            Kind::Net(net) => {
-                Self(Kind::Net(Net { host: addr.ip().into(), port: addr.port(), ..net.clone() }))
-            }
+        match &self.kind {
+            Kind::Net(net) => Self {
+                kind: Kind::Net(Net { host: addr.ip().into(), port: addr.port(), ..net.clone() }),
+                is_redacted: self.is_redacted,
+            },
             _ => self.clone(),
         }
     }
@@ -150,8 +206,8 @@ impl Endpoint {
     /// A peer that came here from `addr`.
     #[cfg(feature = "tcp")]
     pub(crate) fn of_peer(&self, addr: SocketAddr) -> Self {
-        match &self.0 {
-            Kind::Net(Net { scheme, .. }) => Self(Kind::Net(Net {
+        match &self.kind {
+            Kind::Net(Net { scheme, .. }) => Self::of(Kind::Net(Net {
                 scheme: *scheme,
                 host: addr.ip().into(),
                 port: addr.port(),
@@ -184,7 +240,7 @@ impl Endpoint {
 
     /// The scheme of the URL: `tcp`, `tls`, `ws`, `wss`, `http`, `https`, `unix`, `stdio` or `memory`.
     pub const fn scheme(&self) -> &'static str {
-        match &self.0 {
+        match &self.kind {
             Kind::Net(net) => net.scheme.name(),
             Kind::Unix(_) => "unix",
             Kind::Stdio => "stdio",
@@ -199,7 +255,7 @@ impl Endpoint {
 
     /// The port, where there is one. A server that was bound to port 0 shows the port it was given.
     pub const fn port(&self) -> Option<u16> {
-        match &self.0 {
+        match &self.kind {
             Kind::Net(net) => Some(net.port),
             _ => None,
         }
@@ -218,7 +274,7 @@ impl Endpoint {
     /// assert_eq!(endpoint.path().unwrap().to_str(), Some("/v1?key=abc"));
     /// ```
     pub fn path(&self) -> Option<&Path> {
-        match &self.0 {
+        match &self.kind {
             Kind::Net(net) if !net.path.is_empty() => Some(Path::new(&*net.path)),
             Kind::Unix(path) if !path.as_os_str().is_empty() => Some(path),
             _ => None,
@@ -226,11 +282,11 @@ impl Endpoint {
     }
 
     pub(crate) const fn kind(&self) -> &Kind {
-        &self.0
+        &self.kind
     }
 
     pub(crate) const fn as_net(&self) -> Option<&Net> {
-        match &self.0 {
+        match &self.kind {
             Kind::Net(net) => Some(net),
             _ => None,
         }
@@ -239,21 +295,50 @@ impl Endpoint {
 
 impl EndpointError {
     fn new(text: &str, reason: String) -> Self {
-        Self { text: parse::without_credentials(text), reason }
+        Self { text: shown(text), reason }
+    }
+}
+
+/// As it is parsed.
+struct Whole<'a>(&'a Endpoint);
+
+impl fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            Kind::Net(net) => write!(f, "{}{}", net.server(), net.path),
+            Kind::Unix(path) => write!(f, "unix:{}", path.display()),
+            Kind::Stdio => f.write_str("stdio:"),
+            Kind::Memory(name) => write!(f, "memory:{}", name.as_deref().unwrap_or_default()),
+        }
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::Net(net) => {
-                write!(f, "{}://{}", net.scheme.name(), net.authority())?;
-                f.write_str(&net.path)
-            }
-            Kind::Unix(path) => write!(f, "unix:{}", path.display()),
-            Kind::Stdio => f.write_str("stdio:"),
-            Kind::Memory(name) => write!(f, "memory:{}", name.as_deref().unwrap_or_default()),
+        match &self.kind {
+            Kind::Net(net) if self.is_redacted => net.show(f),
+            _ => Whole(self).fmt(f),
         }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.clone().redacted().to_string()).finish()
+    }
+}
+
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl Eq for Endpoint {}
+
+impl Hash for Endpoint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kind.hash(state);
     }
 }
 

@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use super::{Endpoint, Host, Kind, Net, Scheme};
-
-/// What stands in the place of a user and a password, which must not get into a log.
-const HIDDEN: &str = "…@";
+use super::{Endpoint, Host, Kind, Net, Scheme, shown};
 
 pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
     match Split::of(text)? {
-        Split::Local(kind) => Ok(Endpoint(kind)),
+        Split::Local(kind) => Ok(Endpoint::of(kind)),
         Split::Net(None, _) => {
             Err("the scheme is missing: write SCHEME://HOST:PORT, for example with tcp or tls".to_owned())
         }
@@ -24,14 +21,14 @@ pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
                 };
                 return Err(format!("the port is missing: write {scheme}://{shown}:PORT"));
             };
-            Ok(Endpoint(Kind::Net(Net { scheme, host, port, path: path.into() })))
+            Ok(Endpoint::of(Kind::Net(Net { scheme, host, port, path: path.into() })))
         }
     }
 }
 
 pub(super) fn parse_or(text: &str, defaults: &[Endpoint]) -> Result<Endpoint, String> {
     let (scheme, rest) = match Split::of(text)? {
-        Split::Local(kind) => return Ok(Endpoint(kind)),
+        Split::Local(kind) => return Ok(Endpoint::of(kind)),
         Split::Net(scheme, rest) => (scheme, rest),
     };
     let default = match scheme {
@@ -54,7 +51,7 @@ pub(super) fn parse_or(text: &str, defaults: &[Endpoint]) -> Result<Endpoint, St
         host.or_else(|| Some(default?.host.clone())).ok_or("the host is missing, and has no default")?;
     let port = port.or_else(|| Some(default?.port)).or(scheme.port());
     let port = port.ok_or("the port is missing, and has no default")?;
-    Ok(Endpoint(Kind::Net(Net { scheme, host, port, path: path.into() })))
+    Ok(Endpoint::of(Kind::Net(Net { scheme, host, port, path: path.into() })))
 }
 
 /// What comes before the host, or what has none.
@@ -77,6 +74,9 @@ impl<'a> Split<'a> {
                     "`{lower}` has no host: write {lower}:{}",
                     if lower == "stdio" { "" } else { "NAME" }
                 )),
+                None if !shown::is_scheme(scheme) => {
+                    Err("what stands before `://` is no scheme, as tcp or wss are".to_owned())
+                }
                 None => Err(format!(
                     "unknown scheme `{scheme}`: tcp, tls, ws, wss, http, https, unix, stdio and memory are known"
                 )),
@@ -123,7 +123,9 @@ impl<'a> Parts<'a> {
             .map_err(|reason| if path.contains('@') { credentials() } else { reason })?;
         let path = match (path, scheme.has_path()) {
             ("" | "/", false) => "",
-            (path, false) => return Err(format!("`{}` has no path, and here it is `{path}`", scheme.name())),
+            (_, false) => {
+                return Err(format!("`{}` has no path, and something stands behind the port", scheme.name()));
+            }
             ("", true) => "/",
             (path, true) => target(path)?,
         };
@@ -137,7 +139,7 @@ fn target(path: &str) -> Result<&str, String> {
         return Err("what stands behind `#` would never be sent".to_owned());
     }
     if !path.starts_with('/') {
-        return Err(format!("a path begins with a slash: write /{path}"));
+        return Err("a path begins with a slash: write one before the `?`".to_owned());
     }
     match path.chars().find(|c| !c.is_ascii_graphic()) {
         Some(odd) => Err(format!("{odd:?} cannot stand in the path: write it in percents, as in %20")),
@@ -174,16 +176,5 @@ fn port_of(text: &str) -> Result<u16, String> {
     match text.bytes().all(|c| c.is_ascii_digit()) {
         true => text.parse().map_err(|_| format!("the port `{text}` is not between 0 and 65535")),
         false => Err(format!("the port `{text}` is no number between 0 and 65535")),
-    }
-}
-
-/// The text as an error may show it. An `@` in a path hides the host, too: there may be a password with a slash before it.
-pub(super) fn without_credentials(text: &str) -> String {
-    let start = text.find("://").map_or(0, |at| at + 3);
-    match text[start..].rfind('@') {
-        Some(at) if !text.starts_with("unix:") => {
-            format!("{}{HIDDEN}{}", &text[..start], &text[start + at + 1..])
-        }
-        _ => text.to_owned(),
     }
 }

@@ -82,10 +82,10 @@ fn the_error_names_the_part_that_is_wrong() {
         ("tcp://-x:80", "`-x` is no host name"),
         ("tcp://a b:80", "`a b` is no host name"),
         ("tcp://1.2.3.400:80", "`1.2.3.400` is no IPv4 address"),
-        ("tcp://localhost:80/x", "`tcp` has no path, and here it is `/x`"),
+        ("tcp://localhost:80/x", "`tcp` has no path, and something stands behind the port"),
         ("http://localhost/a b", "' ' cannot stand in the path"),
         ("http://localhost/a#b", "behind `#` would never be sent"),
-        ("http://localhost?a", "a path begins with a slash: write /?a"),
+        ("http://localhost?a", "a path begins with a slash: write one before the `?`"),
         ("unix:", "the path is missing"),
         ("unix://", "the path is missing"),
         ("stdio:x", "nothing stands behind `stdio:`"),
@@ -150,6 +150,15 @@ fn no_password_gets_into_an_error() {
         "http://ann:sec/ret@example.org/",
         "http://ann:sec?ret@example.org/",
         "http://ann:sec@x@example.org/",
+        "ann:sec://ret@example.org/",
+        "wss://example.org:99999/v1/secret?key=secret",
+        "wss://example.org/v1/sec ret",
+        "wss://example.org?secret",
+        "wss://example.org/#secret",
+        "tcp://example.org:1/secret",
+        "gopher://example.org/secret",
+        "example.org/secret",
+        "wss://example.org:99999/v1/a@secret",
     ] {
         let error = url.parse::<Endpoint>().unwrap_err();
         for shown in [error.to_string(), format!("{error:?}")] {
@@ -158,6 +167,27 @@ fn no_password_gets_into_an_error() {
     }
     let error = "https://ann:secret@example.org/".parse::<Endpoint>().unwrap_err().to_string();
     assert!(error.starts_with("`https://…@example.org/` is no endpoint: a user and a password"), "{error}");
+}
+
+#[test]
+fn what_is_redacted_is_the_same_endpoint_and_shows_no_path() {
+    for (url, shown) in [
+        ("wss://example.org/v1/secret?key=secret", "wss://example.org/…"),
+        ("ws://example.org:8080/", "ws://example.org:8080/"),
+        ("http://[::1]/secret", "http://[::1]/…"),
+        ("tcp://example.org:1", "tcp://example.org:1"),
+        ("unix:/run/calc.sock", "unix:/run/calc.sock"),
+        ("memory:calc", "memory:calc"),
+    ] {
+        let redacted = parse(url).redacted();
+        assert_eq!((redacted.to_string().as_str(), redacted.url().as_str()), (shown, url));
+        assert_eq!(redacted, parse(url));
+        assert_eq!(redacted.path(), parse(url).path());
+        for debug in [format!("{redacted:?}"), format!("{:?}", parse(url)), format!("{:#?}", parse(url))] {
+            assert!(debug.contains(shown) && !debug.contains("secret"), "{debug}");
+        }
+        assert_eq!(parse(url).to_string(), url);
+    }
 }
 
 #[test]

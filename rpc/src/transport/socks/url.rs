@@ -1,12 +1,13 @@
 //! The URLs of proxies.
 
 use super::{SocksProxy, SocksVersion};
-use crate::transport::endpoint::host_and_port;
+use crate::transport::endpoint::{host_and_port, shown};
 
 /// The port of SOCKS, by its entry at IANA.
 const DEFAULT_PORT: u16 = 1080;
 
-/// A text that names no SOCKS proxy. A user and a password in it are not shown.
+/// A text that names no SOCKS proxy. What in it may be secret is
+/// [not shown](crate::Endpoint#what-is-shown).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{shown}` is no SOCKS proxy: {reason}")]
 pub struct SocksUrlError {
@@ -15,8 +16,7 @@ pub struct SocksUrlError {
 }
 
 pub(super) fn parse(url: &str) -> Result<SocksProxy, SocksUrlError> {
-    parts(url)
-        .map_err(|reason| SocksUrlError { shown: without_credentials(url).into(), reason: reason.into() })
+    parts(url).map_err(|reason| SocksUrlError { shown: shown(url).into(), reason: reason.into() })
 }
 
 fn parts(url: &str) -> Result<SocksProxy, String> {
@@ -33,6 +33,9 @@ fn parts(url: &str) -> Result<SocksProxy, String> {
         None => (None, rest),
     };
     let authority = authority.strip_suffix('/').unwrap_or(authority);
+    if authority.contains(['/', '?', '#']) {
+        return Err("a proxy has no path, and something stands behind the host".to_owned());
+    }
     let (host, port) = host_and_port(scheme, authority)?;
     let host = host.ok_or("the host is missing")?;
     let proxy = SocksProxy::at(version, host, port.unwrap_or(DEFAULT_PORT));
@@ -67,15 +70,6 @@ fn percent_decoded(text: &str) -> Option<String> {
         bytes.extend_from_slice(rest.as_bytes());
     }
     String::from_utf8(bytes).ok()
-}
-
-/// The text, with what stands between the scheme and the last `@` left out.
-fn without_credentials(url: &str) -> String {
-    let Some((before, host)) = url.rsplit_once('@') else { return url.to_owned() };
-    match before.split_once("://") {
-        Some((scheme, _)) => format!("{scheme}://…@{host}"),
-        None => format!("…@{host}"),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! PEM, from files and from memory, with errors that say which part of which file is wrong.
 
-use std::{fmt, fs, io, path::Path};
+use std::{fs, io, path::Path};
 
 use super::{
     TlsError, TlsPart,
@@ -11,7 +11,6 @@ use super::{
 };
 
 /// Bytes that were read, and where.
-#[derive(Debug)]
 pub(super) struct Pem {
     bytes: Vec<u8>,
     origin: String,
@@ -61,29 +60,27 @@ impl Pem {
     }
 
     fn unusable(&self, part: TlsPart, error: pem::Error) -> TlsError {
-        TlsError::Unusable { part, origin: self.origin.clone(), source: Box::new(PemError(error)) }
+        TlsError::Unusable { part, origin: self.origin.clone(), source: because(told(&error)) }
     }
 }
+
+/// What sections of PEM are called that are read here: RFC 7468, and those of OpenSSL.
+const LABELS: [&str; 5] =
+    ["CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"];
 
 /// What is wrong with the text, without the bytes of it, which may be a secret.
-#[derive(Debug)]
-struct PemError(pem::Error);
-
-impl fmt::Display for PemError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            pem::Error::MissingSectionEnd { end_marker } => {
-                let label = String::from_utf8_lossy(end_marker);
-                write!(f, "the line `-----END {label}-----` is missing")
-            }
-            pem::Error::IllegalSectionStart { .. } => f.write_str("a line that begins a section is damaged"),
-            pem::Error::Base64Decode(_) => f.write_str("it is not written in base64"),
-            other => write!(f, "{other}"),
+fn told(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let label = LABELS.into_iter().find(|label| label.as_bytes() == end_marker);
+            // Where the lines were joined, all of the text is one label.
+            format!("the line `-----END {}-----` is missing", label.unwrap_or("…"))
         }
+        pem::Error::IllegalSectionStart { .. } => "a line that begins a section is damaged".to_owned(),
+        pem::Error::Base64Decode(_) => "it is not written in base64".to_owned(),
+        other => other.to_string(),
     }
 }
-
-impl std::error::Error for PemError {}
 
 /// An error that needs no more than words.
 pub(super) fn because(text: impl Into<String>) -> Box<dyn std::error::Error + Send + Sync> {

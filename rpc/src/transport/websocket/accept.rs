@@ -1,6 +1,6 @@
 //! The server's side of the handshake: over a stream of its own, and for requests that a server of HTTP has read.
 
-use std::io;
+use std::{fmt, io};
 
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts};
@@ -16,7 +16,6 @@ use super::{
 use crate::transport::{Connection, Denied, FromItself, Handshake, Net, PageScheme, WebAccess, has_address};
 
 /// The handshake of a `ws://` or `wss://` listener.
-#[derive(Debug)]
 struct WebSocketHandshake {
     options: WebSocketServer,
     /// The one that is served; none for all of them.
@@ -26,6 +25,13 @@ struct WebSocketHandshake {
 /// Of a listener at `net`.
 pub(crate) fn handshake(options: &WebSocketServer, net: &Net) -> Box<dyn Handshake> {
     Box::new(WebSocketHandshake { options: options.clone(), path: net.served_path().map(Box::from) })
+}
+
+/// Without the path, which may hold a key.
+impl fmt::Debug for WebSocketHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketHandshake").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Handshake for WebSocketHandshake {
@@ -87,8 +93,7 @@ fn agreed(
     options: &WebSocketServer,
 ) -> Result<Agreed, Refusal> {
     if path.is_some_and(|path| path != request.uri.path()) {
-        let text = format!("nothing is served at {}", request.uri.path());
-        return Err(Refusal::new(StatusCode::NOT_FOUND, text));
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is served at this path"));
     }
     let agreed = agree(request, options)?;
     let peer = &connection.peer;

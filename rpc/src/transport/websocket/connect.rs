@@ -17,7 +17,7 @@ use super::{
     head::{self, HeadError, MOST_HEADERS},
     open,
 };
-use crate::transport::{Connection, Io};
+use crate::transport::{Connection, Io, Secrets};
 
 /// How much of what a server says when it refuses is kept.
 const TEXT: usize = 512;
@@ -42,6 +42,7 @@ pub(super) async fn connect(
     })?;
     if status != StatusCode::SWITCHING_PROTOCOLS {
         let text = text(status, &headers, read, &mut connection.io).await;
+        let text = Secrets::of(target, &options.headers, &options.protocols).hide(&text);
         return Err(WebSocketError::Refused { status: status.as_u16(), text });
     }
     if let Some(protocol) = check(&headers, &key, options)? {
@@ -109,9 +110,13 @@ fn check(
         (Some(protocol), None) if options.protocols.iter().any(|offered| offered == protocol) => {
             Ok(Some(protocol.to_owned()))
         }
-        (Some(protocol), _) => {
-            wrong(format!("it chose the sub-protocol `{}`, which was not offered", protocol.escape_debug()))
-        }
+        (Some(protocol), more) => match options.protocols.iter().any(|offered| offered == protocol) {
+            true if more.is_some() => wrong("it chose more than one sub-protocol".to_owned()),
+            _ => wrong(format!(
+                "it chose the sub-protocol `{}`, which was not offered",
+                protocol.escape_debug()
+            )),
+        },
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a URL cannot say of a WebSocket.
 
+use std::fmt;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::WebSocketError;
@@ -16,11 +18,22 @@ use crate::transport::WebAccess;
 /// # let _ = connector;
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct WebSocketClient {
     pub(super) headers: HeaderMap,
     pub(super) protocols: Vec<String>,
     pub(super) binary: bool,
+}
+
+/// Without the values of headers, and without sub-protocols, which may be tokens.
+impl fmt::Debug for WebSocketClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketClient")
+            .field("headers", &self.headers)
+            .field("protocols", &self.protocols.len())
+            .field("binary", &self.binary)
+            .finish()
+    }
 }
 
 /// What the handshake itself says.
@@ -39,7 +52,8 @@ impl WebSocketClient {
         Self::default()
     }
 
-    /// Sends one more header with the request, or another `Host`.
+    /// Sends one more header with the request, or another `Host`. Its value is
+    /// [never shown](crate::Endpoint#what-is-shown).
     ///
     /// # Errors
     ///
@@ -53,7 +67,8 @@ impl WebSocketClient {
         }
         let mut value: HeaderValue =
             value.parse().map_err(|_| wrong("its value has characters that no header may have"))?;
-        value.set_sensitive(parsed == header::AUTHORIZATION || parsed == header::COOKIE);
+        // Of none is it known that it is no secret.
+        value.set_sensitive(true);
         match parsed == header::HOST {
             true => drop(self.headers.insert(parsed, value)),
             false => drop(self.headers.append(parsed, value)),
@@ -148,7 +163,7 @@ fn check_token(protocol: &str) -> Result<(), WebSocketError> {
         true => Ok(()),
         false => Err(WebSocketError::Header {
             name: header::SEC_WEBSOCKET_PROTOCOL.to_string(),
-            reason: format!("`{}` is no token", protocol.escape_debug()),
+            reason: "a sub-protocol is a token (RFC 9110, section 5.6.2), and this is none".to_owned(),
         }),
     }
 }

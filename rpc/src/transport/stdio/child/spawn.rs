@@ -1,6 +1,6 @@
 //! How a process is started, and how much patience there is at its end.
 
-use std::{io, process::Stdio, time::Duration};
+use std::{fmt, io, process::Stdio, time::Duration};
 
 use tokio::process::Command;
 
@@ -26,7 +26,6 @@ use crate::transport::{Connection, Endpoint};
 /// # let _ = session;
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 pub struct Spawn {
     command: Command,
     patience: Patience,
@@ -77,6 +76,14 @@ impl Spawn {
         let connection = Connection::new(stream, Endpoint::STDIO);
         connection.extensions.insert(process);
         Ok(connection)
+    }
+}
+
+/// Without arguments and environment, where secrets are handed over.
+impl fmt::Debug for Spawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (program, patience) = (self.program(), &self.patience);
+        f.debug_struct("Spawn").field("program", &program).field("patience", patience).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,116 @@
+//! What a client has sent and a server repeats: it is not shown.
+
+use http::{HeaderMap, HeaderName, header};
+
+use super::HIDDEN;
+
+/// What is shorter is no secret, and stands in every other text; so does the beginning of one.
+const SHORTEST: usize = 4;
+const SHORTEST_BEGINNING: usize = 8;
+
+/// Headers that say what the server and the page are called.
+const NO_SECRETS: [HeaderName; 2] = [header::HOST, header::ORIGIN];
+
+/// What a request had in it that may be secret: what stands behind the host in its URL, and what the user has
+/// set of its headers. Longest first.
+pub(crate) struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Of a request for `target`, a path with its query, of its headers those that the user has set, which are
+    /// marked as sensitive, and of the sub-protocols that it offers.
+    pub(crate) fn of(target: &str, headers: &HeaderMap, protocols: &[String]) -> Self {
+        let mut secrets = vec![target.to_owned()];
+        secrets.extend(target.split('?').map(str::to_owned));
+        secrets.extend(target.split(['/', '?', '&', '=']).map(str::to_owned));
+        for (name, value) in headers {
+            if value.is_sensitive() && !NO_SECRETS.contains(name) {
+                let value = String::from_utf8_lossy(value.as_bytes());
+                secrets.extend(value.split([' ', ',', ';', '=']).map(str::to_owned));
+                secrets.push(value.into_owned());
+            }
+        }
+        secrets.extend_from_slice(protocols);
+        let decoded: Vec<String> = secrets.iter().filter_map(|secret| percent_decoded(secret)).collect();
+        secrets.extend(decoded);
+        secrets.retain(|secret| secret.len() >= SHORTEST);
+        secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets)
+    }
+
+    /// The text without them, and without the beginning of one at its end, where it was cut off.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.0 {
+            if text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), HIDDEN);
+            }
+        }
+        let cut = self.0.iter().filter_map(|secret| {
+            let beginnings = secret.char_indices().map(|(end, _)| &secret[..end]);
+            beginnings
+                .rev()
+                .find(|start| start.len() >= SHORTEST_BEGINNING && text.ends_with(start))
+                .map(str::len)
+        });
+        if let Some(cut) = cut.max() {
+            text.truncate(text.len() - cut);
+            text.push_str(HIDDEN);
+        }
+        text
+    }
+}
+
+/// `None` where nothing in it is written in percents.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next()?.as_bytes().to_vec();
+    let before = bytes.len();
+    for piece in pieces {
+        match piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&piece.as_bytes()[2..]);
+            }
+            None => {
+                bytes.push(b'%');
+                bytes.extend_from_slice(piece.as_bytes());
+            }
+        }
+    }
+    (bytes.len() > before).then(|| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_repeats_of_a_request_is_hidden() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            (header::AUTHORIZATION, "Bearer t0ken"),
+            (header::HOST, "node.example"),
+            (header::COOKIE, "id=c00kie; a=b"),
+        ] {
+            let mut value = http::HeaderValue::from_static(value);
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        headers.insert(header::ACCEPT, http::HeaderValue::from_static("application/json"));
+        let secrets = Secrets::of("/v1/s3cret?key=k%20ey5", &headers, &["offered".to_owned()]);
+        for (text, seen) in [
+            ("nothing is at /v1/s3cret?key=k%20ey5", "nothing is at …"),
+            ("nothing is at /v1/s3cret", "nothing is at …"),
+            ("who is s3cret, k ey5 or k%20ey5?", "who is …, … or …?"),
+            ("Bearer t0ken is not t0ken", "… is not …"),
+            ("id=c00kie; a=b, c00kie", "…, …"),
+            ("it was offered", "it was …"),
+            ("v1 of node.example has key", "v1 of node.example has key"),
+            ("it is cut off at /v1/s3cr", "it is cut off at …"),
+            ("not application/json", "not application/json"),
+            ("", ""),
+        ] {
+            assert_eq!(secrets.hide(text), seen);
+        }
+    }
+}

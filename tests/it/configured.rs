@@ -1,4 +1,5 @@
-//! What a user has configured is kept, or said to have no part in it: nothing is lost without a word.
+//! What a user has configured is kept, or said to have no part in it: nothing is lost without a
+//! word.
 
 use std::{io, sync::Arc};
 
@@ -28,7 +29,8 @@ fn told(outcome: Result<rpc::Session, ConnectError>) -> (io::ErrorKind, String) 
 
 #[tokio::test]
 async fn a_connection_that_is_there_is_not_taken_for_one_over_tls_or_by_way_of_a_proxy() {
-    let connectors: [(&str, fn() -> Connector); 3] = [
+    type Make = fn() -> Connector;
+    let connectors: [(&str, Make); 3] = [
         ("the connection is there already", || Connector::over(memory(64).0)),
         ("the connection is there already", || {
             let (sink, stream) = futures::channel::mpsc::channel::<bytes::Bytes>(1);
@@ -123,7 +125,7 @@ async fn what_a_server_is_called_is_said_over_http_2_too() {
     let router = Router::new().method("called", async |_: Params, cx: Context| {
         let request = cx.http().ok_or_else(|| ErrorObject::new(1, "it comes over HTTP"))?;
         let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let authority = request.uri.authority().map(|authority| authority.as_str());
+        let authority = request.uri.authority().map(http::uri::Authority::as_str);
         Ok::<_, ErrorObject>((request.version == Version::HTTP_2, authority.or(host).map(str::to_owned)))
     });
     let access = HttpOptions::new().access(WebAccess::new().allow_host("node.example:8545"));

@@ -1,5 +1,5 @@
-//! Paths and queries of URLs, headers, credentials and keys hold secrets. None of them is shown: in errors and
-//! their causes, with `Debug`, with `peer()`, and in log events.
+//! Paths and queries of URLs, headers, credentials and keys hold secrets. None of them is shown: in
+//! errors and their causes, with `Debug`, with `peer()`, and in log events.
 
 use std::{error::Error, fmt};
 

@@ -153,9 +153,10 @@ impl Connector {
         self
     }
 
-    /// Which servers are trusted over TLS, and what they are shown. Default: [`TlsClient::new`](crate::transport::tls::TlsClient::new), whom
-    /// the platform trusts. Connecting fails where the URL is not one of TLS, and where the connection is
-    /// [there already](Self::over): it is used as it is.
+    /// Which servers are trusted over TLS, and what they are shown. Default:
+    /// [`TlsClient::new`](crate::transport::tls::TlsClient::new), whom the platform trusts.
+    /// Connecting fails where the URL is not one of TLS, and where the connection is [there
+    /// already](Self::over): it is used as it is.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -194,9 +195,11 @@ impl Connector {
         self
     }
 
-    /// Connects by way of a SOCKS proxy. The session's [`peer`](Session::peer) is who is connected to, all the same, and its extensions have
-    /// [`Proxied`](crate::transport::socks::Proxied). A connection that is [there already](Self::over), a process, and a place on this machine,
-    /// such as a Unix socket, cannot be connected to in this way: connecting fails. Default: without one.
+    /// Connects by way of a SOCKS proxy. The session's [`peer`](Session::peer) is who is connected
+    /// to, all the same, and its extensions have [`Proxied`](crate::transport::socks::Proxied). A
+    /// connection that is [there already](Self::over), a process, and a place on this machine, such
+    /// as a Unix socket, cannot be connected to in this way: connecting fails. Default: without
+    /// one.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -33,8 +33,8 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    /// What was said of how to reach the peer, and has no part in a connection that comes from elsewhere:
-    /// the message would not go where, or as, the user wants it to.
+    /// What was said of how to reach the peer, and has no part in a connection that comes from
+    /// elsewhere: the message would not go where, or as, the user wants it to.
     ///
     /// # Errors
     ///

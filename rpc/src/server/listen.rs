@@ -52,8 +52,9 @@ impl Listen {
         Ok(Self::from(url.parse::<Endpoint>()?))
     }
 
-    /// How messages are told apart here. Default: as everywhere, by [`ServerBuilder::framer`](super::ServerBuilder::framer). What carries
-    /// whole messages, as WebSocket and HTTP do, is not framed.
+    /// How messages are told apart here. Default: as everywhere, by
+    /// [`ServerBuilder::framer`](super::ServerBuilder::framer). What carries whole messages, as
+    /// WebSocket and HTTP do, is not framed.
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.framer = Some(Box::new(framer));
         self
@@ -62,8 +63,9 @@ impl Listen {
     /// How a `ws://` or `wss://` URL is listened at: which pages may come in, sub-protocols. Default:
     /// [`WebSocketServer::new()`](crate::transport::websocket::WebSocketServer::new).
     ///
-    /// At an `http://` or `https://` URL, where WebSockets are opened, too (feature `http`), it says the same; where it
-    /// does not say which pages may come in, `HttpOptions::access` does, for all that goes over HTTP.
+    /// At an `http://` or `https://` URL, where WebSockets are opened, too (feature `http`), it
+    /// says the same; where it does not say which pages may come in, `HttpOptions::access` does,
+    /// for all that goes over HTTP.
     #[cfg(feature = "ws")]
     pub fn websocket(mut self, websocket: crate::transport::websocket::WebSocketServer) -> Self {
         self.websocket = websocket;
@@ -88,8 +90,9 @@ impl Listen {
         self
     }
 
-    /// How HTTP is spoken here. Default: [`HttpOptions::new()`] where the URL is `http://` or `https://`; with it, HTTP is spoken at any place,
-    /// a Unix socket for one. Binding fails where that is a WebSocket: listen at `http://`, where they are opened, too.
+    /// How HTTP is spoken here. Default: [`HttpOptions::new()`] where the URL is `http://` or
+    /// `https://`; with it, HTTP is spoken at any place, a Unix socket for one. Binding fails where
+    /// that is a WebSocket: listen at `http://`, where they are opened, too.
     ///
     /// ```
     /// use rpc::{HttpOptions, Listen, Server, WebAccess};

@@ -11,13 +11,13 @@ const SHORTEST_BEGINNING: usize = 8;
 /// Headers that say what the server and the page are called.
 const NO_SECRETS: [HeaderName; 2] = [header::HOST, header::ORIGIN];
 
-/// What a request had in it that may be secret: what stands behind the host in its URL, and what the user has
-/// set of its headers. Longest first.
+/// What a request had in it that may be secret: what stands behind the host in its URL, and what
+/// the user has set of its headers. Longest first.
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Of a request for `target`, a path with its query, of its headers those that the user has set, which are
-    /// marked as sensitive, and of the sub-protocols that it offers.
+    /// Of a request for `target`, a path with its query, of its headers those that the user has
+    /// set, which are marked as sensitive, and of the sub-protocols that it offers.
     pub(crate) fn of(target: &str, headers: &HeaderMap, protocols: &[String]) -> Self {
         let mut secrets = vec![target.to_owned()];
         secrets.extend(target.split('?').map(str::to_owned));

@@ -59,7 +59,8 @@ impl House {
         Self { server: server.expect("a port is free").start(), access, way }
     }
 
-    /// The status that a request is answered with. A mounted service is told that it comes from `peer`.
+    /// The status that a request is answered with. A mounted service is told that it comes from
+    /// `peer`.
     async fn status(&self, host: &str, origin: Option<&str>, peer: &str) -> u16 {
         let origin_line = origin.map_or(String::new(), |origin| format!("origin: {origin}\r\n"));
         match self.way {
@@ -157,8 +158,8 @@ async fn a_host_that_no_server_can_have_is_a_bad_request() {
     }
 }
 
-/// An address of this machine that is no loopback address, if it has one. Nothing is sent: connecting a
-/// UDP socket only chooses.
+/// An address of this machine that is no loopback address, if it has one. Nothing is sent:
+/// connecting a UDP socket only chooses.
 fn address_of_this_machine() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("203.0.113.1:9").ok()?;
@@ -171,7 +172,8 @@ async fn what_comes_from_an_address_of_this_machine_comes_from_this_machine() {
         let IpAddr::V4(v4) = ip else { panic!("{ip}") };
         for way in ALL {
             let house = House::open(way, ip, WebAccess::new()).await;
-            // An address of IPv4 may be written as one of IPv6: so is a peer of a listener at `[::]`.
+            // An address of IPv4 may be written as one of IPv6: so is a peer of a listener at
+            // `[::]`.
             for peer in [format!("{ip}:5"), format!("[{}]:5", v4.to_ipv6_mapped())] {
                 for (host, status) in [
                     ("evil.example", 403),

@@ -86,8 +86,8 @@ impl Read {
     }
 }
 
-/// As much of a text as an excerpt may need. A character has up to four bytes. The last one may be cut in two, and
-/// is beyond what is shown then.
+/// As much of a text as an excerpt may need. A character has up to four bytes. The last one may be
+/// cut in two, and is beyond what is shown then.
 pub(super) fn start_of(text: &[u8]) -> &[u8] {
     &text[..text.len().min(4 * (SHOWN + 1))]
 }

@@ -98,8 +98,8 @@ pub enum HttpClientError {
         source: io::Error,
     },
 
-    /// Connections are made by [`connect_with`](HttpClientBuilder::connect_with), and it was said, too, how
-    /// they are made.
+    /// Connections are made by [`connect_with`](HttpClientBuilder::connect_with), and it was said,
+    /// too, how they are made.
     #[error("{url} cannot be called: {source}")]
     ConnectWith {
         /// The server: scheme, host and port.
@@ -173,8 +173,9 @@ impl HttpClientBuilder {
         self
     }
 
-    /// Sends a header with each request, instead of one of that name that was there before: `Content-Type` and `Accept`
-    /// (`application/json`) and `User-Agent` are, and `Host` (over HTTP/2, `:authority`) comes from the URL. Values are never shown.
+    /// Sends a header with each request, instead of one of that name that was there before:
+    /// `Content-Type` and `Accept` (`application/json`) and `User-Agent` are, and `Host` (over
+    /// HTTP/2, `:authority`) comes from the URL. Values are never shown.
     ///
     /// `Content-Length` and `Transfer-Encoding` cannot be set: where they are wrong, one request can be taken for two.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
@@ -285,10 +286,11 @@ impl HttpClientBuilder {
         self
     }
 
-    /// Makes connections by calling `open`, instead of connecting to the host of the URL: through a proxy of another kind, to a Unix socket,
-    /// to a server within the process. It has the time that
-    /// [`Limits::handshake_timeout`] says. HTTP is spoken over what it gives as it is, whatever the scheme of the URL: with
-    /// `tls` or `proxy` besides, which would have no part in it, [`build`](Self::build) fails.
+    /// Makes connections by calling `open`, instead of connecting to the host of the URL: through a
+    /// proxy of another kind, to a Unix socket, to a server within the process. It has the time
+    /// that [`Limits::handshake_timeout`] says. HTTP is spoken over what it gives as it is,
+    /// whatever the scheme of the URL: with `tls` or `proxy` besides, which would have no part in
+    /// it, [`build`](Self::build) fails.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -367,7 +369,8 @@ impl fmt::Debug for HttpClientBuilder {
     }
 }
 
-/// The URL, with what the server is to be called: the `Host` of HTTP/1.1 is the `:authority` of HTTP/2.
+/// The URL, with what the server is to be called: the `Host` of HTTP/1.1 is the `:authority` of
+/// HTTP/2.
 fn called(uri: Uri, headers: &HeaderMap) -> Result<Uri, HttpClientError> {
     let Some(host) = headers.get(HOST) else { return Ok(uri) };
     let authority = Authority::try_from(host.as_bytes());

@@ -34,7 +34,8 @@ impl Arrival {
         request.extensions.get::<Endpoint>().or_else(arrival)
     }
 
-    /// How browsers fetch pages of the server that a request came to: as a layer says, or our own listener.
+    /// How browsers fetch pages of the server that a request came to: as a layer says, or our own
+    /// listener.
     pub(super) fn page_scheme(request: &Parts) -> Option<PageScheme> {
         let told = request.extensions.get::<Endpoint>().and_then(PageScheme::of);
         told.or_else(|| PageScheme::of(&request.extensions.get::<Arc<Self>>()?.peer))
@@ -49,7 +50,8 @@ impl Arrival {
             (None, Some(arrival)) => *arrival
                 .is_local
                 .get_or_init(|| arrival.extensions.get::<FromItself>().is_some() || has(&arrival.peer)),
-            // Who knows where this is mounted? Of a page it is assumed that it is on the same machine.
+            // Who knows where this is mounted? Of a page it is assumed that it is on the same
+            // machine.
             (None, None) => request.headers.contains_key(header::ORIGIN),
         }
     }

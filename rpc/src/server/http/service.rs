@@ -122,8 +122,9 @@ impl HttpService {
         self
     }
 
-    /// How WebSockets are opened: sub-protocols, binary messages. Which pages may come in is what [`access`](Self::access) says, unless
-    /// these options say it for WebSockets. It means nothing to a service that opens none: one that is not of a
+    /// How WebSockets are opened: sub-protocols, binary messages. Which pages may come in is what
+    /// [`access`](Self::access) says, unless these options say it for WebSockets. It means nothing
+    /// to a service that opens none: one that is not of a
     /// [server](crate::ServerHandle::http_service).
     #[cfg(feature = "ws")]
     pub fn websocket(mut self, options: WebSocketServer) -> Self {
@@ -133,9 +134,10 @@ impl HttpService {
 
     /// Which web pages may call. Default: [`WebAccess::new()`].
     ///
-    /// Where the address of the peer is not known (see [below](#who-is-asking)), a page has to name a host that is
-    /// [allowed](WebAccess::allow_host), an address, or `localhost`. Whether the server's own pages are those of `http` or of `https` is
-    /// not known either, unless the peer's [`Endpoint`] has such a scheme or [`WebAccess::behind_tls`] says so: both are taken.
+    /// Where the address of the peer is not known (see [below](#who-is-asking)), a page has to name
+    /// a host that is [allowed](WebAccess::allow_host), an address, or `localhost`. Whether the
+    /// server's own pages are those of `http` or of `https` is not known either, unless the peer's
+    /// [`Endpoint`] has such a scheme or [`WebAccess::behind_tls`] says so: both are taken.
     pub fn access(mut self, access: WebAccess) -> Self {
         self.access = Arc::new(access);
         self
@@ -226,7 +228,8 @@ impl HttpService {
 }
 
 impl HttpService {
-    /// Whether a page, if it is one, may call, as `access` says; and whether it has found the place.
+    /// Whether a page, if it is one, may call, as `access` says; and whether it has found the
+    /// place.
     pub(super) fn judge(&self, parts: &Parts, access: &WebAccess) -> Result<(), Refusal> {
         access.check(parts, Arrival::page_scheme(parts), || Arrival::is_local(parts))?;
         match &self.path {

@@ -21,9 +21,9 @@ impl Host {
         }
     }
 
-    /// A name as RFC 1123 allows it (with underscores, which real names have), or an IPv4 address in
-    /// four decimal numbers. The other ways to write one (`0x7f000001`, `127.1`, `0177.0.0.1`) are no
-    /// names: a resolver takes them for an address, and a check of names would not.
+    /// A name as RFC 1123 allows it (with underscores, which real names have), or an IPv4 address
+    /// in four decimal numbers. The other ways to write one (`0x7f000001`, `127.1`, `0177.0.0.1`)
+    /// are no names: a resolver takes them for an address, and a check of names would not.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Ok(ip) = text.parse() {
             return Ok(Self::V4(ip));
@@ -52,8 +52,8 @@ impl Host {
     }
 }
 
-/// Whether the last label of `name` is a number, decimal or hexadecimal: then the whole can only be an
-/// IPv4 address ("ends in a number checker" of the WHATWG's URL standard, section 3.5).
+/// Whether the last label of `name` is a number, decimal or hexadecimal: then the whole can only be
+/// an IPv4 address ("ends in a number checker" of the WHATWG's URL standard, section 3.5).
 fn ends_in_a_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));

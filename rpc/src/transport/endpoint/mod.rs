@@ -33,10 +33,11 @@ pub(crate) use shown::shown;
 /// | `stdio:` | this process's standard input and output |
 /// | `memory:NAME` | a place within this process |
 ///
-/// A host is a name as RFC 1123 has it (underscores are fine), an IPv4 address in four decimal numbers, or
-/// an IPv6 address in brackets. What ends in a number is an IPv4 address or an error, never a name (WHATWG
-/// URL, section 3.5): resolvers take `0x7f000001` and `127.1` for 127.0.0.1. Whether a scheme can be
-/// used is decided by the features of the crate, when somebody connects or listens.
+/// A host is a name as RFC 1123 has it (underscores are fine), an IPv4 address in four decimal
+/// numbers, or an IPv6 address in brackets. What ends in a number is an IPv4 address or an error,
+/// never a name (WHATWG URL, section 3.5): resolvers take `0x7f000001` and `127.1` for 127.0.0.1.
+/// Whether a scheme can be used is decided by the features of the crate, when somebody connects or
+/// listens.
 ///
 /// ```
 /// use rpc::Endpoint;
@@ -51,16 +52,17 @@ pub(crate) use shown::shown;
 ///
 /// # What is shown
 ///
-/// Paths and queries of URLs hold keys (`wss://node.example/v1/KEY`). One rule holds wherever this library
-/// shows a URL, of whatever client or server: scheme, host and port, and `/…` where there is more. So it is
+/// Paths and queries of URLs hold keys (`wss://node.example/v1/KEY`). One rule holds wherever this
+/// library shows a URL, of whatever client or server: scheme, host and port, and `/…` where there
+/// is more. So it is
 ///
 /// - in every error, and in the endpoints that errors hold;
 /// - in every log event, and with [`Session::peer`](crate::Session::peer);
 /// - in `Debug`, always.
 ///
 /// `Display` shows the whole of an endpoint that was parsed or made by the application, and of a
-/// [server](crate::ServerHandle::endpoint): it can be connected to. [`url`](Self::url) is the whole of any,
-/// and [`redacted`](Self::redacted) is one that shows no more than the rule says.
+/// [server](crate::ServerHandle::endpoint): it can be connected to. [`url`](Self::url) is the whole
+/// of any, and [`redacted`](Self::redacted) is one that shows no more than the rule says.
 ///
 /// ```
 /// use rpc::Endpoint;
@@ -74,9 +76,10 @@ pub(crate) use shown::shown;
 /// assert_eq!(redacted.url(), "wss://node.example/v1?key=secret");
 /// ```
 ///
-/// The same holds for what else is secret: values of headers that the application sets, sub-protocols of
-/// WebSocket that it offers, credentials of HTTP and of proxies, and private keys are in no error, no log
-/// event and no `Debug`. Where a server repeats them in the text of a refusal, `…` stands in their place.
+/// The same holds for what else is secret: values of headers that the application sets,
+/// sub-protocols of WebSocket that it offers, credentials of HTTP and of proxies, and private keys
+/// are in no error, no log event and no `Debug`. Where a server repeats them in the text of a
+/// refusal, `…` stands in their place.
 #[derive(Clone)]
 pub struct Endpoint {
     kind: Kind,
@@ -179,8 +182,8 @@ impl Endpoint {
         Self::of(Kind::Net(Net { scheme, host: addr.ip().into(), port: addr.port(), path: path.into() }))
     }
 
-    /// The same endpoint, of which `Display` shows scheme, host and port, and `/…` where there is a path or a
-    /// query: see [What is shown](#what-is-shown).
+    /// The same endpoint, of which `Display` shows scheme, host and port, and `/…` where there is a
+    /// path or a query: see [What is shown](#what-is-shown).
     #[must_use]
     pub fn redacted(self) -> Self {
         Self { is_redacted: true, ..self }

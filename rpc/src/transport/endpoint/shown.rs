@@ -1,5 +1,6 @@
-//! What is shown of a URL in errors, logs and `Debug`: scheme, host and port. A path and a query often hold a
-//! key (`wss://node.example/v1/KEY`, `?token=`), and what stands before the host is a password.
+//! What is shown of a URL in errors, logs and `Debug`: scheme, host and port. A path and a query
+//! often hold a key (`wss://node.example/v1/KEY`, `?token=`), and what stands before the host is a
+//! password.
 
 use std::fmt;
 
@@ -21,8 +22,8 @@ impl Net {
     }
 }
 
-/// A text that was to be a URL, or that a server sends as one. Nothing is known of it: what could be a
-/// password, a path or a query is not shown.
+/// A text that was to be a URL, or that a server sends as one. Nothing is known of it: what could
+/// be a password, a path or a query is not shown.
 pub(crate) fn shown(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),

@@ -1,13 +1,14 @@
-//! Which protocols are offered (ALPN, RFC 7301), where a configuration says some and what is spoken others.
+//! Which protocols are offered (ALPN, RFC 7301), where a configuration says some and what is spoken
+//! others.
 
 use super::TlsError;
 
 /// The versions of HTTP, by their names at IANA: those that are not spoken cannot be agreed on.
 const HTTP: [&[u8]; 5] = [b"h3", b"h2", b"http/1.1", b"http/1.0", b"http/0.9"];
 
-/// What is offered, best first. `named` are the protocols of a configuration, which are kept, in their
-/// order, without the versions of HTTP that are not `spoken`. Where it names none, or nothing is said to be
-/// spoken, it is what the other one has.
+/// What is offered, best first. `named` are the protocols of a configuration, which are kept, in
+/// their order, without the versions of HTTP that are not `spoken`. Where it names none, or nothing
+/// is said to be spoken, it is what the other one has.
 ///
 /// # Errors
 ///

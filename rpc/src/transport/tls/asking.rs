@@ -1,7 +1,7 @@
 //! A configuration that asks clients for certificates, and is the same in all else.
 //!
-//! rustls lets the verifier of clients be chosen only while a configuration is built, and does not tell which
-//! versions one speaks. So it is built anew, and what is public is carried over.
+//! rustls lets the verifier of clients be chosen only while a configuration is built, and does not
+//! tell which versions one speaks. So it is built anew, and what is public is carried over.
 
 use std::sync::{
     Arc,
@@ -56,8 +56,8 @@ pub(super) fn asking(
     Ok(made)
 }
 
-/// The versions that `config` speaks: those in which it goes on to look for a certificate when a client offers
-/// nothing else. Nothing of the user's runs.
+/// The versions that `config` speaks: those in which it goes on to look for a certificate when a
+/// client offers nothing else. Nothing of the user's runs.
 fn versions_of(config: &ServerConfig) -> Vec<&'static SupportedProtocolVersion> {
     ALL_VERSIONS.iter().copied().filter(|version| speaks(config, version)).collect()
 }
@@ -126,7 +126,8 @@ mod tests {
             .with_cert_resolver(Arc::new(LooksForOne::default()))
     }
 
-    /// Something else than the default everywhere. A field that rustls adds is in what `Debug` shows.
+    /// Something else than the default everywhere. A field that rustls adds is in what `Debug`
+    /// shows.
     #[test]
     fn all_else_is_carried_over() {
         let default = of_versions(&[&TLS13]);

@@ -82,15 +82,17 @@ impl TlsClient {
         Self::verified_by(Arc::new(Pinned::ToNothing))
     }
 
-    /// Everything as `config` says. Where it names no ALPN protocols, those of the URL's scheme are offered;
-    /// where it does, they are, without versions of HTTP that the scheme does not speak. Connecting fails with
-    /// [`TlsError::NoProtocol`] where the scheme speaks HTTP, and none of them is a version that it speaks.
+    /// Everything as `config` says. Where it names no ALPN protocols, those of the URL's scheme are
+    /// offered; where it does, they are, without versions of HTTP that the scheme does not speak.
+    /// Connecting fails with [`TlsError::NoProtocol`] where the scheme speaks HTTP, and none of
+    /// them is a version that it speaks.
     pub fn from_config(config: Arc<ClientConfig>) -> Self {
         Self { config, server_name: None }
     }
 
-    /// Shows `identity` to servers that ask for a certificate. Default: none. TLS sessions that began with
-    /// another one are not resumed (rustls sees to it); whether and how sessions are kept stays as it is.
+    /// Shows `identity` to servers that ask for a certificate. Default: none. TLS sessions that
+    /// began with another one are not resumed (rustls sees to it); whether and how sessions are
+    /// kept stays as it is.
     pub fn identity(mut self, identity: Identity) -> Self {
         Arc::make_mut(&mut self.config).client_auth_cert_resolver = identity.into_resolver();
         self
@@ -134,8 +136,8 @@ impl TlsClient {
         Self::from_config(Arc::new(config))
     }
 
-    /// Shakes hands with `host` over `io`, of which the protocols `spoken` can make use, or any if there are none. Cancel safe: dropping the
-    /// future gives up.
+    /// Shakes hands with `host` over `io`, of which the protocols `spoken` can make use, or any if
+    /// there are none. Cancel safe: dropping the future gives up.
     pub(super) async fn connect<IO: ByteStream>(
         &self,
         host: &str,

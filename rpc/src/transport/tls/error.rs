@@ -61,8 +61,8 @@ pub enum TlsError {
     #[error("`{0}` is neither the name nor the IP address of a server")]
     ServerName(String),
 
-    /// A [configuration](super::TlsServer::from_config) names protocols, and none of them is what goes over
-    /// the connection.
+    /// A [configuration](super::TlsServer::from_config) names protocols, and none of them is what
+    /// goes over the connection.
     #[error(
         "the TLS configuration offers only {named} (ALPN), and here {spoken} is spoken: add it to its \
          `alpn_protocols`, or leave them empty"

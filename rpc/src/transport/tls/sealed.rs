@@ -1,9 +1,10 @@
 //! TLS sessions that can be resumed only as long as the server is who it was when they began.
 //!
-//! A session that is resumed shows no certificate: the client takes the server for who it was. And the server
-//! asks for none. So what was made under one identity, or for clients of whom nothing was asked, must not be
-//! resumed under another one. The storage of sessions and the keys of tickets are the user's, who may share
-//! them with other servers: they stay in use, with a seal on what goes into them.
+//! A session that is resumed shows no certificate: the client takes the server for who it was. And
+//! the server asks for none. So what was made under one identity, or for clients of whom nothing
+//! was asked, must not be resumed under another one. The storage of sessions and the keys of
+//! tickets are the user's, who may share them with other servers: they stay in use, with a seal on
+//! what goes into them.
 
 use std::sync::Arc;
 

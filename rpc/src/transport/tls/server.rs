@@ -70,12 +70,7 @@ impl Current {
 impl TlsServer {
     /// Shows `identity`, and asks clients for nothing.
     pub fn new(identity: Identity) -> Self {
-        let config = ServerConfig::builder_with_provider(Arc::clone(provider()))
-            .with_safe_default_protocol_versions()
-            .expect(BOTH_VERSIONS)
-            .with_no_client_auth()
-            .with_cert_resolver(identity.into_resolver());
-        Self::from_config(Arc::new(config))
+        Self::from_config(Arc::new(showing(identity)))
     }
 
     /// The same with [`Identity::from_pem_files`].
@@ -87,9 +82,10 @@ impl TlsServer {
         Ok(Self::new(Identity::from_pem_files(chain, key)?))
     }
 
-    /// Everything as `config` says. Where it names no ALPN protocols, those of the URL's scheme are offered;
-    /// where it does, they are, without versions of HTTP that the scheme does not speak. Handshakes fail with
-    /// [`TlsError::NoProtocol`] where the scheme speaks HTTP, and none of them is a version that it speaks.
+    /// Everything as `config` says. Where it names no ALPN protocols, those of the URL's scheme are
+    /// offered; where it does, they are, without versions of HTTP that the scheme does not speak.
+    /// Handshakes fail with [`TlsError::NoProtocol`] where the scheme speaks HTTP, and none of them
+    /// is a version that it speaks.
     pub fn from_config(config: Arc<ServerConfig>) -> Self {
         Self::with(Current::new(config))
     }
@@ -99,14 +95,14 @@ impl TlsServer {
     }
 
     /// Lets in only clients that show a certificate issued by one of `roots`. Handlers find it as
-    /// [`PeerCertificates`](super::PeerCertificates). The server that this makes is not the same as clones made before. Of a
-    /// [configuration](Self::from_config) all else remains, and TLS sessions are resumed that began with this
-    /// demand.
+    /// [`PeerCertificates`](super::PeerCertificates). The server that this makes is not the same as
+    /// clones made before. Of a [configuration](Self::from_config) all else remains, and TLS
+    /// sessions are resumed that began with this demand.
     ///
     /// # Errors
     ///
-    /// Where one of them cannot be a root, or there is none; where rustls does not take the versions and
-    /// suites of the configuration.
+    /// Where one of them cannot be a root, or there is none; where rustls does not take the
+    /// versions and suites of the configuration.
     pub fn require_client_certificates(self, roots: Certificates) -> Result<Self, TlsError> {
         self.asking_clients(roots, false)
     }
@@ -121,12 +117,14 @@ impl TlsServer {
         self.asking_clients(roots, true)
     }
 
-    /// Shows `identity` to clients that connect from now on; those that are connected notice nothing. What is asked of clients stays, and
-    /// so does all else of a [configuration](Self::from_config).
+    /// Shows `identity` to clients that connect from now on; those that are connected notice
+    /// nothing. What is asked of clients stays, and so does all else of a
+    /// [configuration](Self::from_config).
     ///
-    /// TLS sessions that began with another identity are not resumed, neither by tickets nor by what the server
-    /// has stored: their clients would go on to take the server for who it was. Several servers that share
-    /// the keys of tickets resume each other's sessions where each was given the same identity.
+    /// TLS sessions that began with another identity are not resumed, neither by tickets nor by
+    /// what the server has stored: their clients would go on to take the server for who it was.
+    /// Several servers that share the keys of tickets resume each other's sessions where each was
+    /// given the same identity.
     ///
     /// ```
     /// # use rcgen::generate_simple_self_signed;
@@ -157,9 +155,9 @@ impl TlsServer {
 
     /// Meets clients that connect from now on as `config` says; those that are connected notice nothing.
     ///
-    /// TLS sessions of before are not resumed, also where `config` has the storage of sessions or the keys of
-    /// tickets of the one before: it may show another certificate. Both stay in use for new sessions, which
-    /// no other server resumes.
+    /// TLS sessions of before are not resumed, also where `config` has the storage of sessions or
+    /// the keys of tickets of the one before: it may show another certificate. Both stay in use for
+    /// new sessions, which no other server resumes.
     pub fn reload_config(&self, config: Arc<ServerConfig>) {
         let next = Current { identity: Some(Seal::unique()), ..Current::new(config) };
         *self.lock() = next.sealed();
@@ -192,8 +190,8 @@ impl TlsServer {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Shakes hands with `peer` over `io`, of which the protocols `spoken` can make use, or any if there are none. Cancel safe: dropping the
-    /// future gives up.
+    /// Shakes hands with `peer` over `io`, of which the protocols `spoken` can make use, or any if
+    /// there are none. Cancel safe: dropping the future gives up.
     pub(super) async fn accept<IO: ByteStream>(
         &self,
         peer: &str,
@@ -217,6 +215,15 @@ impl TlsServer {
             }
         }
     }
+}
+
+/// With everything as it is by default.
+fn showing(identity: Identity) -> ServerConfig {
+    ServerConfig::builder_with_provider(Arc::clone(provider()))
+        .with_safe_default_protocol_versions()
+        .expect(BOTH_VERSIONS)
+        .with_no_client_auth()
+        .with_cert_resolver(identity.into_resolver())
 }
 
 async fn linger(mut io: impl ByteStream) -> io::Result<()> {

@@ -129,7 +129,7 @@ async fn servers_that_share_tickets_do_so_after_each_has_the_new_certificate() {
         let client = accepting(&[&one, &two]);
         let server = || {
             TlsServer::from_config(Arc::new(config(version, &one, |config| {
-                config.ticketer = Arc::clone(&keys)
+                config.ticketer = Arc::clone(&keys);
             })))
         };
         let servers = [server(), server()];
@@ -290,7 +290,8 @@ async fn a_client_that_does_not_resume_does_not_with_an_identity_either() {
         assert_eq!(next(&disabled, &server).await, full(&one));
     }
 
-    // Nor does one with an identity go on with what it began without, though the two share a storage.
+    // Nor does one with an identity go on with what it began without, though the two share a
+    // storage.
     let nameless = with(Resumption::default());
     assert_eq!(next(&nameless, &server).await, full(&one));
     let named = nameless.clone().identity(identity(&other));

@@ -7,7 +7,8 @@ use futures::{FutureExt as _, future::BoxFuture};
 use super::{TlsClient, TlsServer, TlsStream};
 use crate::transport::{Connection, Endpoint, Extensions, Handshake, Io, Net, Scheme};
 
-/// Shakes hands with the server at `net`, on the side that connects, where the protocols `alpn` are spoken.
+/// Shakes hands with the server at `net`, on the side that connects, where the protocols `alpn` are
+/// spoken.
 pub(crate) async fn connect(
     tls: Option<TlsClient>,
     connection: Connection,

@@ -1,7 +1,8 @@
 //! Which pages in a browser may reach a server: the checks of `Origin` and `Host`.
 //!
-//! A browser lets any page open a WebSocket to any server, and send it some kinds of requests, with the user's cookies and from within
-//! the user's network. All that the server has to tell by is what the browser says of the page.
+//! A browser lets any page open a WebSocket to any server, and send it some kinds of requests, with
+//! the user's cookies and from within the user's network. All that the server has to tell by is
+//! what the browser says of the page.
 
 mod host;
 mod origin;
@@ -21,33 +22,35 @@ pub(crate) use self::{
 ///
 /// By default:
 ///
-/// - A request without an `Origin` header is let in: it comes from no page. One with an `Origin` is let
-///   in only where that is the server itself: the same scheme, host and port (RFC 6454, section 5), of
-///   which a port that is not written is that of the scheme. Host and port are those of the `Host`
-///   header; pages of `http` belong to listeners at `ws://` and `http://`, pages of `https` to those at
-///   `wss://` and `https://`. [`allow_origin`](Self::allow_origin) lets other pages in.
-/// - A request from this machine (the peer's address is one of this machine's) has to call the server by
-///   an IP address, or `localhost` or a name below it. Otherwise a page of any site could be given the
-///   address of this machine by the name server of that site, and reach what only programs on this
-///   machine should (DNS rebinding). Behind a proxy on this machine that passes `Host` on,
-///   [`allow_host`](Self::allow_host) names what it passes.
+/// - A request without an `Origin` header is let in: it comes from no page. One with an `Origin` is
+///   let in only where that is the server itself: the same scheme, host and port (RFC 6454, section
+///   5), of which a port that is not written is that of the scheme. Host and port are those of the
+///   `Host` header; pages of `http` belong to listeners at `ws://` and `http://`, pages of `https`
+///   to those at `wss://` and `https://`. [`allow_origin`](Self::allow_origin) lets other pages in.
+/// - A request from this machine (the peer's address is one of this machine's) has to call the
+///   server by an IP address, or `localhost` or a name below it. Otherwise a page of any site could
+///   be given the address of this machine by the name server of that site, and reach what only
+///   programs on this machine should (DNS rebinding). Behind a proxy on this machine that passes
+///   `Host` on, [`allow_host`](Self::allow_host) names what it passes.
 ///
-/// What is refused is answered with 403 and a line that says why; a `Host` (or `:authority`) that no
-/// server can have, with 400.
+/// What is refused is answered with 403 and a line that says why; a `Host` (or `:authority`) that
+/// no server can have, with 400.
 ///
 /// # Behind a proxy
 ///
-/// A proxy that speaks TLS with browsers, and none with the server, makes `https` pages of the server's
-/// own. A listener at `ws://` or `http://` does not know: [`behind_tls`](Self::behind_tls) says so, or
-/// [`allow_origin`](Self::allow_origin) names the origin. A service that is mounted in another server, or
-/// given streams that the application has accepted, does not know what browsers speak: there pages of
-/// `http` and of `https` are both its own, unless `behind_tls` says which. Requests that come over a Unix socket are
-/// from a program and not from a browser, and may call the server what they like.
+/// A proxy that speaks TLS with browsers, and none with the server, makes `https` pages of the
+/// server's own. A listener at `ws://` or `http://` does not know: [`behind_tls`](Self::behind_tls)
+/// says so, or [`allow_origin`](Self::allow_origin) names the origin. A service that is mounted in
+/// another server, or given streams that the application has accepted, does not know what browsers
+/// speak: there pages of `http` and of `https` are both its own, unless `behind_tls` says which.
+/// Requests that come over a Unix socket are from a program and not from a browser, and may call
+/// the server what they like.
 ///
 /// ```
 /// use rpc::WebAccess;
 ///
-/// let access = WebAccess::new().allow_origin("https://wallet.example.org").allow_host("node.example.org");
+/// let wallet = "https://wallet.example.org";
+/// let access = WebAccess::new().allow_origin(wallet).allow_host("node.example.org");
 /// # let _ = access;
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -78,7 +81,8 @@ impl<T> Allowed<T> {
 }
 
 impl Allowed<Named> {
-    /// Whether `host` is an IP address (of version 6, with a port), and that is enough. It nearly always is where no page asks.
+    /// Whether `host` is an IP address (of version 6, with a port), and that is enough. It nearly
+    /// always is where no page asks.
     fn are_any_address(&self, host: &str) -> bool {
         let any = match self {
             Self::Any => true,
@@ -109,8 +113,8 @@ impl WebAccess {
         Self::default()
     }
 
-    /// Lets pages of `origin` in, written as browsers do: `https://example.org`, with a port where it is not the scheme's own, or `null`
-    /// (pages from files, and sandboxed ones).
+    /// Lets pages of `origin` in, written as browsers do: `https://example.org`, with a port where
+    /// it is not the scheme's own, or `null` (pages from files, and sandboxed ones).
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         let origin = origin.into();
         // People write a slash that browsers do not; the two of `file://` are the origin's own.
@@ -119,17 +123,19 @@ impl WebAccess {
         self
     }
 
-    /// Lets every page in. Only for what every site in the world may call, with the rights that the user's machine gives it.
+    /// Lets every page in. Only for what every site in the world may call, with the rights that the
+    /// user's machine gives it.
     pub fn allow_any_origin(mut self) -> Self {
         self.origins = Allowed::Any;
         self
     }
 
-    /// Lets requests in that call the server `host`, with or without a port. Where one is named, other names are refused from everywhere,
-    /// and not from this machine only; IP addresses and `localhost` stay allowed from this machine.
+    /// Lets requests in that call the server `host`, with or without a port. Where one is named,
+    /// other names are refused from everywhere, and not from this machine only; IP addresses and
+    /// `localhost` stay allowed from this machine.
     ///
-    /// What is no host, such as a URL or `127.1`, is in no request that is let in. It allows nothing, and a
-    /// warning in the log says so.
+    /// What is no host, such as a URL or `127.1`, is in no request that is let in. It allows
+    /// nothing, and a warning in the log says so.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         let host = host.into();
         match Named::parse(&host) {
@@ -152,15 +158,17 @@ impl WebAccess {
         self
     }
 
-    /// Says that browsers reach the server over TLS, whatever it listens at: pages of the server's own are
-    /// those of `https`. For a server behind a proxy that terminates TLS. Default: as it listens.
+    /// Says that browsers reach the server over TLS, whatever it listens at: pages of the server's
+    /// own are those of `https`. For a server behind a proxy that terminates TLS. Default: as it
+    /// listens.
     pub fn behind_tls(mut self) -> Self {
         self.behind_tls = true;
         self
     }
 
-    /// Whether a request may come in. Pages of the server itself are fetched by `own`, as far as that is
-    /// known, and `is_local` says whether the request comes from this machine, where that matters.
+    /// Whether a request may come in. Pages of the server itself are fetched by `own`, as far as
+    /// that is known, and `is_local` says whether the request comes from this machine, where that
+    /// matters.
     ///
     /// # Errors
     ///

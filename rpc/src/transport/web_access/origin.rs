@@ -11,8 +11,8 @@ pub(crate) enum PageScheme {
 }
 
 impl PageScheme {
-    /// Of a listener at `endpoint`, or of one that a peer came to which is there. `None` where it does
-    /// not say: what carries the bytes may have a proxy before it.
+    /// Of a listener at `endpoint`, or of one that a peer came to which is there. `None` where it
+    /// does not say: what carries the bytes may have a proxy before it.
     pub(crate) fn of(endpoint: &Endpoint) -> Option<Self> {
         match endpoint.as_net()?.scheme {
             Scheme::Http | Scheme::Ws => Some(Self::Http),
@@ -37,7 +37,8 @@ impl PageScheme {
     }
 }
 
-/// A scheme, a host and a port, which are compared: RFC 6454, section 5. What means the same is equal.
+/// A scheme, a host and a port, which are compared: RFC 6454, section 5. What means the same is
+/// equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     Web(PageScheme, Host, u16),
@@ -60,8 +61,8 @@ impl Origin {
         Some(Self::Web(scheme, host, port.unwrap_or(scheme.port())))
     }
 
-    /// Whether it is that of a server which a request calls `server`, and whose pages are fetched by
-    /// `own`, as far as that is known.
+    /// Whether it is that of a server which a request calls `server`, and whose pages are fetched
+    /// by `own`, as far as that is known.
     pub(super) fn is_of(&self, server: &Named, own: Option<PageScheme>) -> bool {
         let Self::Web(scheme, host, port) = self else { return false };
         own.is_none_or(|own| own == *scheme)

@@ -59,8 +59,8 @@ mod tests {
         }
     }
 
-    /// The system sends by an address of its own to whatever is not on this machine. Nothing is sent:
-    /// connecting a UDP socket only chooses.
+    /// The system sends by an address of its own to whatever is not on this machine. Nothing is
+    /// sent: connecting a UDP socket only chooses.
     #[test]
     fn the_address_that_packets_leave_by_is_this_machines() {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();

@@ -125,8 +125,8 @@ impl WebSocketServer {
         Self::default()
     }
 
-    /// Which pages in a browser may come in, and under which names of the server. Default: [`WebAccess::new`];
-    /// of a server of HTTP that opens WebSockets, too, what holds there.
+    /// Which pages in a browser may come in, and under which names of the server. Default:
+    /// [`WebAccess::new`]; of a server of HTTP that opens WebSockets, too, what holds there.
     pub fn access(mut self, access: WebAccess) -> Self {
         self.access = Some(access);
         self

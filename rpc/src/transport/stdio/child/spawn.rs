@@ -32,9 +32,10 @@ pub struct Spawn {
 }
 
 impl Spawn {
-    /// Starts `command`, whose standard input and output become the connection, and which is killed where the
-    /// runtime stops before it has ended (`kill_on_drop`). Everything else is as the command says: what it writes to
-    /// standard error appears where this process's does, unless it is told otherwise.
+    /// Starts `command`, whose standard input and output become the connection, and which is killed
+    /// where the runtime stops before it has ended (`kill_on_drop`). Everything else is as the
+    /// command says: what it writes to standard error appears where this process's does, unless it
+    /// is told otherwise.
     pub fn new(command: impl Into<Command>) -> Self {
         Self { command: command.into(), patience: Patience::default() }
     }

@@ -30,6 +30,7 @@ mod hostile;
 mod http;
 mod http_client;
 mod ids;
+mod judged;
 mod keep_alive;
 mod leftovers;
 mod limits;

@@ -1,19 +1,23 @@
 //! Requests that the peer takes back.
 
 use super::Driver;
-use crate::jsonrpc;
+use crate::jsonrpc::{self, Cancellation};
 
 impl Driver {
+    /// How the peer takes a request back with this one, if it does.
+    fn cancellation_by(&self, request: &jsonrpc::Request<'_>) -> Option<&Cancellation> {
+        let known = self.cancellations.iter().find(|known| known.method() == request.method);
+        known.filter(|_| request.id.is_none())
+    }
+
+    pub(super) fn is_cancellation(&self, request: &jsonrpc::Request<'_>) -> bool {
+        self.cancellation_by(request).is_some()
+    }
+
     /// Whether the request is a notification by which the peer takes another one back; then that is done. It needs no place among those
     /// that are worked on: it makes one.
     pub(super) fn takes_cancellation(&mut self, request: &jsonrpc::Request<'_>) -> bool {
-        if request.id.is_some() {
-            return false;
-        }
-        let Some(cancellation) = self.cancellations.iter().find(|known| known.method() == request.method)
-        else {
-            return false;
-        };
+        let Some(cancellation) = self.cancellation_by(request) else { return false };
         // One that names no request, an unknown one, or one that was answered meanwhile, is no fault of the peer's.
         if let Some(id) = cancellation.id(request.params) {
             let answers = cancellation.answers();

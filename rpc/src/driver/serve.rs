@@ -1,7 +1,5 @@
 //! From messages to handlers: admits requests, has them served, and refuses what cannot be.
 
-use serde::de::IgnoredAny;
-
 use super::{Driver, batch::OpenBatch, receive::Taken};
 use crate::{
     jsonrpc::{self, BatchId, ErrorCode, ErrorObject, Id, Malformed, Message, subscription},
@@ -29,6 +27,9 @@ impl Driver {
         match message {
             Message::Response(response) => self.take_reply(response),
             Message::Request(request) if self.holds_item(&request) => Taken::Held,
+            Message::Request(request) if first && self.may_take(&request) && !request.params.are_json() => {
+                self.judge(frame)
+            }
             Message::Request(request) if self.takes_item(&request) || self.takes_cancellation(&request) => {
                 Taken::Yes
             }
@@ -36,6 +37,18 @@ impl Driver {
             Message::Batch(members) => self.receive_batch(&members),
             Message::Malformed(malformed) => self.malformed(&malformed, None),
         }
+    }
+
+    /// The scan may have taken something for params that is none: the full reader is the judge.
+    #[cold]
+    fn judge(&mut self, frame: &[u8]) -> Taken {
+        self.dispatch(frame, self.version.read_in_full(frame), false)
+    }
+
+    /// Whether the request may be for this side itself, which does not read all of its parameters.
+    fn may_take(&self, request: &jsonrpc::Request<'_>) -> bool {
+        request.id.is_none()
+            && (self.link.subscribes() || self.link.listens() || self.is_cancellation(request))
     }
 
     /// Whether the request may be an item for one who has the session wait, and has taken none of those before it yet.
@@ -56,11 +69,8 @@ impl Driver {
         let item = if subscribes && !reported { subscription::read(method, request.params) } else { None };
         let taken = reported
             || item.is_some_and(|(key, event)| self.link.take_event(&mut self.recent, method, &key, event));
-        let listened = listens && {
-            let params = request.params.as_json().unwrap_or("[]");
-            // What the scan has let pass is checked where it matters.
-            serde_json::from_str::<IgnoredAny>(params).is_ok() && self.link.take_notification(method, params)
-        };
+        let listened =
+            listens && self.link.take_notification(method, request.params.as_json().unwrap_or("[]"));
         (taken || listened) && !self.routes.takes_notifications(method)
     }
 
@@ -71,8 +81,7 @@ impl Driver {
             Served::NoPlace => self.no_place(request, frame, None),
             Served::Refused(error) => {
                 if first {
-                    // The scan may have taken something for params that is none: the full reader is the judge. Where it reads the
-                    // same, the service has seen the request already.
+                    // Where the full reader reads the same, the service has seen the request already.
                     let judged = self.version.read_in_full(frame);
                     if !matches!(&judged, Message::Request(again) if again == request) {
                         return self.dispatch(frame, judged, false);
@@ -195,6 +204,10 @@ impl Driver {
     ) -> Taken {
         if !self.link.calls_wait() {
             return Taken::Held;
+        }
+        // A member of a batch was read in full, and so was a message that was judged.
+        if batch.is_none() && !request.params.are_json() {
+            return self.judge(text);
         }
         match request.id {
             Some(id) => {

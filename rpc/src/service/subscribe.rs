@@ -91,6 +91,9 @@ pub(super) fn unsubscribe(
                 ));
             }
         },
+        SubscriptionStyle::Electrum if !request.params.are_json() => {
+            return Outcome::Refused(params::invalid(&request.method, &"they are no JSON"));
+        }
         SubscriptionStyle::Electrum => {
             SubscriptionKey::of_params(method.name(), &positional(request.params, method))
         }

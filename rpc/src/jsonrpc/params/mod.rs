@@ -14,7 +14,7 @@ mod problem;
 mod reader;
 mod with_rest;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub(crate) use decode::{decode, from_fields};
 pub(crate) use encode::{Named, write_params};
@@ -40,6 +40,11 @@ impl<'a> RawParams<'a> {
     /// The text, or `None` where there are no parameters.
     pub const fn as_json(&self) -> Option<&'a str> {
         self.0
+    }
+
+    /// Whether they are one JSON value and no more. Those of a message that was scanned may be anything.
+    pub(crate) fn are_json(&self) -> bool {
+        self.0.is_none_or(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
     }
 
     /// Reads them: a tuple for an array, a struct or a map for an object, `()` for none.

@@ -1,5 +1,5 @@
-//! What is no message by the full reader is refused and paid for, whatever it looks like, and wherever it would have been served without
-//! a look at all of it.
+//! What is no message by the full reader is refused and paid for, whatever it looks like, and
+//! wherever it would have been served without a look at all of it.
 
 use futures::{StreamExt, stream};
 use rpc::{
@@ -204,7 +204,8 @@ fn id(call: &str) -> String {
     serde_json::from_str::<Value>(call).expect("JSON")["id"].to_string()
 }
 
-/// There is no place, and replies are to be read: requests are turned away, and what is none is not taken for one.
+/// There is no place, and replies are to be read: requests are turned away, and what is none is not
+/// taken for one.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_has_no_place() {
     let gate = Gate::closed();
@@ -221,7 +222,8 @@ async fn a_session_that_has_no_place() {
     each_is_refused(Protocol::V2, &mut peer, &session).await;
 }
 
-/// Behind an exclusive request that runs, and slowed down for what they cost: what waits is judged when its turn has come.
+/// Behind an exclusive request that runs, and slowed down for what they cost: what waits is judged
+/// when its turn has come.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_had_to_wait() {
     let gate = Gate::closed();

@@ -1,4 +1,5 @@
-//! Peers that speak another protocol: the session ends before anything of theirs is handled, and says what they speak.
+//! Peers that speak another protocol: the session ends before anything of theirs is handled, and
+//! says what they speak.
 
 use std::sync::{
     Arc,
@@ -174,7 +175,8 @@ async fn honest_peers_over(framer: impl Framer) {
     let sizes: Vec<usize> = match format!("{framer:?}").as_str() {
         "Fixed(40)" => vec![40],
         told if told.contains("width: 1") => (40..=255).collect(),
-        // Two bytes that read like the beginning of a word, of a record of TLS, or of its old hello.
+        // Two bytes that read like the beginning of a word, of a record of TLS, or of its old
+        // hello.
         told if told.contains("width: 2") => vec![
             40, 0x0a0a, 0x2020, 0x4745, 0x4547, 0x504f, 0x4f50, 0x5052, 0x4854, 0x5353, 0x3232, 0x1603,
             0x0316, 0x1503, 0x0315, 0x8001, 0x0180,

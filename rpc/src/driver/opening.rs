@@ -1,4 +1,5 @@
-//! The first bytes of a stream: a peer that speaks another protocol is found out before anything of it is handled.
+//! The first bytes of a stream: a peer that speaks another protocol is found out before anything of
+//! it is handled.
 
 use std::task::Context;
 

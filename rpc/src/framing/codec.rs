@@ -10,11 +10,13 @@ use super::{FrameError, Framed, Framer};
 /// Any [`Decoder`] and [`Encoder`] of `tokio-util` in one: framings that exist already, and those that need a state or give out other
 /// bytes than stand in the stream (compressed, encrypted, escaped).
 ///
-/// What it costs beside a [`Framer`] proper: each message is copied on the way in and on the way out. An error of the decoder ends the
-/// session. A frame over the limit is dropped and counted as an error when it is decoded; give the codec a limit of its own too, because
-/// a frame that is not complete is kept up to twice the session's limit, and a decoder may reserve what a peer declares: that of
-/// [`LengthDelimitedCodec`](tokio_util::codec::LengthDelimitedCodec) does, up to its `max_frame_length` (8 MiB unless set). What it has
-/// reserved beyond what has come is given back at once.
+/// What it costs beside a [`Framer`] proper: each message is copied on the way in and on the way
+/// out. An error of the decoder ends the session. A frame over the limit is dropped and counted as
+/// an error when it is decoded; give the codec a limit of its own too, because a frame that is not
+/// complete is kept up to twice the session's limit, and a decoder may reserve what a peer
+/// declares: that of [`LengthDelimitedCodec`](tokio_util::codec::LengthDelimitedCodec) does, up to
+/// its `max_frame_length` (8 MiB unless set). What it has reserved beyond what has come is given
+/// back at once.
 ///
 /// The decoder keeps its state from frame to frame. The encoder is cloned for each message: it must not need one.
 ///

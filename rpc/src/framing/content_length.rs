@@ -8,10 +8,12 @@ use super::{
 
 /// `Content-Length: 17`, an empty line, and 17 bytes: the base protocol of LSP, DAP and BSP.
 ///
-/// Of the headers of a frame, `Content-Length` has to be there, once. `Content-Type` may name the charset `utf-8`, or `utf8` as older
-/// clients do, and no other; further headers are passed over. Names are read in any case; what is written is exactly
-/// `Content-Length: `, the number, and an empty line, because some readers know nothing else. A line is a header as HTTP has it: a token, a
-/// colon right behind it, and a value without control characters (RFC 9110, 5.1, 5.5, 5.6.2). So the first line of a request is none.
+/// Of the headers of a frame, `Content-Length` has to be there, once. `Content-Type` may name the
+/// charset `utf-8`, or `utf8` as older clients do, and no other; further headers are passed over.
+/// Names are read in any case; what is written is exactly `Content-Length: `, the number, and an
+/// empty line, because some readers know nothing else. A line is a header as HTTP has it: a token,
+/// a colon right behind it, and a value without control characters (RFC 9110, 5.1, 5.5, 5.6.2). So
+/// the first line of a request is none.
 ///
 /// A frame over the limit is dropped and counted as an error when its headers are there, and the stream goes on behind it. Headers that
 /// make no sense, or have not ended within 4,096 bytes, end the session: nobody can say where the next frame begins.
@@ -150,8 +152,9 @@ fn length(headers: &[u8]) -> Result<u64, FrameError> {
     length.ok_or(FrameError::MissingLength)
 }
 
-/// A name, which is a token with a colon right behind it, and a value of printable characters (RFC 9110, 5.1, 5.5 and 5.6.2). The first
-/// line of a request, whose target may hold a colon, is none; nor is a line that continues the one before (RFC 9112, 5.2).
+/// A name, which is a token with a colon right behind it, and a value of printable characters (RFC
+/// 9110, 5.1, 5.5 and 5.6.2). The first line of a request, whose target may hold a colon, is none;
+/// nor is a line that continues the one before (RFC 9112, 5.2).
 fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, value) = line.split_at(memchr::memchr(b':', line)?);
     let value = &value[1..];

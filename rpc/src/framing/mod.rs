@@ -5,15 +5,19 @@
 //!
 //! # What a stream may not begin with
 //!
-//! A web page can have its browser send a request of HTTP to any port, without asking anybody, and messages of JSON-RPC in it. So a
-//! session of JSON-RPC over a stream of bytes looks at what comes first, before a framer does. Where that is another protocol, the session
-//! ends with [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol) and an event of `tracing` at the level `INFO`, and nothing
-//! of it is handled: a request of HTTP (any method, target and version), a hello of TLS, a command of SMTP, POP3, FTP or IRC, and what
-//! servers of HTTP, TLS, SSH, SMTP, FTP, IMAP or POP3 say first. This holds on both sides, whatever the framing and the
-//! [`Limits`](crate::Limits), over TCP, Unix sockets, within TLS, in memory, and over streams of yours.
+//! A web page can have its browser send a request of HTTP to any port, without asking anybody, and
+//! messages of JSON-RPC in it. So a session of JSON-RPC over a stream of bytes looks at what comes
+//! first, before a framer does. Where that is another protocol, the session ends with
+//! [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol) and an event of `tracing` at
+//! the level `INFO`, and nothing of it is handled: a request of HTTP (any method, target and
+//! version), a hello of TLS, a command of SMTP, POP3, FTP or IRC, and what servers of HTTP, TLS,
+//! SSH, SMTP, FTP, IMAP or POP3 say first. This holds on both sides, whatever the framing and the
+//! [`Limits`](crate::Limits), over TCP, Unix sockets, within TLS, in memory, and over streams of
+//! yours.
 //!
-//! It does not hold for a [`MessageSession`](crate::MessageSession), whose messages may be anything: a protocol of lines has to refuse
-//! such a beginning itself. WebSocket has a check of its own, of the `Origin`.
+//! It does not hold for a [`MessageSession`](crate::MessageSession), whose messages may be
+//! anything: a protocol of lines has to refuse such a beginning itself. WebSocket has a check of
+//! its own, of the `Origin`.
 
 #[cfg(feature = "bitcoin")]
 mod bitcoin;

@@ -42,7 +42,8 @@ impl<'a> RawParams<'a> {
         self.0
     }
 
-    /// Whether they are one JSON value and no more. Those of a message that was scanned may be anything.
+    /// Whether they are one JSON value and no more. Those of a message that was scanned may be
+    /// anything.
     pub(crate) fn are_json(&self) -> bool {
         self.0.is_none_or(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
     }

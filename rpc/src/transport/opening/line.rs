@@ -53,7 +53,8 @@ const VERSIONS: [(&[u8], &str); 3] = [(b"HTTP/", "HTTP"), (b"SSH-", "SSH"), (b"R
 const STATES: [(&[u8], &str); 5] =
     [(b"* OK ", "IMAP"), (b"* BYE ", "IMAP"), (b"* PREAUTH ", "IMAP"), (b"+OK ", "POP3"), (b"-ERR ", "POP3")];
 
-/// The replies with which a server of SMTP, FTP or NNTP greets, or turns away; a word is behind them.
+/// The replies with which a server of SMTP, FTP or NNTP greets, or turns away; a word is behind
+/// them.
 const CODES: [&[u8]; 16] = [
     b"120 ", b"120-", b"200 ", b"200-", b"201 ", b"201-", b"220 ", b"220-", b"400 ", b"400-", b"421 ",
     b"421-", b"502 ", b"502-", b"554 ", b"554-",
@@ -160,7 +161,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether a line ends in the version of a protocol. A line of JSON does not: it would have to be within a string there.
+/// Whether a line ends in the version of a protocol. A line of JSON does not: it would have to be
+/// within a string there.
 fn versioned(line: &[u8]) -> Fit {
     let last = line.rsplit(|&byte| is_blank(byte)).next().unwrap_or_default();
     let is_of = |(name, _): &&(&[u8], &str)| {
@@ -179,7 +181,8 @@ fn command(word: &[u8]) -> Fit {
     known.map_or(Fit::None, |(_, protocol)| Fit::Certain(protocol))
 }
 
-/// Whether it begins as the target of a request does: a path, an asterisk, or the scheme of a URI (RFC 9112, 3.2).
+/// Whether it begins as the target of a request does: a path, an asterisk, or the scheme of a URI
+/// (RFC 9112, 3.2).
 fn is_target(rest: &[u8]) -> bool {
     let end =
         rest.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')));

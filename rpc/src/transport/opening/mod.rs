@@ -1,11 +1,13 @@
 //! What the first bytes of a stream say of the language that the peer speaks.
 //!
-//! A web page can have its browser post to any port without asking, and what it posts holds messages of its choice. So a stream
-//! that opens as another protocol does ends before a frame of it is handled, whatever the framing.
+//! A web page can have its browser post to any port without asking, and what it posts holds
+//! messages of its choice. So a stream that opens as another protocol does ends before a frame of
+//! it is handled, whatever the framing.
 //!
-//! Nothing counts as another protocol here that can be the beginning of a message of JSON-RPC behind a length of up to eight bytes:
-//! where a length happens to read like a word, the brace behind it tells. (A bare `QUIT` is SMTP all the same. As a length it would
-//! announce more than a GiB, of which the first byte is a line break.)
+//! Nothing counts as another protocol here that can be the beginning of a message of JSON-RPC
+//! behind a length of up to eight bytes: where a length happens to read like a word, the brace
+//! behind it tells. (A bare `QUIT` is SMTP all the same. As a length it would announce more than a
+//! GiB, of which the first byte is a line break.)
 
 mod binary;
 mod line;
@@ -36,7 +38,8 @@ pub(crate) struct Foreign {
 }
 
 impl Opening {
-    /// Judges a stream by its first bytes. `is_all` is true where no more will come: what looks like the beginning of a line is a line.
+    /// Judges a stream by its first bytes. `is_all` is true where no more will come: what looks
+    /// like the beginning of a line is a line.
     pub(crate) fn of(bytes: &[u8], is_all: bool) -> Self {
         let blanks = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
         let text = &bytes[blanks..];

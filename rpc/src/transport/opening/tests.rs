@@ -136,8 +136,8 @@ fn what_no_protocol_begins_with_is_left_to_the_framer() {
     }
 }
 
-/// Lengths of one, two, four and eight bytes that read like the beginning of another protocol, and the messages behind them. Of eight
-/// bytes they are those that fit into the memory of a machine.
+/// Lengths of one, two, four and eight bytes that read like the beginning of another protocol, and
+/// the messages behind them. Of eight bytes they are those that fit into the memory of a machine.
 #[test]
 fn no_message_behind_a_length_is_taken_for_something_else() {
     let messages: &[&[u8]] = &[

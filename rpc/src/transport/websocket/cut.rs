@@ -1,10 +1,12 @@
 //! Long frames of the peer's, cut into short ones before the library sees them.
 //!
-//! The library sets aside what a frame's head declares, before any of it has come: 14 bytes would take as much memory as a message may
-//! have. A message may come in fragments of any size (RFC 6455, 5.4), so a long frame is given to it as fragments, none of which is
-//! longer than [`PIECE`], or than what has come of the frame already.
+//! The library sets aside what a frame's head declares, before any of it has come: 14 bytes would
+//! take as much memory as a message may have. A message may come in fragments of any size (RFC
+//! 6455, 5.4), so a long frame is given to it as fragments, none of which is longer than [`PIECE`],
+//! or than what has come of the frame already.
 
-/// A frame up to this size, in bytes, is given to the library as it is. What this crate sends is never longer.
+/// A frame up to this size, in bytes, is given to the library as it is. What this crate sends is
+/// never longer.
 const PIECE: u64 = 64 << 10;
 
 const FINAL: u8 = 0x80;
@@ -70,7 +72,8 @@ impl Head {
 /// Follows the frames in what the peer sends, and cuts those that are long.
 #[derive(Debug)]
 pub(super) struct Cutter {
-    /// What is refused by its size, in bytes: it is not cut, so that the library sees how large it is.
+    /// What is refused by its size, in bytes: it is not cut, so that the library sees how large it
+    /// is.
     limit: usize,
     /// How many bytes go through as they are before the next head.
     through: u64,

@@ -352,6 +352,7 @@ fn the_defaults_are_those_that_are_documented() {
     assert_eq!((server.subscriptions, server.subscription_items), (1_024, 1_024));
     assert_eq!((server.batch_length, server.subscription_bytes), (100, 1_000_000));
     assert_eq!((server.request_bytes, server.outgoing_bytes), (4_000_000, 4_000_000));
+    assert_eq!(server.body_bytes, 100_000_000);
     assert_eq!((server.frame_timeout, server.handshake_timeout), (seconds(30), seconds(10)));
 
     let mut client = Limits::client();

@@ -96,6 +96,7 @@ live! {
     subscription_bytes: usize,
     requests_in_flight: usize,
     request_bytes: usize,
+    body_bytes: usize,
     outgoing_bytes: usize,
     calls_in_flight: usize,
     target_response_time: Option<Duration>,

@@ -92,9 +92,19 @@ pub struct Limits {
     pub requests_in_flight: usize,
 
     /// How many bytes the requests being worked on may have together. One request is always admitted.
+    /// Over HTTP/2 the requests of a connection count from when their bodies arrive.
     ///
     /// Default: 4,000,000: four frames of the largest size.
     pub request_bytes: usize,
+
+    /// How many bytes the bodies of HTTP requests may have together while they arrive, on all
+    /// connections of a server. A connection has no more of them than are left for the others, besides
+    /// 16 KiB of its own: one body or many can never use up all. A body for which there is no room is
+    /// answered with 503. It means nothing to sessions.
+    ///
+    /// Default: 100,000,000 (ours): a tenth of what [`connections`](Self::connections) bodies of
+    /// [`frame_size`](Self::frame_size) would have.
+    pub body_bytes: usize,
 
     /// How many bytes may wait to be sent. Beyond it calls and notifications wait for room, and no more requests are read; so it is
     /// where as many bytes of replies wait for the end of the batches that they belong to. One message is always accepted, whatever
@@ -235,6 +245,7 @@ impl Limits {
             subscription_bytes: 1_000_000,
             requests_in_flight: 20,
             request_bytes: 4_000_000,
+            body_bytes: 100_000_000,
             outgoing_bytes: 4_000_000,
             calls_in_flight: usize::MAX,
             target_response_time: Some(Duration::from_secs(3)),
@@ -304,6 +315,7 @@ impl Limits {
             subscription_bytes: usize::MAX,
             requests_in_flight: usize::MAX,
             request_bytes: usize::MAX,
+            body_bytes: usize::MAX,
             outgoing_bytes: usize::MAX,
             calls_in_flight: usize::MAX,
             target_response_time: None,

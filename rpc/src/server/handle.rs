@@ -60,11 +60,11 @@ impl Shared {
         Arc::new(Self {
             services: Arc::new(services),
             groups: groups.map(|groups| InstalledGroups::new(groups, &settings.limits)),
+            #[cfg(feature = "http")]
+            http: super::http::Connections::new(&settings.limits),
             settings,
             sessions: Mutex::default(),
             shaking: AtomicUsize::new(0),
-            #[cfg(feature = "http")]
-            http: super::http::Connections::default(),
             listening: Tally::default(),
             stage: watch::Sender::new(Stage::Running),
         })

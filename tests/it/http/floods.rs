@@ -7,33 +7,13 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use super::kit::{attach, serving};
-
-/// What a client of HTTP/2 begins with: the preface, and settings that say nothing.
-const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-/// `POST http://localhost/` with JSON (RFC 7541: fields of the static table, and literals that are not indexed).
-const HEADERS: &[u8] = b"\x83\x86\x84\x01\x09localhost\x0f\x10\x10application/json";
-
-const DATA: u8 = 0;
-const HEADERS_FRAME: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-const CANCEL: [u8; 4] = [0, 0, 0, 8];
-const ENHANCE_YOUR_CALM: [u8; 4] = [0, 0, 0, 0xb];
-
-/// RFC 9113, section 4.1.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("it is short").to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
+use super::{
+    http2::{
+        CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, GREETING, HEADERS,
+        HEADERS_FRAME, PING, RST_STREAM, SETTINGS, frame, streams,
+    },
+    kit::{attach, serving},
+};
 
 /// The last payload of `kind` among frames.
 fn last_of(kind: u8, mut bytes: &[u8]) -> Option<&[u8]> {
@@ -80,11 +60,6 @@ async fn expect_calm(server: &ServerHandle, frames: impl Iterator<Item = Vec<u8>
     let goodbye = last_of(GOAWAY, &said).expect("it says why");
     assert_eq!(goodbye[4..8], ENHANCE_YOUR_CALM);
     assert!(sent < MANY, "it took all of them");
-}
-
-/// The ids of streams that a client opens.
-fn streams() -> impl Iterator<Item = u32> {
-    (1..0x7fff_ffff).step_by(2)
 }
 
 #[tokio::test(start_paused = true)]

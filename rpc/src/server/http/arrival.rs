@@ -3,9 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::{header, request::Parts};
-use tokio::{sync::Notify, time::Instant};
+use http_body::SizeHint;
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit},
+    time::Instant,
+};
 
-use super::refusal::Refusal;
+use super::{capacity::Shares, refusal::Refusal};
 use crate::{
     limits::{Cost, Limits, Throttle},
     session::Membership,
@@ -24,8 +28,8 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    pub(super) fn new(peer: Endpoint, extensions: Extensions, group: Membership) -> Self {
-        Self { peer, extensions, account: Account::new(group), is_local: OnceLock::new() }
+    pub(super) fn new(peer: Endpoint, extensions: Extensions, group: Membership, limits: &Limits) -> Self {
+        Self { peer, extensions, account: Account::new(group, limits), is_local: OnceLock::new() }
     }
 
     /// Where the sender of a request is: as a layer says, or our own listener.
@@ -57,17 +61,27 @@ impl Arrival {
     }
 }
 
-/// What the peer of one connection has cost.
+/// What the peer of one connection has cost, and has under way.
 #[derive(Debug)]
 pub(super) struct Account {
+    pub(super) shares: Shares,
+    /// A permit for each byte that its requests may have together: `None` where that is no limit.
+    request_bytes: Option<Semaphore>,
     cost: Mutex<Cost<Instant>>,
     group: Mutex<Membership>,
     over: Notify,
 }
 
 impl Account {
-    fn new(group: Membership) -> Self {
-        Self { cost: Mutex::new(Cost::new()), group: Mutex::new(group), over: Notify::new() }
+    fn new(group: Membership, limits: &Limits) -> Self {
+        let request_bytes = limits.request_bytes.max(1);
+        Self {
+            shares: Shares::of_connection(),
+            request_bytes: (request_bytes <= Semaphore::MAX_PERMITS).then(|| Semaphore::new(request_bytes)),
+            cost: Mutex::new(Cost::new()),
+            group: Mutex::new(group),
+            over: Notify::new(),
+        }
     }
 
     /// Adds to the cost.
@@ -101,6 +115,18 @@ impl Account {
         Ok(())
     }
 
+    /// Waits until a body fits into what the requests of the connection may have together, in the order
+    /// in which they came. One that does not say how large it is has room made for the largest, so that
+    /// what has begun to be read can always end. Cancel safe.
+    pub(super) async fn room_for(&self, body: &SizeHint, limits: &Limits) -> Option<Room<'_>> {
+        let all = limits.request_bytes.min(limits.frame_size);
+        let bytes =
+            body.upper().and_then(|bytes| usize::try_from(bytes).ok()).map_or(all, |bytes| bytes.min(all));
+        let bytes = u32::try_from(bytes.max(1)).unwrap_or(u32::MAX);
+        // It is never closed.
+        self.request_bytes.as_ref()?.acquire_many(bytes).await.ok().map(Room)
+    }
+
     /// Leaves its place in its group to what the connection becomes.
     #[cfg(feature = "ws")]
     pub(super) fn hand_over(&self) -> Membership {
@@ -110,6 +136,17 @@ impl Account {
     /// Waits until the peer has cost too much. Cancel safe.
     pub(super) async fn is_over(&self) {
         self.over.notified().await;
+    }
+}
+
+/// What a request has of the bytes of its connection, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Room<'a>(SemaphorePermit<'a>);
+
+impl Room<'_> {
+    /// It has turned out to need no more than `bytes`.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        drop(self.0.split(self.0.num_permits().saturating_sub(bytes)));
     }
 }
 

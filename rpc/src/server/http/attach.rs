@@ -15,7 +15,7 @@ use crate::{
 impl HttpService {
     /// What a server serves.
     pub(super) fn of(shared: &Arc<Shared>) -> Self {
-        let service = Self::new(shared.dispatcher());
+        let service = Self::sharing(shared.dispatcher(), Arc::clone(shared.http.capacity()));
         #[cfg(feature = "ws")]
         let service = service.with_sessions(Sessions::new(shared, WebSocketServer::new()));
         service

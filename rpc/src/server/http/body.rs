@@ -10,7 +10,8 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use super::refusal::Refusal;
+use super::{capacity::Permits, refusal::Refusal};
+use crate::limits::Limits;
 
 /// The body of a response: an answer, in one piece, or nothing.
 #[derive(Debug, Clone, Default)]
@@ -43,17 +44,20 @@ impl Body for HttpBody {
     }
 }
 
-/// Reads a body of no more than `limit` bytes. One that is said to be larger is not begun, and of one that turns out to be, no more is kept.
-pub(super) async fn read<B>(body: B, limit: usize) -> Result<Bytes, Refusal>
+/// Reads a body of no more than `frame_size` bytes. One that is said to be larger is not begun, and of
+/// one that turns out to be, no more is kept. What is kept of one that is not whole has a permit for
+/// each byte.
+pub(super) async fn read<B>(body: B, permits: Permits<'_>, limits: &Limits) -> Result<Bytes, Refusal>
 where
     B: Body<Error: fmt::Display>,
 {
+    let limit = limits.frame_size;
     let declared = body.size_hint().lower();
     if declared > limit as u64 {
         return Err(Refusal::TooLarge { declared: Some(declared), limit });
     }
     let mut body = pin!(body);
-    let mut read = Pieces { bytes: Vec::new(), limit };
+    let mut read = Pieces { bytes: Vec::new(), limit, permits, permitted: limits.body_bytes };
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let frame = frame.map_err(|error| Refusal::Broken(error.to_string()))?;
         // Trailers say nothing to us.
@@ -68,12 +72,15 @@ where
 }
 
 /// What has come so far.
-struct Pieces {
+struct Pieces<'a> {
     bytes: Vec<u8>,
     limit: usize,
+    permits: Permits<'a>,
+    /// How many permits there are.
+    permitted: usize,
 }
 
-impl Pieces {
+impl Pieces<'_> {
     fn push(&mut self, data: &mut impl Buf) -> Result<(), Refusal> {
         let size = self.bytes.len() + data.remaining();
         if size > self.limit {
@@ -82,6 +89,9 @@ impl Pieces {
         if size > self.bytes.capacity() {
             // Twice as much each time, and never more than may come.
             let capacity = size.max(self.bytes.capacity().saturating_mul(2)).min(self.limit);
+            if !self.permits.grow(capacity - self.bytes.capacity()) {
+                return Err(Refusal::NoRoom { arrived: size, limit: self.permitted });
+            }
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         while data.has_remaining() {

@@ -36,6 +36,13 @@ use crate::{
 /// The largest head of a request, with all of its headers, and how much is read at once.
 const HEAD: u32 = 64 << 10;
 
+/// The largest and the smallest [`window`]: four frames of HTTP/2, and one.
+const WINDOW: u32 = 64 << 10;
+const SMALL_WINDOW: u32 = 16 << 10;
+
+/// The largest window there may be (RFC 9113, section 6.9.1).
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+
 /// What is spoken with the peers of one listener.
 pub(in crate::server) struct Http {
     service: Layered,
@@ -88,7 +95,7 @@ impl Http {
     ) {
         let (http, shared) = (Arc::clone(self), Arc::clone(shared));
         let Connection { io, peer, extensions, .. } = connection;
-        let arrival = Arc::new(Arrival::new(peer, extensions, group));
+        let arrival = Arc::new(Arrival::new(peer, extensions, group, &self.limits));
         // Counted from now on, and not only when its task first runs.
         let open = shared.http.begin();
         tokio::spawn(async move {
@@ -168,8 +175,20 @@ impl Http {
         builder.http1().max_buf_size(HEAD as usize).header_read_timeout(None);
         let at_once = u32::try_from(self.limits.requests_in_flight.max(1)).unwrap_or(u32::MAX);
         builder.http2().max_header_list_size(HEAD).max_concurrent_streams(at_once);
+        if let Some(each) = window(&self.limits) {
+            let all = at_once.saturating_mul(each).min(LARGEST_WINDOW);
+            builder.http2().initial_stream_window_size(each).initial_connection_window_size(all);
+        }
         builder
     }
+}
+
+/// How much of a body may arrive before it is read, where bodies may have to wait for each other. All
+/// that wait must fit into the window of the connection, or the one that is read could not go on.
+fn window(limits: &Limits) -> Option<u32> {
+    let each = limits.request_bytes / limits.requests_in_flight.max(1);
+    let may_wait = limits.request_bytes < usize::MAX && each < limits.frame_size;
+    may_wait.then(|| u32::try_from(each).unwrap_or(u32::MAX).clamp(SMALL_WINDOW, WINDOW))
 }
 
 /// What is said where a layer fails.

@@ -6,6 +6,7 @@
 mod arrival;
 mod attach;
 mod body;
+mod capacity;
 mod connection;
 mod connections;
 mod content_type;

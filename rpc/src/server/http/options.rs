@@ -29,7 +29,14 @@ pub(super) type AnyBody = UnsyncBoxBody<Bytes, AnyError>;
 /// - how many connections there are, together with all sessions of the server: [`Limits::connections`](crate::Limits::connections).
 ///   One more is answered with 503;
 /// - how many requests of a connection are worked on at once: of HTTP/1.1, one; of HTTP/2,
-///   [`Limits::requests_in_flight`](crate::Limits::requests_in_flight);
+///   [`Limits::requests_in_flight`](crate::Limits::requests_in_flight). One of each connection is
+///   always worked on. Further ones share the permits of the server,
+///   [`Limits::connections`](crate::Limits::connections): a connection has no more of them than are
+///   left for the others, and is answered with 503 beyond;
+/// - how many bytes its requests may have together, over HTTP/2:
+///   [`Limits::request_bytes`](crate::Limits::request_bytes). Further ones wait, of which no more
+///   than 64 KiB each are kept, in the order in which they came. And how many those that arrive may
+///   have on all connections: [`Limits::body_bytes`](crate::Limits::body_bytes);
 /// - how long a head may take to arrive, from its first byte on, and how long a new connection may say nothing:
 ///   [`Limits::handshake_timeout`](crate::Limits::handshake_timeout). How large it may be: 64 KiB and 100 headers;
 /// - how long a connection may be idle between requests: [`Limits::idle_timeout`](crate::Limits::idle_timeout); and not take what is sent to

@@ -42,8 +42,20 @@ pub(super) enum Refusal {
     #[error("the body could not be read: {0}")]
     Broken(String),
 
-    #[error("too many requests at once: {0} are worked on. Try again later")]
+    #[error(
+        "too many requests at once: the server works on no more than {0} (`connections`), of which one connection \
+         has a share. Try again later, or with fewer at once"
+    )]
     Busy(usize),
+
+    #[error("too many connections: {open} are open, and {limit} may be. Try again later")]
+    Full { open: usize, limit: usize },
+
+    #[error(
+        "no room for the body, of which {arrived} bytes have arrived: those that arrive at the server may have {limit} \
+         bytes together (`body_bytes`), of which one connection has a share. Try again later, or with fewer at once"
+    )]
+    NoRoom { arrived: usize, limit: usize },
 
     #[error("excessive resource usage")]
     Cost,
@@ -68,14 +80,14 @@ impl Refusal {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Late(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Broken(_) | Self::Host(_) => StatusCode::BAD_REQUEST,
-            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::Full { .. } | Self::NoRoom { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Cost => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
     const fn code(&self) -> ErrorCode {
         match self {
-            Self::Busy(_) => ErrorCode::SERVER_BUSY,
+            Self::Busy(_) | Self::Full { .. } | Self::NoRoom { .. } => ErrorCode::SERVER_BUSY,
             Self::Cost => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
             _ => ErrorCode::INVALID_REQUEST,
         }
@@ -86,7 +98,7 @@ impl Refusal {
         match self {
             Self::TooLarge { .. } => limits.cost_of_unreadable,
             // What is not the peer's fault, and what has been paid for.
-            Self::Busy(_) | Self::Cost => 0.0,
+            Self::Busy(_) | Self::Full { .. } | Self::NoRoom { .. } | Self::Cost => 0.0,
             _ => limits.cost_of_error,
         }
     }

@@ -9,15 +9,16 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 
 #[cfg(feature = "ws")]
 use super::upgrade::Sessions;
 use super::{
     arrival::Arrival,
     body::{self, HttpBody},
+    capacity::{Capacity, Shares},
     content_type,
     refusal::Refusal,
 };
@@ -67,16 +68,24 @@ use crate::{
 /// | another content type, or none (pages may post those to any host unasked), or a packed body | 415 |
 /// | a body over [`Limits::frame_size`](crate::Limits::frame_size), whether it says so or not | 413 |
 /// | a body that takes longer to arrive than [`Limits::frame_timeout`](crate::Limits::frame_timeout) | 408 |
-/// | one more than may be worked on | 503 |
+/// | one more than may be worked on, or a body for which there is no room | 503 |
 ///
 /// The body of a refusal is a JSON-RPC error with the id null. A client that hangs up has its handlers dropped. Subscriptions are refused: they
 /// need a session.
 ///
 /// # What bounds it
 ///
-/// A message, by the limits of the [`Dispatcher`]; all of them together, by [`Limits::connections`](crate::Limits::connections): as many
-/// requests are worked on at once as there might be sessions, and further ones are refused, not queued. How many connections there are, how many
-/// requests each has at once, and how long a header may take is up to the server that this is mounted in. Servers of ours see to it: see
+/// A message, by the limits of the [`Dispatcher`]; all of them together, by
+/// [`Limits::connections`](crate::Limits::connections): as many requests are worked on at once as
+/// there might be sessions, and further ones are refused, not queued. A request counts when its body
+/// has arrived, not before. Bodies that arrive may have
+/// [`Limits::body_bytes`](crate::Limits::body_bytes) together; what a body declares to have counts for
+/// nothing. All services of one [server](crate::ServerHandle::http_service) share these permits with
+/// its listeners.
+///
+/// How many connections there are, how many requests each has at once, how long a head may take, and
+/// how long an answer is kept that the peer does not take, is up to the server that this is mounted
+/// in: an answer is handed to it as a whole. Servers of ours see to it: see
 /// [`HttpOptions`](crate::HttpOptions). Where the whole of a request, or of a batch, may only take so long, use tower-http's `TimeoutLayer`.
 ///
 /// # Who is asking
@@ -93,8 +102,7 @@ pub struct HttpService {
     /// The only path there is.
     path: Option<Arc<str>>,
     has_no_content: bool,
-    /// One for each request that may be worked on.
-    places: Arc<Semaphore>,
+    capacity: Arc<Capacity>,
     /// Where WebSockets are opened, if they are.
     #[cfg(feature = "ws")]
     sessions: Option<Sessions>,
@@ -103,13 +111,18 @@ pub struct HttpService {
 impl HttpService {
     /// Answers with `dispatcher`. Web pages may call that come from the server itself.
     pub fn new(dispatcher: Dispatcher) -> Self {
-        let places = dispatcher.limits().connections.min(Semaphore::MAX_PERMITS);
+        let capacity = Arc::new(Capacity::new(dispatcher.limits()));
+        Self::sharing(dispatcher, capacity)
+    }
+
+    /// The same for one of several that have `capacity` together.
+    pub(super) fn sharing(dispatcher: Dispatcher, capacity: Arc<Capacity>) -> Self {
         Self {
             dispatcher,
             access: Arc::default(),
             path: None,
             has_no_content: false,
-            places: Arc::new(Semaphore::new(places)),
+            capacity,
             #[cfg(feature = "ws")]
             sessions: None,
         }
@@ -205,15 +218,25 @@ impl HttpService {
         }
         content_type::check(&parts.headers)?;
         let limits = self.dispatcher.limits();
-        let Ok(_place) = self.places.try_acquire() else { return Err(Refusal::Busy(limits.connections)) };
+        let shares_of_one = Shares::default();
+        let shares = arrival.map_or(&shares_of_one, |arrival| &arrival.account.shares);
+        let mut room = None;
         if let Some(arrival) = arrival {
             arrival.account.admit(limits).await?;
+            if parts.version == Version::HTTP_2 {
+                room = arrival.account.room_for(&body.size_hint(), limits).await;
+            }
         }
-        let body = body::read(body, limits.frame_size);
+        let body = body::read(body, self.capacity.body(shares), limits);
         let message = match limits.frame_timeout {
             None => body.await?,
             Some(limit) => timeout(limit, body).await.unwrap_or(Err(Refusal::Late(limit)))?,
         };
+        if let Some(room) = &mut room {
+            room.shrink(message.len());
+        }
+        // Not before: what waits for its peer must not keep others from being served.
+        let _permit = self.capacity.request(shares, limits)?;
         let peer = Arrival::peer_of(&parts).cloned().unwrap_or(Endpoint::MEMORY);
         let extensions = match arrival {
             Some(arrival) => arrival.extensions.for_request(parts),

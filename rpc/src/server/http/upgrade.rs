@@ -68,11 +68,12 @@ impl Sessions {
             return Ok(arrival.account.hand_over());
         }
         let open = self.shared.connections_open();
-        if open >= self.shared.connections() {
-            return Err(Refusal::Busy(open));
+        let limit = self.shared.connections();
+        if open >= limit {
+            return Err(Refusal::Full { open, limit });
         }
         match (&self.shared.groups, peer) {
-            (Some(groups), Some(peer)) => groups.admit(peer).map_err(|_| Refusal::Busy(open)),
+            (Some(groups), Some(peer)) => groups.admit(peer).map_err(|_| Refusal::Full { open, limit }),
             _ => Ok(Membership::default()),
         }
     }

@@ -16,4 +16,5 @@ mod pages;
 mod refused;
 mod shielded;
 mod times;
+mod unread;
 mod websocket;

@@ -10,6 +10,8 @@ mod capacity;
 mod connection;
 mod connections;
 mod content_type;
+mod flow;
+mod frames;
 mod options;
 mod refusal;
 mod service;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::Version;
 use tokio::time::Instant;
 
+use super::flow::Flow;
 use crate::limits::Limits;
 
 /// How long an idle peer of HTTP/2 may take to hear that the connection ends.
@@ -12,6 +13,9 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How long a peer may take to stop sending a body that nobody reads, so that it sees why.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What a peer of HTTP/2 begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// One connection. Its bytes, its requests and its end tell it what they do; the task of the connection asks how long that may last.
 #[derive(Debug)]
@@ -30,12 +34,50 @@ struct State {
     /// Requests that are worked on, and answers whose body is not given to hyper as a whole.
     handled: usize,
     sending: usize,
+    spoken: Spoken,
     /// Whether several requests may come at once: then bytes need not be the head of one.
     is_multiplexed: bool,
     stopping: Option<Instant>,
     lingering: Option<Instant>,
     /// Whether the last answer left bytes of the request unread.
     has_unread: bool,
+}
+
+/// What the peer speaks. Hyper goes by the same bytes.
+#[derive(Debug)]
+enum Spoken {
+    /// So many bytes of the preface have come, and nothing else.
+    Preface(usize),
+    Http1,
+    Http2(Box<Flow>),
+}
+
+impl Spoken {
+    fn received(&mut self, mut bytes: &[u8], now: Instant) {
+        if let Self::Preface(known) = self {
+            let (preface, rest) = bytes.split_at(bytes.len().min(PREFACE.len() - *known));
+            if !PREFACE[*known..].starts_with(preface) {
+                *self = Self::Http1;
+                return;
+            }
+            *known += preface.len();
+            if *known < PREFACE.len() {
+                return;
+            }
+            *self = Self::Http2(Box::new(Flow::new(now)));
+            bytes = rest;
+        }
+        if let Self::Http2(flow) = self {
+            flow.received(bytes, now);
+        }
+    }
+
+    fn flow(&mut self) -> Option<&mut Flow> {
+        match self {
+            Self::Http2(flow) => Some(flow),
+            Self::Preface(_) | Self::Http1 => None,
+        }
+    }
 }
 
 /// Why a connection was given up.
@@ -61,6 +103,7 @@ impl Watch {
             stuck: None,
             handled: 0,
             sending: 0,
+            spoken: Spoken::Preface(0),
             is_multiplexed: false,
             stopping: None,
             lingering: None,
@@ -73,18 +116,31 @@ impl Watch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn read(&self) {
+    pub(super) fn read(&self, bytes: &[u8]) {
         let (now, mut state) = (Instant::now(), self.lock());
+        state.spoken.received(bytes, now);
         state.moved = now;
         if state.handled == 0 && state.head.is_none() {
             state.head = Some(now);
         }
     }
 
-    pub(super) fn wrote(&self) {
+    /// The first `written` bytes of `slices` were taken.
+    pub(super) fn wrote<'a>(&self, slices: impl IntoIterator<Item = &'a [u8]>, mut written: usize) {
         let (now, mut state) = (Instant::now(), self.lock());
         state.moved = now;
         state.stuck = None;
+        let Some(flow) = state.spoken.flow() else { return };
+        for slice in slices {
+            let bytes = &slice[..slice.len().min(written)];
+            flow.sent(bytes, now);
+            written -= bytes.len();
+        }
+    }
+
+    /// All that was written has left.
+    pub(super) fn flushed(&self) {
+        self.lock().stuck = None;
     }
 
     pub(super) fn cannot_write(&self) {
@@ -120,25 +176,32 @@ impl Watch {
 
     /// Until when things may stay as they are, and what is said if they do.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Late)> {
-        let state = self.lock();
+        let state = &mut *self.lock();
         let after = |since: Instant, limit: Option<_>, late| Some((since + limit?, late));
         if let Some(since) = state.lingering {
             return Some((since + LINGER, Late::Stuck));
         }
         let stuck = state.stuck.and_then(|since| after(since, limits.send_timeout, Late::Stuck));
-        let is_busy = state.handled + state.sending > 0 || state.stuck.is_some();
+        let flow = state.spoken.flow();
+        let is_answering = flow.as_ref().is_some_and(|flow| flow.is_answering()) || state.stuck.is_some();
+        let head =
+            flow.as_ref().and_then(|flow| after(flow.headers()?, limits.handshake_timeout, Late::Head));
+        let held =
+            flow.zip(limits.send_timeout).and_then(|(flow, limit)| flow.deadline(limit, Instant::now()));
+        let held = held.map(|at| (at, Late::Stuck));
+        let is_busy = state.handled + state.sending > 0 || is_answering;
         let going_on = match state.stopping {
             Some(since) if is_busy => after(since, limits.close_timeout, Late::Stopped),
             Some(since) if state.is_multiplexed => Some((state.moved.max(since) + FAREWELL, Late::Stopped)),
             Some(since) => Some((since, Late::Stopped)),
-            None if state.handled > 0 || state.stuck.is_some() => None,
+            None if state.handled > 0 || is_answering => None,
             None if state.sending > 0 => after(state.moved, limits.send_timeout, Late::Stuck),
             None => match state.head {
                 Some(since) if !state.is_multiplexed => after(since, limits.handshake_timeout, Late::Head),
                 _ => after(state.moved, limits.idle_timeout, Late::Idle),
             },
         };
-        [stuck, going_on].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [stuck, held, head, going_on].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 

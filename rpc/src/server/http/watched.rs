@@ -21,12 +21,14 @@ use crate::transport::Io;
 pub(super) struct Watched {
     io: Box<dyn Io>,
     watch: Arc<Watch>,
+    /// It has taken bytes that have not left: TLS does.
+    is_unflushed: bool,
     is_shut: bool,
 }
 
 impl Watched {
     pub(super) const fn new(io: Box<dyn Io>, watch: Arc<Watch>) -> Self {
-        Self { io, watch, is_shut: false }
+        Self { io, watch, is_unflushed: false, is_shut: false }
     }
 
     /// The stream itself, for what comes after HTTP.
@@ -35,9 +37,13 @@ impl Watched {
         self.io
     }
 
-    fn tell(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn tell<'a>(
+        &self,
+        slices: impl IntoIterator<Item = &'a [u8]>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         match written {
-            Poll::Ready(Ok(bytes)) if bytes > 0 => self.watch.wrote(),
+            Poll::Ready(Ok(bytes)) if bytes > 0 => self.watch.wrote(slices, bytes),
             Poll::Pending => self.watch.cannot_write(),
             Poll::Ready(_) => {}
         }
@@ -54,7 +60,7 @@ impl AsyncRead for Watched {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.watch.read();
+            self.watch.read(&buf.filled()[before..]);
         }
         read
     }
@@ -63,7 +69,7 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.tell(written)
+        self.tell([bytes], written)
     }
 
     fn poll_write_vectored(
@@ -72,7 +78,7 @@ impl AsyncWrite for Watched {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bytes);
-        self.tell(written)
+        self.tell(bytes.iter().map(|slice| &**slice), written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -80,7 +86,19 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        match &flushed {
+            Poll::Pending => {
+                self.is_unflushed = true;
+                self.watch.cannot_write();
+            }
+            Poll::Ready(_) if self.is_unflushed => {
+                self.is_unflushed = false;
+                self.watch.flushed();
+            }
+            Poll::Ready(_) => {}
+        }
+        flushed
     }
 
     /// Closing a socket with unread bytes would have TCP throw away what the peer was told: where a request was refused unread, what still

@@ -1,0 +1,217 @@
+//! Flow control of HTTP/2, seen from outside of hyper: whether the peer takes its answers.
+//!
+//! Hyper hands a whole answer to h2, which keeps it until the peer's windows let it go, and neither
+//! tells how far it is. So the frames are watched that go by, in both directions: the windows that
+//! the peer opens (RFC 9113, section 5.2), and the data that leaves.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::Instant;
+
+use super::frames::{
+    CONTINUATION, DATA, Frames, GOAWAY, HEADERS, Head, RST_STREAM, SETTINGS, Seen, WINDOW_UPDATE, number,
+};
+
+/// What a window has in the beginning (RFC 9113, section 6.9.2).
+const FIRST_WINDOW: i64 = 65_535;
+
+/// `SETTINGS_INITIAL_WINDOW_SIZE`.
+const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Flow {
+    received: Frames,
+    sent: Frames,
+    windows: Windows,
+}
+
+impl Flow {
+    pub(super) fn new(now: Instant) -> Self {
+        let windows = Windows {
+            of_connection: FIRST_WINDOW,
+            of_new: FIRST_WINDOW,
+            new_of_new: None,
+            streams: BTreeMap::new(),
+            answers: 0,
+            last_opened: 0,
+            last_served: u32::MAX,
+            moved: now,
+            held: None,
+            headers: None,
+        };
+        Self { received: Frames::default(), sent: Frames::default(), windows }
+    }
+
+    /// The peer has sent these bytes, of what follows the preface.
+    pub(super) fn received(&mut self, bytes: &[u8], now: Instant) {
+        let Self { received, windows, .. } = self;
+        received.pass(bytes, |head, seen| windows.received(head, seen, now));
+    }
+
+    /// These bytes were sent to the peer.
+    pub(super) fn sent(&mut self, bytes: &[u8], now: Instant) {
+        let Self { sent, windows, .. } = self;
+        sent.pass(bytes, |head, seen| windows.sent(head, seen, now));
+    }
+
+    /// Whether an answer has begun to be sent, and not ended.
+    pub(super) const fn is_answering(&self) -> bool {
+        self.windows.answers > 0
+    }
+
+    /// Since when a list of headers arrives that is not whole.
+    pub(super) const fn headers(&self) -> Option<Instant> {
+        self.windows.headers
+    }
+
+    /// When an answer of which the peer takes nothing has waited for as long as it may. It may be said
+    /// too early, but not where it is over.
+    pub(super) fn deadline(&mut self, limit: Duration, now: Instant) -> Option<Instant> {
+        let held = self.windows.held?;
+        if held + limit > now {
+            return Some(held + limit);
+        }
+        self.windows.held = self.windows.first_held();
+        Some(self.windows.held? + limit)
+    }
+}
+
+#[derive(Debug)]
+struct Windows {
+    of_connection: i64,
+    /// What a stream begins with.
+    of_new: i64,
+    /// What it will be when the settings are whole that go by.
+    new_of_new: Option<i64>,
+    /// Those that the peer has opened, until the last frame that we send on them.
+    streams: BTreeMap<u32, Stream>,
+    /// On how many of them there is the start of an answer.
+    answers: usize,
+    last_opened: u32,
+    /// Streams with higher ids are ignored.
+    last_served: u32,
+    /// When data was sent the last time, or the first of all answers under way began.
+    moved: Instant,
+    /// Since when an answer is held back, or before. Looked for anew only when that is long ago: an
+    /// answer that moves does so with every frame.
+    held: Option<Instant>,
+    headers: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    window: i64,
+    /// When data of its answer was sent the last time, or its headers were.
+    moved: Option<Instant>,
+}
+
+impl Stream {
+    /// Since when the peer leaves no room for it. While there is room, it may be the turn of others.
+    fn held(&self) -> Option<Instant> {
+        self.moved.filter(|_| self.window <= 0)
+    }
+}
+
+impl Windows {
+    fn received(&mut self, head: Head, seen: Seen, now: Instant) {
+        match (head.kind, seen) {
+            (HEADERS, Seen::Head) => {
+                self.headers.get_or_insert(now);
+                // Further headers on a stream are trailers.
+                if head.stream > self.last_opened && head.stream <= self.last_served {
+                    self.last_opened = head.stream;
+                    self.streams.insert(head.stream, Stream { window: self.of_new, moved: None });
+                }
+            }
+            (HEADERS | CONTINUATION, Seen::End) if head.ends_headers() => self.headers = None,
+            (RST_STREAM, Seen::Head) => self.end(head.stream),
+            (SETTINGS, Seen::Unit([a, b, size @ ..])) if [a, b] == INITIAL_WINDOW_SIZE => {
+                self.new_of_new = Some(i64::from(number(size)));
+            }
+            (SETTINGS, Seen::End) => self.settle(),
+            (WINDOW_UPDATE, Seen::Unit([a, b, c, d, ..])) => {
+                let more = i64::from(number([a, b, c, d]));
+                match self.streams.get_mut(&head.stream) {
+                    Some(stream) => stream.window += more,
+                    None if head.stream == 0 => self.of_connection += more,
+                    None => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, head: Head, seen: Seen, now: Instant) {
+        match (head.kind, seen) {
+            (HEADERS, Seen::Head) => self.begin(head.stream, now),
+            (DATA, Seen::Head) => self.take(head.stream, head.length as i64, now),
+            (DATA, Seen::Payload) => self.moves(head.stream, now),
+            (RST_STREAM, Seen::Head) => self.end(head.stream),
+            (GOAWAY, Seen::Unit([a, b, c, d, ..])) => {
+                self.last_served = self.last_served.min(number([a, b, c, d]));
+            }
+            _ => {}
+        }
+        if seen == Seen::End && head.ends_stream() {
+            self.end(head.stream);
+        }
+    }
+
+    /// What the peer has set holds for all of its streams (RFC 9113, section 6.9.2).
+    fn settle(&mut self) {
+        let Some(size) = self.new_of_new.take() else { return };
+        for stream in self.streams.values_mut() {
+            stream.window += size - self.of_new;
+        }
+        self.of_new = size;
+        self.held = self.first_held();
+    }
+
+    /// The headers of an answer leave.
+    fn begin(&mut self, id: u32, now: Instant) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.moved.is_some() {
+            return;
+        }
+        stream.moved = Some(now);
+        if self.answers == 0 {
+            self.moved = now;
+        }
+        self.answers += 1;
+        self.take(id, 0, now);
+    }
+
+    /// So much data takes its room in the windows.
+    fn take(&mut self, id: u32, length: i64, now: Instant) {
+        self.of_connection -= length;
+        let mut is_held = self.of_connection <= 0;
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.window -= length;
+            is_held |= stream.window <= 0;
+        }
+        if is_held {
+            self.held.get_or_insert(now);
+        }
+    }
+
+    /// Data leaves.
+    fn moves(&mut self, id: u32, now: Instant) {
+        self.moved = now;
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.moved = Some(now);
+        }
+    }
+
+    fn end(&mut self, id: u32) {
+        if self.streams.remove(&id).is_some_and(|stream| stream.moved.is_some()) {
+            self.answers -= 1;
+        }
+    }
+
+    /// Since when the answer is held back that is so for the longest time.
+    fn first_held(&self) -> Option<Instant> {
+        let connection = (self.of_connection <= 0 && self.answers > 0).then_some(self.moved);
+        self.streams.values().filter_map(Stream::held).chain(connection).min()
+    }
+}

@@ -1,10 +1,16 @@
 //! Peers that do not take their answers, and are busy otherwise: in memory, with time that stands
 //! still.
 
-use rpc::{Context, ErrorObject, Params, Router, ServerHandle};
+use std::{
+    io,
+    pin::Pin,
+    task::{self, Poll, ready},
+};
+
+use rpc::{Context, ErrorObject, HttpOptions, Params, Router, ServerHandle};
 use rpc_tests::{settled, soon};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf},
     task::JoinHandle,
     time::{Duration, Instant, sleep},
 };
@@ -238,15 +244,17 @@ async fn headers_that_drip_in_are_given_up_on_a_connection_of_http_2_too() {
     assert_eq!((at - since).as_secs(), 3, "`handshake_timeout`");
 }
 
+/// A call over HTTP/1.1.
+fn request(method: &str) -> String {
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    format!("{head}content-length: {}\r\n\r\n{body}", body.len())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_of_http_1_that_goes_on_asking_is_given_up_as_well() {
     let server = server();
     let mut peer = attach(&server);
-    let request = |method: &str| {
-        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
-        let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
-        format!("{head}content-length: {}\r\n\r\n{body}", body.len())
-    };
     peer.write_all(request("big").as_bytes()).await.expect("it reads");
     settled().await;
     let since = Instant::now();
@@ -255,4 +263,74 @@ async fn a_peer_of_http_1_that_goes_on_asking_is_given_up_as_well() {
         sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(since.elapsed().as_secs(), LIMIT);
+}
+
+/// A stream that takes what it cannot pass on yet, as TLS does: up to 64 KiB.
+struct Hoard {
+    io: DuplexStream,
+    kept: Vec<u8>,
+}
+
+impl Hoard {
+    fn poll_pass_on(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        while !self.kept.is_empty() {
+            let passed = ready!(Pin::new(&mut self.io).poll_write(cx, &self.kept))?;
+            self.kept.drain(..passed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Hoard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Hoard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let passed = self.poll_pass_on(cx)?;
+        let taken = bytes.len().min((64 << 10) - self.kept.len());
+        if taken == 0 && passed.is_pending() {
+            return Poll::Pending;
+        }
+        self.kept.extend_from_slice(&bytes[..taken]);
+        let _may_wait = self.poll_pass_on(cx)?;
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_pass_on(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pass_on(cx))?;
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stream_takes_and_keeps_has_not_left() {
+    let asks = request("small").into_bytes();
+    let pings = frame(PING, 0, 0, &[0; 8]);
+    for (begin, goes_on) in [(&b""[..], asks), (GREETING, pings)] {
+        let server = server();
+        let (mut peer, io) = tokio::io::duplex(50);
+        server.attach_http(Hoard { io, kept: Vec::new() }, &HttpOptions::new());
+        peer.write_all(begin).await.expect("it reads");
+        let since = Instant::now();
+        while peer.write_all(&goes_on).await.is_ok() {
+            assert!(since.elapsed() < Duration::from_secs(60), "it is there for ever");
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(since.elapsed().as_secs(), LIMIT);
+    }
 }

@@ -177,6 +177,30 @@ async fn a_peer_that_does_not_read_is_not_read_from_and_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_read_is_given_up_however_busy_it_is() {
+    for pings in [true, false] {
+        let mut limits = Limits::server();
+        limits.send_timeout = Some(Duration::from_secs(20));
+        let with = |connector: rpc::Connector| connector.service(echo()).limits(limits);
+        let (mut peer, session) = WsPeer::client_of_narrow(1_000, &WebSocketServer::new(), with).await;
+        let call = |text: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{text}"]}}"#);
+        peer.text(&call(&"x".repeat(2_000))).await;
+        let start = Instant::now();
+        while session.close_reason().is_none() {
+            match pings {
+                true => peer.frame(PING, b"still here").await,
+                false => peer.text(&call("y")).await,
+            }
+            sleep(Duration::from_secs(1)).await;
+            assert!(start.elapsed() < Duration::from_secs(100), "it is there for ever");
+        }
+        assert!((20..=21).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        let reason = session.closed().await;
+        assert!(matches!(reason, CloseReason::SendTimeout { .. }), "{reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_comes_behind_a_close_is_not_read() {
     let (mut peer, session) = served(echo()).await;
     let close = frame(CLOSE, &1000_u16.to_be_bytes(), true);

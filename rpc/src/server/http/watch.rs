@@ -125,11 +125,18 @@ impl Watch {
         }
     }
 
-    /// The first `written` bytes of `slices` were taken.
-    pub(super) fn wrote<'a>(&self, slices: impl IntoIterator<Item = &'a [u8]>, mut written: usize) {
+    /// The first `written` bytes of `slices` were taken. Whether that shows that something has left.
+    pub(super) fn wrote<'a>(
+        &self,
+        slices: impl IntoIterator<Item = &'a [u8]>,
+        mut written: usize,
+        has_left: bool,
+    ) {
         let (now, mut state) = (Instant::now(), self.lock());
         state.moved = now;
-        state.stuck = None;
+        if has_left {
+            state.stuck = None;
+        }
         let Some(flow) = state.spoken.flow() else { return };
         for slice in slices {
             let bytes = &slice[..slice.len().min(written)];

@@ -21,7 +21,7 @@ use crate::transport::Io;
 pub(super) struct Watched {
     io: Box<dyn Io>,
     watch: Arc<Watch>,
-    /// It has taken bytes that have not left: TLS does.
+    /// The stream has taken bytes that have not left, and may take more of them: TLS does.
     is_unflushed: bool,
     is_shut: bool,
 }
@@ -38,13 +38,17 @@ impl Watched {
     }
 
     fn tell<'a>(
-        &self,
+        &mut self,
         slices: impl IntoIterator<Item = &'a [u8]>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         match written {
-            Poll::Ready(Ok(bytes)) if bytes > 0 => self.watch.wrote(slices, bytes),
-            Poll::Pending => self.watch.cannot_write(),
+            Poll::Ready(Ok(bytes)) if bytes > 0 => self.watch.wrote(slices, bytes, !self.is_unflushed),
+            Poll::Pending => {
+                // It is full: what it takes from now on has made something else leave.
+                self.is_unflushed = false;
+                self.watch.cannot_write();
+            }
             Poll::Ready(_) => {}
         }
         written

@@ -4,6 +4,7 @@ mod asked;
 mod bodies;
 mod contexts;
 mod floods;
+mod gone;
 mod held_back;
 mod hostile;
 mod hosts;

@@ -21,7 +21,7 @@ async fn echoing(authority: &Authority) -> ServerHandle {
 }
 
 /// A client that is not ours.
-async fn stranger(authority: &Authority, server: &ServerHandle) -> TlsStream<TcpStream> {
+pub(crate) async fn stranger(authority: &Authority, server: &ServerHandle) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     let pem = authority.pem();
     let root = rpc_pem(&pem);

@@ -14,6 +14,8 @@ use rpc::{
 };
 use rpc_tests::soon;
 
+pub(crate) use endings::stranger;
+
 /// `ping` is answered with what the caller has shown: the length of each certificate.
 fn service() -> Router {
     Router::new().method("ping", async |_: Params, cx: Context| {

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     fmt,
     future::poll_fn,
+    io,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
@@ -131,8 +132,9 @@ impl Http {
             }
         });
         let builder = self.builder();
-        let io = TokioIo::new(Watched::new(io, Arc::clone(&watch)));
-        let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
+        let io = Watched::new(io, Arc::clone(&watch));
+        let hang_up = io.hang_up();
+        let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
         let mut stage = shared.stage.subscribe();
         let stops = pin!(stage.wait_for(|stage| !stage.serves()));
         let over = pin!(arrival.account.is_over());
@@ -149,8 +151,14 @@ impl Http {
                 watch.stop();
                 connection.as_mut().graceful_shutdown();
             }
+            hang_up.begin();
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended);
+            }
+            // Its requests and their permits go with the connection.
+            if let Poll::Ready(gone) = hang_up.poll(cx) {
+                let why = gone.err().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
+                return Poll::Ready(Err(why.into()));
             }
             while let Some((deadline, late)) = watch.deadline(&self.limits) {
                 if deadline <= Instant::now() {

@@ -48,6 +48,10 @@ pub(super) enum Refusal {
     )]
     Busy(usize),
 
+    #[cfg_attr(
+        not(feature = "ws"),
+        expect(dead_code, reason = "it is said to those who ask for a WebSocket")
+    )]
     #[error("too many connections: {open} are open, and {limit} may be. Try again later")]
     Full { open: usize, limit: usize },
 

@@ -3,7 +3,10 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -16,10 +19,45 @@ use super::{
     watch::{Sending, Watch},
 };
 use crate::transport::Io;
+#[cfg(feature = "ws")]
+use crate::transport::Plain;
+
+/// The stream below, which hyper has, and which the task of the connection may ask about its peer. One
+/// task does both: the lock is never waited for.
+struct Shared {
+    io: Mutex<Box<dyn Io>>,
+    /// Whether hyper waits for something to read: then it is told what happens.
+    is_awaited: AtomicBool,
+}
+
+impl Shared {
+    fn io(&self) -> MutexGuard<'_, Box<dyn Io>> {
+        self.io.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the peer of a connection is gone.
+pub(super) struct HangUp(Arc<Shared>);
+
+impl HangUp {
+    /// Comes before hyper's turn.
+    pub(super) fn begin(&self) {
+        self.0.is_awaited.store(false, Relaxed);
+    }
+
+    /// Ready when nothing reaches the peer any more, where hyper has had its turn and does not wait for
+    /// bytes: it reads nothing while it has a request at hand and bytes of the next one.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.0.is_awaited.load(Relaxed) {
+            true => Poll::Pending,
+            false => self.0.io().poll_hang_up(cx),
+        }
+    }
+}
 
 /// A stream of bytes.
 pub(super) struct Watched {
-    io: Box<dyn Io>,
+    shared: Arc<Shared>,
     watch: Arc<Watch>,
     /// The stream has taken bytes that have not left, and may take more of them: TLS does.
     is_unflushed: bool,
@@ -27,14 +65,20 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) const fn new(io: Box<dyn Io>, watch: Arc<Watch>) -> Self {
-        Self { io, watch, is_unflushed: false, is_shut: false }
+    pub(super) fn new(io: Box<dyn Io>, watch: Arc<Watch>) -> Self {
+        let shared = Shared { io: Mutex::new(io), is_awaited: AtomicBool::new(false) };
+        Self { shared: Arc::new(shared), watch, is_unflushed: false, is_shut: false }
+    }
+
+    pub(super) fn hang_up(&self) -> HangUp {
+        HangUp(Arc::clone(&self.shared))
     }
 
     /// The stream itself, for what comes after HTTP.
     #[cfg(feature = "ws")]
     pub(super) fn into_inner(self) -> Box<dyn Io> {
-        self.io
+        let nothing = Box::new(Plain(tokio::io::empty()));
+        std::mem::replace(&mut *self.shared.io(), nothing)
     }
 
     fn tell<'a>(
@@ -56,13 +100,10 @@ impl Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        let read = Pin::new(&mut *self.shared.io()).poll_read(cx, buf);
+        self.shared.is_awaited.store(read.is_pending(), Relaxed);
         if buf.filled().len() > before {
             self.watch.read(&buf.filled()[before..]);
         }
@@ -72,7 +113,7 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        let written = Pin::new(&mut *self.shared.io()).poll_write(cx, bytes);
         self.tell([bytes], written)
     }
 
@@ -81,16 +122,16 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bytes);
+        let written = Pin::new(&mut *self.shared.io()).poll_write_vectored(cx, bytes);
         self.tell(bytes.iter().map(|slice| &**slice), written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.shared.io().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        let flushed = Pin::new(&mut *self.shared.io()).poll_flush(cx);
         match &flushed {
             Poll::Pending => {
                 self.is_unflushed = true;
@@ -109,7 +150,7 @@ impl AsyncWrite for Watched {
     /// comes is read and forgotten.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_shut {
-            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            ready!(Pin::new(&mut *self.shared.io()).poll_shutdown(cx))?;
             self.is_shut = true;
         }
         if !self.watch.lingers() {
@@ -118,7 +159,9 @@ impl AsyncWrite for Watched {
         let mut forgotten = [0; 4 << 10];
         loop {
             let mut buf = ReadBuf::new(&mut forgotten);
-            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+            let read = Pin::new(&mut *self.shared.io()).poll_read(cx, &mut buf);
+            self.shared.is_awaited.store(read.is_pending(), Relaxed);
+            ready!(read)?;
             if buf.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }

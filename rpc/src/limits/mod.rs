@@ -100,7 +100,8 @@ pub struct Limits {
     /// How many bytes the bodies of HTTP requests may have together while they arrive, on all
     /// connections of a server. A connection has no more of them than are left for the others, besides
     /// 16 KiB of its own: one body or many can never use up all. A body for which there is no room is
-    /// answered with 503. It means nothing to sessions.
+    /// answered with 503. Less than twice [`frame_size`](Self::frame_size) is taken for that much, so
+    /// that the largest body fits. It means nothing to sessions.
     ///
     /// Default: 100,000,000 (ours): a tenth of what [`connections`](Self::connections) bodies of
     /// [`frame_size`](Self::frame_size) would have.

@@ -197,7 +197,7 @@ fn all_but_the_last(bytes: usize) -> Vec<u8> {
 
 #[tokio::test(start_paused = true)]
 async fn bodies_that_arrive_are_bounded_together_and_small_ones_get_through() {
-    let server = serving(echo(), |limits| limits.body_bytes = 1_000_000);
+    let server = serving(echo(), |limits| (limits.frame_size, limits.body_bytes) = (500_000, 1_000_000));
     let mut peers = Vec::new();
     for size in [500_000; 50].into_iter().chain([15_000; 100]) {
         peers.push(peer_that_said(&server, &all_but_the_last(size)).await);
@@ -230,8 +230,8 @@ async fn bodies_that_arrive_are_bounded_together_and_small_ones_get_through() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_body_declares_to_have_takes_no_room() {
-    let server = serving(echo(), |limits| limits.body_bytes = 1_000_000);
-    let declared = format!("{HEAD}content-length: 1000000\r\n\r\n{{");
+    let server = serving(echo(), |limits| (limits.frame_size, limits.body_bytes) = (500_000, 1_000_000));
+    let declared = format!("{HEAD}content-length: 500000\r\n\r\n{{");
     let mut peers = Vec::new();
     for _ in 0..50 {
         peers.push(peer_that_said(&server, declared.as_bytes()).await);
@@ -242,6 +242,19 @@ async fn what_a_body_declares_to_have_takes_no_room() {
     large.write_all(b" ").await.expect("it reads");
     let said = read_response(&mut large).await;
     assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_body_has_room_however_little_there_is_for_all() {
+    for body_bytes in [0, 1, 2_000_000] {
+        let server =
+            serving(echo(), |limits| (limits.frame_size, limits.body_bytes) = (3_000_000, body_bytes));
+        let mut large = peer_that_said(&server, &all_but_the_last(3_000_000)).await;
+        settled().await;
+        large.write_all(b" ").await.expect("it reads");
+        let said = read_response(&mut large).await;
+        assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+    }
 }
 
 /// What comes until nothing does without time passing.

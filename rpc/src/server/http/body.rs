@@ -10,7 +10,10 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{capacity::Permits, refusal::Refusal};
+use super::{
+    capacity::{Permits, body_bytes},
+    refusal::Refusal,
+};
 use crate::limits::Limits;
 
 /// The body of a response: an answer, in one piece, or nothing.
@@ -57,7 +60,7 @@ where
         return Err(Refusal::TooLarge { declared: Some(declared), limit });
     }
     let mut body = pin!(body);
-    let mut read = Pieces { bytes: Vec::new(), limit, permits, permitted: limits.body_bytes };
+    let mut read = Pieces { bytes: Vec::new(), limit, permits, permitted: body_bytes(limits) };
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let frame = frame.map_err(|error| Refusal::Broken(error.to_string()))?;
         // Trailers say nothing to us.

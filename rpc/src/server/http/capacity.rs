@@ -22,8 +22,8 @@ pub(in crate::server) struct Capacity {
 }
 
 impl Capacity {
-    pub(in crate::server) const fn new(limits: &Limits) -> Self {
-        Self { requests: Pool::new(limits.connections), body_bytes: Pool::new(limits.body_bytes) }
+    pub(in crate::server) fn new(limits: &Limits) -> Self {
+        Self { requests: Pool::new(limits.connections), body_bytes: Pool::new(body_bytes(limits)) }
     }
 
     /// A permit to work on a request, until it is dropped.
@@ -39,6 +39,12 @@ impl Capacity {
     pub(super) const fn body<'a>(&'a self, shares: &'a Shares) -> Permits<'a> {
         self.body_bytes.of(&shares.body_bytes)
     }
+}
+
+/// How many bytes bodies may have together: enough for the largest, which has half of them.
+pub(super) fn body_bytes(limits: &Limits) -> usize {
+    let least = limits.frame_size.checked_mul(2).unwrap_or(0);
+    limits.body_bytes.max(least)
 }
 
 /// What one connection has of a [`Capacity`].
@@ -155,7 +161,13 @@ mod tests {
         // In turn: 1,000 / (49 + 1).
         let shares: Vec<_> = (0..49).map(|_| Share::default()).collect();
         let mut all: Vec<_> = shares.iter().map(|share| pool.of(share)).collect();
-        while all.iter_mut().fold(false, |any, permits| permits.grow(1) || any) {}
+        let mut is_taken = true;
+        while is_taken {
+            is_taken = false;
+            for permits in &mut all {
+                is_taken |= permits.grow(1);
+            }
+        }
         assert!(all.iter().all(|permits| permits.amount == 20));
         assert_eq!(pool.left.load(Relaxed), 20);
     }

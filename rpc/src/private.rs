@@ -14,7 +14,7 @@ pub use takes::{Takes, handle, handle_now, subscribe};
 
 pub use serde::{Serialize, de::DeserializeOwned};
 
-use crate::jsonrpc::{ErrorObject, ParamInfo, params};
+use crate::jsonrpc::{ErrorObject, ParamInfo, params, shown::brief};
 pub use crate::{
     jsonrpc::params::{OrDefault, WithRest},
     service::{Sink, blocking, no_such_method, written},
@@ -119,7 +119,7 @@ fn with_data(code: i64, error: &impl Display, data: &(impl Serialize + ?Sized)) 
     match object.clone().with_data(data) {
         Ok(object) => object,
         Err(why) => {
-            tracing::error!(rpc.system.name = "jsonrpc", code, %why, "the fields of an error cannot be written as JSON");
+            tracing::error!(rpc.system.name = "jsonrpc", code, why = %brief(&why), "the fields of an error cannot be written as JSON");
             object
         }
     }

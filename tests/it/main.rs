@@ -39,6 +39,7 @@ mod macros;
 mod message_streams;
 mod messages;
 mod numbers;
+mod one_line;
 mod opening;
 mod order;
 mod panics;

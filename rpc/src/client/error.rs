@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 #[cfg(feature = "socks")]
 use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 use crate::{
+    jsonrpc::shown::escaped,
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
 };
@@ -18,7 +19,7 @@ pub enum ConnectError {
     Endpoint(#[from] EndpointError),
 
     /// The peer cannot be reached.
-    #[error("cannot connect to {endpoint}: {source}")]
+    #[error("cannot connect to {endpoint}: {}", escaped(.source))]
     Io {
         /// Where.
         endpoint: Endpoint,

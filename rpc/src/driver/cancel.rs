@@ -1,7 +1,7 @@
 //! Requests that the peer takes back.
 
 use super::Driver;
-use crate::jsonrpc::{self, Cancellation};
+use crate::jsonrpc::{self, Cancellation, shown::brief};
 
 impl Driver {
     /// How the peer takes a request back with this one, if it does.
@@ -23,7 +23,7 @@ impl Driver {
             let answers = cancellation.answers();
             tracing::debug!(
                 rpc.system.name = "jsonrpc",
-                jsonrpc.request.id = %id,
+                jsonrpc.request.id = %brief(id),
                 session = self.link.id,
                 "the peer cancels a request"
             );

@@ -1,7 +1,10 @@
 //! Frames that are over the limit, and dropped as they arrive. One that answers a call of ours ends it.
 
 use super::{Driver, receive::Taken};
-use crate::{framing::FrameError, jsonrpc::Reply};
+use crate::{
+    framing::FrameError,
+    jsonrpc::{Reply, shown::brief},
+};
 
 impl Driver {
     /// A part of a frame that is being dropped. Where it is the reply to a call of ours, that call need not wait for its timeout.
@@ -26,7 +29,7 @@ impl Driver {
         if matches!(error, FrameError::TooLarge { .. }) {
             self.pass_over(part, true);
         }
-        tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, %error, "a frame was dropped");
+        tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, error = %brief(error), "a frame was dropped");
         self.charge_for_dropped(error)
     }
 }

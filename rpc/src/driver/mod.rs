@@ -33,7 +33,7 @@ use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::AnyFramer,
-    jsonrpc::{Cancellation, Skim, version::Version},
+    jsonrpc::{Cancellation, Skim, shown::brief, version::Version},
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message},
@@ -299,7 +299,7 @@ impl Driver {
         tracing::error!(
             rpc.system.name = "jsonrpc",
             session = self.link.id,
-            panic = message,
+            panic = %brief(&message),
             "the loop of a session panicked"
         );
         self.ended(CloseReason::Panicked { message });
@@ -318,7 +318,7 @@ impl Driver {
             messages_received = statistics.messages_received, messages_sent = statistics.messages_sent,
             bytes_received = statistics.bytes_received, bytes_sent = statistics.bytes_sent,
             bytes_unsent = statistics.bytes_unsent, errors = statistics.errors, cost = statistics.cost,
-            open_for = ?statistics.opened.elapsed(), %reason, "session closed"
+            open_for = ?statistics.opened.elapsed(), reason = %brief(&reason), "session closed"
         );
         if self.link.hooks.is_some() {
             let session = Session::new(Arc::clone(&self.link));

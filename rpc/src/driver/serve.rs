@@ -2,7 +2,7 @@
 
 use super::{Driver, batch::OpenBatch, receive::Taken};
 use crate::{
-    jsonrpc::{self, BatchId, ErrorCode, ErrorObject, Id, Malformed, Message, subscription},
+    jsonrpc::{self, BatchId, ErrorCode, ErrorObject, Id, Malformed, Message, shown::brief, subscription},
     service::Outcome,
 };
 
@@ -155,8 +155,8 @@ impl Driver {
         self.link.started();
         tracing::debug!(
             rpc.system.name = "jsonrpc",
-            rpc.method = &*request.method,
-            jsonrpc.request.id = request.id.map(tracing::field::display),
+            rpc.method = %brief(&request.method),
+            jsonrpc.request.id = request.id.map(|id| tracing::field::display(brief(id))),
             session = self.link.id,
             "request"
         );
@@ -219,7 +219,7 @@ impl Driver {
             None if self.keeps(request, text, batch) => {}
             None => tracing::warn!(
                 rpc.system.name = "jsonrpc",
-                rpc.method = &*request.method,
+                rpc.method = %brief(&request.method),
                 session = self.link.id,
                 "a notification was dropped: too many requests at once"
             ),
@@ -242,8 +242,8 @@ impl Driver {
     pub(super) fn log_error(&self, id: Option<Id<'_>>, error: &ErrorObject) {
         tracing::debug!(
             rpc.system.name = "jsonrpc", rpc.response.status_code = error.code().value(),
-            jsonrpc.request.id = id.map(tracing::field::display), network.peer.address = %self.link.peer,
-            session = self.link.id, error = error.message(), "request refused"
+            jsonrpc.request.id = id.map(|id| tracing::field::display(brief(id))), network.peer.address = %self.link.peer,
+            session = self.link.id, error = %brief(error.message()), "request refused"
         );
     }
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with a stream of frames.
 
+use crate::jsonrpc::shown::escaped;
+
 /// Bytes that are no frame, or a message that fits into none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -19,13 +21,13 @@ pub enum FrameError {
         limit: usize,
     },
     /// A line among the headers is none.
-    #[error("`{found}` is no header")]
+    #[error("`{}` is no header", escaped(.found))]
     InvalidHeader {
         /// The start of it.
         found: String,
     },
     /// What should say how long a frame is does not.
-    #[error("`{found}` is no length of a frame in bytes")]
+    #[error("`{}` is no length of a frame in bytes", escaped(.found))]
     InvalidLength {
         /// The start of it.
         found: String,
@@ -37,13 +39,13 @@ pub enum FrameError {
     #[error("the headers of a frame have more than one Content-Length")]
     RepeatedLength,
     /// The message is not in UTF-8.
-    #[error("a frame is of the charset `{found}`: only utf-8 is read")]
+    #[error("a frame is of the charset `{}`: only utf-8 is read", escaped(.found))]
     UnsupportedCharset {
         /// What it says it is.
         found: String,
     },
     /// Something stands where nothing but something else may stand.
-    #[error("{expected} was expected, and `{found}` came")]
+    #[error("{expected} was expected, and `{}` came", escaped(.found))]
     Unexpected {
         /// What may stand there.
         expected: &'static str,
@@ -51,7 +53,7 @@ pub enum FrameError {
         found: String,
     },
     /// A message of another network, or of no network at all.
-    #[error("a message begins with `{found}`, and not with `{expected}`")]
+    #[error("a message begins with `{}`, and not with `{}`", escaped(.found), escaped(.expected))]
     WrongMagic {
         /// The network's own.
         expected: String,
@@ -59,7 +61,7 @@ pub enum FrameError {
         found: String,
     },
     /// A payload is larger than its command may have.
-    #[error("the payload of `{command}`, {size} bytes, is over the limit of {limit} bytes")]
+    #[error("the payload of `{}`, {size} bytes, is over the limit of {limit} bytes", escaped(.command))]
     PayloadTooLarge {
         /// What the message is.
         command: String,
@@ -69,7 +71,7 @@ pub enum FrameError {
         limit: usize,
     },
     /// A message was damaged on its way.
-    #[error("the checksum of `{command}` is {found:08x}: its payload has {expected:08x}")]
+    #[error("the checksum of `{}` is {found:08x}: its payload has {expected:08x}", escaped(.command))]
     WrongChecksum {
         /// What the message is.
         command: String,
@@ -79,7 +81,7 @@ pub enum FrameError {
         found: u32,
     },
     /// The stream does not follow the rules of the framing.
-    #[error("the stream is broken: {0}")]
+    #[error("the stream is broken: {}", escaped(.0))]
     Invalid(String),
 }
 

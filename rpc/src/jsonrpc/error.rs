@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
+use super::shown::escaped;
+
 /// The code of an [`ErrorObject`].
 ///
 /// The five standard codes are those of the JSON-RPC 2.0 specification, section 5.1. The codes -100 to -102 are
@@ -95,7 +97,7 @@ impl fmt::Debug for ErrorCode {
 /// assert_eq!(error.to_string(), "out of stock (code 7)");
 /// assert_eq!(error.data::<Vec<String>>().unwrap().unwrap(), ["apples"]);
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct ErrorObject {
     code: ErrorCode,
     message: Cow<'static, str>,
@@ -165,7 +167,16 @@ impl PartialEq for ErrorObject {
 
 impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (code {})", self.message, self.code.value())
+        write!(f, "{} (code {})", escaped(&self.message), self.code.value())
+    }
+}
+
+/// The data is shown as JSON, with control characters escaped.
+impl fmt::Debug for ErrorObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = self.data.as_deref().map(|data| escaped(data.get()));
+        let mut fields = f.debug_struct("ErrorObject");
+        fields.field("code", &self.code).field("message", &self.message).field("data", &data).finish()
     }
 }
 
@@ -176,7 +187,7 @@ impl std::error::Error for ErrorObject {}
 #[non_exhaustive]
 pub enum ProtocolError {
     /// The reply to this call is not a reply that the version allows.
-    #[error("the peer's reply is malformed: {reason}")]
+    #[error("the peer's reply is malformed: {}", escaped(.reason))]
     MalformedReply {
         /// What is wrong with it.
         reason: String,

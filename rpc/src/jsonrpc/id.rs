@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::shown::escaped;
+
 /// The id of a message, as the JSON text that stood on the wire.
 ///
 /// `1`, `1.0`, `"1"` and `true` are four ids: nothing is converted, so nothing can be mistaken.
@@ -51,17 +53,19 @@ impl<'a> Id<'a> {
 
 impl fmt::Debug for Id<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        fmt::Display::fmt(self, f)
     }
 }
 
+/// The JSON text, with control characters escaped: see [`as_json`](Self::as_json) for what came.
 impl fmt::Display for Id<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        fmt::Display::fmt(&escaped(self.0), f)
     }
 }
 
-/// The id of a request, owned. It prints as the JSON text that the peer sent.
+/// The id of a request, owned. It prints as the JSON text that the peer sent, with control
+/// characters escaped.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(Repr);
 
@@ -104,7 +108,7 @@ impl fmt::Debug for RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.with(|id| f.write_str(id.0))
+        self.with(|id| fmt::Display::fmt(&id, f))
     }
 }
 

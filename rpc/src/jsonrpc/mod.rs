@@ -16,6 +16,7 @@ pub(crate) mod params;
 mod reply;
 pub(crate) mod result;
 mod rpc_error;
+pub(crate) mod shown;
 mod skim;
 pub(crate) mod subscription;
 pub(crate) mod table;

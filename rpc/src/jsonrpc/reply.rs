@@ -5,7 +5,7 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::{ErrorObject, Message, Outcome, ProtocolError, text::Text, version::Version};
+use super::{ErrorObject, Message, Outcome, ProtocolError, shown::escaped, text::Text, version::Version};
 
 /// What a call was answered with: the text of a result, or an error.
 ///
@@ -36,7 +36,7 @@ pub enum ReplyError {
     #[error(transparent)]
     Protocol(ProtocolError),
     /// The result is not of the expected type.
-    #[error("the result cannot be read: {0}")]
+    #[error("the result cannot be read: {}", escaped(.0))]
     Decode(#[source] serde_json::Error),
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ErrorCode, ErrorObject, Id, RpcError, one_line, version::Version};
+use super::{ErrorCode, ErrorObject, Id, RpcError, one_line, shown::brief, version::Version};
 
 /// Appends the reply to the request `id`. What cannot be sent, or is larger than `limit` bytes, becomes an error: the request is
 /// answered in any case.
@@ -39,7 +39,7 @@ fn unsendable(failed: Option<serde_json::Error>, size: usize, limit: usize) -> E
     match failed {
         // Why a value of the handler's cannot be written is its author's affair, not the peer's.
         Some(error) => {
-            tracing::error!(rpc.system.name = "jsonrpc", %error, "a result cannot be written as JSON");
+            tracing::error!(rpc.system.name = "jsonrpc", error = %brief(&error), "a result cannot be written as JSON");
             ErrorObject::internal()
         }
         None => ErrorObject::new(

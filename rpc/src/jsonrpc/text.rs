@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use super::buffer::TextBuffer;
+use super::{buffer::TextBuffer, shown::escaped};
 
 /// An owned text. Up to [`Text::INLINE`] bytes are kept in place, more in a buffer that is used again.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl From<&str> for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        fmt::Display::fmt(&escaped(self.as_str()), f)
     }
 }
 

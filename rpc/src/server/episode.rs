@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use crate::transport::Endpoint;
+use crate::{jsonrpc::shown::brief, transport::Endpoint};
 
 /// How long is waited after a failure: at first, and doubled each time, at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -28,14 +28,14 @@ impl<'a> Episode<'a> {
 
     /// A peer was lost before it was accepted.
     pub(super) fn of_a_peer(&self, error: &io::Error) {
-        tracing::debug!(rpc.system.name = "jsonrpc", endpoint = %self.endpoint(), %error, "a peer has gone before it was accepted");
+        tracing::debug!(rpc.system.name = "jsonrpc", endpoint = %self.endpoint(), error = %brief(error), "a peer has gone before it was accepted");
     }
 
     /// The listener fails. Waits until it is worth asking again.
     pub(super) async fn of_ours(&mut self, error: &io::Error) {
         if self.failures == 0 {
             tracing::warn!(
-                rpc.system.name = "jsonrpc", endpoint = %self.endpoint(), %error,
+                rpc.system.name = "jsonrpc", endpoint = %self.endpoint(), error = %brief(error),
                 "peers cannot be accepted: it is tried again until it goes well"
             );
         }

@@ -13,6 +13,7 @@ use super::{
     listener::{Listener, Spoken},
 };
 use crate::{
+    jsonrpc::shown::brief,
     session::Membership,
     transport::{Connection, Endpoint, Handshake},
 };
@@ -77,7 +78,7 @@ pub(super) async fn within<T>(
 
 fn given_up(peer: &Endpoint, error: &io::Error) {
     tracing::debug!(
-        rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer, %error,
+        rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer, error = %brief(error),
         "a handshake has failed"
     );
 }

@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Handled, Request, replies::Panic};
 use crate::{
-    jsonrpc::{ErrorObject, Id, buffer::Buffer, result::put_result, version::Version},
+    jsonrpc::{ErrorObject, Id, buffer::Buffer, result::put_result, shown::brief, version::Version},
     session::{Returns, panic_message},
 };
 
@@ -166,7 +166,7 @@ pub(super) fn panicked(method: &'static str, panic: Panic) -> ErrorObject {
 
 pub(super) fn log_panic(method: &'static str, panic: &(dyn Any + Send)) {
     let message = panic_message(panic);
-    tracing::error!(rpc.system.name = "jsonrpc", rpc.method = method, panic = message, "a handler panicked");
+    tracing::error!(rpc.system.name = "jsonrpc", rpc.method = method, panic = %brief(message), "a handler panicked");
 }
 
 /// Drops what is the user's: that, too, may panic, and the loop must not. What was answered stands.

@@ -19,6 +19,7 @@ use crate::{
     jsonrpc::{
         self, ErrorCode, ErrorObject, MethodInfo, RawParams, RpcError, SubscriptionInfo, SubscriptionStyle,
         one_line, params,
+        shown::brief,
         subscription::{ItemWriter, SubscriptionKey, Token, positional},
     },
     session::{Bounds, CloseReason, Gone, Link, Pushed, Returns},
@@ -275,7 +276,7 @@ impl Sink {
         let start = out.len();
         if let Err(error) = one_line::write(out, &value) {
             // Why a value cannot be written is its author's affair, not the peer's.
-            tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, %error, "an item cannot be written as JSON");
+            tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, error = %brief(&error), "an item cannot be written as JSON");
             return Err(ErrorObject::internal());
         }
         let (size, limit) = (out.len() - start, self.link.limits.reply_size());

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
-    jsonrpc::{ErrorObject, RpcError},
+    jsonrpc::{ErrorObject, RpcError, shown::brief},
     session::Returns,
 };
 
@@ -22,6 +22,6 @@ where
 /// Why a value of the handler's cannot be written is its author's affair, not the peer's.
 #[cold]
 fn unwritable(error: &serde_json::Error) -> ErrorObject {
-    tracing::error!(rpc.system.name = "jsonrpc", %error, "a result cannot be written as JSON");
+    tracing::error!(rpc.system.name = "jsonrpc", error = %brief(&error), "a result cannot be written as JSON");
     ErrorObject::internal()
 }

@@ -6,7 +6,7 @@ use std::{convert::Infallible, io, sync::Arc, time::Duration};
 use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
-    jsonrpc::{ErrorObject, ProtocolError, Unsupported},
+    jsonrpc::{ErrorObject, ProtocolError, Unsupported, shown::escaped},
 };
 
 /// Why a call did not return what it was made for. `E` is the error type of the method.
@@ -14,7 +14,7 @@ use crate::{
 #[non_exhaustive]
 pub enum CallError<E: std::error::Error + 'static = Infallible> {
     /// The method failed in a way that it declares.
-    #[error("{0}")]
+    #[error("{}", escaped(.0))]
     Service(#[source] E),
 
     /// The peer answered with an error that is none of the method's own: an unknown method, wrong parameters, a failed handler.
@@ -30,7 +30,7 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     Closed(#[source] CloseReason),
 
     /// The parameters could not be written as JSON. Nothing was sent.
-    #[error("the parameters of `{method}` cannot be sent: {source}")]
+    #[error("the parameters of `{}` cannot be sent: {}", escaped(.method), escaped(.source))]
     Encode {
         /// The method that was called.
         method: String,
@@ -39,7 +39,7 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     },
 
     /// The message does not fit into a frame: see [`Framer::finish`](crate::framing::Framer::finish). Nothing was sent.
-    #[error("`{method}` cannot be called: {source}")]
+    #[error("`{}` cannot be called: {source}", escaped(.method))]
     Frame {
         /// The method that was called.
         method: String,
@@ -48,7 +48,7 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     },
 
     /// The version that is spoken, or what carries it, has no way to say it. Nothing was sent.
-    #[error("`{method}` cannot be called: {source}")]
+    #[error("`{}` cannot be called: {source}", escaped(.method))]
     Unsupported {
         /// The method that was called.
         method: String,
@@ -57,7 +57,7 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     },
 
     /// The result is not of the type that was expected.
-    #[error("the result cannot be read: {0}")]
+    #[error("the result cannot be read: {}", escaped(.0))]
     Decode(#[source] serde_json::Error),
 
     /// The peer's reply breaks the rules of the protocol.
@@ -103,7 +103,7 @@ pub enum CloseReason {
     #[error("closed by the peer")]
     Peer,
     /// The peer closed the connection, and said why: over a WebSocket.
-    #[error("closed by the peer with code {code}: {}", told(.reason))]
+    #[error("closed by the peer with code {code}: {}", escaped(told(.reason)))]
     PeerClosed {
         /// Its status code, as RFC 6455 numbers them: 1000 where all was done, 1001 where the peer goes away.
         code: u16,
@@ -114,14 +114,14 @@ pub enum CloseReason {
     #[error("the server is shutting down")]
     Shutdown,
     /// Reading or writing failed.
-    #[error("the connection was lost: {0}")]
+    #[error("the connection was lost: {}", escaped(.0))]
     Io(#[source] Arc<io::Error>),
     /// The peer's bytes make no sense.
     #[error(transparent)]
     Frame(FrameError),
-    /// The peer speaks another protocol than JSON-RPC, by the first bytes that it has sent. None of them was handled. A
-    /// [`MessageSession`](crate::MessageSession) does not end so.
-    #[error("the peer speaks {protocol}, and this side does not: it began with `{found}`. {}", advice(.protocol))]
+    /// The peer speaks another protocol than JSON-RPC, by the first bytes that it has sent. None of
+    /// them was handled. A [`MessageSession`](crate::MessageSession) does not end so.
+    #[error("the peer speaks {protocol}, and this side does not: it began with `{}`. {}", escaped(.found), advice(.protocol))]
     WrongProtocol {
         /// What it speaks: `"HTTP"`, `"TLS"`, `"SMTP"`, and so on.
         protocol: &'static str,
@@ -179,7 +179,7 @@ pub enum CloseReason {
     NoSession,
     /// Code of this side panicked in the session's loop: a framer, a codec, a stream of the
     /// application's own. Handlers and hooks that panic do not end a session.
-    #[error("the session's loop panicked: {message}")]
+    #[error("the session's loop panicked: {}", escaped(.message))]
     Panicked {
         /// What the panic said.
         message: String,

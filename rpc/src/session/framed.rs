@@ -2,7 +2,7 @@
 
 use crate::{
     framing::{AnyFramer, FrameError},
-    jsonrpc::{ErrorCode, ErrorObject, Id, version::Version},
+    jsonrpc::{ErrorCode, ErrorObject, Id, shown::brief, version::Version},
 };
 
 /// Why nothing was appended.
@@ -53,11 +53,11 @@ impl Refusal {
     pub(crate) fn log(self, error: &FrameError) {
         match self {
             Self::Told => {
-                tracing::debug!(rpc.system.name = "jsonrpc", %error, "a reply does not fit into a frame");
+                tracing::debug!(rpc.system.name = "jsonrpc", error = %brief(error), "a reply does not fit into a frame");
             }
             Self::Untold => {
                 tracing::error!(
-                    rpc.system.name = "jsonrpc", %error,
+                    rpc.system.name = "jsonrpc", error = %brief(error),
                     "a request is not answered: no error fits into a frame"
                 );
             }

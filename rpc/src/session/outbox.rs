@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     framing::{AnyFramer, FrameError},
-    jsonrpc::{Id, RequestId, version::Version},
+    jsonrpc::{Id, RequestId, shown::brief, version::Version},
 };
 
 #[derive(Debug)]
@@ -168,7 +168,7 @@ impl ToFrame {
                     false
                 }
                 (Err(error), Kind::Notice) => {
-                    tracing::error!(rpc.system.name = "jsonrpc", %error, "a message does not fit into a frame");
+                    tracing::error!(rpc.system.name = "jsonrpc", error = %brief(&error), "a message does not fit into a frame");
                     false
                 }
             });
@@ -194,5 +194,5 @@ fn does_not_fit(put: Result<(), Unsent<(), Infallible>>) -> Result<(), FrameErro
 
 #[cold]
 fn log_item(error: &FrameError) {
-    tracing::error!(rpc.system.name = "jsonrpc", %error, "an item of a subscription was left out");
+    tracing::error!(rpc.system.name = "jsonrpc", error = %brief(error), "an item of a subscription was left out");
 }

@@ -13,7 +13,7 @@ use super::{
     room::{Room, when_there_is_room},
     slot::Slot,
 };
-use crate::jsonrpc::{CallId, Reply};
+use crate::jsonrpc::{CallId, Reply, shown::brief};
 
 impl Caller for Session {
     type Call<'a> = PendingCall<'a>;
@@ -77,7 +77,7 @@ impl Future for PendingCall<'_> {
                     Ok((id, slot)) => {
                         tracing::debug!(
                             rpc.system.name = "jsonrpc",
-                            rpc.method = call.method(),
+                            rpc.method = %brief(call.method()),
                             jsonrpc.request.id = id.value(),
                             session = link.id,
                             "call"

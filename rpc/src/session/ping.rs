@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Link, link::Timeout, slot::Slot};
-use crate::jsonrpc::{Body, CallId};
+use crate::jsonrpc::{Body, CallId, shown::brief};
 
 /// A ping that was sent.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Link {
         let id = self.send_ping(body, &slot, timeout).ok()?;
         tracing::debug!(
             rpc.system.name = "jsonrpc",
-            rpc.method = method,
+            rpc.method = %brief(method),
             jsonrpc.request.id = id.value(),
             session = self.id,
             "ping"

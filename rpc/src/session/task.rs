@@ -8,6 +8,7 @@ use futures::{
 };
 
 use super::Session;
+use crate::jsonrpc::shown::brief;
 
 impl Session {
     /// Runs `task` beside the session, on the runtime that this is called on, until it finishes or the session has ended; then it is
@@ -41,7 +42,7 @@ impl Session {
                 tracing::error!(
                     rpc.system.name = "jsonrpc",
                     session = link.id,
-                    panic = panic_message(&*panic),
+                    panic = %brief(panic_message(&*panic)),
                     "a task of a session panicked"
                 );
             }

@@ -2,6 +2,8 @@
 
 use std::{error::Error, io, sync::Arc};
 
+use crate::jsonrpc::shown::escaped;
+
 /// Why an HTTP exchange brought no reply to what it carried.
 ///
 /// None of them shows credentials, nor the path of the URL, which may hold a key.
@@ -23,7 +25,7 @@ use std::{error::Error, io, sync::Arc};
 #[non_exhaustive]
 pub enum HttpError {
     /// There is no connection. Nothing was sent.
-    #[error("cannot connect to {url}: {source}")]
+    #[error("cannot connect to {url}: {}", escaped(.source))]
     Connect {
         /// The server: scheme, host and port.
         url: String,
@@ -54,7 +56,7 @@ pub enum HttpError {
     },
 
     /// The connection ended, or what came on it was no HTTP, before the whole answer was there. The call may have been carried out.
-    #[error("the exchange with {url} broke off: {}", root(&**.source))]
+    #[error("the exchange with {url} broke off: {}", escaped(root(&**.source)))]
     Broken {
         /// The server.
         url: String,
@@ -64,7 +66,7 @@ pub enum HttpError {
 
     /// The server refused, and not in JSON-RPC: 401 where the credentials are wrong, 503 where it is too busy. With most statuses of 5xx the
     /// call may have been carried out.
-    #[error("{url} answered with the HTTP status {status}: {}", said(.text))]
+    #[error("{url} answered with the HTTP status {status}: {}", escaped(said(.text)))]
     Status {
         /// The server.
         url: String,
@@ -76,7 +78,7 @@ pub enum HttpError {
 
     /// The server sends us elsewhere. Redirects are not followed: what was sent may be meant for this server alone, and credentials
     /// are.
-    #[error("{url} redirects to {location} (HTTP status {status}): redirects are not followed")]
+    #[error("{url} redirects to {} (HTTP status {status}): redirects are not followed", escaped(.location))]
     Redirect {
         /// The server.
         url: String,
@@ -88,7 +90,7 @@ pub enum HttpError {
 
     /// The server accepted, and what it answered is no JSON: usually something else than a JSON-RPC server is there. Or nothing at all
     /// stands in the answer. The call may have been carried out.
-    #[error("{url} answered with the HTTP status {status} and no JSON-RPC: {}", said(.text))]
+    #[error("{url} answered with the HTTP status {status} and no JSON-RPC: {}", escaped(said(.text)))]
     NoReply {
         /// The server.
         url: String,

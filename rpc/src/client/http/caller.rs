@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{HttpClient, answer, exchange::Exchanges};
 use crate::{
     client::in_time,
-    jsonrpc::{ProtocolError, Reply, Unsupported},
+    jsonrpc::{ProtocolError, Reply, Unsupported, shown::brief},
     session::{
         BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch, OutgoingSubscription,
         RawSubscription, Subscriber,
@@ -60,7 +60,7 @@ async fn send_call(exchanges: &Exchanges, call: &Outgoing<'_>) -> Result<Reply, 
     let id = connection.request(&mut message, call.body(), 0).map_err(|what| unsupported(call, what))?;
     tracing::debug!(
         rpc.system.name = "jsonrpc",
-        rpc.method = call.method(),
+        rpc.method = %brief(call.method()),
         jsonrpc.request.id = id.value(),
         server.address = %exchanges.net.host,
         server.port = exchanges.net.port,
@@ -81,7 +81,7 @@ async fn send_notification(exchanges: &Exchanges, notification: &Outgoing<'_>) -
     written.map_err(|what| unsupported(notification, what))?;
     tracing::debug!(
         rpc.system.name = "jsonrpc",
-        rpc.method = notification.method(),
+        rpc.method = %brief(notification.method()),
         server.address = %exchanges.net.host,
         server.port = exchanges.net.port,
         "notification"

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use super::body::HttpBody;
 use crate::{
-    jsonrpc::{ErrorCode, ErrorObject},
+    jsonrpc::{ErrorCode, ErrorObject, shown::brief},
     limits::Limits,
     service::Dispatcher,
     transport::Denied,
@@ -109,7 +109,7 @@ impl Refusal {
 
     /// The status, and an error with the id null for those who read on.
     pub(super) fn response(&self, dispatcher: &Dispatcher) -> Response<HttpBody> {
-        tracing::debug!(rpc.system.name = "jsonrpc", status = self.status().as_u16(), error = %self, "an HTTP request was refused");
+        tracing::debug!(rpc.system.name = "jsonrpc", status = self.status().as_u16(), error = %brief(self), "an HTTP request was refused");
         let error = ErrorObject::new(self.code(), self.to_string());
         let mut response = Response::new(HttpBody::from(dispatcher.refuse(&error)));
         *response.status_mut() = self.status();

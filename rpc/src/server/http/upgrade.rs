@@ -9,6 +9,7 @@ use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 
 use super::{HttpService, arrival::Arrival, body::HttpBody, refusal::Refusal, watched::Watched};
 use crate::{
+    jsonrpc::shown::brief,
     server::{
         handle::Shared,
         handshakes::{Place, within},
@@ -96,7 +97,7 @@ impl Sessions {
                 Ok(upgraded) => upgraded,
                 Err(error) => {
                     tracing::debug!(
-                        rpc.system.name = "jsonrpc", network.peer.address = %peer, %error,
+                        rpc.system.name = "jsonrpc", network.peer.address = %peer, error = %brief(&error),
                         "a WebSocket was agreed on, and has not come about"
                     );
                     return;

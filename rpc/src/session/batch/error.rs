@@ -6,7 +6,7 @@ use std::{error::Error, time::Duration};
 use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
-    jsonrpc::Unsupported,
+    jsonrpc::{Unsupported, shown::escaped},
     session::{CloseReason, room::NotSent},
 };
 
@@ -37,7 +37,7 @@ pub enum BatchError {
     Http(HttpError),
 
     /// The parameters of a member could not be written as JSON. Nothing was sent.
-    #[error("the parameters of `{method}`, member {index} of the batch, cannot be sent: {source}")]
+    #[error("the parameters of `{}`, member {index} of the batch, cannot be sent: {}", escaped(.method), escaped(.source))]
     Encode {
         /// Its place in the batch, from 0.
         index: usize,
@@ -48,7 +48,7 @@ pub enum BatchError {
     },
 
     /// A member failed, and the batch was to fail with it. The others may have been carried out.
-    #[error("`{method}`, member {index} of the batch, failed: {source}")]
+    #[error("`{}`, member {index} of the batch, failed: {}", escaped(.method), escaped(.source))]
     Member {
         /// Its place in the batch, from 0.
         index: usize,

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use crate::{
-    jsonrpc::{ErrorObject, ProtocolError},
+    jsonrpc::{ErrorObject, ProtocolError, shown::escaped},
     session::CloseReason,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 #[non_exhaustive]
 pub enum SubscriptionError<E: std::error::Error + 'static = Infallible> {
     /// The stream failed in a way that it declares.
-    #[error("{0}")]
+    #[error("{}", escaped(.0))]
     Service(#[source] E),
 
     /// The stream failed in another way, or the server ended it: a failed handler, a subscriber that was too slow.
@@ -43,6 +43,6 @@ pub enum SubscriptionError<E: std::error::Error + 'static = Infallible> {
     Closed(#[source] CloseReason),
 
     /// An item is not of the type that was expected.
-    #[error("an item cannot be read: {0}")]
+    #[error("an item cannot be read: {}", escaped(.0))]
     Decode(#[source] serde_json::Error),
 }

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 
 use super::{Inlet, Opening, OutgoingSubscription, RawSubscription, Subscriber, raw::Source};
 use crate::{
-    jsonrpc::{ProtocolError, Reply},
+    jsonrpc::{ProtocolError, Reply, shown::brief},
     session::{Bounds, CallError, Link, Session, room::when_there_is_room, slot::Slot},
 };
 
@@ -62,7 +62,7 @@ async fn begin(
     let (id, slot) = sent.await.map_err(|not_sent| not_sent.into_call_error(call.method()))?;
     tracing::debug!(
         rpc.system.name = "jsonrpc",
-        rpc.method = call.method(),
+        rpc.method = %brief(call.method()),
         jsonrpc.request.id = id.value(),
         session = link.id,
         "subscribe"

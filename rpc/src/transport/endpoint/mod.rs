@@ -14,6 +14,7 @@ use std::{
     str::FromStr,
 };
 
+use crate::jsonrpc::shown::escaped;
 pub(crate) use host::Host;
 #[cfg(any(feature = "http", feature = "socks", feature = "ws"))]
 pub(crate) use parse::host_and_port;
@@ -121,7 +122,7 @@ pub(crate) enum Scheme {
 /// A text that names no place to connect to or to listen at. What in it may be secret is
 /// [not shown](Endpoint#what-is-shown).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no endpoint: {reason}")]
+#[error("`{}` is no endpoint: {}", escaped(.text), escaped(.reason))]
 pub struct EndpointError {
     text: String,
     reason: String,
@@ -320,7 +321,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Net(net) if self.is_redacted => net.show(f),
-            _ => Whole(self).fmt(f),
+            _ => escaped(Whole(self)).fmt(f),
         }
     }
 }

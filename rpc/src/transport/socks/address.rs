@@ -2,6 +2,8 @@
 
 use std::{fmt, net::SocketAddr};
 
+use crate::jsonrpc::shown::escaped;
+
 /// What a session knows about the proxy that it goes through: see [`Session::extensions`](crate::Session::extensions).
 ///
 /// ```no_run
@@ -36,7 +38,7 @@ impl fmt::Display for SocksAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(address) => address.fmt(f),
-            Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Name(name, port) => write!(f, "{}:{port}", escaped(name)),
         }
     }
 }

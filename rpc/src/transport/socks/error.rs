@@ -8,13 +8,14 @@ use std::{
 };
 
 use super::{SocksProxy, SocksReply, SocksVersion};
+use crate::jsonrpc::shown::escaped;
 
 /// Why there is no connection by way of a SOCKS proxy. Each kind of failure is its own variant.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocksError {
     /// The proxy itself cannot be connected to.
-    #[error("the proxy cannot be connected to: {source}")]
+    #[error("the proxy cannot be connected to: {}", escaped(.source))]
     Unreachable {
         /// Why not.
         source: io::Error,
@@ -69,7 +70,7 @@ pub enum SocksError {
     },
 
     /// Talking to the proxy failed.
-    #[error("talking to the proxy failed {step}: {source}")]
+    #[error("talking to the proxy failed {step}: {}", escaped(.source))]
     Io {
         /// What it was to answer.
         step: SocksStep,
@@ -100,7 +101,7 @@ pub enum SocksError {
     },
 
     /// This machine cannot resolve the host's name, as it was to ([`SocksProxy::resolve_locally`](super::SocksProxy::resolve_locally)).
-    #[error("the name cannot be resolved: {source}")]
+    #[error("the name cannot be resolved: {}", escaped(.source))]
     Resolve {
         /// Why not.
         source: io::Error,

@@ -6,6 +6,7 @@ use super::{
     explain,
     rustls::{self, AlertDescription, CertificateError},
 };
+use crate::jsonrpc::shown::escaped;
 
 /// Why there is no TLS: what was given cannot be used, or a handshake failed.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +59,7 @@ pub enum TlsError {
     Platform(#[source] rustls::Error),
 
     /// A server is called by something that is neither a name nor an IP address.
-    #[error("`{0}` is neither the name nor the IP address of a server")]
+    #[error("`{}` is neither the name nor the IP address of a server", escaped(.0))]
     ServerName(String),
 
     /// A [configuration](super::TlsServer::from_config) names protocols, and none of them is what
@@ -75,7 +76,7 @@ pub enum TlsError {
     },
 
     /// The peer's certificate is not accepted.
-    #[error("the certificate of {peer} is not trusted: {}", explain::certificate(.problem))]
+    #[error("the certificate of {peer} is not trusted: {}", escaped(explain::certificate(.problem)))]
     Certificate {
         /// Whose it is.
         peer: String,
@@ -100,7 +101,7 @@ pub enum TlsError {
     },
 
     /// The peer speaks something else.
-    #[error("{peer} does not speak TLS: {source}")]
+    #[error("{peer} does not speak TLS: {}", escaped(.source))]
     NotTls {
         /// Who does not.
         peer: String,
@@ -116,7 +117,7 @@ pub enum TlsError {
     },
 
     /// The handshake, or the connection after it, failed in another way.
-    #[error("TLS with {peer} failed: {source}")]
+    #[error("TLS with {peer} failed: {}", escaped(.source))]
     Failed {
         /// With whom.
         peer: String,
@@ -125,7 +126,7 @@ pub enum TlsError {
     },
 
     /// The connection failed below TLS.
-    #[error("the connection to {peer} was lost within the TLS handshake: {source}")]
+    #[error("the connection to {peer} was lost within the TLS handshake: {}", escaped(.source))]
     Io {
         /// With whom.
         peer: String,

@@ -17,6 +17,8 @@ use std::{
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use tokio::{net::UnixStream, time::Instant};
 
+use crate::jsonrpc::shown::brief;
+
 /// How long is waited for others that are about to listen in the same directory: it takes them a moment.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(2);
@@ -61,7 +63,7 @@ impl DirectoryLock {
     }
 
     fn none(error: &io::Error) -> Self {
-        tracing::debug!(rpc.system.name = "jsonrpc", %error, "the directory of a socket cannot be locked");
+        tracing::debug!(rpc.system.name = "jsonrpc", error = %brief(&error), "the directory of a socket cannot be locked");
         Self { _directory: None }
     }
 }
@@ -91,7 +93,7 @@ pub(super) async fn make_way(path: &Path) -> io::Result<()> {
                 format!("a socket is there at which nobody listens, and it cannot be removed: {error}"),
             )),
             _ => {
-                tracing::debug!(rpc.system.name = "jsonrpc", path = %path.display(), "a socket that was left behind is removed");
+                tracing::debug!(rpc.system.name = "jsonrpc", path = %brief(path.display()), "a socket that was left behind is removed");
                 Ok(())
             }
         },
@@ -193,7 +195,7 @@ impl Drop for SocketFile {
         if self.is_in_place()
             && let Err(error) = fs::remove_file(&self.path)
         {
-            tracing::debug!(rpc.system.name = "jsonrpc", path = %self.path.display(), %error, "a socket is left behind");
+            tracing::debug!(rpc.system.name = "jsonrpc", path = %brief(self.path.display()), error = %brief(&error), "a socket is left behind");
         }
     }
 }

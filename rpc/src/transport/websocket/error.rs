@@ -2,12 +2,14 @@
 
 use std::io;
 
+use crate::jsonrpc::shown::escaped;
+
 /// Why a handshake has failed, seen from the client.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebSocketError {
     /// The server does not want to: its answer is not 101.
-    #[error("the server answered {status}: {text}")]
+    #[error("the server answered {status}: {}", escaped(.text))]
     Refused {
         /// The status of HTTP.
         status: u16,
@@ -16,14 +18,14 @@ pub enum WebSocketError {
     },
 
     /// The answer is none of a WebSocket server's.
-    #[error("the server's answer is none to a WebSocket handshake: {reason}")]
+    #[error("the server's answer is none to a WebSocket handshake: {}", escaped(.reason))]
     Answer {
         /// What is wrong with it.
         reason: String,
     },
 
     /// A header cannot be sent.
-    #[error("the header `{name}` cannot be sent: {reason}")]
+    #[error("the header `{}` cannot be sent: {reason}", escaped(.name))]
     Header {
         /// Its name.
         name: String,
@@ -32,6 +34,6 @@ pub enum WebSocketError {
     },
 
     /// The connection was lost during the handshake.
-    #[error("the connection was lost during the handshake: {0}")]
+    #[error("the connection was lost during the handshake: {}", escaped(.0))]
     Io(#[from] io::Error),
 }

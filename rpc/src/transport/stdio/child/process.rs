@@ -19,6 +19,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::jsonrpc::shown::brief;
+
 /// The process at the other end of a session that was made with [`Connector::spawn`](crate::Connector::spawn), to be found among its
 /// [extensions](crate::Session::extensions). Clones are the same process.
 ///
@@ -150,7 +152,7 @@ pub(super) fn supervise(
             Some(exit) => exit,
             None => end(&mut child, patience).await,
         };
-        tracing::debug!(rpc.system.name = "jsonrpc", process.pid = id, %program, ?exit, "a process has ended");
+        tracing::debug!(rpc.system.name = "jsonrpc", process.pid = id, program = %brief(&program), ?exit, "a process has ended");
         exit
     });
     let exit = task.map(|ended| match ended {

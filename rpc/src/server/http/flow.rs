@@ -65,8 +65,8 @@ impl Flow {
         self.windows.headers
     }
 
-    /// When an answer of which the peer takes nothing has waited for as long as it may. It may be said
-    /// too early, but not where it is over.
+    /// When an answer of which the peer takes nothing has waited for as long as it may. What is said
+    /// may be too early, but not where it is over.
     pub(super) fn deadline(&mut self, limit: Duration, now: Instant) -> Option<Instant> {
         let held = self.windows.held?;
         if held + limit > now {
@@ -107,7 +107,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// Since when the peer leaves no room for it. While there is room, it may be the turn of others.
+    /// Since when the peer leaves no room for it. While there is room, others may have their turn.
     fn held(&self) -> Option<Instant> {
         self.moved.filter(|_| self.window <= 0)
     }

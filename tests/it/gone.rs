@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rpc::{CloseReason, Connector, Limits, Listen, Server, ServerHandle, Session, testing};
+use rpc::{CloseReason, Connector, Limits, Listen, Server, ServerHandle, testing};
 use rpc_tests::{Authority, Gate, Raw, Relay, Scratch, reset, settled, soon, waiting};
 use serde_json::Value;
 use tokio::{

@@ -68,6 +68,7 @@ mod too_large;
 mod turns;
 #[cfg(unix)]
 mod unix;
+mod unread;
 mod versions;
 mod websocket;
 mod wrong_calls;

@@ -7,7 +7,7 @@ use rpc_tests::{Gate, echo, settled, soon, waiting};
 use serde_json::Value;
 
 /// Each limit that is a number of things or bytes, set to 0.
-const NUMBERS: [(&str, fn(&mut Limits)); 11] = [
+const NUMBERS: [(&str, fn(&mut Limits)); 12] = [
     ("connections", |limits| limits.connections = 0),
     ("frame_size", |limits| limits.frame_size = 0),
     ("reply_size", |limits| limits.reply_size = 0),
@@ -17,6 +17,7 @@ const NUMBERS: [(&str, fn(&mut Limits)); 11] = [
     ("subscription_bytes", |limits| limits.subscription_bytes = 0),
     ("requests_in_flight", |limits| limits.requests_in_flight = 0),
     ("request_bytes", |limits| limits.request_bytes = 0),
+    ("body_bytes", |limits| limits.body_bytes = 0),
     ("outgoing_bytes", |limits| limits.outgoing_bytes = 0),
     ("calls_in_flight", |limits| limits.calls_in_flight = 0),
 ];

@@ -25,6 +25,8 @@ pub(super) struct Timers {
     late: Option<Instant>,
     /// When bytes have waited for too long.
     pub(super) stalled: Option<Instant>,
+    /// What had left of the transport when that was set.
+    left: u64,
     /// When a graceful close has taken too long.
     closing: Option<Instant>,
     /// When large buffers are given back.
@@ -48,9 +50,11 @@ impl Timers {
 }
 
 impl Driver {
-    /// Bytes wait, and the transport takes none of them.
+    /// Bytes wait, and the transport does not pass them on now.
     pub(super) fn stalled(&mut self) {
-        if self.timers.stalled.is_none() {
+        let left = self.io.left();
+        if self.timers.stalled.is_none() || self.timers.left != left {
+            self.timers.left = left;
             let limit = self.link.limits.send_timeout();
             self.timers.stalled = limit.and_then(|limit| after(Instant::now(), limit));
         }
@@ -59,7 +63,7 @@ impl Driver {
     /// Pending until something is due. Ready with the reason if the session is to end now, with `None` if what was due is done.
     pub(super) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseReason>> {
         let delayed = self.queue.next_due();
-        let Timers { sleep, late, stalled, closing: close, trim, silence } = &mut self.timers;
+        let Timers { sleep, late, stalled, closing: close, trim, silence, .. } = &mut self.timers;
         if let Some(moved) = self.link.next_deadline() {
             *late = Some(moved);
         }
@@ -92,6 +96,10 @@ impl Driver {
 
     fn due(&mut self, now: Instant) -> Option<CloseReason> {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.timers.stalled) {
+            // Something may have left since.
+            self.stalled();
+        }
         if is_due(self.timers.stalled) {
             let after = self.link.limits.send_timeout().unwrap_or_default();
             return Some(CloseReason::SendTimeout { unsent: self.unsent(), after });

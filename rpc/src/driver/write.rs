@@ -54,7 +54,6 @@ impl Driver {
                     self.replies.advance(written);
                     bytes += written as u64;
                     self.progress = true;
-                    self.timers.stalled = None;
                     if self.replies.unwritten().is_empty() {
                         break Poll::Ready(Ok(()));
                     }

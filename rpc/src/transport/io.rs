@@ -34,6 +34,11 @@ pub(crate) trait Io: ByteStream {
         let _ = cx;
         Poll::Pending
     }
+
+    /// A number that grows whenever bytes have gone on towards the peer. Those that are only kept,
+    /// as TLS keeps what its socket does not take, do not count: a peer that reads nothing makes a
+    /// stream that still takes bytes for a while.
+    fn left(&self) -> u64;
 }
 
 impl Io for Box<dyn Io> {
@@ -44,13 +49,42 @@ impl Io for Box<dyn Io> {
     fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         (**self).poll_hang_up(cx)
     }
+
+    fn left(&self) -> u64 {
+        (**self).left()
+    }
 }
 
 /// A stream of which nothing more is known: the user's, a pipe, memory.
 #[derive(Debug)]
-pub(crate) struct Plain<T>(pub(crate) T);
+pub(crate) struct Plain<T> {
+    io: T,
+    left: u64,
+    /// It has said that it keeps bytes. What it takes now it may keep, too.
+    is_keeping: bool,
+}
 
-impl<T: ByteStream> Io for Plain<T> {}
+impl<T> Plain<T> {
+    pub(crate) const fn new(io: T) -> Self {
+        Self { io, left: 0, is_keeping: false }
+    }
+
+    fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(bytes)) if !self.is_keeping => self.left += bytes as u64,
+            Poll::Ready(_) => {}
+            // It is full: when it takes something again, something has left.
+            Poll::Pending => self.is_keeping = false,
+        }
+        written
+    }
+}
+
+impl<T: ByteStream> Io for Plain<T> {
+    fn left(&self) -> u64 {
+        self.left
+    }
+}
 
 impl<T: ByteStream> AsyncRead for Plain<T> {
     fn poll_read(
@@ -58,21 +92,24 @@ impl<T: ByteStream> AsyncRead for Plain<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
 
 impl<T: ByteStream> AsyncWrite for Plain<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.wrote(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.is_keeping = flushed.is_pending();
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -80,10 +117,11 @@ impl<T: ByteStream> AsyncWrite for Plain<T> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.io.is_write_vectored()
     }
 }

@@ -77,7 +77,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(io: impl ByteStream, peer: Endpoint) -> Self {
-        Self::over(Plain(io), peer)
+        Self::over(Plain::new(io), peer)
     }
 
     /// Over what may be able to tell that the peer is gone.

@@ -73,15 +73,24 @@ pub(crate) struct Watched<S> {
     forgotten: bool,
     /// Runs while the peer has closed its direction, and nothing else is told.
     again: Option<Pin<Box<Sleep>>>,
+    /// How many bytes the system has taken.
+    left: u64,
 }
 
 impl<S> Watched<S> {
     pub(crate) const fn new(socket: S) -> Self {
-        Self { socket, forgotten: false, again: None }
+        Self { socket, forgotten: false, again: None, left: 0 }
     }
 }
 
 impl<S: StreamSocket> Watched<S> {
+    fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.left += bytes as u64;
+        }
+        written
+    }
+
     /// Reads what tokio does not know of. `None` where there is nothing.
     #[cold]
     fn read_forgotten(&mut self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
@@ -125,6 +134,10 @@ impl<S: StreamSocket> Io for Watched<S> {
             ready!(self.socket.poll_read_ready(cx))?;
         }
     }
+
+    fn left(&self) -> u64 {
+        self.left
+    }
 }
 
 impl<S: StreamSocket> AsyncRead for Watched<S> {
@@ -144,7 +157,8 @@ impl<S: StreamSocket> AsyncRead for Watched<S> {
 
 impl<S: StreamSocket> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.wrote(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -160,7 +174,8 @@ impl<S: StreamSocket> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,16 +1,10 @@
 //! Peers that do not take their answers, and are busy otherwise: in memory, with time that stands
 //! still.
 
-use std::{
-    io,
-    pin::Pin,
-    task::{self, Poll, ready},
-};
-
 use rpc::{Context, ErrorObject, HttpOptions, Params, Router, ServerHandle};
-use rpc_tests::{settled, soon};
+use rpc_tests::{Hoard, settled, soon};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf},
     task::JoinHandle,
     time::{Duration, Instant, sleep},
 };
@@ -265,58 +259,6 @@ async fn a_peer_of_http_1_that_goes_on_asking_is_given_up_as_well() {
     assert_eq!(since.elapsed().as_secs(), LIMIT);
 }
 
-/// A stream that takes what it cannot pass on yet, as TLS does: up to 64 KiB.
-struct Hoard {
-    io: DuplexStream,
-    kept: Vec<u8>,
-}
-
-impl Hoard {
-    fn poll_pass_on(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        while !self.kept.is_empty() {
-            let passed = ready!(Pin::new(&mut self.io).poll_write(cx, &self.kept))?;
-            self.kept.drain(..passed);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncRead for Hoard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Hoard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut task::Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let passed = self.poll_pass_on(cx)?;
-        let taken = bytes.len().min((64 << 10) - self.kept.len());
-        if taken == 0 && passed.is_pending() {
-            return Poll::Pending;
-        }
-        self.kept.extend_from_slice(&bytes[..taken]);
-        let _may_wait = self.poll_pass_on(cx)?;
-        Poll::Ready(Ok(taken))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_pass_on(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_pass_on(cx))?;
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_a_stream_takes_and_keeps_has_not_left() {
     let asks = request("small").into_bytes();
@@ -324,7 +266,7 @@ async fn what_a_stream_takes_and_keeps_has_not_left() {
     for (begin, goes_on) in [(&b""[..], asks), (GREETING, pings)] {
         let server = server();
         let (mut peer, io) = tokio::io::duplex(50);
-        server.attach_http(Hoard { io, kept: Vec::new() }, &HttpOptions::new());
+        server.attach_http(Hoard::new(io), &HttpOptions::new());
         peer.write_all(begin).await.expect("it reads");
         let since = Instant::now();
         while peer.write_all(&goes_on).await.is_ok() {

@@ -219,7 +219,7 @@ async fn items_before_their_subscription_make_nobody_deaf() {
         });
         let mut items = items.expect("begun");
         while let Some(Some(item)) = items.next().now_or_never() {
-            let _ = item;
+            drop(item);
         }
         hears(&mut peer, &session).await;
         drop(items);

@@ -106,7 +106,7 @@ impl Sessions {
             // Of a connection of ours there is nothing left of hyper.
             let (io, read): (Box<dyn Io>, Bytes) = match downcast::<TokioIo<Watched>>(upgraded) {
                 Ok(parts) => (parts.io.into_inner().into_inner(), parts.read_buf),
-                Err(upgraded) => (Box::new(Plain(TokioIo::new(upgraded))), Bytes::new()),
+                Err(upgraded) => (Box::new(Plain::new(TokioIo::new(upgraded))), Bytes::new()),
             };
             let extensions = match &arrival {
                 Some(arrival) => arrival.extensions.for_request(parts),

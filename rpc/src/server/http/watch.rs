@@ -125,18 +125,10 @@ impl Watch {
         }
     }
 
-    /// The first `written` bytes of `slices` were taken. Whether that shows that something has left.
-    pub(super) fn wrote<'a>(
-        &self,
-        slices: impl IntoIterator<Item = &'a [u8]>,
-        mut written: usize,
-        has_left: bool,
-    ) {
+    /// The first `written` bytes of `slices` were taken.
+    pub(super) fn wrote<'a>(&self, slices: impl IntoIterator<Item = &'a [u8]>, mut written: usize) {
         let (now, mut state) = (Instant::now(), self.lock());
         state.moved = now;
-        if has_left {
-            state.stuck = None;
-        }
         let Some(flow) = state.spoken.flow() else { return };
         for slice in slices {
             let bytes = &slice[..slice.len().min(written)];
@@ -150,8 +142,12 @@ impl Watch {
         self.lock().stuck = None;
     }
 
-    pub(super) fn cannot_write(&self) {
-        self.lock().stuck.get_or_insert_with(Instant::now);
+    /// Something that was written waits; and whether anything has left since it last did.
+    pub(super) fn cannot_write(&self, has_left: bool) {
+        let mut state = self.lock();
+        if has_left || state.stuck.is_none() {
+            state.stuck = Some(Instant::now());
+        }
     }
 
     /// The server stops, or the peer is sent away: what is under way may be finished.

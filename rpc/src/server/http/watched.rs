@@ -59,15 +59,17 @@ impl HangUp {
 pub(super) struct Watched {
     shared: Arc<Shared>,
     watch: Arc<Watch>,
-    /// The stream has taken bytes that have not left, and may take more of them: TLS does.
-    is_unflushed: bool,
+    /// What the stream said of the bytes that have [left](Io::left) when it was last asked.
+    left: u64,
+    /// The watch was told that bytes wait, and not that they have left.
+    is_keeping: bool,
     is_shut: bool,
 }
 
 impl Watched {
     pub(super) fn new(io: Box<dyn Io>, watch: Arc<Watch>) -> Self {
         let shared = Shared { io: Mutex::new(io), is_awaited: AtomicBool::new(false) };
-        Self { shared: Arc::new(shared), watch, is_unflushed: false, is_shut: false }
+        Self { shared: Arc::new(shared), watch, left: 0, is_keeping: false, is_shut: false }
     }
 
     pub(super) fn hang_up(&self) -> HangUp {
@@ -77,8 +79,15 @@ impl Watched {
     /// The stream itself, for what comes after HTTP.
     #[cfg(feature = "ws")]
     pub(super) fn into_inner(self) -> Box<dyn Io> {
-        let nothing = Box::new(Plain(tokio::io::empty()));
+        let nothing = Box::new(Plain::new(tokio::io::empty()));
         std::mem::replace(&mut *self.shared.io(), nothing)
+    }
+
+    /// Bytes wait, and the stream does not pass them on.
+    fn keeps(&mut self) {
+        let left = self.shared.io().left();
+        self.watch.cannot_write(left != self.left);
+        (self.left, self.is_keeping) = (left, true);
     }
 
     fn tell<'a>(
@@ -87,13 +96,9 @@ impl Watched {
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         match written {
-            Poll::Ready(Ok(bytes)) if bytes > 0 => self.watch.wrote(slices, bytes, !self.is_unflushed),
-            Poll::Pending => {
-                // It is full: what it takes from now on has made something else leave.
-                self.is_unflushed = false;
-                self.watch.cannot_write();
-            }
+            Poll::Ready(Ok(bytes)) if bytes > 0 => self.watch.wrote(slices, bytes),
             Poll::Ready(_) => {}
+            Poll::Pending => self.keeps(),
         }
         written
     }
@@ -133,12 +138,9 @@ impl AsyncWrite for Watched {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut *self.shared.io()).poll_flush(cx);
         match &flushed {
-            Poll::Pending => {
-                self.is_unflushed = true;
-                self.watch.cannot_write();
-            }
-            Poll::Ready(_) if self.is_unflushed => {
-                self.is_unflushed = false;
+            Poll::Pending => self.keeps(),
+            Poll::Ready(_) if self.is_keeping => {
+                self.is_keeping = false;
                 self.watch.flushed();
             }
             Poll::Ready(_) => {}

@@ -42,6 +42,10 @@ impl<IO: Io> Io for TlsStream<IO> {
     fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.get_mut().0.poll_hang_up(cx)
     }
+
+    fn left(&self) -> u64 {
+        self.0.get_ref().0.left()
+    }
 }
 
 impl<IO: ByteStream> AsyncRead for TlsStream<IO> {

@@ -54,6 +54,10 @@ impl Io for MessageStream<Socket> {
     fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().io_mut().poll_hang_up(cx)
     }
+
+    fn left(&self) -> u64 {
+        self.get_ref().io().left()
+    }
 }
 
 /// Messages over what the handshake was made over. `read` is what came behind the peer's handshake.

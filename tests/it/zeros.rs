@@ -6,8 +6,11 @@ use rpc::{Limits, Session, testing::pair_with};
 use rpc_tests::{Gate, echo, settled, soon, waiting};
 use serde_json::Value;
 
-/// Each limit that is a number of things or bytes, set to 0.
-const NUMBERS: [(&str, fn(&mut Limits)); 12] = [
+/// A limit, and how it is set to 0.
+type Zero = (&'static str, fn(&mut Limits));
+
+/// Each limit that is a number of things or bytes.
+const NUMBERS: [Zero; 12] = [
     ("connections", |limits| limits.connections = 0),
     ("frame_size", |limits| limits.frame_size = 0),
     ("reply_size", |limits| limits.reply_size = 0),
@@ -22,8 +25,8 @@ const NUMBERS: [(&str, fn(&mut Limits)); 12] = [
     ("calls_in_flight", |limits| limits.calls_in_flight = 0),
 ];
 
-/// Each limit that is a duration, set to 0.
-const DURATIONS: [(&str, fn(&mut Limits)); 8] = [
+/// Each limit that is a duration.
+const DURATIONS: [Zero; 8] = [
     ("call_timeout", |limits| limits.call_timeout = Some(Duration::ZERO)),
     ("request_timeout", |limits| limits.request_timeout = Some(Duration::ZERO)),
     ("send_timeout", |limits| limits.send_timeout = Some(Duration::ZERO)),

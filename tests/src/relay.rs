@@ -90,7 +90,7 @@ async fn pass(client: TcpStream, server: TcpStream, mut told: watch::Receiver<Do
 async fn reaches(told: &mut watch::Receiver<Does>, what: Does) {
     if told.wait_for(|does| *does >= what).await.is_err() {
         // The test has dropped it.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

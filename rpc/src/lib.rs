@@ -69,6 +69,7 @@
 //! | follow a stream of items, or send one to many | [`guide::subscriptions`], [`Subscription`], [`Broadcast`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use, in bytes, time and effort; end sessions | [`Limits`], [`guide::limits`] |
+//! | know what protects against whom, and what does not | [`guide::threats`] |
 //! | bound what many connections, or new ones, get of a server | [`Groups`], [`Session::join_group`] |
 //! | notice that a silent peer is gone | [`KeepAlive`] |
 //! | connect by way of Tor or another SOCKS proxy | [`transport::socks::SocksProxy`] |
@@ -201,6 +202,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/subscriptions.md")]
     pub mod subscriptions {}
+
+    #[doc = include_str!("../docs/threats.md")]
+    pub mod threats {}
 
     #[doc = include_str!("../docs/versions.md")]
     pub mod versions {}

@@ -199,6 +199,50 @@ async fn a_session_that_has_subscribed() {
     }
 }
 
+/// Whoever waits for an item reads it, and finds out that it is none: the peer is told the same as
+/// by the session.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_awaited() {
+    let (mut peer, session) = speaking(Protocol::V2, &Gate::closed()).await;
+    let mut subscribing =
+        Box::pin(session.subscribe::<Value>("tick", ()).unsubscribe_with("u").into_future());
+    assert!(is_pending(&mut subscribing));
+    let asked = peer.line().await.expect("a call");
+    peer.send(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":"0x1"}}"#, id(&asked))).await;
+    let mut ticks = subscribing.await.expect("it is answered");
+    let item = |item: &str| {
+        format!(r#"{{"jsonrpc":"2.0","method":"tick","params":{{"subscription":"0x1","result":{item}}}}}"#)
+    };
+    for no_item in
+        ["", "7 this is no JSON", "7]", "7,", "7}", "[7", r#"7,"result":8"#, r#"7},"id":8,"id":{"a":1"#]
+    {
+        for good in 1..3 {
+            peer.send(&item(&good.to_string())).await;
+            assert_eq!(ticks.next().await.expect("an item").expect("a number"), good);
+        }
+        // It waits for the next one, and nobody looks at that before it does.
+        assert!(is_pending(&mut ticks.next()));
+        let before = session.statistics().errors;
+        let message = item(no_item);
+        peer.send(&message).await;
+        assert!(ticks.next().await.expect("an end, if none").is_err(), "{message}");
+        match judgement(Protocol::V2, &message).await {
+            Some(expected) => {
+                let answer = peer.line().await.expect("an answer");
+                // What else the message said is not known any more, nor where in it this was.
+                let without_place = |text: &str| text.split(" at line").next().map(str::to_owned);
+                assert_eq!(without_place(&answer), without_place(&expected), "{message}");
+            }
+            // JSON, and a notification that nobody knows.
+            None => settled().await,
+        }
+        assert_eq!(session.statistics().errors, before + 1, "{message}");
+    }
+    assert!(is_pending(&mut ticks.next()));
+    peer.send(&item(r#"9,"more":[]"#)).await;
+    assert_eq!(ticks.next().await.expect("an item").expect("a number"), 9);
+}
+
 /// The id of a call, as it was sent.
 fn id(call: &str) -> String {
     serde_json::from_str::<Value>(call).expect("JSON")["id"].to_string()

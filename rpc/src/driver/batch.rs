@@ -95,7 +95,10 @@ impl Driver {
     fn receive_member(&mut self, text: &str, batch: &mut OpenBatch) -> Taken {
         match self.version.read_member(text) {
             Message::Request(request) if self.holds_item(&request) => Taken::Held,
-            Message::Request(request) if self.takes_item(&request) || self.takes_cancellation(&request) => {
+            Message::Request(request)
+                if self.takes_item(&request, self.plain_item(&request))
+                    || self.takes_cancellation(&request) =>
+            {
                 Taken::Yes
             }
             Message::Request(request) => match self.serve(&request, text.as_bytes(), Some(batch)) {

@@ -226,6 +226,9 @@ impl Driver {
                 self.refuse_rest_of_batch();
             }
             self.start_waiting();
+            if self.link.has_to_judge() {
+                self.judge_items();
+            }
             // What was sent since the last turn leaves before more is read.
             let mut wrote = self.poll_write(cx);
             self.handed_over = 0;

@@ -2,7 +2,11 @@
 
 use super::{Driver, batch::OpenBatch, receive::Taken};
 use crate::{
-    jsonrpc::{self, BatchId, ErrorCode, ErrorObject, Id, Malformed, Message, shown::brief, subscription},
+    jsonrpc::{
+        self, BatchId, ErrorCode, ErrorObject, Id, Malformed, Message,
+        shown::brief,
+        subscription::{self, PlainItem},
+    },
     service::Outcome,
 };
 
@@ -26,12 +30,8 @@ impl Driver {
     pub(super) fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
         match message {
             Message::Response(response) => self.take_reply(response),
-            Message::Request(request) if self.holds_item(&request) => Taken::Held,
-            Message::Request(request) if first && self.may_take(&request) && !request.params.are_json() => {
-                self.judge(frame)
-            }
-            Message::Request(request) if self.takes_item(&request) || self.takes_cancellation(&request) => {
-                Taken::Yes
+            Message::Request(request) if request.id.is_none() => {
+                self.receive_notification(frame, &request, first)
             }
             Message::Request(request) => self.receive_request(frame, &request, first),
             Message::Batch(members) => self.receive_batch(&members),
@@ -45,10 +45,52 @@ impl Driver {
         self.dispatch(frame, self.version.read_in_full(frame), false)
     }
 
-    /// Whether the request may be for this side itself, which does not read all of its parameters.
-    fn may_take(&self, request: &jsonrpc::Request<'_>) -> bool {
-        request.id.is_none()
-            && (self.link.subscribes() || self.link.listens() || self.is_cancellation(request))
+    fn receive_notification(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
+        if self.holds_item(request) {
+            return Taken::Held;
+        }
+        if self.takes_awaited_item(request) {
+            return Taken::Yes;
+        }
+        // For this side itself, which does not read all of the parameters.
+        if self.link.subscribes() || self.link.listens() || self.is_cancellation(request) {
+            let item = self.plain_item(request);
+            if first && item.is_none() && !request.params.are_json() {
+                return self.judge(frame);
+            }
+            if self.takes_item(request, item) || self.takes_cancellation(request) {
+                return Taken::Yes;
+            }
+        }
+        self.receive_request(frame, request, first)
+    }
+
+    /// Whether the request is one more item of the subscription that had the last one, and somebody
+    /// waits for it. Whether it is JSON is found out there.
+    fn takes_awaited_item(&mut self, request: &jsonrpc::Request<'_>) -> bool {
+        if !self.link.only_subscribes() {
+            return false;
+        }
+        let Some(item) = subscription::scan(&request.method, request.params) else { return false };
+        // Another subscription may have begun by the same name.
+        self.hand_over();
+        let inlet = self.recent.find(item.id()).filter(|inlet| inlet.is_awaited());
+        inlet
+            .is_some_and(|inlet| !self.routes.takes_notifications(&request.method) && inlet.give(item.text()))
+    }
+
+    /// What the request says where it is plainly an item, if anybody here subscribes.
+    pub(super) fn plain_item<'a>(&self, request: &jsonrpc::Request<'a>) -> Option<PlainItem<'a>> {
+        let item = || subscription::scan(&request.method, request.params);
+        self.link.subscribes().then(item)?.filter(|item| item.is_json())
+    }
+
+    /// Items of which whoever read them has found that they are no JSON.
+    pub(super) fn judge_items(&mut self) {
+        for message in self.link.take_to_judge() {
+            // Where that ends the session, the loop finds out.
+            let _: Taken = self.judge(&message);
+        }
     }
 
     /// Whether the request may be an item for one who has the session wait, and has taken none of those before it yet.
@@ -57,7 +99,7 @@ impl Driver {
     }
 
     /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
-    pub(super) fn takes_item(&mut self, request: &jsonrpc::Request<'_>) -> bool {
+    pub(super) fn takes_item(&mut self, request: &jsonrpc::Request<'_>, item: Option<PlainItem<'_>>) -> bool {
         let (subscribes, listens) = (self.link.subscribes(), self.link.listens());
         if request.id.is_some() || !(subscribes || listens) {
             return false;
@@ -66,7 +108,11 @@ impl Driver {
         self.hand_over();
         let method = &*request.method;
         let reported = subscribes && self.link.take_report(method, request.params);
-        let item = if subscribes && !reported { subscription::read(method, request.params) } else { None };
+        let item = match item.map(PlainItem::into_event) {
+            _ if reported || !subscribes => None,
+            None => subscription::read(method, request.params),
+            plain => plain,
+        };
         let taken = reported
             || item.is_some_and(|(key, event)| self.link.take_event(&mut self.recent, method, &key, event));
         let listened =

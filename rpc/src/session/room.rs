@@ -91,6 +91,7 @@ impl NotSent {
 
 /// Runs `send` now if there is room to send, or when there is. It is given what the wait has brought, and leaves there what
 /// it does not use. `timeout` is how long to wait, asked when the wait begins.
+#[inline]
 pub(super) fn when_there_is_room<'a, T>(
     link: &'a Link,
     room: &mut Option<Box<Room<'a>>>,

@@ -45,7 +45,7 @@ impl<'a> RawParams<'a> {
     /// Whether they are one JSON value and no more. Those of a message that was scanned may be
     /// anything.
     pub(crate) fn are_json(&self) -> bool {
-        self.0.is_none_or(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+        self.0.is_none_or(is_json)
     }
 
     /// Reads them: a tuple for an array, a struct or a map for an object, `()` for none.
@@ -61,6 +61,11 @@ impl<'a> RawParams<'a> {
             })
             .map_err(|error| invalid(method, &error))
     }
+}
+
+/// Whether the text is one JSON value and no more.
+pub(crate) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// The answer to parameters that do not fit.

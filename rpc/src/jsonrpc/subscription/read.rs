@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{ENDED, LOST, SubscriptionKey, key::compact};
-use crate::jsonrpc::{ErrorObject, RawParams};
+use crate::jsonrpc::{ErrorObject, RawParams, params::is_json};
 
 /// What a notification says about a subscription of ours.
 #[derive(Debug, PartialEq)]
 pub(crate) enum SubscriptionEvent<'a> {
-    /// The JSON text of an item. Where it was scanned for, it is only known to stand where one belongs: whoever reads it finds out.
+    /// The JSON text of an item. What was [scanned](scan) for may be no JSON.
     Item(&'a str),
     Ended(Option<ErrorObject>),
     Lost(u64),
@@ -37,12 +37,6 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 /// Which subscription a notification is about (the text of its key), and what it says; `None` where it is about none.
 pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<(Cow<'a, str>, SubscriptionEvent<'a>)> {
     let params = params.as_json()?;
-    if let Some((id, item)) = scan_item(params)
-        && method != ENDED
-        && method != LOST
-    {
-        return Some((Cow::Borrowed(id), SubscriptionEvent::Item(item)));
-    }
     if params.starts_with('{') {
         let members: Members<'a> = serde_json::from_str(params).ok()?;
         let key = match members.subscription.get() {
@@ -69,23 +63,49 @@ pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<(Cow<'a, s
     Some((Cow::Owned(key.as_json().to_owned()), SubscriptionEvent::Item(item.get())))
 }
 
-/// Whether what was taken for an item is one.
-pub(crate) fn is_item(text: &str) -> bool {
-    serde_json::from_str::<IgnoredAny>(text).is_ok() || judge_item(text.as_bytes()).is_some()
-}
-
-/// What the item is, where what was scanned is more: further members may stand behind it. Puts the parameters together again, and reads
-/// them in full.
+/// What the item is, where what was scanned is more: further members may stand behind it. If it is
+/// none, the message that it stood in is for the full reader to judge.
 #[cold]
-pub(crate) fn judge_item(text: &[u8]) -> Option<Box<RawValue>> {
+pub(crate) fn judge_item(text: &[u8]) -> Result<Box<RawValue>, Vec<u8>> {
     let params = [br#"{"subscription":0,"result":"#, text, b"}"].concat();
-    let members: Members<'_> = serde_json::from_slice(&params).ok()?;
-    members.result.map(ToOwned::to_owned)
+    match serde_json::from_slice::<Members<'_>>(&params) {
+        Ok(Members { result: Some(item), .. }) => Ok(item.to_owned()),
+        _ => Err([br#"{"jsonrpc":"2.0","method":"","params":"#, &*params, b"}"].concat()),
+    }
 }
 
-/// The id and the item, where the parameters are laid out as most servers do it. Anything else is for the full reader.
-fn scan_item(params: &str) -> Option<(&str, &str)> {
-    let rest = params.strip_prefix(r#"{"subscription":"#)?;
+/// An item whose parameters are laid out as most servers do it. Of the item itself nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlainItem<'a> {
+    id: &'a str,
+    item: &'a str,
+}
+
+impl<'a> PlainItem<'a> {
+    /// Whose it is.
+    pub(crate) const fn id(self) -> &'a str {
+        self.id
+    }
+
+    /// Its text.
+    pub(crate) const fn text(self) -> &'a str {
+        self.item
+    }
+
+    /// Whether it is an item and no more, as [`read`] would find. If not, further members may stand
+    /// behind it, or rubbish.
+    pub(crate) fn is_json(self) -> bool {
+        is_json(self.item)
+    }
+
+    pub(crate) const fn into_event(self) -> (Cow<'a, str>, SubscriptionEvent<'a>) {
+        (Cow::Borrowed(self.id), SubscriptionEvent::Item(self.item))
+    }
+}
+
+/// Looks for an item that is plainly laid out. Anything else is for [`read`].
+pub(crate) fn scan<'a>(method: &str, params: RawParams<'a>) -> Option<PlainItem<'a>> {
+    let rest = params.as_json()?.strip_prefix(r#"{"subscription":"#)?;
     let length = match rest.strip_prefix('"') {
         Some(text) => {
             let end = memchr::memchr2(b'"', b'\\', text.as_bytes())?;
@@ -100,8 +120,10 @@ fn scan_item(params: &str) -> Option<(&str, &str)> {
     };
     let (id, rest) = rest.split_at(length);
     let item = rest.strip_prefix(r#","result":"#)?.strip_suffix('}')?;
-    // Further members would stand in the item, which then is no JSON: see `judge_item`.
-    (!id.is_empty()).then_some((id, item))
+    // Numbers do not begin with 0, unless they are it (RFC 8259, 6).
+    let is_id = !id.is_empty() && (id.len() == 1 || !id.starts_with('0'));
+    let is_plain = is_id && method != ENDED && method != LOST;
+    is_plain.then_some(PlainItem { id, item })
 }
 
 #[cfg(test)]
@@ -127,6 +149,11 @@ mod tests {
                 })
                 .unwrap();
         })
+    }
+
+    fn scan_item(params: &str) -> Option<(&str, &str)> {
+        let plain = scan("m", RawParams::from_json(params)).filter(|plain| plain.is_json())?;
+        Some((plain.id, plain.item))
     }
 
     /// What is read of a body that was written.
@@ -201,21 +228,15 @@ mod tests {
 
     #[test]
     fn what_stands_behind_a_scanned_item_is_judged() {
-        let judged = |params| {
-            let (id, text) = scan_item(params).unwrap();
-            assert_eq!(id, "1");
-            let item = judge_item(text.as_bytes());
-            assert_eq!(is_item(text), item.is_some(), "{text}");
-            item.map(|item| item.get().to_owned())
-        };
-        assert_eq!(judged(r#"{"subscription":1,"result":null}"#).as_deref(), Some("null"));
-        assert_eq!(judged(r#"{"subscription":1,"result":[1],"more":2}"#).as_deref(), Some("[1]"));
-        for no_item in [
-            r#"{"subscription":1,"result":1,"subscription":2}"#,
-            r#"{"subscription":1,"result":}"#,
-            r#"{"subscription":1,"result":1]}"#,
-        ] {
-            assert_eq!(judged(no_item), None, "{no_item}");
+        let judged = |text: &str| judge_item(text.as_bytes()).map(|item| item.get().to_owned());
+        assert_eq!(judged("null").as_deref(), Ok("null"));
+        assert_eq!(judged(r#"[1],"more":2"#).as_deref(), Ok("[1]"));
+        for no_item in ["", "1]", "1}", r#"1,"subscription":2"#, r#"1},"id":{"a":1"#] {
+            let message = judged(no_item).unwrap_err();
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","method":"","params":{{"subscription":0,"result":{no_item}}}}}"#
+            );
+            assert_eq!(String::from_utf8(message).unwrap(), text);
         }
     }
 
@@ -225,11 +246,13 @@ mod tests {
             let (key, event) = read("x", RawParams::from_json(params)).unwrap();
             assert_eq!((&*key, event), ("1", SubscriptionEvent::Item("null")));
         }
+        let plain = scan("x", RawParams::from_json(r#"{"subscription":1,"result":null}"#)).unwrap();
+        assert_eq!(plain.into_event(), (Cow::Borrowed("1"), SubscriptionEvent::Item("null")));
     }
 
     #[test]
     fn what_is_scanned_reads_as_it_does_in_full() {
-        let item = |params| scan_item(params);
+        let item = scan_item;
         assert_eq!(item(r#"{"subscription":"0x1","result":{"a":[1]}}"#), Some((r#""0x1""#, r#"{"a":[1]}"#)));
         assert_eq!(item(r#"{"subscription":71,"result":"}"}"#), Some(("71", r#""}""#)));
         for left_to_the_full_reader in [
@@ -240,11 +263,17 @@ mod tests {
             r#"{"subscription":1,"result":1"#,
             r#"{"subscription":"1"#,
             r#"{"result":1,"subscription":1}"#,
+            r#"{"subscription":1,"result":[1],"more":2}"#,
+            r#"{"subscription":1,"result":1,"subscription":2}"#,
+            r#"{"subscription":1,"result":}"#,
+            r#"{"subscription":1,"result":1]}"#,
+            r#"{"subscription":01,"result":1}"#,
         ] {
             assert_eq!(item(left_to_the_full_reader), None, "{left_to_the_full_reader}");
         }
         // These two are no items, whatever else they say.
         for method in [ENDED, LOST] {
+            assert_eq!(scan(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)), None);
             let (_, event) = read(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)).unwrap();
             assert!(!matches!(event, SubscriptionEvent::Item(_)), "{event:?}");
         }

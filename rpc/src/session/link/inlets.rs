@@ -1,7 +1,7 @@
 //! The side of the link that subscriptions of ours need.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::Waker,
 };
 
@@ -223,27 +223,23 @@ impl Link {
         if let SubscriptionEvent::Item(item) = event
             && let Some(inlet) = recent.find(key)
         {
-            if put(inlet, item) {
+            if inlet.give(item) {
                 return true;
             }
             recent.forget();
         }
         let mut state = self.lock();
         let State { inlets, effects, .. } = &mut *state;
-        if let SubscriptionEvent::Item(item) = event {
-            if let Some(takers) = inlets.takers(key) {
-                for inlet in takers.iter() {
-                    effects.wake(inlet.put(item).reader());
-                }
-                if let Some(inlet) = takers.only() {
-                    recent.set(key, inlet);
-                }
-                return true;
+        if let SubscriptionEvent::Item(item) = event
+            && let Some(takers) = inlets.takers(key)
+        {
+            for inlet in takers.iter() {
+                effects.wake(inlet.put(item).reader());
             }
-            // Nobody will find out that it is none.
-            if !subscription::is_item(item) {
-                return false;
+            if let Some(inlet) = takers.only() {
+                recent.set(key, inlet);
             }
+            return true;
         }
         let bounds = self.bounds_of_ours(Overflow::DropOldest);
         let destination = inlets.find(method, key, &event, bounds, effects);
@@ -255,7 +251,7 @@ impl Link {
                 for inlet in takers.iter() {
                     match &event {
                         SubscriptionEvent::Item(item) => {
-                            put(inlet, item);
+                            inlet.give(item);
                         }
                         SubscriptionEvent::Lost(items) => wake(inlet.lose(*items)),
                         SubscriptionEvent::Ended(None) => wake(inlet.end(End::Finished)),
@@ -278,7 +274,7 @@ impl Link {
         let worker = self.lock().inlets.worker(&key);
         if let Some(inlet) = worker {
             inlet.is_alive(Instant::now());
-            put(&inlet, &step);
+            inlet.give(&step);
         }
         true
     }
@@ -287,23 +283,36 @@ impl Link {
     pub(crate) fn take_notification(&self, method: &str, params: &str) -> bool {
         let listeners = self.lock().inlets.listeners(method).to_vec();
         for inlet in &listeners {
-            put(inlet, params);
+            inlet.give(params);
         }
         !listeners.is_empty()
+    }
+
+    /// An item has turned out to be no JSON: the message that it stood in is to be judged in full.
+    pub(in crate::session) fn judge_later(&self, message: Vec<u8>) {
+        self.to_judge.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        self.has_to_judge.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(crate) fn has_to_judge(&self) -> bool {
+        self.has_to_judge.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn take_to_judge(&self) -> Vec<Vec<u8>> {
+        self.has_to_judge.store(false, Ordering::Release);
+        std::mem::take(&mut *self.to_judge.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether every notification that is an item is one of a subscription, and of nothing else.
+    pub(crate) fn only_subscribes(&self) -> bool {
+        self.subscribes() && !self.listens() && !self.reports.load(Ordering::Relaxed)
     }
 
     /// What a subscription of ours keeps, as the limits have it.
     pub(in crate::session) fn bounds_of_ours(&self, overflow: Overflow) -> Bounds {
         Bounds { items: self.limits.subscription_items(), bytes: self.limits.subscription_bytes(), overflow }
     }
-}
-
-/// False where it has ended.
-fn put(inlet: &Inlet, item: &str) -> bool {
-    let put = inlet.put(item);
-    let is_kept = put.is_kept();
-    wake(put.reader());
-    is_kept
 }
 
 fn wake(reader: Option<Waker>) {

@@ -69,6 +69,9 @@ pub(crate) struct Link {
     reports: AtomicBool,
     /// Whether somebody may take notifications that nobody has asked for.
     listens: AtomicBool,
+    /// Messages whose items have turned out to be no JSON, and whether there are any.
+    to_judge: Mutex<Vec<Vec<u8>>>,
+    has_to_judge: AtomicBool,
     /// How many subscriptions of ours have no room, and have the session wait.
     full_inlets: FullInlets,
     /// Whether the loop has to look at the next deadline: read without the lock.
@@ -283,6 +286,8 @@ impl Link {
             subscribes: AtomicBool::new(false),
             reports: AtomicBool::new(false),
             listens: AtomicBool::new(false),
+            to_judge: Mutex::default(),
+            has_to_judge: AtomicBool::new(false),
             full_inlets: FullInlets::default(),
             deadline_moved: AtomicBool::new(false),
             running: AtomicUsize::new(0),

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -25,6 +25,8 @@ pub(crate) struct Inlet {
     bounds: Bounds,
     is_of_work: bool,
     full: FullInlets,
+    /// Whether whoever takes items has found none, and taken none since.
+    is_awaited: AtomicBool,
 }
 
 /// How many inlets of one session are full, and have it wait. Each counts itself, where it becomes full and where it ends to be.
@@ -101,7 +103,13 @@ impl Put {
 impl Inlet {
     /// `full` is the session's.
     pub(crate) fn new(bounds: Bounds, full: &FullInlets) -> Self {
-        Self { state: Mutex::default(), bounds, is_of_work: false, full: full.clone() }
+        Self {
+            state: Mutex::default(),
+            bounds,
+            is_of_work: false,
+            full: full.clone(),
+            is_awaited: AtomicBool::new(false),
+        }
     }
 
     /// For what is reported of some work.
@@ -148,6 +156,16 @@ impl Inlet {
         Put::Kept(state.reader.take())
     }
 
+    /// Puts an item in, and wakes the reader. False where the subscription has ended.
+    pub(crate) fn give(&self, item: &str) -> bool {
+        let put = self.put(item);
+        let is_kept = put.is_kept();
+        if let Some(reader) = put.reader() {
+            reader.wake();
+        }
+        is_kept
+    }
+
     /// Puts in the last item, for which there is always room.
     pub(crate) fn put_last(&self, item: &str) {
         let mut state = self.lock();
@@ -187,11 +205,18 @@ impl Inlet {
 
     /// Takes something out, into `json` if it is an item. The second value says that the session may read again.
     pub(crate) fn poll_take(&self, cx: &Context<'_>, json: &mut Vec<u8>) -> Poll<(Taken, bool)> {
-        self.poll(cx, |state| {
+        let taken = self.poll(cx, |state| {
             let taken = state.take(json)?;
             let resumes = state.has_room(&self.bounds, 1) && self.resumes(state);
             Some((taken, resumes))
-        })
+        });
+        self.is_awaited.store(taken.is_pending(), Relaxed);
+        taken
+    }
+
+    /// Whether an item that is put in now is read at once, as far as one can tell.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Relaxed)
     }
 
     /// Whether it keeps the session from reading; then it does no more.

@@ -79,8 +79,11 @@ impl RawSubscription {
     /// Reads the item that was taken last.
     pub(super) fn decode<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(&self.json).or_else(|error| match subscription::judge_item(&self.json) {
-            Some(item) => serde_json::from_str(item.get()),
-            None => Err(error),
+            Ok(item) => serde_json::from_str(item.get()),
+            Err(message) => {
+                self.session.link().judge_later(message);
+                Err(error)
+            }
         })
     }
 }

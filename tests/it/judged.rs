@@ -4,7 +4,8 @@
 use futures::{StreamExt, stream};
 use rpc::{
     Cancellation, Connector, Context, Dispatcher, ErrorObject, Limits, MethodInfo, Order, Params, Progress,
-    Protocol, RawParams, Request, Router, Service, Session, SubscriptionInfo, SubscriptionStyle,
+    Protocol, RawParams, Request, Router, Service, Session, Subscription, SubscriptionInfo,
+    SubscriptionStyle,
 };
 use rpc_tests::{CalcServer, Gate, MyCalc, Raw, is_pending, settled, waiting};
 use serde_json::Value;
@@ -164,18 +165,23 @@ async fn a_session_that_serves() {
     }
 }
 
+/// A subscription with the id `"0x1"`.
+async fn ticking(peer: &mut Raw<DuplexStream>, session: &Session) -> Subscription<Value> {
+    let mut subscribing =
+        Box::pin(session.subscribe::<Value>("tick", ()).unsubscribe_with("u").into_future());
+    assert!(is_pending(&mut subscribing));
+    let asked = peer.line().await.expect("a call");
+    peer.send(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":"0x1"}}"#, id(&asked))).await;
+    subscribing.await.expect("it is answered")
+}
+
 /// With subscriptions of every style, and one who listens: none of them is given anything.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_has_subscribed() {
     for protocol in PROTOCOLS {
         let (mut peer, session) = speaking(protocol, &Gate::closed()).await;
         let mut listened = ["heard", "$/progress", "tick"].map(|name| session.notifications::<Value>(name));
-        let mut subscribing =
-            Box::pin(session.subscribe::<Value>("tick", ()).unsubscribe_with("u").into_future());
-        assert!(is_pending(&mut subscribing));
-        let asked = peer.line().await.expect("a call");
-        peer.send(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":"0x1"}}"#, id(&asked))).await;
-        let mut ticks = subscribing.await.expect("it is answered");
+        let mut ticks = ticking(&mut peer, &session).await;
         let electrum = session.subscribe::<Value>("head", ("a",)).style(SubscriptionStyle::Electrum);
         let mut subscribing = Box::pin(electrum.into_future());
         assert!(is_pending(&mut subscribing));
@@ -204,12 +210,7 @@ async fn a_session_that_has_subscribed() {
 #[tokio::test(start_paused = true)]
 async fn an_item_that_is_awaited() {
     let (mut peer, session) = speaking(Protocol::V2, &Gate::closed()).await;
-    let mut subscribing =
-        Box::pin(session.subscribe::<Value>("tick", ()).unsubscribe_with("u").into_future());
-    assert!(is_pending(&mut subscribing));
-    let asked = peer.line().await.expect("a call");
-    peer.send(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":"0x1"}}"#, id(&asked))).await;
-    let mut ticks = subscribing.await.expect("it is answered");
+    let mut ticks = ticking(&mut peer, &session).await;
     let item = |item: &str| {
         format!(r#"{{"jsonrpc":"2.0","method":"tick","params":{{"subscription":"0x1","result":{item}}}}}"#)
     };

@@ -125,6 +125,20 @@ impl Busy {
     }
 }
 
+/// A peer that has asked for much, with a window of so many bytes for each stream, and is busy since.
+async fn is_ended(busy: Busy, window: u32) {
+    let server = server();
+    let mut peer = Peer::of(&server, window).await;
+    peer.call("big").await;
+    settled().await;
+    let since = Instant::now();
+    for _ in 0..12 {
+        busy.act(&mut peer).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    peer.expect_closed(since, busy).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_whose_window_stays_shut_ends_the_connection_whatever_else_comes() {
     for busy in [
@@ -135,32 +149,14 @@ async fn a_stream_whose_window_stays_shut_ends_the_connection_whatever_else_come
         Busy::OpensOtherStreams,
         Busy::Calls,
     ] {
-        let server = server();
-        let mut peer = Peer::of(&server, 1024).await;
-        peer.call("big").await;
-        settled().await;
-        let since = Instant::now();
-        for _ in 0..12 {
-            busy.act(&mut peer).await;
-            sleep(Duration::from_secs(1)).await;
-        }
-        peer.expect_closed(since, busy).await;
+        is_ended(busy, 1_024).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_window_stays_shut_is_ended_whatever_else_comes() {
     for busy in [Busy::Pings, Busy::Settles, Busy::Calls] {
-        let server = server();
-        let mut peer = Peer::of(&server, 10_000_000).await;
-        peer.call("big").await;
-        settled().await;
-        let since = Instant::now();
-        for _ in 0..12 {
-            busy.act(&mut peer).await;
-            sleep(Duration::from_secs(1)).await;
-        }
-        peer.expect_closed(since, busy).await;
+        is_ended(busy, 10_000_000).await;
     }
 }
 

@@ -52,7 +52,8 @@ impl Driver {
         if self.takes_awaited_item(request) {
             return Taken::Yes;
         }
-        // For this side itself, which does not read all of the parameters.
+        // Items, notifications that are listened for and cancellations are taken by the session
+        // itself, which does not read all of the parameters.
         if self.link.subscribes() || self.link.listens() || self.is_cancellation(request) {
             let item = self.plain_item(request);
             if first && item.is_none() && !request.params.are_json() {
@@ -65,27 +66,27 @@ impl Driver {
         self.receive_request(frame, request, first)
     }
 
-    /// Whether the request is one more item of the subscription that had the last one, and somebody
-    /// waits for it. Whether it is JSON is found out there.
+    /// Whether the request is one more item of the subscription that had the last one, and its
+    /// subscriber waits for it. The subscriber finds out whether it is JSON.
     fn takes_awaited_item(&mut self, request: &jsonrpc::Request<'_>) -> bool {
         if !self.link.only_subscribes() {
             return false;
         }
         let Some(item) = subscription::scan(&request.method, request.params) else { return false };
-        // Another subscription may have begun by the same name.
+        // A reply right before it may have begun another subscription with the same id.
         self.hand_over();
         let inlet = self.recent.find(item.id()).filter(|inlet| inlet.is_awaited());
         inlet
             .is_some_and(|inlet| !self.routes.takes_notifications(&request.method) && inlet.give(item.text()))
     }
 
-    /// What the request says where it is plainly an item, if anybody here subscribes.
+    /// What the request says where it is plainly an item, if this side has subscriptions.
     pub(super) fn plain_item<'a>(&self, request: &jsonrpc::Request<'a>) -> Option<PlainItem<'a>> {
         let item = || subscription::scan(&request.method, request.params);
         self.link.subscribes().then(item)?.filter(|item| item.is_json())
     }
 
-    /// Items of which whoever read them has found that they are no JSON.
+    /// Judges the messages whose items a subscriber has found to be no JSON.
     pub(super) fn judge_items(&mut self) {
         for message in self.link.take_to_judge() {
             // Where that ends the session, the loop finds out.

@@ -9,7 +9,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// The moment `duration` after `now`; `None`, which is no deadline, where no clock gets there.
 ///
-/// `Instant + Duration` panics in its place. Whoever writes `Duration::MAX` means that there is no
+/// `Instant + Duration` panics in its place. A caller that writes `Duration::MAX` means that there is no
 /// limit.
 pub(crate) fn after(now: Instant, duration: Duration) -> Option<Instant> {
     finite(duration).and_then(|duration| now.checked_add(duration))

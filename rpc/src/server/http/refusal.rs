@@ -50,7 +50,7 @@ pub(super) enum Refusal {
 
     #[cfg_attr(
         not(feature = "ws"),
-        expect(dead_code, reason = "it is said to those who ask for a WebSocket")
+        expect(dead_code, reason = "it refuses a client that asks for a WebSocket")
     )]
     #[error("too many connections: {open} are open, and {limit} may be. Try again later")]
     Full { open: usize, limit: usize },

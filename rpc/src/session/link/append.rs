@@ -33,7 +33,7 @@ impl Link {
     }
 
     /// The same with a framer of the user's, which is not to be run under the lock: between being written and being appended, the
-    /// message belongs to nobody else.
+    /// message has no other owner.
     #[cold]
     fn append_framed<'a, R>(
         &'a self,

@@ -25,7 +25,7 @@ pub(crate) struct Inlet {
     bounds: Bounds,
     is_of_work: bool,
     full: FullInlets,
-    /// Whether whoever takes items has found none, and taken none since.
+    /// Whether the subscriber has found no item, and has taken none since.
     is_awaited: AtomicBool,
 }
 
@@ -214,7 +214,7 @@ impl Inlet {
         taken
     }
 
-    /// Whether an item that is put in now is read at once, as far as one can tell.
+    /// Whether the subscriber waits, and reads an item that is put in now at once.
     pub(crate) fn is_awaited(&self) -> bool {
         self.is_awaited.load(Relaxed)
     }

@@ -37,7 +37,7 @@ pub(crate) use shown::shown;
 /// A host is a name as RFC 1123 has it (underscores are fine), an IPv4 address in four decimal
 /// numbers, or an IPv6 address in brackets. What ends in a number is an IPv4 address or an error,
 /// never a name (WHATWG URL, section 3.5): resolvers take `0x7f000001` and `127.1` for 127.0.0.1.
-/// Whether a scheme can be used is decided by the features of the crate, when somebody connects or
+/// Whether a scheme can be used is decided by the features of the crate, when a client connects or
 /// listens.
 ///
 /// ```

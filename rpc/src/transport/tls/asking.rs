@@ -23,7 +23,7 @@ use super::{
     },
 };
 
-/// `given`, with `clients` to verify those who connect.
+/// `given`, with `clients` to verify the clients that connect.
 ///
 /// # Errors
 ///

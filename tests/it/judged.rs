@@ -205,23 +205,30 @@ async fn a_session_that_has_subscribed() {
     }
 }
 
-/// Whoever waits for an item reads it, and finds out that it is none: the peer is told the same as
-/// by the session.
+/// Texts that stand where the item does, and make no item of the message.
+const NO_ITEMS: [&str; 8] =
+    ["", "7 this is no JSON", "7]", "7,", "7}", "[7", r#"7,"result":8"#, r#"7},"id":8,"id":{"a":1"#];
+
+fn item(text: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"tick","params":{{"subscription":"0x1","result":{text}}}}}"#)
+}
+
+/// Sends items of the subscription, and takes them: the session knows where the next one belongs.
+async fn tick_twice(peer: &mut Raw<DuplexStream>, ticks: &mut Subscription<Value>) {
+    for number in 1..3 {
+        peer.send(&item(&number.to_string())).await;
+        assert_eq!(ticks.next().await.expect("an item").expect("a number"), number);
+    }
+}
+
+/// A subscriber that waits reads the item, and finds out that it is none: the peer is told the same
+/// as by the session.
 #[tokio::test(start_paused = true)]
 async fn an_item_that_is_awaited() {
     let (mut peer, session) = speaking(Protocol::V2, &Gate::closed()).await;
     let mut ticks = ticking(&mut peer, &session).await;
-    let item = |item: &str| {
-        format!(r#"{{"jsonrpc":"2.0","method":"tick","params":{{"subscription":"0x1","result":{item}}}}}"#)
-    };
-    for no_item in
-        ["", "7 this is no JSON", "7]", "7,", "7}", "[7", r#"7,"result":8"#, r#"7},"id":8,"id":{"a":1"#]
-    {
-        for good in 1..3 {
-            peer.send(&item(&good.to_string())).await;
-            assert_eq!(ticks.next().await.expect("an item").expect("a number"), good);
-        }
-        // It waits for the next one, and nobody looks at that before it does.
+    for no_item in NO_ITEMS {
+        tick_twice(&mut peer, &mut ticks).await;
         assert!(is_pending(&mut ticks.next()));
         let before = session.statistics().errors;
         let message = item(no_item);
@@ -242,6 +249,25 @@ async fn an_item_that_is_awaited() {
     assert!(is_pending(&mut ticks.next()));
     peer.send(&item(r#"9,"more":[]"#)).await;
     assert_eq!(ticks.next().await.expect("an item").expect("a number"), 9);
+}
+
+/// Where no subscriber waits, the session finds out, and the subscription is given nothing.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_not_awaited() {
+    let (mut peer, session) = speaking(Protocol::V2, &Gate::closed()).await;
+    let mut ticks = ticking(&mut peer, &session).await;
+    for no_item in NO_ITEMS {
+        tick_twice(&mut peer, &mut ticks).await;
+        let before = session.statistics().errors;
+        let message = item(no_item);
+        peer.send(&message).await;
+        match judgement(Protocol::V2, &message).await {
+            Some(expected) => assert_eq!(peer.line().await.expect("an answer"), expected, "{message}"),
+            None => settled().await,
+        }
+        assert_eq!(session.statistics().errors, before + 1, "{message}");
+        assert!(is_pending(&mut ticks.next()), "{message}");
+    }
 }
 
 /// The id of a call, as it was sent.

@@ -65,7 +65,7 @@ impl fmt::Display for Id<'_> {
 }
 
 /// The id of a request, owned. It prints as the JSON text that the peer sent, with control
-/// characters escaped.
+/// characters escaped: see [`to_json`](Self::to_json) for what came.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(Repr);
 
@@ -77,6 +77,11 @@ enum Repr {
 }
 
 impl RequestId {
+    /// The JSON text that the peer sent, byte for byte, for example `7` or `"a"`.
+    pub fn to_json(&self) -> String {
+        self.with(|id| id.0.to_owned())
+    }
+
     /// Runs `f` with the id as the peer wrote it.
     pub(crate) fn with<R>(&self, f: impl FnOnce(Id<'_>) -> R) -> R {
         match &self.0 {
@@ -133,5 +138,13 @@ mod tests {
         for text in ["0", "7", "1234567890", "007", "1.50", "\"a\\u0062\"", "-3", "12345678901234567890123"] {
             assert_eq!(Id::from_json(text).to_owned().to_string(), text);
         }
+    }
+
+    #[test]
+    fn an_owned_id_is_shown_in_one_line_and_kept_as_it_came() {
+        let id = Id::from_json("[1,\n\"\x7f\"]").to_owned();
+        assert_eq!(id.to_json(), "[1,\n\"\x7f\"]");
+        assert_eq!(id.to_string(), r#"[1,\n"\u{7f}"]"#);
+        assert_eq!(Id::from_json("42").to_owned().to_json(), "42");
     }
 }

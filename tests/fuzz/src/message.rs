@@ -36,7 +36,7 @@ fn answered_by_connection(protocol: Protocol, frame: &[u8]) -> Vec<String> {
             Event::Request { ticket, .. } => {
                 assert!(out.is_empty(), "it was answered before it is complete");
                 due += 1;
-                let id = ticket.id().to_string();
+                let id = ticket.id().to_json();
                 assert!(sent.any(|sent| sent == id), "there is no id {id} in it, or not there");
                 expected.push(id);
                 connection.respond(&mut out, ticket, &Ok::<_, ErrorObject>("x"));

@@ -1,6 +1,7 @@
 //! Streams of items: in order, behind the reply that begins them, and ended by either side.
 
 mod both_ways;
+mod ended_here;
 mod given_up;
 mod overflow;
 mod pressure;

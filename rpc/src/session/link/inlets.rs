@@ -8,11 +8,11 @@ use std::{
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{InFlight, Link, Phase, State};
+use super::{InFlight, Link, Locked, Phase, State};
 use crate::{
     jsonrpc::{
         Body, CallId, Connection, Overflow, ProtocolError, RawParams, Reply, ReplyError, SubscriptionStyle,
-        subscription::{self, SubscriptionEvent, Token},
+        subscription::{self, SubscriptionEvent, SubscriptionKey, Token},
     },
     session::{
         Bounds,
@@ -96,11 +96,9 @@ impl Link {
         if opening.inlet.give_up() {
             self.driver.wake();
         }
-        if let Some(key) = state.inlets.key_of(&opening.inlet)
-            && state.inlets.close(&key, &opening.inlet)
-            && let Some(unsubscribe) = opening.unsubscribe(&key)
+        if let Some(key) = state.inlets.key_of(opening)
+            && self.stop(&mut state, &key, opening)
         {
-            self.tell_to_stop(&mut state, &unsubscribe);
             self.answered(state);
         }
     }
@@ -108,7 +106,7 @@ impl Link {
 
 impl Link {
     /// A subscription of ours was answered.
-    pub(super) fn opened(&self, state: &mut State, opening: &Opening, reply: &Reply) {
+    pub(super) fn opened(&self, state: &mut State, opening: &Arc<Opening>, reply: &Reply) {
         if opening.work().is_some() {
             state.inlets.end_opening(opening);
             let how = match reply.clone().decode::<Box<RawValue>>() {
@@ -141,10 +139,25 @@ impl Link {
                 if opening.style == SubscriptionStyle::Electrum {
                     effects.wake(opening.inlet.put(result.get()).reader());
                 }
-                inlets.open(&key, &opening.inlet, effects);
+                let goes_on = inlets.open(&key, opening, effects);
                 inlets.end_opening(opening);
+                if !goes_on {
+                    self.stop(state, &key, opening);
+                }
             }
         }
+    }
+
+    /// A subscriber takes no more, or can take no more. Where it was the last one of a subscription that
+    /// goes on over there, the peer is told at once, and true is returned: there is something to send.
+    fn stop(&self, state: &mut State, key: &SubscriptionKey, opening: &Opening) -> bool {
+        if state.inlets.close(key, opening)
+            && let Some(unsubscribe) = opening.unsubscribe(key)
+        {
+            self.tell_to_stop(state, &unsubscribe);
+            return true;
+        }
+        false
     }
 
     /// Asks the peer to end a subscription. No call waits for the answer, if there is one; it is forgotten like any that gets none.
@@ -186,16 +199,13 @@ impl Link {
 }
 
 impl Link {
-    /// Nobody takes items any more: tells the peer, unless it has ended the subscription itself.
+    /// The subscriber is gone. The peer is told, unless the subscription has ended before.
     pub(in crate::session) fn close_inlet(&self, source: &Source, inlet: &Arc<Inlet>) {
         let mut state = self.lock();
         match source {
             Source::Notifications(method) => state.inlets.stop_listening(method, inlet),
-            Source::Subscription { key, unsubscribe } => {
-                if state.inlets.close(key, inlet)
-                    && let Some(unsubscribe) = unsubscribe
-                {
-                    self.tell_to_stop(&mut state, unsubscribe);
+            Source::Subscription { key, opening } => {
+                if self.stop(&mut state, key, opening) {
                     self.answered(state);
                 }
             }
@@ -233,11 +243,19 @@ impl Link {
         if let SubscriptionEvent::Item(item) = event
             && let Some(takers) = inlets.takers(key)
         {
-            for inlet in takers.iter() {
-                effects.wake(inlet.put(item).reader());
+            let mut ended = Vec::new();
+            for opening in takers.iter() {
+                let put = opening.inlet.put(item);
+                if !put.is_kept() {
+                    ended.push(Arc::clone(opening));
+                }
+                effects.wake(put.reader());
             }
-            if let Some(inlet) = takers.only() {
+            if let Some(inlet) = takers.only().filter(|_| ended.is_empty()) {
                 recent.set(key, inlet);
+            }
+            if !ended.is_empty() {
+                self.stop_all(state, &SubscriptionKey::of_id(key), ended);
             }
             return true;
         }
@@ -248,22 +266,34 @@ impl Link {
             Destination::Done => true,
             Destination::Nobody => false,
             Destination::Inlets(takers) => {
-                for inlet in takers.iter() {
-                    match &event {
-                        SubscriptionEvent::Item(item) => {
-                            inlet.give(item);
-                        }
-                        SubscriptionEvent::Lost(items) => wake(inlet.lose(*items)),
-                        SubscriptionEvent::Ended(None) => wake(inlet.end(End::Finished)),
-                        SubscriptionEvent::Ended(Some(error)) => wake(inlet.end(End::Failed(error.clone()))),
-                    }
+                for opening in takers.iter() {
+                    let inlet = &opening.inlet;
+                    wake(match &event {
+                        SubscriptionEvent::Item(item) => inlet.put(item).reader(),
+                        SubscriptionEvent::Lost(items) => inlet.lose(*items),
+                        SubscriptionEvent::Ended(None) => inlet.end(End::Finished),
+                        SubscriptionEvent::Ended(Some(error)) => inlet.end(End::Failed(error.clone())),
+                    });
                 }
                 true
             }
         }
     }
 
-    /// Gives what is reported of some work to the one who waits for it. False where the notification is no report.
+    /// Subscribers that can take no more, because too much waits for them, have ended: the peer need not
+    /// go on until they are dropped.
+    fn stop_all(&self, mut state: Locked<'_>, key: &SubscriptionKey, ended: Vec<Arc<Opening>>) {
+        let mut tells = false;
+        for opening in ended {
+            tells |= self.stop(&mut state, key, &opening);
+            state.effects.drop_later(Some(opening));
+        }
+        if tells {
+            self.answered(state);
+        }
+    }
+
+    /// Gives what is reported of some work to its subscriber. False where the notification is no report.
     pub(crate) fn take_report(&self, method: &str, params: RawParams<'_>) -> bool {
         if !self.reports.load(Ordering::Relaxed) {
             return false;
@@ -272,9 +302,11 @@ impl Link {
         let Some((key, step)) = subscription::read_report(style, params) else { return false };
         // Reports of what is over may still come.
         let worker = self.lock().inlets.worker(&key);
-        if let Some(inlet) = worker {
-            inlet.is_alive(Instant::now());
-            inlet.give(&step);
+        if let Some(opening) = worker {
+            opening.inlet.is_alive(Instant::now());
+            if !opening.inlet.give(&step) {
+                self.stop_all(self.lock(), &key, vec![opening]);
+            }
         }
         true
     }

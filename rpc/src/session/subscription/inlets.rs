@@ -38,28 +38,28 @@ pub(crate) struct Inlets {
     reports: HashMap<Box<str>, SubscriptionStyle>,
 }
 
-/// Those who take the items of one subscription. Where it is known by its parameters, to subscribe once more is the same subscription
-/// to the peer: there is one, and it ends with the last who takes from it.
+/// The subscribers of one subscription. Where it is known by its parameters, to subscribe once more is
+/// the same subscription to the peer: there is one, and it ends with its last subscriber.
 #[derive(Debug, Clone)]
 pub(crate) struct Takers {
-    first: Arc<Inlet>,
+    first: Arc<Opening>,
     /// Nearly always empty, and then it allocates nothing.
-    others: Vec<Arc<Inlet>>,
+    others: Vec<Arc<Opening>>,
 }
 
 impl Takers {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Inlet>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Opening>> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
     /// The only one, where it is one.
     pub(crate) fn only(&self) -> Option<&Arc<Inlet>> {
-        self.others.is_empty().then_some(&self.first)
+        self.others.is_empty().then_some(&self.first.inlet)
     }
 
-    /// Takes one out. Gives those who are left, if any.
-    fn without(self, inlet: &Arc<Inlet>) -> Option<Self> {
-        let mut left = std::iter::once(self.first).chain(self.others).filter(|one| !Arc::ptr_eq(one, inlet));
+    /// Takes one out. Gives those that are left, if any.
+    fn without(self, opening: &Opening) -> Option<Self> {
+        let mut left = std::iter::once(self.first).chain(self.others).filter(|one| !one.is(opening));
         Some(Self { first: left.next()?, others: left.collect() })
     }
 }
@@ -84,7 +84,7 @@ impl Early {
     }
 }
 
-/// A subscription that was asked for.
+/// A subscription that was asked for, until its subscriber is gone.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) inlet: Arc<Inlet>,
@@ -140,6 +140,11 @@ impl Opening {
         }
     }
 
+    /// Whether it is this very one.
+    fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+
     /// What the work is known by that the call has asked for, if it is any.
     pub(crate) fn work(&self) -> Option<&SubscriptionKey> {
         self.key.as_ref().filter(|_| self.style.is_progress())
@@ -191,10 +196,10 @@ impl Inlets {
         self.by_key.contains_key(key) || self.expected.contains_key(key)
     }
 
-    pub(crate) fn begin_opening(&mut self, opening: &Opening) {
+    pub(crate) fn begin_opening(&mut self, opening: &Arc<Opening>) {
         if let Some(key) = opening.work() {
             self.reports.extend(opening.item.clone().map(|item| (item, opening.style)));
-            self.add(key, &opening.inlet);
+            self.add(key, opening);
             return;
         }
         self.opening += 1;
@@ -208,7 +213,7 @@ impl Inlets {
 
     pub(crate) fn end_opening(&mut self, opening: &Opening) {
         if let Some(key) = opening.work() {
-            self.close(key, &opening.inlet);
+            self.close(key, opening);
             return;
         }
         if let Some(key) = &opening.key
@@ -226,9 +231,17 @@ impl Inlets {
         }
     }
 
-    /// A subscription has begun, whose items are known by `key` from here on.
-    pub(crate) fn open(&mut self, key: &SubscriptionKey, inlet: &Arc<Inlet>, effects: &mut Effects) {
-        self.add(key, inlet);
+    /// A subscription has begun, whose items are known by `key` from here on. False where what came
+    /// before was more than it keeps, so that it has ended here.
+    pub(crate) fn open(
+        &mut self,
+        key: &SubscriptionKey,
+        opening: &Arc<Opening>,
+        effects: &mut Effects,
+    ) -> bool {
+        self.add(key, opening);
+        let inlet = &opening.inlet;
+        let mut goes_on = true;
         let early = std::mem::take(&mut self.early);
         for (of, event) in early {
             if of != *key {
@@ -237,7 +250,11 @@ impl Inlets {
             }
             self.early_bytes -= event.bytes();
             match event {
-                Early::Item(item) => effects.wake(inlet.put(&item).reader()),
+                Early::Item(item) => {
+                    let put = inlet.put(&item);
+                    goes_on &= put.is_kept();
+                    effects.wake(put.reader());
+                }
                 Early::Lost(items) => effects.wake(inlet.lose(items)),
                 Early::End(end) => {
                     effects.wake(inlet.end(end));
@@ -245,14 +262,15 @@ impl Inlets {
                 }
             }
         }
+        goes_on
     }
 
-    fn add(&mut self, key: &SubscriptionKey, inlet: &Arc<Inlet>) {
+    fn add(&mut self, key: &SubscriptionKey, opening: &Arc<Opening>) {
         match self.by_key.entry(key.clone()) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Takers { first: Arc::clone(inlet), others: Vec::new() });
+                vacant.insert(Takers { first: Arc::clone(opening), others: Vec::new() });
             }
-            Entry::Occupied(mut takers) => takers.get_mut().others.push(Arc::clone(inlet)),
+            Entry::Occupied(mut takers) => takers.get_mut().others.push(Arc::clone(opening)),
         }
     }
 
@@ -261,8 +279,8 @@ impl Inlets {
         self.reports.get(method).copied()
     }
 
-    /// Who takes what is reported of some work.
-    pub(crate) fn worker(&self, key: &SubscriptionKey) -> Option<Arc<Inlet>> {
+    /// The subscriber of the reports of some work.
+    pub(crate) fn worker(&self, key: &SubscriptionKey) -> Option<Arc<Opening>> {
         self.by_key.get(key).map(|takers| Arc::clone(&takers.first))
     }
 
@@ -327,15 +345,16 @@ impl Inlets {
     }
 
     /// The subscription whose items go there.
-    pub(crate) fn key_of(&self, inlet: &Arc<Inlet>) -> Option<SubscriptionKey> {
-        let takes = |takers: &Takers| takers.iter().any(|found| Arc::ptr_eq(found, inlet));
+    pub(crate) fn key_of(&self, opening: &Opening) -> Option<SubscriptionKey> {
+        let takes = |takers: &Takers| takers.iter().any(|found| found.is(opening));
         self.by_key.iter().find(|(_, takers)| takes(takers)).map(|(key, _)| key.clone())
     }
 
-    /// One takes no items any more. Whether nobody does now, of a subscription that had not ended.
-    pub(crate) fn close(&mut self, key: &SubscriptionKey, inlet: &Arc<Inlet>) -> bool {
+    /// A subscriber takes no items any more. True where it was the last one of a subscription that had
+    /// not ended: then the peer is to be told.
+    pub(crate) fn close(&mut self, key: &SubscriptionKey, opening: &Opening) -> bool {
         let Some(takers) = self.by_key.remove(key) else { return false };
-        if let Some(left) = takers.without(inlet) {
+        if let Some(left) = takers.without(opening) {
             self.by_key.insert(key.clone(), left);
         }
         !self.want(key)
@@ -363,7 +382,8 @@ impl Inlets {
     pub(crate) fn end(&mut self, reason: &CloseReason, effects: &mut Effects) -> Self {
         let ended = std::mem::take(self);
         let listeners = ended.listeners.values().flatten();
-        let all = ended.by_key.values().flat_map(Takers::iter).chain(listeners);
+        let subscribers = ended.by_key.values().flat_map(Takers::iter).map(|opening| &opening.inlet);
+        let all = subscribers.chain(listeners);
         all.for_each(|inlet| effects.wake(inlet.end(End::Closed(reason.clone()))));
         ended
     }

@@ -67,7 +67,7 @@ async fn begin(
         session = link.id,
         "subscribe"
     );
-    let unless_answered = AbandonOnDrop { link, opening: Some(&opening) };
+    let unless_answered = AbandonOnDrop { link, opening: Some(Arc::clone(&opening)) };
     if let Some(key) = opening.work() {
         // It has begun when it is heard of for the first time; what ends it without a report is its reply.
         let reply = poll_fn(|cx| match opening.inlet.poll_ready(cx) {
@@ -79,16 +79,15 @@ async fn begin(
         if let Some(Err(error)) = reply.map(Reply::into_result) {
             return Err(CallError::from(error));
         }
-        let source = Source::Subscription { key: key.clone(), unsubscribe: opening.unsubscribe(key) };
+        let source = Source::Subscription { key: key.clone(), opening: Arc::clone(&opening) };
         return Ok(RawSubscription::new(session.clone(), Arc::clone(&opening.inlet), source));
     }
     let reply = poll_fn(|cx| slot.poll(cx.waker())).await?;
     unless_answered.disarm();
     match opening.key(&reply) {
         Some((key, _)) => {
-            let unsubscribe = opening.unsubscribe(&key);
-            let source = Source::Subscription { key, unsubscribe };
-            Ok(RawSubscription::new(session.clone(), Arc::clone(&opening.inlet), source))
+            let inlet = Arc::clone(&opening.inlet);
+            Ok(RawSubscription::new(session.clone(), inlet, Source::Subscription { key, opening }))
         }
         None => Err(match reply.into_result() {
             Err(error) => CallError::from(error),
@@ -102,7 +101,7 @@ async fn begin(
 /// The caller may go at any time: then the peer must not go on sending items to nobody.
 struct AbandonOnDrop<'a> {
     link: &'a Link,
-    opening: Option<&'a Opening>,
+    opening: Option<Arc<Opening>>,
 }
 
 impl AbandonOnDrop<'_> {
@@ -113,7 +112,7 @@ impl AbandonOnDrop<'_> {
 
 impl Drop for AbandonOnDrop<'_> {
     fn drop(&mut self) {
-        if let Some(opening) = self.opening {
+        if let Some(opening) = &self.opening {
             self.link.abandon(opening);
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use super::{Inlet, Taken};
+use super::{Inlet, Opening, Taken};
 use crate::{
     jsonrpc::{
         CallId, Cancellation, Overflow,
@@ -33,8 +33,8 @@ pub struct RawSubscription {
 /// Where items come from, and how that is ended.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// A subscription, which a method of the peer's ends.
-    Subscription { key: SubscriptionKey, unsubscribe: Option<Unsubscribe> },
+    /// A subscription.
+    Subscription { key: SubscriptionKey, opening: Arc<Opening> },
     /// Notifications of this name, which nobody has asked for.
     Notifications(Box<str>),
 }

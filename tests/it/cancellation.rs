@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rpc::{
-    CallError, Cancellation, Connector, Context, ErrorObject, Limits, MethodInfo, Order, OutgoingBatch,
-    Params, Protocol, Router, Session,
+    BindError, CallError, Cancellation, ConnectError, Connector, Context, ErrorObject, Limits, MethodInfo,
+    Order, OutgoingBatch, Params, Protocol, Router, Server, Session, Unsupported,
 };
-use rpc_tests::{Gate, Raw, is_pending, settled, soon, waiting};
+use rpc_tests::{Events, Gate, Raw, is_pending, settled, soon, waiting};
 use serde_json::Value;
 use tokio::io::DuplexStream;
 
@@ -114,16 +114,38 @@ async fn without_a_word_for_it_nothing_is_sent_and_nothing_is_taken_for_it() {
 }
 
 /// 1.0 has no named parameters to put the id in.
+#[tokio::test]
+async fn where_the_version_cannot_say_it_that_is_an_error_on_both_sides() {
+    let (_here, there) = rpc::transport::memory(64);
+    let connected = Connector::over(there).protocol(Protocol::V1).cancellation(LSP).connect().await;
+    let error = connected.expect_err("it cannot be said");
+    assert!(matches!(error, ConnectError::Unsupported(Unsupported::Cancellation)), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "cannot connect as configured: JSON-RPC 1.0 has no named parameters, which a cancellation needs: \
+         speak 2.0, or configure no cancellation"
+    );
+    let server = Server::builder().cancellation(Cancellation::MCP).protocol(Protocol::V1).build();
+    let error = server.expect_err("it cannot be said");
+    assert!(matches!(error, BindError::Unsupported(Unsupported::Cancellation)), "{error:?}");
+}
+
+/// A server that detects the version cannot know before.
 #[tokio::test(start_paused = true)]
-async fn where_the_version_cannot_say_it_a_dropped_call_is_forgotten_all_the_same() {
+async fn where_the_version_turns_out_not_to_say_it_the_log_does() {
     let (mut peer, session) =
-        Raw::peer_with(|connector| connector.cancellation(LSP).protocol(Protocol::V1)).await;
+        Raw::peer_with(|connector| connector.cancellation(LSP).protocol(Protocol::Detect)).await;
+    let events = Events::capture();
+    peer.send(r#"{"method":"news","params":[],"id":null}"#).await;
+    settled().await;
     let mut call = Box::pin(session.call::<Value>("a", ()).into_future());
     assert!(is_pending(&mut call));
     drop(call);
-    peer.line().await.expect("the call");
+    peer.expect(r#"{"method":"a","params":[],"id":1}"#).await;
     peer.expect_silence().await;
     assert_eq!(session.calls_in_flight(), 0);
+    let told = "the peer speaks JSON-RPC 1.0, which has no named parameters: calls that are dropped are not taken back";
+    assert_eq!(events.of(told).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,7 +128,12 @@ async fn speaking(protocol: Protocol, gate: &Gate) -> (Raw<DuplexStream>, Sessio
     let (here, there) = rpc::transport::memory(64 << 10);
     let mut limits = Limits::server();
     (limits.cost_hard, limits.cost_soft) = (f64::INFINITY, f64::INFINITY);
-    let connector = Connector::over(there).protocol(protocol).cancellation(Cancellation::LSP).limits(limits);
+    let connector = Connector::over(there).protocol(protocol).limits(limits);
+    let connector = match protocol {
+        // It has no named parameters, and so no cancellation.
+        Protocol::V1 => connector,
+        _ => connector.cancellation(Cancellation::LSP),
+    };
     let connector = connector.service(PassesOn(service(gate))).service(CalcServer::new(MyCalc));
     (Raw::over(here), connector.connect().await.expect("connected"))
 }

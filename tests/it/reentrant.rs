@@ -117,10 +117,12 @@ fn a_subscriber_of_the_log_may_use_a_session_that_cannot_say_something() {
     unless_it_hangs(|| async {
         let _guard = tracing::subscriber::set_default(Nosy);
         tracing::callsite::rebuild_interest_cache();
-        // A cancellation that 1.0 cannot express.
+        // A cancellation that 1.0 cannot express, which is found out when it is detected.
         let (mut peer, session) =
-            Raw::peer_with(|connector| connector.protocol(Protocol::V1).cancellation(Cancellation::LSP))
+            Raw::peer_with(|connector| connector.protocol(Protocol::Detect).cancellation(Cancellation::LSP))
                 .await;
+        peer.send(r#"{"method":"news","params":[],"id":null}"#).await;
+        settled().await;
         watch(&session);
         drop_after_sending(&session).await;
         // A cancellation for which there is no room.

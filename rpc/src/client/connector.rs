@@ -175,6 +175,8 @@ impl Connector {
 
     /// How calls are taken back: dropping one tells the peer, and requests that the peer takes back are dropped. Default: not at all.
     ///
+    /// With [`Protocol::V1`], which cannot say it, connecting fails.
+    ///
     /// ```
     /// use rpc::{Cancellation, Connector};
     ///
@@ -218,7 +220,8 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// Where nobody answers, not within [`Limits::handshake_timeout`], a process cannot be started, or two services claim one method.
+    /// Where nobody answers, not within [`Limits::handshake_timeout`], a process cannot be started, two services claim one method, or
+    /// the [`protocol`](Self::protocol) cannot say what is configured.
     pub async fn connect(mut self) -> Result<Session, ConnectError> {
         let services = std::mem::take(&mut self.services).build()?;
         let serves = services.serve();
@@ -248,6 +251,7 @@ impl Connector {
         serves: bool,
         services: impl FnOnce(&Session) -> Routes,
     ) -> Result<Session, ConnectError> {
+        self.settings.check()?;
         let connection = match self.target {
             Target::Connection(connection) => {
                 let needless = self.dial.must_not_be_needed("the connection is there already");

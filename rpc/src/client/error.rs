@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 #[cfg(feature = "socks")]
 use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 use crate::{
-    jsonrpc::shown::escaped,
+    jsonrpc::{Unsupported, shown::escaped},
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
 };
@@ -81,6 +81,10 @@ pub enum ConnectError {
     /// Two services of the connecting side have a method of the same name on the wire.
     #[error(transparent)]
     DuplicateMethod(#[from] DuplicateMethod),
+
+    /// What was configured cannot be said in the version that was chosen.
+    #[error("cannot connect as configured: {0}")]
+    Unsupported(#[from] Unsupported),
 }
 
 impl ConnectError {

@@ -220,6 +220,13 @@ impl Driver {
         self.version = version;
         self.replies.set_version(version);
         self.link.decided(version);
+        if self.link.cancellation.is_some() && !version.has_named_params() {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc",
+                session = self.link.id,
+                "the peer speaks JSON-RPC 1.0, which has no named parameters: calls that are dropped are not taken back"
+            );
+        }
     }
 
     /// Back-pressure: stop reading while the outgoing bytes or a `Wait` subscription are full. While a call waits for its reply,

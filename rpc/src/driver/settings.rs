@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{Cancellation, Protocol, version::Version},
+    jsonrpc::{Cancellation, Protocol, Unsupported, version::Version},
     limits::{KeepAlive, Limits},
     service::TakesMessages,
     session::InstalledHooks,
@@ -33,6 +33,15 @@ impl Settings {
             hooks: InstalledHooks::default(),
             keep_alive: None,
             messages: None,
+        }
+    }
+
+    /// Whether what is configured can be said in the version that was chosen. One that is detected is not
+    /// known yet.
+    pub(crate) const fn check(&self) -> Result<(), Unsupported> {
+        match &self.cancellation {
+            Some(_) if !self.version.has_named_params() => Err(Unsupported::Cancellation),
+            _ => Ok(()),
         }
     }
 

@@ -100,6 +100,9 @@ impl ServerBuilder {
 
     /// How calls are taken back: dropping one tells the peer, and requests that the peer takes back are dropped. Default: not at all.
     ///
+    /// With [`Protocol::V1`], which cannot say it, binding fails. With [`Protocol::Detect`] a peer that speaks 1.0 is not told: the log
+    /// says so.
+    ///
     /// ```
     /// use rpc::{Cancellation, Server};
     ///
@@ -121,7 +124,8 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// Where the URL is wrong, the place cannot be listened at, or two services claim one method.
+    /// Where the URL is wrong, the place cannot be listened at, two services claim one method, or the [`protocol`](Self::protocol)
+    /// cannot say what is configured.
     pub async fn bind<L>(self, at: L) -> Result<Server, BindError>
     where
         L: TryInto<Listen>,
@@ -134,8 +138,9 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// Where two services claim one method.
+    /// Where two services claim one method, or the [`protocol`](Self::protocol) cannot say what is configured.
     pub fn build(self) -> Result<Server, BindError> {
+        self.settings.check()?;
         let services = self.services.build()?;
         let shared = Shared::new(services, self.settings, self.groups);
         Ok(Server { endpoints: Vec::new(), listeners: Vec::new(), shared })

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::{
+    jsonrpc::Unsupported,
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
 };
@@ -27,4 +28,8 @@ pub enum BindError {
     /// Two services have a method of the same name on the wire.
     #[error(transparent)]
     DuplicateMethod(#[from] DuplicateMethod),
+
+    /// What was configured cannot be said in the version that was chosen.
+    #[error("cannot serve as configured: {0}")]
+    Unsupported(#[from] Unsupported),
 }

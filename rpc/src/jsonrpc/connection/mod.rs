@@ -39,6 +39,11 @@ pub enum Unsupported {
     /// Parameters are an object, and the version is 1.0.
     #[error("JSON-RPC 1.0 has no named parameters: send them by position")]
     NamedParams,
+    /// Calls are to be taken back by a [`Cancellation`](crate::Cancellation), and the version is 1.0.
+    #[error(
+        "JSON-RPC 1.0 has no named parameters, which a cancellation needs: speak 2.0, or configure no cancellation"
+    )]
+    Cancellation,
     /// The version is 1.0.
     #[error("JSON-RPC 1.0 has no batches: send the calls one by one")]
     Batches,

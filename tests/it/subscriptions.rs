@@ -9,6 +9,7 @@ mod progress;
 mod protocols;
 mod soak;
 mod twice;
+mod version_1;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use crate::{
     jsonrpc::{
         self, BatchId, ErrorCode, ErrorObject, Id, Malformed, Message,
         shown::brief,
-        subscription::{self, PlainItem},
+        subscription::{self, About, PlainItem},
     },
     service::Outcome,
 };
@@ -115,7 +115,10 @@ impl Driver {
             plain => plain,
         };
         let taken = reported
-            || item.is_some_and(|(key, event)| self.link.take_event(&mut self.recent, method, &key, event));
+            || item.is_some_and(|about| {
+                let about = About { id: about.id.filter(|_| self.version.has_positional_items()), ..about };
+                self.link.take_event(&mut self.recent, method, &about)
+            });
         let listened =
             listens && self.link.take_notification(method, request.params.as_json().unwrap_or("[]"));
         (taken || listened) && !self.routes.takes_notifications(method)

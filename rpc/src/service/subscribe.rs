@@ -51,7 +51,7 @@ where
     let Some(info) = request.method.subscription() else {
         return Handled::refused(ErrorObject::internal());
     };
-    if let Some(error) = refuses(&request, info) {
+    if let Some(error) = refuses(&request) {
         return Handled::refused(error);
     }
     let method = request.method.name();
@@ -124,7 +124,7 @@ fn id_of(params: RawParams<'_>) -> Option<&str> {
 }
 
 /// Why there can be no subscription.
-fn refuses(request: &Request<'_>, info: SubscriptionInfo) -> Option<ErrorObject> {
+fn refuses(request: &Request<'_>) -> Option<ErrorObject> {
     let link = request.link();
     let no = |code, why: String| Some(ErrorObject::new(code, why));
     if request.id.is_none() {
@@ -133,10 +133,10 @@ fn refuses(request: &Request<'_>, info: SubscriptionInfo) -> Option<ErrorObject>
     if matches!(link.lock().phase.reason(), Some(CloseReason::NoSession)) {
         return no(ErrorCode::INVALID_REQUEST, "a subscription needs a session".to_owned());
     }
-    if info.style() == SubscriptionStyle::PubSub && !link.lock().connection.version().has_named_params() {
-        let why =
-            "JSON-RPC 1.0 has no named parameters, which the items of this subscription need".to_owned();
-        return no(ErrorCode::INVALID_REQUEST, why);
+    if request.token.is_some() && !link.lock().connection.version().has_named_params() {
+        let why = "JSON-RPC 1.0 has no named parameters, which reports of progress need: \
+                   ask without a token, or in 2.0";
+        return no(ErrorCode::INVALID_REQUEST, why.to_owned());
     }
     if !link.admits_subscription() {
         let limit = link.limits.subscriptions();
@@ -208,7 +208,8 @@ impl Sink {
                 return self.link.refuse_subscription(number, &ErrorObject::internal());
             }
         };
-        let writer = ItemWriter::new(self.info, key, &self.params);
+        let version = self.link.lock().connection.version();
+        let writer = ItemWriter::new(self.info, key, &self.params, version);
         if !self.link.accept_subscription(number, writer.clone(), self.bounds(), &result) {
             return;
         }

@@ -21,10 +21,6 @@ pub(super) async fn subscriptions(road: &Road, versions: Versions) {
             assert_eq!(soon(items.next()).await.expect("it goes on").expect("an item"), n);
         }
         drop(items);
-        if versions.1 == Protocol::V1 {
-            work.count(0, 1).await.expect_err("its items have parameters by name, which 1.0 has not");
-            continue;
-        }
         let counted: Vec<_> = soon(work.count(0, 20).await.expect("subscribed").collect()).await;
         let counted: Vec<u64> = counted.into_iter().map(|n| n.expect("an item")).collect();
         assert_eq!(counted, (0..20).collect::<Vec<_>>());

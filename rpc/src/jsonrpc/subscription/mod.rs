@@ -10,7 +10,7 @@ mod write;
 pub(crate) use key::{SubscriptionKey, positional};
 pub use progress::Progress;
 pub(crate) use progress::done;
-pub(crate) use read::{PlainItem, SubscriptionEvent, judge_item, read, scan};
+pub(crate) use read::{About, PlainItem, SubscriptionEvent, judge_item, read, scan};
 pub(crate) use report::read_report;
 pub(crate) use token::Token;
 pub(crate) use write::ItemWriter;

@@ -5,8 +5,19 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{ENDED, LOST, SubscriptionKey, key::compact};
+use super::{ENDED, LOST, SubscriptionKey, is_about_items, key::compact};
 use crate::jsonrpc::{ErrorObject, RawParams, params::is_json};
+
+/// A notification that may be about a subscription of this side's.
+#[derive(Debug, PartialEq)]
+pub(crate) struct About<'a> {
+    /// The text of the subscription's key.
+    pub(crate) key: Cow<'a, str>,
+    /// Where the parameters are an array of two values, and may be an id and its item (RFC 7047, 4.1.6)
+    /// instead of those of a subscription and the item behind them: the text of the id.
+    pub(crate) id: Option<&'a str>,
+    pub(crate) event: SubscriptionEvent<'a>,
+}
 
 /// What a notification says about a subscription of ours.
 #[derive(Debug, PartialEq)]
@@ -34,16 +45,12 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Which subscription a notification is about (the text of its key), and what it says; `None` where it is about none.
-pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<(Cow<'a, str>, SubscriptionEvent<'a>)> {
+/// Which subscription a notification is about, and what it says; `None` where it is about none.
+pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<About<'a>> {
     let params = params.as_json()?;
     if params.starts_with('{') {
         let members: Members<'a> = serde_json::from_str(params).ok()?;
-        let key = match members.subscription.get() {
-            // Ours name one of Electrum's style by its method and parameters, and work by its token.
-            other if other.starts_with(['[', '{']) => compact(other),
-            id => Cow::Borrowed(id),
-        };
+        let key = key_of(members.subscription);
         let error = || members.error.and_then(|error| serde_json::from_str(error.get()).ok());
         let event = match method {
             ENDED => SubscriptionEvent::Ended(error()),
@@ -54,13 +61,46 @@ pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<(Cow<'a, s
             }
             _ => SubscriptionEvent::Item(members.result?.get()),
         };
-        return Some((key, event));
+        return Some(About { key, id: None, event });
     }
     let values: Vec<&'a RawValue> = serde_json::from_str(params).ok()?;
-    let (item, key) = values.split_last()?;
-    let key = key.iter().map(|value| value.get()).collect::<Vec<_>>().join(",");
-    let key = SubscriptionKey::of_params(method, &format!("[{key}]"));
-    Some((Cow::Owned(key.as_json().to_owned()), SubscriptionEvent::Item(item.get())))
+    if is_about_items(method) {
+        return read_notice(method, &values);
+    }
+    let (item, before) = values.split_last()?;
+    let id = match before {
+        [id] => Some(id.get()),
+        _ => None,
+    };
+    let before = before.iter().map(|value| value.get()).collect::<Vec<_>>().join(",");
+    let key = SubscriptionKey::of_params(method, &format!("[{before}]"));
+    let key = Cow::Owned(key.as_json().to_owned());
+    Some(About { key, id, event: SubscriptionEvent::Item(item.get()) })
+}
+
+/// What is said of a subscription in 1.0, which has no named parameters: its key, and a value.
+fn read_notice<'a>(method: &str, values: &[&'a RawValue]) -> Option<About<'a>> {
+    let (key, value) = match values {
+        [key] => (key, None),
+        [key, value] => (key, Some(value.get())),
+        _ => return None,
+    };
+    let event = match method {
+        LOST => SubscriptionEvent::Lost(serde_json::from_str(value?).ok()?),
+        _ => SubscriptionEvent::Ended(
+            value.map(|error| serde_json::from_str(error).unwrap_or_else(|_| ErrorObject::internal())),
+        ),
+    };
+    Some(About { key: key_of(key), id: None, event })
+}
+
+/// The text of a key that stands in a message. Ours name a subscription of Electrum's style by its
+/// method and parameters, and work by its token.
+fn key_of(key: &RawValue) -> Cow<'_, str> {
+    match key.get() {
+        other if other.starts_with(['[', '{']) => compact(other),
+        id => Cow::Borrowed(id),
+    }
 }
 
 /// What the item is, where what was scanned is more: further members may stand behind it. If it is
@@ -98,8 +138,8 @@ impl<'a> PlainItem<'a> {
         is_json(self.item)
     }
 
-    pub(crate) const fn into_event(self) -> (Cow<'a, str>, SubscriptionEvent<'a>) {
-        (Cow::Borrowed(self.id), SubscriptionEvent::Item(self.item))
+    pub(crate) const fn into_event(self) -> About<'a> {
+        About { key: Cow::Borrowed(self.id), id: None, event: SubscriptionEvent::Item(self.item) }
     }
 }
 
@@ -130,8 +170,9 @@ pub(crate) fn scan<'a>(method: &str, params: RawParams<'a>) -> Option<PlainItem<
 mod tests {
     use super::*;
     use crate::jsonrpc::{
-        SubscriptionInfo, SubscriptionStyle,
+        Protocol, SubscriptionInfo, SubscriptionStyle,
         subscription::{ItemWriter, Token},
+        version::Version,
     };
 
     fn body(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -161,21 +202,21 @@ mod tests {
         let message = format!("{{{body}}}");
         let parts: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&message).unwrap();
         let params = parts["params"].to_string();
-        let (key, event) = read(parts["method"].as_str().unwrap(), RawParams::from_json(&params)).unwrap();
-        (SubscriptionKey::of_id(&key), format!("{event:?}"))
+        let about = read(parts["method"].as_str().unwrap(), RawParams::from_json(&params)).unwrap();
+        (SubscriptionKey::of_id(&about.key), format!("{:?}", about.event))
     }
 
     #[test]
     fn items_of_both_styles_come_back_with_their_key() {
         let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "eth_subscription");
-        let pubsub = ItemWriter::new(info, SubscriptionKey::of_id("\"0x1\""), "[]");
+        let pubsub = ItemWriter::new(info, SubscriptionKey::of_id("\"0x1\""), "[]", Version::V2);
         let text = item(&pubsub, "5");
         assert_eq!(text, r#""method":"eth_subscription","params":{"subscription":"0x1","result":5}"#);
         assert_eq!(round(&text), (pubsub.key().clone(), r#"Item("5")"#.to_owned()));
 
         let info = SubscriptionInfo::new(SubscriptionStyle::Electrum, "scripthash.subscribe");
         let key = SubscriptionKey::of_params("scripthash.subscribe", "[ \"ab\" ]");
-        let electrum = ItemWriter::new(info, key, "[ \"ab\" ]");
+        let electrum = ItemWriter::new(info, key, "[ \"ab\" ]", Version::V2);
         let text = item(&electrum, "null");
         assert_eq!(text, r#""method":"scripthash.subscribe","params":[ "ab" ,null]"#);
         assert_eq!(round(&text), (electrum.key().clone(), r#"Item("null")"#.to_owned()));
@@ -201,7 +242,8 @@ mod tests {
     #[test]
     fn the_end_and_the_loss_of_items_are_told_apart_from_items() {
         let info = SubscriptionInfo::new(SubscriptionStyle::Electrum, "headers.subscribe");
-        let writer = ItemWriter::new(info, SubscriptionKey::of_params("headers.subscribe", "[]"), "[]");
+        let key = SubscriptionKey::of_params("headers.subscribe", "[]");
+        let writer = ItemWriter::new(info, key, "[]", Version::V2);
         let text = body(|out| writer.ended(out, None));
         assert_eq!(text, r#""method":"rpc.ended","params":{"subscription":["headers.subscribe",[]]}"#);
         assert_eq!(round(&text), (writer.key().clone(), "Ended(None)".to_owned()));
@@ -209,6 +251,37 @@ mod tests {
         assert!(round(&failed).1.contains("\"no\""), "{failed}");
         let lost = body(|out| writer.lost(out, 3));
         assert_eq!(round(&lost), (writer.key().clone(), "Lost(3)".to_owned()));
+    }
+
+    #[test]
+    fn in_1_0_all_parameters_are_arrays() {
+        let v1 = Version::new(Protocol::V1);
+        let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "update");
+        let pubsub = ItemWriter::new(info, SubscriptionKey::of_id("\"0x1\""), "[]", v1);
+        let text = item(&pubsub, r#"{"a":1}"#);
+        assert_eq!(text, r#""method":"update","params":["0x1",{"a":1}]"#);
+        let read_text = |method, params| read(method, RawParams::from_json(params));
+        let about = read_text("update", r#"["0x1",{"a":1}]"#).unwrap();
+        assert_eq!((about.id, about.event), (Some("\"0x1\""), SubscriptionEvent::Item(r#"{"a":1}"#)));
+
+        let ended = body(|out| pubsub.ended(out, None));
+        assert_eq!(ended, r#""method":"rpc.ended","params":["0x1"]"#);
+        assert_eq!(round(&ended), (pubsub.key().clone(), "Ended(None)".to_owned()));
+        let failed = body(|out| pubsub.ended(out, Some(&ErrorObject::new(7, "no"))));
+        assert_eq!(failed, r#""method":"rpc.ended","params":["0x1",{"code":7,"message":"no"}]"#);
+        assert_eq!(round(&failed).0, pubsub.key().clone());
+        assert!(round(&failed).1.contains("\"no\""), "{failed}");
+
+        let info = SubscriptionInfo::new(SubscriptionStyle::Electrum, "tip");
+        let electrum = ItemWriter::new(info, SubscriptionKey::of_params("tip", "[1]"), "[1]", v1);
+        let lost = body(|out| electrum.lost(out, 3));
+        assert_eq!(lost, r#""method":"rpc.lost","params":[["tip",[1]],3]"#);
+        assert_eq!(round(&lost), (electrum.key().clone(), "Lost(3)".to_owned()));
+        for nothing in ["[]", "[1,2,3]"] {
+            assert_eq!(read_text(ENDED, nothing), None, "{nothing}");
+        }
+        assert_eq!(read_text(LOST, "[1]"), None);
+        assert_eq!(read_text(LOST, "[1,-2]"), None);
     }
 
     #[test]
@@ -221,9 +294,8 @@ mod tests {
 
     #[test]
     fn ids_may_be_numbers_and_members_may_come_in_any_order() {
-        let (key, event) =
-            read("x", RawParams::from_json(r#"{"result":{"a":1},"x":0,"subscription":7}"#)).unwrap();
-        assert_eq!((&*key, event), ("7", SubscriptionEvent::Item(r#"{"a":1}"#)));
+        let about = read("x", RawParams::from_json(r#"{"result":{"a":1},"x":0,"subscription":7}"#)).unwrap();
+        assert_eq!((&*about.key, about.event), ("7", SubscriptionEvent::Item(r#"{"a":1}"#)));
     }
 
     #[test]
@@ -243,11 +315,12 @@ mod tests {
     #[test]
     fn an_item_of_null_is_one_however_it_is_laid_out() {
         for params in [r#"{"subscription":1,"result":null}"#, r#"{ "subscription": 1, "result": null }"#] {
-            let (key, event) = read("x", RawParams::from_json(params)).unwrap();
-            assert_eq!((&*key, event), ("1", SubscriptionEvent::Item("null")));
+            let about = read("x", RawParams::from_json(params)).unwrap();
+            assert_eq!((&*about.key, about.event), ("1", SubscriptionEvent::Item("null")));
         }
         let plain = scan("x", RawParams::from_json(r#"{"subscription":1,"result":null}"#)).unwrap();
-        assert_eq!(plain.into_event(), (Cow::Borrowed("1"), SubscriptionEvent::Item("null")));
+        let item = SubscriptionEvent::Item("null");
+        assert_eq!(plain.into_event(), About { key: Cow::Borrowed("1"), id: None, event: item });
     }
 
     #[test]
@@ -274,8 +347,8 @@ mod tests {
         // These two are no items, whatever else they say.
         for method in [ENDED, LOST] {
             assert_eq!(scan(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)), None);
-            let (_, event) = read(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)).unwrap();
-            assert!(!matches!(event, SubscriptionEvent::Item(_)), "{event:?}");
+            let about = read(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)).unwrap();
+            assert!(!matches!(about.event, SubscriptionEvent::Item(_)), "{about:?}");
         }
     }
 }

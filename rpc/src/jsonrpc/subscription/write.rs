@@ -1,7 +1,13 @@
 //! Notifications of a subscription: items, what was lost, and the end.
 
+use serde::Serialize;
+
 use super::{ENDED, LOST, SubscriptionInfo, SubscriptionKey, SubscriptionStyle, Token};
-use crate::jsonrpc::{ErrorObject, version::put, white_space};
+use crate::jsonrpc::{
+    ErrorObject,
+    version::{Version, put},
+    white_space,
+};
 
 /// Writes the bodies of a subscription's notifications: what stands in them beside the envelope.
 #[derive(Debug, Clone)]
@@ -14,14 +20,24 @@ pub(crate) struct ItemWriter {
     /// Whether an item is no value, but members: those that stand beside the others.
     spreads: bool,
     is_of_work: bool,
+    /// Whether the version has named parameters; 1.0 has not.
+    by_name: bool,
 }
 
 impl ItemWriter {
-    /// For a subscription that was made with `params`, an array.
-    pub(crate) fn new(info: SubscriptionInfo, key: SubscriptionKey, params: &str) -> Self {
+    /// For a subscription that was made with `params`, an array, on a link that writes `version`.
+    pub(crate) fn new(info: SubscriptionInfo, key: SubscriptionKey, params: &str, version: Version) -> Self {
         let mut before = br#""method":"#.to_vec();
         put(&mut before, info.item());
+        let by_name = version.has_named_params();
         let after: &[u8] = match info.style() {
+            // As RFC 7047 (4.1.6) has it.
+            SubscriptionStyle::PubSub if !by_name => {
+                before.extend_from_slice(br#","params":["#);
+                before.extend_from_slice(key.as_json().as_bytes());
+                before.push(b',');
+                b"]"
+            }
             SubscriptionStyle::PubSub => {
                 before.extend_from_slice(br#","params":{"subscription":"#);
                 before.extend_from_slice(key.as_json().as_bytes());
@@ -40,10 +56,10 @@ impl ItemWriter {
             }
             SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => b"",
         };
-        Self { key, before, after, spreads: false, is_of_work: false }
+        Self { key, before, after, spreads: false, is_of_work: false, by_name }
     }
 
-    /// For what is reported of some work.
+    /// For what is reported of some work. Its request has named parameters, so the version has them.
     pub(crate) fn of_work(info: SubscriptionInfo, token: &Token) -> Self {
         let mut before = br#""method":"#.to_vec();
         put(&mut before, info.item());
@@ -56,7 +72,8 @@ impl ItemWriter {
         if !spreads {
             before.extend_from_slice(br#","value":"#);
         }
-        Self { key: token.key(), before, after: if spreads { b"" } else { b"}" }, spreads, is_of_work: true }
+        let after: &[u8] = if spreads { b"" } else { b"}" };
+        Self { key: token.key(), before, after, spreads, is_of_work: true, by_name: true }
     }
 
     /// Whether it reports of work, whose end is a reply.
@@ -86,27 +103,32 @@ impl ItemWriter {
 
     /// Appends the body of the notification that it has ended.
     pub(crate) fn ended(&self, out: &mut Vec<u8>, error: Option<&ErrorObject>) {
-        self.begin(out, ENDED);
-        if let Some(error) = error {
-            out.extend_from_slice(br#","error":"#);
-            put(out, error);
-        }
-        out.push(b'}');
+        self.notice(out, ENDED, "error", error);
     }
 
     /// Appends the body of the notification that items were lost.
     pub(crate) fn lost(&self, out: &mut Vec<u8>, items: u64) {
-        self.begin(out, LOST);
-        out.extend_from_slice(br#","items":"#);
-        put(out, &items);
-        out.push(b'}');
+        self.notice(out, LOST, "items", Some(&items));
     }
 
-    fn begin(&self, out: &mut Vec<u8>, method: &str) {
+    /// Which subscription it is about, and what is said of it.
+    fn notice(&self, out: &mut Vec<u8>, method: &str, name: &str, value: Option<&impl Serialize>) {
         out.extend_from_slice(br#""method":"#);
         put(out, method);
-        out.extend_from_slice(br#","params":{"subscription":"#);
+        out.extend_from_slice(match self.by_name {
+            true => br#","params":{"subscription":"#,
+            false => br#","params":["#,
+        });
         out.extend_from_slice(self.key.as_json().as_bytes());
+        if let Some(value) = value {
+            out.push(b',');
+            if self.by_name {
+                put(out, name);
+                out.push(b':');
+            }
+            put(out, value);
+        }
+        out.push(if self.by_name { b'}' } else { b']' });
     }
 }
 

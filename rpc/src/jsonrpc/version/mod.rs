@@ -102,6 +102,11 @@ impl Version {
         matches!(self.writes, Writes::V2)
     }
 
+    /// Whether an item may be an array of its subscription's id and itself: where 1.0 may be read.
+    pub(crate) const fn has_positional_items(self) -> bool {
+        !matches!(self.reads, Protocol::V2)
+    }
+
     /// Reads one message.
     ///
     /// The expected envelope of 2.0 is scanned for; whatever looks unusual is read in full. What the scan lets pass without looking (the

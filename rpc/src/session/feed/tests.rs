@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::{
-    jsonrpc::{Overflow, SubscriptionInfo, SubscriptionStyle, subscription::ItemWriter},
+    jsonrpc::{Overflow, SubscriptionInfo, SubscriptionStyle, subscription::ItemWriter, version::Version},
     session::Bounds,
 };
 
 fn new(key: &str, overflow: Overflow) -> NewFeed {
     let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "item");
-    let writer = ItemWriter::new(info, SubscriptionKey::of_id(key), "[]");
+    let writer = ItemWriter::new(info, SubscriptionKey::of_id(key), "[]", Version::V2);
     NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None, work: 0 }
 }
 

@@ -12,7 +12,7 @@ use super::{InFlight, Link, Locked, Phase, State};
 use crate::{
     jsonrpc::{
         Body, CallId, Connection, Overflow, ProtocolError, RawParams, Reply, ReplyError, SubscriptionStyle,
-        subscription::{self, SubscriptionEvent, SubscriptionKey, Token},
+        subscription::{self, About, SubscriptionEvent, SubscriptionKey, Token},
     },
     session::{
         Bounds,
@@ -222,16 +222,11 @@ impl Link {
         }
     }
 
-    /// Gives an event of a subscription to the one who waits for it. False where that is nobody, and it is none of ours.
-    pub(crate) fn take_event(
-        &self,
-        recent: &mut Recent,
-        method: &str,
-        key: &str,
-        event: SubscriptionEvent<'_>,
-    ) -> bool {
+    /// Gives an event of a subscription to its subscribers. False where there are none, and it is none of ours.
+    pub(crate) fn take_event(&self, recent: &mut Recent, method: &str, about: &About<'_>) -> bool {
+        let event = &about.event;
         if let SubscriptionEvent::Item(item) = event
-            && let Some(inlet) = recent.find(key)
+            && let Some(inlet) = recent.find(&about.key)
         {
             if inlet.give(item) {
                 return true;
@@ -240,6 +235,7 @@ impl Link {
         }
         let mut state = self.lock();
         let State { inlets, effects, .. } = &mut *state;
+        let key = inlets.key(method, about);
         if let SubscriptionEvent::Item(item) = event
             && let Some(takers) = inlets.takers(key)
         {
@@ -260,7 +256,7 @@ impl Link {
             return true;
         }
         let bounds = self.bounds_of_ours(Overflow::DropOldest);
-        let destination = inlets.find(method, key, &event, bounds, effects);
+        let destination = inlets.find(method, key, event, bounds, effects);
         drop(state);
         match destination {
             Destination::Done => true,
@@ -268,7 +264,7 @@ impl Link {
             Destination::Inlets(takers) => {
                 for opening in takers.iter() {
                     let inlet = &opening.inlet;
-                    wake(match &event {
+                    wake(match event {
                         SubscriptionEvent::Item(item) => inlet.put(item).reader(),
                         SubscriptionEvent::Lost(items) => inlet.lose(*items),
                         SubscriptionEvent::Ended(None) => inlet.end(End::Finished),

@@ -14,7 +14,7 @@ use super::{End, Inlet, OutgoingSubscription, raw::Unsubscribe};
 use crate::{
     jsonrpc::{
         CallId, Reply, SubscriptionStyle,
-        subscription::{SubscriptionEvent, SubscriptionKey, Token, is_about_items},
+        subscription::{About, SubscriptionEvent, SubscriptionKey, Token, is_about_items},
     },
     session::{Bounds, CloseReason, link::Effects},
 };
@@ -96,7 +96,7 @@ pub(crate) struct Opening {
     key: Option<SubscriptionKey>,
     /// The call, once it is sent.
     call: OnceLock<CallId>,
-    /// What its reports are called, where it is work.
+    /// What its items are called, where that is known.
     item: Option<Box<str>>,
     pub(crate) unsubscribe: Option<Box<str>>,
     is_abandoned: AtomicBool,
@@ -119,7 +119,7 @@ impl Opening {
         token: Option<&Token>,
         inlet: Arc<Inlet>,
     ) -> Self {
-        let OutgoingSubscription { call, positional, work, style, unsubscribe, .. } = subscription;
+        let OutgoingSubscription { call, positional, item, style, unsubscribe, .. } = subscription;
         Self {
             inlet,
             style: *style,
@@ -135,9 +135,14 @@ impl Opening {
             },
             unsubscribe: unsubscribe.map(Into::into),
             call: OnceLock::new(),
-            item: work.as_ref().map(|work| work.item.into()),
+            item: (!item.is_empty()).then(|| (*item).into()),
             is_abandoned: AtomicBool::new(false),
         }
+    }
+
+    /// Whether its items come under this name: under any, where none is known.
+    fn has_items_called(&self, method: &str) -> bool {
+        self.item.as_deref().is_none_or(|item| item == method)
     }
 
     /// Whether it is this very one.
@@ -282,6 +287,20 @@ impl Inlets {
     /// The subscriber of the reports of some work.
     pub(crate) fn worker(&self, key: &SubscriptionKey) -> Option<Arc<Opening>> {
         self.by_key.get(key).map(|takers| Arc::clone(&takers.first))
+    }
+
+    /// The key of the subscription that a notification is about. Where that may stand there in two ways,
+    /// it is an id only where the other is no subscription of this side's.
+    pub(crate) fn key<'a>(&self, method: &str, about: &'a About<'_>) -> &'a str {
+        let is_item_of = |id: &str| match self.by_key.get(id) {
+            Some(takers) => takers.first.has_items_called(method),
+            // It may be one that comes before the reply that begins its subscription.
+            None => self.opening > 0,
+        };
+        match about.id {
+            Some(id) if !self.methods.contains(method) && is_item_of(id) => id,
+            _ => &about.key,
+        }
     }
 
     /// Who takes the items of a subscription.

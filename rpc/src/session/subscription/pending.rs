@@ -24,9 +24,9 @@ async fn begin(
     mut subscription: OutgoingSubscription<'_>,
 ) -> Result<RawSubscription, CallError> {
     let link = session.link();
-    let token = subscription.work.as_ref().map(|_| link.next_token());
-    if let (Some(work), Some(token)) = (&subscription.work, &token) {
-        subscription.call = subscription.call.with_token(token, work.path)?;
+    let token = subscription.token.map(|_| link.next_token());
+    if let (Some(path), Some(token)) = (subscription.token, &token) {
+        subscription.call = subscription.call.with_token(token, path)?;
     }
     let call = &subscription.call;
     let bounds = link.bounds_of_ours(subscription.overflow);

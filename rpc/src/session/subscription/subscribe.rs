@@ -33,20 +33,15 @@ pub struct OutgoingSubscription<'a> {
     pub(in crate::session) call: Outgoing<'a>,
     /// The parameters by position, where they are sent by name and the subscription is known by them.
     pub(in crate::session) positional: Option<Box<str>>,
-    /// In the styles of progress: how the items are tied to the call. The session chooses the token.
-    pub(in crate::session) work: Option<Work<'a>>,
+    /// What the items are called; empty where that is not known.
+    pub(in crate::session) item: &'a str,
+    /// In the styles of progress, whose items are tied to the call by a token: where it stands among the
+    /// parameters. The session chooses it.
+    pub(in crate::session) token: Option<&'a str>,
     pub(in crate::session) style: SubscriptionStyle,
     pub(in crate::session) unsubscribe: Option<&'a str>,
     pub(in crate::session) buffer: Option<usize>,
     pub(in crate::session) overflow: Overflow,
-}
-
-/// Where work that reports its progress is named, and what its reports are called.
-#[derive(Debug, Clone)]
-pub(in crate::session) struct Work<'a> {
-    /// Where its token stands among the parameters.
-    pub(in crate::session) path: &'a str,
-    pub(in crate::session) item: &'a str,
 }
 
 impl<'a> OutgoingSubscription<'a> {
@@ -195,8 +190,8 @@ impl<'a, C: Subscriber, P: Serialize, R, const FALLIBLE: bool> Subscribe<'a, C, 
             _ => None,
         };
         let call = write(self.names)?;
-        let work = info.token().map(|path| Work { path, item: info.item() });
-        Ok(OutgoingSubscription { call, positional, work, style, unsubscribe, buffer, overflow })
+        let (item, token) = (info.item(), info.token());
+        Ok(OutgoingSubscription { call, positional, item, token, style, unsubscribe, buffer, overflow })
     }
 }
 

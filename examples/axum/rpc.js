@@ -75,7 +75,10 @@ export class RpcSession {
 
   /** `for await (const item of await session.subscribe("ticks", [100])) …`; to leave the loop is to unsubscribe. */
   async subscribe(method, params, unsubscribe = `unsubscribe_${method}`) {
-    const id = await this.call(method, params);
+    const [request, answer] = this.#request(method, params);
+    // The white space says that this side takes `rpc.ended` and `rpc.lost`: a page has no header to say it in.
+    this.#write(JSON.stringify(request).replace(/}$/, " \t}"));
+    const id = await answer;
     const items = new Subscription(() => {
       this.#subscriptions.delete(id);
       return this.call(unsubscribe, [id]);
@@ -96,9 +99,13 @@ export class RpcSession {
   }
 
   #send(message) {
+    this.#write(JSON.stringify(message));
+  }
+
+  #write(text) {
     // A socket that is closed takes what it is given, and forgets it.
     if (this.#socket.readyState !== WebSocket.OPEN) throw new Error("the session has ended");
-    this.#socket.send(JSON.stringify(message));
+    this.#socket.send(text);
   }
 
   async #read(message) {

@@ -159,8 +159,8 @@ pub use client::{ConnectError, Connector, connect};
 #[cfg(feature = "http")]
 pub use client::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use jsonrpc::{
-    Cancellation, ErrorCode, ErrorObject, MethodInfo, MethodKind, Order, Overflow, ParamInfo, Progress,
-    Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
+    Cancellation, ErrorCode, ErrorObject, MethodInfo, MethodKind, Notices, Order, Overflow, ParamInfo,
+    Progress, Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
     SubscriptionStyle, Unsupported,
 };
 pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};

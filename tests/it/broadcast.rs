@@ -214,7 +214,7 @@ async fn a_peer_learns_what_it_lost_while_its_stream_waited() {
     let mut limits = Limits::server();
     limits.subscription_items = 5;
     let (mut peer, _session) = Raw::narrow_peer_of(256, router(&source, Overflow::Wait), limits);
-    peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"feed"}"#).await;
+    peer.subscribe(r#"{"jsonrpc":"2.0","id":1,"method":"feed"}"#).await;
     for n in 0..1000 {
         source.publish(n);
         if n % 100 == 0 {

@@ -3,6 +3,7 @@
 mod both_ways;
 mod ended_here;
 mod given_up;
+mod notices;
 mod overflow;
 mod pressure;
 mod progress;
@@ -77,7 +78,7 @@ async fn items_come_in_order_and_the_stream_ends_with_the_peers() {
 #[tokio::test(start_paused = true)]
 async fn the_wire_is_what_the_guide_shows() {
     let (mut peer, session) = Raw::peer_of(counting(), Limits::server());
-    let reply = peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"count","params":[7,9]}"#).await;
+    let reply = peer.subscribe(r#"{"jsonrpc":"2.0","id":1,"method":"count","params":[7,9]}"#).await;
     let reply: Value = serde_json::from_str(&reply).expect("JSON");
     let id = reply["result"].as_str().expect("an id").to_owned();
     assert_eq!(id.len(), 34, "128 bits: {id}");
@@ -100,7 +101,7 @@ async fn ids_cannot_be_guessed_from_one_another() {
     let (mut peer, _session) = Raw::peer_of(counting(), Limits::server());
     let mut ids = std::collections::HashSet::new();
     for _ in 0..100 {
-        let reply = peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"count","params":[0,0]}"#).await;
+        let reply = peer.subscribe(r#"{"jsonrpc":"2.0","id":1,"method":"count","params":[0,0]}"#).await;
         let reply: Value = serde_json::from_str(&reply).expect("JSON");
         let id = reply["result"].as_str().expect("an id").to_owned();
         assert!(ids.insert(id[..10].to_owned()), "{id}");
@@ -117,7 +118,7 @@ async fn an_id_of_another_session_is_of_no_use_and_says_nothing_of_those_here() 
     let id = reply["result"].as_str().expect("an id").to_owned();
 
     let (mut ours, _session) = Raw::peer_of(counting(), Limits::server());
-    let reply = ours.ask(r#"{"jsonrpc":"2.0","id":1,"method":"count","params":[0,0]}"#).await;
+    let reply = ours.subscribe(r#"{"jsonrpc":"2.0","id":1,"method":"count","params":[0,0]}"#).await;
     // Neither the session nor how many there were can be told from it.
     assert!(!reply.contains(&id[..10]), "{reply}");
     assert!(ours.line().await.expect("the end").contains("rpc.ended"));

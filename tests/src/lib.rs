@@ -39,7 +39,7 @@ pub use full::FullListener;
 pub use gate::Gate;
 pub use hoard::Hoard;
 pub use random::Random;
-pub use raw::{DeafPeer, Raw};
+pub use raw::{DeafPeer, Raw, marked};
 pub use relay::{Relay, reset};
 pub use routes::{echo, waiting};
 pub use scratch::Scratch;

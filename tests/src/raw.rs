@@ -54,6 +54,18 @@ impl Raw<DuplexStream> {
     }
 }
 
+/// What stands at the end of a request that begins a subscription, where its sender takes notices.
+const MARK: &str = " \t}";
+
+/// The same request, of a peer that takes notices.
+pub fn marked(request: &str) -> String {
+    format!("{}{MARK}", request.strip_suffix('}').expect("an object"))
+}
+
+fn unmarked(line: String) -> String {
+    line.strip_suffix(MARK).map(|request| format!("{request}}}")).unwrap_or(line)
+}
+
 /// A peer that does not read.
 #[derive(Debug)]
 pub struct DeafPeer {
@@ -93,8 +105,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Raw<T> {
         self.write(format!("{line}\n")).await;
     }
 
-    /// The next line; `None` at the end of the stream.
+    /// The next line; `None` at the end of the stream. The mark of a request that begins a subscription is taken off.
     pub async fn line(&mut self) -> Option<String> {
+        Some(unmarked(self.exact_line().await?))
+    }
+
+    /// The next line, to the byte.
+    pub async fn exact_line(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
                 let line = self.unread.drain(..=end).take(end).collect();
@@ -113,6 +130,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Raw<T> {
     pub async fn ask(&mut self, line: &str) -> String {
         self.send(line).await;
         self.line().await.expect("an answer")
+    }
+
+    /// Sends a request that begins a subscription, as a peer that takes notices does, and gives the next line that comes.
+    pub async fn subscribe(&mut self, request: &str) -> String {
+        self.ask(&marked(request)).await
     }
 
     /// The next line is this one.

@@ -12,7 +12,7 @@ use crate::transport::tcp::TcpOptions;
 use crate::{
     driver::{self, Settings, Start},
     framing::Framer,
-    jsonrpc::{Cancellation, Protocol},
+    jsonrpc::{Cancellation, Notices, Protocol},
     limits::{KeepAlive, Limits},
     service::{Routes, Service, Services, takes_messages},
     session::{Hooks, InstalledHooks, Membership, Message, MessageSession, Session},
@@ -187,6 +187,13 @@ impl Connector {
     /// ```
     pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
         self.settings.cancellation = Some(cancellation);
+        self
+    }
+
+    /// Whether the peer is told of the end of its subscriptions here, and of items that it has lost. Default:
+    /// [`Notices::Negotiated`], where it is known to take that.
+    pub fn notices(mut self, notices: Notices) -> Self {
+        self.settings.notices = notices;
         self
     }
 

@@ -62,7 +62,7 @@ pub(crate) trait Owner: Send + Sync {
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
     let Start { connection, settings, serves, owner, group } = start;
-    let Connection { io, peer, extensions, framer, control } = connection;
+    let Connection { io, peer, extensions, framer, control, takes_notices } = connection;
     let Settings { version, limits, cancellation, hooks, .. } = settings;
     let version = *version;
     let mut framer = framer.unwrap_or_else(|| settings.framer.cloned());
@@ -74,6 +74,8 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         limits: limits.clone(),
         serves,
         cancellation: cancellation.clone(),
+        notices: settings.notices,
+        takes_notices,
         hooks: hooks.clone(),
         group,
         extensions,

@@ -212,7 +212,7 @@ impl Driver {
             }
         };
         let mut batch = waiting.member.map(|member| OpenBatch::of(member, self.version, &self.link));
-        if let Served::Refused(error) = self.start_handler(&request, waiting.text.len(), batch.as_mut()) {
+        if let Served::Refused(error) = self.start_handler(&request, &waiting.text, batch.as_mut()) {
             // What it costs is charged; where that is too much the session is closing, and finishes what it has begun.
             self.refuse(&request, &error, batch.as_ref());
         }

@@ -156,7 +156,7 @@ impl Driver {
         if self.waits_for_turn(request, text, batch.as_deref()) {
             return Served::Yes;
         }
-        self.start_handler(request, text.len(), batch)
+        self.start_handler(request, text, batch)
     }
 
     /// Whether one more request of so many bytes may be worked on, which may be of a batch of the peer's.
@@ -168,17 +168,18 @@ impl Driver {
             && !self.link.others_are_full(batch)
     }
 
-    /// Runs the handler of a request that takes up `bytes` bytes.
+    /// Runs the handler of a request, which stands in `text`.
     pub(super) fn start_handler(
         &mut self,
         request: &jsonrpc::Request<'_>,
-        bytes: usize,
+        text: &[u8],
         mut batch: Option<&mut OpenBatch>,
     ) -> Served {
         let replies = match &mut batch {
             None => &mut self.replies,
             Some(batch) => &mut batch.replies,
         };
+        let bytes = text.len();
         let mut closes = false;
         match self.routes.serve(request, replies) {
             Outcome::Done => {
@@ -193,6 +194,9 @@ impl Driver {
                 self.start_task(request, batch.map(|batch| batch.member()), bytes, reply);
             }
             Outcome::Subscribing(handler, number) => {
+                if subscription::is_marked(text) {
+                    self.link.takes_notices();
+                }
                 self.start_subscribing(request, batch.map(|batch| batch.member()), bytes, handler, &number);
             }
             Outcome::Refused(error) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{Cancellation, Protocol, Unsupported, version::Version},
+    jsonrpc::{Cancellation, Notices, Protocol, Unsupported, version::Version},
     limits::{KeepAlive, Limits},
     service::TakesMessages,
     session::InstalledHooks,
@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) version: Version,
     pub(crate) limits: Limits,
     pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) notices: Notices,
     pub(crate) hooks: InstalledHooks,
     pub(crate) keep_alive: Option<KeepAlive>,
     /// Takes what arrives, where it is no JSON-RPC.
@@ -30,6 +31,7 @@ impl Settings {
             version: Version::V2,
             limits,
             cancellation: None,
+            notices: Notices::default(),
             hooks: InstalledHooks::default(),
             keep_alive: None,
             messages: None,

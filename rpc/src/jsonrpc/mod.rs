@@ -37,5 +37,5 @@ pub use params::RawParams;
 pub use reply::{Reply, ReplyError};
 pub use rpc_error::RpcError;
 pub(crate) use skim::Skim;
-pub use subscription::{Overflow, Progress, SubscriptionInfo, SubscriptionStyle};
+pub use subscription::{Notices, Overflow, Progress, SubscriptionInfo, SubscriptionStyle};
 pub use version::{Elements, Protocol};

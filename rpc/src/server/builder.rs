@@ -4,7 +4,7 @@ use super::{BindError, Listen, Server, handle::Shared};
 use crate::{
     driver::Settings,
     framing::Framer,
-    jsonrpc::{Cancellation, Protocol},
+    jsonrpc::{Cancellation, Notices, Protocol},
     limits::{Groups, KeepAlive, Limits},
     service::{Service, Services, takes_messages},
     session::{Hooks, InstalledHooks, Message, MessageSession, Session},
@@ -113,6 +113,13 @@ impl ServerBuilder {
     /// ```
     pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
         self.settings.cancellation = Some(cancellation);
+        self
+    }
+
+    /// Whether the peer is told of the end of its subscriptions here, and of items that it has lost. Default:
+    /// [`Notices::Negotiated`], where it is known to take that.
+    pub fn notices(mut self, notices: Notices) -> Self {
+        self.settings.notices = notices;
         self
     }
 

@@ -63,7 +63,7 @@ impl Sink {
         let mut stream = pin!(stream);
         let mut writer = self.token.as_ref().map(|token| ItemWriter::of_work(self.info, token));
         if let Some(writer) = &writer {
-            self.link.accept_work(number, writer.clone(), self.bounds());
+            self.link.accept_work(number, self.info, writer.clone());
         }
         let mut body = Vec::new();
         while let Some(item) = stream.next().await {

@@ -22,7 +22,7 @@ use crate::{
         shown::brief,
         subscription::{ItemWriter, SubscriptionKey, Token, positional},
     },
-    session::{Bounds, CloseReason, Gone, Link, Pushed, Returns},
+    session::{CloseReason, Gone, Link, Pushed, Returns},
 };
 
 /// After so many bytes of items that are there all at once, the loop gets to send them: while they are in the processor's caches, and
@@ -70,7 +70,7 @@ where
         let error = ended.err().map(|panic| panicked(method, panic));
         // Whatever it left undone: an answer, or the end of its stream.
         link.refuse_subscription(started.get(), &error.clone().unwrap_or_else(ErrorObject::internal));
-        link.end_feed(started.get(), error.as_ref());
+        end_feed(&link, method, started.get(), error.as_ref());
     };
     Handled::subscribing(Box::pin(task), number)
 }
@@ -148,6 +148,21 @@ fn refuses(request: &Request<'_>) -> Option<ErrorObject> {
     None
 }
 
+/// Tells the subscriber that its stream has ended or, where it is not known to take that, the log that it has failed.
+fn end_feed(link: &Link, method: &str, request: u64, error: Option<&ErrorObject>) {
+    if !link.end_feed(request, error)
+        && let Some(error) = error
+    {
+        tracing::warn!(
+            rpc.system.name = "jsonrpc",
+            rpc.method = method,
+            session = link.id,
+            error = %brief(error.message()),
+            "a subscription has failed, and its subscriber is not told: it is not known to take notices (`Notices`)"
+        );
+    }
+}
+
 /// Where a stream goes that a handler has made.
 #[derive(Debug)]
 pub struct Sink {
@@ -210,7 +225,7 @@ impl Sink {
         };
         let version = self.link.lock().connection.version();
         let writer = ItemWriter::new(self.info, key, &self.params, version);
-        if !self.link.accept_subscription(number, writer.clone(), self.bounds(), &result) {
+        if !self.link.accept_subscription(number, self.info, writer.clone(), &result) {
             return;
         }
         let mut has_room = true;
@@ -251,21 +266,12 @@ impl Sink {
                 tokio::task::yield_now().await;
             }
         };
-        self.link.end_feed(number, end.as_ref());
+        end_feed(&self.link, self.method, number, end.as_ref());
     }
 
     /// Waits for room for an item of so many bytes.
     pub(super) async fn has_room(&self, size: usize) -> Result<(), Gone> {
         poll_fn(|cx| self.link.poll_feed_room(self.number.get(), size, cx)).await
-    }
-
-    pub(super) fn bounds(&self) -> Bounds {
-        let limits = &self.link.limits;
-        Bounds {
-            items: limits.subscription_items(),
-            bytes: limits.subscription_bytes(),
-            overflow: self.info.overflow(),
-        }
     }
 
     /// Appends the JSON of an item; an error where it is one, or cannot be sent.

@@ -73,6 +73,8 @@ pub(crate) struct Connection {
     pub(crate) framer: Option<Box<dyn AnyFramer>>,
     /// What it can tell and be told besides bytes, where there is anything.
     pub(crate) control: Option<Arc<Control>>,
+    /// Whether the peer has said, when the connection was made, that it takes notices of subscriptions.
+    pub(crate) takes_notices: bool,
 }
 
 impl Connection {
@@ -84,7 +86,14 @@ impl Connection {
     pub(crate) fn over(io: impl Io, peer: Endpoint) -> Self {
         // It is shown wherever the session is.
         let peer = peer.redacted();
-        Self { io: Box::new(io), peer, extensions: Extensions::default(), framer: None, control: None }
+        Self {
+            io: Box::new(io),
+            peer,
+            extensions: Extensions::default(),
+            framer: None,
+            control: None,
+            takes_notices: false,
+        }
     }
 
     /// Over a socket, which tells that the peer is gone where the system does.

@@ -19,7 +19,7 @@ async fn flooded(overflow: Overflow) -> (Raw<DuplexStream>, Session, mpsc::Sende
     let mut limits = Limits::server();
     limits.subscription_items = 10;
     let (mut peer, session) = Raw::narrow_peer_of(256, router, limits);
-    let reply = peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"feed"}"#).await;
+    let reply = peer.subscribe(r#"{"jsonrpc":"2.0","id":1,"method":"feed"}"#).await;
     assert!(reply.contains("result"), "{reply}");
     for n in 0..1000 {
         sender.clone().try_send(json!(n)).expect("there is room");

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::{FutureExt, SinkExt, StreamExt, stream};
 use rpc::{CloseReason, Context, ErrorObject, Limits, MethodInfo, Overflow, Params, Router};
 use rpc::{SubscriptionError, SubscriptionInfo, SubscriptionStyle, testing};
-use rpc_tests::{Gate, Raw, settled};
+use rpc_tests::{Gate, Raw, marked, settled};
 use serde_json::{Value, json};
 
 use super::{counting, fed};
@@ -22,11 +22,8 @@ async fn nothing_of_a_subscription_precedes_its_reply_in_a_batch() {
         }
     });
     let (mut peer, session) = Raw::peer_of(router, Limits::server());
-    peer.send(concat!(
-        r#"[{"jsonrpc":"2.0","id":1,"method":"count","params":[0,2]},"#,
-        r#"{"jsonrpc":"2.0","id":2,"method":"wait"}]"#
-    ))
-    .await;
+    let count = marked(r#"{"jsonrpc":"2.0","id":1,"method":"count","params":[0,2]}"#);
+    peer.send(&format!(r#"[{count},{{"jsonrpc":"2.0","id":2,"method":"wait"}}]"#)).await;
     settled().await;
     assert_eq!(session.subscriptions_served(), 1);
     gate.open();

@@ -1,6 +1,7 @@
 //! Subscriptions on the wire: how items, their end and their failure look as notifications.
 
 mod key;
+mod notices;
 mod progress;
 mod read;
 mod report;
@@ -8,6 +9,8 @@ mod token;
 mod write;
 
 pub(crate) use key::{SubscriptionKey, positional};
+pub use notices::Notices;
+pub(crate) use notices::{ENDED, LOST, is_about_items, is_marked, mark};
 pub use progress::Progress;
 pub(crate) use progress::done;
 pub(crate) use read::{About, PlainItem, SubscriptionEvent, judge_item, read, scan};
@@ -78,6 +81,7 @@ pub struct SubscriptionInfo {
     token: Option<&'static str>,
     unsubscribe: Option<&'static str>,
     overflow: Overflow,
+    notices: bool,
 }
 
 /// What is done when the items of a subscription are not taken as fast as they come.
@@ -96,7 +100,14 @@ pub enum Overflow {
 impl SubscriptionInfo {
     /// Items come under the name `item`.
     pub const fn new(style: SubscriptionStyle, item: &'static str) -> Self {
-        Self { style, item, token: style.token(), unsubscribe: None, overflow: Overflow::Wait }
+        Self {
+            style,
+            item,
+            token: style.token(),
+            unsubscribe: None,
+            overflow: Overflow::Wait,
+            notices: false,
+        }
     }
 
     /// In the styles of progress: where the token stands in the parameters of the request, a name of a member, or two with a dot between
@@ -134,6 +145,16 @@ impl SubscriptionInfo {
         self.overflow
     }
 
+    /// A server tells its subscribers of the end and of lost items, whether they are known to take that or not: see [`Notices`].
+    pub const fn with_notices(self) -> Self {
+        Self { notices: true, ..self }
+    }
+
+    /// Whether a server tells its subscribers of the end and of lost items in any case.
+    pub const fn notices(&self) -> bool {
+        self.notices
+    }
+
     /// How it looks.
     pub const fn style(&self) -> SubscriptionStyle {
         self.style
@@ -148,14 +169,4 @@ impl SubscriptionInfo {
     pub const fn unsubscribe(&self) -> Option<&'static str> {
         self.unsubscribe
     }
-}
-
-/// Under this name the other side learns that a subscription has ended, and why. Those who do not know it ignore it.
-pub(crate) const ENDED: &str = "rpc.ended";
-/// Under this name the other side learns that items were lost.
-pub(crate) const LOST: &str = "rpc.lost";
-
-/// Whether a notification of this name is about a subscription, and no item.
-pub(crate) fn is_about_items(method: &str) -> bool {
-    method == ENDED || method == LOST
 }

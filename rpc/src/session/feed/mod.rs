@@ -201,17 +201,26 @@ impl Feeds {
         if goes_on { Ok(()) } else { Err(Gone) }
     }
 
-    /// The stream has ended: the peer is told when it has all items.
-    pub(crate) fn end(&mut self, id: u64, error: Option<&ErrorObject>) {
-        if let Some(feed) = self.feeds.get_mut(&id) {
-            let had = feed.has_something();
-            feed.end(error);
-            self.is_ready_now(id, had);
-        }
+    /// The stream has ended: the peer is told when it has all items. False where it is not told.
+    pub(crate) fn end(&mut self, id: u64, error: Option<&ErrorObject>) -> bool {
+        let Some(feed) = self.feeds.get_mut(&id) else { return true };
+        let had = feed.has_something();
+        feed.end(error);
+        let is_told = feed.sends_notices || feed.is_of_work();
+        self.is_ready_now(id, had);
+        is_told
+    }
+
+    /// Takes a subscription out that has ended, and of which nothing is left to send: its peer is not told.
+    pub(crate) fn take_ended(&mut self, id: u64) -> Option<Feed> {
+        let feed = self.feeds.get(&id)?;
+        let is_done = feed.is_over() && !feed.has_something() && !feed.is_of_work();
+        if is_done { self.forget(id) } else { None }
     }
 
     fn is_ready_now(&mut self, id: u64, had: bool) {
-        if !had && !self.is_held(id) {
+        let has = self.feeds.get(&id).is_some_and(Feed::has_something);
+        if has && !had && !self.is_held(id) {
             self.ready.push_back(id);
         }
     }

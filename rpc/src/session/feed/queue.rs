@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct NewFeed {
     pub(crate) writer: ItemWriter,
     pub(crate) bounds: Bounds,
+    /// Whether the peer is told of lost items, and of the end.
+    pub(crate) sends_notices: bool,
     pub(crate) task: Option<AbortHandle>,
     /// The number under which the context of its request asks.
     pub(crate) work: u64,
@@ -60,6 +62,7 @@ enum Queued {
 pub(crate) struct Feed {
     writer: ItemWriter,
     pub(super) bounds: Bounds,
+    pub(super) sends_notices: bool,
     /// Brings the items.
     task: Option<AbortHandle>,
     queue: VecDeque<Queued>,
@@ -78,10 +81,11 @@ pub(crate) struct Feed {
 
 impl Feed {
     pub(super) fn new(new: NewFeed) -> Self {
-        let NewFeed { writer, bounds, task, work } = new;
+        let NewFeed { writer, bounds, sends_notices, task, work } = new;
         Self {
             writer,
             bounds,
+            sends_notices,
             task,
             queue: VecDeque::new(),
             bodies: ByteQueue::default(),
@@ -168,7 +172,7 @@ impl Feed {
                     Some(Queued::Item(dropped)) => {
                         self.bodies.pop(dropped);
                         all.bytes -= dropped;
-                        self.lost += 1;
+                        self.lost += u64::from(self.sends_notices);
                     }
                     Some(Queued::Lost(items)) => self.lost += items,
                     None => break,
@@ -184,6 +188,7 @@ impl Feed {
     /// The stream has left out items. False where the subscription is to end for it.
     pub(super) fn lose(&mut self, items: u64) -> bool {
         match self.queue.back_mut() {
+            _ if !self.sends_notices => {}
             None => self.lost += items,
             Some(Queued::Lost(before)) => *before += items,
             Some(Queued::Item(_)) => self.queue.push_back(Queued::Lost(items)),
@@ -193,7 +198,7 @@ impl Feed {
 
     pub(super) fn end(&mut self, error: Option<&ErrorObject>) {
         // The end of work is told by the reply to its call.
-        if !self.is_over && !self.is_of_work() {
+        if !self.is_over && !self.is_of_work() && self.sends_notices {
             let mut body = Vec::new();
             self.writer.ended(&mut body, error);
             self.ended = Some(body);

@@ -9,7 +9,18 @@ use crate::{
 fn new(key: &str, overflow: Overflow) -> NewFeed {
     let info = SubscriptionInfo::new(SubscriptionStyle::PubSub, "item");
     let writer = ItemWriter::new(info, SubscriptionKey::of_id(key), "[]", Version::V2);
-    NewFeed { writer, bounds: Bounds { items: 2, bytes: 1000, overflow }, task: None, work: 0 }
+    NewFeed {
+        writer,
+        bounds: Bounds { items: 2, bytes: 1000, overflow },
+        sends_notices: true,
+        task: None,
+        work: 0,
+    }
+}
+
+/// One whose peer is not known to take notices.
+fn unnoticed(key: &str, overflow: Overflow) -> NewFeed {
+    NewFeed { sends_notices: false, ..new(key, overflow) }
 }
 
 impl Feeds {
@@ -122,6 +133,38 @@ fn a_subscription_that_is_to_end_ends_behind_what_waits() {
     assert_eq!(all.len(), 3);
     assert_eq!(feeds.len(), 0);
     assert_eq!(feeds.push(1, b"e"), Err(Gone));
+}
+
+#[test]
+fn a_peer_that_is_not_known_to_take_notices_gets_none() {
+    let mut feeds = Feeds::new(usize::MAX);
+    feeds.add(1, unnoticed("1", Overflow::DropOldest));
+    push(&mut feeds, 1, &["a", "b", "c"]);
+    feeds.lose(1, 7).unwrap();
+    assert_eq!(drained(&mut feeds), ["b", "c"]);
+    feeds.lose(1, 7).unwrap();
+    assert!(!feeds.are_ready());
+    push(&mut feeds, 1, &["d"]);
+    assert!(!feeds.end(1, None));
+    assert!(feeds.take_ended(1).is_none(), "an item waits");
+    assert_eq!(drained(&mut feeds), ["d"]);
+    assert_eq!((feeds.len(), feeds.push(1, b"e")), (0, Err(Gone)));
+
+    feeds.add(2, unnoticed("1", Overflow::Wait));
+    assert!(feeds.take_ended(2).is_none(), "it goes on");
+    assert!(!feeds.end(2, Some(&ErrorObject::internal())));
+    assert!(feeds.take_ended(2).is_some() && !feeds.are_ready() && feeds.by_key.is_empty());
+
+    feeds.add(3, unnoticed("1", Overflow::End));
+    push(&mut feeds, 3, &["a", "b"]);
+    assert_eq!(feeds.push(3, b"c"), Err(Gone));
+    assert_eq!(drained(&mut feeds), ["a", "b"]);
+    feeds.add(4, unnoticed("1", Overflow::End));
+    assert_eq!(feeds.lose(4, 1), Err(Gone));
+    assert!(feeds.take_ended(4).is_some());
+    assert_eq!((drained(&mut feeds), feeds.len()), (vec![], 0));
+    feeds.add(5, new("1", Overflow::Wait));
+    assert!(feeds.end(5, None) && feeds.take_ended(5).is_none(), "the end waits");
 }
 
 #[test]

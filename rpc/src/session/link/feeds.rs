@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{Link, Locked, Member, Phase, Running, State};
 use crate::{
     jsonrpc::{
-        ErrorCode, ErrorObject,
+        ErrorCode, ErrorObject, SubscriptionInfo,
         subscription::{ItemWriter, SubscriptionKey},
     },
     limits::deadline,
@@ -32,21 +32,34 @@ impl Link {
         state.feeds.len() + opening < self.limits.subscriptions()
     }
 
-    /// Answers the request with `result`, from where on it is a subscription. False where nobody waits for it any more.
+    /// The peer has said that it takes notices of its subscriptions.
+    pub(crate) fn takes_notices(&self) {
+        self.takes_notices.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the peer is sent notices of a subscription like this one.
+    fn sends_notices(&self, info: SubscriptionInfo) -> bool {
+        self.notices.are_sent(self.takes_notices.load(Ordering::Relaxed), info.notices())
+    }
+
+    /// Answers the request with `result`, from where on it is a subscription. False where the request is
+    /// waited for no more.
     pub(crate) fn accept_subscription(
         &self,
         request: u64,
+        info: SubscriptionInfo,
         writer: ItemWriter,
-        bounds: Bounds,
         result: &[u8],
     ) -> bool {
+        let bounds = self.bounds_of_theirs(info);
+        let sends_notices = self.sends_notices(info);
         let mut state = self.lock();
         let is_open = matches!(state.phase, Phase::Open);
         let Some(Running { id: Some(id), member, task, work, .. }) = self.finish(&mut state, request) else {
             return false;
         };
         let replaced = match is_open {
-            true => state.feeds.add(request, NewFeed { writer, bounds, task, work }),
+            true => state.feeds.add(request, NewFeed { writer, bounds, sends_notices, task, work }),
             false => None,
         };
         if let Some(Member { batch, .. }) = member
@@ -74,13 +87,16 @@ impl Link {
         is_open
     }
 
-    /// Lets the reports of some work be sent. False where nobody waits for it any more.
-    pub(crate) fn accept_work(&self, request: u64, writer: ItemWriter, bounds: Bounds) -> bool {
+    /// Lets the reports of some work be sent. False where the request is waited for no more.
+    pub(crate) fn accept_work(&self, request: u64, info: SubscriptionInfo, writer: ItemWriter) -> bool {
+        let bounds = self.bounds_of_theirs(info);
+        let sends_notices = self.sends_notices(info);
         let mut state = self.lock();
         let is_running = state.running.get_mut(request).is_some();
         if is_running {
             // Another one whose token the peer has chosen for both reports nothing any more.
-            let replaced = state.feeds.add(request, NewFeed { writer, bounds, task: None, work: 0 });
+            let new = NewFeed { writer, bounds, sends_notices, task: None, work: 0 };
+            let replaced = state.feeds.add(request, new);
             state.effects.drop_later(replaced);
         }
         is_running
@@ -94,6 +110,15 @@ impl Link {
         let pushed = state.feeds.push(request, body);
         self.feeds_changed(state, had);
         pushed
+    }
+
+    /// What a subscription of the peer's keeps, as the limits and the service have it.
+    fn bounds_of_theirs(&self, info: SubscriptionInfo) -> Bounds {
+        Bounds {
+            items: self.limits.subscription_items(),
+            bytes: self.limits.subscription_bytes(),
+            overflow: info.overflow(),
+        }
     }
 
     /// Work is going on: its time is counted anew.
@@ -184,16 +209,21 @@ impl Link {
         let mut state = self.lock();
         let had = state.feeds.are_ready();
         let lost = state.feeds.lose(feed, items);
+        let ended = state.feeds.take_ended(feed);
+        state.effects.drop_later(ended);
         self.feeds_changed(state, had);
         lost
     }
 
-    /// Says that a stream has ended.
-    pub(crate) fn end_feed(&self, feed: u64, error: Option<&ErrorObject>) {
+    /// Says that a stream has ended. False where the peer does not learn of it.
+    pub(crate) fn end_feed(&self, feed: u64, error: Option<&ErrorObject>) -> bool {
         let mut state = self.lock();
         let had = state.feeds.are_ready();
-        state.feeds.end(feed, error);
+        let is_told = state.feeds.end(feed, error);
+        let ended = state.feeds.take_ended(feed);
+        state.effects.drop_later(ended);
         self.feeds_changed(state, had);
+        is_told
     }
 
     fn feeds_changed(&self, state: Locked<'_>, had: bool) {

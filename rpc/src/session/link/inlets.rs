@@ -73,8 +73,11 @@ impl Link {
         }
         state.inlets.begin_opening(opening);
         let call = InFlight { opening: Some(Arc::clone(opening)), ..InFlight::new(slot, timeout) };
-        let write =
-            |connection: &mut Connection<InFlight>, out: &mut Vec<u8>| connection.request(out, body, call);
+        let write = |connection: &mut Connection<InFlight>, out: &mut Vec<u8>| {
+            let sent = connection.request(out, body, call)?;
+            subscription::mark(out);
+            Ok(sent)
+        };
         let (id, mut state) = match self.append(state, write, State::forget_call) {
             Ok(sent) => sent,
             Err(refused) => {

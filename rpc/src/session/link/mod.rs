@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{BatchId, Cancellation, Connection, Order, RequestId, table::Table, version::Version},
+    jsonrpc::{BatchId, Cancellation, Connection, Notices, Order, RequestId, table::Table, version::Version},
     limits::{Cost, Limits, LiveLimits, deadline},
     transport::{Endpoint, Extensions},
 };
@@ -117,6 +117,10 @@ pub(crate) struct Link {
     pub(crate) limits: LiveLimits,
     /// How calls are taken back, where the two sides have agreed on it.
     pub(crate) cancellation: Option<Cancellation>,
+    /// Whether the peer is sent notices of its subscriptions.
+    notices: Notices,
+    /// Whether it is known to take them.
+    takes_notices: AtomicBool,
     pub(crate) hooks: InstalledHooks,
     pub(crate) extensions: Extensions,
     /// Whether it carries messages of the application's own, and no JSON-RPC.
@@ -249,6 +253,8 @@ pub(crate) struct NewLink {
     pub(crate) limits: Limits,
     pub(crate) serves: bool,
     pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) notices: Notices,
+    pub(crate) takes_notices: bool,
     pub(crate) hooks: InstalledHooks,
     pub(crate) group: Membership,
     pub(crate) extensions: Extensions,
@@ -313,6 +319,8 @@ impl Link {
             peer: new.peer,
             limits: LiveLimits::new(&new.limits),
             cancellation: new.cancellation,
+            notices: new.notices,
+            takes_notices: AtomicBool::new(new.takes_notices),
             hooks: new.hooks,
             extensions: new.extensions,
             carries_messages: new.carries_messages,
@@ -336,6 +344,8 @@ impl Link {
             limits,
             serves: false,
             cancellation: None,
+            notices: Notices::default(),
+            takes_notices: false,
             hooks: InstalledHooks::default(),
             group: Membership::default(),
             extensions,

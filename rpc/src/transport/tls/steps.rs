@@ -19,9 +19,8 @@ pub(crate) async fn connect(
         Some(tls) => tls,
         None => TlsClient::of_platform().await?,
     };
-    let Connection { io, peer, extensions, framer, control } = connection;
-    let stream = tls.connect(&net.host.to_string(), io, alpn).await?;
-    Ok(Connection { io: with_certificates(stream, &extensions), peer, extensions, framer, control })
+    let stream = tls.connect(&net.host.to_string(), connection.io, alpn).await?;
+    Ok(Connection { io: with_certificates(stream, &connection.extensions), ..connection })
 }
 
 /// What a listener does with each client, where the protocols `alpn` are spoken.
@@ -70,9 +69,8 @@ impl Handshake for TlsHandshake {
     fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>> {
         let (server, alpn) = (self.server.clone(), self.alpn);
         async move {
-            let Connection { io, peer, extensions, framer, control } = connection;
-            let stream = server.accept(&peer.to_string(), io, alpn).await?;
-            Ok(Connection { io: with_certificates(stream, &extensions), peer, extensions, framer, control })
+            let stream = server.accept(&connection.peer.to_string(), connection.io, alpn).await?;
+            Ok(Connection { io: with_certificates(stream, &connection.extensions), ..connection })
         }
         .boxed()
     }

@@ -10,7 +10,7 @@ use tungstenite::{handshake::derive_accept_key, protocol::Role};
 use super::{
     SubProtocol, WebSocketServer,
     head::{self, HeadError, MOST_HEADERS},
-    open,
+    notices, open,
     refusal::Refusal,
 };
 use crate::transport::{Connection, Denied, FromItself, Handshake, Net, PageScheme, WebAccess, has_address};
@@ -121,6 +121,8 @@ pub(crate) struct Agreed {
     /// The headers of the answer, which is 101.
     pub(crate) headers: HeaderMap,
     protocol: Option<String>,
+    /// Whether the client takes notices of its subscriptions.
+    takes_notices: bool,
 }
 
 /// Whether a request becomes a WebSocket: answer 101 with the headers that this gives, and hand what the connection has become to
@@ -158,7 +160,12 @@ pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed
     let protocol = head::tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
         .find(|offered| options.protocols.iter().any(|spoken| spoken == offered))
         .map(str::to_owned);
-    Ok(Agreed { headers: answer(key, protocol.as_deref()), protocol })
+    let mut answer = answer(key, protocol.as_deref());
+    let takes_notices = notices::are_taken(headers);
+    if headers.contains_key(notices::NAME) {
+        answer.insert(notices::NAME, notices::ALL);
+    }
+    Ok(Agreed { headers: answer, protocol, takes_notices })
 }
 
 /// 16 bytes in base64, of whatever value.
@@ -195,11 +202,12 @@ impl Agreed {
 /// The connection of a session, over what was answered 101. Its `io` is what the connection has become, and `read` what has come behind the
 /// request already.
 pub(crate) fn upgraded(
-    connection: Connection,
+    mut connection: Connection,
     agreed: Agreed,
     read: Vec<u8>,
     options: &WebSocketServer,
 ) -> Connection {
+    connection.takes_notices = agreed.takes_notices;
     if let Some(protocol) = agreed.protocol {
         connection.extensions.insert(SubProtocol(protocol));
     }

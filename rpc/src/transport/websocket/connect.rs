@@ -15,7 +15,7 @@ use tungstenite::{
 use super::{
     SubProtocol, WebSocketClient, WebSocketError,
     head::{self, HeadError, MOST_HEADERS},
-    open,
+    notices, open,
 };
 use crate::transport::{Connection, Io, Secrets};
 
@@ -45,6 +45,7 @@ pub(super) async fn connect(
         let text = Secrets::of(target, &options.headers, &options.protocols).hide(&text);
         return Err(WebSocketError::Refused { status: status.as_u16(), text });
     }
+    connection.takes_notices = notices::are_taken(&headers);
     if let Some(protocol) = check(&headers, &key, options)? {
         connection.extensions.insert(SubProtocol(protocol));
     }
@@ -63,6 +64,9 @@ fn request(host: &str, target: &str, key: &str, options: &WebSocketClient) -> Ve
     put("Sec-WebSocket-Key", key.as_bytes());
     if !options.protocols.is_empty() {
         put("Sec-WebSocket-Protocol", options.protocols.join(", ").as_bytes());
+    }
+    if !options.headers.contains_key(notices::NAME) {
+        put("Rpc-Notices", notices::ALL.as_bytes());
     }
     for (name, value) in &options.headers {
         put(name.as_str(), value.as_bytes());

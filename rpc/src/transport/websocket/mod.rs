@@ -11,6 +11,7 @@ mod cut;
 mod ending;
 mod error;
 mod head;
+mod notices;
 mod options;
 mod refusal;
 mod socket;

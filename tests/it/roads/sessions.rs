@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, future::join_all};
-use rpc::{CallError, CloseReason, Limits, Protocol, framing::FrameError};
+use rpc::{CallError, CloseReason, Limits, framing::FrameError};
 use rpc_tests::{WorkClient, soon};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, stream};
 use rpc::{
-    Connector, Context, ErrorObject, Limits, MethodInfo, Notices, Overflow, Params, Protocol, Router, Server,
+    Connector, Context, ErrorObject, Limits, MethodInfo, Notices, Overflow, Params, Protocol, Server,
     Session, SubscriptionInfo, SubscriptionStyle,
     transport::websocket::{WebSocket, WebSocketClient, WebSocketServer},
 };

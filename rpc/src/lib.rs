@@ -159,9 +159,9 @@ pub use client::{ConnectError, Connector, connect};
 #[cfg(feature = "http")]
 pub use client::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use jsonrpc::{
-    Cancellation, ErrorCode, ErrorObject, MethodInfo, MethodKind, Notices, Order, Overflow, ParamInfo,
-    Progress, Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError, SubscriptionInfo,
-    SubscriptionStyle, Unsupported,
+    Cancellation, ErrorCode, ErrorObject, Executed, MethodInfo, MethodKind, Notices, Order, Overflow,
+    ParamInfo, Progress, Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError,
+    SubscriptionInfo, SubscriptionStyle, Unsupported,
 };
 pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};
 pub use rpc_macros::{RpcError, rpc_service};
@@ -187,6 +187,9 @@ pub use transport::{Endpoint, EndpointError, Extension, Extensions};
 
 /// Pages to read.
 pub mod guide {
+    #[doc = include_str!("../docs/errors.md")]
+    pub mod errors {}
+
     #[cfg(feature = "http")]
     #[doc = include_str!("../docs/http.md")]
     pub mod http {}

@@ -29,6 +29,12 @@ fn error(id: impl std::fmt::Display, code: i64, message: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":"{message}"}}}}"#)
 }
 
+/// The error of a request whose handler was not started.
+fn not_begun(id: impl std::fmt::Display, message: &str) -> String {
+    let error = format!(r#"{{"code":-102,"message":"{message}","data":{{"executed":false}}}}"#);
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
+}
+
 /// Messages as one batch.
 fn batch<T: AsRef<str>>(members: impl IntoIterator<Item = T>) -> String {
     let members: Vec<_> = members.into_iter().map(|member| member.as_ref().to_owned()).collect();

@@ -71,8 +71,8 @@ async fn a_reply_behind_requests_without_a_place_is_read() {
     assert_eq!(call.await.expect("no panic").expect("its reply"), 7);
     for id in 3..=4 {
         let busy = "too many requests at once: try again later";
-        peer.expect(&format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-102,"message":"{busy}"}}}}"#))
-            .await;
+        let error = format!(r#"{{"code":-102,"message":"{busy}","data":{{"executed":false}}}}"#);
+        peer.expect(&format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)).await;
     }
     assert_eq!(gate.waiting(), 2);
 }

@@ -19,6 +19,9 @@ const ECHOED: &str = r#"{"jsonrpc":"2.0","id":1,"result":[1]}"#;
 const EXCESSIVE: &str =
     r#"{"jsonrpc":"2.0","id":null,"error":{"code":-101,"message":"excessive resource usage"}}"#;
 
+/// What is told to a peer that is not let in for it.
+const NOT_LET_IN: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-101,"message":"excessive resource usage","data":{"executed":false}}}"#;
+
 async fn listening(groups: Groups) -> ServerHandle {
     let server = Server::builder().service(echo()).groups(groups);
     server.bind("tcp://127.0.0.1:0").await.expect("a port is free").start()
@@ -75,7 +78,8 @@ async fn one_connection_too_many_of_a_network_is_told_so_and_closed() {
     let server = listening(Groups::by_subnet().connections(2)).await;
     let (mut first, second) = (served(&server).await, served(&server).await);
     let told = "too many connections from where you are: 2 are open, and 2 may be";
-    let told = format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-102,"message":"{told}"}}}}"#);
+    let error = format!(r#"{{"code":-102,"message":"{told}","data":{{"executed":false}}}}"#);
+    let told = format!(r#"{{"jsonrpc":"2.0","id":null,"error":{error}}}"#);
     is_refused(&server, &told).await;
     assert_eq!(first.ask(ECHO).await, ECHOED, "the others do not notice");
 
@@ -98,7 +102,7 @@ async fn connecting_again_does_not_wash_a_peer_clean() {
     peer.expect_end().await;
     soon(session.closed()).await;
     for _ in 0..3 {
-        is_refused(&server, EXCESSIVE).await;
+        is_refused(&server, NOT_LET_IN).await;
     }
     soon(server.shutdown()).await;
 }

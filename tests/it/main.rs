@@ -17,6 +17,7 @@ mod deadlines;
 mod endings;
 mod endless;
 mod events;
+mod executed;
 mod faults;
 mod frames;
 mod framings;

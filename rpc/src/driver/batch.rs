@@ -155,7 +155,7 @@ impl Driver {
             _ => None,
         };
         if let Some(frame) = frame {
-            let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing");
+            let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing").not_executed();
             let members = Elements::of_frame(frame).skip_to(batch.position);
             for member in members {
                 match self.version.read_member(member) {

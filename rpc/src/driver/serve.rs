@@ -268,7 +268,7 @@ impl Driver {
                 let error =
                     ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
                 self.log_error(Some(id), &error);
-                self.answer_error(id, &error, batch);
+                self.answer_error(id, &error.not_executed(), batch);
             }
             None if self.keeps(request, text, batch) => {}
             None => tracing::warn!(

@@ -31,7 +31,7 @@ impl ErrorCode {
     pub const CODE_UNAVAILABLE: Self = Self(-100);
     /// -101: the peer used more than its share, and is being disconnected.
     pub const EXCESSIVE_RESOURCE_USAGE: Self = Self(-101);
-    /// -102: too many requests at once, or one that took too long.
+    /// -102: too many requests at once, or one that took too long. See [`ErrorObject::executed`] for which.
     pub const SERVER_BUSY: Self = Self(-102);
 
     /// -32006: the peer has as many subscriptions as it may have (jsonrpsee).

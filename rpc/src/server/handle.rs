@@ -119,7 +119,7 @@ impl Shared {
                 self.connections()
             ),
         );
-        self.told(connection, heard, &error)
+        self.told(connection, heard, &error.not_executed())
     }
 
     /// What a peer is told whose group is over its limits.
@@ -129,19 +129,16 @@ impl Shared {
         heard: Heard<'_>,
         over: OverLimit,
     ) -> Vec<u8> {
-        self.told(
-            connection,
-            heard,
-            &match over {
-                OverLimit::Cost => {
-                    ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
-                }
-                OverLimit::Connections { open, limit } => ErrorObject::new(
-                    ErrorCode::SERVER_BUSY,
-                    format!("too many connections from where you are: {open} are open, and {limit} may be"),
-                ),
-            },
-        )
+        let error = match over {
+            OverLimit::Cost => {
+                ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
+            }
+            OverLimit::Connections { open, limit } => ErrorObject::new(
+                ErrorCode::SERVER_BUSY,
+                format!("too many connections from where you are: {open} are open, and {limit} may be"),
+            ),
+        };
+        self.told(connection, heard, &error.not_executed())
     }
 
     fn told(&self, connection: &Connection, heard: Heard<'_>, error: &ErrorObject) -> Vec<u8> {

@@ -6,10 +6,13 @@ use std::{convert::Infallible, io, sync::Arc, time::Duration};
 use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
-    jsonrpc::{ErrorObject, ProtocolError, Unsupported, shown::escaped},
+    jsonrpc::{ErrorObject, Executed, ProtocolError, Unsupported, shown::escaped},
 };
 
 /// Why a call did not return what it was made for. `E` is the error type of the method.
+///
+/// [`executed`](Self::executed) says whether the call was carried out, and
+/// [`guide::errors`](crate::guide::errors) has a table of all of them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError<E: std::error::Error + 'static = Infallible> {
@@ -68,6 +71,32 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     #[cfg(feature = "http")]
     #[error(transparent)]
     Http(HttpError),
+}
+
+impl<E: std::error::Error + 'static> CallError<E> {
+    /// Whether the call was carried out, as far as the error tells: see [`Executed`].
+    ///
+    /// ```
+    /// use rpc::{CallError, Executed};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let (session, _peer) = rpc::testing::pair((), ());
+    /// let error: CallError = session.call::<u64>("transfer", (5,)).await.unwrap_err();
+    /// // There is no such method: it is safe to ask another server.
+    /// assert_eq!(error.executed(), Executed::No);
+    /// # }
+    /// ```
+    pub fn executed(&self) -> Executed {
+        match self {
+            Self::Service(_) | Self::Decode(_) => Executed::Yes,
+            Self::Rpc(error) => error.executed(),
+            // Whether it has left, and what the peer has done with it, is not known.
+            Self::Timeout(_) | Self::Closed(_) | Self::Protocol(_) => Executed::Perhaps,
+            Self::Encode { .. } | Self::Frame { .. } | Self::Unsupported { .. } => Executed::No,
+            #[cfg(feature = "http")]
+            Self::Http(error) => error.executed(),
+        }
+    }
 }
 
 impl CallError {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, sync::Arc};
 
-use crate::jsonrpc::shown::escaped;
+use crate::jsonrpc::{Executed, shown::escaped};
 
 /// Why an HTTP exchange brought no reply to what it carried.
 ///
@@ -114,6 +114,24 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// Whether the call was carried out, as far as the error tells: see [`Executed`].
+    pub fn executed(&self) -> Executed {
+        match self {
+            Self::Connect { .. } => Executed::No,
+            #[cfg(feature = "socks")]
+            Self::Socks { .. } => Executed::No,
+            #[cfg(feature = "tls")]
+            Self::Tls { .. } => Executed::No,
+            // 303 sends one who has posted to what came of it (RFC 9110, 15.4.4). With 408 the request may have arrived at what
+            // stands behind a proxy.
+            Self::Redirect { status: 303, .. } | Self::Status { status: 408, .. } => Executed::Perhaps,
+            Self::Status { status: 400..500, .. } | Self::Redirect { .. } => Executed::No,
+            Self::Broken { .. } | Self::Status { .. } | Self::NoReply { .. } | Self::TooLarge { .. } => {
+                Executed::Perhaps
+            }
+        }
+    }
+
     /// The status that the server has answered with, if it has.
     pub const fn status(&self) -> Option<u16> {
         match self {

@@ -7,7 +7,7 @@ use rpc_tests::{Gate, Raw, echo, is_pending, settled, waiting};
 use serde_json::Value;
 use tokio::{io::DuplexStream, time::Instant};
 
-use super::{batch, caller, error, request, result};
+use super::{batch, caller, error, not_begun, request, result};
 
 const CLOSING: &str = "the session is closing";
 
@@ -185,7 +185,7 @@ async fn members_that_were_not_started_are_refused_when_the_session_closes_and_t
     assert_eq!(gate.waiting(), 2);
     gate.open();
     let malformed = error(5, -32600, "invalid request: `method` is missing");
-    let refused = |id| error(id, -102, CLOSING);
+    let refused = |id| not_begun(id, CLOSING);
     peer.expect(&batch([result(1), result(2), refused(3), malformed, refused(6)])).await;
     peer.expect_end().await;
     assert_eq!(gate.entered(), 2);

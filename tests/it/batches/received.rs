@@ -10,7 +10,7 @@ use rpc_tests::{Gate, Raw, echo, is_pending, settled, waiting};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{batch, error, request, result};
+use super::{batch, error, not_begun, request, result};
 
 const BUSY: &str = "too many requests at once: try again later";
 const NOTE: &str = r#"{"jsonrpc":"2.0","method":"wait","params":["note"]}"#;
@@ -97,7 +97,7 @@ async fn while_a_call_of_ours_waits_members_over_the_limit_are_refused() {
     assert_eq!(call.await.expect("its reply, behind the batch"), 7);
     assert_eq!(gate.waiting(), 2, "the first one, and a notification");
     gate.open();
-    peer.expect(&batch([result(1), error(3, -102, BUSY), error(5, -102, BUSY)])).await;
+    peer.expect(&batch([result(1), not_begun(3, BUSY), not_begun(5, BUSY)])).await;
     settled().await;
     assert_eq!(gate.entered(), 3, "the second notification was kept");
 }
@@ -117,8 +117,8 @@ async fn a_call_made_while_members_wait_gets_them_out_of_the_way_of_its_reply() 
     gate.open();
     let mut lines = [peer.line().await, peer.line().await].map(|line| line.expect("a reply"));
     lines.sort_by_key(String::len);
-    assert_eq!(lines[1], batch([result(1), error(2, -102, BUSY), error(3, -102, BUSY)]));
-    assert!(lines[0] == batch([result(4)]) || lines[0] == batch([error(4, -102, BUSY)]), "{}", lines[0]);
+    assert_eq!(lines[1], batch([result(1), not_begun(2, BUSY), not_begun(3, BUSY)]));
+    assert!(lines[0] == batch([result(4)]) || lines[0] == batch([not_begun(4, BUSY)]), "{}", lines[0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,7 +281,7 @@ async fn replies_that_wait_for_the_end_of_their_batch_are_bounded() {
     assert!(is_pending(&mut call));
     assert!(peer.line().await.is_some());
     peer.send(&batch([request(1, "wait"), request(2, "echo"), request(3, "echo")])).await;
-    assert_eq!(peer.ask(&batch([request(4, "echo")])).await, batch([error(4, -102, BUSY)]));
+    assert_eq!(peer.ask(&batch([request(4, "echo")])).await, batch([not_begun(4, BUSY)]));
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
     assert_eq!(call.await.expect("its reply"), 7);
     gate.open();

@@ -111,6 +111,11 @@ impl Refusal {
     pub(super) fn response(&self, dispatcher: &Dispatcher) -> Response<HttpBody> {
         tracing::debug!(rpc.system.name = "jsonrpc", status = self.status().as_u16(), error = %brief(self), "an HTTP request was refused");
         let error = ErrorObject::new(self.code(), self.to_string());
+        let error = match self.code() {
+            // Its code says it.
+            ErrorCode::INVALID_REQUEST => error,
+            _ => error.not_executed(),
+        };
         let mut response = Response::new(HttpBody::from(dispatcher.refuse(&error)));
         *response.status_mut() = self.status();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -6,7 +6,7 @@ use std::{error::Error, time::Duration};
 use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
-    jsonrpc::{Unsupported, shown::escaped},
+    jsonrpc::{Executed, Unsupported, shown::escaped},
     session::{CloseReason, room::NotSent},
 };
 
@@ -57,6 +57,22 @@ pub enum BatchError {
         /// The [`CallError`](crate::CallError) of the method.
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+impl BatchError {
+    /// Whether calls of the batch were carried out, as far as the error tells: see [`Executed`].
+    pub fn executed(&self) -> Executed {
+        match self {
+            Self::Unsupported(_)
+            | Self::Frame(_)
+            | Self::Closed(_)
+            | Self::Timeout(_)
+            | Self::Encode { .. } => Executed::No,
+            Self::Member { .. } => Executed::Perhaps,
+            #[cfg(feature = "http")]
+            Self::Http(error) => error.executed(),
+        }
+    }
 }
 
 impl From<NotSent> for BatchError {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{InFlight, Link, Member, Phase, State};
-use crate::jsonrpc::{Body, CallId, Cancellation, Id, cancelled};
+use crate::jsonrpc::{Body, CallId, Cancellation, ErrorObject, Id, cancelled};
 
 /// Calls of ours.
 impl Link {
@@ -87,7 +87,8 @@ impl Link {
             return false;
         };
         let Some(done) = self.finish(&mut state, request) else { return false };
-        self.answer_cancelled(&mut state, done.member, id, answers);
+        let error = answers.then(cancelled);
+        self.answer_cancelled(&mut state, done.member, id, error);
         self.answered(state);
         if let Some(task) = done.task {
             task.abort();
@@ -98,21 +99,29 @@ impl Link {
     /// A request was taken back that had not begun: answers it.
     pub(crate) fn cancelled_before(&self, member: Option<Member>, id: Id<'_>, answers: bool) {
         let mut state = self.lock();
-        self.answer_cancelled(&mut state, member, id, answers);
+        let error = answers.then(|| cancelled().not_executed());
+        self.answer_cancelled(&mut state, member, id, error);
         self.answered(state);
     }
 
-    fn answer_cancelled(&self, state: &mut State, member: Option<Member>, id: Id<'_>, answers: bool) {
-        match (answers, member) {
-            (true, _) => {
+    /// Answers with the error, where there is to be an answer.
+    fn answer_cancelled(
+        &self,
+        state: &mut State,
+        member: Option<Member>,
+        id: Id<'_>,
+        error: Option<ErrorObject>,
+    ) {
+        match (error, member) {
+            (Some(error), _) => {
                 let mut reply = Vec::new();
-                state.connection.version().put_error(&mut reply, id, &cancelled());
+                state.connection.version().put_error(&mut reply, id, &error);
                 self.answer(state, member, id, &reply);
             }
-            (false, Some(Member { batch, .. })) => {
+            (None, Some(Member { batch, .. })) => {
                 state.end_batch(batch, &self.open_batches);
             }
-            (false, None) => {}
+            (None, None) => {}
         }
     }
 }

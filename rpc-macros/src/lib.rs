@@ -189,6 +189,9 @@ pub fn rpc_service(words: TokenStream, item: TokenStream) -> TokenStream {
 /// assert_eq!(WithdrawError::from_error_object(&sent), Some(error));
 /// ```
 ///
+/// A field that is null in JSON is null in `data`, alone or as a member. Where a peer has left it
+/// out, it is read as null: `None`, `()`, a unit struct.
+///
 /// An error object whose code is none of these, or whose `data` does not fit, is left as it is.
 ///
 /// # Words

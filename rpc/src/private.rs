@@ -115,22 +115,22 @@ pub fn error_object_named(
 }
 
 fn with_data(code: i64, error: &impl Display, data: &(impl Serialize + ?Sized)) -> ErrorObject {
-    let object = ErrorObject::new(code, error.to_string());
-    match object.clone().with_data(data) {
+    match ErrorObject::new(code, error.to_string()).with_data(data) {
         Ok(object) => object,
+        // Without its data it would be read as another error of the same code, whose fields are null.
         Err(why) => {
             tracing::error!(rpc.system.name = "jsonrpc", code, why = %brief(&why), "the fields of an error cannot be written as JSON");
-            object
+            ErrorObject::internal()
         }
     }
 }
 
-/// The data of an error: its one unnamed field, or several as a list.
+/// The data of an error: its one unnamed field, or several as a list. See [`Takes::read_data`].
 pub fn error_field<T>(error: &ErrorObject, types: impl Takes<T>) -> Option<T> {
     types.read_data(error)
 }
 
-/// The named fields of an error.
+/// The named fields of an error. See [`Takes::read_fields`].
 pub fn error_fields_named<T>(
     error: &ErrorObject,
     names: &'static [&'static str],

@@ -39,6 +39,7 @@ mod lost;
 mod macros;
 mod message_streams;
 mod messages;
+mod nulls;
 mod numbers;
 mod one_line;
 mod opening;

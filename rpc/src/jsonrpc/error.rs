@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::shown::escaped;
@@ -101,8 +101,17 @@ impl fmt::Debug for ErrorCode {
 pub struct ErrorObject {
     code: ErrorCode,
     message: Cow<'static, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// That there is none and that it is null are two things: see [`present`].
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     data: Option<Box<RawValue>>,
+}
+
+/// Reads a member that is there, even if it is null: an `Option` takes null for a member that is
+/// missing.
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl ErrorObject {
@@ -133,11 +142,25 @@ impl ErrorObject {
     }
 
     /// The data as a type of yours: `None` where there is none, an error where it has another shape.
+    ///
+    /// Data of `null` is a value where the type has one for it (an `Option`, `()`, a
+    /// [`Value`](serde_json::Value)), and no data where it has none: many peers write
+    /// `"data":null` in every error.
+    ///
+    /// ```
+    /// use rpc::ErrorObject;
+    ///
+    /// let error = ErrorObject::new(7, "out of stock").with_data(&()).unwrap();
+    /// assert_eq!(error.data::<Option<String>>().unwrap().unwrap(), None);
+    /// assert!(error.data::<String>().is_none());
+    /// ```
     pub fn data<T: DeserializeOwned>(&self) -> Option<Result<T, serde_json::Error>> {
-        self.data.as_ref().map(|raw| serde_json::from_str(raw.get()))
+        let raw = self.data.as_ref()?.get();
+        let data = serde_json::from_str(raw);
+        (data.is_ok() || raw != "null").then_some(data)
     }
 
-    /// The data as the JSON text that travelled.
+    /// The data as the JSON text that travelled, `null` included; `None` where there was none.
     pub fn raw_data(&self) -> Option<&RawValue> {
         self.data.as_deref()
     }

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 use crate::{
     jsonrpc::{ErrorObject, ParamInfo, params},
@@ -38,11 +39,16 @@ pub trait Takes<P> {
     where
         F: Future<Output = ()> + Send + 'static;
 
-    /// Reads the data of an error.
+    /// Reads the data of an error. None at all is read as null: peers leave data out that is null.
     fn read_data(self, error: &ErrorObject) -> Option<P>;
 
-    /// Reads the data of an error that is an object with these members.
+    /// Reads the data of an error that is an object with these members. Those that are missing are
+    /// read as null.
     fn read_fields(self, error: &ErrorObject, names: &[ParamInfo]) -> Option<P>;
+}
+
+fn data_of(error: &ErrorObject) -> &str {
+    error.raw_data().map_or("null", RawValue::get)
 }
 
 macro_rules! takes {
@@ -83,11 +89,11 @@ macro_rules! takes {
             }
 
             fn read_data(self, error: &ErrorObject) -> Option<$values> {
-                error.data()?.ok()
+                serde_json::from_str(data_of(error)).ok()
             }
 
             fn read_fields(self, error: &ErrorObject, names: &[ParamInfo]) -> Option<$values> {
-                params::from_fields(error.raw_data()?.get(), names)
+                params::from_fields(data_of(error), names)
             }
         }
     };

@@ -1,6 +1,7 @@
 //! Reads parameters into the tuple that a method takes, and says what is wrong where they do not fit.
 
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::{
     RawParams,
@@ -33,9 +34,13 @@ pub(crate) fn decode<P: DeserializeOwned>(
     decoded.map_err(|why| super::invalid(method.name(), &why))
 }
 
-/// Reads the `data` of an error into the fields that it was written from.
+/// Reads the `data` of an error into the fields that it was written from. Those that are missing are
+/// read as null: peers leave members out that are null.
 pub(crate) fn from_fields<P: DeserializeOwned>(data: &str, fields: &[ParamInfo]) -> Option<P> {
-    read(&Given::read(RawParams::from_json(data), fields).ok()?).ok()
+    let mut given = Given::read(RawParams::from_json(data), fields).ok()?;
+    let null: &RawValue = serde_json::from_str("null").ok()?;
+    given.values.iter_mut().for_each(|value| *value = value.or(Some(null)));
+    read(&given).ok()
 }
 
 /// Reads an array or an object as one value. Where nothing was given, that may be a missing value, `null`, or an empty object or

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ENDED, LOST, SubscriptionKey, is_about_items, key::compact};
-use crate::jsonrpc::{ErrorObject, RawParams, params::is_json};
+use crate::jsonrpc::{ErrorObject, RawParams, error::present, params::is_json};
 
 /// A notification that may be about a subscription of this side's.
 #[derive(Debug, PartialEq)]
@@ -38,11 +38,6 @@ struct Members<'a> {
     error: Option<&'a RawValue>,
     #[serde(default)]
     items: u64,
-}
-
-/// A member that is there, even if it is null.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Which subscription a notification is about, and what it says; `None` where it is about none.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::read::shortened;
-use crate::jsonrpc::{ErrorCode, ErrorObject};
+use crate::jsonrpc::{ErrorCode, ErrorObject, error::present};
 
 /// The error that is meant. aiorpcX's rule: what is missing is made up for, and a code that is missing is -100.
 pub(super) fn error(raw: &RawValue) -> ErrorObject {
@@ -17,8 +17,9 @@ pub(super) fn error(raw: &RawValue) -> ErrorObject {
         return ErrorObject::new(code, "the peer sent no message");
     }
     match serde_json::from_str::<Parts<'_>>(text) {
-        Ok(parts) => parts.put_together(),
-        Err(_) => ErrorObject::new(ErrorCode::CODE_UNAVAILABLE, shortened(text)),
+        // A list would be read as the members in their order.
+        Ok(parts) if text.starts_with('{') => parts.put_together(),
+        _ => ErrorObject::new(ErrorCode::CODE_UNAVAILABLE, shortened(text)),
     }
 }
 
@@ -29,7 +30,7 @@ struct Parts<'a> {
     code: Option<&'a RawValue>,
     #[serde(borrow)]
     message: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
 }
 
@@ -65,6 +66,7 @@ mod tests {
             ("17", 17, "the peer sent no message"),
             ("true", -100, "true"),
             ("[1,2]", -100, "[1,2]"),
+            (r#"[1,"no",2]"#, -100, r#"[1,"no",2]"#),
         ] {
             let error = error(&RawValue::from_string(text.to_owned()).unwrap());
             assert_eq!((error.code().value(), error.message()), (code, message), "{text}");
@@ -75,5 +77,9 @@ mod tests {
     fn data_is_kept_as_it_came() {
         let raw = RawValue::from_string(r#"{"data":{"b": 1,"a":2}}"#.to_owned()).unwrap();
         assert_eq!(error(&raw).raw_data().unwrap().get(), r#"{"b": 1,"a":2}"#);
+        let raw = RawValue::from_string(r#"{"data": null}"#.to_owned()).unwrap();
+        assert_eq!(error(&raw).raw_data().map(RawValue::get), Some("null"));
+        let raw = RawValue::from_string("{}".to_owned()).unwrap();
+        assert_eq!(error(&raw).raw_data().map(RawValue::get), None);
     }
 }

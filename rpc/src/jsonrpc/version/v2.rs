@@ -168,6 +168,13 @@ mod tests {
         assert!(
             matches!(error.outcome, Outcome::Error(e) if e.code().value() == -5 && e.raw_data().is_some())
         );
+        for (data, raw) in [(r#","data": null "#, Some("null")), ("", None)] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":1,"message":"m"{data}}}}}"#);
+            let Message::Response(Response { outcome: Outcome::Error(error), .. }) = read(&text) else {
+                panic!("{text}")
+            };
+            assert_eq!(error.raw_data().map(serde_json::value::RawValue::get), raw);
+        }
     }
 
     #[test]

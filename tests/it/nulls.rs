@@ -2,6 +2,7 @@
 
 mod errors;
 mod missing;
+mod values;
 
 use rpc::{Connector, Protocol, Service, Session};
 

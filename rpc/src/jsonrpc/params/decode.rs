@@ -34,8 +34,8 @@ pub(crate) fn decode<P: DeserializeOwned>(
     decoded.map_err(|why| super::invalid(method.name(), &why))
 }
 
-/// Reads the `data` of an error into the fields that it was written from. Those that are missing are
-/// read as null: peers leave members out that are null.
+/// Reads the `data` of an error into the fields that it was written from. Those that are missing
+/// are read as null: peers leave members out that are null.
 pub(crate) fn from_fields<P: DeserializeOwned>(data: &str, fields: &[ParamInfo]) -> Option<P> {
     let mut given = Given::read(RawParams::from_json(data), fields).ok()?;
     let null: &RawValue = serde_json::from_str("null").ok()?;
@@ -54,8 +54,7 @@ fn whole<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P, Problem> {
         return nothing().ok_or_else(|| Problem::Text("they are missing".to_owned()));
     };
     serde_json::from_str(text).or_else(|error| {
-        let is_empty = matches!(text, "[]" | "{}");
-        is_empty.then(nothing).flatten().ok_or_else(|| Problem::Text(without_position(&error)))
+        params.are_none().then(nothing).flatten().ok_or_else(|| Problem::Text(without_position(&error)))
     })
 }
 
@@ -184,7 +183,7 @@ mod tests {
             said::<Vec<u8>>(&WHOLE, "[1,true]"),
             Err("invalid type: boolean `true`, expected u8".into())
         );
-        for nothing in ["null", "[]", "{}"] {
+        for nothing in ["null", "[]", "{}", "[ ]", "{\n}"] {
             assert_eq!(said::<Vec<u8>>(&WHOLE, nothing), Ok(vec![]), "{nothing}");
             assert_eq!(said::<BTreeMap<String, u8>>(&WHOLE, nothing), Ok([].into()), "{nothing}");
             assert_eq!(said::<Option<(u8,)>>(&WHOLE, nothing), Ok(None), "{nothing}");

@@ -54,12 +54,24 @@ impl<'a> RawParams<'a> {
     ///
     /// An [`ErrorObject`] with code -32602 that names `method` and says what was wrong.
     pub fn parse<T: DeserializeOwned>(&self, method: &str) -> Result<T, ErrorObject> {
-        serde_json::from_str(self.0.unwrap_or("[]"))
-            .or_else(|error| match self.0 {
-                None | Some("[]" | "{}") => serde_json::from_str("null").map_err(|_| error),
-                Some(_) => Err(error),
-            })
-            .map_err(|error| invalid(method, &error))
+        self.read().map_err(|error| invalid(method, &error))
+    }
+
+    /// Reads them. Where there are none, they are an empty list, or else null: the type decides.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(self.0.unwrap_or("[]")).or_else(|error| match self.are_none() {
+            true => serde_json::from_str("null").map_err(|_| error),
+            false => Err(error),
+        })
+    }
+
+    /// Whether there are none: absent, or an array or an object without anything in it.
+    fn are_none(&self) -> bool {
+        let inside = |text: &'a str| {
+            let array = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+            array.or_else(|| text.strip_prefix('{')?.strip_suffix('}'))
+        };
+        self.0.is_none_or(|text| inside(text).is_some_and(white_space::is_blank))
     }
 }
 
@@ -71,4 +83,22 @@ pub(crate) fn is_json(text: &str) -> bool {
 /// The answer to parameters that do not fit.
 pub(crate) fn invalid(method: &str, why: &dyn std::fmt::Display) -> ErrorObject {
     ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("invalid params for `{method}`: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_parameters_are_a_unit_and_an_empty_list() {
+        for nothing in ["null", "[]", "{}", " [ ] ", "{\n}"] {
+            let params = RawParams::from_json(nothing);
+            params.parse::<()>("m").unwrap_or_else(|error| panic!("{nothing}: {error}"));
+            assert_eq!(params.parse::<Option<(u8,)>>("m"), Ok(None), "{nothing}");
+        }
+        assert_eq!(RawParams::NONE.parse("m"), Ok([0u8; 0]));
+        for something in ["[null]", "[[]]", r#"{"":null}"#, "[1]"] {
+            assert!(RawParams::from_json(something).parse::<()>("m").is_err(), "{something}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::{Inlet, Opening, Taken};
 use crate::{
     jsonrpc::{
-        CallId, Cancellation, Overflow,
+        CallId, Cancellation, Overflow, RawParams,
         subscription::{self, SubscriptionKey},
     },
     session::Session,
@@ -78,6 +78,10 @@ impl RawSubscription {
 
     /// Reads the item that was taken last.
     pub(super) fn decode<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        if let Source::Notifications(_) = self.source {
+            // Where they had no parameters, that is `()` as it is to a handler.
+            return RawParams::from_json(std::str::from_utf8(&self.json).unwrap_or_default()).read();
+        }
         serde_json::from_slice(&self.json).or_else(|error| match subscription::judge_item(&self.json) {
             Ok(item) => serde_json::from_str(item.get()),
             Err(message) => {

@@ -129,7 +129,7 @@
 //! 4. **Order**: messages leave in the order in which they were sent, and requests start in the order in which they came. Replies may
 //!    overtake each other.
 //! 5. **Only requests are answered**: two peers that send each other rubbish fall silent.
-//! 6. **Ids are compared as sent** and echoed byte for byte.
+//! 6. **Ids are compared as JSON values**, numbers by their text, and echoed byte for byte.
 //! 7. **A handler cannot hurt its session**: a panic, a hang, a result that is too large or cannot be written become errors of that
 //!    request, and nothing internal leaks.
 //! 8. **A session that ends stops what it started.** A graceful end lets handlers finish until a deadline.

@@ -214,7 +214,7 @@ async fn where_that_is_the_custom_a_request_that_is_taken_back_is_not_answered()
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_are_compared_as_they_were_sent_and_unknown_ones_cost_nothing() {
+async fn other_ids_take_nothing_back_and_unknown_ones_cost_nothing() {
     let gate = Gate::closed();
     let (mut peer, session) = peer_with(LSP, gated(&gate)).await;
     peer.send(&request("1", "wait")).await;

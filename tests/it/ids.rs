@@ -1,4 +1,6 @@
-//! Ids are compared as sent, and echoed byte for byte.
+//! Ids are compared as JSON values, and echoed byte for byte.
+
+mod spelled;
 
 use rpc::{CallError, Context, Limits, Params, Router};
 use rpc_tests::{Raw, echo, is_pending, settled};
@@ -99,7 +101,9 @@ async fn only_the_very_id_of_a_call_answers_it() {
         "1e0",
         "10e-1",
         "\"1\"",
+        "\"\\u0031\"",
         "[1]",
+        "[ 1 ]",
         "[]",
         "{}",
         "null",

@@ -27,12 +27,13 @@ impl Driver {
                 session = self.link.id,
                 "the peer cancels a request"
             );
+            let known = id.known();
             // What the loop still holds is earlier than what the link appends.
-            if !self.link.cancel_request(id, answers)
-                && let Some(member) = self.queue.remove(id, self.version)
+            if !self.link.cancel_request(&known, answers)
+                && let Some((own, member)) = self.queue.remove(&known, self.version)
             {
                 self.link.counters.waiting(self.queue.len());
-                self.link.cancelled_before(member, id, answers);
+                own.with(|id| self.link.cancelled_before(member, id, answers));
             }
         }
         true

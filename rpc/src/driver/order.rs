@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Driver, batch::OpenBatch, serve::Served};
 use crate::{
-    jsonrpc::{self, Id, Message, Order, version::Version},
+    jsonrpc::{self, Message, Order, RequestId, version::Version},
     session::{Ahead, Member},
 };
 
@@ -100,18 +100,20 @@ impl Queue {
         Some(next)
     }
 
-    /// Takes out the request with this id: gives the place of its reply, if that is in a batch.
-    pub(super) fn remove(&mut self, id: Id<'_>, version: Version) -> Option<Option<Member>> {
-        let is_it = |waiting: &Waiting| match version.read_in_full(&waiting.text) {
-            Message::Request(request) => request.id == Some(id),
-            _ => false,
+    /// Takes out the request whose id is known (`Id::known`) as this: gives the id as the request has
+    /// it, and the place of its reply, if that is in a batch.
+    pub(super) fn remove(&mut self, known: &str, version: Version) -> Option<(RequestId, Option<Member>)> {
+        let own = |waiting: &Waiting| match version.read_in_full(&waiting.text) {
+            Message::Request(request) => Some(request.id.filter(|own| own.is_known_as(known))?.to_owned()),
+            _ => None,
         };
-        let at = self.waiting.iter().position(is_it)?;
+        let (at, own) =
+            self.waiting.iter().enumerate().find_map(|(at, waiting)| Some((at, own(waiting)?)))?;
         let taken = self.waiting.remove(at)?;
         self.bytes -= taken.text.len();
         self.delayed -= usize::from(taken.not_before.is_some());
         self.kept -= usize::from(taken.kept);
-        Some(taken.member)
+        Some((own, taken.member))
     }
 
     fn push(&mut self, waiting: Waiting) {
@@ -305,7 +307,7 @@ mod tests {
         waiting.push(delayed(1, Instant::now()));
         waiting.push(delayed(2, Instant::now()));
         for id in ["1", "2"] {
-            assert!(waiting.remove(Id::from_json(id), Version::V2).is_some());
+            assert!(waiting.remove(id, Version::V2).is_some());
         }
         assert!(!waiting.is_delayed());
         assert_eq!(waiting.next_due(), None);

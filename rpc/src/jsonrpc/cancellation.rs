@@ -10,6 +10,9 @@ use super::{ErrorCode, ErrorObject, Id, RawParams};
 ///
 /// Both sides have to know it; so unless it is chosen, no such message is sent and none is looked for.
 ///
+/// The id is compared with those of requests as a JSON value (see [`Id`](crate::jsonrpc::Id)), and
+/// the answer has it as the request wrote it.
+///
 /// ```
 /// use rpc::Cancellation;
 ///
@@ -96,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_is_found_by_name_and_by_position_and_compared_as_it_was_sent() {
+    fn the_id_is_found_by_name_and_by_position_as_it_was_sent() {
         let id = |params| Cancellation::LSP.id(RawParams::from_json(params)).map(|id| id.to_string());
         assert_eq!(id(r#"{"id":7}"#).as_deref(), Some("7"));
         assert_eq!(id(r#"{"reason":"no","id":"a\u0062"}"#).as_deref(), Some(r#""a\u0062""#));

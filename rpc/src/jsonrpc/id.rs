@@ -1,14 +1,47 @@
-//! Ids of requests: kept as the peer wrote them, compared as text, echoed byte for byte.
+//! Ids of requests: kept as the peer wrote them, compared as JSON values, echoed byte for byte.
 
-use std::fmt;
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{Hash, Hasher},
+};
 
-use super::shown::escaped;
+use super::{
+    canonical::{canonical, is_same},
+    shown::escaped,
+};
 
 /// The id of a message, as the JSON text that stood on the wire.
 ///
-/// `1`, `1.0`, `"1"` and `true` are four ids: nothing is converted, so nothing can be mistaken.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// Ids are compared as JSON values: escapes in strings make no difference, nor does white space in
+/// the arrays and objects that JSON-RPC 1.0 allows. The members of an object are compared in the
+/// order in which they came. `1`, `1.0`, `"1"` and `true` are four ids: numbers are compared by
+/// their texts, and nothing is converted. So are strings whose escapes mean no character, such as
+/// `"\ud800"`.
+///
+/// ```
+/// use rpc::jsonrpc::Id;
+///
+/// assert_eq!(Id::from_json(r#""a\/b""#), Id::from_json(r#""a/b""#));
+/// assert_ne!(Id::from_json("1"), Id::from_json("1.0"));
+/// assert_eq!(Id::from_json(r#""a\/b""#).as_json(), r#""a\/b""#);
+/// ```
+#[derive(Clone, Copy)]
 pub struct Id<'a>(&'a str);
+
+impl PartialEq for Id<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        is_same(self.0, other.0)
+    }
+}
+
+impl Eq for Id<'_> {}
+
+impl Hash for Id<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        canonical(self.0).hash(state);
+    }
+}
 
 impl<'a> Id<'a> {
     /// The id `null`, which answers carry when the request's id could not be read.
@@ -46,6 +79,18 @@ impl<'a> Id<'a> {
         })
     }
 
+    /// The text by which it is compared.
+    pub(crate) fn known(&self) -> Cow<'a, str> {
+        canonical(self.0)
+    }
+
+    /// Whether that is this one. It takes no more work than the id itself is long, however long
+    /// `known` is: a peer may have one compared with many.
+    pub(crate) fn is_known_as(&self, known: &str) -> bool {
+        // No text is shorter than its canonical form.
+        known.len() <= self.0.len() && *self.known() == *known
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.0.as_bytes());
     }
@@ -64,16 +109,38 @@ impl fmt::Display for Id<'_> {
     }
 }
 
-/// The id of a request, owned. It prints as the JSON text that the peer sent, with control
-/// characters escaped: see [`to_json`](Self::to_json) for what came.
+/// The id of a request, owned. It is compared like an [`Id`], and prints as the JSON text that the
+/// peer sent, with control characters escaped: see [`to_json`](Self::to_json) for what came.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(Repr);
 
 /// Ids are nearly always small whole numbers: those need no allocation.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 enum Repr {
     Number(u64),
+    /// No number has its text here: [`Id::to_owned`].
     Text(Box<str>),
+}
+
+impl PartialEq for Repr {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(own), Self::Number(other)) => own == other,
+            (Self::Text(own), Self::Text(other)) => is_same(own, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Repr {}
+
+impl Hash for Repr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Number(number) => number.hash(state),
+            Self::Text(text) => canonical(text).hash(state),
+        }
+    }
 }
 
 impl RequestId {
@@ -119,6 +186,8 @@ impl fmt::Display for RequestId {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::DefaultHasher;
+
     use super::*;
 
     #[test]
@@ -130,6 +199,30 @@ mod tests {
         }
         for text in ["01", "1.0", "1e0", "-1", "\"1\"", "true", "null", "[]", "", "99999999999999999999"] {
             assert_eq!(Id::from_json(text).as_call(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_are_values_and_numbers_are_their_texts() {
+        let hash = |id: &dyn Fn(&mut DefaultHasher)| {
+            let mut hasher = DefaultHasher::new();
+            id(&mut hasher);
+            hasher.finish()
+        };
+        let texts =
+            ["1", "1.0", "\"1\"", r#""\u0031""#, "true", r#""a\/b""#, r#""a/b""#, "[1, 2]", "[1,2]", "null"];
+        let values = [0, 1, 2, 2, 3, 4, 4, 5, 5, 6];
+        for (a, of_a) in texts.map(Id::from_json).iter().zip(values) {
+            for (b, of_b) in texts.map(Id::from_json).iter().zip(values) {
+                assert_eq!(a == b, of_a == of_b, "{a} {b}");
+                assert_eq!(a.to_owned() == b.to_owned(), of_a == of_b, "{a} {b}");
+                assert_eq!(a.is_known_as(&b.known()), of_a == of_b, "{a} {b}");
+                if of_a == of_b {
+                    assert_eq!(hash(&|to| a.hash(to)), hash(&|to| b.hash(to)), "{a} {b}");
+                    let (a, b) = (a.to_owned(), b.to_owned());
+                    assert_eq!(hash(&|to| a.hash(to)), hash(&|to| b.hash(to)), "{a} {b}");
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod buffer;
 mod cancellation;
+mod canonical;
 mod connection;
 mod error;
 mod executed;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ENDED, LOST, SubscriptionKey, is_about_items, key::compact};
-use crate::jsonrpc::{ErrorObject, RawParams, error::present, params::is_json};
+use crate::jsonrpc::{ErrorObject, RawParams, canonical::canonical, error::present, params::is_json};
 
 /// A notification that may be about a subscription of this side's.
 #[derive(Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub(crate) struct About<'a> {
     pub(crate) key: Cow<'a, str>,
     /// Where the parameters are an array of two values, and may be an id and its item (RFC 7047, 4.1.6)
     /// instead of those of a subscription and the item behind them: the text of the id.
-    pub(crate) id: Option<&'a str>,
+    pub(crate) id: Option<Cow<'a, str>>,
     pub(crate) event: SubscriptionEvent<'a>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<About<'a>>
     let params = params.as_json()?;
     if params.starts_with('{') {
         let members: Members<'a> = serde_json::from_str(params).ok()?;
-        let key = key_of(members.subscription);
+        let key = key_of(method, members.subscription);
         let error = || members.error.and_then(|error| serde_json::from_str(error.get()).ok());
         let event = match method {
             ENDED => SubscriptionEvent::Ended(error()),
@@ -64,7 +64,7 @@ pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<About<'a>>
     }
     let (item, before) = values.split_last()?;
     let id = match before {
-        [id] => Some(id.get()),
+        [id] => Some(canonical(id.get())),
         _ => None,
     };
     let before = before.iter().map(|value| value.get()).collect::<Vec<_>>().join(",");
@@ -86,15 +86,15 @@ fn read_notice<'a>(method: &str, values: &[&'a RawValue]) -> Option<About<'a>> {
             value.map(|error| serde_json::from_str(error).unwrap_or_else(|_| ErrorObject::internal())),
         ),
     };
-    Some(About { key: key_of(key), id: None, event })
+    Some(About { key: key_of(method, key), id: None, event })
 }
 
-/// The text of a key that stands in a message. Ours name a subscription of Electrum's style by its
-/// method and parameters, and work by its token.
-fn key_of(key: &RawValue) -> Cow<'_, str> {
+/// The text of a key that stands in a message. Notices name a subscription of Electrum's style by its
+/// method and parameters.
+fn key_of<'a>(method: &str, key: &'a RawValue) -> Cow<'a, str> {
     match key.get() {
-        other if other.starts_with(['[', '{']) => compact(other),
-        id => Cow::Borrowed(id),
+        params if params.starts_with('[') && is_about_items(method) => compact(params),
+        id => canonical(id),
     }
 }
 
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(text, r#""method":"update","params":["0x1",{"a":1}]"#);
         let read_text = |method, params| read(method, RawParams::from_json(params));
         let about = read_text("update", r#"["0x1",{"a":1}]"#).unwrap();
-        assert_eq!((about.id, about.event), (Some("\"0x1\""), SubscriptionEvent::Item(r#"{"a":1}"#)));
+        assert_eq!((about.id.as_deref(), about.event), (Some("\"0x1\""), SubscriptionEvent::Item(r#"{"a":1}"#)));
 
         let ended = body(|out| pubsub.ended(out, None));
         assert_eq!(ended, r#""method":"rpc.ended","params":["0x1"]"#);
@@ -291,6 +291,22 @@ mod tests {
     fn ids_may_be_numbers_and_members_may_come_in_any_order() {
         let about = read("x", RawParams::from_json(r#"{"result":{"a":1},"x":0,"subscription":7}"#)).unwrap();
         assert_eq!((&*about.key, about.event), ("7", SubscriptionEvent::Item(r#"{"a":1}"#)));
+    }
+
+    #[test]
+    fn an_id_is_looked_up_by_its_value() {
+        for (id, known) in [
+            (r#""\u0061\/b""#, r#""a/b""#),
+            (r#"[1, "\u0061"]"#, r#"[1,"a"]"#),
+            ("1e2", "1e2"),
+            ("[ 1e2 ]", "[1e2]"),
+            (r#""\ud800""#, r#""\ud800""#),
+        ] {
+            let params = format!(r#"{{"subscription":{id},"result":1}}"#);
+            let key = read("x", RawParams::from_json(&params)).unwrap().key;
+            assert_eq!(key, known);
+            assert_eq!(SubscriptionKey::of_id(&key), SubscriptionKey::of_id(id));
+        }
     }
 
     #[test]

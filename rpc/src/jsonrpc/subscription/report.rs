@@ -55,6 +55,18 @@ mod tests {
     }
 
     #[test]
+    fn tokens_are_values() {
+        for (style, params) in [
+            (SubscriptionStyle::Progress, r#"{"token":"\u0037","value":1}"#),
+            (SubscriptionStyle::McpProgress, r#"{"progressToken":"\u0037","progress":1}"#),
+        ] {
+            let key = |params| read_report(style, RawParams::from_json(params)).map(|(key, _)| key);
+            assert_eq!(key(params), Some(SubscriptionKey::of_token("\"7\"")));
+            assert_ne!(key(params), Some(SubscriptionKey::of_token("7")));
+        }
+    }
+
+    #[test]
     fn a_step_of_mcp_is_all_members_but_the_token() {
         let read = |params| read(SubscriptionStyle::McpProgress, params);
         let step = |value: &str| Some((r#"{"token":7}"#.to_owned(), format!(r#"{{"Step":{value}}}"#)));

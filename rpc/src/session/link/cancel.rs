@@ -78,17 +78,22 @@ impl Link {
 
 /// Requests of the peer's.
 impl Link {
-    /// Drops the handler of a request that the peer has taken back. False where none is at work on it.
-    pub(crate) fn cancel_request(&self, id: Id<'_>, answers: bool) -> bool {
+    /// Drops the handler of a request that the peer has taken back, whose id is
+    /// known (`Id::known`) as this. False where none is at work on it.
+    pub(crate) fn cancel_request(&self, known: &str, answers: bool) -> bool {
         let mut state = self.lock();
-        let is_it =
-            |running: &super::Running| running.id.as_ref().is_some_and(|own| own.with(|own| own == id));
+        let is_it = |running: &super::Running| {
+            running.id.as_ref().is_some_and(|own| own.with(|own| own.is_known_as(known)))
+        };
         let Some((request, _)) = state.running.iter().find(|(_, running)| is_it(running)) else {
             return false;
         };
         let Some(done) = self.finish(&mut state, request) else { return false };
-        let error = answers.then(cancelled);
-        self.answer_cancelled(&mut state, done.member, id, error);
+        if let Some(own) = &done.id {
+            let error = answers.then(cancelled);
+            // What takes the request back may write its id in another way.
+            own.with(|own| self.answer_cancelled(&mut state, done.member, own, error));
+        }
         self.answered(state);
         if let Some(task) = done.task {
             task.abort();

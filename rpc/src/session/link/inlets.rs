@@ -253,9 +253,7 @@ impl Link {
             if let Some(inlet) = takers.only().filter(|_| ended.is_empty()) {
                 recent.set(key, inlet);
             }
-            if !ended.is_empty() {
-                self.stop_all(state, &SubscriptionKey::of_id(key), ended);
-            }
+            self.stop_all(state, ended);
             return true;
         }
         let bounds = self.bounds_of_ours(Overflow::DropOldest);
@@ -281,10 +279,12 @@ impl Link {
 
     /// Subscribers that can take no more, because too much waits for them, have ended: the peer need not
     /// go on until they are dropped.
-    fn stop_all(&self, mut state: Locked<'_>, key: &SubscriptionKey, ended: Vec<Arc<Opening>>) {
+    fn stop_all(&self, mut state: Locked<'_>, ended: Vec<Arc<Opening>>) {
         let mut tells = false;
         for opening in ended {
-            tells |= self.stop(&mut state, key, &opening);
+            if let Some(key) = state.inlets.key_of(&opening) {
+                tells |= self.stop(&mut state, &key, &opening);
+            }
             state.effects.drop_later(Some(opening));
         }
         if tells {
@@ -304,7 +304,7 @@ impl Link {
         if let Some(opening) = worker {
             opening.inlet.is_alive(Instant::now());
             if !opening.inlet.give(&step) {
-                self.stop_all(self.lock(), &key, vec![opening]);
+                self.stop_all(self.lock(), vec![opening]);
             }
         }
         true

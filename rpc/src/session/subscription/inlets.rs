@@ -297,7 +297,7 @@ impl Inlets {
             // It may be one that comes before the reply that begins its subscription.
             None => self.opening > 0,
         };
-        match about.id {
+        match about.id.as_deref() {
             Some(id) if !self.methods.contains(method) && is_item_of(id) => id,
             _ => &about.key,
         }

@@ -63,6 +63,19 @@ async fn one_that_overflows_is_unsubscribed_while_it_is_held() {
     peer.expect_silence().await;
 }
 
+/// The id is compared as a value, and sent back as the peer wrote it.
+#[tokio::test(start_paused = true)]
+async fn it_is_named_as_the_peer_has_named_it() {
+    let (mut peer, _session, _held) = narrow(SubscriptionStyle::PubSub, Overflow::End, r#""a\/b""#).await;
+    for n in 1..=4 {
+        peer.send(&format!(
+            r#"{{"jsonrpc":"2.0","method":"item","params":{{"subscription":"a/b","result":{n}}}}}"#
+        ))
+        .await;
+    }
+    peer.expect(r#"{"jsonrpc":"2.0","id":2,"method":"m.stop","params":["a\/b"]}"#).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn so_is_one_of_electrums_style_unless_another_one_goes_on() {
     let (mut peer, session, mut held) = narrow(SubscriptionStyle::Electrum, Overflow::End, "0").await;

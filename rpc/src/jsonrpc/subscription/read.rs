@@ -46,14 +46,13 @@ pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<About<'a>>
     if params.starts_with('{') {
         let members: Members<'a> = serde_json::from_str(params).ok()?;
         let key = key_of(method, members.subscription);
-        let error = || members.error.and_then(|error| serde_json::from_str(error.get()).ok());
+        // One that cannot be read is one all the same.
+        let error = || members.error.map(|error| read_error(error.get()));
         let event = match method {
             ENDED => SubscriptionEvent::Ended(error()),
             LOST => SubscriptionEvent::Lost(members.items),
             // jsonrpsee's servers say so when a stream fails.
-            _ if members.result.is_none() && members.error.is_some() => {
-                SubscriptionEvent::Ended(Some(error().unwrap_or_else(ErrorObject::internal)))
-            }
+            _ if members.result.is_none() && members.error.is_some() => SubscriptionEvent::Ended(error()),
             _ => SubscriptionEvent::Item(members.result?.get()),
         };
         return Some(About { key, id: None, event });
@@ -82,11 +81,13 @@ fn read_notice<'a>(method: &str, values: &[&'a RawValue]) -> Option<About<'a>> {
     };
     let event = match method {
         LOST => SubscriptionEvent::Lost(serde_json::from_str(value?).ok()?),
-        _ => SubscriptionEvent::Ended(
-            value.map(|error| serde_json::from_str(error).unwrap_or_else(|_| ErrorObject::internal())),
-        ),
+        _ => SubscriptionEvent::Ended(value.map(read_error)),
     };
     Some(About { key: key_of(method, key), id: None, event })
+}
+
+fn read_error(json: &str) -> ErrorObject {
+    serde_json::from_str(json).unwrap_or_else(|_| ErrorObject::internal())
 }
 
 /// The text of a key that stands in a message. Notices name a subscription of Electrum's style by its
@@ -246,6 +247,14 @@ mod tests {
         assert!(round(&failed).1.contains("\"no\""), "{failed}");
         let lost = body(|out| writer.lost(out, 3));
         assert_eq!(round(&lost), (writer.key().clone(), "Lost(3)".to_owned()));
+        for (params, failed) in [
+            (r#"{"subscription":1}"#, false),
+            (r#"{"subscription":1,"error":null}"#, false),
+            (r#"{"subscription":1,"error":"no"}"#, true),
+        ] {
+            let about = read(ENDED, RawParams::from_json(params)).unwrap();
+            assert_eq!(matches!(about.event, SubscriptionEvent::Ended(Some(_))), failed, "{params}");
+        }
     }
 
     #[test]
@@ -257,7 +266,10 @@ mod tests {
         assert_eq!(text, r#""method":"update","params":["0x1",{"a":1}]"#);
         let read_text = |method, params| read(method, RawParams::from_json(params));
         let about = read_text("update", r#"["0x1",{"a":1}]"#).unwrap();
-        assert_eq!((about.id.as_deref(), about.event), (Some("\"0x1\""), SubscriptionEvent::Item(r#"{"a":1}"#)));
+        assert_eq!(
+            (about.id.as_deref(), about.event),
+            (Some("\"0x1\""), SubscriptionEvent::Item(r#"{"a":1}"#))
+        );
 
         let ended = body(|out| pubsub.ended(out, None));
         assert_eq!(ended, r#""method":"rpc.ended","params":["0x1"]"#);

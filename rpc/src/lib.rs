@@ -159,9 +159,9 @@ pub use client::{ConnectError, Connector, connect};
 #[cfg(feature = "http")]
 pub use client::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use jsonrpc::{
-    Cancellation, ErrorCode, ErrorObject, Executed, MethodInfo, MethodKind, Notices, Order, Overflow,
-    ParamInfo, Progress, Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId, RpcError,
-    SubscriptionInfo, SubscriptionStyle, Unsupported,
+    Cancellation, EmptyParams, ErrorCode, ErrorObject, Executed, MethodInfo, MethodKind, Notices, Order,
+    Overflow, ParamInfo, Progress, Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId,
+    RpcError, SubscriptionInfo, SubscriptionStyle, Unsupported,
 };
 pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};
 pub use rpc_macros::{RpcError, rpc_service};
@@ -177,7 +177,7 @@ pub use session::{
     CallError, CallFuture, Caller, CloseReason, GroupFull, Hooks, Items, MemberShape, Message,
     MessageSession, Notify, NotifyFuture, Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch,
     PendingCall, PendingNotify, RawSubscription, Returns, SendError, Session, Statistics, Subscribe,
-    SubscribeFuture, Subscriber, Subscription, SubscriptionError, Within,
+    SubscribeFuture, Subscriber, Subscription, SubscriptionError, WithEmptyParams, Within,
 };
 #[cfg(feature = "http")]
 pub use transport::HttpError;

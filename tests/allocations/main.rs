@@ -15,6 +15,8 @@ trait Api {
     async fn later(&self, a: i64) -> i64;
 
     async fn name(&self, id: u64) -> String;
+
+    fn none(&self) -> u8;
 }
 
 struct Numbers;
@@ -35,6 +37,10 @@ impl Api for Numbers {
 
     async fn name(&self, id: u64) -> String {
         format!("a name that is longer than what a reply keeps in place: {id}")
+    }
+
+    fn none(&self) -> u8 {
+        0
     }
 }
 
@@ -66,6 +72,12 @@ const SLACK: f64 = 0.02;
 fn a_call_of_a_plain_fn_allocates_nothing_on_either_side() {
     let counted =
         allocations_a_call(async |client, n| assert_eq!(client.sub(n, 1).await.expect("a reply"), n - 1));
+    assert!(counted < SLACK, "{counted} allocations a call");
+}
+
+#[test]
+fn a_call_without_parameters_allocates_nothing_either() {
+    let counted = allocations_a_call(async |client, _| assert_eq!(client.none().await.expect("a reply"), 0));
     assert!(counted < SLACK, "{counted} allocations a call");
 }
 

@@ -13,7 +13,14 @@ pub trait Value: Clone + Debug + Default + Serialize + DeserializeOwned + Send +
 impl<T: Clone + Debug + Default + Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
 
 /// Where values are kept.
-#[rpc_service(namespace = "store", separator = "/", rename_all = "camelCase", params = "by_name", auto_impl)]
+#[rpc_service(
+    namespace = "store",
+    separator = "/",
+    rename_all = "camelCase",
+    params = "by_name",
+    empty_params = "array",
+    auto_impl
+)]
 pub trait Store<K: Value + Ord, V: Value = String>: Debug
 where
     Self: Send,
@@ -45,6 +52,7 @@ where
     );
 
     /// What it is called.
+    #[rpc(empty_params = "object")]
     fn name(&self) -> &str;
 
     /// Depends.

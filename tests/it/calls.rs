@@ -140,7 +140,7 @@ async fn a_call_whose_parameters_cannot_be_written_is_not_sent() {
     }
     assert_eq!(session.calls_in_flight(), 0);
     session.notify("next", ()).await.expect("the session is well");
-    peer.expect(r#"{"jsonrpc":"2.0","method":"next","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","method":"next"}"#).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,10 +197,10 @@ async fn a_dropped_call_is_forgotten_and_its_late_reply_reaches_nobody() {
     called.abort();
     settled().await;
     assert_eq!(session.calls_in_flight(), 0);
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"hang","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"hang"}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":"late"}"#).await;
     let (outcome, ()) = tokio::join!(async { session.call::<String>("next", ()).await }, async {
-        peer.expect(r#"{"jsonrpc":"2.0","id":2,"method":"next","params":[]}"#).await;
+        peer.expect(r#"{"jsonrpc":"2.0","id":2,"method":"next"}"#).await;
         peer.send(r#"{"jsonrpc":"2.0","id":1,"result":"late again"}"#).await;
         peer.send(r#"{"jsonrpc":"2.0","id":2,"result":"its own"}"#).await;
     });
@@ -219,7 +219,7 @@ async fn a_call_may_be_dropped_at_any_point() {
     // Answered, and dropped before it looked.
     let mut call = Box::pin(session.call::<Value>("answered", ()).into_future());
     assert!(is_pending(&mut call));
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"answered","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"answered"}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":1}"#).await;
     settled().await;
     assert_eq!(session.calls_in_flight(), 0);

@@ -41,7 +41,7 @@ const CANCELLED: &str =
 const NOT_BEGUN: &str = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32800,"message":"the request was cancelled","data":{"executed":false}}}"#;
 
 fn request(id: &str, method: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":[]}}"#)
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}"}}"#)
 }
 
 fn cancel(id: &str) -> String {

@@ -99,7 +99,7 @@ async fn every_message_is_shown_once_to_whoever_asks_for_it() {
     let requests = [
         r#"{"jsonrpc":"2.0","id":1,"method":"wait","params":[1]}"#,
         r#"{"jsonrpc":"2.0","id":2,"method":"echo","params":["two\n"]}"#,
-        r#"{"jsonrpc":"2.0","method":"echo","params":[]}"#,
+        r#"{"jsonrpc":"2.0","method":"echo"}"#,
     ];
     let replies =
         [r#"{"jsonrpc":"2.0","id":1,"result":[1]}"#, r#"{"jsonrpc":"2.0","id":2,"result":["two\n"]}"#];

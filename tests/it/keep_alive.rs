@@ -24,7 +24,7 @@ async fn pinged_by(gate: &Gate, limits: Limits) -> (Raw<DuplexStream>, Session) 
 }
 
 fn ping(id: u64) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping","params":[]}}"#)
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#)
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,6 +39,7 @@ mod lost;
 mod macros;
 mod message_streams;
 mod messages;
+mod no_params;
 mod nulls;
 mod numbers;
 mod one_line;

@@ -37,7 +37,7 @@ async fn a_call_waits_for_room_and_is_sent_when_there_is_some() {
     assert_eq!(session.calls_in_flight(), 0, "not sent");
     assert!(peer.line().await.is_some());
     for id in 1..=3 {
-        peer.expect(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m","params":[]}}"#)).await;
+        peer.expect(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#)).await;
         peer.send(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{id}}}"#)).await;
     }
     for waited in waiting {
@@ -99,7 +99,7 @@ async fn a_call_that_gives_up_waiting_leaves_the_room_to_the_next() {
     settled().await;
     first.abort();
     assert!(peer.line().await.is_some());
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":1}"#).await;
     second.await.expect("no panic").expect("a reply");
 }
@@ -115,7 +115,7 @@ async fn a_call_that_cannot_be_written_leaves_the_room_to_the_next() {
     settled().await;
     assert!(peer.line().await.is_some());
     assert!(matches!(unwritable.await.expect("no panic"), Err(CallError::Encode { .. })));
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":1}"#).await;
     next.await.expect("no panic").expect("a reply");
 }
@@ -133,7 +133,7 @@ async fn what_a_handler_sends_before_its_reply_makes_room_again_when_it_has_left
     assert!(peer.line().await.expect("it is told").contains("told"));
     peer.expect(r#"{"jsonrpc":"2.0","id":1,"result":null}"#).await;
     session.notify("next", ()).await.expect("everything has left: there is room");
-    peer.expect(r#"{"jsonrpc":"2.0","method":"next","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","method":"next"}"#).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,7 +178,7 @@ async fn a_sender_that_gave_up_passes_its_wake_up_on_also_while_its_future_is_he
     tokio::time::advance(Duration::from_secs(4)).await;
     let late = (&mut first).await;
     assert!(matches!(late, Err(CallError::Timeout(after)) if after == Duration::from_secs(3)), "{late:?}");
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":1}"#).await;
     second.await.expect("no panic").expect("a reply");
     drop(first);
@@ -216,8 +216,8 @@ async fn in_a_batch_that_waits_for_room_each_call_has_its_own_time() {
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert!(peer.line().await.is_some());
         peer.expect(concat!(
-            r#"[{"jsonrpc":"2.0","id":1,"method":"b","params":[]},{"jsonrpc":"2.0","method":"n","params":[]},"#,
-            r#"{"jsonrpc":"2.0","id":2,"method":"c","params":[]}]"#
+            r#"[{"jsonrpc":"2.0","id":1,"method":"b"},{"jsonrpc":"2.0","method":"n"},"#,
+            r#"{"jsonrpc":"2.0","id":2,"method":"c"}]"#
         ))
         .await;
         tokio::time::sleep(Duration::from_secs(2)).await;

@@ -148,7 +148,7 @@ async fn what_the_peer_ends_is_not_ended_again() {
         let feed = session.subscribe::<u64>("s", ()).unsubscribe_with("u").await.expect("begun");
         (session, feed.collect::<Vec<_>>().await)
     });
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s"}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","method":"rpc.ended","params":{"subscription":7}}"#).await;
     let (session, items) = begun.await.expect("no panic");
@@ -173,7 +173,7 @@ async fn items_right_behind_the_reply_and_before_it_are_not_lost() {
     for early in [false, true] {
         let (mut peer, session) = Raw::peer_of((), Limits::client());
         let begun = tokio::spawn(async move { session.subscribe::<u64>("s", ()).await });
-        peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s","params":[]}"#).await;
+        peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s"}"#).await;
         let item = |n| {
             format!(
                 "{{\"jsonrpc\":\"2.0\",\"method\":\"i\",\"params\":{{\"subscription\":\"x\",\"result\":{n}}}}}\n"
@@ -230,7 +230,7 @@ async fn a_subscription_that_nobody_waits_for_is_ended_when_its_reply_comes() {
     let (mut peer, session) = Raw::peer_of((), Limits::client());
     let mut begun = Box::pin(session.subscribe::<u64>("s", ()).unsubscribe_with("u").into_future());
     assert!(begun.as_mut().now_or_never().is_none());
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s"}"#).await;
     drop(begun);
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":"x"}"#).await;
     peer.expect(r#"{"jsonrpc":"2.0","id":2,"method":"u","params":["x"]}"#).await;
@@ -245,7 +245,7 @@ async fn a_subscription_whose_reply_comes_too_late_is_ended() {
     let second = Duration::from_secs(1);
     let late = session.subscribe::<u64>("s", ()).unsubscribe_with("u").timeout(second).await;
     assert!(matches!(late, Err(rpc::CallError::Timeout(_))));
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s"}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":"x"}"#).await;
     peer.expect(r#"{"jsonrpc":"2.0","id":2,"method":"u","params":["x"]}"#).await;
 }
@@ -306,7 +306,7 @@ async fn what_still_comes_of_a_subscription_that_was_dropped_costs_nothing() {
     // A server's session, which charges for broken rules.
     let (mut peer, session) = Raw::peer_of((), Limits::server());
     let begun = tokio::spawn(async move { (session.subscribe::<u64>("s", ()).await.map(drop), session) });
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s"}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":"x"}"#).await;
     let (outcome, session) = begun.await.expect("no panic");
     outcome.expect("begun");

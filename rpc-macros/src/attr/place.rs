@@ -24,9 +24,17 @@ impl Place {
     /// The words that may stand here.
     fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Service => {
-                &["namespace", "separator", "rename_all", "params", "client", "server", "auto_impl", "crate"]
-            }
+            Self::Service => &[
+                "namespace",
+                "separator",
+                "rename_all",
+                "params",
+                "empty_params",
+                "client",
+                "server",
+                "auto_impl",
+                "crate",
+            ],
             Self::Method => &[
                 "name",
                 "alias",
@@ -38,6 +46,7 @@ impl Place {
                 "token",
                 "overflow",
                 "params",
+                "empty_params",
                 "timeout",
                 "idempotent",
                 "blocking",

@@ -11,15 +11,17 @@ use syn::{Attribute, Ident, LitStr, Path};
 use super::word::{self, Word};
 use super::{Case, Place, runtime};
 use crate::errors::Errors;
-use crate::model::{Halves, Order, Overflow, Sent, Style};
+use crate::model::{EmptyParams, Halves, Order, Overflow, Sent, Style};
 
-/// `#[rpc_service(namespace = "..", separator = "..", rename_all = "..", params = "..", client, server, auto_impl, crate = ..)]`
+/// `#[rpc_service(namespace = "..", separator = "..", rename_all = "..", params = "..", empty_params = "..",
+/// client, server, auto_impl, crate = ..)]`
 #[derive(Default)]
 pub(crate) struct ServiceWords {
     pub(crate) namespace: Option<LitStr>,
     pub(crate) separator: Option<LitStr>,
     pub(crate) rename_all: Option<Case>,
     pub(crate) params: Option<Sent>,
+    pub(crate) empty_params: Option<EmptyParams>,
     client: Option<Ident>,
     server: Option<Ident>,
     pub(crate) auto_impl: Option<Ident>,
@@ -35,6 +37,7 @@ impl ServiceWords {
                 "separator" => words.separator = word.string(errors),
                 "rename_all" => words.rename_all = case(&word, errors),
                 "params" => words.params = sent(&word, errors),
+                "empty_params" => words.empty_params = empty_params(&word, errors),
                 "client" => words.client = word.flag(errors),
                 "server" => words.server = word.flag(errors),
                 "auto_impl" => words.auto_impl = word.flag(errors),
@@ -63,14 +66,15 @@ impl ServiceWords {
     }
 }
 
-/// `#[rpc(name = "..", alias = "..", notification, params = "..", timeout = "..", idempotent, blocking, ordered, exclusive)]` on a
-/// method, and those of subscriptions.
+/// `#[rpc(name = "..", alias = "..", notification, params = "..", empty_params = "..", timeout = "..",
+/// idempotent, blocking, ordered, exclusive)]` on a method, and those of subscriptions.
 #[derive(Default)]
 pub(crate) struct MethodWords {
     pub(crate) name: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) notification: Option<Ident>,
     pub(crate) params: Option<(Ident, Sent)>,
+    pub(crate) empty_params: Option<(Ident, EmptyParams)>,
     pub(crate) timeout: Option<(Ident, Duration)>,
     pub(crate) idempotent: Option<Ident>,
     pub(crate) blocking: Option<Ident>,
@@ -109,6 +113,9 @@ impl MethodWords {
                 "alias" => words.aliases.extend(word.string(errors)),
                 "notification" => words.notification = word.flag(errors),
                 "params" => words.params = sent(&word, errors).map(|sent| (name(), sent)),
+                "empty_params" => {
+                    words.empty_params = empty_params(&word, errors).map(|empty| (name(), empty));
+                }
                 "timeout" => words.timeout = word.duration(errors).map(|after| (name(), after)),
                 "idempotent" => words.idempotent = word.flag(errors),
                 "blocking" => words.blocking = word.flag(errors),
@@ -181,6 +188,19 @@ fn sent(word: &Word, errors: &mut Errors) -> Option<Sent> {
         "by_name" => Some(Sent::ByName),
         _ => {
             errors.at(how, r#"`params` is "by_position" or "by_name""#);
+            None
+        }
+    }
+}
+
+fn empty_params(word: &Word, errors: &mut Errors) -> Option<EmptyParams> {
+    let empty = word.string(errors)?;
+    match empty.value().as_str() {
+        "absent" => Some(EmptyParams::Absent),
+        "array" => Some(EmptyParams::Array),
+        "object" => Some(EmptyParams::Object),
+        _ => {
+            errors.at(empty, r#"`empty_params` is "absent", "array" or "object""#);
             None
         }
     }

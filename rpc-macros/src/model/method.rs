@@ -5,7 +5,7 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use syn::{Attribute, Ident, Type};
 
-use super::{Param, WireName};
+use super::{Extent, Param, WireName};
 
 #[derive(Clone)]
 pub(crate) struct Method {
@@ -16,6 +16,8 @@ pub(crate) struct Method {
     pub(crate) form: Form,
     pub(crate) kind: Kind,
     pub(crate) sent: Sent,
+    /// What the client sends where there are no parameters, if that is said.
+    pub(crate) empty_params: Option<EmptyParams>,
     /// How long the client waits, where the method says so.
     pub(crate) timeout: Option<Duration>,
     pub(crate) idempotent: bool,
@@ -146,7 +148,24 @@ pub(crate) enum Sent {
     ByName,
 }
 
+/// What is sent where there are no parameters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EmptyParams {
+    Absent,
+    Array,
+    Object,
+}
+
 impl Method {
+    /// Whether it can be called without any parameters being sent.
+    pub(crate) fn may_send_none(&self) -> bool {
+        let has_token = match &self.kind {
+            Kind::Subscription(of) => of.style.is_progress(),
+            Kind::Request(_) | Kind::Notification => false,
+        };
+        !has_token && self.wire_params().all(|(_, wire)| wire.extent != Extent::Single)
+    }
+
     /// The parameters that travel.
     pub(crate) fn wire_params(&self) -> impl Iterator<Item = (&Param, &super::WireParam)> {
         self.params.iter().filter_map(|param| Some((param, param.wire()?)))

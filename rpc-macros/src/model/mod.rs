@@ -8,7 +8,7 @@ mod param;
 
 pub(crate) use error::{ErrorCase, ErrorType, Shape};
 pub(crate) use method::{
-    Borrows, Form, Items, Kind, Method, Order, Overflow, Reply, Sent, Style, Subscription,
+    Borrows, EmptyParams, Form, Items, Kind, Method, Order, Overflow, Reply, Sent, Style, Subscription,
 };
 pub(crate) use name::WireName;
 pub(crate) use param::{Extent, Param, Passing, Role, WireParam};

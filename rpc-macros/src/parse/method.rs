@@ -67,6 +67,7 @@ pub(super) fn method(
         },
         kind,
         sent: sent(&words, service, &params),
+        empty_params: words.empty_params.as_ref().map(|(_, empty)| *empty).or(service.empty_params),
         timeout: words.timeout.map(|(_, after)| after),
         idempotent: words.idempotent.is_some(),
         order: words.order.as_ref().map(|(_, order)| *order).unwrap_or_default(),
@@ -79,8 +80,7 @@ pub(super) fn method(
 
 fn sent(words: &MethodWords, service: &ServiceWords, params: &[Param]) -> Sent {
     // What is sent as it is has no names beside its own.
-    let whole = |param: &Param| param.wire().is_some_and(|wire| wire.extent == Extent::Whole);
-    if params.iter().any(whole) {
+    if params.iter().any(is_whole) {
         return Sent::ByPosition;
     }
     let style = words.subscription.style.as_ref().map(|(_, style)| *style).unwrap_or_default();
@@ -89,6 +89,10 @@ fn sent(words: &MethodWords, service: &ServiceWords, params: &[Param]) -> Sent {
         return Sent::ByName;
     }
     words.params.as_ref().map(|(_, sent)| *sent).or(service.params).unwrap_or_default()
+}
+
+fn is_whole(param: &Param) -> bool {
+    param.wire().is_some_and(|wire| wire.extent == Extent::Whole)
 }
 
 fn check_signature(item: &TraitItemFn, errors: &mut Errors) {

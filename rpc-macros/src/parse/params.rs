@@ -16,6 +16,7 @@ pub(super) fn check(params: &[Param], words: &MethodWords, errors: &mut Errors) 
         check_names(&wire, errors);
         check_rest(&wire, errors);
     }
+    check_empty(&wire, words, errors);
     if let Some((param, _)) = wire.get(MOST_PARAMS) {
         errors.at(
             &param.ident,
@@ -54,6 +55,16 @@ fn check_names(wire: &[(&Param, &WireParam)], errors: &mut Errors) {
             errors.push(syn::Error::new(name.span(), message));
         }
         names.push(name);
+    }
+}
+
+/// There are no empty parameters where there is always one.
+fn check_empty(wire: &[(&Param, &WireParam)], words: &MethodWords, errors: &mut Errors) {
+    let Some((word, _)) = &words.empty_params else { return };
+    let always =
+        wire.iter().find(|(param, wire)| param.conditions.is_empty() && wire.extent == Extent::Single);
+    if let Some((Param { ident, .. }, _)) = always {
+        errors.at(word, format!("`{ident}` is always sent; leave `empty_params` away"));
     }
 }
 

@@ -162,6 +162,9 @@ pub(super) fn check_words(words: &MethodWords, errors: &mut Errors) {
             "the token of a progress has a name, and so have the parameters beside it; leave `params` away",
         );
     }
+    if let (Some((word, _)), true) = (&words.empty_params, is_progress) {
+        errors.at(word, "the token of a progress is always sent; leave `empty_params` away");
+    }
     if let Some(word) = &words.idempotent {
         errors.at(word, format!("each `{subscription}` is another one; leave `idempotent` away"));
     }

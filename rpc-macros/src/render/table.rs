@@ -6,7 +6,7 @@ use syn::Path;
 
 use super::at;
 use crate::model::{
-    Extent, Kind, Method, Names, Order, Overflow, Sent, Service, Style, Subscription, WireParam,
+    EmptyParams, Extent, Kind, Method, Names, Order, Overflow, Sent, Service, Style, Subscription, WireParam,
 };
 
 /// What the table says of itself.
@@ -30,6 +30,14 @@ fn entry(runtime: &Path, method: &Method) -> TokenStream {
     let params: Vec<_> = method.wire_params().map(|(_, wire)| param(runtime, wire)).collect();
     let params = (!params.is_empty()).then(|| quote!(.with_params(&[#(#params),*])));
     let by_name = (method.sent == Sent::ByName).then(|| quote!(.by_name()));
+    let empty_params = method.empty_params.filter(|_| method.may_send_none()).map(|empty| {
+        let empty = match empty {
+            EmptyParams::Absent => quote!(Absent),
+            EmptyParams::Array => quote!(Array),
+            EmptyParams::Object => quote!(Object),
+        };
+        quote!(.with_empty_params(#runtime::EmptyParams::#empty))
+    });
     let timeout = method.timeout.map(|after| {
         let millis = u64::try_from(after.as_millis()).expect("it was written in 64 bits of milliseconds");
         quote!(.with_timeout(::core::time::Duration::from_millis(#millis)))
@@ -47,7 +55,7 @@ fn entry(runtime: &Path, method: &Method) -> TokenStream {
     let docs = method.docs.as_ref().map(|docs| quote!(.with_docs(#docs)));
     quote! {
         #(#[cfg(#conditions)])*
-        #runtime::MethodInfo::#kind(#wire) #aliases #params #by_name #timeout #idempotent #order #subscription #docs
+        #runtime::MethodInfo::#kind(#wire) #aliases #params #by_name #empty_params #timeout #idempotent #order #subscription #docs
     }
 }
 

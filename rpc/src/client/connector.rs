@@ -12,7 +12,7 @@ use crate::transport::tcp::TcpOptions;
 use crate::{
     driver::{self, Settings, Start},
     framing::Framer,
-    jsonrpc::{Cancellation, Notices, Protocol},
+    jsonrpc::{Cancellation, EmptyParams, Notices, Protocol},
     limits::{KeepAlive, Limits},
     service::{Routes, Service, Services, takes_messages},
     session::{Hooks, InstalledHooks, Membership, Message, MessageSession, Session},
@@ -135,6 +135,13 @@ impl Connector {
     /// Sends errors as a text, the message, wherever 1.0 is spoken. Default: an object, as in 2.0.
     pub fn text_errors(mut self) -> Self {
         self.settings.set_text_errors();
+        self
+    }
+
+    /// What a session sends where a call, a notification or a ping of its own has no parameters. Default: [`EmptyParams::Absent`]. A
+    /// method, a service or a client that says something else goes before.
+    pub fn empty_params(mut self, empty: EmptyParams) -> Self {
+        self.settings.set_empty_params(empty);
         self
     }
 

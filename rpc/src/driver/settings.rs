@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{Cancellation, Notices, Protocol, Unsupported, version::Version},
+    jsonrpc::{Cancellation, EmptyParams, Notices, Protocol, Unsupported, version::Version},
     limits::{KeepAlive, Limits},
     service::TakesMessages,
     session::InstalledHooks,
@@ -53,5 +53,9 @@ impl Settings {
 
     pub(crate) fn set_text_errors(&mut self) {
         self.version = self.version.with_text_errors();
+    }
+
+    pub(crate) fn set_empty_params(&mut self, empty: EmptyParams) {
+        self.version = self.version.with_empty_params(empty);
     }
 }

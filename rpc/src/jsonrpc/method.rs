@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ParamInfo, SubscriptionInfo};
+use super::{EmptyParams, ParamInfo, SubscriptionInfo};
 
 /// Describes one method of a service: what routing, duplicate checks, logs and clients need to know.
 ///
@@ -15,6 +15,7 @@ pub struct MethodInfo {
     kind: MethodKind,
     params: &'static [ParamInfo],
     by_name: bool,
+    empty_params: Option<EmptyParams>,
     order: Order,
     timeout: Option<Duration>,
     idempotent: bool,
@@ -57,6 +58,7 @@ impl MethodInfo {
             kind: MethodKind::Request,
             params: &[],
             by_name: false,
+            empty_params: None,
             timeout: None,
             idempotent: false,
             order: Order::Concurrent,
@@ -88,6 +90,11 @@ impl MethodInfo {
     /// The same method, whose client sends the parameters by name. A server accepts both ways, always.
     pub const fn by_name(self) -> Self {
         Self { by_name: true, ..self }
+    }
+
+    /// The same method, whose client sends this where it has no parameters, whatever its client and its connection say.
+    pub const fn with_empty_params(self, empty: EmptyParams) -> Self {
+        Self { empty_params: Some(empty), ..self }
     }
 
     pub(crate) const fn of_kind(self, kind: MethodKind) -> Self {
@@ -147,6 +154,11 @@ impl MethodInfo {
     /// Whether the client sends the parameters by name.
     pub const fn sends_by_name(&self) -> bool {
         self.by_name
+    }
+
+    /// What the client sends where there are no parameters; `None` where the method does not say.
+    pub const fn empty_params(&self) -> Option<EmptyParams> {
+        self.empty_params
     }
 
     /// How long its client waits for the reply unless a call says otherwise; `None` where the method does not say.

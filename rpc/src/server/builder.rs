@@ -4,7 +4,7 @@ use super::{BindError, Listen, Server, handle::Shared};
 use crate::{
     driver::Settings,
     framing::Framer,
-    jsonrpc::{Cancellation, Notices, Protocol},
+    jsonrpc::{Cancellation, EmptyParams, Notices, Protocol},
     limits::{Groups, KeepAlive, Limits},
     service::{Service, Services, takes_messages},
     session::{Hooks, InstalledHooks, Message, MessageSession, Session},
@@ -73,6 +73,13 @@ impl ServerBuilder {
     /// is an object. Default: an object, as in 2.0.
     pub fn text_errors(mut self) -> Self {
         self.settings.set_text_errors();
+        self
+    }
+
+    /// What the server's side of a session sends where a call, a notification or a ping of its own has no parameters. Default: [`EmptyParams::Absent`]. A
+    /// method, a service or a client that says something else goes before.
+    pub fn empty_params(mut self, empty: EmptyParams) -> Self {
+        self.settings.set_empty_params(empty);
         self
     }
 

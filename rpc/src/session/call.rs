@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 use super::{CallError, Caller, Outgoing, caller::Readable, outgoing::CallTimeout};
-use crate::jsonrpc::{MethodInfo, ParamInfo, Reply, ReplyError, RpcError};
+use crate::jsonrpc::{EmptyParams, MethodInfo, ParamInfo, Reply, ReplyError, RpcError};
 
 /// A call that knows what it returns and was not sent yet. Awaiting it sends it.
 ///
@@ -27,6 +27,7 @@ pub struct Call<'a, C, P, R, const FALLIBLE: bool = false> {
     params: P,
     /// Set where the parameters are sent by name.
     names: Option<&'static [ParamInfo]>,
+    empty_params: Option<EmptyParams>,
     timeout: CallTimeout,
     deadline: Option<Instant>,
     idempotent: bool,
@@ -45,6 +46,7 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
             method: method.name(),
             params,
             names: method.names(),
+            empty_params: method.empty_params(),
             timeout: match method.timeout() {
                 Some(after) => CallTimeout::After(after),
                 None => CallTimeout::Default,
@@ -100,6 +102,7 @@ impl<'a, C, P, R> Call<'a, C, P, R> {
             method,
             params,
             names: None,
+            empty_params: None,
             timeout: CallTimeout::Default,
             deadline: None,
             idempotent: false,
@@ -111,7 +114,8 @@ impl<'a, C, P, R> Call<'a, C, P, R> {
 impl<'a, C, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     /// Writes the call down. From here on nothing depends on the parameters any more.
     pub(super) fn written(&self) -> Result<Outgoing<'a>, CallError> {
-        let outgoing = Outgoing::write(self.method, &self.params, self.names, self.timeout)?;
+        let Self { method, params, names, empty_params, timeout, .. } = self;
+        let outgoing = Outgoing::write(method, params, *names, *empty_params, *timeout)?;
         let outgoing = if self.idempotent { outgoing.idempotent() } else { outgoing };
         Ok(match self.deadline {
             Some(deadline) => outgoing.until(deadline),

@@ -3,6 +3,9 @@
 //! Nothing here reads, writes or waits for the network: handles append to the link's outgoing messages and wait for
 //! what the [driver](crate#the-way-of-a-request) brings.
 
+#[macro_use]
+mod through;
+
 mod batch;
 mod bounds;
 mod byte_queue;
@@ -29,6 +32,7 @@ mod statistics;
 mod subscription;
 mod tally;
 mod task;
+mod with_empty_params;
 mod within;
 
 use std::{
@@ -67,6 +71,7 @@ pub use subscription::{
 pub(crate) use tally::Counted;
 pub(crate) use tally::Tally;
 pub(crate) use task::panic_message;
+pub use with_empty_params::WithEmptyParams;
 pub use within::Within;
 
 use serde::Serialize;

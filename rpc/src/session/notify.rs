@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::{CallError, Caller, Outgoing, outgoing::CallTimeout};
-use crate::jsonrpc::{MethodInfo, ParamInfo};
+use crate::jsonrpc::{EmptyParams, MethodInfo, ParamInfo};
 
 /// A notification that was not sent yet. Awaiting it hands it over for sending, and waits only for room to do so.
 ///
@@ -21,24 +21,32 @@ pub struct Notify<'a, C, P> {
     params: P,
     /// Set where the parameters are sent by name.
     names: Option<&'static [ParamInfo]>,
+    empty_params: Option<EmptyParams>,
 }
 
 impl<'a, C, P> Notify<'a, C, P> {
     /// A notification of a method that is described by a table. What generated clients do.
     pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self {
-        Self { caller, method: method.name(), params, names: method.names() }
+        Self {
+            caller,
+            method: method.name(),
+            params,
+            names: method.names(),
+            empty_params: method.empty_params(),
+        }
     }
 
     /// A notification of a method by its name.
     pub const fn untyped(caller: &'a C, method: &'a str, params: P) -> Self {
-        Self { caller, method, params, names: None }
+        Self { caller, method, params, names: None, empty_params: None }
     }
 }
 
 impl<'a, C, P: Serialize> Notify<'a, C, P> {
     /// Writes the notification down. From here on nothing depends on the parameters any more.
     pub(super) fn written(&self) -> Result<Outgoing<'a>, CallError> {
-        Outgoing::write(self.method, &self.params, self.names, CallTimeout::Default)
+        let Self { method, params, names, empty_params, .. } = self;
+        Outgoing::write(method, params, *names, *empty_params, CallTimeout::Default)
     }
 }
 

@@ -1,13 +1,13 @@
 //! What a call carries, written and not yet sent.
 
-use std::{fmt, time::Duration};
+use std::{convert::Infallible, fmt, time::Duration};
 
 use serde::{Serialize, ser::Error as _};
 use tokio::time::Instant;
 
 use super::{CallError, link::Timeout};
 use crate::{
-    jsonrpc::{Body, ParamInfo, buffer::Buffer, params::write_params, subscription::Token},
+    jsonrpc::{Body, EmptyParams, ParamInfo, buffer::Buffer, params::write_params, subscription::Token},
     limits::deadline,
 };
 
@@ -17,8 +17,9 @@ pub struct Outgoing<'a> {
     method: &'a str,
     /// Everything of the message that does not depend on its id.
     body: Buffer,
-    /// Where the parameters stand in it.
-    params: usize,
+    /// Where the method ends in it; the parameters follow, if there are any.
+    method_end: usize,
+    empty_params: Option<EmptyParams>,
     timeout: CallTimeout,
     deadline: Option<Instant>,
     idempotent: bool,
@@ -33,13 +34,14 @@ pub(super) enum CallTimeout {
 }
 
 impl<'a> Outgoing<'a> {
-    /// Writes the parameters: what serializes as an array (a tuple, a `Vec`) or an object (a struct, a map), or `()` for none.
+    /// Writes the parameters: what serializes as an array (a tuple, a `Vec`) or an object (a struct, a map), or `()` for none: see
+    /// [`EmptyParams`].
     ///
     /// # Errors
     ///
     /// [`CallError::Encode`], where they cannot be written, or are neither an array nor an object.
     pub fn new(method: &'a str, params: &(impl Serialize + ?Sized)) -> Result<Self, CallError> {
-        Self::write(method, params, None, CallTimeout::Default)
+        Self::write(method, params, None, None, CallTimeout::Default)
     }
 
     /// With `names`, a tuple is written as an object under them.
@@ -47,25 +49,37 @@ impl<'a> Outgoing<'a> {
         method: &'a str,
         params: &(impl Serialize + ?Sized),
         names: Option<&[ParamInfo]>,
+        empty_params: Option<EmptyParams>,
         timeout: CallTimeout,
     ) -> Result<Self, CallError> {
         let mut body = Buffer::new();
         match Body::append(&mut body, method, |out| write_params(out, params, names)) {
-            Ok(start) => Ok(Self { method, body, params: start, timeout, deadline: None, idempotent: false }),
+            Ok(method_end) => Ok(Self {
+                method,
+                body,
+                method_end,
+                empty_params,
+                timeout,
+                deadline: None,
+                idempotent: false,
+            }),
             Err(source) => Err(CallError::Encode { method: method.to_owned(), source }),
         }
     }
 
     /// Puts a token into the parameters, at `path`.
     pub(super) fn with_token(mut self, token: &Token, path: &str) -> Result<Self, CallError> {
-        let Some(params) = token.put_into(self.params(), path) else {
+        let Some(params) = token.put_into(self.params().unwrap_or("{}"), path) else {
             let source = serde_json::Error::custom(
                 "to be told of progress, send parameters by name: a struct or a map",
             );
             return Err(CallError::Encode { method: self.method.to_owned(), source });
         };
-        self.body.truncate(self.params);
-        self.body.extend_from_slice(params.as_bytes());
+        self.body.truncate(self.method_end);
+        let Ok(()) = Body::append_params(&mut self.body, |out| {
+            out.extend_from_slice(params.as_bytes());
+            Ok::<_, Infallible>(())
+        });
         Ok(self)
     }
 
@@ -74,9 +88,22 @@ impl<'a> Outgoing<'a> {
         self.method
     }
 
-    /// The parameters, as the JSON text of an array or an object.
-    pub fn params(&self) -> &str {
-        std::str::from_utf8(&self.body[self.params..]).unwrap_or_default()
+    /// The parameters, as the JSON text of an array or an object; `None` where there are none.
+    pub fn params(&self) -> Option<&str> {
+        std::str::from_utf8(Body::params_of(&self.body, self.method_end)?).ok()
+    }
+
+    /// What is sent where there are no parameters, if the method, its service or a client says so.
+    pub const fn empty_params(&self) -> Option<EmptyParams> {
+        self.empty_params
+    }
+
+    /// The same, sent with `empty` where it has no parameters, unless it says something else already.
+    pub const fn empty_params_or(mut self, empty: EmptyParams) -> Self {
+        if self.empty_params.is_none() {
+            self.empty_params = Some(empty);
+        }
+        self
     }
 
     /// How long to wait for the reply, where the call or its method says so.
@@ -150,7 +177,11 @@ impl<'a> Outgoing<'a> {
     }
 
     pub(crate) fn body(&self) -> Body<'_> {
-        Body::written(&self.body, self.params)
+        let body = Body::written(&self.body, self.method_end);
+        match self.empty_params {
+            Some(empty) => body.with_empty_params(empty),
+            None => body,
+        }
     }
 }
 
@@ -158,7 +189,7 @@ impl fmt::Debug for Outgoing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outgoing")
             .field("method", &self.method)
-            .field("params", &format_args!("{}", self.params()))
+            .field("params", &format_args!("{}", self.params().unwrap_or("none")))
             .finish_non_exhaustive()
     }
 }

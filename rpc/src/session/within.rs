@@ -1,12 +1,12 @@
 //! A caller with a deadline.
 
-use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{CallError, Caller, Outgoing, OutgoingBatch, OutgoingSubscription, RawSubscription, Subscriber};
+use super::Outgoing;
 
-/// A caller whose calls all end at a deadline, if they have not before: with [`CallError::Timeout`]. Once it has passed nothing is sent any
-/// more. Made by [`Context::within`](crate::Context::within) and [`Context::caller`](crate::Context::caller), or with
+/// A caller whose calls all end at a deadline, if they have not before: with
+/// [`CallError::Timeout`](crate::CallError::Timeout). Once it has passed nothing is sent any more. Made by
+/// [`Context::within`](crate::Context::within) and [`Context::caller`](crate::Context::caller), or with
 /// [`new`](Self::new).
 ///
 /// What a call says itself, with [`Call::timeout`](crate::Call::timeout), holds where that is earlier; even one that is to wait for ever ends
@@ -51,7 +51,7 @@ impl<C> Within<C> {
         self.deadline
     }
 
-    fn bounded<'a>(&self, outgoing: Outgoing<'a>) -> Outgoing<'a> {
+    fn changed<'a>(&self, outgoing: Outgoing<'a>) -> Outgoing<'a> {
         match self.deadline {
             Some(deadline) => outgoing.until(deadline),
             None => outgoing,
@@ -59,44 +59,4 @@ impl<C> Within<C> {
     }
 }
 
-impl<C: Caller> Caller for Within<C> {
-    type Call<'a>
-        = C::Call<'a>
-    where
-        C: 'a;
-    type Notify<'a>
-        = C::Notify<'a>
-    where
-        C: 'a;
-    type Batch<'a>
-        = C::Batch<'a>
-    where
-        C: 'a;
-
-    fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
-        self.caller.call(self.bounded(call))
-    }
-
-    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
-        self.caller.notify(self.bounded(notification))
-    }
-
-    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
-        self.caller.batch(match self.deadline {
-            Some(deadline) => batch.until(deadline),
-            None => batch,
-        })
-    }
-}
-
-impl<C: Subscriber> Subscriber for Within<C> {
-    fn subscribe<'a>(
-        &'a self,
-        subscription: OutgoingSubscription<'a>,
-    ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
-        self.caller.subscribe(match self.deadline {
-            Some(deadline) => subscription.until(deadline),
-            None => subscription,
-        })
-    }
-}
+calls_through!(Within);

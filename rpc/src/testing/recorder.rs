@@ -35,7 +35,7 @@ use crate::session::{BatchItem, Caller, Outgoing, OutgoingBatch};
 ///
 /// let recorder = Recorder::new(session);
 /// good_night(&LightClient::from(recorder.clone())).await?;
-/// assert_eq!(recorder.recorded(), ["flash []", r#"dim ["hall",0]"#]);
+/// assert_eq!(recorder.recorded(), ["flash", r#"dim ["hall",0]"#]);
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
@@ -44,14 +44,15 @@ pub struct Recorder<C> {
     recorded: Arc<Mutex<Vec<Recorded>>>,
 }
 
-/// A call or a notification that went through a [`Recorder`]. It prints, and compares with a text, as `method params`.
+/// A call or a notification that went through a [`Recorder`]. It prints, and compares with a text, as `method params`, or `method` where it
+/// has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
     /// The name on the wire.
     pub method: String,
-    /// The parameters, as the JSON that was sent.
-    pub params: String,
+    /// The parameters, as the JSON that was sent; `None` where there were none.
+    pub params: Option<String>,
     /// Whether no answer was expected.
     pub is_notification: bool,
     /// Whether it was part of a batch.
@@ -75,7 +76,7 @@ impl<C> Recorder<C> {
     }
 
     fn record(&self, outgoing: &Outgoing<'_>, is_notification: bool, in_batch: bool) {
-        let (method, params) = (outgoing.method().to_owned(), outgoing.params().to_owned());
+        let (method, params) = (outgoing.method().to_owned(), outgoing.params().map(str::to_owned));
         self.lock().push(Recorded { method, params, is_notification, in_batch });
     }
 
@@ -116,12 +117,15 @@ impl<C: Caller> Caller for Recorder<C> {
 
 impl fmt::Display for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.params)
+        match &self.params {
+            Some(params) => write!(f, "{} {params}", self.method),
+            None => f.write_str(&self.method),
+        }
     }
 }
 
 impl PartialEq<&str> for Recorded {
     fn eq(&self, other: &&str) -> bool {
-        other.split_once(' ') == Some((&self.method, &self.params))
+        self.to_string() == **other
     }
 }

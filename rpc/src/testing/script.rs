@@ -80,7 +80,7 @@ impl Script {
         Self::default()
     }
 
-    /// The next call is of `method`, with `params`: what serializes as an array or an object, as it would be sent.
+    /// The next call is of `method`, with `params`: what serializes as an array or an object, as it would be sent, or `()` for none.
     ///
     /// # Panics
     ///
@@ -125,7 +125,8 @@ impl Script {
         let line = self.lock().pop_front();
         let came = || {
             let kind = if is_call { "" } else { "the notification " };
-            format!("{kind}{} {}", outgoing.method(), outgoing.params())
+            let params = outgoing.params().unwrap_or("without parameters");
+            format!("{kind}{} {params}", outgoing.method())
         };
         match line {
             Some(line) if line.is_for(outgoing, is_call) => line.answer,
@@ -145,7 +146,8 @@ impl Script {
 impl Line {
     fn is_for(&self, outgoing: &Outgoing<'_>, is_call: bool) -> bool {
         let params_fit = self.params.as_ref().is_none_or(|params| {
-            serde_json::from_str::<Value>(outgoing.params()).is_ok_and(|came| came == *params)
+            serde_json::from_str::<Value>(outgoing.params().unwrap_or("null"))
+                .is_ok_and(|came| came == *params)
         });
         self.method == outgoing.method() && params_fit && matches!(self.answer, Answer::To(_)) == is_call
     }
@@ -157,6 +159,7 @@ impl fmt::Display for Line {
             f.write_str("the notification ")?;
         }
         match &self.params {
+            Some(Value::Null) => write!(f, "{} without parameters", self.method),
             Some(params) => write!(f, "{} {params}", self.method),
             None => write!(f, "{} with any parameters", self.method),
         }
@@ -165,8 +168,6 @@ impl fmt::Display for Line {
 
 fn json(params: &impl Serialize) -> Value {
     match serde_json::to_value(params) {
-        // `()` is sent as no parameters.
-        Ok(Value::Null) => Value::Array(Vec::new()),
         Ok(params) => params,
         Err(error) => panic!("the parameters that are expected cannot be written as JSON: {error}"),
     }
@@ -264,10 +265,13 @@ mod tests {
         );
         let begun = script();
         call(&begun, "add", (1, 2));
-        assert_eq!(panic_of(|| begun.finish()), "the script expects more: the notification log []");
+        assert_eq!(
+            panic_of(|| begun.finish()),
+            "the script expects more: the notification log without parameters"
+        );
         assert_eq!(
             panic_of(|| call(&begun, "log", ())),
-            "the script expects the notification log [], and log [] came"
+            "the script expects the notification log without parameters, and log without parameters came"
         );
         assert_eq!(panic_of(|| call(&begun, "add", (1, 2))), "the script has ended, and add [1,2] came");
     }

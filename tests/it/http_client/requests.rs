@@ -54,7 +54,7 @@ async fn messages_are_those_of_the_version_and_ids_rise() {
         [
             r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2]}"#,
             r#"{"jsonrpc":"2.0","method":"log","params":["x"]}"#,
-            r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":[]}"#,
+            r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#,
         ]
     );
     assert_eq!(
@@ -83,7 +83,7 @@ async fn the_calls_of_a_batch_go_out_in_one_request() {
         concat!(
             r#"[{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2]},"#,
             r#"{"jsonrpc":"2.0","method":"log","params":["x"]},"#,
-            r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":[]}]"#,
+            r#"{"jsonrpc":"2.0","id":2,"method":"ping"}]"#,
         )
     );
 }

@@ -20,7 +20,7 @@ pub(crate) struct Recorder {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sent {
     pub(crate) method: String,
-    pub(crate) params: String,
+    pub(crate) params: Option<String>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) idempotent: bool,
 }
@@ -33,7 +33,7 @@ impl Recorder {
     fn record(&self, outgoing: &Outgoing<'_>) {
         let sent = Sent {
             method: outgoing.method().to_owned(),
-            params: outgoing.params().to_owned(),
+            params: outgoing.params().map(str::to_owned),
             timeout: outgoing.timeout(),
             idempotent: outgoing.is_idempotent(),
         };
@@ -45,10 +45,11 @@ impl Recorder {
         std::mem::take(&mut self.sent.lock().expect("nobody panics"))
     }
 
-    /// The method and the parameters of the one thing that was sent.
+    /// The method and the parameters, if any, of the one thing that was sent.
     pub(crate) fn message(&self) -> String {
         match &self.take()[..] {
-            [Sent { method, params, .. }] => format!("{method} {params}"),
+            [Sent { method, params: Some(params), .. }] => format!("{method} {params}"),
+            [Sent { method, params: None, .. }] => method.clone(),
             other => panic!("not one message: {other:?}"),
         }
     }

@@ -224,7 +224,7 @@ async fn we_follow_headers_and_statuses_of_a_server_of_electrums() {
     let client = electrum(&session);
     let mut tips = followed(
         &mut server,
-        r#"{"jsonrpc":"2.0","id":1,"method":"blockchain.headers.subscribe","params":[]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"blockchain.headers.subscribe"}"#,
         r#"{"hex":"00890020","height":520481}"#,
         client.headers().into_future(),
     )

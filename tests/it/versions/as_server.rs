@@ -156,7 +156,7 @@ async fn a_dispatcher_answers_each_row_as_its_version_does() {
 #[tokio::test(start_paused = true)]
 async fn every_version_takes_none_for_none_however_that_is_said() {
     let none = ["", r#","params":null"#, r#","params":[]"#, r#","params":{}"#, r#","params":{ }"#];
-    for protocol in COLUMNS {
+    for protocol in COLUMNS.into_iter().chain([Protocol::Detect]) {
         for params in none {
             let (mut peer, _session) = Raw::peer_with(|connector| {
                 let ping = rpc_tests::CalcServer::new(rpc_tests::MyCalc);

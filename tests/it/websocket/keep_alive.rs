@@ -92,7 +92,7 @@ async fn where_there_are_no_pings_a_method_is_called_if_there_is_one() {
     assert_eq!(peer.next().await, Some((PING, vec![])));
 
     let (mut peer, _session) = Raw::peer_with(with).await;
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"are.you.there","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"are.you.there"}"#).await;
 
     let (mut peer, session) = Raw::peer_with(|connector| connector.keep_alive(KeepAlive::ping())).await;
     peer.expect_silence().await;
@@ -100,5 +100,5 @@ async fn where_there_are_no_pings_a_method_is_called_if_there_is_one() {
 
     let with = |connector: Connector| connector.keep_alive(KeepAlive::call("are.you.there"));
     let (mut peer, _session) = WsPeer::client_of(with).await;
-    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"are.you.there","params":[]}"#).await;
+    peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"are.you.there"}"#).await;
 }

@@ -29,7 +29,7 @@ use crate::transport::socks::SocksProxy;
 use crate::transport::tls::TlsClient;
 use crate::{
     client::open::Dial,
-    jsonrpc::{Protocol, version::Version},
+    jsonrpc::{EmptyParams, Protocol, version::Version},
     limits::{Limits, deadline},
     transport::{ByteStream, Endpoint, EndpointError, Net, Scheme, tcp::TcpOptions},
 };
@@ -59,7 +59,7 @@ pub struct HttpClientBuilder {
     error: Option<HttpClientError>,
     open: Option<Arc<Open>>,
     limits: Limits,
-    protocol: Protocol,
+    version: Version,
     exchanges: usize,
     idle_connections: usize,
     idle_timeout: Option<Duration>,
@@ -144,7 +144,7 @@ impl HttpClientBuilder {
             error: None,
             open: None,
             limits: Limits::client(),
-            protocol: Protocol::default(),
+            version: Version::V2,
             exchanges: 64,
             idle_connections: usize::MAX,
             idle_timeout: Some(Duration::from_secs(20)),
@@ -208,7 +208,14 @@ impl HttpClientBuilder {
     /// Bitcoin Core, and other servers whose answers always have both a `result` and an `error`, are called with [`Protocol::V1`]; or, for
     /// batches and parameters by name, with [`Protocol::Loose`].
     pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.protocol = protocol;
+        self.version = self.version.with_protocol(protocol);
+        self
+    }
+
+    /// What is sent where a call or a notification has no parameters. Default: [`EmptyParams::Absent`]. A method, a service or a
+    /// client that says something else goes before.
+    pub fn empty_params(mut self, empty: EmptyParams) -> Self {
+        self.version = self.version.with_empty_params(empty);
         self
     }
 
@@ -356,7 +363,7 @@ impl HttpClientBuilder {
             headers: self.headers,
             limits: self.limits,
             places,
-            version: Mutex::new(Version::new(self.protocol)),
+            version: Mutex::new(self.version),
             last_id: AtomicU64::new(0),
         };
         Ok(HttpClient { exchanges: Arc::new(exchanges) })

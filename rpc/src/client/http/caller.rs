@@ -173,7 +173,7 @@ impl Timeouts {
 /// About how many bytes it takes to send it.
 fn size(outgoing: &Outgoing<'_>) -> usize {
     const ENVELOPE: usize = 60;
-    ENVELOPE + outgoing.method().len() + outgoing.params().len()
+    ENVELOPE + outgoing.method().len() + outgoing.params().map_or(0, str::len)
 }
 
 fn unsupported(outgoing: &Outgoing<'_>, source: Unsupported) -> CallError {

@@ -13,7 +13,9 @@ pub use body::Body;
 pub use event::{Event, Ticket};
 pub(crate) use sent::BatchIds;
 
-use super::{Elements, ErrorObject, Id, Malformed, Message, Protocol, table::Table, version::Version};
+use super::{
+    Elements, EmptyParams, ErrorObject, Id, Malformed, Message, Protocol, table::Table, version::Version,
+};
 use sent::SentBatches;
 
 /// A call in flight. Ids rise by one from 1 and are not used again on the same link.
@@ -138,6 +140,12 @@ impl<T> Connection<T> {
         Self { calls: Table::after(last), ..self }
     }
 
+    /// Sends `empty` where a message has no parameters, unless its [`Body`] says otherwise or the version is 1.0. Default:
+    /// [`EmptyParams::Absent`].
+    pub fn with_empty_params(self, empty: EmptyParams) -> Self {
+        Self { version: self.version.with_empty_params(empty), ..self }
+    }
+
     /// Refuses batches of the peer's that have more than `batch_length` members, and sends no result or reply to a batch of
     /// more than `reply_size` bytes, but an error.
     pub fn with_limits(self, batch_length: usize, reply_size: usize) -> Self {
@@ -170,7 +178,7 @@ impl<T> Connection<T> {
     pub fn request(&mut self, out: &mut Vec<u8>, body: Body<'_>, call: T) -> Result<CallId, Unsupported> {
         self.check(body)?;
         let id = self.calls.insert(call);
-        self.version.put_request(out, id, body.text());
+        self.version.put_request(out, id, [body.text(), body.tail(self.version)]);
         Ok(CallId(id))
     }
 
@@ -181,7 +189,7 @@ impl<T> Connection<T> {
     /// Where the version has nothing of the kind. Nothing is appended then.
     pub fn notification(&mut self, out: &mut Vec<u8>, body: Body<'_>) -> Result<(), Unsupported> {
         self.check(body)?;
-        self.version.put_notification(out, body.text());
+        self.version.put_notification_in_parts(out, [body.text(), body.tail(self.version)]);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use serde::{
 
 use crate::jsonrpc::{ParamInfo, one_line};
 
-/// Appends the parameters' JSON text. With `names`, a tuple is written as an object under them.
+/// Appends the parameters' JSON text: `null` where there are none. With `names`, a tuple is written as an object under them.
 ///
 /// # Errors
 ///
@@ -23,17 +23,11 @@ where
 {
     let start = out.len();
     match names {
-        Some(names) => one_line::write(out, &Named { names, values: params })?,
-        None => one_line::write(out, params)?,
+        Some(names) if !names.is_empty() => one_line::write(out, &Named { names, values: params })?,
+        _ => one_line::write(out, params)?,
     }
     match &out[start..] {
-        [b'[' | b'{', ..] => Ok(()),
-        // `()`: a method without parameters.
-        b"null" => {
-            out.truncate(start);
-            out.extend_from_slice(b"[]");
-            Ok(())
-        }
+        [b'[' | b'{', ..] | b"null" => Ok(()),
         _ => Err(serde_json::Error::custom(
             "params must be an array or an object: wrap a single value as `(value,)`",
         )),
@@ -152,8 +146,15 @@ mod tests {
         const AB: &[ParamInfo] = &[ParamInfo::new("a"), ParamInfo::new("b")];
         assert_eq!(text((1, "x"), None), r#"[1,"x"]"#);
         assert_eq!(text((1, "x"), Some(AB)), r#"{"a":1,"b":"x"}"#);
-        assert_eq!(text((), None), "[]");
-        assert_eq!(text((), Some(&[])), "{}");
+    }
+
+    #[test]
+    fn none_are_null_and_an_empty_list_is_a_list() {
+        assert_eq!(text((), None), "null");
+        assert_eq!(text((), Some(&[])), "null");
+        assert_eq!(text(None::<(u8,)>, None), "null");
+        assert_eq!(text([0; 0], None), "[]");
+        assert_eq!(text(BTreeMap::<&str, u8>::new(), None), "{}");
     }
 
     #[test]

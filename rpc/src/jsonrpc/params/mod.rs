@@ -7,6 +7,7 @@
 mod refuse;
 
 mod decode;
+mod empty;
 mod encode;
 mod given;
 mod or_default;
@@ -17,6 +18,7 @@ mod with_rest;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub(crate) use decode::{decode, from_fields};
+pub use empty::EmptyParams;
 pub(crate) use encode::{Named, write_params};
 pub use or_default::OrDefault;
 pub use with_rest::WithRest;

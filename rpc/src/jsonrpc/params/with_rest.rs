@@ -2,19 +2,52 @@
 
 use serde::{
     Serialize, Serializer,
-    ser::{Impossible, SerializeSeq, SerializeTuple, SerializeTupleStruct},
+    ser::{Error as _, Impossible, SerializeSeq, SerializeTuple, SerializeTupleStruct},
 };
 
-/// What generated code sends for a method with `#[rpc(rest)]`: the tuple of the parameters before, and the rest.
+/// What generated code sends for a method with `#[rpc(rest)]`: the tuple of the parameters before, and the rest. Where there is
+/// neither, it is `()`: a call without parameters.
 #[derive(Debug)]
 pub struct WithRest<P, R>(pub P, pub R);
 
 impl<P: Serialize, R: Serialize> Serialize for WithRest<P, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(None)?;
-        self.0.serialize(Elements(&mut seq))?;
-        self.1.serialize(Elements(&mut seq))?;
-        seq.end()
+        let mut list = List::Empty(Some(serializer));
+        self.0.serialize(Elements(&mut list))?;
+        self.1.serialize(Elements(&mut list))?;
+        list.end()
+    }
+}
+
+/// A list that begins with its first element.
+enum List<S: Serializer> {
+    /// The serializer is gone once it has failed.
+    Empty(Option<S>),
+    Begun(S::SerializeSeq),
+}
+
+impl<S: Serializer> SerializeSeq for List<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        if let Self::Empty(serializer) = self
+            && let Some(serializer) = serializer.take()
+        {
+            *self = Self::Begun(serializer.serialize_seq(None)?);
+        }
+        match self {
+            Self::Begun(seq) => seq.serialize_element(value),
+            Self::Empty(_) => Err(S::Error::custom("the list could not be begun")),
+        }
+    }
+
+    fn end(self) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Begun(seq) => seq.end(),
+            Self::Empty(Some(serializer)) => serializer.serialize_unit(),
+            Self::Empty(None) => Err(S::Error::custom("the list could not be begun")),
+        }
     }
 }
 
@@ -118,7 +151,13 @@ mod tests {
         assert_eq!(text(WithRest((), [true])), "[true]");
         assert_eq!(text(WithRest((1,), &[] as &[u8])), "[1]");
         assert_eq!(text(WithRest((), BTreeSet::from([2, 1]))), "[1,2]");
-        assert_eq!(text(WithRest((), None::<Vec<u8>>)), "[]");
+    }
+
+    #[test]
+    fn nothing_before_and_no_rest_are_no_parameters() {
+        assert_eq!(text(WithRest((), None::<Vec<u8>>)), "null");
+        assert_eq!(text(WithRest((), [0; 0])), "null");
+        assert_eq!(text(WithRest((), [[0; 0]])), "[[]]");
     }
 
     #[test]

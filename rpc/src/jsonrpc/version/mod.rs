@@ -14,7 +14,7 @@ mod write;
 pub use elements::Elements;
 pub(crate) use write::put;
 
-use super::{Message, Outcome, Response};
+use super::{EmptyParams, Message, Outcome, Response};
 use loose::Loose;
 use v1::V1;
 use v2::V2;
@@ -49,6 +49,8 @@ pub(crate) struct Version {
     writes: Writes,
     /// Whether 1.0 is written with errors that are texts.
     text_errors: bool,
+    /// What 2.0 is written with where there are no parameters.
+    empty_params: EmptyParams,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,17 +67,22 @@ impl Version {
             Protocol::V1 => Writes::V1,
             Protocol::V2 | Protocol::Loose | Protocol::Detect => Writes::V2,
         };
-        Self { reads: protocol, writes, text_errors: false }
+        Self { reads: protocol, writes, text_errors: false, empty_params: EmptyParams::Absent }
     }
 
     /// Another protocol, and the rest as it is.
     pub(crate) const fn with_protocol(self, protocol: Protocol) -> Self {
-        Self { text_errors: self.text_errors, ..Self::new(protocol) }
+        Self { reads: protocol, writes: Self::new(protocol).writes, ..self }
     }
 
     /// The same version, whose errors are texts where it is 1.0.
     pub(crate) const fn with_text_errors(self) -> Self {
         Self { text_errors: true, ..self }
+    }
+
+    /// The same version, with this where there are no parameters, unless it is 1.0.
+    pub(crate) const fn with_empty_params(self, empty_params: EmptyParams) -> Self {
+        Self { empty_params, ..self }
     }
 
     /// What is read: [`Protocol::Detect`] for as long as it is undecided.
@@ -91,7 +98,7 @@ impl Version {
     #[cold]
     pub(crate) fn detect(self, frame: &[u8]) -> Option<Self> {
         let detected = detect::detect(std::str::from_utf8(frame).ok()?)?;
-        Some(Self { text_errors: self.text_errors, ..detected })
+        Some(Self { reads: detected.reads, writes: detected.writes, ..self })
     }
 
     pub(crate) const fn has_batches(self) -> bool {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Version, Writes};
-use crate::jsonrpc::{ErrorObject, Id, one_line};
+use crate::jsonrpc::{EmptyParams, ErrorObject, Id, one_line};
 
 /// Appends `value` as JSON to memory, which cannot fail for the types used here.
 pub(crate) fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
@@ -12,18 +12,30 @@ pub(crate) fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 }
 
 impl Version {
-    /// Appends a request of ours. `body` is its method and params: see [`Body`](crate::jsonrpc::Body).
-    pub(crate) fn put_request(self, out: &mut Vec<u8>, id: u64, body: &[u8]) {
+    /// The member for parameters that there are none of, where `wanted` or else the connection says what it is. 1.0 requires it.
+    pub(crate) fn no_params(self, wanted: Option<EmptyParams>) -> &'static [u8] {
+        match (self.writes, wanted.unwrap_or(self.empty_params)) {
+            (Writes::V1, _) | (Writes::V2, EmptyParams::Array) => br#","params":[]"#,
+            (Writes::V2, EmptyParams::Object) => br#","params":{}"#,
+            (Writes::V2, EmptyParams::Absent) => b"",
+        }
+    }
+
+    /// Appends a request of ours. `body` is its method and params, in two parts: see [`Body`](crate::jsonrpc::Body).
+    pub(crate) fn put_request(self, out: &mut Vec<u8>, id: u64, body: [&[u8]; 2]) {
+        let [body, tail] = body;
         match self.writes {
             Writes::V2 => {
                 out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
                 put(out, &id);
                 out.push(b',');
                 out.extend_from_slice(body);
+                out.extend_from_slice(tail);
             }
             Writes::V1 => {
                 out.push(b'{');
                 out.extend_from_slice(body);
+                out.extend_from_slice(tail);
                 out.extend_from_slice(br#","id":"#);
                 put(out, &id);
             }
@@ -33,18 +45,20 @@ impl Version {
 
     /// Appends a notification. `body` is its method and params.
     pub(crate) fn put_notification(self, out: &mut Vec<u8>, body: &[u8]) {
-        match self.writes {
-            Writes::V2 => {
-                out.extend_from_slice(br#"{"jsonrpc":"2.0","#);
-                out.extend_from_slice(body);
-            }
-            Writes::V1 => {
-                out.push(b'{');
-                out.extend_from_slice(body);
-                out.extend_from_slice(br#","id":null"#);
-            }
-        }
-        out.push(b'}');
+        self.put_notification_in_parts(out, [body, b""]);
+    }
+
+    /// The same, whose method and params are in two parts.
+    pub(crate) fn put_notification_in_parts(self, out: &mut Vec<u8>, body: [&[u8]; 2]) {
+        out.extend_from_slice(match self.writes {
+            Writes::V2 => br#"{"jsonrpc":"2.0","#,
+            Writes::V1 => b"{",
+        });
+        body.iter().for_each(|part| out.extend_from_slice(part));
+        out.extend_from_slice(match self.writes {
+            Writes::V2 => b"}",
+            Writes::V1 => br#","id":null}"#,
+        });
     }
 
     /// Appends everything of a reply that stands before the result; the result and [`end_result`](Self::end_result) follow.
@@ -118,7 +132,7 @@ mod tests {
         let v2 = Version::V2;
         let body = br#""method":"m","params":[1]"#;
         assert_eq!(
-            written(|out| v2.put_request(out, 7, body)),
+            written(|out| v2.put_request(out, 7, [body, b""])),
             r#"{"jsonrpc":"2.0","id":7,"method":"m","params":[1]}"#
         );
         assert_eq!(
@@ -136,7 +150,7 @@ mod tests {
     fn version_1_0_is_what_its_specification_shows() {
         let body = br#""method":"echo","params":["Hello JSON-RPC"]"#;
         assert_eq!(
-            written(|out| V1.put_request(out, 1, body)),
+            written(|out| V1.put_request(out, 1, [body, b""])),
             r#"{"method":"echo","params":["Hello JSON-RPC"],"id":1}"#
         );
         assert_eq!(

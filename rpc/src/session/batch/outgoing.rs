@@ -4,7 +4,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::BatchError;
-use crate::session::{CallError, Outgoing};
+use crate::{
+    jsonrpc::EmptyParams,
+    session::{CallError, Outgoing},
+};
 
 /// Calls and notifications that will go out together: what a [`Caller`](crate::Caller) is given, and a way to put a batch
 /// together without types.
@@ -68,13 +71,22 @@ impl<'a> OutgoingBatch<'a> {
     }
 
     /// The same batch, whose messages end at `deadline` at the latest: see [`Outgoing::until`].
-    pub fn until(mut self, deadline: Instant) -> Self {
-        let until = |item| match item {
-            BatchItem::Call(outgoing) => BatchItem::Call(outgoing.until(deadline)),
-            BatchItem::Notification(outgoing) => BatchItem::Notification(outgoing.until(deadline)),
-        };
-        self.items = self.items.into_iter().map(until).collect();
-        self
+    pub fn until(self, deadline: Instant) -> Self {
+        self.map(|outgoing| outgoing.until(deadline))
+    }
+
+    /// The same batch, with this where a message has no parameters: see [`Outgoing::empty_params_or`].
+    pub fn empty_params_or(self, empty: EmptyParams) -> Self {
+        self.map(|outgoing| outgoing.empty_params_or(empty))
+    }
+
+    /// The same batch, with each of its messages changed.
+    pub(in crate::session) fn map(self, mut change: impl FnMut(Outgoing<'a>) -> Outgoing<'a>) -> Self {
+        let items = self.items.into_iter().map(|item| match item {
+            BatchItem::Call(outgoing) => BatchItem::Call(change(outgoing)),
+            BatchItem::Notification(outgoing) => BatchItem::Notification(change(outgoing)),
+        });
+        Self { items: items.collect() }
     }
 
     /// Its messages, in order.

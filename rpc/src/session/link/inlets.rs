@@ -168,8 +168,8 @@ impl Link {
         if !matches!(state.phase, Phase::Open) {
             return;
         }
-        let (method, params) = match unsubscribe {
-            Unsubscribe::Call { method, params } => (method, params),
+        let (method, params, empty_params) = match unsubscribe {
+            Unsubscribe::Call { method, params, empty_params } => (method, params, empty_params),
             Unsubscribe::Cancel { call, cancellation } => {
                 let forgotten = self.take_back(state, *call, cancellation);
                 state.effects.drop_later(forgotten);
@@ -182,9 +182,10 @@ impl Link {
         }
         let mut text = Vec::new();
         let Ok(body) = Body::write(&mut text, method, |out| {
-            out.extend_from_slice(params.as_bytes());
+            out.extend_from_slice(params.as_deref().unwrap_or_default().as_bytes());
             Ok::<_, std::convert::Infallible>(())
         });
+        let body = empty_params.map_or(body, |empty| body.with_empty_params(empty));
         let call = InFlight::unawaited(&Slot::waiting(None), timeout);
         // Every version has parameters by position; but a frame may have a largest size.
         if let Err(refused) = state.append_request(body, call) {

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::{End, Inlet, OutgoingSubscription, raw::Unsubscribe};
 use crate::{
     jsonrpc::{
-        CallId, Reply, SubscriptionStyle,
+        CallId, EmptyParams, Reply, SubscriptionStyle,
         subscription::{About, SubscriptionEvent, SubscriptionKey, Token, is_about_items},
     },
     session::{Bounds, CloseReason, link::Effects},
@@ -90,8 +90,10 @@ pub(crate) struct Opening {
     pub(crate) inlet: Arc<Inlet>,
     pub(crate) style: SubscriptionStyle,
     pub(crate) method: Box<str>,
-    /// The parameters, as they are sent.
-    pub(crate) params: Box<str>,
+    /// The parameters, as they are sent, if there are any.
+    params: Option<Box<str>>,
+    /// What is sent where there are none, if the call says so.
+    empty_params: Option<EmptyParams>,
     /// What the subscription will be known by, where that does not depend on the reply.
     key: Option<SubscriptionKey>,
     /// The call, once it is sent.
@@ -124,13 +126,15 @@ impl Opening {
             inlet,
             style: *style,
             method: call.method().into(),
-            params: call.params().into(),
+            params: call.params().map(Into::into),
+            empty_params: call.empty_params(),
             key: match style {
                 SubscriptionStyle::PubSub => None,
                 SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => token.map(Token::key),
                 SubscriptionStyle::Electrum => {
-                    let params = positional.as_deref().unwrap_or(call.params());
-                    Some(SubscriptionKey::of_params(call.method(), params))
+                    // None are the same as an empty list, and so is an object without members.
+                    let params = positional.as_deref().or(call.params()).filter(|params| *params != "{}");
+                    Some(SubscriptionKey::of_params(call.method(), params.unwrap_or("[]")))
                 }
             },
             unsubscribe: unsubscribe.map(Into::into),
@@ -185,9 +189,9 @@ impl Opening {
         let method = self.unsubscribe.clone()?;
         let params = match self.style {
             SubscriptionStyle::Electrum => self.params.clone(),
-            _ => format!("[{}]", key.as_json()).into(),
+            _ => Some(format!("[{}]", key.as_json()).into()),
         };
-        Some(Unsubscribe::Call { method, params })
+        Some(Unsubscribe::Call { method, params, empty_params: self.empty_params })
     }
 }
 

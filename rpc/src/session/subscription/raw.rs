@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::{Inlet, Opening, Taken};
 use crate::{
     jsonrpc::{
-        CallId, Cancellation, Overflow, RawParams,
+        CallId, Cancellation, EmptyParams, Overflow, RawParams,
         subscription::{self, SubscriptionKey},
     },
     session::Session,
@@ -42,8 +42,8 @@ pub(crate) enum Source {
 /// How the peer is told to stop.
 #[derive(Debug, Clone)]
 pub(crate) enum Unsubscribe {
-    /// By a call, with these parameters.
-    Call { method: Box<str>, params: Box<str> },
+    /// By a call, with these parameters, if any.
+    Call { method: Box<str>, params: Option<Box<str>>, empty_params: Option<EmptyParams> },
     /// By taking back the call whose reply would end it.
     Cancel { call: CallId, cancellation: Cancellation },
 }

@@ -14,7 +14,10 @@ use tokio::time::Instant;
 
 use super::{RawSubscription, Subscription};
 use crate::{
-    jsonrpc::{MethodInfo, Overflow, ParamInfo, ReplyError, RpcError, SubscriptionInfo, SubscriptionStyle},
+    jsonrpc::{
+        EmptyParams, MethodInfo, Overflow, ParamInfo, ReplyError, RpcError, SubscriptionInfo,
+        SubscriptionStyle,
+    },
     session::{CallError, Caller, Outgoing, Returns, outgoing::CallTimeout},
 };
 
@@ -51,9 +54,18 @@ impl<'a> OutgoingSubscription<'a> {
     }
 
     /// The same, asked for until `deadline` at the latest: see [`Outgoing::until`].
-    pub fn until(mut self, deadline: Instant) -> Self {
-        self.call = self.call.until(deadline);
-        self
+    pub fn until(self, deadline: Instant) -> Self {
+        self.map(|call| call.until(deadline))
+    }
+
+    /// The same, with this where it has no parameters: see [`Outgoing::empty_params_or`].
+    pub fn empty_params_or(self, empty: EmptyParams) -> Self {
+        self.map(|call| call.empty_params_or(empty))
+    }
+
+    /// The same, with the call that begins it changed.
+    pub(in crate::session) fn map(self, change: impl FnOnce(Outgoing<'a>) -> Outgoing<'a>) -> Self {
+        Self { call: change(self.call), ..self }
     }
 
     /// How its items look.
@@ -81,6 +93,7 @@ pub struct Subscribe<'a, C, P, R, const FALLIBLE: bool = false> {
     method: &'a str,
     params: P,
     names: Option<&'static [ParamInfo]>,
+    empty_params: Option<EmptyParams>,
     timeout: CallTimeout,
     info: SubscriptionInfo,
     unsubscribe: Option<&'a str>,
@@ -105,6 +118,7 @@ impl<'a, C, P, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
             method: method.name(),
             params,
             names: method.names(),
+            empty_params: method.empty_params(),
             timeout,
             info,
             unsubscribe: info.unsubscribe(),
@@ -143,6 +157,7 @@ impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
             method,
             params,
             names: None,
+            empty_params: None,
             timeout: CallTimeout::Default,
             info: SubscriptionInfo::of_style(SubscriptionStyle::PubSub),
             unsubscribe: None,
@@ -182,11 +197,11 @@ impl<'a, C: Subscriber, P: Serialize, R, const FALLIBLE: bool> Subscribe<'a, C, 
     }
 
     fn written(&self) -> Result<OutgoingSubscription<'a>, CallError> {
-        let Self { method, timeout, info, unsubscribe, buffer, overflow, .. } = *self;
+        let Self { method, empty_params, timeout, info, unsubscribe, buffer, overflow, .. } = *self;
         let style = info.style();
-        let write = |names| Outgoing::write(method, &self.params, names, timeout);
+        let write = |names| Outgoing::write(method, &self.params, names, empty_params, timeout);
         let positional = match (style, self.names) {
-            (SubscriptionStyle::Electrum, Some(_)) => Some(write(None)?.params().into()),
+            (SubscriptionStyle::Electrum, Some(_)) => write(None)?.params().map(Into::into),
             _ => None,
         };
         let call = write(self.names)?;

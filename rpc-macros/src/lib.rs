@@ -103,6 +103,7 @@ use proc_macro::TokenStream;
 /// | `rename_all = "camelCase"` | How names are spelled that are not given: serde's words. |
 /// | `params = "by_name"` | How the client sends parameters: `"by_position"`, unless given. The server takes both. |
 /// | `empty_params = "array"` | What the client sends where there are no parameters: `"absent"`, unless given; or `"object"`. |
+/// | `allow_unknown("_meta")` | Members of named parameters that pass though a method does not have them: those listed, or all without a list. |
 /// | `client`, `server` | Only that half is generated. |
 /// | `auto_impl` | `Arc<T>`, `Box<T>` and `&'static T` implement the trait where `T` does. |
 /// | `crate = path::to::rpc` | Where this crate is found, if not at `::rpc`. |
@@ -115,7 +116,7 @@ use proc_macro::TokenStream;
 /// | `alias = "math.add"` | Another name that the server answers to, whole. There may be several. |
 /// | `notification` | Nothing is sent back, not even that it failed. It returns nothing. |
 /// | `params = ".."` | As for the trait, for this method. |
-/// | `empty_params = ".."` | As for the trait, for this method, in place of what the trait says. |
+/// | `empty_params = ".."`, `allow_unknown` | As for the trait, for this method, in place of what the trait says. |
 /// | `timeout = "5s"` | How long the client waits, unless a call says otherwise: in `ms`, `s`, `m` or `h`. |
 /// | `idempotent` | It may be called again where it is not known what became of a call. |
 /// | `blocking` | A plain `fn` that runs where it may block its thread. |

@@ -161,7 +161,7 @@ pub use client::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use jsonrpc::{
     Cancellation, EmptyParams, ErrorCode, ErrorObject, Executed, MethodInfo, MethodKind, Notices, Order,
     Overflow, ParamInfo, Progress, Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId,
-    RpcError, SubscriptionInfo, SubscriptionStyle, Unsupported,
+    RpcError, SubscriptionInfo, SubscriptionStyle, UnknownParams, Unsupported,
 };
 pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};
 pub use rpc_macros::{RpcError, rpc_service};

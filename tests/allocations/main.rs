@@ -4,7 +4,7 @@ mod bounded;
 mod declared;
 
 use futures::FutureExt;
-use rpc::{Limits, rpc_service, testing};
+use rpc::{Context, Limits, rpc_service, testing};
 
 #[rpc_service]
 trait Api {
@@ -17,6 +17,12 @@ trait Api {
     async fn name(&self, id: u64) -> String;
 
     fn none(&self) -> u8;
+
+    #[rpc(params = "by_name")]
+    fn strict(&self, a: i64, #[rpc(context)] cx: &Context) -> i64;
+
+    #[rpc(params = "by_name", allow_unknown)]
+    fn tolerant(&self, a: i64, #[rpc(context)] cx: &Context) -> i64;
 }
 
 struct Numbers;
@@ -41,6 +47,14 @@ impl Api for Numbers {
 
     fn none(&self) -> u8 {
         0
+    }
+
+    fn strict(&self, a: i64, _: &Context) -> i64 {
+        a
+    }
+
+    fn tolerant(&self, a: i64, cx: &Context) -> i64 {
+        a + cx.unknown_params().count() as i64
     }
 }
 
@@ -79,6 +93,15 @@ fn a_call_of_a_plain_fn_allocates_nothing_on_either_side() {
 fn a_call_without_parameters_allocates_nothing_either() {
     let counted = allocations_a_call(async |client, _| assert_eq!(client.none().await.expect("a reply"), 0));
     assert!(counted < SLACK, "{counted} allocations a call");
+}
+
+#[test]
+fn to_let_unknown_members_pass_allocates_nothing_where_none_come() {
+    let strict =
+        allocations_a_call(async |client, n| assert_eq!(client.strict(n).await.expect("a reply"), n));
+    let tolerant =
+        allocations_a_call(async |client, n| assert_eq!(client.tolerant(n).await.expect("a reply"), n));
+    assert!((tolerant - strict).abs() < SLACK, "{strict} and {tolerant} allocations a call");
 }
 
 #[test]

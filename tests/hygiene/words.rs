@@ -19,6 +19,7 @@ impl<T: Clone + Debug + Default + Serialize + DeserializeOwned + Send + Sync + '
     rename_all = "camelCase",
     params = "by_name",
     empty_params = "array",
+    allow_unknown,
     auto_impl
 )]
 pub trait Store<K: Value + Ord, V: Value = String>: Debug
@@ -52,7 +53,7 @@ where
     );
 
     /// What it is called.
-    #[rpc(empty_params = "object")]
+    #[rpc(empty_params = "object", allow_unknown("_meta", "traceparent"))]
     fn name(&self) -> &str;
 
     /// Depends.

@@ -71,6 +71,7 @@ mod too_large;
 mod turns;
 #[cfg(unix)]
 mod unix;
+mod unknown_params;
 mod unread;
 mod versions;
 mod websocket;

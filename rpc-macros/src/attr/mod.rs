@@ -1,4 +1,4 @@
-//! The grammar of attributes: lists of words, each `name` or `name = value`.
+//! The grammar of attributes: lists of words, each `name` or `name = value`, or for few of them `name("value", ..)`.
 //!
 //! A [`Place`] says which words may stand there. [`word`] reads the lists, [`value`] what stands behind a word, and
 //! [`words`] turns them into one struct a place. A word that is unknown, misplaced or repeated is reported, and the rest

@@ -30,6 +30,7 @@ impl Place {
                 "rename_all",
                 "params",
                 "empty_params",
+                "allow_unknown",
                 "client",
                 "server",
                 "auto_impl",
@@ -47,6 +48,7 @@ impl Place {
                 "overflow",
                 "params",
                 "empty_params",
+                "allow_unknown",
                 "timeout",
                 "idempotent",
                 "blocking",
@@ -63,6 +65,11 @@ impl Place {
     /// Whether `word` may stand here more than once.
     pub(super) fn repeats(self, word: &str) -> bool {
         self == Self::Method && word == "alias"
+    }
+
+    /// Whether `word` may have a list in parentheses behind it.
+    pub(super) fn takes_list(self, word: &str) -> bool {
+        matches!(self, Self::Service | Self::Method) && word == "allow_unknown"
     }
 
     /// The place as it is called in messages.

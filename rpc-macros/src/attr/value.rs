@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
 use syn::{Ident, LitInt, LitStr, Path, Token};
 
 use super::word::Word;
@@ -26,6 +27,38 @@ impl Word {
             errors.at(value, format!(r#"`{0}` takes a string; write `{0} = ".."`"#, self.name));
         }
         parsed
+    }
+
+    /// `name`, or `name("a", "b")`.
+    pub(super) fn strings(&self, errors: &mut Errors) -> Option<Option<Vec<LitStr>>> {
+        let Self { name, value, list } = self;
+        let shapes = format!(r#"write `{name}`, or `{name}("a", "b")`"#);
+        if let Some(value) = value {
+            errors.at(value, format!("`{name}` takes no value; {shapes}"));
+            return None;
+        }
+        let Some(list) = list else { return Some(None) };
+        let strings = Punctuated::<LitStr, Token![,]>::parse_terminated;
+        let Ok(strings) = syn::parse::Parser::parse2(strings, list.clone()) else {
+            errors.at(list, format!("`{name}` takes a list of strings; {shapes}"));
+            return None;
+        };
+        if strings.is_empty() {
+            errors.at(name, format!("`{name}` lists nothing; {shapes}"));
+            return None;
+        }
+        let mut different: Vec<LitStr> = Vec::new();
+        for string in strings {
+            if different.iter().any(|earlier| earlier.value() == string.value()) {
+                errors.at(
+                    &string,
+                    format!("`{}` is already listed; leave one of the two away", string.value()),
+                );
+            } else {
+                different.push(string);
+            }
+        }
+        Some(Some(different))
     }
 
     /// `name = path::to::something`. A quoted path is reported but still understood, so that nothing follows from it.

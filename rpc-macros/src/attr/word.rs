@@ -1,18 +1,23 @@
-//! Reads a list of words. Knows the shape `name` or `name = value`, and nothing of what a word means. (What a value may be
+//! Reads a list of words. Knows the shapes `name`, `name = value` and `name(values)`, and nothing of what a word means. (What a value may be
 //! is said in `value`.)
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::{Attribute, Ident, Meta};
 
 use super::{HELPER, Place};
 use crate::errors::Errors;
 
+/// What most words look like.
+const SHAPES: &str = "expected `name` or `name = value`";
+
 /// One word of a list, known to be allowed where it stands.
 pub(super) struct Word {
     /// Without `r#`.
     pub(super) name: Ident,
     pub(super) value: Option<TokenStream>,
+    /// What stands in parentheses behind it.
+    pub(super) list: Option<TokenStream>,
 }
 
 /// The words of the helper attributes among `attrs`.
@@ -55,6 +60,8 @@ fn read(tokens: TokenStream, place: Place, words: &mut Vec<Word>, errors: &mut E
         let name = word.name.to_string();
         if let Some(objection) = place.objection(&name) {
             errors.at(&word.name, objection);
+        } else if word.list.is_some() && !place.takes_list(&name) {
+            errors.at(TokenStream::from_iter(entry), SHAPES);
         } else if !place.repeats(&name) && words.iter().any(|earlier| earlier.name == word.name) {
             errors.at(&word.name, format!("`{name}` is already given; leave one of the two away"));
         } else {
@@ -83,14 +90,19 @@ impl Word {
             Err(syn::Error::new_spanned(tokens, message))
         };
         match entry {
-            [TokenTree::Ident(name)] => Ok(Self { name: name.unraw(), value: None }),
+            [TokenTree::Ident(name)] => Ok(Self { name: name.unraw(), value: None, list: None }),
+            [TokenTree::Ident(name), TokenTree::Group(list)]
+                if list.delimiter() == Delimiter::Parenthesis =>
+            {
+                Ok(Self { name: name.unraw(), value: None, list: Some(list.stream()) })
+            }
             [TokenTree::Ident(_), TokenTree::Punct(eq)] if eq.as_char() == '=' => {
                 wrong(entry, "there is no value after `=`")
             }
             [TokenTree::Ident(name), TokenTree::Punct(eq), value @ ..] if eq.as_char() == '=' => {
-                Ok(Self { name: name.unraw(), value: Some(value.iter().cloned().collect()) })
+                Ok(Self { name: name.unraw(), value: Some(value.iter().cloned().collect()), list: None })
             }
-            _ => wrong(entry, "expected `name` or `name = value`"),
+            _ => wrong(entry, SHAPES),
         }
     }
 }

@@ -11,9 +11,9 @@ use syn::{Attribute, Ident, LitStr, Path};
 use super::word::{self, Word};
 use super::{Case, Place, runtime};
 use crate::errors::Errors;
-use crate::model::{EmptyParams, Halves, Order, Overflow, Sent, Style};
+use crate::model::{EmptyParams, Halves, Order, Overflow, Sent, Style, Unknown};
 
-/// `#[rpc_service(namespace = "..", separator = "..", rename_all = "..", params = "..", empty_params = "..",
+/// `#[rpc_service(namespace = "..", separator = "..", rename_all = "..", params = "..", empty_params = "..", allow_unknown(".."),
 /// client, server, auto_impl, crate = ..)]`
 #[derive(Default)]
 pub(crate) struct ServiceWords {
@@ -22,6 +22,7 @@ pub(crate) struct ServiceWords {
     pub(crate) rename_all: Option<Case>,
     pub(crate) params: Option<Sent>,
     pub(crate) empty_params: Option<EmptyParams>,
+    pub(crate) allow_unknown: Option<Unknown>,
     client: Option<Ident>,
     server: Option<Ident>,
     pub(crate) auto_impl: Option<Ident>,
@@ -38,6 +39,7 @@ impl ServiceWords {
                 "rename_all" => words.rename_all = case(&word, errors),
                 "params" => words.params = sent(&word, errors),
                 "empty_params" => words.empty_params = empty_params(&word, errors),
+                "allow_unknown" => words.allow_unknown = unknown(&word, errors),
                 "client" => words.client = word.flag(errors),
                 "server" => words.server = word.flag(errors),
                 "auto_impl" => words.auto_impl = word.flag(errors),
@@ -66,7 +68,7 @@ impl ServiceWords {
     }
 }
 
-/// `#[rpc(name = "..", alias = "..", notification, params = "..", empty_params = "..", timeout = "..",
+/// `#[rpc(name = "..", alias = "..", notification, params = "..", empty_params = "..", allow_unknown(".."), timeout = "..",
 /// idempotent, blocking, ordered, exclusive)]` on a method, and those of subscriptions.
 #[derive(Default)]
 pub(crate) struct MethodWords {
@@ -75,6 +77,7 @@ pub(crate) struct MethodWords {
     pub(crate) notification: Option<Ident>,
     pub(crate) params: Option<(Ident, Sent)>,
     pub(crate) empty_params: Option<(Ident, EmptyParams)>,
+    pub(crate) allow_unknown: Option<(Ident, Unknown)>,
     pub(crate) timeout: Option<(Ident, Duration)>,
     pub(crate) idempotent: Option<Ident>,
     pub(crate) blocking: Option<Ident>,
@@ -115,6 +118,9 @@ impl MethodWords {
                 "params" => words.params = sent(&word, errors).map(|sent| (name(), sent)),
                 "empty_params" => {
                     words.empty_params = empty_params(&word, errors).map(|empty| (name(), empty));
+                }
+                "allow_unknown" => {
+                    words.allow_unknown = unknown(&word, errors).map(|unknown| (name(), unknown));
                 }
                 "timeout" => words.timeout = word.duration(errors).map(|after| (name(), after)),
                 "idempotent" => words.idempotent = word.flag(errors),
@@ -203,6 +209,14 @@ fn empty_params(word: &Word, errors: &mut Errors) -> Option<EmptyParams> {
             errors.at(empty, r#"`empty_params` is "absent", "array" or "object""#);
             None
         }
+    }
+}
+
+/// All members that a method does not name, or those of a list.
+fn unknown(word: &Word, errors: &mut Errors) -> Option<Unknown> {
+    match word.strings(errors)? {
+        None => Some(Unknown::Any),
+        Some(names) => Some(Unknown::Named(names)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Ident, Type};
+use syn::{Attribute, Ident, LitStr, Type};
 
 use super::{Extent, Param, WireName};
 
@@ -18,6 +18,8 @@ pub(crate) struct Method {
     pub(crate) sent: Sent,
     /// What the client sends where there are no parameters, if that is said.
     pub(crate) empty_params: Option<EmptyParams>,
+    /// The members of the parameters that pass though they are none of the method's, if any.
+    pub(crate) unknown: Option<Unknown>,
     /// How long the client waits, where the method says so.
     pub(crate) timeout: Option<Duration>,
     pub(crate) idempotent: bool,
@@ -154,6 +156,14 @@ pub(crate) enum EmptyParams {
     Absent,
     Array,
     Object,
+}
+
+/// Members of the parameters that are none of the method's.
+#[derive(Clone)]
+pub(crate) enum Unknown {
+    Any,
+    /// Those of these names.
+    Named(Vec<LitStr>),
 }
 
 impl Method {

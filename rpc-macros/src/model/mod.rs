@@ -9,6 +9,7 @@ mod param;
 pub(crate) use error::{ErrorCase, ErrorType, Shape};
 pub(crate) use method::{
     Borrows, EmptyParams, Form, Items, Kind, Method, Order, Overflow, Reply, Sent, Style, Subscription,
+    Unknown,
 };
 pub(crate) use name::WireName;
 pub(crate) use param::{Extent, Param, Passing, Role, WireParam};

@@ -5,7 +5,7 @@ use syn::{GenericParam, Generics, Safety, Signature, TraitItemFn};
 use super::{Naming, param, params, reply, subscription};
 use crate::attr::{self, MethodWords, ServiceWords};
 use crate::errors::Errors;
-use crate::model::{Extent, Form, Kind, Method, Param, Sent, WireName};
+use crate::model::{Extent, Form, Kind, Method, Param, Sent, Unknown, WireName};
 
 /// Names that begin so belong to JSON-RPC.
 const RESERVED: &str = "rpc.";
@@ -68,6 +68,7 @@ pub(super) fn method(
         kind,
         sent: sent(&words, service, &params),
         empty_params: words.empty_params.as_ref().map(|(_, empty)| *empty).or(service.empty_params),
+        unknown: unknown(&words, service, &params),
         timeout: words.timeout.map(|(_, after)| after),
         idempotent: words.idempotent.is_some(),
         order: words.order.as_ref().map(|(_, order)| *order).unwrap_or_default(),
@@ -89,6 +90,14 @@ fn sent(words: &MethodWords, service: &ServiceWords, params: &[Param]) -> Sent {
         return Sent::ByName;
     }
     words.params.as_ref().map(|(_, sent)| *sent).or(service.params).unwrap_or_default()
+}
+
+fn unknown(words: &MethodWords, service: &ServiceWords, params: &[Param]) -> Option<Unknown> {
+    // Where all of it is one parameter, its type says what it takes.
+    if params.iter().any(is_whole) {
+        return None;
+    }
+    words.allow_unknown.as_ref().map(|(_, unknown)| unknown).or(service.allow_unknown.as_ref()).cloned()
 }
 
 fn is_whole(param: &Param) -> bool {

@@ -1,8 +1,10 @@
 //! What can be wrong with the parameters of a method together.
 
+use syn::LitStr;
+
 use crate::attr::MethodWords;
 use crate::errors::Errors;
-use crate::model::{Extent, Param, Role, WireName, WireParam};
+use crate::model::{Extent, Param, Role, Unknown, WireName, WireParam};
 
 /// The longest list of parameters that the runtime can decode: tuples have to end somewhere.
 const MOST_PARAMS: usize = 16;
@@ -15,6 +17,7 @@ pub(super) fn check(params: &[Param], words: &MethodWords, errors: &mut Errors) 
     } else {
         check_names(&wire, errors);
         check_rest(&wire, errors);
+        check_unknown(&wire, words, errors);
     }
     check_empty(&wire, words, errors);
     if let Some((param, _)) = wire.get(MOST_PARAMS) {
@@ -40,6 +43,9 @@ fn check_whole(whole: &Param, wire: &[(&Param, &WireParam)], words: &MethodWords
     if let Some((word, _)) = &words.params {
         errors.at(word, format!("the type of `{whole}` says how it is sent; leave `params` away"));
     }
+    if let Some((word, _)) = &words.allow_unknown {
+        errors.at(word, format!("the type of `{whole}` says what it takes; leave `allow_unknown` away"));
+    }
 }
 
 fn check_names(wire: &[(&Param, &WireParam)], errors: &mut Errors) {
@@ -55,6 +61,20 @@ fn check_names(wire: &[(&Param, &WireParam)], errors: &mut Errors) {
             errors.push(syn::Error::new(name.span(), message));
         }
         names.push(name);
+    }
+}
+
+/// What a method names is not unknown to it.
+fn check_unknown(wire: &[(&Param, &WireParam)], words: &MethodWords, errors: &mut Errors) {
+    let Some((_, Unknown::Named(names))) = &words.allow_unknown else { return };
+    let own = |name: &&LitStr| {
+        let unconditional = wire.iter().filter(|(param, _)| param.conditions.is_empty());
+        let mut names = unconditional.map(|(_, wire)| wire.name.to_string());
+        names.any(|own| own == name.value())
+    };
+    for name in names.iter().filter(own) {
+        let message = format!("`{}` is a parameter of this method; leave it away here", name.value());
+        errors.at(name, message);
     }
 }
 

@@ -6,7 +6,8 @@ use syn::Path;
 
 use super::at;
 use crate::model::{
-    EmptyParams, Extent, Kind, Method, Names, Order, Overflow, Sent, Service, Style, Subscription, WireParam,
+    EmptyParams, Extent, Kind, Method, Names, Order, Overflow, Sent, Service, Style, Subscription, Unknown,
+    WireParam,
 };
 
 /// What the table says of itself.
@@ -38,6 +39,13 @@ fn entry(runtime: &Path, method: &Method) -> TokenStream {
         };
         quote!(.with_empty_params(#runtime::EmptyParams::#empty))
     });
+    let unknown = method.unknown.as_ref().map(|unknown| {
+        let unknown = match unknown {
+            Unknown::Any => quote!(Allow),
+            Unknown::Named(names) => quote!(AllowNamed(&[#(#names),*])),
+        };
+        quote!(.with_unknown_params(#runtime::UnknownParams::#unknown))
+    });
     let timeout = method.timeout.map(|after| {
         let millis = u64::try_from(after.as_millis()).expect("it was written in 64 bits of milliseconds");
         quote!(.with_timeout(::core::time::Duration::from_millis(#millis)))
@@ -55,7 +63,7 @@ fn entry(runtime: &Path, method: &Method) -> TokenStream {
     let docs = method.docs.as_ref().map(|docs| quote!(.with_docs(#docs)));
     quote! {
         #(#[cfg(#conditions)])*
-        #runtime::MethodInfo::#kind(#wire) #aliases #params #by_name #empty_params #timeout #idempotent #order #subscription #docs
+        #runtime::MethodInfo::#kind(#wire) #aliases #params #by_name #empty_params #unknown #timeout #idempotent #order #subscription #docs
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{EmptyParams, ParamInfo, SubscriptionInfo};
+use super::{EmptyParams, ParamInfo, SubscriptionInfo, UnknownParams};
 
 /// Describes one method of a service: what routing, duplicate checks, logs and clients need to know.
 ///
@@ -16,6 +16,7 @@ pub struct MethodInfo {
     params: &'static [ParamInfo],
     by_name: bool,
     empty_params: Option<EmptyParams>,
+    unknown_params: UnknownParams,
     order: Order,
     timeout: Option<Duration>,
     idempotent: bool,
@@ -59,6 +60,7 @@ impl MethodInfo {
             params: &[],
             by_name: false,
             empty_params: None,
+            unknown_params: UnknownParams::Refuse,
             timeout: None,
             idempotent: false,
             order: Order::Concurrent,
@@ -95,6 +97,11 @@ impl MethodInfo {
     /// The same method, whose client sends this where it has no parameters, whatever its client and its connection say.
     pub const fn with_empty_params(self, empty: EmptyParams) -> Self {
         Self { empty_params: Some(empty), ..self }
+    }
+
+    /// The same method, whose server does this with members of the parameters that are none of its own.
+    pub const fn with_unknown_params(self, unknown: UnknownParams) -> Self {
+        Self { unknown_params: unknown, ..self }
     }
 
     pub(crate) const fn of_kind(self, kind: MethodKind) -> Self {
@@ -159,6 +166,11 @@ impl MethodInfo {
     /// What the client sends where there are no parameters; `None` where the method does not say.
     pub const fn empty_params(&self) -> Option<EmptyParams> {
         self.empty_params
+    }
+
+    /// What the server does with members of the parameters that are none of the method's own.
+    pub const fn unknown_params(&self) -> UnknownParams {
+        self.unknown_params
     }
 
     /// How long its client waits for the reply unless a call says otherwise; `None` where the method does not say.

@@ -36,7 +36,7 @@ pub use id::{Id, RequestId};
 pub use message::{Malformed, Message, Outcome, Request, Response};
 pub use method::{MethodInfo, MethodKind, Order};
 pub use param::ParamInfo;
-pub use params::{EmptyParams, RawParams};
+pub use params::{EmptyParams, RawParams, UnknownParams};
 pub use reply::{Reply, ReplyError};
 pub use rpc_error::RpcError;
 pub(crate) use skim::Skim;

@@ -1,10 +1,15 @@
 //! What a handler may want to know about the request it serves.
 
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::Shielded;
 use crate::{
-    jsonrpc::RequestId,
+    jsonrpc::{
+        ErrorObject, RequestId,
+        params::{PassedParams, invalid},
+    },
     session::{Session, Within, WorkNumber},
     transport::{Endpoint, Extensions},
 };
@@ -38,6 +43,8 @@ pub struct Context {
     deadline: Option<Instant>,
     /// The number by which the link knows the request.
     work: WorkNumber,
+    /// The parameters that the method does not name.
+    passed: Option<PassedParams>,
 }
 
 impl Context {
@@ -47,8 +54,9 @@ impl Context {
         id: Option<RequestId>,
         deadline: Option<Instant>,
         work: WorkNumber,
+        passed: Option<PassedParams>,
     ) -> Self {
-        Self { session, method, id, deadline, work }
+        Self { session, method, id, deadline, work, passed }
     }
 
     /// The session that the request came in by: a way to call the caller back.
@@ -72,6 +80,49 @@ impl Context {
     /// The id of the request; `None` where it is a notification.
     pub const fn id(&self) -> Option<&RequestId> {
         self.id.as_ref()
+    }
+
+    /// The members of the parameters that the method does not name, in the order in which they came: those that `allow_unknown` on
+    /// the method or its trait, or [`UnknownParams`](crate::UnknownParams), lets pass.
+    pub fn unknown_params(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.passed.iter().flat_map(|passed| passed.iter()).map(|(name, value)| (&**name, &**value))
+    }
+
+    /// One of [`unknown_params`](Self::unknown_params), read into a type of yours; `None` where there is none of this name.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::collections::BTreeMap;
+    /// use rpc::{Context, ErrorObject, rpc_service};
+    ///
+    /// #[rpc_service(allow_unknown("_meta"))]
+    /// trait Tools {
+    ///     async fn call(&self, name: &str, #[rpc(context)] cx: &Context) -> Result<String, ErrorObject>;
+    /// }
+    ///
+    /// struct MyTools;
+    /// impl Tools for MyTools {
+    ///     async fn call(&self, name: &str, cx: &Context) -> Result<String, ErrorObject> {
+    ///         let meta: BTreeMap<String, String> = cx.unknown_param("_meta")?.unwrap_or_default();
+    ///         Ok(format!("{name} for {}", meta.get("user").map_or("nobody", String::as_str)))
+    ///     }
+    /// }
+    ///
+    /// let (session, _peer) = rpc::testing::pair((), ToolsServer::new(MyTools));
+    /// let params = serde_json::json!({ "name": "grep", "_meta": { "user": "ann" } });
+    /// assert_eq!(session.call::<String>("call", params).await?, "grep for ann");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An [`ErrorObject`] with code -32602 that says what was wrong, where it is there and no `T`.
+    pub fn unknown_param<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ErrorObject> {
+        let found = self.unknown_params().find(|(other, _)| *other == name);
+        found
+            .map(|(_, value)| serde_json::from_str(value.get()))
+            .transpose()
+            .map_err(|error| invalid(self.method, &format_args!("`{name}`: {error}")))
     }
 
     /// When the handler will be dropped if it has not finished: see

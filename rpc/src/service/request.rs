@@ -68,7 +68,8 @@ impl<'a> Request<'a> {
         let deadline = timeout.and_then(|after| deadline::after(Instant::now(), after));
         let id = self.id.map(|id| id.to_owned());
         let work = self.link().work_number();
-        Context::new(self.session(), self.method.name(), id, deadline, work)
+        let passed = params::passed(self.method, self.params);
+        Context::new(self.session(), self.method.name(), id, deadline, work, passed)
     }
 
     /// The parameters as the tuple that the method takes, by position or by name.

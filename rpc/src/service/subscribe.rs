@@ -18,7 +18,7 @@ use super::{Handled, Outcome, Replies, Request, broadcast::lag, handle::panicked
 use crate::{
     jsonrpc::{
         self, ErrorCode, ErrorObject, MethodInfo, RawParams, RpcError, SubscriptionInfo, SubscriptionStyle,
-        one_line, params,
+        UnknownParams, one_line, params,
         shown::brief,
         subscription::{ItemWriter, SubscriptionKey, Token, positional},
     },
@@ -83,7 +83,7 @@ pub(super) fn unsubscribe(
 ) -> Outcome {
     let style = method.subscription().map(|subscription| subscription.style()).unwrap_or_default();
     let key = match style {
-        SubscriptionStyle::PubSub => match id_of(request.params) {
+        SubscriptionStyle::PubSub => match id_of(request.params, method.unknown_params()) {
             Some(id) => SubscriptionKey::of_id(id),
             None => {
                 return Outcome::Refused(params::invalid(
@@ -110,14 +110,20 @@ pub(super) fn unsubscribe(
     Outcome::Done
 }
 
-/// The one parameter, by position or under whatever name.
-fn id_of(params: RawParams<'_>) -> Option<&str> {
+/// The one parameter, by position or under whatever name, beside those that the method lets pass.
+fn id_of(params: RawParams<'_>, unknown: UnknownParams) -> Option<&str> {
     let text = params.as_json()?;
     let id: &RawValue = match text.starts_with('[') {
         true => serde_json::from_str::<(&RawValue,)>(text).ok()?.0,
         false => {
             let members: HashMap<String, &RawValue> = serde_json::from_str(text).ok()?;
-            members.values().next().copied().filter(|_| members.len() == 1)?
+            let mut others = members.iter().filter(|(name, _)| !unknown.allows(name));
+            match (members.len(), others.next(), others.next()) {
+                (1, ..) => members.values().next().copied()?,
+                (_, Some((_, id)), None) => id,
+                // Where all pass, only the name tells which one it is.
+                _ => members.get("subscription").copied().filter(|_| unknown.allows("subscription"))?,
+            }
         }
     };
     Some(id.get())

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use http::header;
-use rpc::{Context, Dispatcher, Endpoint, ErrorObject, Extensions, Params, Router};
+use rpc::{
+    Context, Dispatcher, Endpoint, ErrorObject, Extensions, MethodInfo, Params, Router, UnknownParams,
+};
 use rpc_tests::{Gate, settled, soon, waiting};
 use serde_json::json;
 use tower::{Layer, ServiceExt};
@@ -54,6 +56,17 @@ async fn the_headers_and_the_path_are_there() {
     };
     assert_eq!(ask(&service, request("agent")).await.json()["result"], "curl/8.1");
     assert_eq!(ask(&service, request("path")).await.json()["result"], "/rpc/v1");
+}
+
+#[tokio::test]
+async fn so_are_parameters_that_the_method_does_not_name() {
+    let method = MethodInfo::request("user").with_unknown_params(UnknownParams::AllowNamed(&["_meta"]));
+    let service = mounted(Router::new().method(method, async |_: Params, cx: Context| {
+        let names: Vec<_> = cx.unknown_params().map(|(name, _)| name.to_owned()).collect();
+        Ok::<_, ErrorObject>((names, cx.unknown_param::<String>("_meta")?))
+    }));
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"user","params":{"_meta":"ann","x":1}}"#;
+    assert_eq!(post(&service, body).await.json()["result"], json!([["_meta"], "ann"]));
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::{
-    RawParams,
+    RawParams, UnknownParams,
     given::Given,
     problem::{Problem, without_position},
     reader::{Missing, read},
 };
-use crate::jsonrpc::{ErrorObject, MethodInfo, ParamInfo};
+use crate::jsonrpc::{ErrorObject, MethodInfo, ParamInfo, shown::brief};
 
 /// Reads the parameters of a call to `method`.
 ///
@@ -29,15 +29,25 @@ pub(crate) fn decode<P: DeserializeOwned>(
     }
     let decoded = match last {
         Some(last) if last.is_whole() => whole(params),
-        _ => Given::read(params, method.params()).and_then(|given| read(&given)),
+        _ => Given::read(params, method.params(), method.unknown_params()).and_then(|given| read(&given)),
     };
-    decoded.map_err(|why| super::invalid(method.name(), &why))
+    decoded.map_err(|why| {
+        if let Problem::Unknown { name, .. } = &why {
+            tracing::debug!(
+                rpc.system.name = "jsonrpc",
+                rpc.method = method.name(),
+                param = %brief(name),
+                "a parameter is unknown: `allow_unknown` on the method or its trait lets it pass"
+            );
+        }
+        super::invalid(method.name(), &why)
+    })
 }
 
 /// Reads the `data` of an error into the fields that it was written from. Those that are missing
 /// are read as null: peers leave members out that are null.
 pub(crate) fn from_fields<P: DeserializeOwned>(data: &str, fields: &[ParamInfo]) -> Option<P> {
-    let mut given = Given::read(RawParams::from_json(data), fields).ok()?;
+    let mut given = Given::read(RawParams::from_json(data), fields, UnknownParams::Refuse).ok()?;
     let null: &RawValue = serde_json::from_str("null").ok()?;
     given.values.iter_mut().for_each(|value| *value = value.or(Some(null)));
     read(&given).ok()
@@ -122,6 +132,37 @@ mod tests {
             let found: (String, Option<u32>) = decode(&FIND, RawParams::from_json(params)).unwrap();
             assert_eq!(found, ("x".to_owned(), None), "{params}");
         }
+    }
+
+    #[test]
+    fn unknown_members_pass_where_they_are_allowed_and_by_name_only() {
+        let add = |unknown, params| said::<(i64, i64)>(&ADD.with_unknown_params(unknown), params);
+        let meta = UnknownParams::AllowNamed(&["_meta"]);
+        for unknown in [UnknownParams::Allow, meta] {
+            assert_eq!(add(unknown, r#"{"a":1,"_meta":{"x":[]},"b":2}"#), Ok((1, 2)));
+            assert_eq!(add(unknown, "[1,2]"), Ok((1, 2)));
+            for (params, why) in [
+                ("[1,2,3]", "too many: it takes 2 parameters, got 3"),
+                (r#"{"_meta":1,"a":1}"#, "`b` is missing"),
+                (r#"{"a":1,"b":2,"_meta":1,"_meta":2}"#, "`_meta` is given twice"),
+            ] {
+                assert_eq!(add(unknown, params), Err(why.to_owned()), "{params}");
+            }
+        }
+        let other = r#"{"a":1,"b":2,"meta":1}"#;
+        assert_eq!(add(UnknownParams::Allow, other), Ok((1, 2)));
+        assert_eq!(add(meta, other), Err("unknown parameter `meta`: it takes `a`, `b`".to_owned()));
+
+        const NONE: MethodInfo = MethodInfo::request("m").with_unknown_params(UnknownParams::Allow);
+        assert_eq!(said::<()>(&NONE, r#"{"_meta":{}}"#), Ok(()));
+        const SUM: MethodInfo = MethodInfo::request("sum")
+            .with_params(&[ParamInfo::new("all").rest()])
+            .with_unknown_params(UnknownParams::Allow);
+        assert_eq!(said::<(Vec<u8>,)>(&SUM, r#"{"_meta":{},"all":[1]}"#), Ok((vec![1],)));
+        const PAGE: MethodInfo = MethodInfo::request("page")
+            .with_params(&[ParamInfo::new("skip").with_default()])
+            .with_unknown_params(UnknownParams::Allow);
+        assert_eq!(said::<(OrDefault<u8>,)>(&PAGE, r#"{"_meta":{}}"#).map(|all| all.0.0), Ok(0));
     }
 
     fn said<P: DeserializeOwned>(method: &MethodInfo, params: &str) -> Result<P, String> {

@@ -1,6 +1,6 @@
 //! What the peer gave for each parameter.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{RawParams, problem::Problem};
+use super::{RawParams, UnknownParams, problem::Problem};
 use crate::jsonrpc::ParamInfo;
 
 /// What the peer gave, sorted into the order of the table; `None` where a parameter is missing.
@@ -21,8 +21,12 @@ pub(super) struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// Sorts `params`, which are to be those of `expected`.
-    pub(super) fn read(params: RawParams<'a>, expected: &'a [ParamInfo]) -> Result<Self, Problem> {
+    /// Sorts `params`, which are to be those of `expected`. Of others by name, those that `unknown` allows are passed over.
+    pub(super) fn read(
+        params: RawParams<'a>,
+        expected: &'a [ParamInfo],
+        unknown: UnknownParams,
+    ) -> Result<Self, Problem> {
         let mut values = vec![None; expected.len()];
         let text = params.as_json().unwrap_or("[]");
         let by_position = text.starts_with('[');
@@ -38,12 +42,16 @@ impl<'a> Given<'a> {
             values.iter_mut().zip(list).for_each(|(slot, value)| *slot = Some(value));
         } else {
             let Members(members) = serde_json::from_str(text).map_err(Problem::json)?;
+            // It allocates nothing while it is empty.
+            let mut passed = HashSet::new();
             for (name, value) in members {
-                let Some(index) = expected.iter().position(|param| param.name() == name) else {
-                    return Err(Problem::unknown(&name, expected));
+                let is_second = match expected.iter().position(|param| param.name() == name) {
+                    Some(index) => values[index].replace(value).is_some(),
+                    None if unknown.allows(&name) => !passed.insert(name.clone()),
+                    None => return Err(Problem::unknown(&name, expected)),
                 };
-                if values[index].replace(value).is_some() {
-                    return Err(Problem::Text(format!("`{name}` is given twice")));
+                if is_second {
+                    return Err(Problem::twice(&name));
                 }
             }
         }

@@ -13,6 +13,7 @@ mod given;
 mod or_default;
 mod problem;
 mod reader;
+mod unknown;
 mod with_rest;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -21,6 +22,8 @@ pub(crate) use decode::{decode, from_fields};
 pub use empty::EmptyParams;
 pub(crate) use encode::{Named, write_params};
 pub use or_default::OrDefault;
+pub use unknown::UnknownParams;
+pub(crate) use unknown::{PassedParams, passed};
 pub use with_rest::WithRest;
 
 use super::{ErrorCode, ErrorObject, white_space};

@@ -12,6 +12,7 @@ pub(super) enum Problem {
     TooMany { takes: usize, got: usize },
     TooFew { takes: usize, has_rest: bool, got: usize, name: &'static str },
     Wrong { index: usize, name: &'static str, why: String },
+    Unknown { name: String, takes: String },
     Text(String),
 }
 
@@ -21,13 +22,19 @@ impl Problem {
     }
 
     pub(super) fn unknown(name: &str, expected: &[ParamInfo]) -> Self {
-        let name: String = name.chars().take(100).collect();
         let known: Vec<String> = expected.iter().map(|param| format!("`{}`", param.name())).collect();
-        Self::Text(match known.len() {
-            0 => format!("unknown parameter `{name}`: it takes none"),
-            _ => format!("unknown parameter `{name}`: it takes {}", known.join(", ")),
-        })
+        let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Self::Unknown { name: start_of(name), takes }
     }
+
+    pub(super) fn twice(name: &str) -> Self {
+        Self::Text(format!("`{}` is given twice", start_of(name)))
+    }
+}
+
+/// As much of a name that the peer has chosen as is repeated.
+fn start_of(name: &str) -> String {
+    name.chars().take(100).collect()
 }
 
 /// A position within one parameter would be taken for one within the message.
@@ -57,6 +64,7 @@ impl fmt::Display for Problem {
                 write!(f, "too few: it takes {least}{takes}, got {got}; `{name}` is missing")
             }
             Self::Wrong { index, name, why } => write!(f, "parameter {} (`{name}`): {why}", index + 1),
+            Self::Unknown { name, takes } => write!(f, "unknown parameter `{name}`: it takes {takes}"),
             Self::Text(text) => f.write_str(text),
         }
     }

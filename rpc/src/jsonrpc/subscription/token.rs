@@ -49,7 +49,8 @@ impl Token {
 
     /// Takes the token out of the parameters of a request, if there is one: gives it, and what is left of them.
     ///
-    /// The outermost member of the path is left out whole, unless the method itself has a parameter of that name.
+    /// The outermost member of the path is left out whole, unless the method itself has a parameter of that name, or lets members
+    /// of that name pass.
     ///
     /// # Errors
     ///
@@ -69,7 +70,8 @@ impl Token {
                 .ok()
                 .and_then(|within| within.get(inner).copied()),
         };
-        if method.params().iter().all(|param| param.name() != outer) {
+        if method.params().iter().all(|param| param.name() != outer) && !method.unknown_params().allows(outer)
+        {
             members.remove(outer);
         }
         let token = match token.map(RawValue::get) {
@@ -102,7 +104,7 @@ fn with_member(inside: &str, name: &str, value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jsonrpc::ParamInfo;
+    use crate::jsonrpc::{ParamInfo, UnknownParams};
 
     const LSP: &str = "workDoneToken";
     const MCP: &str = "_meta.progressToken";
@@ -162,6 +164,9 @@ mod tests {
         let method = MethodInfo::request("m").with_params(PARAMS);
         let params = r#"{"_meta":{"progressToken":1}}"#;
         let (token, rest) = Token::take_from(RawParams::from_json(params), MCP, &method).unwrap().unwrap();
+        assert_eq!((token, &*rest), (Some(Token("1".into())), params));
+        let lets_pass = MethodInfo::request("m").with_unknown_params(UnknownParams::AllowNamed(&["_meta"]));
+        let (token, rest) = Token::take_from(RawParams::from_json(params), MCP, &lets_pass).unwrap().unwrap();
         assert_eq!((token, &*rest), (Some(Token("1".into())), params));
     }
 }

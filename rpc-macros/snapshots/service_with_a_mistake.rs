@@ -1,5 +1,5 @@
 ::core::compile_error! {
-    "unknown word `colour`; a service trait takes `namespace`, `separator`, `rename_all`, `params`, `empty_params`, `allow_unknown`, `client`, `server`, `auto_impl`, `crate`"
+    "unknown word `colour`; a service trait takes `namespace`, `separator`, `rename_all`, `params`, `empty_params`, `allow_unknown`, `notices`, `client`, `server`, `auto_impl`, `crate`"
 }
 ::core::compile_error! {
     "a parameter is a plain name, by which callers can give it; take it apart in the method"

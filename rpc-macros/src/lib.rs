@@ -104,6 +104,7 @@ use proc_macro::TokenStream;
 /// | `params = "by_name"` | How the client sends parameters: `"by_position"`, unless given. The server takes both. |
 /// | `empty_params = "array"` | What the client sends where there are no parameters: `"absent"`, unless given; or `"object"`. |
 /// | `allow_unknown("_meta")` | Members of named parameters that pass though a method does not have them: those listed, or all without a list. |
+/// | `notices` | Subscribers are told of the end and of lost items, whether they are known to take that or not. |
 /// | `client`, `server` | Only that half is generated. |
 /// | `auto_impl` | `Arc<T>`, `Box<T>` and `&'static T` implement the trait where `T` does. |
 /// | `crate = path::to::rpc` | Where this crate is found, if not at `::rpc`. |
@@ -128,6 +129,7 @@ use proc_macro::TokenStream;
 /// | `unsubscribe = ".."` | The method that ends it, after the namespace. Unless given: the method's name with `unsubscribe` for `subscribe`, or else `unsubscribe_` before it. `""`: there is none. |
 /// | `token = ".."` | In the styles of progress: the member of the parameters that has the token; `"workDoneToken"` or `"_meta.progressToken"`, unless given. |
 /// | `overflow = "drop_oldest"` | What the server does for a peer that is slow to take items: `"wait"`, unless given; or `"end"`. |
+/// | `notices` | As for the trait, for this subscription. |
 ///
 /// # Words for a parameter
 ///

@@ -20,6 +20,7 @@ impl<T: Clone + Debug + Default + Serialize + DeserializeOwned + Send + Sync + '
     params = "by_name",
     empty_params = "array",
     allow_unknown,
+    notices,
     auto_impl
 )]
 pub trait Store<K: Value + Ord, V: Value = String>: Debug

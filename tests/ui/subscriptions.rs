@@ -35,6 +35,8 @@ trait Words {
     async fn again(&self) -> impl Stream<Item = u64>;
     #[rpc(subscription, style = "electrum", item = "other")]
     async fn named(&self) -> impl Stream<Item = u64>;
+    #[rpc(notices)]
+    async fn told_of_nothing(&self) -> u64;
     #[rpc(ordered, exclusive)]
     async fn two_orders(&self) -> u64;
 }

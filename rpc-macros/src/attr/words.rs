@@ -23,6 +23,7 @@ pub(crate) struct ServiceWords {
     pub(crate) params: Option<Sent>,
     pub(crate) empty_params: Option<EmptyParams>,
     pub(crate) allow_unknown: Option<Unknown>,
+    pub(crate) notices: Option<Ident>,
     client: Option<Ident>,
     server: Option<Ident>,
     pub(crate) auto_impl: Option<Ident>,
@@ -40,6 +41,7 @@ impl ServiceWords {
                 "params" => words.params = sent(&word, errors),
                 "empty_params" => words.empty_params = empty_params(&word, errors),
                 "allow_unknown" => words.allow_unknown = unknown(&word, errors),
+                "notices" => words.notices = word.flag(errors),
                 "client" => words.client = word.flag(errors),
                 "server" => words.server = word.flag(errors),
                 "auto_impl" => words.auto_impl = word.flag(errors),
@@ -85,7 +87,7 @@ pub(crate) struct MethodWords {
     pub(crate) subscription: SubscriptionWords,
 }
 
-/// `#[rpc(subscription, style = "..", item = "..", unsubscribe = "..", token = "..", overflow = "..")]` on a method.
+/// `#[rpc(subscription, style = "..", item = "..", unsubscribe = "..", token = "..", overflow = "..", notices)]` on a method.
 #[derive(Default)]
 pub(crate) struct SubscriptionWords {
     pub(crate) subscription: Option<Ident>,
@@ -94,15 +96,16 @@ pub(crate) struct SubscriptionWords {
     pub(crate) unsubscribe: Option<(Ident, LitStr)>,
     pub(crate) token: Option<(Ident, LitStr)>,
     pub(crate) overflow: Option<(Ident, Overflow)>,
+    pub(crate) notices: Option<Ident>,
 }
 
 impl SubscriptionWords {
     /// A word that says something of a subscription.
     pub(crate) fn any_detail(&self) -> Option<&Ident> {
-        let Self { style, item, unsubscribe, token, overflow, .. } = self;
+        let Self { style, item, unsubscribe, token, overflow, notices, .. } = self;
         let style = style.as_ref().map(|(word, _)| word);
         let names = [item, unsubscribe, token].into_iter().flatten().map(|(word, _)| word).next();
-        style.or(names).or(overflow.as_ref().map(|(word, _)| word))
+        style.or(names).or(overflow.as_ref().map(|(word, _)| word)).or(notices.as_ref())
     }
 }
 
@@ -156,6 +159,7 @@ impl SubscriptionWords {
             "item" => self.item = word.string(errors).map(|item| (name(), item)),
             "unsubscribe" => self.unsubscribe = word.string(errors).map(|method| (name(), method)),
             "token" => self.token = word.string(errors).map(|token| (name(), token)),
+            "notices" => self.notices = word.flag(errors),
             _ => self.overflow = overflow(word, errors).map(|overflow| (name(), overflow)),
         }
     }

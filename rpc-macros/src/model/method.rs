@@ -66,6 +66,8 @@ pub(crate) struct Subscription {
     /// Where the token stands in the parameters, if it is said.
     pub(crate) token: Option<String>,
     pub(crate) overflow: Overflow,
+    /// Whether its subscribers are told of the end and of lost items in any case.
+    pub(crate) notices: bool,
 }
 
 /// The items of a stream.

@@ -41,6 +41,7 @@ pub(super) fn method(
         let names = subscription::Names::new(&words, service, sig, &wire);
         Kind::Subscription(Box::new(subscription::subscription(
             &words.subscription,
+            service,
             sig,
             generics,
             names,

@@ -68,6 +68,7 @@ fn opposite(name: &str) -> String {
 /// Reads a method with the word `subscription`; none if it returns no stream, which has then been reported.
 pub(super) fn subscription(
     words: &SubscriptionWords,
+    service: &ServiceWords,
     sig: &Signature,
     generics: &Generics,
     names: Names,
@@ -89,6 +90,7 @@ pub(super) fn subscription(
         unsubscribe: names.unsubscribe,
         token: words.token.as_ref().map(|(_, token)| token.value()),
         overflow: words.overflow.as_ref().map(|(_, overflow)| *overflow).unwrap_or_default(),
+        notices: words.notices.is_some() || service.notices.is_some(),
     })
 }
 

@@ -68,7 +68,7 @@ fn entry(runtime: &Path, method: &Method) -> TokenStream {
 }
 
 fn subscription(runtime: &Path, of: &Subscription) -> TokenStream {
-    let Subscription { style, item, unsubscribe, token, overflow, .. } = of;
+    let Subscription { style, item, unsubscribe, token, overflow, notices, .. } = of;
     let style = match style {
         Style::PubSub => quote!(PubSub),
         Style::Electrum => quote!(Electrum),
@@ -82,10 +82,11 @@ fn subscription(runtime: &Path, of: &Subscription) -> TokenStream {
     };
     let unsubscribe = unsubscribe.as_ref().map(|name| quote!(.with_unsubscribe(#name)));
     let token = token.as_ref().map(|path| quote!(.with_token(#path)));
+    let notices = notices.then(|| quote!(.with_notices()));
     quote! {
         .with_subscription(
             #runtime::SubscriptionInfo::new(#runtime::SubscriptionStyle::#style, #item)
-                #unsubscribe #token #overflow
+                #unsubscribe #token #overflow #notices
         )
     }
 }

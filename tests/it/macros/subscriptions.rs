@@ -7,8 +7,8 @@ use std::sync::{
 
 use futures::{Stream, StreamExt, stream};
 use rpc::{
-    CallError, Context, Order, Overflow, RpcError, Subscription, SubscriptionError, SubscriptionStyle,
-    rpc_service, testing,
+    CallError, Context, Order, Overflow, RpcError, Session, Subscription, SubscriptionError,
+    SubscriptionStyle, rpc_service, testing,
 };
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +94,7 @@ impl Clock for MyClock {
     async fn compact(&self) {}
 }
 
-fn clock() -> (ClockClient, rpc::Session, Arc<MyClock>) {
+fn clock() -> (ClockClient, Session, Arc<MyClock>) {
     let clock = Arc::new(MyClock { began: AtomicU64::new(0) });
     let (session, served) = testing::pair((), ClockServer::from(Arc::clone(&clock)));
     (ClockClient::from(session), served, clock)
@@ -126,6 +126,32 @@ fn the_table_says_what_subscriptions_are_called() {
     );
     let orders: Vec<Order> = methods[4..].iter().map(rpc::MethodInfo::order).collect();
     assert_eq!(orders, [Order::Ordered, Order::Exclusive]);
+}
+
+#[rpc_service]
+trait Few {
+    #[rpc(subscription, notices)]
+    async fn told(&self) -> impl Stream<Item = u8>;
+
+    #[rpc(subscription)]
+    async fn untold(&self) -> impl Stream<Item = u8>;
+}
+
+#[rpc_service(notices)]
+trait All {
+    async fn none(&self) -> u8;
+
+    #[rpc(subscription, style = "electrum")]
+    async fn told(&self) -> impl Stream<Item = u8>;
+}
+
+#[test]
+fn a_trait_or_a_method_may_ask_for_notices() {
+    let asks = |methods: &[rpc::MethodInfo]| -> Vec<_> {
+        methods.iter().map(|method| method.subscription().is_some_and(|of| of.notices())).collect()
+    };
+    assert_eq!(asks(&FewClient::<Session>::METHODS), [true, false]);
+    assert_eq!(asks(&AllClient::<Session>::METHODS), [false, true]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -170,7 +170,8 @@ async fn a_message_over_the_limit_ends_the_session_with_1009() {
         peer.frame(BINARY, format!("{call}{}", " ".repeat(1000 - call.len()))).await;
         assert_eq!(peer.next().await.expect("an answer").0, TEXT);
         peer.write(bytes).await;
-        assert_eq!(peer.closed().await, (1009, "messages may have 1000 bytes".to_owned()));
+        let reason = "the message has 1001 bytes or more, and the limit is 1000 (`frame_size`)";
+        assert_eq!(peer.closed().await, (1009, reason.to_owned()));
         assert_eq!(peer.next().await, None);
         drop(peer);
         let cause = session.closed().await;

@@ -25,7 +25,7 @@ pub(super) fn broken(error: Error) -> (io::Error, Option<CloseFrame>) {
         Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => (
             FrameError::TooLarge { size, limit: max_size },
             CloseCode::Size,
-            format!("messages may have {max_size} bytes"),
+            format!("the message has {size} bytes or more, and the limit is {max_size} (`frame_size`)"),
         ),
         Error::Utf8(error) => (
             FrameError::Invalid(format!("a text is not UTF-8: {error}")),

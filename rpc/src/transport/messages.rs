@@ -91,7 +91,7 @@ impl MessageLimit {
 }
 
 /// The framing between the loop and a [`MessageStream`].
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct MessageFramer {
     limit: MessageLimit,
     message: Declared,
@@ -135,8 +135,9 @@ impl AnyFramer for MessageFramer {
         self.message.set_limit(bytes);
     }
 
+    /// What a copy is told is not the transport's limit: one that takes apart what was sent, for the log, has none.
     fn cloned(&self) -> Box<dyn AnyFramer> {
-        Box::new(self.clone())
+        Box::new(Self { limit: MessageLimit::default(), message: self.message.clone() })
     }
 
     fn is_of_messages(&self) -> bool {

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use rpc::{
-    CallError, CloseReason, Connector, Context, ErrorObject, Limits, Params, Protocol, Router, Session,
+    CallError, CloseReason, Connector, Context, ErrorObject, Limits, Params, Protocol, ProtocolError, Router,
+    Session,
     framing::{
         BitcoinFramer, BitcoinMessage, CodecFramer, ContentLengthFramer, FrameError, Framer, JsonFramer,
         LengthPrefixedFramer, NetstringFramer, NewlineFramer,
     },
 };
-use rpc_tests::{CalcClient, CalcServer, Choppy, DivError, MyCalc, echo, frames::framed, settled, soon};
+use rpc_tests::{
+    CalcClient, CalcServer, Choppy, DivError, FramedPeer, MyCalc, echo, frames::framed, settled, soon,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::sleep,
@@ -47,6 +50,8 @@ macro_rules! over_every_framing {
         }
     )*};
 }
+
+mod oversized;
 
 over_every_framing!(both_sides_call_each_other);
 over_every_framing!(a_frame_over_the_limit_is_dropped_and_the_session_goes_on);
@@ -86,23 +91,27 @@ async fn both_sides_call_each_other(framer: impl Framer) {
 }
 
 async fn a_frame_over_the_limit_is_dropped_and_the_session_goes_on(framer: impl Framer) {
-    let (mut io, there) = rpc::transport::memory(4 << 10);
+    let (io, there) = rpc::transport::memory(4 << 10);
     let mut limits = Limits::server();
     limits.frame_size = 10_000;
     let session =
         Connector::over(there).framer(framer.clone()).limits(limits).service(echo()).connect().await;
     let session = session.expect("connected");
+    let mut peer = FramedPeer::new(io, framer);
     let long = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{}"]}}"#, "x".repeat(20_000));
     let short = r#"{"jsonrpc":"2.0","id":2,"method":"echo","params":["y"]}"#;
-    let bytes = framed(&framer, &[&long, short, &long, short]);
-    let answer = framed(&framer, &[r#"{"jsonrpc":"2.0","id":2,"result":["y"]}"#]);
-    io.write_all(&bytes).await.expect("the session reads");
-    let mut answers = vec![0; 2 * answer.len()];
-    soon(io.read_exact(&mut answers)).await.expect("the session answers");
-    assert_eq!(answers, answer.repeat(2));
+    for _ in 0..2 {
+        peer.send(&long).await;
+        peer.send(short).await;
+        let refusal = peer.message().await.expect("a refusal");
+        assert!(refusal.starts_with(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"#), "{refusal}");
+        assert_eq!(peer.message().await.as_deref(), Some(r#"{"jsonrpc":"2.0","id":2,"result":["y"]}"#));
+    }
 
     // Ten are too many.
-    io.write_all(&framed(&framer, &[long.as_str(); 10])).await.ok();
+    for _ in 0..10 {
+        peer.send(&long).await;
+    }
     let reason = session.closed().await;
     assert!(matches!(reason, CloseReason::Cost { .. }), "{reason:?}");
 }

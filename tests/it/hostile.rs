@@ -258,6 +258,9 @@ async fn frames_that_are_too_large_are_charged_for() {
     let (mut peer, session) = Raw::peer_of(echo(), limits);
     let large = format!("{}\n", "x".repeat(101));
     peer.write(large.repeat(9)).await;
+    for _ in 0..9 {
+        assert!(peer.line().await.expect("a refusal").contains("-32600"));
+    }
     still_serves(&mut peer).await;
     assert!(!session.is_closed());
     peer.write(large).await;

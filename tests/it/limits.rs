@@ -51,6 +51,8 @@ async fn a_frame_over_the_limit_is_dropped_and_the_next_is_intact() {
         for piece in bytes.as_bytes().chunks(piece) {
             peer.write(piece).await;
         }
+        let refusal = peer.line().await.expect("a refusal");
+        assert!(refusal.starts_with(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"#), "{refusal}");
         peer.expect(r#"{"jsonrpc":"2.0","id":2,"result":[2]}"#).await;
         assert!(!session.is_closed());
     }
@@ -67,8 +69,8 @@ async fn a_frame_as_large_as_may_be_is_served() {
     let (fits, too_large) = (frame(1_000_000), frame(1_000_001));
     peer.send(&fits).await;
     assert!(peer.line().await.expect("an answer").len() > 999_000);
-    peer.send(&too_large).await;
-    peer.expect_silence().await;
+    let refusal = peer.ask(&too_large).await;
+    assert!(refusal.contains("the limit is 1000000"), "{refusal}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,12 +78,14 @@ async fn a_frame_that_never_ends_costs_once_and_is_not_kept() {
     let mut limits = Limits::server();
     limits.frame_size = 10_000;
     let (mut peer, session) = Raw::peer_of(echo(), limits);
-    for _ in 0..1_000 {
+    // More than sixteen times as much would end the session.
+    for _ in 0..160 {
         peer.write([b'['; 1_000]).await;
     }
     settled().await;
     assert!(!session.is_closed());
-    peer.write("\n").await;
+    assert!(peer.ask("").await.contains("-32600"));
+    assert_eq!(session.statistics().errors, 1);
     assert_eq!(
         peer.ask(r#"{"jsonrpc":"2.0","id":2,"method":"echo","params":[2]}"#).await,
         r#"{"jsonrpc":"2.0","id":2,"result":[2]}"#

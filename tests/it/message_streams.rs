@@ -15,6 +15,7 @@ use futures::{
 };
 use rpc::{
     CallError, CloseReason, Connector, Limits, Server, Session,
+    framing::FrameError,
     transport::{MessageChannel, join_messages},
 };
 use rpc_tests::{
@@ -111,14 +112,33 @@ async fn a_message_over_the_limit_is_dropped_and_counted() {
     limits.frame_size = 100;
     let (mut from, mut to, session) = served(limits).await;
     for id in 1..=3 {
-        to.send(call(id, &"x".repeat(200_000))).await.expect("it is read");
+        to.send(call(id, &"x".repeat(1_500))).await.expect("it is read");
+        let refusal = from.next().await.expect("a refusal");
+        let refusal = String::from_utf8_lossy(&refusal);
+        let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32600,"#);
+        assert!(refusal.starts_with(&error) && refusal.contains("the limit is 100 "), "{refusal}");
+        // Nobody waits for an answer to an answer.
+        to.send(answer(id, &"x".repeat(1_500)).into()).await.expect("it is read");
         to.send(call(id, "y")).await.expect("it is read");
         assert_eq!(from.next().await.expect("an answer"), answer(id, "y"));
     }
-    assert_eq!(session.statistics().errors, 3);
+    assert_eq!(session.statistics().errors, 6);
     // Ten are too many.
-    while to.send(call(0, &"x".repeat(200_000))).await.is_ok() {}
+    while to.send(call(0, &"x".repeat(1_500))).await.is_ok() {}
     assert!(matches!(session.closed().await, CloseReason::Cost { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_far_over_the_limit_ends_the_session() {
+    let mut limits = Limits::server();
+    limits.frame_size = 100;
+    let (mut from, mut to, session) = served(limits).await;
+    to.send(call(7, &"x".repeat(1_700))).await.expect("it is read");
+    let refusal = from.next().await.expect("a refusal");
+    assert!(refusal.starts_with(br#"{"jsonrpc":"2.0","id":7,"error":{"code":-32600,"#), "{refusal:?}");
+    assert_eq!(from.next().await, None);
+    let reason = session.closed().await;
+    assert!(matches!(reason, CloseReason::Frame(FrameError::TooLarge { limit: 100, .. })), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]

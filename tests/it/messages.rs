@@ -293,3 +293,26 @@ async fn servers_carry_messages_too() {
     soon(running.shutdown()).await;
     assert!(matches!(soon(session.session().closed()).await, CloseReason::Peer));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_over_the_limit_is_not_answered_and_one_far_over_it_ends_the_session() {
+    let (mut io, there) = rpc::transport::memory(64 << 10);
+    let mut limits = Limits::server();
+    limits.frame_size = 100;
+    let framer = NetstringFramer::new();
+    let connector = Connector::over(there).framer(framer.clone()).limits(limits);
+    let session =
+        connector.connect_messages(|_: MessageSession<Node>, _: Node| async {}).await.expect("connected");
+    // Even where it looks like a request.
+    let message = |size| format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{}"}}"#, "x".repeat(size));
+    for size in [1_500, 1_600] {
+        assert!(!session.session().is_closed());
+        io.write_all(&framed(&framer, &[message(size)])).await.expect("the session reads");
+        settled().await;
+    }
+    let reason = session.session().closed().await;
+    assert!(matches!(reason, CloseReason::Frame(FrameError::TooLarge { limit: 100, .. })), "{reason}");
+    let mut heard = Vec::new();
+    io.read_to_end(&mut heard).await.expect("the session has ended");
+    assert_eq!(heard, b"");
+}

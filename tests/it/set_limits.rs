@@ -49,16 +49,14 @@ async fn frames_and_batches_are_measured_by_what_holds_when_they_come() {
     let (mut peer, session) = Raw::peer_of(echo(), limits);
     let long = request(1, "echo", "x".repeat(200));
     let batch = format!("[{},{}]", request(2, "echo", 2), request(3, "echo", 3));
-    peer.send(&long).await;
-    peer.expect_silence().await;
+    assert!(peer.ask(&long).await.contains("the limit is 100 "));
     change(&session, |limits| limits.frame_size = 300);
     assert!(peer.ask(&long).await.contains("xxx"));
     assert!(peer.ask(&batch).await.contains("error"));
     change(&session, |limits| limits.batch_length = 2);
     assert!(!peer.ask(&batch).await.contains("error"));
     change(&session, |limits| limits.frame_size = 100);
-    peer.send(&long).await;
-    peer.expect_silence().await;
+    assert!(peer.ask(&long).await.contains("the limit is 100 "));
 }
 
 #[tokio::test(start_paused = true)]

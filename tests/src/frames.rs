@@ -61,6 +61,12 @@ pub fn taken_apart(
                     found.push(Out::Dropped(error));
                     consumed
                 }
+                Ok(Framed::Oversized { size, limit: named, consumed }) => {
+                    // What no memory can hold is too large without a limit, too.
+                    assert!(named == limit && (size > limit || limit == usize::MAX));
+                    found.push(Out::Dropped(FrameError::TooLarge { size, limit }));
+                    consumed
+                }
                 Ok(Framed::Incomplete { consumed: 0 }) => break,
                 Ok(
                     Framed::Between { consumed }

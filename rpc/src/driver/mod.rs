@@ -32,14 +32,15 @@ use std::{
 use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
-    framing::AnyFramer,
-    jsonrpc::{Cancellation, Skim, shown::brief, version::Version},
+    framing::{AnyFramer, FrameError},
+    jsonrpc::{Cancellation, shown::brief, version::Version},
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message},
     transport::{Closing, Connection, Control, Io},
 };
 use batch::OpenBatch;
+use dropped::Oversized;
 use inbox::Inbox;
 use order::Queue;
 pub(crate) use settings::Settings;
@@ -158,7 +159,7 @@ struct Driver {
     stepped_back: bool,
     left: Left,
     /// What was seen of a frame that is being dropped.
-    dropping: Option<Box<Skim>>,
+    dropping: Option<Box<Oversized>>,
     /// The version in force: the link has it too, behind its lock.
     version: Version,
     /// The batch whose next member waits for a place.
@@ -226,6 +227,7 @@ impl Driver {
             };
             if closing.is_some() {
                 self.refuse_rest_of_batch();
+                self.cut_off();
             }
             self.start_waiting();
             if self.link.has_to_judge() {
@@ -317,6 +319,13 @@ impl Driver {
         }
         self.link.leave_group(self.cost_of_bytes());
         let reason = self.link.end(reason);
+        if let CloseReason::Frame(FrameError::TooLarge { size, limit }) = reason {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", network.transport = self.link.peer.scheme(), network.peer.address = %self.link.peer,
+                session = self.link.id, size, limit,
+                "a frame over the limit has ended the session: where such frames are to be taken, raise `Limits::frame_size` on this side"
+            );
+        }
         let statistics = self.link.statistics();
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,

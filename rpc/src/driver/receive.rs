@@ -123,6 +123,13 @@ impl Driver {
                     }
                     taken
                 }
+                Ok(Framed::Decoded { frame, consumed })
+                    if !again && frame.len() > self.link.limits.frame_size() =>
+                {
+                    self.timers.silence.frame_ended();
+                    unread.consume(consumed);
+                    self.decoded_too_much(&frame)
+                }
                 Ok(Framed::Decoded { frame, consumed }) => {
                     self.timers.silence.frame_ended();
                     let taken = self.receive(&frame, std::mem::take(&mut again));
@@ -151,9 +158,14 @@ impl Driver {
                         true => self.timers.silence.frame_ended(),
                         false => self.timers.silence.frame_goes_on(started),
                     }
-                    self.pass_over(&unread.bytes()[..consumed], is_last);
+                    let taken = self.pass_over(&unread.bytes()[..consumed], is_last);
                     unread.consume(consumed);
-                    Taken::Yes
+                    taken
+                }
+                Ok(Framed::Oversized { size, limit, consumed }) => {
+                    self.timers.silence.frame_goes_on(started);
+                    unread.consume(consumed);
+                    self.frame_announced(size, limit, unread.bytes())
                 }
                 Ok(Framed::Dropped { error, consumed }) => {
                     self.timers.silence.frame_ended();

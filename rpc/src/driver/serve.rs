@@ -281,7 +281,7 @@ impl Driver {
         Taken::Yes
     }
 
-    fn answer_error(&mut self, id: Id<'_>, error: &ErrorObject, batch: Option<&OpenBatch>) {
+    pub(super) fn answer_error(&mut self, id: Id<'_>, error: &ErrorObject, batch: Option<&OpenBatch>) {
         // Errors are written also where nothing else is: see `must_not_read`.
         self.refusals = match self.unsent() < self.link.limits.outgoing_bytes() {
             true => 0,

@@ -47,6 +47,7 @@ fn each_message(mut framer: Box<dyn AnyFramer>, mut bytes: &[u8], mut show: impl
             Ok(Framed::Between { consumed }) => consumed,
             Ok(
                 Framed::Incomplete { consumed }
+                | Framed::Oversized { consumed, .. }
                 | Framed::Dropping { consumed, .. }
                 | Framed::Dropped { consumed, .. },
             ) if consumed > 0 => consumed,

@@ -97,7 +97,12 @@ impl Driver {
                 && !self.link.is_ending()
             {
                 let received = piece.map_or(self.inbox.len(), |piece| piece.received as usize);
-                return Some(CloseReason::FrameTimeout { received, after });
+                let reason = CloseReason::FrameTimeout { received, after };
+                if !self.cut_off() {
+                    return Some(reason);
+                }
+                // What the peer is told leaves first.
+                self.link.start_close(reason);
             }
             self.timers.silence.frame = Some(now);
         }

@@ -11,8 +11,8 @@ use super::{FrameError, Framed, Framer};
 /// bytes than stand in the stream (compressed, encrypted, escaped).
 ///
 /// What it costs beside a [`Framer`] proper: each message is copied on the way in and on the way
-/// out. An error of the decoder ends the session. A frame over the limit is dropped and counted as
-/// an error when it is decoded; give the codec a limit of its own too, because a frame that is not
+/// out. An error of the decoder ends the session. A frame over the limit is dropped by the session, and counted
+/// as an error, when it is decoded; give the codec a limit of its own too, because a frame that is not
 /// complete is kept up to twice the session's limit, and a decoder may reserve what a peer
 /// declares: that of [`LengthDelimitedCodec`](tokio_util::codec::LengthDelimitedCodec) does, up to
 /// its `max_frame_length` (8 MiB unless set). What it has reserved beyond what has come is given
@@ -119,12 +119,6 @@ where
         let frame: Bytes = frame.into();
         self.has_more = true;
         let consumed = unread.len() - 1;
-        if frame.len() > self.limit {
-            return Ok(Framed::Dropped {
-                error: FrameError::TooLarge { size: frame.len(), limit: self.limit },
-                consumed,
-            });
-        }
         self.last = Some((frame.clone(), unread.len()));
         Ok(Framed::Decoded { frame, consumed })
     }
@@ -254,13 +248,12 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_over_the_limit_is_dropped_and_the_next_is_intact() {
+    fn a_frame_over_the_limit_is_given_to_the_session_which_drops_it() {
         let framer = CodecFramer::new(LengthDelimitedCodec::new());
-        let bytes = frames(&framer, &["0123456789x", "{}", "0123456789"]);
+        let bytes = frames(&framer, &["0123456789x", "{}"]);
         for step in 1..=bytes.len() {
             let (found, errors) = taken_apart(framer.clone(), &bytes, step, 10);
-            assert_eq!(found, ["{}", "0123456789"], "in pieces of {step}");
-            assert_eq!(errors, [FrameError::TooLarge { size: 11, limit: 10 }]);
+            assert_eq!((found, errors), (vec!["0123456789x".to_owned(), "{}".to_owned()], vec![]));
         }
     }
 

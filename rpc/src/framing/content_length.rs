@@ -278,7 +278,9 @@ mod tests {
             framer.set_limit(1000);
             let header = format!("Content-Length: {length}\r\n\r\n");
             let dropped = framer.next(header.as_bytes()).expect("a header");
-            assert!(matches!(dropped, Framed::Dropped { consumed, .. } if consumed == header.len()));
+            assert!(
+                matches!(dropped, Framed::Oversized { limit: 1000, consumed, .. } if consumed == header.len())
+            );
             assert_eq!(framer.next(&[b'x'; 64]), Ok(Framed::Dropping { consumed: 64, is_last: false }));
         }
     }

@@ -1,6 +1,6 @@
 //! Frames whose size is declared before they come.
 
-use super::{FrameError, Framed};
+use super::Framed;
 
 /// What follows a header that says how long it is.
 ///
@@ -42,10 +42,7 @@ impl Declared {
         let Some(end) = fits.and_then(|size| header.checked_add(size)) else {
             self.skipping = size;
             let size = usize::try_from(size).unwrap_or(usize::MAX);
-            return Framed::Dropped {
-                error: FrameError::TooLarge { size, limit: self.limit },
-                consumed: header,
-            };
+            return Framed::Oversized { size, limit: self.limit, consumed: header };
         };
         if unread.len() < end {
             return Framed::Incomplete { consumed: 0 };

@@ -111,7 +111,7 @@ pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
 
     /// The size in bytes over which a frame is dropped: [`Limits::frame_size`](crate::Limits::frame_size), before anything is read, and again
-    /// when it changes while the session is open.
+    /// when it changes while the session is open. See [`guide::limits`](crate::guide::limits#frames-over-the-limit).
     fn set_limit(&mut self, bytes: usize) {
         let _ = bytes;
     }
@@ -127,7 +127,7 @@ pub enum Framed {
         /// How many bytes are done with, the frame's own included.
         consumed: usize,
     },
-    /// A frame that does not stand in the stream as it is: compressed, escaped.
+    /// A frame that does not stand in the stream as it is: compressed, escaped. The session drops one that is over the limit.
     Decoded {
         /// The message.
         frame: Bytes,
@@ -146,22 +146,40 @@ pub enum Framed {
         /// How many bytes are done with.
         consumed: usize,
     },
+    /// The header of a frame says that it is too large. The frame is not kept: its parts follow, as [`Dropping`](Self::Dropping).
+    ///
+    /// Its sender is answered, where it is a request. One that is more than sixteen times as large as may be ends the session.
+    Oversized {
+        /// How large it says that it is, in bytes. More than 0.
+        size: usize,
+        /// The limit in force, in bytes.
+        limit: usize,
+        /// How many bytes are done with: the header, and no part of the frame.
+        consumed: usize,
+    },
     /// A frame is under way that is not kept, being too large: the first `consumed` bytes are a part of it, the first one or the next.
-    /// Should it turn out to be the reply to a call of ours, the call ends with an error.
+    /// Should it turn out to be the reply to a call of ours, the call ends with an error; a request is answered with one.
     Dropping {
         /// How many bytes are done with: at least one.
         consumed: usize,
-        /// Whether it is the last part, for a frame that was reported as [`Dropped`](Self::Dropped) when it began.
+        /// Whether it is the last part, for a frame whose header has said that it is [too large](Self::Oversized).
         is_last: bool,
     },
-    /// A frame was dropped: all of it, or what is left of one that was [being dropped](Self::Dropping), or its header alone, where its
-    /// parts follow.
+    /// A frame was dropped: all of it, or what is left of one that was [being dropped](Self::Dropping) without a header.
     Dropped {
         /// Why.
         error: FrameError,
         /// How many bytes are done with.
         consumed: usize,
     },
+}
+
+/// A frame over so many times the limit is not waited for.
+const FAR_OVER: usize = 16;
+
+/// Whether a frame of so many bytes is not passed over any more, but ends the session, or the exchange over HTTP.
+pub(crate) const fn is_far_over(size: usize, limit: usize) -> bool {
+    size > limit.saturating_mul(FAR_OVER)
 }
 
 /// A character of a token, as the names of methods and headers are (RFC 9110, 5.6.2).

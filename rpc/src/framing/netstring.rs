@@ -72,9 +72,9 @@ impl Framer for NetstringFramer {
                     Ok(Framed::Frame { frame, consumed: consumed + 1 })
                 }
             },
-            dropped @ Framed::Dropped { .. } => {
+            oversized @ Framed::Oversized { .. } => {
                 self.comma_is_due = true;
-                Ok(dropped)
+                Ok(oversized)
             }
             other => Ok(other),
         }
@@ -158,7 +158,7 @@ mod tests {
     fn the_comma_of_a_dropped_frame_is_looked_for() {
         let mut framer = NetstringFramer::new();
         framer.set_limit(1);
-        assert!(matches!(framer.next(b"2:"), Ok(Framed::Dropped { consumed: 2, .. })));
+        assert!(matches!(framer.next(b"2:"), Ok(Framed::Oversized { size: 2, limit: 1, consumed: 2 })));
         assert_eq!(framer.next(b"{}x"), Ok(Framed::Dropping { consumed: 2, is_last: true }));
         assert!(matches!(framer.next(b"x"), Err(FrameError::Unexpected { .. })));
     }

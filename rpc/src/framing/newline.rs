@@ -6,7 +6,8 @@ use super::{FrameError, Framed, Framer};
 
 /// One message a line, ended by `\n` (or `\r\n`; blank lines are passed over).
 ///
-/// A line over the limit is dropped and counted as an error; the lines that follow it are not lost. The rule is aiorpcX's.
+/// A line over the limit is dropped and counted as an error, and a request is answered; the lines that follow it are not lost. The
+/// rule is aiorpcX's.
 #[derive(Debug, Clone)]
 pub struct NewlineFramer {
     limit: usize,

@@ -60,6 +60,10 @@ fn fed(mut framer: impl Framer, bytes: &[u8], step: usize, limit: usize) -> Fed 
                     errors.push(error);
                     consumed
                 }
+                Ok(Framed::Oversized { size, limit, consumed }) => {
+                    errors.push(FrameError::TooLarge { size, limit });
+                    consumed
+                }
                 Ok(Framed::Incomplete { consumed: 0 }) => break,
                 Ok(
                     Framed::Between { consumed }

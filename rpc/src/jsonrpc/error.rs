@@ -169,6 +169,14 @@ impl ErrorObject {
         Self::new(ErrorCode::INVALID_REQUEST, format!("invalid request: {why}"))
     }
 
+    /// For a message of `size` bytes, or of more where not all of it has come.
+    pub(crate) fn too_large(size: usize, is_whole: bool, limit: usize) -> Self {
+        let more = if is_whole { "" } else { " or more" };
+        Self::invalid_request(format!(
+            "the message has {size} bytes{more}, and the limit is {limit} (`frame_size`): send less at once"
+        ))
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(ErrorCode::INTERNAL_ERROR, "internal error")
     }

@@ -39,6 +39,6 @@ pub use param::ParamInfo;
 pub use params::{EmptyParams, RawParams, UnknownParams};
 pub use reply::{Reply, ReplyError};
 pub use rpc_error::RpcError;
-pub(crate) use skim::Skim;
+pub(crate) use skim::{Rest, Skim, Verdict};
 pub use subscription::{Notices, Overflow, Progress, SubscriptionInfo, SubscriptionStyle};
 pub use version::{Elements, Protocol};

@@ -45,8 +45,9 @@ pub struct Limits {
     pub connections: usize,
 
     /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on. Where it was
-    /// the reply to a call of ours, that ends with [`ProtocolError::ReplyTooLarge`](crate::ProtocolError::ReplyTooLarge). Over WebSocket a larger message
-    /// ends the session, with the code 1009.
+    /// the reply to a call of ours, that ends with [`ProtocolError::ReplyTooLarge`](crate::ProtocolError::ReplyTooLarge); a request is
+    /// answered with -32600. One of more than sixteen times the limit ends the session, and so does, over WebSocket, any larger one,
+    /// with the code 1009. [`guide::limits`](crate::guide::limits#frames-over-the-limit) has the rules.
     ///
     /// Default: 1,000,000 on a server (aiorpcX), 10,485,760 on a client (jsonrpsee's `max_response_body_size`): what servers send by
     /// default must fit.

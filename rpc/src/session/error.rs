@@ -145,7 +145,7 @@ pub enum CloseReason {
     /// Reading or writing failed.
     #[error("the connection was lost: {}", escaped(.0))]
     Io(#[source] Arc<io::Error>),
-    /// The peer's bytes make no sense.
+    /// The peer's bytes make no sense, or a frame of the peer's is far over [`Limits::frame_size`](crate::Limits::frame_size).
     #[error(transparent)]
     Frame(FrameError),
     /// The peer speaks another protocol than JSON-RPC, by the first bytes that it has sent. None of

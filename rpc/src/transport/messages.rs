@@ -33,7 +33,7 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// boxed.
 ///
 /// Each item is one message, and is not framed. What is larger than [`Limits::frame_size`](crate::Limits::frame_size) is dropped and counted as an
-/// error, as in a stream of bytes. Messages that are ready together are sent together, before one flush.
+/// error, and a request is answered, as in a stream of bytes. Messages that are ready together are sent together, before one flush.
 ///
 /// ```
 /// use bytes::Bytes;

@@ -101,6 +101,7 @@ fn frames(stream: &[u8], pieces: [usize; 2], limit: usize) -> Vec<Line> {
                     consumed
                 }
                 Framed::Dropped { error, .. } => panic!("{error}"),
+                Framed::Oversized { .. } => panic!("a line does not say how long it is"),
                 Framed::Decoded { .. } => panic!("a line stands in the stream as it is"),
                 Framed::Incomplete { consumed: 0 } => break,
                 Framed::Between { consumed }

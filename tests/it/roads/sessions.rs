@@ -66,14 +66,36 @@ pub(super) async fn frames_over_the_limit(road: &Road, versions: Versions) {
             caller.session.notify("note", ("x".repeat(30_000),)).await.expect("nobody here minds");
             assert_eq!(calc.add(1, 2).await.expect("the session goes on"), 3);
             assert_eq!(called.session.statistics().errors, errors + 1);
+            // A request is answered, and not by a timeout.
+            let refused = soon(calc.greet(&"x".repeat(30_000)).into_future()).await;
+            let Err(CallError::Rpc(error)) = refused else { panic!("{refused:?}") };
+            assert!(error.message().contains("the limit is 20000 (`frame_size`)"), "{error}");
+            assert_eq!(called.session.statistics().errors, errors + 2);
         }
-        return ends.end().await;
+        ends.end().await;
+        return far_over_the_limit(road, versions).await;
     }
     let Ends { near, far, handle } = ends;
     near.session.notify("note", ("x".repeat(30_000),)).await.expect("nobody here minds");
     let (found, cause) = (soon(near.session.closed()).await, soon(far.session.closed()).await);
     assert!(matches!(cause, CloseReason::Frame(FrameError::TooLarge { .. })), "{cause}");
     assert!(matches!(found, CloseReason::PeerClosed { code: 1009, .. }), "{found}");
+    assert!(found.to_string().contains("the limit is 20000 (`frame_size`)"), "{found}");
+    soon(handle.shutdown()).await;
+}
+
+/// Both sides find out why the session has ended, and the call that it has ended for does.
+async fn far_over_the_limit(road: &Road, versions: Versions) {
+    let mut server = Limits::server();
+    server.frame_size = 2_000;
+    let Ends { near, far, handle } = road.open_with(versions, Limits::client(), server).await;
+    let (calc, _) = clients(&near.session);
+    calc.ping().await.expect("a pong");
+    let refused = soon(calc.greet(&"x".repeat(60_000)).into_future()).await.expect_err("it is too large");
+    assert!(matches!(refused, CallError::Rpc(_) | CallError::Closed(_)), "{refused:?}");
+    let cause = soon(far.session.closed()).await;
+    assert!(matches!(cause, CloseReason::Frame(FrameError::TooLarge { limit: 2_000, .. })), "{cause}");
+    soon(near.session.closed()).await;
     soon(handle.shutdown()).await;
 }
 

@@ -120,8 +120,8 @@ async fn a_message_that_is_no_json_decides_nothing() {
     peer.write(b"\"\xff\xfe\"\n").await;
     assert!(is_like(&peer.line().await.expect("an answer"), &error_2_0("null", -32700)));
     // Neither does one that is never read.
-    peer.send(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{}"]}}"#, "x".repeat(100)))
-        .await;
+    let long = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{}"]}}"#, "x".repeat(100));
+    assert!(is_like(&peer.ask(&long).await, &error_2_0("1", -32600)));
     peer.write("\n  \r\n").await;
     settled().await;
     assert_eq!(session.protocol(), Protocol::Detect);

@@ -8,11 +8,13 @@ use rpc::{
     transport::websocket::{WebSocket, WebSocketServer},
 };
 use rpc_tests::{
-    CalcClient, Gate, echo,
+    CalcClient, Events, Gate, echo,
     websocket::{BINARY, CLOSE, TEXT, WsPeer, frame, request, served},
 };
 use rpc_tests::{settled, waiting};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
+use tracing::Level;
 
 #[tokio::test(start_paused = true)]
 async fn a_close_of_ours_is_1000_and_waits_for_the_peers() {
@@ -179,6 +181,27 @@ async fn a_message_over_the_limit_ends_the_session_with_1009() {
             panic!("{cause}")
         };
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_over_the_limit_ends_the_session_of_a_client_with_1009() {
+    let events = Events::capture();
+    let mut limits = Limits::client();
+    limits.frame_size = 1000;
+    let (mut peer, session) = WsPeer::server_of(|connector| connector.limits(limits)).await;
+    let (outcome, ()) = tokio::join!(async { session.call::<Value>("large", ()).await }, async {
+        peer.next().await.expect("a request");
+        let reply = format!(r#"{{"jsonrpc":"2.0","id":1,"result":"{}"}}"#, "x".repeat(1000));
+        peer.text(&reply).await;
+        let reason =
+            format!("the message has {} bytes or more, and the limit is 1000 (`frame_size`)", reply.len());
+        assert_eq!(peer.closed().await, (1009, reason));
+        drop(peer);
+    });
+    let Err(CallError::Closed(reason)) = outcome else { panic!("{outcome:?}") };
+    assert!(matches!(reason, CloseReason::Frame(FrameError::TooLarge { limit: 1000, .. })), "{reason}");
+    let told = events.all().into_iter().filter(|event| event.message.contains("Limits::frame_size"));
+    assert_eq!(told.map(|event| event.level).collect::<Vec<_>>(), [Level::WARN]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -166,7 +166,7 @@ impl Peer {
                 }
                 Framed::Incomplete { consumed: 0 } => break,
                 Framed::Between { consumed } | Framed::Incomplete { consumed } => consumed,
-                Framed::Dropping { .. } => panic!("without a limit"),
+                Framed::Oversized { .. } | Framed::Dropping { .. } => panic!("without a limit"),
                 Framed::Dropped { error, .. } => panic!("without a limit: {error}"),
                 Framed::Decoded { .. } => panic!("a line stands in the stream as it is"),
             };

@@ -14,7 +14,7 @@ mod write;
 pub use elements::Elements;
 pub(crate) use write::put;
 
-use super::{EmptyParams, Message, Outcome, Response};
+use super::{EmptyParams, Id, Message, Outcome, Response};
 use loose::Loose;
 use v1::V1;
 use v2::V2;
@@ -99,6 +99,32 @@ impl Version {
     pub(crate) fn detect(self, frame: &[u8]) -> Option<Self> {
         let detected = detect::detect(std::str::from_utf8(frame).ok()?)?;
         Some(Self { reads: detected.reads, writes: detected.writes, ..self })
+    }
+
+    /// What an error is written in for a message that was not read in full, while nothing is decided: a message that does not say 2.0 is
+    /// of a peer that reads 1.0.
+    pub(crate) const fn for_unread(self, says_2_0: bool) -> Self {
+        match self.reads {
+            Protocol::Detect if !says_2_0 => Self { writes: Writes::V1, ..self },
+            _ => self,
+        }
+    }
+
+    /// Whether a request with the id null is answered: in 1.0 it is a notification.
+    pub(crate) const fn answers_null(self, says_2_0: bool) -> bool {
+        match self.reads {
+            Protocol::V1 => false,
+            Protocol::V2 => true,
+            Protocol::Loose | Protocol::Detect => says_2_0,
+        }
+    }
+
+    /// The id that an error carries which answers `id`: null, where the version has no such ids.
+    pub(crate) fn echoes(self, id: Id<'_>) -> Id<'_> {
+        match self.reads == Protocol::V1 || id.is_scalar() {
+            true => id,
+            false => Id::NULL,
+        }
     }
 
     pub(crate) const fn has_batches(self) -> bool {

@@ -1,6 +1,6 @@
 //! What is answered.
 
-use rpc::{Context, Dispatcher, ErrorObject, Limits, Params, Protocol, Router};
+use rpc::{Context, Dispatcher, ErrorObject, Extensions, Limits, Params, Protocol, Router};
 use rpc_tests::{Gate, Raw, is_pending, waiting};
 
 use super::{
@@ -297,12 +297,32 @@ async fn wherever_an_error_comes_from_it_is_written_in_the_version_that_is_spoke
 
 #[tokio::test(start_paused = true)]
 async fn a_dispatcher_refuses_a_message_that_is_too_large() {
-    for (protocol, expected) in [(Protocol::V1, x1("null", INVALID)), (Protocol::V2, x2("null", INVALID))] {
+    for (protocol, expected, none) in [
+        (Protocol::V1, x1("7", INVALID), x1("null", INVALID)),
+        (Protocol::V2, x2("7", INVALID), x2("null", INVALID)),
+    ] {
         let mut limits = Limits::server();
         limits.frame_size = 100;
-        let dispatcher = Dispatcher::builder().service(service()).limits(limits).protocol(protocol);
-        let sent = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"echo","params":["{}"]}}"#, "x".repeat(100));
-        let got = dispatcher.build().expect("one echo").dispatch(sent.as_bytes()).await.expect("an answer");
-        assert!(is_like(&String::from_utf8_lossy(&got), &expected), "{got:?}");
+        let dispatcher = Dispatcher::builder().service(service()).limits(limits.clone()).protocol(protocol);
+        let dispatcher = dispatcher.build().expect("one echo");
+        let long = "x".repeat(100);
+        for (sent, expected) in [
+            (format!(r#"{{"jsonrpc":"2.0","method":"echo","params":["{long}"],"id":7}}"#), Some(&expected)),
+            (format!(r#"[{{"jsonrpc":"2.0","method":"echo","params":["{long}"],"id":7}}]"#), Some(&none)),
+            (format!("rubbish{long}"), Some(&none)),
+            // A notification, and a response.
+            (format!(r#"{{"jsonrpc":"2.0","method":"echo","params":["{long}"]}}"#), None),
+            (format!(r#"{{"result":"{long}","error":null,"id":7}}"#), None),
+        ] {
+            let exchange = dispatcher
+                .exchange(sent.as_bytes(), "memory:x".parse().expect("an endpoint"), Extensions::default())
+                .await;
+            let got = exchange.answer.map(|answer| String::from_utf8_lossy(&answer).into_owned());
+            match expected {
+                Some(expected) => assert!(is_like(got.as_deref().expect("an answer"), expected), "{got:?}"),
+                None => assert_eq!(got, None, "{sent}"),
+            }
+            assert_eq!(exchange.cost, limits.cost_of_unreadable);
+        }
     }
 }

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::Dispatcher;
 use crate::{
     jsonrpc::{
-        self, Connection, ErrorCode, ErrorObject, Event, Id, Order, RequestId, Ticket, buffer::Buffer,
-        version::Version,
+        self, Connection, ErrorCode, ErrorObject, Event, Id, Order, RequestId, Rest, Skim, Ticket, Verdict,
+        buffer::Buffer, version::Version,
     },
     service::{Outcome, Replies, Routes},
     session::{Link, Session},
@@ -53,8 +53,11 @@ impl Dispatcher {
         let limits = &self.shared.limits;
         let mut out = Vec::new();
         if message.len() > limits.frame_size {
-            version.put_error(&mut out, Id::NULL, &too_large(message.len(), limits.frame_size));
-            return Exchange { answer: Some(out.into()), cost: limits.cost_of_unreadable };
+            refuse_too_large(version, message, limits.frame_size, &mut out);
+            return Exchange {
+                answer: (!out.is_empty()).then(|| out.into()),
+                cost: limits.cost_of_unreadable,
+            };
         }
         let mut connection =
             Connection::<()>::of(version).with_limits(limits.batch_length, limits.reply_size);
@@ -181,6 +184,15 @@ fn with_id<R>(ticket: Option<&Ticket>, f: impl FnOnce(Option<Id<'_>>) -> R) -> R
     }
 }
 
-fn too_large(size: usize, limit: usize) -> ErrorObject {
-    ErrorObject::invalid_request(format!("the message has {size} bytes, and the limit is {limit}"))
+/// Answers a message that is not read for its size, unless it is a response or a notification.
+fn refuse_too_large(version: Version, message: &[u8], limit: usize, out: &mut Vec<u8>) {
+    let mut skim = Skim::default();
+    skim.read(message, |_| {});
+    let id = match skim.verdict(version, Rest::Nothing) {
+        Verdict::Error(id) => id,
+        Verdict::Unreadable => Id::NULL,
+        Verdict::Unknown | Verdict::Silence => return,
+    };
+    let error = ErrorObject::too_large(message.len(), true, limit);
+    skim.answered_in(version).put_error(out, id, &error);
 }

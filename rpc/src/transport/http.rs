@@ -102,7 +102,7 @@ pub enum HttpError {
 
     /// The answer is larger than [`Limits::frame_size`](crate::Limits::frame_size), and was not read to its end. The call may have been
     /// carried out.
-    #[error("the answer of {url} has {} bytes: the limit is {limit}", size(.declared, .limit))]
+    #[error("the answer of {url} has {} bytes: the limit is {limit} (`frame_size`)", size(.declared, .limit))]
     TooLarge {
         /// The server.
         url: String,

@@ -13,12 +13,13 @@ use std::{
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, channel::mpsc, stream};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body, Frame, SizeHint};
 use rpc::{HttpService, Limits};
-use rpc_tests::{CalcServer, MyCalc, echo, settled};
+use rpc_tests::{CalcServer, Events, MyCalc, echo, settled};
 use tower::ServiceExt;
+use tracing::Level;
 
 use super::kit::{Answer, mounted, mounted_with, posted};
 
@@ -100,13 +101,33 @@ impl Body for Declared {
 async fn one_that_says_it_is_too_large_is_not_read_at_all() {
     let asked = Arc::new(AtomicUsize::new(0));
     let service = mounted(CalcServer::new(MyCalc));
+    let events = Events::capture();
     let answer = send(&service, Declared { asked: Arc::clone(&asked) }).await;
+    let told: Vec<_> =
+        events.all().into_iter().filter(|event| event.message.contains("Limits::frame_size")).collect();
+    let [event] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((event.level, event.field("limit")), (Level::WARN, "1000000"));
+    assert_eq!(event.field("size"), u64::MAX.to_string());
     answer.expect_refusal(
         StatusCode::PAYLOAD_TOO_LARGE,
         -32600,
         "18446744073709551615 bytes: the limit is 1000000",
     );
     assert_eq!(asked.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn the_connection_is_not_kept_for_what_is_left_of_one() {
+    let service = mounted_with(CalcServer::new(MyCalc), limited(10));
+    for (version, expected) in
+        [(Version::HTTP_10, Some("close")), (Version::HTTP_11, Some("close")), (Version::HTTP_2, None)]
+    {
+        let request = posted().version(version).body(Full::<Bytes>::from(ADD)).expect("a request");
+        let Ok(response) = service.clone().oneshot(request).await;
+        assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let told = response.headers().get(header::CONNECTION).map(|value| value.to_str().expect("text"));
+        assert_eq!(told, expected, "{version:?}");
+    }
 }
 
 #[tokio::test]

@@ -139,8 +139,25 @@ async fn a_body_that_is_too_large_is_answered_though_nobody_reads_it() {
         request.resize(request.len() + 5_000_000, b' ');
         let answer = raw(&server, &request).await;
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-        assert!(answer.contains("the limit is 1000000"), "{answer}");
+        assert!(answer.contains("the limit is 1000000 (`frame_size`)"), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
     }
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_declared_far_over_the_limit_is_not_waited_for() {
+    let server = listening(Server::builder().service(CalcServer::new(MyCalc))).await;
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                content-length: 17000000\r\n\r\n";
+    let mut stream = dial(&server).await;
+    stream.write_all(head.as_bytes()).await.expect("the server reads");
+    // This side stays open, and sends nothing more.
+    let mut answer = Vec::new();
+    soon(stream.read_to_end(&mut answer)).await.expect("the connection ends");
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("17000000 bytes: the limit is 1000000 (`frame_size`)"), "{answer}");
     server.shutdown().await;
 }
 

@@ -1,7 +1,11 @@
 //! Answers that are too large: refused as soon as that is known.
 
 use rpc::{CallError, HttpClientBuilder, HttpError, Limits};
-use rpc_tests::http::{HttpPeer, response};
+use rpc_tests::{
+    Events,
+    http::{HttpPeer, response},
+};
+use tracing::Level;
 
 use super::call_answered_with;
 
@@ -49,6 +53,7 @@ async fn what_is_declared_too_large_is_refused_before_it_comes() {
     for size in ["1001", "1099511627776", "18446744073709551615"] {
         let (mut peer, client) = HttpPeer::with(small);
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n");
+        let events = Events::capture();
         let error = call_answered_with(&mut peer, &client, head).await.unwrap_err();
         match &error {
             CallError::Http(HttpError::TooLarge { declared, limit: 1000, .. }) => {
@@ -58,8 +63,18 @@ async fn what_is_declared_too_large_is_refused_before_it_comes() {
             CallError::Http(HttpError::Broken { .. }) if size.len() == 20 => continue,
             other => panic!("{other:?}"),
         }
-        let said = format!("the answer of http://server.test:8332 has {size} bytes: the limit is 1000");
+        let said = format!(
+            "the answer of http://server.test:8332 has {size} bytes: the limit is 1000 (`frame_size`)"
+        );
         assert_eq!(error.to_string(), said);
+        let told: Vec<_> =
+            events.all().into_iter().filter(|event| event.message.contains("Limits::frame_size")).collect();
+        // What is a little too large is told to the caller, and what is far too large in the log as well.
+        assert_eq!(told.len(), usize::from(size != "1001"), "{told:?}");
+        assert!(
+            told.iter().all(|event| event.level == Level::WARN && event.field("size") == size),
+            "{told:?}"
+        );
     }
 }
 
@@ -80,7 +95,7 @@ async fn what_does_not_end_is_refused_at_the_limit() {
     );
     assert_eq!(
         error.to_string(),
-        "the answer of http://server.test:8332 has more than 1000 bytes: the limit is 1000"
+        "the answer of http://server.test:8332 has more than 1000 bytes: the limit is 1000 (`frame_size`)"
     );
     // The connection holds 64 KiB, and hyper reads ahead; after that it was closed.
     assert!(written < 1_000_000, "{written}");

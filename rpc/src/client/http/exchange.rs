@@ -20,6 +20,7 @@ use super::{
     places::{Place, Places},
 };
 use crate::{
+    framing::is_far_over,
     jsonrpc::{Connection, version::Version},
     limits::Limits,
     transport::{HttpError, Net, Secrets, shown},
@@ -92,9 +93,22 @@ impl Exchanges {
             // What refuses is not read for its own sake.
             Ok(received) if !status.is_success() => Err(self.refused(status, received.start())),
             Ok(Received::TooLarge { declared, .. }) => {
+                self.log_far_over(declared, limit);
                 Err(HttpError::TooLarge { url: self.server.clone(), declared, limit })
             }
             Err(error) => Err(HttpError::Broken { url: self.server.clone(), source: error.into() }),
+        }
+    }
+
+    /// A body that is declared to be so large is hardly an accident: its connection is closed.
+    fn log_far_over(&self, declared: Option<u64>, limit: usize) {
+        if let Some(size) =
+            declared.filter(|&size| is_far_over(usize::try_from(size).unwrap_or(usize::MAX), limit))
+        {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", url = %self.server, size, limit,
+                "a body far over the limit was refused: where such bodies are to be taken, raise `Limits::frame_size` on this side"
+            );
         }
     }
 

@@ -6,6 +6,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use super::body::HttpBody;
 use crate::{
+    framing::is_far_over,
     jsonrpc::{ErrorCode, ErrorObject, shown::brief},
     limits::Limits,
     service::Dispatcher,
@@ -33,7 +34,7 @@ pub(super) enum Refusal {
     #[error("the content encoding is {0}: nothing is unpacked here")]
     Encoding(String),
 
-    #[error("the body has {}: the limit is {limit}", declared.map_or("more bytes".to_owned(), |size| format!("{size} bytes")))]
+    #[error("the body has {}: the limit is {limit} (`frame_size`)", declared.map_or("more bytes".to_owned(), |size| format!("{size} bytes")))]
     TooLarge { declared: Option<u64>, limit: usize },
 
     #[error("the body has not arrived within {0:?}")]
@@ -110,6 +111,16 @@ impl Refusal {
     /// The status, and an error with the id null for those who read on.
     pub(super) fn response(&self, dispatcher: &Dispatcher) -> Response<HttpBody> {
         tracing::debug!(rpc.system.name = "jsonrpc", status = self.status().as_u16(), error = %brief(self), "an HTTP request was refused");
+        if let &Self::TooLarge { declared: Some(size), limit } = self
+            && is_far_over(usize::try_from(size).unwrap_or(usize::MAX), limit)
+        {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc",
+                size,
+                limit,
+                "a body far over the limit was refused: where such bodies are to be taken, raise `Limits::frame_size` on this side"
+            );
+        }
         let error = ErrorObject::new(self.code(), self.to_string());
         let error = match self.code() {
             // Its code says it.

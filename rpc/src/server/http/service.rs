@@ -66,7 +66,7 @@ use crate::{
 /// | with a `Host` that no server can have | 400 |
 /// | another HTTP method | 405 |
 /// | another content type, or none (pages may post those to any host unasked), or a packed body | 415 |
-/// | a body over [`Limits::frame_size`](crate::Limits::frame_size), whether it says so or not | 413 |
+/// | a body over [`Limits::frame_size`](crate::Limits::frame_size), whether it says so or not | 413, and over HTTP/1 `connection: close` |
 /// | a body that takes longer to arrive than [`Limits::frame_timeout`](crate::Limits::frame_timeout) | 408 |
 /// | one more than may be worked on, or a body for which there is no room | 503 |
 ///
@@ -177,6 +177,7 @@ impl HttpService {
             return sessions.open(&self, request);
         }
         let (parts, body) = request.into_parts();
+        let version = parts.version;
         let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
         match self.answer(parts, body, arrival.as_deref()).await {
             Ok(Some(answer)) => {
@@ -198,7 +199,12 @@ impl HttpService {
                     let limits = self.dispatcher.limits();
                     arrival.account.charge(refusal.cost(limits), limits);
                 }
-                refusal.response(&self.dispatcher)
+                let mut response = refusal.response(&self.dispatcher);
+                // The rest of the body is not read. (HTTP/2 ends a stream, and has no such header.)
+                if matches!(refusal, Refusal::TooLarge { .. }) && version < Version::HTTP_2 {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
             }
         }
     }

@@ -116,7 +116,7 @@ impl Driver {
     fn take_answer(&mut self, response: Response<'_>, answered: &mut Answered) -> Taken {
         if response.refuses_whole_message() {
             if let Some(unasked) = answered.refuse(Reply::new(response.outcome)) {
-                self.answers.push(None, unasked);
+                self.take_unmatched(unasked);
             }
             return Taken::Yes;
         }
@@ -134,7 +134,7 @@ impl Driver {
         let (answered, refusal) = batch.answered.end();
         match refusal {
             Some(reply) if answered.is_empty() => self.take_refusal(reply),
-            Some(reply) => self.answers.push(None, reply),
+            Some(reply) => self.take_unmatched(reply),
             None => {}
         }
         if !answered.is_empty() {

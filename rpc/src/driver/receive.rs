@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::{FrameError, Framed},
-    jsonrpc::{CallId, Reply, Response, version::Version},
+    jsonrpc::{CallId, Reply, Response, shown::brief, version::Version},
     service::Pace,
     session::CloseReason,
     transport::Said,
@@ -279,8 +279,22 @@ impl Driver {
         // What came before may end the batch.
         self.hand_over();
         if !self.link.end_oldest_batch(&reply) {
-            self.answers.push(None, reply);
+            self.take_unmatched(reply);
         }
+    }
+
+    /// A message of ours was refused, and no one can tell which. Where a call waits, it may be that one.
+    #[cold]
+    pub(super) fn take_unmatched(&mut self, reply: Reply) {
+        if self.link.calls_wait()
+            && let Err(error) = reply.clone().into_result()
+        {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
+                "the peer has refused a message of ours and does not say which: a call that it was may wait for its timeout"
+            );
+        }
+        self.answers.push(None, reply);
     }
 
     /// Hands the replies of one read to their calls.

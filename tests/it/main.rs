@@ -77,3 +77,4 @@ mod versions;
 mod websocket;
 mod wrong_calls;
 mod zeros;
+mod zones;

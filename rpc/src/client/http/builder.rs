@@ -132,7 +132,7 @@ impl HttpClientBuilder {
             Some(net) if matches!(net.scheme, Scheme::Http | Scheme::Https) => net.clone(),
             _ => return Err(HttpClientError::Scheme { scheme: endpoint.scheme() }),
         };
-        let uri = endpoint.url().parse().map_err(|source| HttpClientError::Path { source })?;
+        let uri = net.told_url().parse().map_err(|source| HttpClientError::Path { source })?;
         let json = HeaderValue::from_static("application/json");
         let user_agent = HeaderValue::from_static(concat!("rpc/", env!("CARGO_PKG_VERSION")));
         let headers = [(CONTENT_TYPE, json.clone()), (ACCEPT, json), (USER_AGENT, user_agent)];

@@ -48,7 +48,7 @@ impl Arrival {
     /// Whether a request comes from this machine.
     #[cold]
     pub(super) fn is_local(request: &Parts) -> bool {
-        let has = |peer: &Endpoint| peer.socket_addr().is_some_and(|peer| has_address(peer.ip()));
+        let has = |peer: &Endpoint| peer.socket_addr().is_some_and(has_address);
         match (request.extensions.get::<Endpoint>(), request.extensions.get::<Arc<Self>>()) {
             (Some(told), _) => has(told),
             (None, Some(arrival)) => *arrival

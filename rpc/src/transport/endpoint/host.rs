@@ -2,23 +2,40 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
 };
+
+use super::Zone;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Host {
     Name(Box<str>),
     V4(Ipv4Addr),
-    V6(Ipv6Addr),
+    V6(Ipv6Addr, Option<Zone>),
 }
 
 impl Host {
-    pub(crate) const fn ip(&self) -> Option<IpAddr> {
+    /// Where the system need not be asked for it.
+    pub(crate) fn at_port(&self, port: u16) -> Option<SocketAddr> {
         match self {
-            Self::V4(ip) => Some(IpAddr::V4(*ip)),
-            Self::V6(ip) => Some(IpAddr::V6(*ip)),
-            Self::Name(_) => None,
+            Self::V4(ip) => Some((*ip, port).into()),
+            Self::V6(ip, None) => Some((*ip, port).into()),
+            Self::V6(ip, Some(Zone::Index(index))) => Some(SocketAddrV6::new(*ip, port, 0, *index).into()),
+            Self::V6(_, Some(Zone::Name(_))) | Self::Name(_) => None,
         }
+    }
+
+    /// What a peer is told that it is called. A zone is known to this machine only: RFC 6874, section 4.
+    pub(crate) fn without_zone(&self) -> Self {
+        match self {
+            Self::V6(ip, _) => Self::V6(*ip, None),
+            host => host.clone(),
+        }
+    }
+
+    /// As a URL has it.
+    pub(crate) const fn in_url(&self) -> InUrl<'_> {
+        InUrl(self)
     }
 
     /// A name as RFC 1123 allows it (with underscores, which real names have), or an IPv4 address
@@ -67,7 +84,19 @@ impl From<IpAddr> for Host {
     fn from(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(ip) => Self::V4(ip),
-            IpAddr::V6(ip) => Self::V6(ip),
+            IpAddr::V6(ip) => Self::V6(ip, None),
+        }
+    }
+}
+
+impl From<SocketAddr> for Host {
+    fn from(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(address) => Self::V4(*address.ip()),
+            SocketAddr::V6(address) => {
+                let index = Some(address.scope_id()).filter(|index| *index != 0);
+                Self::V6(*address.ip(), index.map(Zone::Index))
+            }
         }
     }
 }
@@ -77,7 +106,21 @@ impl fmt::Display for Host {
         match self {
             Self::Name(name) => f.write_str(name),
             Self::V4(ip) => ip.fmt(f),
-            Self::V6(ip) => ip.fmt(f),
+            Self::V6(ip, None) => ip.fmt(f),
+            Self::V6(ip, Some(zone)) => write!(f, "{ip}%{zone}"),
+        }
+    }
+}
+
+pub(crate) struct InUrl<'a>(&'a Host);
+
+/// RFC 3986, section 3.2.2, and RFC 6874, section 2.
+impl fmt::Display for InUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Host::V6(ip, None) => write!(f, "[{ip}]"),
+            Host::V6(ip, Some(zone)) => write!(f, "[{ip}%25{}]", zone.in_url()),
+            host => host.fmt(f),
         }
     }
 }

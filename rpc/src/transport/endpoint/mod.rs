@@ -5,6 +5,7 @@ mod parse;
 mod shown;
 #[cfg(test)]
 mod tests;
+mod zone;
 
 use std::{
     fmt,
@@ -21,6 +22,9 @@ pub(crate) use parse::host_and_port;
 #[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) use shown::HIDDEN;
 pub(crate) use shown::shown;
+pub(crate) use zone::Zone;
+#[cfg(feature = "socks")]
+pub(crate) use zone::percent_decoded;
 
 /// Where a server listens, where a client connects, or where a peer is: a parsed URL.
 ///
@@ -37,6 +41,12 @@ pub(crate) use shown::shown;
 /// A host is a name as RFC 1123 has it (underscores are fine), an IPv4 address in four decimal
 /// numbers, or an IPv6 address in brackets. What ends in a number is an IPv4 address or an error,
 /// never a name (WHATWG URL, section 3.5): resolvers take `0x7f000001` and `127.1` for 127.0.0.1.
+///
+/// An IPv6 address may have a zone, which says on which link it is: `[fe80::1%25eth0]` (RFC 6874),
+/// an interface by its name or its number (`%252`). Connecting and listening fail where this machine
+/// has no interface of that name; Windows may know none by name, and takes numbers. No peer is told
+/// the zone, neither in `Host` nor by TLS.
+///
 /// Whether a scheme can be used is decided by the features of the crate, when a client connects or
 /// listens.
 ///
@@ -180,7 +190,7 @@ impl Endpoint {
 
     pub(crate) fn net(scheme: Scheme, addr: SocketAddr) -> Self {
         let path = if scheme.has_path() { "/" } else { "" };
-        Self::of(Kind::Net(Net { scheme, host: addr.ip().into(), port: addr.port(), path: path.into() }))
+        Self::of(Kind::Net(Net { scheme, host: addr.into(), port: addr.port(), path: path.into() }))
     }
 
     /// The same endpoint, of which `Display` shows scheme, host and port, and `/…` where there is a
@@ -200,7 +210,7 @@ impl Endpoint {
     pub(crate) fn at(&self, addr: SocketAddr) -> Self {
         match &self.kind {
             Kind::Net(net) => Self {
-                kind: Kind::Net(Net { host: addr.ip().into(), port: addr.port(), ..net.clone() }),
+                kind: Kind::Net(Net { host: addr.into(), port: addr.port(), ..net.clone() }),
                 is_redacted: self.is_redacted,
             },
             _ => self.clone(),
@@ -213,7 +223,7 @@ impl Endpoint {
         match &self.kind {
             Kind::Net(Net { scheme, .. }) => Self::of(Kind::Net(Net {
                 scheme: *scheme,
-                host: addr.ip().into(),
+                host: addr.into(),
                 port: addr.port(),
                 path: "".into(),
             })),
@@ -252,7 +262,8 @@ impl Endpoint {
         }
     }
 
-    /// The host as written (an IPv6 address without brackets), where there is one.
+    /// The host, where there is one: an IPv6 address without brackets, a zone behind `%`
+    /// (`fe80::1%eth0`).
     pub fn host(&self) -> Option<String> {
         self.as_net().map(|net| net.host.to_string())
     }
@@ -265,10 +276,11 @@ impl Endpoint {
         }
     }
 
-    /// The address, where the host is an IP address and not a name.
+    /// The address, where the host is an IP address and not a name. `None` where its zone is the
+    /// name of an interface, which only the system can look up.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let net = self.as_net()?;
-        Some(SocketAddr::new(net.host.ip()?, net.port))
+        net.host.at_port(net.port)
     }
 
     /// The path: of a request's target with its query, where there is HTTP in it, or of a Unix socket.
@@ -347,14 +359,23 @@ impl Hash for Endpoint {
 }
 
 impl Net {
-    /// Host and port as a URL and the `Host` header of HTTP have them: without the port where it is the scheme's own.
-    pub(crate) fn authority(&self) -> String {
+    /// Host and port as a URL has them: without the port where it is the scheme's own.
+    fn authority(&self) -> String {
         let Self { scheme, host, port, .. } = self;
-        let host = match host {
-            Host::V6(ip) => format!("[{ip}]"),
-            host => host.to_string(),
-        };
-        if scheme.port() == Some(*port) { host } else { format!("{host}:{port}") }
+        let host = host.in_url();
+        if scheme.port() == Some(*port) { host.to_string() } else { format!("{host}:{port}") }
+    }
+
+    /// The same as the `Host` header of HTTP has them: without the zone.
+    #[cfg(any(feature = "http", feature = "ws"))]
+    pub(crate) fn told_authority(&self) -> String {
+        Self { host: self.host.without_zone(), ..self.clone() }.authority()
+    }
+
+    /// The whole URL as a server is told it: without the zone.
+    #[cfg(feature = "http")]
+    pub(crate) fn told_url(&self) -> String {
+        format!("{}://{}{}", self.scheme.name(), self.told_authority(), self.path)
     }
 
     /// The only path that who listens here serves, without a query, which is the client's. `None` where every one is.

@@ -1,8 +1,8 @@
 //! From a text to an endpoint. An error says which part is wrong.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
-use super::{Endpoint, Host, Kind, Net, Scheme, shown};
+use super::{Endpoint, Host, Kind, Net, Scheme, Zone, shown};
 
 pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
     match Split::of(text)? {
@@ -15,11 +15,7 @@ pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
             let host = host.ok_or("the host is missing")?;
             let Some(port) = port.or(scheme.port()) else {
                 let scheme = scheme.name();
-                let shown = match &host {
-                    Host::V6(ip) => format!("[{ip}]"),
-                    host => host.to_string(),
-                };
-                return Err(format!("the port is missing: write {scheme}://{shown}:PORT"));
+                return Err(format!("the port is missing: write {scheme}://{}:PORT", host.in_url()));
             };
             Ok(Endpoint::of(Kind::Net(Net { scheme, host, port, path: path.into() })))
         }
@@ -106,7 +102,7 @@ fn unix(path: &str) -> Result<Kind, String> {
 struct Parts<'a> {
     host: Option<Host>,
     port: Option<u16>,
-    path: &'a str,
+    path: Cow<'a, str>,
 }
 
 impl<'a> Parts<'a> {
@@ -122,11 +118,11 @@ impl<'a> Parts<'a> {
         let (host, port) = host_and_port(scheme.name(), authority)
             .map_err(|reason| if path.contains('@') { credentials() } else { reason })?;
         let path = match (path, scheme.has_path()) {
-            ("" | "/", false) => "",
+            ("" | "/", false) => "".into(),
             (_, false) => {
                 return Err(format!("`{}` has no path, and something stands behind the port", scheme.name()));
             }
-            ("", true) => "/",
+            ("", true) => "/".into(),
             (path, true) => target(path)?,
         };
         Ok(Self { host, port, path })
@@ -134,17 +130,15 @@ impl<'a> Parts<'a> {
 }
 
 /// The target of a request: what HTTP can send as it is.
-fn target(path: &str) -> Result<&str, String> {
+fn target(path: &str) -> Result<Cow<'_, str>, String> {
     if path.contains('#') {
         return Err("what stands behind `#` would never be sent".to_owned());
     }
-    if !path.starts_with('/') {
-        return Err("a path begins with a slash: write one before the `?`".to_owned());
+    if let Some(odd) = path.chars().find(|c| !c.is_ascii_graphic()) {
+        return Err(format!("{odd:?} cannot stand in the path: write it in percents, as in %20"));
     }
-    match path.chars().find(|c| !c.is_ascii_graphic()) {
-        Some(odd) => Err(format!("{odd:?} cannot stand in the path: write it in percents, as in %20")),
-        None => Ok(path),
-    }
+    // An empty path is sent as `/` (RFC 9112, 3.2.1, and RFC 6455, 3).
+    Ok(if path.starts_with('/') { path.into() } else { format!("/{path}").into() })
 }
 
 /// What is not there is `None`.
@@ -152,10 +146,10 @@ pub(crate) fn host_and_port(scheme: &str, authority: &str) -> Result<(Option<Hos
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (ip, port) = rest.split_once(']').ok_or("the bracket of the IPv6 address is not closed")?;
-            let ip = ip.parse().map_err(|_| format!("`{ip}` is no IPv6 address"))?;
+            let host = v6(ip)?;
             match (port, port.strip_prefix(':')) {
-                ("", _) => (Some(Host::V6(ip)), None),
-                (_, Some(port)) => (Some(Host::V6(ip)), Some(port)),
+                ("", _) => (Some(host), None),
+                (_, Some(port)) => (Some(host), Some(port)),
                 _ => return Err(format!("`{port}` stands where `:PORT` should")),
             }
         }
@@ -170,6 +164,17 @@ pub(crate) fn host_and_port(scheme: &str, authority: &str) -> Result<(Option<Hos
         },
     };
     Ok((host, port.map(port_of).transpose()?))
+}
+
+/// What stands in brackets: an IPv6 address, which may have a zone (RFC 6874, section 2).
+fn v6(text: &str) -> Result<Host, String> {
+    let (ip, zone) = text.split_once('%').map_or((text, None), |(ip, zone)| (ip, Some(zone)));
+    let ip = ip.parse().map_err(|_| format!("`{text}` is no IPv6 address"))?;
+    let Some(zone) = zone else { return Ok(Host::V6(ip, None)) };
+    match zone.strip_prefix("25") {
+        Some(zone) => Ok(Host::V6(ip, Some(Zone::parse(zone)?))),
+        None => Err(format!("before the zone of an IPv6 address stands `%25`: write [{ip}%25{zone}]")),
+    }
 }
 
 fn port_of(text: &str) -> Result<u16, String> {

@@ -19,6 +19,13 @@ fn what_can_be_parsed_prints_the_same() {
         "ws://example.org/",
         "wss://example.org:8443/a/b?key=c%20d",
         "http://[::1]/",
+        "ws://example.org/?key=c",
+        "tcp://[fe80::1%25eth0]:8000",
+        "tls://[fe80::1%252]:8000",
+        "ws://[fe80::1%25eth0.100]/",
+        "wss://[fe80::1%25en%20x%C3%A9]/?a",
+        "http://[::1%25lo]:8000/",
+        "https://[::1%25lo]/a",
         "https://example.org/wallet/a",
         "unix:/run/calc.sock",
         "unix:calc.sock",
@@ -40,6 +47,11 @@ fn what_is_left_out_is_filled_in() {
         ("ws://example.org:443", "ws://example.org:443/"),
         ("https://example.org:443/x", "https://example.org/x"),
         ("unix:///run/calc.sock", "unix:/run/calc.sock"),
+        ("ws://example.org?a", "ws://example.org/?a"),
+        ("wss://example.org:8443?a=/?&b", "wss://example.org:8443/?a=/?&b"),
+        ("http://[::1]?a", "http://[::1]/?a"),
+        ("https://example.org:443?", "https://example.org/?"),
+        ("tcp://[FE80::1%25eth%30]:1", "tcp://[fe80::1%25eth0]:1"),
     ] {
         assert_eq!(parse(url).to_string(), whole);
     }
@@ -54,6 +66,14 @@ fn its_parts_can_be_asked_for() {
     assert_eq!(web.host().as_deref(), Some("::1"));
     assert_eq!(web.path(), Some(Path::new("/rpc?x=1")));
     assert_eq!(web.socket_addr(), Some("[::1]:8443".parse().unwrap()));
+
+    let numbered = parse("tcp://[fe80::1%252]:1");
+    assert_eq!(numbered.host().as_deref(), Some("fe80::1%2"));
+    assert_eq!(numbered.socket_addr(), Some("[fe80::1%2]:1".parse().unwrap()));
+    assert_eq!(Endpoint::tcp("[fe80::1%2]:1".parse().unwrap()), numbered);
+    let named = parse("ws://[fe80::1%25eth0]:1");
+    assert_eq!((named.host().as_deref(), named.socket_addr()), (Some("fe80::1%eth0"), None));
+    assert_eq!(parse("wss://example.org?x=1").path(), Some(Path::new("/?x=1")));
 
     let unix = parse("unix:/run/calc.sock");
     assert_eq!(unix.path(), Some(Path::new("/run/calc.sock")));
@@ -85,7 +105,21 @@ fn the_error_names_the_part_that_is_wrong() {
         ("tcp://localhost:80/x", "`tcp` has no path, and something stands behind the port"),
         ("http://localhost/a b", "' ' cannot stand in the path"),
         ("http://localhost/a#b", "behind `#` would never be sent"),
-        ("http://localhost?a", "a path begins with a slash: write one before the `?`"),
+        ("http://localhost?a b", "' ' cannot stand in the path"),
+        ("http://localhost?a#b", "behind `#` would never be sent"),
+        ("tcp://localhost:80?a", "`tcp` has no path, and something stands behind the port"),
+        (
+            "tcp://[fe80::1%eth0]:80",
+            "before the zone of an IPv6 address stands `%25`: write [fe80::1%25eth0]",
+        ),
+        ("tcp://[fe80::1%25]:80", "the zone behind `%25` is missing"),
+        ("tcp://[fe80::1%25a%2]:80", "`a%2` is no zone"),
+        ("tcp://[fe80::1%25a%00]:80", "`a%00` is no zone"),
+        ("tcp://[fe80::1%25a b]:80", "`a b` is no zone"),
+        ("tcp://[fe80::1%254294967296]:80", "the zone `4294967296` is not between 0 and 4294967295"),
+        ("tcp://[fe80::z%25eth0]:80", "`fe80::z%25eth0` is no IPv6 address"),
+        ("tcp://[127.0.0.1%25eth0]:80", "`127.0.0.1%25eth0` is no IPv6 address"),
+        ("tls://[fe80::1%25eth0]", "the port is missing: write tls://[fe80::1%25eth0]:PORT"),
         ("unix:", "the path is missing"),
         ("unix://", "the path is missing"),
         ("stdio:x", "nothing stands behind `stdio:`"),
@@ -153,7 +187,7 @@ fn no_password_gets_into_an_error() {
         "ann:sec://ret@example.org/",
         "wss://example.org:99999/v1/secret?key=secret",
         "wss://example.org/v1/sec ret",
-        "wss://example.org?secret",
+        "wss://example.org:99999?secret",
         "wss://example.org/#secret",
         "tcp://example.org:1/secret",
         "gopher://example.org/secret",
@@ -174,6 +208,8 @@ fn what_is_redacted_is_the_same_endpoint_and_shows_no_path() {
     for (url, shown) in [
         ("wss://example.org/v1/secret?key=secret", "wss://example.org/…"),
         ("ws://example.org:8080/", "ws://example.org:8080/"),
+        ("ws://example.org/?secret", "ws://example.org/…"),
+        ("ws://[fe80::1%25eth0]/secret", "ws://[fe80::1%25eth0]/…"),
         ("http://[::1]/secret", "http://[::1]/…"),
         ("tcp://example.org:1", "tcp://example.org:1"),
         ("unix:/run/calc.sock", "unix:/run/calc.sock"),

@@ -38,7 +38,7 @@ async fn to_host(
             let addresses = lookup_host((&**name, port)).await;
             let addresses = addresses.map_err(|source| SocksError::Resolve { source })?.collect();
             to_one_of(addresses, proxy.version(), name, |address| {
-                let (host, port) = (address.ip().into(), address.port());
+                let (host, port) = (address.into(), address.port());
                 async move { to(proxy, options, &host, port).await }
             })
             .await

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{SocksProxy, SocksReply, SocksVersion};
-use crate::jsonrpc::shown::escaped;
+use crate::{jsonrpc::shown::escaped, transport::Host};
 
 /// Why there is no connection by way of a SOCKS proxy. Each kind of failure is its own variant.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +110,13 @@ pub enum SocksError {
     /// This machine has resolved the host's name, and the proxy connected to none of its addresses.
     #[error("the proxy did not connect to any of the name's addresses: {}", Each(.0))]
     Addresses(Vec<(SocketAddr, SocksError)>),
+}
+
+impl SocksError {
+    pub(super) fn zoned(version: SocksVersion, host: &Host) -> Self {
+        let reason = "its zone means something on this machine only, and not where the proxy is";
+        Self::Host { version, host: host.to_string().into(), reason }
+    }
 }
 
 /// Which proxy it was: how a failure travels within an I/O error.

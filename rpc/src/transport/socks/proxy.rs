@@ -111,7 +111,7 @@ impl SocksProxy {
         self.version
     }
 
-    /// Its host: a name, or an address (IPv6 without brackets).
+    /// Its host: a name, or an address (IPv6 without brackets, a zone behind `%`).
     pub fn host(&self) -> String {
         self.host.to_string()
     }
@@ -150,10 +150,7 @@ impl FromStr for SocksProxy {
 impl fmt::Display for SocksProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, host, port, .. } = self;
-        match host {
-            Host::V6(ip) => write!(f, "socks{version}://[{ip}]:{port}"),
-            host => write!(f, "socks{version}://{host}:{port}"),
-        }
+        write!(f, "socks{version}://{}:{port}", host.in_url())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The URLs of proxies.
 
 use super::{SocksProxy, SocksVersion};
-use crate::transport::endpoint::{host_and_port, shown};
+use crate::transport::endpoint::{host_and_port, percent_decoded, shown};
 
 /// The port of SOCKS, by its entry at IANA.
 const DEFAULT_PORT: u16 = 1080;
@@ -55,21 +55,6 @@ fn parts(url: &str) -> Result<SocksProxy, String> {
             .ok_or_else(|| format!("in the {name}, % is not followed by two hexadecimal digits of UTF-8"))
     };
     Ok(proxy.credentials(&decoded(user, "user")?, &decoded(password, "password")?))
-}
-
-/// RFC 3986, section 2.1.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut pieces = text.split('%');
-    let mut bytes = pieces.next()?.as_bytes().to_vec();
-    for piece in pieces {
-        let (digits, rest) = piece.split_at_checked(2)?;
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ impl Request {
     ) -> Result<Self, SocksError> {
         let (ip, name) = match host {
             Host::V4(ip) => (*ip, None),
-            Host::V6(ip) => {
-                let (host, reason) = (ip.to_string().into(), "it knows no IPv6");
+            Host::V6(..) => {
+                let (host, reason) = (host.to_string().into(), "it knows no IPv6");
                 return Err(SocksError::Host { version, host, reason });
             }
             Host::Name(name) if version == SocksVersion::V4a => (A_NAME_FOLLOWS, Some(name)),

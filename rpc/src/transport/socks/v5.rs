@@ -155,7 +155,10 @@ fn connect(host: &Host, port: u16) -> Result<Vec<u8>, SocksError> {
             bytes.push(IPV4);
             bytes.extend_from_slice(&ip.octets());
         }
-        Host::V6(ip) => {
+        Host::V6(ip, zone) => {
+            if zone.is_some() {
+                return Err(SocksError::zoned(SocksVersion::V5, host));
+            }
             bytes.push(IPV6);
             bytes.extend_from_slice(&ip.octets());
         }

@@ -3,11 +3,11 @@
 use std::{io, net::SocketAddr};
 
 use tokio::{
-    net::{TcpSocket, TcpStream, lookup_host},
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
-use super::{TcpOptions, options::prepare, race::race};
+use super::{TcpOptions, options::prepare, race::race, resolve::resolve};
 use crate::transport::Host;
 
 /// Connects to `host`: to the address that it is, or to whichever address of the name answers first.
@@ -15,12 +15,10 @@ use crate::transport::Host;
 /// Names are asked of the system, which has both families in one answer: there is nothing of RFC 8305 to do about answers that come one by
 /// one. Cancel safe.
 pub(crate) async fn connect(host: &Host, port: u16, options: &TcpOptions) -> io::Result<TcpStream> {
-    let name = match host {
-        Host::V4(ip) => return connect_to(SocketAddr::from((*ip, port)), options).await,
-        Host::V6(ip) => return connect_to(SocketAddr::from((*ip, port)), options).await,
-        Host::Name(name) => name,
-    };
-    let mut addresses: Vec<SocketAddr> = lookup_host((&**name, port)).await?.collect();
+    let mut addresses = resolve(host, port).await?;
+    if let (false, &[address]) = (matches!(host, Host::Name(_)), &addresses[..]) {
+        return connect_to(address, options).await;
+    }
     if let Some(local) = options.local_address {
         addresses.retain(|address| address.is_ipv6() == local.is_ipv6());
         if addresses.is_empty() {

@@ -6,9 +6,9 @@ use futures::future::BoxFuture;
 use socket2::SockRef;
 #[cfg(any(feature = "http", feature = "ws"))]
 use tokio::net::TcpStream;
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::net::{TcpListener, TcpSocket};
 
-use super::{TcpOptions, options::prepare};
+use super::{TcpOptions, options::prepare, resolve::resolve};
 use crate::transport::{Connection, Endpoint, Net, Socket};
 #[cfg(any(feature = "http", feature = "ws"))]
 use crate::transport::{FromItself, PageScheme};
@@ -54,7 +54,7 @@ pub(crate) async fn listen(
     options: &ListenOptions,
 ) -> io::Result<Vec<(Box<dyn Socket>, Endpoint)>> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in lookup_host((net.host.to_string(), net.port)).await? {
+    for address in resolve(&net.host, net.port).await? {
         if !addresses.contains(&address) {
             addresses.push(address);
         }

@@ -7,6 +7,7 @@ mod connect;
 mod listen;
 mod options;
 mod race;
+mod resolve;
 
 pub use attempts::ConnectAttempts;
 pub(crate) use connect::connect;

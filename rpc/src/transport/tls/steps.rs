@@ -19,7 +19,7 @@ pub(crate) async fn connect(
         Some(tls) => tls,
         None => TlsClient::of_platform().await?,
     };
-    let stream = tls.connect(&net.host.to_string(), connection.io, alpn).await?;
+    let stream = tls.connect(&net.host.without_zone().to_string(), connection.io, alpn).await?;
     Ok(Connection { io: with_certificates(stream, &connection.extensions), ..connection })
 }
 

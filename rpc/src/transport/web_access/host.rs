@@ -23,6 +23,10 @@ impl Named {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.strip_suffix(':').unwrap_or(text).to_ascii_lowercase();
         match host_and_port("http", &text)? {
+            (Some(Host::V6(_, Some(_))), _) => {
+                Err("a zone means something on the machine of the client only (RFC 6874, section 4)"
+                    .to_owned())
+            }
             (Some(host), port) => Ok(Self { host, port }),
             (None, _) => Err("the host is missing".to_owned()),
         }
@@ -31,7 +35,7 @@ impl Named {
     /// Whether no name server has a say in where it leads.
     pub(super) fn needs_no_name_server(&self) -> bool {
         match &self.host {
-            Host::V4(_) | Host::V6(_) => true,
+            Host::V4(_) | Host::V6(..) => true,
             Host::Name(name) => {
                 let name = name.strip_suffix('.').unwrap_or(name);
                 name == "localhost" || name.ends_with(".localhost")
@@ -42,10 +46,7 @@ impl Named {
 
 impl std::fmt::Display for Named {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.host {
-            Host::V6(ip) => write!(f, "[{ip}]")?,
-            host => write!(f, "{host}")?,
-        }
+        write!(f, "{}", self.host.in_url())?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }

@@ -88,7 +88,8 @@ impl Allowed<Named> {
             Self::Any => true,
             Self::These(hosts) => hosts.is_empty(),
         };
-        any && (host.parse::<SocketAddr>().is_ok() || host.parse::<Ipv4Addr>().is_ok())
+        // A zone is for the errors of what cannot be right.
+        any && !host.contains('%') && (host.parse::<SocketAddr>().is_ok() || host.parse::<Ipv4Addr>().is_ok())
     }
 }
 

@@ -127,6 +127,9 @@ fn what_names_no_host_is_malformed() {
         "127.1:80",
         "2130706433",
         "1.2.3.4.",
+        "[fe80::1%25eth0]",
+        "[fe80::1%252]:80",
+        "[fe80::1%2]:80",
     ] {
         for access in [WebAccess::new(), WebAccess::new().allow_any_host().allow_any_origin()] {
             for origin in [None, Some("http://localhost")] {

@@ -1,22 +1,34 @@
 //! Whether a peer is on this machine.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::OnceLock,
 };
 
 /// Of a connection whose two ends have one address: in its extensions.
 pub(crate) struct FromItself;
 
-/// Whether `ip` is one of this machine's addresses: only to those can a socket be bound. A few
+/// Whether a peer's address is one of this machine's: only to those can a socket be bound. A few
 /// microseconds, for addresses that are no loopback address.
-pub(crate) fn has_address(ip: IpAddr) -> bool {
-    let ip = ip.to_canonical();
-    ip.is_loopback() || (binding_tells(ip) && can_bind(ip))
+pub(crate) fn has_address(peer: SocketAddr) -> bool {
+    let ip = peer.ip().to_canonical();
+    ip.is_loopback() || (binding_tells(ip) && can_bind(ip, zone_of(peer)))
 }
 
-fn can_bind(ip: IpAddr) -> bool {
-    !ip.is_unspecified() && !ip.is_multicast() && UdpSocket::bind((ip, 0)).is_ok()
+/// No link-local address can be bound to without its zone.
+const fn zone_of(peer: SocketAddr) -> u32 {
+    match peer {
+        SocketAddr::V6(peer) => peer.scope_id(),
+        SocketAddr::V4(_) => 0,
+    }
+}
+
+fn can_bind(ip: IpAddr, zone: u32) -> bool {
+    let mut address = SocketAddr::new(ip, 0);
+    if let SocketAddr::V6(address) = &mut address {
+        address.set_scope_id(zone);
+    }
+    !ip.is_unspecified() && !ip.is_multicast() && UdpSocket::bind(address).is_ok()
 }
 
 /// A system may let sockets be bound to addresses of others (`net.ipv4.ip_nonlocal_bind` of Linux):
@@ -28,11 +40,11 @@ fn binding_tells(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(_) => *V4.get_or_init(|| {
             let documentation = [[192, 0, 2, 1], [198, 51, 100, 1], [203, 0, 113, 1]];
-            !documentation.into_iter().all(|ip| can_bind(Ipv4Addr::from(ip).into()))
+            !documentation.into_iter().all(|ip| can_bind(Ipv4Addr::from(ip).into(), 0))
         }),
         IpAddr::V6(_) => *V6.get_or_init(|| {
             let documentation = [[0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], [0x3fff, 0, 0, 0, 0, 0, 0, 1]];
-            !documentation.into_iter().all(|ip| can_bind(Ipv6Addr::from(ip).into()))
+            !documentation.into_iter().all(|ip| can_bind(Ipv6Addr::from(ip).into(), 0))
         }),
     }
 }
@@ -55,7 +67,7 @@ mod tests {
             ("::", false),
             ("224.0.0.1", false),
         ] {
-            assert_eq!(has_address(ip.parse().unwrap()), is_ours, "{ip}");
+            assert_eq!(has_address((ip.parse::<IpAddr>().unwrap(), 0).into()), is_ours, "{ip}");
         }
     }
 
@@ -66,9 +78,9 @@ mod tests {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
         if socket.connect("203.0.113.7:9").is_ok() {
             let ours = socket.local_addr().unwrap().ip();
-            assert!(has_address(ours), "{ours}");
+            assert!(has_address((ours, 0).into()), "{ours}");
             let IpAddr::V4(ours) = ours else { panic!("{ours}") };
-            assert!(has_address(ours.to_ipv6_mapped().into()), "{ours}");
+            assert!(has_address((ours.to_ipv6_mapped(), 0).into()), "{ours}");
         }
     }
 }

@@ -97,10 +97,8 @@ fn agreed(
     }
     let agreed = agree(request, options)?;
     let peer = &connection.peer;
-    let is_local = || {
-        connection.extensions.get::<FromItself>().is_some()
-            || peer.socket_addr().is_some_and(|peer| has_address(peer.ip()))
-    };
+    let is_local =
+        || connection.extensions.get::<FromItself>().is_some() || peer.socket_addr().is_some_and(has_address);
     let default = WebAccess::new();
     let access = options.access_or(&default);
     access.check(request, PageScheme::of(peer), is_local).map_err(|denied| match denied {

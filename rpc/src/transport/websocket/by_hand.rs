@@ -42,7 +42,7 @@ impl WebSocket {
         options: &WebSocketClient,
     ) -> Result<Self, WebSocketError> {
         let (host, target) = match url.kind() {
-            Kind::Net(net) => (net.authority(), &*net.path),
+            Kind::Net(net) => (net.told_authority(), &*net.path),
             _ => ("localhost".to_owned(), "/"),
         };
         let connection = Connection::new(io, url.clone());

@@ -42,7 +42,7 @@ pub(crate) async fn connect(
     net: &Net,
     options: &WebSocketClient,
 ) -> io::Result<Connection> {
-    let connected = connect::connect(connection, &net.authority(), &net.path, options).await;
+    let connected = connect::connect(connection, &net.told_authority(), &net.path, options).await;
     connected.map_err(io::Error::other)
 }
 

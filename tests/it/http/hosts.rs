@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use bytes::Bytes;
-use http::{Request, header};
+use http::{Request, Version, header, request::Builder};
 use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc::{
@@ -79,21 +79,25 @@ impl House {
                 if let Some(origin) = origin {
                     request = request.header(header::ORIGIN, origin);
                 }
-                let request = match self.way {
-                    Way::Mounted => request.method("POST").header(header::CONTENT_TYPE, "application/json"),
-                    _ => request
-                        .header(header::CONNECTION, "upgrade")
-                        .header(header::UPGRADE, "websocket")
-                        .header(header::SEC_WEBSOCKET_VERSION, "13")
-                        .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
-                };
-                let mut request = request.body(PING.into()).expect("a request");
-                let peer: SocketAddr = peer.parse().expect("an address");
-                request.extensions_mut().insert(Endpoint::tcp(peer));
-                let service = self.server.http_service().access(self.access.clone());
-                ask(&service, request).await.status.as_u16()
+                self.mounted(request, peer).await
             }
         }
+    }
+
+    async fn mounted(&self, request: Builder, peer: &str) -> u16 {
+        let request = match self.way {
+            Way::Mounted => request.method("POST").header(header::CONTENT_TYPE, "application/json"),
+            _ => request
+                .header(header::CONNECTION, "upgrade")
+                .header(header::UPGRADE, "websocket")
+                .header(header::SEC_WEBSOCKET_VERSION, "13")
+                .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+        };
+        let mut request = request.body(PING.into()).expect("a request");
+        let peer: SocketAddr = peer.parse().expect("an address");
+        request.extensions_mut().insert(Endpoint::tcp(peer));
+        let service = self.server.http_service().access(self.access.clone());
+        ask(&service, request).await.status.as_u16()
     }
 
     async fn dial(&self) -> TcpStream {
@@ -121,6 +125,34 @@ impl House {
         }
         let request = request.body(Full::<Bytes>::from(PING)).expect("a request");
         soon(sender.send_request(request)).await.expect("a response").status().as_u16()
+    }
+
+    /// The status of a request of HTTP/1, with a line for each host.
+    async fn status_of(&self, version: Version, target: &str, hosts: &[&str]) -> u16 {
+        let lines: String = hosts.iter().map(|host| format!("host: {host}\r\n")).collect();
+        match self.way {
+            Way::Http2 => panic!("that is HTTP/2"),
+            Way::Http1 => {
+                let length = PING.len();
+                self.raw(&format!(
+                    "POST {target} {version:?}\r\n{lines}content-type: application/json\r\n\
+                     connection: close\r\ncontent-length: {length}\r\n\r\n{PING}"
+                ))
+                .await
+            }
+            Way::Upgrade | Way::WebSocket => {
+                let request =
+                    websocket::request("localhost", target, "").replace("Host: localhost\r\n", &lines);
+                self.raw(&request.replace("HTTP/1.1", &format!("{version:?}"))).await
+            }
+            Way::Mounted | Way::MountedUpgrade => {
+                let mut request = Request::builder().uri(target).version(version);
+                for host in hosts {
+                    request = request.header(header::HOST, *host);
+                }
+                self.mounted(request, "127.0.0.1:5").await
+            }
+        }
     }
 
     /// What a request gets that is let in.
@@ -153,6 +185,49 @@ async fn a_host_that_no_server_can_have_is_a_bad_request() {
                 assert_eq!(house.status(host, None, "127.0.0.1:5").await, 400, "{way:?} {host}");
             }
             assert_eq!(house.status("localhost:", None, "127.0.0.1:5").await, house.let_in(), "{way:?}");
+        }
+        soon(house.server.shutdown()).await;
+    }
+}
+
+/// RFC 9112, section 3.2; of WebSocket, RFC 6455, section 4.1 as well.
+#[tokio::test]
+async fn a_request_of_http_1_1_has_one_host_and_one_of_http_1_0_need_not() {
+    const ABSOLUTE: &str = "http://localhost/";
+    for way in ALL.into_iter().filter(|way| *way != Way::Http2) {
+        for access in [WebAccess::new(), WebAccess::new().allow_any_host().allow_any_origin()] {
+            let house = House::open(way, LOOPBACK, access).await;
+            for (target, hosts) in [
+                ("/", &[][..]),
+                (ABSOLUTE, &[]),
+                ("/", &["localhost", "localhost"]),
+                (ABSOLUTE, &["localhost", "localhost"]),
+                ("/", &["[fe80::1%25eth0]:80"]),
+                ("/", &["[::1%2]:80"]),
+            ] {
+                let status = house.status_of(Version::HTTP_11, target, hosts).await;
+                assert_eq!(status, 400, "{way:?} {target} {hosts:?}");
+            }
+            for target in ["/", ABSOLUTE] {
+                let status = house.status_of(Version::HTTP_11, target, &["localhost"]).await;
+                assert_eq!(status, house.let_in(), "{way:?} {target}");
+            }
+            // No WebSocket is opened over HTTP/1.0 (RFC 6455, section 4.1).
+            let old = if house.let_in() == 101 { 426 } else { 200 };
+            assert_eq!(house.status_of(Version::HTTP_10, "/", &[]).await, old, "{way:?}");
+            assert_eq!(house.status_of(Version::HTTP_10, "/", &["a", "a"]).await, 400, "{way:?}");
+            soon(house.server.shutdown()).await;
+        }
+    }
+}
+
+/// Whatever else it is.
+#[tokio::test]
+async fn a_request_without_a_host_is_malformed_before_it_is_anything_else() {
+    for way in [Way::Http1, Way::WebSocket] {
+        let house = House::open(way, LOOPBACK, WebAccess::new()).await;
+        for request in ["GET / HTTP/1.1\r\n\r\n", "GET /nowhere HTTP/1.1\r\nconnection: close\r\n\r\n"] {
+            assert_eq!(house.raw(request).await, 400, "{way:?} {request}");
         }
         soon(house.server.shutdown()).await;
     }

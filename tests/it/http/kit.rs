@@ -59,7 +59,12 @@ pub(super) fn mounted_with(service: impl Service, limits: Limits) -> HttpService
 
 /// A message that is posted as it should be.
 pub(super) fn posted() -> Builder {
-    Request::post("/").header(header::CONTENT_TYPE, "application/json")
+    posted_to("localhost")
+}
+
+/// The same to a server that is called `host`.
+pub(super) fn posted_to(host: &str) -> Builder {
+    Request::post("/").header(header::HOST, host).header(header::CONTENT_TYPE, "application/json")
 }
 
 pub(super) fn message(body: impl Into<Bytes>) -> Request<Body> {

@@ -18,7 +18,7 @@ use tokio::{
 use tower::ServiceBuilder;
 use tower_http::{add_extension::AddExtensionLayer, compression::CompressionLayer};
 
-use super::kit::{Answer, message, posted};
+use super::kit::{Answer, message, posted, posted_to};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
@@ -78,7 +78,7 @@ async fn http_2_is_spoken_with_those_who_do() {
         let mut sender = sender.clone();
         async move {
             let request =
-                posted().uri("http://127.0.0.1/").body(Full::<Bytes>::from(body)).expect("a request");
+                posted().uri("http://localhost/").body(Full::<Bytes>::from(body)).expect("a request");
             let response = soon(sender.send_request(request)).await.expect("a response");
             assert_eq!(response.version(), Version::HTTP_2);
             Answer::read(response).await.json()["result"].clone()
@@ -166,7 +166,7 @@ async fn a_page_that_comes_by_a_rebound_name_is_refused_though_it_says_nothing_o
     let server = listening(Server::builder().service(CalcServer::new(MyCalc))).await;
     let mut sender = connect(&server).await;
     for (host, status) in [("evil.example", StatusCode::FORBIDDEN), ("localhost", StatusCode::OK)] {
-        let request = posted().header(header::HOST, host).body(PING.into()).expect("a request");
+        let request = posted_to(host).body(PING.into()).expect("a request");
         let answer = Answer::read(soon(sender.send_request(request)).await.expect("a response")).await;
         assert_eq!(answer.status, status, "{host}");
         sender = connect(&server).await;

@@ -4,11 +4,11 @@ use http::{StatusCode, header};
 use rpc::WebAccess;
 use rpc_tests::{CalcServer, MyCalc};
 
-use super::kit::{Answer, Body, ask, mounted, posted};
+use super::kit::{Answer, Body, ask, mounted, posted_to};
 
 async fn from_page(origins: WebAccess, host: &str, origin: &str) -> Answer {
     let service = mounted(CalcServer::new(MyCalc)).access(origins);
-    let request = posted().header(header::HOST, host).header(header::ORIGIN, origin);
+    let request = posted_to(host).header(header::ORIGIN, origin);
     let body: Body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#.into();
     ask(&service, request.body(body).expect("a request")).await
 }

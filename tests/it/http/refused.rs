@@ -26,14 +26,18 @@ async fn what_any_page_may_post_is_not_taken() {
     for of in
         ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/html"]
     {
-        let request = http::Request::post("/").header(header::CONTENT_TYPE, of).body(PING.into());
+        let request = http::Request::post("/")
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, of)
+            .body(PING.into());
         ask(&service, request.expect("a request")).await.expect_refusal(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             -32600,
             of,
         );
     }
-    let untyped = http::Request::post("/").body(Body::from(PING)).expect("a request");
+    let untyped =
+        http::Request::post("/").header(header::HOST, "localhost").body(Body::from(PING)).expect("a request");
     ask(&service, untyped).await.expect_refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, -32600, "missing");
 }
 

@@ -61,7 +61,7 @@ async fn post(addr: std::net::SocketAddr, path: &str) -> Answer {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.expect("HTTP is spoken");
     tokio::spawn(connection);
     let body = Full::<Bytes>::from(r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":[5]}"#);
-    let request = posted().uri(path).header(header::HOST, addr.to_string()).body(body).expect("a request");
+    let request = posted().uri(path).body(body).expect("a request");
     Answer::read(soon(sender.send_request(request)).await.expect("a response")).await
 }
 

@@ -63,7 +63,7 @@ use crate::{
 /// | the same with nothing to answer (a notification) | 200 and no body, or [204](Self::no_content) |
 /// | for a WebSocket, where the service is of a [server](crate::ServerHandle::http_service) and the crate has its feature `ws` | 101: it becomes a session |
 /// | from a page of another origin, or with a host that is not known: see [`WebAccess`] | 403 |
-/// | with a `Host` that no server can have | 400 |
+/// | with a `Host` that no server can have, with more than one, or without one over HTTP/1.1 | 400 |
 /// | another HTTP method | 405 |
 /// | another content type, or none (pages may post those to any host unasked), or a packed body | 415 |
 /// | a body over [`Limits::frame_size`](crate::Limits::frame_size), whether it says so or not | 413, and over HTTP/1 `connection: close` |

@@ -56,11 +56,17 @@ impl std::fmt::Display for Named {
 ///
 /// # Errors
 ///
-/// Where there is more than one `Host`, it is no text, or it is another one than the `:authority`:
-/// RFC 9112, section 3.2, and RFC 9113, section 8.3.1.
+/// Where there is more than one `Host`, it is no text, or it is another one than the `:authority`;
+/// where a request of HTTP/1.1 has none, whatever its target says: RFC 9112, section 3.2, and RFC
+/// 9113, section 8.3.1.
 pub(super) fn of_request(request: &Parts) -> Result<Option<&str>, Denied> {
     let authority = request.uri.authority().map(Authority::as_str);
-    let Some(host) = single(&request.headers)? else { return Ok(authority) };
+    let Some(host) = single(&request.headers)? else {
+        return match request.version {
+            Version::HTTP_11 => Err(Denied::malformed("the Host header is missing")),
+            _ => Ok(authority),
+        };
+    };
     let host = host.to_str().map_err(|_| Denied::malformed("the Host header is no text"))?;
     match authority {
         None => Ok(Some(host)),

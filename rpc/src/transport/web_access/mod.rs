@@ -34,7 +34,8 @@ pub(crate) use self::{
 ///   `Host` on, [`allow_host`](Self::allow_host) names what it passes.
 ///
 /// What is refused is answered with 403 and a line that says why; a `Host` (or `:authority`) that
-/// no server can have, with 400.
+/// no server can have, with 400. So is a request of HTTP/1.1 that has no `Host`, or more than one,
+/// whatever is allowed (RFC 9112, section 3.2).
 ///
 /// # Behind a proxy
 ///

@@ -246,12 +246,16 @@ fn the_target_of_a_request_may_name_the_host_and_has_to_agree_over_http_2() {
         }
         WebAccess::new().check(&request.body(()).unwrap().into_parts().0, None, || true)
     };
-    let (one, two) = (Version::HTTP_11, Version::HTTP_2);
+    let (old, one, two) = (Version::HTTP_10, Version::HTTP_11, Version::HTTP_2);
     for (version, target, host, status) in [
         (one, "http://localhost/", Some("evil.example"), 200),
         (one, "http://evil.example/", Some("localhost"), 403),
         (one, "http://localhost/", Some("localhost:99999"), 400),
         (one, "http://localhost:99999/", Some("localhost"), 400),
+        (one, "http://localhost/", None, 400),
+        (one, "/", None, 400),
+        (old, "http://localhost/", None, 200),
+        (old, "/", None, 200),
         (two, "http://localhost/", None, 200),
         (two, "http://localhost/", Some("LOCALHOST"), 200),
         (two, "http://localhost/", Some("evil.example"), 400),

@@ -86,16 +86,13 @@ fn request(read: &[u8]) -> Result<Option<(Parts, usize)>, HeadError> {
     Ok(Some((request, length)))
 }
 
+/// In the order of a server of HTTP that opens WebSockets.
 fn agreed(
     request: &Parts,
     path: Option<&str>,
     connection: &Connection,
     options: &WebSocketServer,
 ) -> Result<Agreed, Refusal> {
-    if path.is_some_and(|path| path != request.uri.path()) {
-        return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is served at this path"));
-    }
-    let agreed = agree(request, options)?;
     let peer = &connection.peer;
     let is_local =
         || connection.extensions.get::<FromItself>().is_some() || peer.socket_addr().is_some_and(has_address);
@@ -105,7 +102,10 @@ fn agreed(
         Denied::Malformed(reason) => Refusal::bad_request(reason),
         Denied::Forbidden(reason) => Refusal::new(StatusCode::FORBIDDEN, reason),
     })?;
-    Ok(agreed)
+    if path.is_some_and(|path| path != request.uri.path()) {
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is served at this path"));
+    }
+    agree(request, options)
 }
 
 /// Whether a request asks for a WebSocket, by whatever else it does.
@@ -130,7 +130,7 @@ pub(crate) struct Agreed {
 ///
 /// How to answer otherwise.
 pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed, Refusal> {
-    let Parts { method, uri, version, headers, .. } = request;
+    let Parts { method, version, headers, .. } = request;
     if *method != Method::GET {
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "WebSocket handshakes are GET requests");
         return Err(refusal.with(header::ALLOW, "GET"));
@@ -152,9 +152,6 @@ pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed
         (Some(key), None) if is_key(key) => key,
         _ => return Err(Refusal::bad_request("a Sec-WebSocket-Key of 16 bytes in base64 is missing")),
     };
-    if uri.authority().is_none() && !headers.contains_key(header::HOST) {
-        return Err(Refusal::bad_request("the Host header is missing"));
-    }
     let protocol = head::tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
         .find(|offered| options.protocols.iter().any(|spoken| spoken == offered))
         .map(str::to_owned);

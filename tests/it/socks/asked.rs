@@ -57,6 +57,7 @@ async fn versions_4_and_4a_send_addresses_names_and_the_user() {
         ("socks4", "tcp://192.0.2.7:80", "", b"\x04\x01\x00\x50\xC0\x00\x02\x07\x00".as_slice()),
         ("socks4", "tcp://192.0.2.7:80", "ann", b"\x04\x01\x00\x50\xC0\x00\x02\x07ann\x00"),
         ("socks4a", "tcp://192.0.2.7:80", "", b"\x04\x01\x00\x50\xC0\x00\x02\x07\x00"),
+        ("socks4a", "tcp://0.0.0.0:80", "", b"\x04\x01\x00\x50\x00\x00\x00\x00\x00"),
         (
             "socks4a",
             "tcp://nobody.invalid:80",
@@ -65,7 +66,7 @@ async fn versions_4_and_4a_send_addresses_names_and_the_user() {
         ),
     ] {
         let script = Script::of([hears(request), says(REFUSES_4)]).await;
-        let error = failure(url, script.proxy(scheme).credentials(user, "not for this version")).await;
+        let error = failure(url, script.proxy(scheme).credentials(user, "")).await;
         assert!(matches!(error, SocksError::Refused(SocksReply::Rejected)), "{scheme} {url}: {error}");
         script.played().await;
     }
@@ -91,6 +92,16 @@ async fn random_credentials_are_others_for_each_connection() {
         }
     }
     assert_eq!(seen.len(), 2 * CONNECTIONS, "one came twice");
+}
+
+/// There is no password that could be random.
+#[tokio::test]
+async fn random_credentials_are_a_user_only_where_there_are_no_passwords() {
+    let script = Script::of([Act::HearsAny(8 + 64 + 1), says(REFUSES_4)]).await;
+    failure("tcp://192.0.2.7:80", script.proxy("socks4").random_credentials()).await;
+    let heard = script.played().await;
+    assert!(heard[0][8..72].iter().all(u8::is_ascii_hexdigit), "{heard:?}");
+    assert_eq!(heard[0][72], 0);
 }
 
 #[tokio::test]
@@ -130,6 +141,36 @@ async fn what_a_version_cannot_say_is_an_error_before_anything_is_sent() {
             "tcp://host:80",
             ("an\0n", ""),
             "SOCKS 4a cannot send the user: there is a zero in it, which would end it",
+        ),
+        (
+            "socks4",
+            "tcp://0.0.0.1:80",
+            ("", ""),
+            "SOCKS 4 cannot ask for 0.0.0.1: an address 0.0.0.x says that a name follows",
+        ),
+        (
+            "socks4a",
+            "tcp://0.0.0.255:80",
+            ("", ""),
+            "SOCKS 4a cannot ask for 0.0.0.255: an address 0.0.0.x says that a name follows",
+        ),
+        (
+            "socks4",
+            "tcp://192.0.2.7:80",
+            ("ann", "secret"),
+            "SOCKS 4 cannot send the password: it has none: give the user and an empty password, or use version 5",
+        ),
+        (
+            "socks4a",
+            "tcp://host:80",
+            ("", "secret"),
+            "SOCKS 4a cannot send the password: it has none: give the user and an empty password, or use version 5",
+        ),
+        (
+            "socks5",
+            "tcp://[fe80::1%25eth0]:80",
+            ("ann", "secret"),
+            "SOCKS 5 cannot ask for fe80::1%eth0: its zone means something on this machine only, and not where the proxy is",
         ),
         ("socks5", "tcp://host:80", ("", "secret"), "SOCKS 5 cannot send the user: it is empty"),
         (

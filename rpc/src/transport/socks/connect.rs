@@ -53,8 +53,9 @@ async fn to(
     host: &Host,
     port: u16,
 ) -> Result<(TcpStream, Proxied), SocksError> {
+    let credentials = proxy.how_to_log_in().pair(proxy.version());
     // What cannot be said at all needs no connection.
-    let request = Request::new(proxy.version(), host, port, proxy.how_to_log_in().pair().as_ref())?;
+    let request = Request::new(proxy.version(), host, port, credentials.as_ref())?;
     let unreachable = |source| SocksError::Unreachable { source };
     let (host, port) = proxy.place();
     let mut stream = tcp::connect(host, port, options).await.map_err(unreachable)?;
@@ -83,6 +84,7 @@ where
             // It is about this address: another one may do.
             Err(
                 error @ (SocksError::Refused(_)
+                | SocksError::Host { .. }
                 | SocksError::TimedOut { step: SocksStep::Request, .. }
                 | SocksError::Closed { step: SocksStep::Request, .. }),
             ) => failed.push((address, error)),

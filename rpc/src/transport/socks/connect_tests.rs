@@ -15,7 +15,8 @@ const LIMIT: Duration = Duration::from_secs(7);
 /// What comes of asking a proxy that reads and answers as told, and then says nothing more.
 async fn asked(version: SocksVersion, answers: &[(usize, &[u8])]) -> Result<SocksAddress, SocksError> {
     let (mut ours, mut theirs) = duplex(1024);
-    let pair = Pair { user: "ann".into(), password: "secret".into() };
+    let password = if version == SocksVersion::V5 { "secret" } else { "" };
+    let pair = Pair { user: "ann".into(), password: password.into() };
     let request = Request::new(version, &Host::Name("example.org".into()), 80, Some(&pair)).unwrap();
     let play = async {
         for (length, answer) in answers {
@@ -79,6 +80,17 @@ async fn one_address_after_the_other_is_asked_for_until_one_is_connected_to() {
     });
     assert_eq!(connected.await.unwrap(), all[1]);
     assert_eq!(*asked_for.borrow(), all[..2]);
+}
+
+/// As version 4 does of 0.0.0.x.
+#[tokio::test]
+async fn an_address_that_cannot_be_asked_for_is_no_reason_not_to_ask_for_the_next() {
+    let connected =
+        to_one_of(addresses(&["0.0.0.7:80", "192.0.2.1:80"]), SocksVersion::V4a, "x", |address| {
+            let asked = Request::new(SocksVersion::V4a, &address.into(), 80, None);
+            async move { asked.map(|_| address) }
+        });
+    assert_eq!(connected.await.unwrap(), "192.0.2.1:80".parse().unwrap());
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::SocksVersion;
+
 /// What random credentials are made of: as many random bytes for the user and for the password, written as hexadecimal digits (aiorpcX).
 const RANDOM_BYTES: usize = 32;
 
@@ -23,12 +25,13 @@ pub(super) struct Pair {
 }
 
 impl Credentials {
-    /// For one connection.
-    pub(super) fn pair(&self) -> Option<Pair> {
+    /// For one connection. A password is made up only where there are some.
+    pub(super) fn pair(&self, version: SocksVersion) -> Option<Pair> {
+        let password = || if version == SocksVersion::V5 { random() } else { Box::default() };
         match self {
             Self::None => None,
             Self::Given(pair) => Some(pair.clone()),
-            Self::Random => Some(Pair { user: random(), password: random() }),
+            Self::Random => Some(Pair { user: random(), password: password() }),
         }
     }
 }

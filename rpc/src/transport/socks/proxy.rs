@@ -70,7 +70,10 @@ impl SocksProxy {
         Self { version, host, port, credentials: Credentials::None, resolves_locally: false, timeout: None }
     }
 
-    /// Logs in at the proxy. Versions 4 and 4a send the user, and have no password. Default: those of the URL, or none.
+    /// Logs in at the proxy. Default: those of the URL, or none.
+    ///
+    /// Versions 4 and 4a have a user and no password. One that is not empty ends in
+    /// [`SocksError::Credentials`](super::SocksError::Credentials) before the proxy is connected to.
     #[must_use]
     pub fn credentials(mut self, user: &str, password: &str) -> Self {
         self.credentials = Credentials::Given(Pair { user: user.into(), password: password.into() });
@@ -78,7 +81,7 @@ impl SocksProxy {
     }
 
     /// Logs in with a user and a password that are made up for each connection, of 32 random bytes each: Tor keeps connections with different
-    /// credentials apart (`IsolateSOCKSAuth`). Other proxies know no such users, of course.
+    /// credentials apart (`IsolateSOCKSAuth`). Other proxies know no such users, of course. Versions 4 and 4a have a user only.
     #[must_use]
     pub fn random_credentials(mut self) -> Self {
         self.credentials = Credentials::Random;

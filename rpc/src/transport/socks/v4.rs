@@ -14,6 +14,11 @@ const GRANTED: u8 = 90;
 /// In place of an address, it says that a name follows: an address that nobody has, `0.0.0.x` where x is not 0.
 const A_NAME_FOLLOWS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
 
+/// What a proxy takes for it.
+const fn announces_a_name(ip: Ipv4Addr) -> bool {
+    matches!(ip.octets(), [0, 0, 0, x] if x > 0)
+}
+
 /// What is sent: there is one message only.
 pub(super) struct Request {
     version: SocksVersion,
@@ -21,7 +26,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// `version` is 4 or 4a. Of the credentials the user is sent; these versions have no password.
+    /// `version` is 4 or 4a.
     pub(super) fn new(
         version: SocksVersion,
         host: &Host,
@@ -29,6 +34,10 @@ impl Request {
         credentials: Option<&Pair>,
     ) -> Result<Self, SocksError> {
         let (ip, name) = match host {
+            Host::V4(ip) if announces_a_name(*ip) => {
+                let reason = "an address 0.0.0.x says that a name follows";
+                return Err(SocksError::Host { version, host: ip.to_string().into(), reason });
+            }
             Host::V4(ip) => (*ip, None),
             Host::V6(..) => {
                 let (host, reason) = (host.to_string().into(), "it knows no IPv6");
@@ -44,6 +53,10 @@ impl Request {
         let mut connect = vec![VERSION, CONNECT];
         connect.extend_from_slice(&port.to_be_bytes());
         connect.extend_from_slice(&ip.octets());
+        if credentials.is_some_and(|pair| !pair.password.is_empty()) {
+            let reason = "it has none: give the user and an empty password, or use version 5";
+            return Err(SocksError::Credentials { version, part: "password", reason });
+        }
         let user = credentials.map_or("", |pair| &pair.user);
         if user.contains('\0') {
             let reason = "there is a zero in it, which would end it";

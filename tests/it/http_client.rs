@@ -3,6 +3,7 @@
 mod answers;
 mod batches;
 mod connections;
+mod interim;
 mod limits;
 mod notifications;
 mod requests;

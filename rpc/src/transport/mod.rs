@@ -7,6 +7,8 @@ mod endpoint;
 mod extensions;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(any(feature = "http", feature = "ws"))]
+mod interim;
 mod io;
 mod joined;
 mod memory;
@@ -46,6 +48,8 @@ pub use extensions::{Extension, Extensions};
 use futures::future::BoxFuture;
 #[cfg(feature = "http")]
 pub use http::HttpError;
+#[cfg(any(feature = "http", feature = "ws"))]
+pub(crate) use interim::{MOST_INTERIM, TooManyInterim};
 pub use io::ByteStream;
 pub(crate) use io::{Io, Plain};
 pub use joined::{JoinedMessages, join_messages};

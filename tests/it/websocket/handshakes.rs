@@ -7,7 +7,7 @@ use rpc::{
     transport::websocket::{SubProtocol, WebSocket, WebSocketClient, WebSocketError, WebSocketServer},
 };
 use rpc_tests::{
-    echo, soon,
+    echo, settled, soon,
     websocket::{WsPeer, answer, header, request},
 };
 use tokio::{
@@ -226,6 +226,43 @@ async fn a_client_says_how_it_was_refused() {
     let long = format!("HTTP/1.1 500 Oops\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
     let error = refused_by(&long, WebSocketClient::new()).await;
     assert_eq!(error.to_string(), format!("the server answered 500: {}", "x".repeat(512)));
+}
+
+/// What a client that passes over `interim` answers gets, which come in pieces of `step` bytes.
+async fn connected_behind(interim: &str, step: usize) -> Result<WebSocket, WebSocketError> {
+    let (here, there) = rpc::transport::memory(1 << 20);
+    let url: Endpoint = "ws://example.org:8000/x".parse().expect("a URL");
+    let server = async move {
+        let mut peer = WsPeer::over(there, false);
+        let request = peer.head().await;
+        let all = interim.to_owned() + &answer(header(&request, "sec-websocket-key").expect("a key"), "");
+        for piece in all.as_bytes().chunks(step) {
+            peer.write(piece).await;
+            settled().await;
+        }
+        peer
+    };
+    let options = WebSocketClient::new();
+    let (connected, _peer) = tokio::join!(WebSocket::connect(here, &url, &options), server);
+    connected
+}
+
+/// RFC 9110, section 15.2.
+#[tokio::test(start_paused = true)]
+async fn interim_answers_are_passed_over_and_not_without_end() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let both = format!("HTTP/1.1 100 Continue\r\n\r\n{hints}");
+    for step in [1, 7, both.len() + 20, usize::MAX] {
+        connected_behind(&both, step).await.expect("it is a WebSocket");
+    }
+    connected_behind(&hints.repeat(16), usize::MAX).await.expect("it is a WebSocket");
+    let error = connected_behind(&hints.repeat(17), usize::MAX).await.expect_err("it is too much");
+    assert!(matches!(error, WebSocketError::Answer { .. }), "{error:?}");
+    let told = "more than 16 interim answers (1xx) have come, and no final one";
+    assert!(error.to_string().ends_with(told), "{error}");
+    let error =
+        refused_by(&(hints.to_owned() + "HTTP/1.1 403 Forbidden\r\n\r\n"), WebSocketClient::new()).await;
+    assert!(matches!(error, WebSocketError::Refused { status: 403, .. }), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,16 +2,20 @@
 
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use bytes::Bytes;
+use futures::future::{Either, select};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header::LOCATION};
 use http_body_util::Full;
+use hyper::ext::on_informational;
 use hyper_util::client::legacy::{Client, Error};
+use tokio::sync::Notify;
 
 use super::{
     answer::{excerpt, start_of},
@@ -23,7 +27,7 @@ use crate::{
     framing::is_far_over,
     jsonrpc::{Connection, version::Version},
     limits::Limits,
-    transport::{HttpError, Net, Secrets, shown},
+    transport::{HttpError, MOST_INTERIM, Net, Secrets, TooManyInterim, shown},
 };
 
 /// What all clones of a client share.
@@ -40,6 +44,30 @@ pub(super) struct Exchanges {
     pub(super) version: Mutex<Version>,
     /// The latest id of a call. An exchange has its calls for itself; ids that rise are for those who read logs.
     pub(super) last_id: AtomicU64,
+}
+
+/// The interim answers that an exchange has had. Over HTTP/2 hyper passes over them without a word:
+/// there the time of the call alone bounds them.
+#[derive(Default)]
+struct Interim {
+    seen: AtomicUsize,
+    too_many: Notify,
+}
+
+impl Interim {
+    fn count_those_of<B>(self: &Arc<Self>, request: &mut Request<B>) {
+        let interim = Arc::clone(self);
+        on_informational(request, move |_| {
+            if interim.seen.fetch_add(1, Ordering::Relaxed) == MOST_INTERIM {
+                interim.too_many.notify_one();
+            }
+        });
+    }
+
+    async fn too_many(&self) -> TooManyInterim {
+        self.too_many.notified().await;
+        TooManyInterim
+    }
 }
 
 /// What the server has answered with.
@@ -81,7 +109,15 @@ impl Exchanges {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        let response = self.client.request(request).await.map_err(|error| self.failed(error))?;
+        let interim = Arc::new(Interim::default());
+        interim.count_those_of(&mut request);
+        let answered = pin!(self.client.request(request));
+        let response = match select(answered, pin!(interim.too_many())).await {
+            Either::Left((response, _)) => response.map_err(|error| self.failed(error))?,
+            Either::Right((problem, _)) => {
+                return Err(HttpError::Broken { url: self.server.clone(), source: problem.into() });
+            }
+        };
         let status = response.status();
         if let Some(location) = response.headers().get(LOCATION).filter(|_| status.is_redirection()) {
             let location = excerpt(&shown(&String::from_utf8_lossy(location.as_bytes())));

@@ -50,7 +50,7 @@ pub(super) async fn accept(
     options: &WebSocketServer,
     path: Option<&str>,
 ) -> io::Result<Connection> {
-    let agreed = match head::read(&mut connection.io, request).await {
+    let agreed = match head::read(&mut connection.io, Vec::new(), request).await {
         Ok((request, read)) => {
             agreed(&request, path, &connection, options).map(|agreed| (agreed, request, read))
         }

@@ -17,7 +17,7 @@ use super::{
     head::{self, HeadError, MOST_HEADERS},
     notices, open,
 };
-use crate::transport::{Connection, Io, Secrets};
+use crate::transport::{Connection, Io, MOST_INTERIM, Secrets, TooManyInterim};
 
 /// How much of what a server says when it refuses is kept.
 const TEXT: usize = 512;
@@ -35,8 +35,7 @@ pub(super) async fn connect(
     let key = generate_key();
     connection.io.write_all(&request(host, target, &key, options)).await?;
     connection.io.flush().await?;
-    let answer = head::read(&mut connection.io, answer).await;
-    let ((status, headers), read) = answer.map_err(|error| match error {
+    let ((status, headers), read) = final_answer(&mut connection.io).await.map_err(|error| match error {
         HeadError::Io(error) => WebSocketError::Io(error),
         HeadError::TooLarge(reason) | HeadError::Invalid(reason) => WebSocketError::Answer { reason },
     })?;
@@ -77,6 +76,19 @@ fn request(host: &str, target: &str, key: &str, options: &WebSocketClient) -> Ve
 
 /// The head of a response.
 type Answer = (StatusCode, HeaderMap);
+
+/// The head of the answer behind those that are interim, and what came behind it.
+async fn final_answer(io: &mut Box<dyn Io>) -> Result<(Answer, Vec<u8>), HeadError> {
+    let mut behind = Vec::new();
+    for _ in 0..=MOST_INTERIM {
+        let (found, read) = head::read(io, behind, answer).await?;
+        if !found.0.is_informational() || found.0 == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok((found, read));
+        }
+        behind = read;
+    }
+    Err(HeadError::Invalid(TooManyInterim.to_string()))
+}
 
 /// The head at the front of what was read, and its length, once it is whole.
 fn answer(read: &[u8]) -> Result<Option<(Answer, usize)>, HeadError> {

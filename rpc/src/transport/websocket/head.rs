@@ -20,23 +20,25 @@ pub(super) enum HeadError {
     Invalid(String),
 }
 
-/// Reads until `parse` has found a whole head, whose length it gives besides. What was read behind the head is given, too.
+/// Reads until `parse` has found a whole head, whose length it gives besides: in what was `read`
+/// already, and what comes. What was read behind the head is given, too.
 pub(super) async fn read<T>(
     io: &mut (impl AsyncRead + Unpin),
+    mut read: Vec<u8>,
     parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, HeadError>,
 ) -> Result<(T, Vec<u8>), HeadError> {
-    let mut read = Vec::with_capacity(1024);
     loop {
         // Each try begins at the front: but a head of 16 KiB has come after a few reads, or slowly.
-        if io.read_buf(&mut read).await.map_err(HeadError::Io)? == 0 {
-            return Err(HeadError::Io(io::ErrorKind::UnexpectedEof.into()));
-        }
         if let Some((head, length)) = parse(&read)? {
             drop(read.drain(..length));
             return Ok((head, read));
         }
         if read.len() >= LIMIT {
             return Err(HeadError::TooLarge(format!("the headers have not ended within {LIMIT} bytes")));
+        }
+        read.reserve(1024);
+        if io.read_buf(&mut read).await.map_err(HeadError::Io)? == 0 {
+            return Err(HeadError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
     }
 }

@@ -6,6 +6,9 @@ use futures::stream;
 use rpc::{
     CloseReason, Context, ErrorObject, Limits, MethodInfo, Params, Router, Session, SubscriptionInfo,
     SubscriptionStyle,
+    framing::{
+        ContentLengthFramer, Framer, JsonFramer, LengthPrefixedFramer, NetstringFramer, NewlineFramer,
+    },
 };
 use rpc_tests::{Gate, Raw, is_pending, settled, waiting};
 use serde_json::Value;
@@ -134,6 +137,54 @@ async fn the_rest_of_a_message_that_is_too_large_may_drip_no_longer() {
         assert!(start.elapsed() < SECOND * 12, "{:?}", start.elapsed());
         assert!(matches!(session.closed().await, CloseReason::FrameTimeout { .. }));
     }
+}
+
+/// Of a frame that is dropped, nothing may be missing for longer: neither what its header declares,
+/// nor what stands behind its message.
+async fn ends_in_time(framer: impl Framer, sent: &str, is_whole: bool) {
+    let mut limits = limits();
+    limits.frame_size = 5;
+    let (mut peer, session) = Raw::peer_with(|with| with.limits(limits).framer(framer)).await;
+    peer.write(sent).await;
+    match is_whole {
+        false => {
+            let reason = ends_within(&session, 10, 11).await;
+            assert!(matches!(reason, CloseReason::FrameTimeout { .. }), "{sent:?}: {reason}");
+        }
+        true => assert!(is_idle(Some(&ends_within(&session, 59, 61).await)), "{sent:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_of_a_message_that_is_too_large_has_no_longer_to_come() {
+    for (sent, is_whole) in [("6:", false), ("6:123", false), ("6:123456", false), ("6:123456,", true)] {
+        ends_in_time(NetstringFramer::new(), sent, is_whole).await;
+    }
+    const HEADER: &str = "Content-Length: 6\r\n\r\n";
+    for (rest, is_whole) in [("", false), ("12345", false), ("123456", true)] {
+        ends_in_time(ContentLengthFramer::new(), &format!("{HEADER}{rest}"), is_whole).await;
+        ends_in_time(LengthPrefixedFramer::u32_be(), &format!("\0\0\0\x06{rest}"), is_whole).await;
+        ends_in_time(LengthPrefixedFramer::u8(), &format!("\x06{rest}"), is_whole).await;
+    }
+    ends_in_time(JsonFramer::new(), "[1,2,3", false).await;
+    ends_in_time(JsonFramer::new(), "[1,2,3]", true).await;
+    ends_in_time(NewlineFramer::new(), "[1,2,3]", false).await;
+    ends_in_time(NewlineFramer::new(), "[1,2,3]\n", true).await;
+}
+
+/// What was late by itself is not late because of the one before.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_dropped_message_is_over_with_its_last_byte() {
+    let mut limits = limits();
+    limits.frame_size = 5;
+    let (mut peer, session) = Raw::peer_with(|with| with.limits(limits).framer(NetstringFramer::new())).await;
+    for _ in 0..5 {
+        for part in ["6:", "123456", ","] {
+            peer.write(part).await;
+            sleep(SECOND * 4).await;
+        }
+    }
+    assert!(!session.is_closed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! Frames that are over the limit, and dropped as they arrive: one that answers a call of ours ends it, one that is a request is
 //! answered with an error, and one that is far over the limit ends the session.
 
+use tokio::time::Instant;
+
 use super::{Driver, receive::Taken};
 use crate::{
     framing::{FrameError, is_far_over},
@@ -55,6 +57,15 @@ impl Driver {
             self.settle(come, limit, Rest::Comes);
         }
         Taken::Yes
+    }
+
+    /// A frame was dropped that began before `now`, or now. Its time runs on where not all of it has come.
+    #[cold]
+    pub(super) fn dropped_frame_ends(&mut self, now: Instant) {
+        match self.framer.owes_more() {
+            true => self.timers.silence.frame_goes_on(now),
+            false => self.timers.silence.frame_ended(),
+        }
     }
 
     /// All of a frame was dropped: `part` is what is left of it.

@@ -155,7 +155,7 @@ impl Driver {
                 }
                 Ok(Framed::Dropping { consumed, is_last }) => {
                     match is_last {
-                        true => self.timers.silence.frame_ended(),
+                        true => self.dropped_frame_ends(started),
                         false => self.timers.silence.frame_goes_on(started),
                     }
                     let taken = self.pass_over(&unread.bytes()[..consumed], is_last);
@@ -168,7 +168,7 @@ impl Driver {
                     self.frame_announced(size, limit, unread.bytes())
                 }
                 Ok(Framed::Dropped { error, consumed }) => {
-                    self.timers.silence.frame_ended();
+                    self.dropped_frame_ends(started);
                     let taken = self.frame_dropped(&unread.bytes()[..consumed], &error);
                     unread.consume(consumed);
                     taken

@@ -103,6 +103,10 @@ impl Framer for ContentLengthFramer {
         Ok(framed)
     }
 
+    fn owes_more(&self) -> bool {
+        self.body.owes_more()
+    }
+
     fn begin(&self, out: &mut Vec<u8>) {
         HEADER.begin(out);
     }

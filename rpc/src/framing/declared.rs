@@ -36,6 +36,11 @@ impl Declared {
         })
     }
 
+    /// Whether something is still to come of a frame that was dropped.
+    pub(crate) const fn owes_more(&self) -> bool {
+        self.skipping > 0
+    }
+
     /// The frame of `size` bytes that stands behind `header` bytes.
     pub(crate) fn frame(&mut self, unread: &[u8], header: usize, size: u64) -> Framed {
         let fits = usize::try_from(size).ok().filter(|&size| size <= self.limit);

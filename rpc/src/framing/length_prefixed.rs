@@ -89,6 +89,10 @@ impl Framer for LengthPrefixedFramer {
         Ok(self.body.frame(unread, prefix.len(), self.prefix.read(prefix)))
     }
 
+    fn owes_more(&self) -> bool {
+        self.body.owes_more()
+    }
+
     fn begin(&self, out: &mut Vec<u8>) {
         out.resize(out.len() + self.prefix.width, 0);
     }

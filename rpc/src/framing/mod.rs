@@ -98,6 +98,14 @@ pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
     /// Its bytes were not consumed, so a framer that finds it in them has nothing to do. One that [decodes](Framed::Decoded) has.
     fn put_back(&mut self) {}
 
+    /// Whether more has to come of a frame that was [dropped](Framed::Dropped), though none of its
+    /// bytes is unread: the message behind a header, a mark at its end. Asked when a frame was dropped,
+    /// or the last part of one, so that the rest has no more time than
+    /// [`Limits::frame_timeout`](crate::Limits::frame_timeout).
+    fn owes_more(&self) -> bool {
+        false
+    }
+
     /// Called before a message is appended to `out`: a framer with a header of fixed size makes room for it.
     fn begin(&self, out: &mut Vec<u8>) {
         let _ = out;
@@ -210,6 +218,11 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     fn is_own(&self) -> bool;
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
     fn put_back(&mut self);
+
+    fn owes_more(&self) -> bool {
+        false
+    }
+
     fn begin(&self, out: &mut Vec<u8>);
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
     fn set_limit(&mut self, bytes: usize);
@@ -232,6 +245,10 @@ impl<F: Framer> AnyFramer for F {
 
     fn put_back(&mut self) {
         Framer::put_back(self);
+    }
+
+    fn owes_more(&self) -> bool {
+        Framer::owes_more(self)
     }
 
     fn begin(&self, out: &mut Vec<u8>) {

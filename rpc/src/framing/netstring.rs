@@ -80,6 +80,10 @@ impl Framer for NetstringFramer {
         }
     }
 
+    fn owes_more(&self) -> bool {
+        self.body.owes_more() || self.comma_is_due
+    }
+
     fn begin(&self, out: &mut Vec<u8>) {
         HEADER.begin(out);
     }

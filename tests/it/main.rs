@@ -33,6 +33,7 @@ mod http_client;
 mod ids;
 mod judged;
 mod keep_alive;
+mod last_line;
 mod leftovers;
 mod limits;
 mod lost;

@@ -12,7 +12,7 @@ use tokio::process::Command;
 const LONG: Duration = Duration::from_secs(3_600);
 
 /// One of the programs in `tests/stdio`.
-fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stdio-peer"));
     command.arg(name);
     command

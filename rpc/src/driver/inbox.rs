@@ -37,7 +37,7 @@ pub(super) struct Inbox {
     rest: Vec<u8>,
     /// How many bytes were read and not asked for since.
     last_read: usize,
-    /// Whether the stream was found to have ended, while it was read ahead.
+    /// Whether the stream was found to have ended.
     has_ended: bool,
 }
 
@@ -84,6 +84,7 @@ impl Inbox {
         let read = space.filled().len();
         if !matches!(polled, Poll::Ready(Ok(()))) || read == 0 {
             BUFFER.set(buffer);
+            self.has_ended = matches!(polled, Poll::Ready(Ok(())));
             return polled.map_ok(|()| None);
         }
         self.rest.clear();
@@ -102,6 +103,7 @@ impl Inbox {
         }
         let read = ready!(tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.rest))?;
         self.last_read += read;
+        self.has_ended = read == 0;
         Poll::Ready(Ok((read > 0).then(|| self.unread())))
     }
 
@@ -116,14 +118,13 @@ impl Inbox {
         if self.has_ended || self.rest.len() >= AHEAD {
             return Poll::Pending;
         }
-        match ready!(self.poll_read_more(cx, io))? {
-            Some(unread) => self.keep(unread),
-            None => self.has_ended = true,
+        if let Some(unread) = ready!(self.poll_read_more(cx, io))? {
+            self.keep(unread);
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Whether the end of the stream was found already.
+    /// Whether the end of the stream was found.
     pub(super) const fn has_ended(&self) -> bool {
         self.has_ended
     }

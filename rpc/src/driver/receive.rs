@@ -2,10 +2,12 @@
 
 use std::{
     io,
+    ops::Range,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
 use super::{Driver, Left, inbox::Unread};
@@ -54,12 +56,12 @@ impl Driver {
             return self.poll_gone(cx).map(Err);
         }
         if self.inbox.has_ended() {
-            return Poll::Ready(self.end_of_stream());
+            return Poll::Ready(self.end_of_stream(cx));
         }
         match ready!(self.inbox.poll_read(cx, &mut self.io)) {
             Ok(Some(unread)) if self.is_judged => Poll::Ready(self.take_apart(cx, unread, false)),
             Ok(Some(unread)) => Poll::Ready(self.take_opening(cx, unread)),
-            Ok(None) => Poll::Ready(self.end_of_stream()),
+            Ok(None) => Poll::Ready(self.end_of_stream(cx)),
             Err(error) => Poll::Ready(Err(lost(error))),
         }
     }
@@ -84,8 +86,16 @@ impl Driver {
         }
     }
 
-    fn end_of_stream(&self) -> Result<(), CloseReason> {
+    fn end_of_stream(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
         self.judge_last_words()?;
+        if self.is_judged && self.inbox.len() > 0 {
+            let unread = self.inbox.unread();
+            self.take_apart(cx, unread, false)?;
+            if self.left != Left::Nothing {
+                // The last message waits where it is, and the end behind it.
+                return Ok(());
+            }
+        }
         if let Some(Said { code, reason }) = self.control.as_ref().and_then(|control| control.said()) {
             // Who has said goodbye takes nothing any more.
             return Err(CloseReason::PeerClosed { code, reason });
@@ -139,10 +149,21 @@ impl Driver {
                     }
                     taken
                 }
-                Ok(Framed::Incomplete { consumed: 0 }) => {
-                    self.timers.silence.frame_goes_on(started);
-                    break Ok(());
-                }
+                Ok(Framed::Incomplete { consumed: 0 }) => match self.last_frame(unread.bytes()) {
+                    Some(frame) => {
+                        self.timers.silence.frame_ended();
+                        let taken = self.receive(&unread.bytes()[frame], std::mem::take(&mut again));
+                        if taken != Taken::Held {
+                            unread.consume(unread.bytes().len());
+                            messages += 1;
+                        }
+                        taken
+                    }
+                    None => {
+                        self.timers.silence.frame_goes_on(started);
+                        break Ok(());
+                    }
+                },
                 Ok(Framed::Between { consumed }) => {
                     self.timers.silence.frame_ended();
                     unread.consume(consumed);
@@ -205,6 +226,19 @@ impl Driver {
             self.routes.suspect();
         }
         outcome
+    }
+
+    /// The message that stands at the end of the stream, and lacks nothing but the mark that would
+    /// follow. Half of an object or an array is none, so that nothing is handled that was cut.
+    fn last_frame(&self, unread: &[u8]) -> Option<Range<usize>> {
+        if !self.inbox.has_ended() || self.messages.is_some() {
+            return None;
+        }
+        let frame = self.framer.last(unread)?;
+        let message = unread[frame.clone()].trim_ascii_start();
+        let is_whole =
+            matches!(message, [b'{' | b'[', ..]) && serde_json::from_slice::<IgnoredAny>(message).is_ok();
+        is_whole.then_some(frame)
     }
 
     /// Deals with one message.

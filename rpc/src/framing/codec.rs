@@ -18,6 +18,8 @@ use super::{FrameError, Framed, Framer};
 /// its `max_frame_length` (8 MiB unless set). What it has reserved beyond what has come is given
 /// back at once.
 ///
+/// What the decoder has kept when the stream ends is dropped: `decode_eof` is not called.
+///
 /// The decoder keeps its state from frame to frame. The encoder is cloned for each message: it must not need one.
 ///
 /// ```

@@ -106,6 +106,17 @@ pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// The stream has ended, in good order, behind bytes in which [`next`](Self::next) finds no whole
+    /// frame: where the message stands in them if nothing but the mark at its end is missing. It is
+    /// handled if it is a whole object or array of JSON, and passed over if not, or where messages are
+    /// no JSON-RPC.
+    ///
+    /// Default: `None`. A framing that says how long a frame is knows that this one was cut.
+    fn last(&self, unread: &[u8]) -> Option<Range<usize>> {
+        let _ = unread;
+        None
+    }
+
     /// Called before a message is appended to `out`: a framer with a header of fixed size makes room for it.
     fn begin(&self, out: &mut Vec<u8>) {
         let _ = out;
@@ -223,6 +234,11 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
         false
     }
 
+    fn last(&self, unread: &[u8]) -> Option<Range<usize>> {
+        let _ = unread;
+        None
+    }
+
     fn begin(&self, out: &mut Vec<u8>);
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
     fn set_limit(&mut self, bytes: usize);
@@ -249,6 +265,10 @@ impl<F: Framer> AnyFramer for F {
 
     fn owes_more(&self) -> bool {
         Framer::owes_more(self)
+    }
+
+    fn last(&self, unread: &[u8]) -> Option<Range<usize>> {
+        Framer::last(self, unread)
     }
 
     fn begin(&self, out: &mut Vec<u8>) {

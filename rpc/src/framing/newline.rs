@@ -1,5 +1,7 @@
 //! Frames that end with a newline: what Electrum, Bitcoin and most daemons on sockets speak.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 use super::{FrameError, Framed, Framer};
@@ -8,6 +10,8 @@ use super::{FrameError, Framed, Framer};
 ///
 /// A line over the limit is dropped and counted as an error, and a request is answered; the lines that follow it are not lost. The
 /// rule is aiorpcX's.
+///
+/// The last line of a stream needs no newline if it is a whole object or array of JSON: many peers close their side right behind it.
 #[derive(Debug, Clone)]
 pub struct NewlineFramer {
     limit: usize,
@@ -65,6 +69,11 @@ impl Framer for NewlineFramer {
             return Ok(Framed::Frame { frame: 0..trimmed, consumed });
         }
         Ok(Framed::Frame { frame: 0..end, consumed })
+    }
+
+    fn last(&self, unread: &[u8]) -> Option<Range<usize>> {
+        let line = unread.trim_ascii_end();
+        (self.dropping.is_none() && !line.is_empty()).then_some(0..line.len())
     }
 
     /// The message must stand on one line. What this crate writes always does.

@@ -10,6 +10,7 @@ use futures::future::{Either, select};
 
 use super::{
     ServerHandle,
+    accept_backoff::AcceptBackoff,
     handle::{Heard, Shared},
     handshakes::Handshakes,
     listener::{Listener, Spoken},
@@ -25,9 +26,10 @@ impl ServerHandle {
         tokio::spawn(async move {
             let mut refusals = Refusals::default();
             let mut handshakes = Handshakes::new(&shared, &listener);
+            let mut backoff = AcceptBackoff::new(listener.endpoint());
             let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
             let nobody_comes = loop {
-                let connection = match select(stopping.as_mut(), pin!(listener.accept())).await {
+                let connection = match select(stopping.as_mut(), pin!(listener.accept(&mut backoff))).await {
                     Either::Left(_) => break false,
                     Either::Right((None, _)) => break true,
                     Either::Right((Some(connection), _)) => connection,

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 #[cfg(feature = "http")]
 use super::http::{Http, HttpOptions};
-use super::{Listen, episode::Episode, handle::Shared, sockets};
+use super::{Listen, accept_backoff::AcceptBackoff, handle::Shared, sockets};
 use crate::{
     framing::AnyFramer,
     transport::{Connection, Endpoint, Handshake, Socket},
@@ -65,21 +65,21 @@ impl Listener {
     /// The next peer; `None` where nobody will come any more. Whatever goes wrong does not end the server.
     ///
     /// A failure that comes from one peer (it has gone before it was accepted) is its own affair: the next one is accepted at once. Any
-    /// other one (no more file descriptors) lasts, and asking again at once would only burn the CPU and fill the log.
-    pub(super) async fn accept(&self) -> Option<Connection> {
-        let mut trouble = Episode::new(&self.endpoint);
+    /// other one (no more file descriptors) lasts, and asking again at once would only burn the CPU and fill the log. `backoff` is the
+    /// listener's, and sees all of them.
+    pub(super) async fn accept(&self, backoff: &mut AcceptBackoff) -> Option<Connection> {
         loop {
             match self.socket.accept().await {
                 Ok(None) => return None,
                 Ok(Some(mut connection)) => {
-                    trouble.end();
+                    backoff.end();
                     if let Some(framer) = &self.framer {
                         connection.framer = Some(framer.cloned());
                     }
                     return Some(connection);
                 }
-                Err(error) if comes_from_a_peer(&error) => trouble.of_a_peer(&error),
-                Err(error) => trouble.of_ours(&error).await,
+                Err(error) if comes_from_a_peer(&error) => backoff.of_a_peer(&error).await,
+                Err(error) => backoff.of_ours(&error).await,
             }
         }
     }

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::{Level, Metadata, Subscriber, span};
 
-use super::{Connection, Endpoint, Listener, Socket, Spoken};
+use super::{AcceptBackoff, Connection, Endpoint, Listener, Socket, Spoken};
 
 /// Fails as it is told, then gives one peer, and so on; then nobody comes any more.
 #[derive(Debug)]
@@ -54,10 +54,15 @@ async fn accepted(episodes: Vec<Vec<io::Error>>) -> (Vec<u128>, usize, Vec<Level
     };
     let logged = Logged::default();
     let _logging = tracing::subscriber::set_default(logged.clone());
+    let mut backoff = AcceptBackoff::new(&listener.endpoint);
     let mut waits = Vec::new();
     for _ in 0..count {
         let start = Instant::now();
-        drop(tokio::time::timeout(Duration::from_secs(3_600), listener.accept()).await.expect("a peer"));
+        drop(
+            tokio::time::timeout(Duration::from_secs(3_600), listener.accept(&mut backoff))
+                .await
+                .expect("a peer"),
+        );
         // The timer counts in whole milliseconds, each pause rounded up.
         waits.push(start.elapsed().as_millis() / 10 * 10);
     }
@@ -71,19 +76,46 @@ fn os(code: i32) -> io::Error {
 
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
+const ENOBUFS: i32 = 105;
+const ENOMEM: i32 = 12;
+
+/// Of descriptors, of buffers, or of memory: what accept(2) of Linux says.
+const NOTHING_LEFT: [i32; 4] = [EMFILE, ENFILE, ENOBUFS, ENOMEM];
+
+fn full(n: usize) -> Vec<io::Error> {
+    (0..n).map(|n| os(NOTHING_LEFT[n % 4])).collect()
+}
 
 #[tokio::test(start_paused = true)]
 async fn no_more_descriptors_are_waited_through_and_logged_once() {
-    let full = |n| (0..n).map(|n| os([EMFILE, ENFILE][n % 2])).collect();
     let (waits, asked, levels) = accepted(vec![full(8), vec![], full(1)]).await;
-    // 50, 100, 200, 400, 800 ms, and then a second each.
+    // 50, 100, 200, 400, 800 ms, and then a second each; and from the start where a peer was accepted.
     assert_eq!(waits, [4_550, 0, 50]);
     assert_eq!(asked, 8 + 1 + 1 + 1 + 1);
-    assert_eq!(
-        levels,
-        [Level::WARN, Level::INFO, Level::WARN, Level::INFO],
-        "once an episode, and once at its end"
-    );
+    assert_eq!(levels, [Level::WARN, Level::INFO], "once, and once at its end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lasts_is_said_once_a_minute_and_so_is_what_comes_again_and_again() {
+    // Four pauses that come to 750 ms, and then a second each: said at the start, after 60 s and 120 s.
+    let (_, _, levels) = accepted(vec![full(150)]).await;
+    assert_eq!(levels, [Level::WARN, Level::WARN, Level::WARN, Level::INFO]);
+    // One failure for each peer that is accepted, for 60 s.
+    let (waits, _, levels) = accepted((0..1_250).map(|_| full(1)).collect()).await;
+    assert!(waits.iter().all(|wait| *wait == 50), "{waits:?}");
+    assert_eq!(levels, [Level::WARN, Level::INFO, Level::WARN, Level::INFO]);
+}
+
+/// A rule of the system's that lets nobody in looks so.
+#[tokio::test(start_paused = true)]
+async fn peers_that_go_without_end_are_waited_for_too() {
+    let gone = |n| (0..n).map(|_| io::ErrorKind::PermissionDenied.into()).collect();
+    let (waits, asked, levels) = accepted(vec![gone(16), gone(20), gone(16)]).await;
+    // 50, 100, 200 and 400 ms behind the sixteenth.
+    assert_eq!(waits, [0, 750, 0]);
+    assert_eq!(asked, 17 + 21 + 17);
+    let said: Vec<_> = levels.into_iter().filter(|level| *level <= Level::INFO).collect();
+    assert_eq!(said, [Level::WARN, Level::INFO]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,9 +1,9 @@
 //! Listening: where peers come from, and how a server stops.
 
 mod accept;
+mod accept_backoff;
 mod builder;
 mod ending;
-mod episode;
 mod error;
 mod handle;
 mod handshakes;

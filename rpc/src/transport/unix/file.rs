@@ -151,6 +151,12 @@ impl SocketFile {
         Ok(Self { path: std::path::absolute(path)?, id: FileId::of(&fs::symlink_metadata(path)?) })
     }
 
+    /// Whether [`set_mode`](Self::set_mode) has what it needs.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn can_set_mode() -> bool {
+        Path::new("/proc/self/fd").exists()
+    }
+
     /// Sets the permissions, whatever the umask is, and of nothing but this file: whoever may write in the directory could have put a link
     /// to something precious in its place.
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -186,7 +192,7 @@ impl SocketFile {
     }
 }
 
-fn replaced() -> io::Error {
+pub(super) fn replaced() -> io::Error {
     io::Error::new(ErrorKind::AddrInUse, "the socket was replaced while it was made")
 }
 

@@ -5,6 +5,8 @@ use std::{io, path::Path};
 use futures::future::BoxFuture;
 use tokio::net::{UnixListener, UnixSocket};
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::private;
 use super::{
     Address, connection, endpoint_of,
     file::{DirectoryLock, SocketFile, answered, make_way},
@@ -68,11 +70,19 @@ impl UnixSocketListener {
         let lock = DirectoryLock::take(path).await?;
         make_way(path).await?;
         let socket = UnixSocket::new_stream()?;
-        socket.bind(path).map_err(in_use)?;
-        let file = SocketFile::bound(path)?;
-        if let Some(mode) = mode {
-            file.set_mode(mode)?;
-        }
+        let file = match mode {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Some(mode) if !SocketFile::can_set_mode() => {
+                private::bind(&socket, path, mode)?;
+                SocketFile::bound(path)?
+            }
+            mode => {
+                socket.bind(path).map_err(in_use)?;
+                let file = SocketFile::bound(path)?;
+                mode.map_or(Ok(()), |mode| file.set_mode(mode))?;
+                file
+            }
+        };
         let socket = socket.listen(BACKLOG)?;
         drop(lock);
         Ok(Self { _file: Some(file), socket })

@@ -35,6 +35,9 @@
 //! cannot be had (not within a second, not on this file system, not for want of the permission to read the directory) they go without. The
 //! file is removed when nobody listens any more, if it is still the same one.
 //!
+//! Where permissions are to be set and there is no `/proc` (Linux), a directory stands beside the file for a moment, in
+//! which the socket gets them before it gets its name. That takes up to 11 bytes of path more.
+//!
 //! Who may connect is said with [`Listen::unix_mode`](crate::Listen::unix_mode), and who has connected with
 //! [`PeerCredentials`], on both sides. A path has at most 107 bytes on Linux, 103 elsewhere: the system's limit.
 
@@ -43,6 +46,8 @@ mod connect;
 mod credentials;
 mod file;
 mod listen;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod private;
 
 use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt as _, path::Path};
 

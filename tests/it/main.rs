@@ -18,6 +18,7 @@ mod endings;
 mod endless;
 mod events;
 mod executed;
+mod failed_handshakes;
 mod faults;
 mod frames;
 mod framings;

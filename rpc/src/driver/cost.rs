@@ -56,6 +56,16 @@ impl Driver {
         self.uncharged as f64 * self.link.limits.cost_per_byte()
     }
 
+    /// What the peer has done that the session ends for. Its group pays.
+    pub(super) fn cost_of_end(&self, reason: &CloseReason) -> f64 {
+        let severity = match reason {
+            CloseReason::Frame(error) => error.severity(),
+            CloseReason::WrongProtocol { .. } => 1.0,
+            _ => 0.0,
+        };
+        self.link.limits.cost_of_unreadable() * severity
+    }
+
     fn charge_at(&mut self, amount: f64, now: Instant) -> Taken {
         let amount = amount + self.cost_of_bytes();
         self.uncharged = 0;

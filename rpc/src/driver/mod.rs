@@ -317,7 +317,7 @@ impl Driver {
         if let Some(owner) = &self.owner {
             owner.ended(self.link.id);
         }
-        self.link.leave_group(self.cost_of_bytes());
+        self.link.leave_group(self.cost_of_bytes() + self.cost_of_end(&reason));
         let reason = self.link.end(reason);
         if let CloseReason::Frame(FrameError::TooLarge { size, limit }) = reason {
             tracing::warn!(

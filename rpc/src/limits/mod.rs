@@ -218,7 +218,8 @@ pub struct Limits {
     /// Default: 100 (aiorpcX).
     pub cost_of_error: f64,
 
-    /// The cost of input that cannot be read at all, or is too large to be.
+    /// The cost of input that cannot be read at all, or is too large to be; of a handshake that fails, too, to the
+    /// [group](crate::Groups) of the peer.
     ///
     /// Default: 1,000 (aiorpcX).
     pub cost_of_unreadable: f64,

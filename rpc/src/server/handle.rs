@@ -16,14 +16,14 @@ use super::{ending::Stage, listener::Spoken};
 use crate::{
     driver::{self, Owner, Settings, Start},
     jsonrpc::{ErrorCode, ErrorObject, Id},
-    limits::{Groups, OverLimit},
+    limits::{Groups, Limits, OverLimit},
     service::BuiltServices,
     session::{InstalledGroups, Membership, Session, Tally},
     transport::{ByteStream, Connection, Endpoint, Handshake, MessageChannel},
 };
 
 #[cfg(feature = "http")]
-use crate::{limits::Limits, service::Dispatcher};
+use crate::service::Dispatcher;
 
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
 #[derive(Clone)]
@@ -92,7 +92,6 @@ impl Shared {
         self.settings.limits.handshake_timeout
     }
 
-    #[cfg(feature = "http")]
     pub(super) const fn limits(&self) -> &Limits {
         &self.settings.limits
     }

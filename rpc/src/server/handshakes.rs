@@ -1,12 +1,17 @@
 //! Peers that were accepted and have to agree on something before the first message. Nobody waits for them, and they have only so long.
 
 use std::{
+    error::Error,
+    future::poll_fn,
     io,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use super::{
     handle::Shared,
@@ -14,8 +19,9 @@ use super::{
 };
 use crate::{
     jsonrpc::shown::brief,
+    limits::Limits,
     session::Membership,
-    transport::{Connection, Endpoint, Handshake},
+    transport::{Connection, Endpoint, Handshake, RefusedHandshake},
 };
 
 /// Those of one listener. They are given up with it.
@@ -46,8 +52,10 @@ impl Handshakes {
         let place = Place::taken(&shared);
         self.tasks.spawn(async move {
             let peer = connection.peer.clone();
+            let mut has_begun = false;
             let shaken = within(shared.handshake_timeout(), async {
                 let mut connection = connection;
+                has_begun = poll_fn(|cx| connection.io.poll_begun(cx)).await;
                 for step in &*steps {
                     connection = step.shake(connection).await?;
                 }
@@ -59,9 +67,23 @@ impl Handshakes {
                     // Not before the session is counted.
                     drop(place);
                 }
-                Err(error) => given_up(&peer, &error),
+                Err(error) => {
+                    if has_begun {
+                        group.charge(cost_of(&error, shared.limits()), Instant::now());
+                    }
+                    given_up(&peer, &error);
+                }
             }
         });
+    }
+}
+
+/// What a handshake that has failed costs the group of its peer. (One that says nothing at all costs
+/// nothing: so do those that only look whether the server is there, and browsers in advance.)
+fn cost_of(error: &io::Error, limits: &Limits) -> f64 {
+    match error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<RefusedHandshake>) {
+        true => limits.cost_of_error,
+        false => limits.cost_of_unreadable,
     }
 }
 

@@ -35,6 +35,14 @@ pub(crate) trait Io: ByteStream {
         Poll::Pending
     }
 
+    /// Ready when the peer has begun to speak, or has gone: with whether it has sent anything. A stream
+    /// that cannot tell says so at once. Nothing is read; asked before the first byte is, by the task
+    /// that reads.
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let _ = cx;
+        Poll::Ready(true)
+    }
+
     /// A number that grows whenever bytes have gone on towards the peer. Those that are only kept,
     /// as TLS keeps what its socket does not take, do not count: a peer that reads nothing makes a
     /// stream that still takes bytes for a while.
@@ -48,6 +56,10 @@ impl Io for Box<dyn Io> {
 
     fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         (**self).poll_hang_up(cx)
+    }
+
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        (**self).poll_begun(cx)
     }
 
     fn left(&self) -> u64 {

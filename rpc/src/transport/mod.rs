@@ -146,6 +146,11 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// What a peer has asked for was understood, and refused: it has cost less than what cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct RefusedHandshake(pub(crate) String);
+
 /// What is said of a scheme that this crate was built without.
 pub(crate) fn built_without(feature: &str) -> std::io::Error {
     std::io::Error::new(

@@ -32,10 +32,13 @@ pub(crate) trait StreamSocket: ByteStream + AsFd {
 
     /// The error that has broken it, if one has.
     fn take_error(&self) -> io::Result<Option<io::Error>>;
+
+    /// See [`Io::poll_begun`].
+    fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<bool>;
 }
 
 macro_rules! stream_socket {
-    ($socket:ty) => {
+    ($socket:ty, $poll_begun:expr) => {
         impl StreamSocket for $socket {
             fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 self.poll_read_ready(cx)
@@ -55,14 +58,22 @@ macro_rules! stream_socket {
             fn take_error(&self) -> io::Result<Option<io::Error>> {
                 self.take_error()
             }
+
+            fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<bool> {
+                $poll_begun(self, cx)
+            }
         }
     };
 }
 
 #[cfg(feature = "tcp")]
-stream_socket!(tokio::net::TcpStream);
+stream_socket!(tokio::net::TcpStream, |socket: &Self, cx: &mut Context<'_>| {
+    let peeked = socket.poll_peek(cx, &mut ReadBuf::new(&mut [0]));
+    peeked.map(|peeked| peeked.is_ok_and(|bytes| bytes > 0))
+});
+// Tokio does not look into those ahead, and nothing is agreed on over them before the first message.
 #[cfg(feature = "unix")]
-stream_socket!(tokio::net::UnixStream);
+stream_socket!(tokio::net::UnixStream, |_: &Self, _: &mut Context<'_>| Poll::Ready(true));
 
 /// A socket that can be asked whether its peer is gone.
 #[derive(Debug)]
@@ -133,6 +144,10 @@ impl<S: StreamSocket> Io for Watched<S> {
             self.socket.forget_readable();
             ready!(self.socket.poll_read_ready(cx))?;
         }
+    }
+
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.socket.poll_begun(cx)
     }
 
     fn left(&self) -> u64 {

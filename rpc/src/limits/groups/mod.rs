@@ -29,6 +29,15 @@ type IsExempt = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
 /// * What a group has cost outlives its connections, and is forgiven as a session's is
 ///   ([`Limits::cost_forgiven_per_second`](crate::Limits::cost_forgiven_per_second)), once for the whole group.
 ///
+/// A peer that never comes to a message is charged for that, so that it does not help to connect again:
+///
+/// | What fails | Cost |
+/// |---|---|
+/// | a handshake of TLS or WebSocket, the head of a request of HTTP/1: it is none, it is cut, or it has not ended in time | [`Limits::cost_of_unreadable`](crate::Limits::cost_of_unreadable) |
+/// | a stream that opens with [another protocol](crate::framing#what-a-stream-may-not-begin-with), or whose frames are broken | the same, by the [severity](crate::framing::FrameError::severity) of what is wrong |
+/// | a request of WebSocket or HTTP that was understood, and refused | [`Limits::cost_of_error`](crate::Limits::cost_of_error) |
+/// | a TCP connection over which nothing comes at all, as of one that looks whether the server is there | nothing |
+///
 /// The rule is that of ElectrumX's session groups, where a group's cost counts with the weight 1. (The numbers are those of the server's
 /// limits; those that are changed for one session do not change its group's account.)
 ///

@@ -142,7 +142,7 @@ impl Http {
         let mut forced = pin!(shared.http.are_forced());
         let mut alarm = pin!(tokio::time::sleep_until(Instant::now()));
         let mut is_stopping = false;
-        poll_fn(|cx| {
+        let ended = poll_fn(|cx| {
             if forced.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
@@ -174,7 +174,11 @@ impl Http {
             }
             Poll::Pending
         })
-        .await
+        .await;
+        if !is_stopping && watch.is_within_head() {
+            arrival.account.charge(self.limits.cost_of_unreadable, &self.limits);
+        }
+        ended
     }
 
     fn builder(&self) -> auto::Builder<Tasks> {

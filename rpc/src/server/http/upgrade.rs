@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+use tokio::time::Instant;
 
 use super::{HttpService, arrival::Arrival, body::HttpBody, refusal::Refusal, watched::Watched};
 use crate::{
@@ -44,13 +45,25 @@ impl Sessions {
         let parts = request.into_parts().0;
         let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
         let peer = Arrival::peer_of(&parts).cloned();
-        let refused = |refusal: Refusal| refusal.response(&service.dispatcher);
+        let limits = self.shared.limits();
+        let charge = |cost: f64| match (&arrival, &peer, &self.shared.groups) {
+            (Some(arrival), ..) => drop(arrival.account.charge(cost, limits)),
+            (None, Some(peer), Some(groups)) => drop(groups.attach(peer).charge(cost, Instant::now())),
+            _ => {}
+        };
+        let refused = |refusal: Refusal| {
+            charge(refusal.cost(limits));
+            refusal.response(&service.dispatcher)
+        };
         if let Err(refusal) = service.judge(&parts, self.options.access_or(&service.access)) {
             return refused(refusal);
         }
         let agreed = match websocket::agree(&parts, &self.options) {
             Ok(agreed) => agreed,
-            Err(refusal) => return not_agreed(refusal),
+            Err(refusal) => {
+                charge(limits.cost_of_error);
+                return not_agreed(refusal);
+            }
         };
         let mut response = Response::new(HttpBody::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

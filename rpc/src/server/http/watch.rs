@@ -177,6 +177,17 @@ impl Watch {
         Handled(Arc::clone(self))
     }
 
+    /// Whether the connection, which has ended, was within what begins a request: the head of one was
+    /// no HTTP, or did not come to its end. Where nothing had come at all, it was not.
+    pub(super) fn is_within_head(&self) -> bool {
+        let state = &mut *self.lock();
+        match &state.spoken {
+            Spoken::Preface(0) => false,
+            Spoken::Preface(_) | Spoken::Http1 => state.head.is_some(),
+            Spoken::Http2(flow) => flow.headers().is_some(),
+        }
+    }
+
     /// Until when things may stay as they are, and what is said if they do.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Late)> {
         let state = &mut *self.lock();

@@ -55,9 +55,9 @@ pub(super) async fn accept(
             agreed(&request, path, &connection, options).map(|agreed| (agreed, request, read))
         }
         Err(HeadError::Io(error)) => return Err(error),
-        Err(HeadError::Invalid(reason)) => Err(Refusal::bad_request(reason)),
+        Err(HeadError::Invalid(reason)) => Err(Refusal::unreadable(StatusCode::BAD_REQUEST, reason)),
         Err(HeadError::TooLarge(reason)) => {
-            Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason))
+            Err(Refusal::unreadable(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason))
         }
     };
     let (agreed, request, read) = match agreed {

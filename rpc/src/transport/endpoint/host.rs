@@ -11,7 +11,9 @@ use super::Zone;
 pub(crate) enum Host {
     Name(Box<str>),
     V4(Ipv4Addr),
-    V6(Ipv6Addr, Option<Zone>),
+    V6(Ipv6Addr),
+    /// An address of version 6 on a link. Boxed: there are few, and hosts are in errors.
+    Zoned(Box<(Ipv6Addr, Zone)>),
 }
 
 impl Host {
@@ -19,16 +21,20 @@ impl Host {
     pub(crate) fn at_port(&self, port: u16) -> Option<SocketAddr> {
         match self {
             Self::V4(ip) => Some((*ip, port).into()),
-            Self::V6(ip, None) => Some((*ip, port).into()),
-            Self::V6(ip, Some(Zone::Index(index))) => Some(SocketAddrV6::new(*ip, port, 0, *index).into()),
-            Self::V6(_, Some(Zone::Name(_))) | Self::Name(_) => None,
+            Self::V6(ip) => Some((*ip, port).into()),
+            Self::Zoned(zoned) => match **zoned {
+                (ip, Zone::Index(index)) => Some(SocketAddrV6::new(ip, port, 0, index).into()),
+                (_, Zone::Name(_)) => None,
+            },
+            Self::Name(_) => None,
         }
     }
 
     /// What a peer is told that it is called. A zone is known to this machine only: RFC 6874, section 4.
+    #[cfg(any(feature = "http", feature = "tls", feature = "ws"))]
     pub(crate) fn without_zone(&self) -> Self {
         match self {
-            Self::V6(ip, _) => Self::V6(*ip, None),
+            Self::Zoned(zoned) => Self::V6(zoned.0),
             host => host.clone(),
         }
     }
@@ -84,7 +90,7 @@ impl From<IpAddr> for Host {
     fn from(ip: IpAddr) -> Self {
         match ip {
             IpAddr::V4(ip) => Self::V4(ip),
-            IpAddr::V6(ip) => Self::V6(ip, None),
+            IpAddr::V6(ip) => Self::V6(ip),
         }
     }
 }
@@ -93,10 +99,10 @@ impl From<SocketAddr> for Host {
     fn from(address: SocketAddr) -> Self {
         match address {
             SocketAddr::V4(address) => Self::V4(*address.ip()),
-            SocketAddr::V6(address) => {
-                let index = Some(address.scope_id()).filter(|index| *index != 0);
-                Self::V6(*address.ip(), index.map(Zone::Index))
-            }
+            SocketAddr::V6(address) => match address.scope_id() {
+                0 => Self::V6(*address.ip()),
+                index => Self::Zoned(Box::new((*address.ip(), Zone::Index(index)))),
+            },
         }
     }
 }
@@ -106,8 +112,8 @@ impl fmt::Display for Host {
         match self {
             Self::Name(name) => f.write_str(name),
             Self::V4(ip) => ip.fmt(f),
-            Self::V6(ip, None) => ip.fmt(f),
-            Self::V6(ip, Some(zone)) => write!(f, "{ip}%{zone}"),
+            Self::V6(ip) => ip.fmt(f),
+            Self::Zoned(zoned) => write!(f, "{}%{}", zoned.0, zoned.1),
         }
     }
 }
@@ -118,8 +124,8 @@ pub(crate) struct InUrl<'a>(&'a Host);
 impl fmt::Display for InUrl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Host::V6(ip, None) => write!(f, "[{ip}]"),
-            Host::V6(ip, Some(zone)) => write!(f, "[{ip}%25{}]", zone.in_url()),
+            Host::V6(ip) => write!(f, "[{ip}]"),
+            Host::Zoned(zoned) => write!(f, "[{}%25{}]", zoned.0, zoned.1.in_url()),
             host => host.fmt(f),
         }
     }

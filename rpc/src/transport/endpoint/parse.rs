@@ -170,9 +170,9 @@ pub(crate) fn host_and_port(scheme: &str, authority: &str) -> Result<(Option<Hos
 fn v6(text: &str) -> Result<Host, String> {
     let (ip, zone) = text.split_once('%').map_or((text, None), |(ip, zone)| (ip, Some(zone)));
     let ip = ip.parse().map_err(|_| format!("`{text}` is no IPv6 address"))?;
-    let Some(zone) = zone else { return Ok(Host::V6(ip, None)) };
+    let Some(zone) = zone else { return Ok(Host::V6(ip)) };
     match zone.strip_prefix("25") {
-        Some(zone) => Ok(Host::V6(ip, Some(Zone::parse(zone)?))),
+        Some(zone) => Ok(Host::Zoned(Box::new((ip, Zone::parse(zone)?)))),
         None => Err(format!("before the zone of an IPv6 address stands `%25`: write [{ip}%25{zone}]")),
     }
 }

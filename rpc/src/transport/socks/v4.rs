@@ -39,7 +39,7 @@ impl Request {
                 return Err(SocksError::Host { version, host: ip.to_string().into(), reason });
             }
             Host::V4(ip) => (*ip, None),
-            Host::V6(..) => {
+            Host::V6(_) | Host::Zoned(_) => {
                 let (host, reason) = (host.to_string().into(), "it knows no IPv6");
                 return Err(SocksError::Host { version, host, reason });
             }

@@ -155,10 +155,8 @@ fn connect(host: &Host, port: u16) -> Result<Vec<u8>, SocksError> {
             bytes.push(IPV4);
             bytes.extend_from_slice(&ip.octets());
         }
-        Host::V6(ip, zone) => {
-            if zone.is_some() {
-                return Err(SocksError::zoned(SocksVersion::V5, host));
-            }
+        Host::Zoned(_) => return Err(SocksError::zoned(SocksVersion::V5, host)),
+        Host::V6(ip) => {
             bytes.push(IPV6);
             bytes.extend_from_slice(&ip.octets());
         }

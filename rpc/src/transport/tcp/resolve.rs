@@ -14,13 +14,13 @@ pub(super) async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr
     if let Some(address) = host.at_port(port) {
         return Ok(vec![address]);
     }
-    match host {
-        Host::V6(ip, Some(Zone::Name(interface))) => {
-            let index = index_of(*ip, interface).await?;
-            Ok(vec![SocketAddrV6::new(*ip, port, 0, index).into()])
-        }
-        name => Ok(lookup_host((name.to_string(), port)).await?.collect()),
+    if let Host::Zoned(zoned) = host
+        && let (ip, Zone::Name(interface)) = &**zoned
+    {
+        let index = index_of(*ip, interface).await?;
+        return Ok(vec![SocketAddrV6::new(*ip, port, 0, index).into()]);
     }
+    Ok(lookup_host((host.to_string(), port)).await?.collect())
 }
 
 fn unknown(interface: &str, error: &io::Error) -> io::Error {

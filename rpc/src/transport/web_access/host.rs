@@ -23,7 +23,7 @@ impl Named {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.strip_suffix(':').unwrap_or(text).to_ascii_lowercase();
         match host_and_port("http", &text)? {
-            (Some(Host::V6(_, Some(_))), _) => {
+            (Some(Host::Zoned(_)), _) => {
                 Err("a zone means something on the machine of the client only (RFC 6874, section 4)"
                     .to_owned())
             }
@@ -35,7 +35,7 @@ impl Named {
     /// Whether no name server has a say in where it leads.
     pub(super) fn needs_no_name_server(&self) -> bool {
         match &self.host {
-            Host::V4(_) | Host::V6(..) => true,
+            Host::V4(_) | Host::V6(_) | Host::Zoned(_) => true,
             Host::Name(name) => {
                 let name = name.strip_suffix('.').unwrap_or(name);
                 name == "localhost" || name.ends_with(".localhost")

@@ -286,7 +286,7 @@ fn a_url_that_is_wrong_shows_none() {
         "wss://node.example:99999/s3cr3t?s3cr3t",
         "wss://s3cr3t:s3cr3t@node.example/",
         "wss://node.example/s3cr3t#s3cr3t",
-        "wss://node.example?s3cr3t",
+        "wss://node.example:99999?s3cr3t",
         "ws://ann:s3c/s3cr3t@node.example/",
         "https://s3cr3t@node.example/s3cr3t",
         "http://node.example/s3cr3t s3cr3t",

@@ -112,11 +112,12 @@ impl Exchanges {
         let interim = Arc::new(Interim::default());
         interim.count_those_of(&mut request);
         let answered = pin!(self.client.request(request));
-        let response = match select(answered, pin!(interim.too_many())).await {
-            Either::Left((response, _)) => response.map_err(|error| self.failed(error))?,
-            Either::Right((problem, _)) => {
+        // Asked in this order: what is too much is, whatever has come behind it.
+        let response = match select(pin!(interim.too_many()), answered).await {
+            Either::Left((problem, _)) => {
                 return Err(HttpError::Broken { url: self.server.clone(), source: problem.into() });
             }
+            Either::Right((response, _)) => response.map_err(|error| self.failed(error))?,
         };
         let status = response.status();
         if let Some(location) = response.headers().get(LOCATION).filter(|_| status.is_redirection()) {

@@ -61,12 +61,13 @@ async fn half_a_message_is_not_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_over_the_limit_is_dropped_all_the_same() {
+async fn what_is_over_the_limit_is_refused_all_the_same() {
     let mut limits = Limits::server();
     limits.frame_size = ASKED.len() - 1;
     let (peer, _session) = Raw::peer_of(echo(), limits.clone());
-    let none: [&str; 0] = [];
-    assert_eq!(answers_to(peer, ASKED.as_bytes()).await, none);
+    let answers = answers_to(peer, ASKED.as_bytes()).await;
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert!(answers[0].contains(r#""id":1,"error":{"code":-32600,"#), "{answers:?}");
     limits.frame_size = ASKED.len();
     let (peer, _session) = Raw::peer_of(echo(), limits);
     assert_eq!(answers_to(peer, ASKED.as_bytes()).await, [ANSWERED]);

@@ -169,7 +169,7 @@ async fn subscribed(id: &str, early: &[String]) -> (Raw<DuplexStream>, Session, 
     let items = {
         let subscribing = session.subscribe::<u64>("s", ()).unsubscribe_with("u").into_future();
         let answer = async {
-            peer.expect(&request("1", "s")).await;
+            peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s"}"#).await;
             for message in early {
                 peer.send(message).await;
             }

@@ -150,8 +150,8 @@ fn a_trait_or_a_method_may_ask_for_notices() {
     let asks = |methods: &[rpc::MethodInfo]| -> Vec<_> {
         methods.iter().map(|method| method.subscription().is_some_and(|of| of.notices())).collect()
     };
-    assert_eq!(asks(&FewClient::<Session>::METHODS), [true, false]);
-    assert_eq!(asks(&AllClient::<Session>::METHODS), [false, true]);
+    assert_eq!(asks(FewClient::<Session>::METHODS), [true, false]);
+    assert_eq!(asks(AllClient::<Session>::METHODS), [false, true]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -159,6 +159,21 @@ async fn the_service_or_the_connector_may_ask_for_them_and_the_connector_may_ref
     }
 }
 
+/// How many notices come of a subscription that is asked for over a WebSocket, without a mark.
+async fn notices_over_websocket(peer: &mut WsPeer<DuplexStream>) -> usize {
+    let reply = peer.ask(COUNT).await;
+    assert!(reply.contains("0x"), "{reply}");
+    let mut came = 0;
+    for n in 2.. {
+        let text = peer.ask(&format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"ping"}}"#)).await;
+        came += usize::from(text.contains("rpc.ended"));
+        if text.contains("pong") {
+            break;
+        }
+    }
+    came
+}
+
 /// The header that a client by hand brings, the one that it gets back, and how many notices.
 async fn over_websocket(headers: &str) -> (Option<String>, usize) {
     let (here, there) = rpc::transport::memory(64 << 10);
@@ -173,17 +188,7 @@ async fn over_websocket(headers: &str) -> (Option<String>, usize) {
     let (accepted, answered) = tokio::join!(WebSocket::accept(there, &options), asking);
     let connector = Connector::over_websocket(accepted.expect("a handshake")).service(counting());
     let _session = connector.connect().await.expect("connected");
-    let reply = peer.ask(COUNT).await;
-    assert!(reply.contains("0x"), "{reply}");
-    let mut came = 0;
-    for n in 2.. {
-        let text = peer.ask(&format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"ping"}}"#)).await;
-        came += usize::from(text.contains("rpc.ended"));
-        if text.contains("pong") {
-            break;
-        }
-    }
-    (answered, came)
+    (answered, notices_over_websocket(&mut peer).await)
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,17 +221,7 @@ async fn a_server_of_websocket_may_say_it_in_its_answer() {
         let (connected, ()) = tokio::join!(WebSocket::connect(here, &url, &options), serving);
         let connector = Connector::over_websocket(connected.expect("a handshake")).service(counting());
         let _session = connector.connect().await.expect("connected");
-        let reply = peer.ask(COUNT).await;
-        assert!(reply.contains("0x"), "{reply}");
-        let mut came = 0;
-        for n in 2.. {
-            let text = peer.ask(&format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"ping"}}"#)).await;
-            came += usize::from(text.contains("rpc.ended"));
-            if text.contains("pong") {
-                break;
-            }
-        }
-        assert_eq!(came, expected, "{headers}");
+        assert_eq!(notices_over_websocket(&mut peer).await, expected, "{headers}");
     }
 }
 

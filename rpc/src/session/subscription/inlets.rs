@@ -2,19 +2,14 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
-use serde_json::value::RawValue;
-
-use super::{End, Inlet, OutgoingSubscription, raw::Unsubscribe};
+use super::{End, Inlet, Opening};
 use crate::{
     jsonrpc::{
-        CallId, EmptyParams, Reply, SubscriptionStyle,
-        subscription::{About, SubscriptionEvent, SubscriptionKey, Token, is_about_items},
+        SubscriptionStyle,
+        subscription::{About, SubscriptionEvent, SubscriptionKey, is_about_items},
     },
     session::{Bounds, CloseReason, link::Effects},
 };
@@ -84,26 +79,6 @@ impl Early {
     }
 }
 
-/// A subscription that was asked for, until its subscriber is gone.
-#[derive(Debug)]
-pub(crate) struct Opening {
-    pub(crate) inlet: Arc<Inlet>,
-    pub(crate) style: SubscriptionStyle,
-    pub(crate) method: Box<str>,
-    /// The parameters, as they are sent, if there are any.
-    params: Option<Box<str>>,
-    /// What is sent where there are none, if the call says so.
-    empty_params: Option<EmptyParams>,
-    /// What the subscription will be known by, where that does not depend on the reply.
-    key: Option<SubscriptionKey>,
-    /// The call, once it is sent.
-    call: OnceLock<CallId>,
-    /// What its items are called, where that is known.
-    item: Option<Box<str>>,
-    pub(crate) unsubscribe: Option<Box<str>>,
-    is_abandoned: AtomicBool,
-}
-
 /// What was found for an event of a subscription.
 #[derive(Debug)]
 pub(crate) enum Destination {
@@ -112,87 +87,6 @@ pub(crate) enum Destination {
     Done,
     /// It is about no subscription of ours.
     Nobody,
-}
-
-impl Opening {
-    /// Of a call that carries `token`, if its style is one of progress.
-    pub(crate) fn new(
-        subscription: &OutgoingSubscription<'_>,
-        token: Option<&Token>,
-        inlet: Arc<Inlet>,
-    ) -> Self {
-        let OutgoingSubscription { call, positional, item, style, unsubscribe, .. } = subscription;
-        Self {
-            inlet,
-            style: *style,
-            method: call.method().into(),
-            params: call.params().map(Into::into),
-            empty_params: call.empty_params(),
-            key: match style {
-                SubscriptionStyle::PubSub => None,
-                SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => token.map(Token::key),
-                SubscriptionStyle::Electrum => {
-                    // None are the same as an empty list, and so is an object without members.
-                    let params = positional.as_deref().or(call.params()).filter(|params| *params != "{}");
-                    Some(SubscriptionKey::of_params(call.method(), params.unwrap_or("[]")))
-                }
-            },
-            unsubscribe: unsubscribe.map(Into::into),
-            call: OnceLock::new(),
-            item: (!item.is_empty()).then(|| (*item).into()),
-            is_abandoned: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether its items come under this name: under any, where none is known.
-    fn has_items_called(&self, method: &str) -> bool {
-        self.item.as_deref().is_none_or(|item| item == method)
-    }
-
-    /// Whether it is this very one.
-    fn is(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other)
-    }
-
-    /// What the work is known by that the call has asked for, if it is any.
-    pub(crate) fn work(&self) -> Option<&SubscriptionKey> {
-        self.key.as_ref().filter(|_| self.style.is_progress())
-    }
-
-    pub(crate) fn sent(&self, call: CallId) {
-        // It is sent once.
-        let _ = self.call.set(call);
-    }
-
-    /// Nobody waits for it any more: it is to end as soon as it is known what to end. Said under the lock of the link.
-    pub(crate) fn abandon(&self) {
-        self.is_abandoned.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.is_abandoned.load(Ordering::Relaxed)
-    }
-
-    /// The subscription that the reply has made; `None` where it is an error.
-    pub(crate) fn key(&self, reply: &Reply) -> Option<(SubscriptionKey, Box<RawValue>)> {
-        let result = reply.clone().decode::<Box<RawValue>>().ok()?;
-        let key = self.key.clone().unwrap_or_else(|| SubscriptionKey::of_id(result.get()));
-        Some((key, result))
-    }
-
-    /// How the peer is told to stop.
-    pub(crate) fn unsubscribe(&self, key: &SubscriptionKey) -> Option<Unsubscribe> {
-        if let Some(cancellation) = self.style.cancellation() {
-            let call = *self.call.get()?;
-            return Some(Unsubscribe::Cancel { call, cancellation });
-        }
-        let method = self.unsubscribe.clone()?;
-        let params = match self.style {
-            SubscriptionStyle::Electrum => self.params.clone(),
-            _ => Some(format!("[{}]", key.as_json()).into()),
-        };
-        Some(Unsubscribe::Call { method, params, empty_params: self.empty_params })
-    }
 }
 
 impl Inlets {

@@ -3,6 +3,7 @@
 mod error;
 mod inlet;
 mod inlets;
+mod opening;
 mod pending;
 mod raw;
 mod recent;
@@ -21,7 +22,8 @@ use serde::de::DeserializeOwned;
 
 pub use error::SubscriptionError;
 pub(crate) use inlet::{End, FullInlets, Inlet, Taken};
-pub(crate) use inlets::{Destination, Inlets, Opening};
+pub(crate) use inlets::{Destination, Inlets};
+pub(crate) use opening::Opening;
 pub use raw::RawSubscription;
 pub(crate) use raw::{Source, Unsubscribe};
 pub(crate) use recent::Recent;

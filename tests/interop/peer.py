@@ -128,6 +128,18 @@ class Peer(RPCSession):
             return f'{name}0'
         self.noted.append([name, value])
 
+    async def on_ticks(self, to):
+        '''A subscription by id: the test sends its items.'''
+        return 'an id'
+
+    async def on_unticks(self, subscription):
+        self.noted.append(subscription)
+        return True
+
+    async def on_tick(self, subscription, result):
+        '''An item of one that this side has: by position in 1.0, by name in 2.0.'''
+        self.noted.append([subscription, result])
+
     async def on_relay(self, method, args):
         return await self.send_request(method, args)
 
@@ -196,6 +208,14 @@ class Peer(RPCSession):
     async def messages(self):
         '''All that have come so far.'''
         return [json.loads(message) for message in self.connection.all_received]
+
+    async def texts(self):
+        '''The same, as they came.'''
+        return self.connection.all_received
+
+    async def charged(self):
+        '''How many errors the other side has made so far, and what all that it did costs: an error alone is 100.'''
+        return [self.errors, self.cost]
 
     async def ended(self):
         await self.lost.wait()

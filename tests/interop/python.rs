@@ -12,6 +12,7 @@ use std::{
 };
 
 use rpc::Endpoint;
+use serde_json::{Value, json};
 
 pub(crate) use crate::driven::soon;
 use crate::driven::{Driven, run};
@@ -69,6 +70,29 @@ impl Python {
         let mut command = tokio::process::Command::new(interpreter());
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/peer.py")).args(args).args(options);
         Self(Driven::start(command))
+    }
+
+    /// What it was told by notifications, once that is `count` of them at least.
+    pub(crate) async fn noted(&mut self, count: usize) -> Vec<Value> {
+        soon(async {
+            loop {
+                match self.run(json!(["on_notes"])).await {
+                    Value::Array(noted) if noted.len() >= count => return noted,
+                    _ => {}
+                }
+            }
+        })
+        .await
+    }
+
+    /// How many errors it says that we have made. Its account is nearly empty without any.
+    pub(crate) async fn errors(&mut self) -> u64 {
+        let charged = self.run(json!(["charged"])).await;
+        let (Some(errors), Some(cost)) = (charged[0].as_u64(), charged[1].as_f64()) else {
+            panic!("no account: {charged}");
+        };
+        assert_eq!(errors > 0, cost > 1.0, "{charged}");
+        errors
     }
 
     /// Kills the process: its side of the connection ends without a word.

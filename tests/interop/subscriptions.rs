@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, stream};
 use rpc::{
-    Broadcast, Context, ErrorObject, MethodInfo, Params, Router, Server, Shared, SubscriptionInfo,
+    Broadcast, Context, ErrorObject, MethodInfo, Notices, Params, Router, Server, Shared, SubscriptionInfo,
     SubscriptionStyle,
 };
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::{
     python::{Python, Spoken, soon},
 };
 
-/// `status` gives `NAME0`, and then whatever is published of the name.
+/// `status` gives `NAME0`, and then whatever is published of the name. It ends with any `end`.
 fn statuses(source: &Broadcast<(String, String)>) -> Router {
     let source = source.clone();
     let info = SubscriptionInfo::new(SubscriptionStyle::Electrum, "status").with_unsubscribe("unstatus");
@@ -22,7 +22,8 @@ fn statuses(source: &Broadcast<(String, String)>) -> Router {
         async move {
             let (name,): (String,) = params.parse()?;
             let current = Shared::new(format!("{name}0"));
-            let later = changes.filter_map(move |change| {
+            let until_end = changes.take_while(|change| std::future::ready(change.1 != "end"));
+            let later = until_end.filter_map(move |change| {
                 let value = (change.0 == name).then(|| Shared::new(change.1.clone()));
                 std::future::ready(value)
             });
@@ -33,43 +34,37 @@ fn statuses(source: &Broadcast<(String, String)>) -> Router {
 
 #[tokio::test]
 async fn python_follows_a_subscription_of_ours() {
-    let source = Broadcast::new(16);
-    let server = Server::builder().service(statuses(&source)).bind("tcp://127.0.0.1:0").await;
-    let server = server.expect("a free port").start();
-    let mut python = Python::connect(server.endpoint(), Spoken::V2).await;
+    // It does not know how the end is said. Where it is told all the same, it takes that for an error of ours.
+    for (notices, errors) in [(Notices::Negotiated, 0), (Notices::Always, 1)] {
+        let source = Broadcast::new(16);
+        let builder = Server::builder().service(statuses(&source)).notices(notices);
+        let server = builder.bind("tcp://127.0.0.1:0").await.expect("a free port").start();
+        let mut python = Python::connect(server.endpoint(), Spoken::V2).await;
 
-    for name in ["a", "b"] {
-        let current = python.run(json!(["request", "status", [name]])).await;
-        assert_eq!(current, json!({"result": format!("{name}0")}));
-    }
-    for (name, value) in [("a", "a1"), ("b", "b1"), ("c", "c1"), ("a", "a2")] {
-        source.publish((name.to_owned(), value.to_owned()));
-    }
-    let mut noted = json!(null);
-    soon(async {
-        while noted.as_array().is_none_or(|noted| noted.len() < 3) {
-            noted = python.run(json!(["on_notes"])).await;
+        for name in ["a", "b"] {
+            let current = python.run(json!(["request", "status", [name]])).await;
+            assert_eq!(current, json!({"result": format!("{name}0")}));
         }
-    })
-    .await;
-    let of = |name| -> Vec<_> {
-        noted
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|note| note[0] == name)
-            .map(|note| note[1].clone())
-            .collect()
-    };
-    assert_eq!((of("a"), of("b"), of("c")), (vec![json!("a1"), json!("a2")], vec![json!("b1")], vec![]));
+        for (name, value) in [("a", "a1"), ("b", "b1"), ("c", "c1"), ("a", "a2")] {
+            source.publish((name.to_owned(), value.to_owned()));
+        }
+        let noted = python.noted(3).await;
+        let of = |name| -> Vec<_> {
+            noted.iter().filter(|note| note[0] == name).map(|note| note[1].clone()).collect()
+        };
+        assert_eq!((of("a"), of("b"), of("c")), (vec![json!("a1"), json!("a2")], vec![json!("b1")], vec![]));
 
-    assert_eq!(python.run(json!(["request", "unstatus", ["a"]])).await, json!({"result": true}));
-    assert_eq!(python.run(json!(["request", "unstatus", ["a"]])).await, json!({"result": false}));
-    assert_eq!(source.subscribers(), 1);
-    // It does not know how the end is said, and goes on all the same.
-    assert_eq!(server.sessions()[0].subscriptions_served(), 1);
-    server.sessions()[0].notify("rpc.ended", json!({"subscription": ["status", ["b"]]})).await.expect("sent");
-    assert_eq!(python.run(json!(["request", "unstatus", ["b"]])).await, json!({"result": true}));
+        assert_eq!(python.run(json!(["request", "unstatus", ["a"]])).await, json!({"result": true}));
+        assert_eq!(python.run(json!(["request", "unstatus", ["a"]])).await, json!({"result": false}));
+        assert_eq!(source.subscribers(), 1);
+        let session = server.sessions().pop().expect("Python is connected");
+        assert_eq!(session.subscriptions_served(), 1);
+
+        source.publish((String::new(), "end".to_owned()));
+        soon(async { while python.errors().await < errors || session.subscriptions_served() > 0 {} }).await;
+        assert_eq!(python.run(json!(["request", "unstatus", ["b"]])).await, json!({"result": false}));
+        assert_eq!(python.errors().await, errors, "{notices:?}");
+    }
 }
 
 #[tokio::test]

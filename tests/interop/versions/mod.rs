@@ -7,5 +7,6 @@ mod link;
 mod pairs;
 mod sizes;
 mod strangers;
+mod subscriptions;
 mod text_errors;
 mod undecided;

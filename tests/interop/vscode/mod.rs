@@ -148,6 +148,29 @@ async fn both_report_their_progress() {
 }
 
 #[tokio::test]
+async fn both_follow_a_subscription_by_id() {
+    for road in Road::ALL {
+        let mut ends = road.open().await;
+        let id = ends.node_calls("ticks", json!([2])).await["result"].take();
+        assert!(id.is_string(), "{id}");
+        assert_eq!(ends.taken("ticks", 2).await, json!([[id, 1], [id, 2]]));
+        // It has ended, and nothing has come that Node.js did not ask for.
+        assert_eq!(ends.node_calls("unticks", json!([id])).await, json!({"result": false}));
+        assert_eq!(ends.we_call("add", json!([1, 2])).await, json!({"result": 3}));
+        assert_eq!(ends.taken("unknown", 0).await, json!([]));
+
+        if let Some(session) = ends.session.clone() {
+            let mut ticks = soon(WorkClient::from(session).ticks(2).into_future()).await.expect("begun");
+            for n in [1, 2] {
+                assert_eq!(soon(ticks.next()).await.expect("an item").expect("a number"), n);
+            }
+            drop(ticks);
+            assert_eq!(ends.taken("unticked", 1).await, json!(["an id"]));
+        }
+    }
+}
+
+#[tokio::test]
 async fn both_end_it() {
     for road in Road::ALL {
         let mut ends = road.open().await;

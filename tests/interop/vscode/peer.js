@@ -24,6 +24,7 @@ class Peer {
   constructor(reader, writer) {
     this.noted = []
     this.waiting = 0
+    this.taken = { ticks: [], unticked: [], unknown: [] }
     const connection = rpc.createMessageConnection(reader, writer)
     this.connection = connection
     this.closed = new Promise(resolve => connection.onClose(resolve))
@@ -57,6 +58,17 @@ class Peer {
       }
       return sum
     })
+    // A subscription by id, and what comes of one that this side has.
+    connection.onRequest('ticks', to => {
+      for (let n = 1; n <= to; n++) connection.sendNotification('tick', { subscription: 'an id', result: n })
+      return 'an id'
+    })
+    connection.onRequest('unticks', id => {
+      this.taken.unticked.push(id)
+      return true
+    })
+    connection.onNotification('tick', ({ subscription, result }) => { this.taken.ticks.push([subscription, result]) })
+    connection.onUnhandledNotification(({ method }) => { this.taken.unknown.push(method) })
     connection.onRequest('drive', command => this.obey(command))
     connection.listen()
   }
@@ -100,6 +112,10 @@ class Peer {
     const outcome = await shown(this.send('count', { to, workDoneToken: 'a token' }))
     handler.dispose()
     return { steps, outcome }
+  }
+
+  async do_taken() {
+    return this.taken
   }
 
   async do_end() {

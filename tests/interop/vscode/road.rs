@@ -104,6 +104,19 @@ impl Ends {
         self.run(json!(["request", method, params])).await
     }
 
+    /// What Node.js has taken of a kind, once that is `count` of them at least.
+    pub(super) async fn taken(&mut self, kind: &str, count: usize) -> Value {
+        soon(async {
+            loop {
+                let taken = self.run(json!(["taken"])).await[kind].take();
+                if taken.as_array().is_some_and(|taken| taken.len() >= count) {
+                    return taken;
+                }
+            }
+        })
+        .await
+    }
+
     /// Lets us call Node.js: from a handler, for which Node.js asks.
     pub(super) async fn we_call(&mut self, method: &str, params: Value) -> Value {
         self.node_calls("relay", json!([method, params])).await

@@ -27,6 +27,10 @@ pub(crate) trait Work {
     #[rpc(subscription, style = "progress")]
     async fn count(&self, to: u32) -> impl Stream<Item = Progress<u32, u32>>;
 
+    /// Counts from one, and says nothing more then.
+    #[rpc(subscription, item = "tick", unsubscribe = "unticks")]
+    async fn ticks(&self, to: u32) -> impl Stream<Item = u32>;
+
     /// Lets whoever calls count, and gives the steps and the sum.
     async fn follow(&self, #[rpc(context)] cx: &Context, to: u32) -> Result<(Vec<u32>, u32), ErrorObject>;
 }
@@ -73,6 +77,10 @@ impl Work for MyWork {
 
     async fn count(&self, to: u32) -> impl Stream<Item = Progress<u32, u32>> {
         stream::iter(1..=to).map(Progress::Step).chain(stream::iter([Progress::Done((1..=to).sum())]))
+    }
+
+    async fn ticks(&self, to: u32) -> impl Stream<Item = u32> {
+        stream::iter(1..=to)
     }
 
     async fn follow(&self, cx: &Context, to: u32) -> Result<(Vec<u32>, u32), ErrorObject> {

@@ -49,16 +49,22 @@ impl Version {
     }
 
     /// The same, whose method and params are in two parts.
-    pub(crate) fn put_notification_in_parts(self, out: &mut Vec<u8>, body: [&[u8]; 2]) {
-        out.extend_from_slice(match self.writes {
-            Writes::V2 => br#"{"jsonrpc":"2.0","#,
-            Writes::V1 => b"{",
-        });
-        body.iter().for_each(|part| out.extend_from_slice(part));
-        out.extend_from_slice(match self.writes {
-            Writes::V2 => b"}",
-            Writes::V1 => br#","id":null}"#,
-        });
+    #[inline]
+    pub(crate) fn put_notification_in_parts(self, out: &mut Vec<u8>, [text, tail]: [&[u8]; 2]) {
+        match self.writes {
+            Writes::V2 => {
+                out.extend_from_slice(br#"{"jsonrpc":"2.0","#);
+                out.extend_from_slice(text);
+                out.extend_from_slice(tail);
+            }
+            Writes::V1 => {
+                out.push(b'{');
+                out.extend_from_slice(text);
+                out.extend_from_slice(tail);
+                out.extend_from_slice(br#","id":null"#);
+            }
+        }
+        out.push(b'}');
     }
 
     /// Appends everything of a reply that stands before the result; the result and [`end_result`](Self::end_result) follow.

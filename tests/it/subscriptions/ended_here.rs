@@ -1,6 +1,8 @@
 //! A subscription that ends on the side that has asked for it, because too much of it waits: the peer is told at once, though
 //! its value is still there, and its place is free on both sides.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use rpc::{
     Limits, Overflow, Progress, Session, Subscription, SubscriptionError, SubscriptionInfo,
@@ -8,7 +10,7 @@ use rpc::{
 };
 use rpc_tests::{Raw, settled};
 use serde_json::json;
-use tokio::io::DuplexStream;
+use tokio::{io::DuplexStream, time::Instant};
 
 use super::fed;
 
@@ -173,8 +175,10 @@ async fn work_whose_reports_overflow_is_taken_back() {
                 peer.send(report).await;
             }
         };
+        let before = Instant::now();
         let held = tokio::join!(subscribe, reports).0.expect("begun");
         peer.expect(cancel).await;
+        assert!(before.elapsed() < Duration::from_secs(1), "and not when the time of the call is over");
         assert_eq!((session.subscriptions(), session.calls_in_flight()), (0, 0), "{style:?}");
         drop(held);
         peer.expect_silence().await;

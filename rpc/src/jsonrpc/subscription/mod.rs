@@ -91,9 +91,10 @@ pub enum Overflow {
     /// The stream waits. On the side that receives, the session stops reading: nothing else arrives on it either, unless a call of
     /// ours waits for its reply.
     Wait,
-    /// The oldest item is dropped. The one who receives learns how many were lost: [`SubscriptionError::Lost`](crate::SubscriptionError::Lost).
+    /// The oldest item is dropped. The subscriber learns how many were lost, if it takes [`Notices`]:
+    /// [`SubscriptionError::Lost`](crate::SubscriptionError::Lost).
     DropOldest,
-    /// The subscription ends, with an error that says so.
+    /// The subscription ends, with an error that says so to a subscriber that takes [`Notices`].
     End,
 }
 

@@ -43,7 +43,7 @@ async fn a_whole_message_is_handled() {
     assert_eq!(reply, serde_json::json!({ "id": 1, "result": [1], "error": null }));
 }
 
-/// Nor are numbers and texts, of which nobody can say whether they are whole.
+/// Nor are numbers and texts, which may go on.
 #[tokio::test(start_paused = true)]
 async fn half_a_message_is_not_answered() {
     for end in 1..ASKED.len() {
@@ -133,7 +133,7 @@ async fn a_frame_of_another_framing_that_was_cut_is_not_handled() {
     is_cut(JsonFramer::new().unseparated()).await;
 }
 
-/// What the application's own messages are, and when they are whole, nobody else can say.
+/// When a message of the application's own is whole, only the application knows.
 #[tokio::test(start_paused = true)]
 async fn of_messages_that_are_no_json_rpc_a_line_has_to_end() {
     #[derive(Debug)]

@@ -117,7 +117,7 @@ async fn a_message_over_the_limit_is_dropped_and_counted() {
         let refusal = String::from_utf8_lossy(&refusal);
         let error = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32600,"#);
         assert!(refusal.starts_with(&error) && refusal.contains("the limit is 100 "), "{refusal}");
-        // Nobody waits for an answer to an answer.
+        // An answer is not answered.
         to.send(answer(id, &"x".repeat(1_500)).into()).await.expect("it is read");
         to.send(call(id, "y")).await.expect("it is read");
         assert_eq!(from.next().await.expect("an answer"), answer(id, "y"));

@@ -11,7 +11,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many failures in a row may be taken for those of peers. More are none of a peer's: a rule of
-/// the system's that lets nobody in, for one.
+/// the system's that refuses every peer, for one.
 const MOST_OF_PEERS: u32 = 16;
 
 /// How often it is said, at most, that peers cannot be accepted.

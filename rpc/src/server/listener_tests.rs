@@ -106,7 +106,7 @@ async fn what_lasts_is_said_once_a_minute_and_so_is_what_comes_again_and_again()
     assert_eq!(levels, [Level::WARN, Level::INFO, Level::WARN, Level::INFO]);
 }
 
-/// A rule of the system's that lets nobody in looks so.
+/// A rule of the system that refuses every peer looks so.
 #[tokio::test(start_paused = true)]
 async fn peers_that_go_without_end_are_waited_for_too() {
     let gone = |n| (0..n).map(|_| io::ErrorKind::PermissionDenied.into()).collect();

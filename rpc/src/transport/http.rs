@@ -122,7 +122,7 @@ impl HttpError {
             Self::Socks { .. } => Executed::No,
             #[cfg(feature = "tls")]
             Self::Tls { .. } => Executed::No,
-            // 303 sends one who has posted to what came of it (RFC 9110, 15.4.4). With 408 the request may have arrived at what
+            // 303 sends the client to the outcome of its POST (RFC 9110, 15.4.4). With 408 the request may have arrived at what
             // stands behind a proxy.
             Self::Redirect { status: 303, .. } | Self::Status { status: 408, .. } => Executed::Perhaps,
             Self::Status { status: 400..500, .. } | Self::Redirect { .. } => Executed::No,

@@ -223,7 +223,7 @@ async fn items_without_names_in_1_0() {
     }
 }
 
-/// No parameters are `()` to those who listen, as they are to a handler.
+/// No parameters are `()` to a listener, as they are to a handler.
 #[tokio::test(start_paused = true)]
 async fn notifications_without_parameters_are_units_and_options_of_none() {
     for dialects in DIALECTS {

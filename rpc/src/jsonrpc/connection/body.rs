@@ -43,7 +43,7 @@ impl<'a> Body<'a> {
         Ok(Self::written(&out[start..], end - start))
     }
 
-    /// What [`write`](Self::write) does, for those who keep the text: gives the place in it where the method ends.
+    /// What [`write`](Self::write) does, for callers that keep the text: gives the place in it where the method ends.
     pub(crate) fn append<E>(
         out: &mut Vec<u8>,
         method: &str,

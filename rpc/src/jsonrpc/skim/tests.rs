@@ -21,7 +21,7 @@ fn the_call_is_found_wherever_its_id_stands_and_however_the_message_is_cut() {
             r#"[{"id":1,"result":[[],{}]},{"result":{"a":{"id":9}},"id":2},3,{"id":4,"error":{}}]"#.into(),
             &[1, 2, 4],
         ),
-        // Requests, even with our ids; and what answers nobody.
+        // Requests, even with our ids; and replies to no call.
         (format!(r#"{{"jsonrpc":"2.0","id":7,"method":"m","params":["{long}"]}}"#), &[]),
         (format!(r#"{{"method":"result","params":["{long}"],"id":7,"result":1}}"#), &[]),
         (r#"{"id":"7","result":1}"#.into(), &[]),

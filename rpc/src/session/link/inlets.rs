@@ -311,7 +311,7 @@ impl Link {
         true
     }
 
-    /// Gives the parameters of a notification to those who listen for its name. Whether there is anybody.
+    /// Gives the parameters of a notification to the listeners for its name. False where there are none.
     pub(crate) fn take_notification(&self, method: &str, params: &str) -> bool {
         let listeners = self.lock().inlets.listeners(method).to_vec();
         for inlet in &listeners {

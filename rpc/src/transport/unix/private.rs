@@ -1,12 +1,12 @@
 //! Binding a socket whose file has its permissions before it has its name, where nothing but the
 //! name of a file could change them.
 //!
-//! No call of Linux sets the permissions of a file that is a socket by a descriptor: fchmod(2) takes
-//! none that is a mere place, and on the socket itself it changes what the umask is still taken from.
-//! There is `/proc/self/fd`, which a jail may lack, and fchmodat2(2), which kernels before 6.6 do. By
-//! its name, whoever may write in the directory could have put a link to something precious in its
-//! place. So it is bound in a directory that nobody else may enter, is given its permissions there,
-//! and then its name, by a link, which takes the place of nothing.
+//! No call of Linux sets the permissions of a socket file by a descriptor: fchmod(2) takes no
+//! descriptor that only names a path (`O_PATH`), and on the socket itself it changes the mode that the
+//! umask is still taken from. `/proc/self/fd` would do, and a jail may lack it; so would fchmodat2(2),
+//! and kernels before 6.6 lack that. By its name, another user that may write in the directory could
+//! have put a link to something precious in its place. So it is bound in a directory that no other
+//! user may enter, gets its permissions there, and then its name by a link, which replaces nothing.
 
 use std::{
     fs::DirBuilder,
@@ -48,7 +48,7 @@ pub(super) fn bind(socket: &UnixSocket, path: &Path, mode: u32) -> io::Result<()
         ),
         _ => error,
     })?;
-    // Somebody may have moved the directory, and put another in its place.
+    // Another user may have moved the directory, and put another in its place.
     let found = statat(&directory.fd, NAME, AtFlags::SYMLINK_NOFOLLOW).map_err(|_| replaced())?;
     if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
         return Err(replaced());
@@ -60,7 +60,7 @@ pub(super) fn bind(socket: &UnixSocket, path: &Path, mode: u32) -> io::Result<()
     })
 }
 
-/// A directory that nobody else may enter, until this is dropped.
+/// A directory that no other user may enter, until this is dropped.
 struct PrivateDirectory {
     path: PathBuf,
     /// What is done in it is done by this: its name may come to mean another one.
@@ -86,7 +86,7 @@ impl PrivateDirectory {
 }
 
 impl Drop for PrivateDirectory {
-    /// What cannot be removed is a name that nobody else can use.
+    /// What cannot be removed is a name that no other user can use.
     fn drop(&mut self) {
         let _ = unlinkat(&self.fd, NAME, AtFlags::empty());
         drop(std::fs::remove_dir(&self.path));

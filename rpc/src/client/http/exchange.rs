@@ -1,21 +1,22 @@
 //! One exchange: a message goes out as the body of a POST, and the answer comes back.
 
 use std::{
+    future::poll_fn,
     io,
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    task::Poll,
 };
 
 use bytes::Bytes;
-use futures::future::{Either, select};
+use futures::task::AtomicWaker;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header::LOCATION};
 use http_body_util::Full;
 use hyper::ext::on_informational;
 use hyper_util::client::legacy::{Client, Error};
-use tokio::sync::Notify;
 
 use super::{
     answer::{excerpt, start_of},
@@ -51,7 +52,8 @@ pub(super) struct Exchanges {
 #[derive(Default)]
 struct Interim {
     seen: AtomicUsize,
-    too_many: Notify,
+    /// The exchange, while it waits for the answer.
+    waiting: AtomicWaker,
 }
 
 impl Interim {
@@ -59,14 +61,22 @@ impl Interim {
         let interim = Arc::clone(self);
         on_informational(request, move |_| {
             if interim.seen.fetch_add(1, Ordering::Relaxed) == MOST_INTERIM {
-                interim.too_many.notify_one();
+                interim.waiting.wake();
             }
         });
     }
 
-    async fn too_many(&self) -> TooManyInterim {
-        self.too_many.notified().await;
-        TooManyInterim
+    /// Waits for the answer, unless too many interim ones come before: then whatever stands behind them.
+    async fn unless_too_many<T>(&self, answered: impl Future<Output = T>) -> Result<T, TooManyInterim> {
+        let mut answered = pin!(answered);
+        poll_fn(|cx| {
+            self.waiting.register(cx.waker());
+            match self.seen.load(Ordering::Relaxed) > MOST_INTERIM {
+                true => Poll::Ready(Err(TooManyInterim)),
+                false => answered.as_mut().poll(cx).map(Ok),
+            }
+        })
+        .await
     }
 }
 
@@ -111,13 +121,11 @@ impl Exchanges {
         *request.headers_mut() = self.headers.clone();
         let interim = Arc::new(Interim::default());
         interim.count_those_of(&mut request);
-        let answered = pin!(self.client.request(request));
-        // Asked in this order: what is too much is, whatever has come behind it.
-        let response = match select(pin!(interim.too_many()), answered).await {
-            Either::Left((problem, _)) => {
+        let response = match interim.unless_too_many(self.client.request(request)).await {
+            Ok(response) => response.map_err(|error| self.failed(error))?,
+            Err(problem) => {
                 return Err(HttpError::Broken { url: self.server.clone(), source: problem.into() });
             }
-            Either::Right((response, _)) => response.map_err(|error| self.failed(error))?,
         };
         let status = response.status();
         if let Some(location) = response.headers().get(LOCATION).filter(|_| status.is_redirection()) {

@@ -17,7 +17,7 @@ struct Shop;
 
 impl Orders for Shop {
     async fn place(&self, cx: &Context, item: &str, count: u32) -> String {
-        // What came with the message. There is no session: nobody could be called back.
+        // What came with the message. There is no session to call back on.
         let customer = cx.extensions().get::<Customer>();
         format!(
             "{count} × {item} for {}",

@@ -247,7 +247,7 @@ impl Eth for Node {
         let head = Head { number, parent_hash: Data(vec![0; 32]) };
         let log = Log { address: to, block_number: number, data: transaction.clone() };
         for event in [Event::Head(head), Event::Log(log)] {
-            // It fails where nobody is subscribed.
+            // It fails where there is no subscriber.
             drop(self.events.send(event));
         }
         Ok(Data([vec![0; 29], transaction.0.clone()].concat()))

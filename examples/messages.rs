@@ -33,7 +33,7 @@ impl Message for Node {
             "verack" => Self::Verack,
             "ping" => Self::Ping(nonce()?),
             "pong" => Self::Pong(nonce()?),
-            // Messages that nobody asked for come between the others.
+            // Messages that were not asked for come between the others.
             unknown => Self::Other(unknown.to_owned()),
         })
     }
@@ -55,7 +55,7 @@ impl Message for Node {
 async fn answer(session: MessageSession<Node>, message: Node) {
     println!("{} says {message:?}", session.session().peer());
     if let Node::Ping(nonce) = message {
-        // Where the peer is gone, nobody waits for it.
+        // Where the peer is gone, it is not waited for.
         drop(session.send(&Node::Pong(nonce)).await);
     }
 }

@@ -28,7 +28,7 @@ trait Bank {
         amount: u64,
     ) -> Result<u64, BankError>;
 
-    /// A notification: nobody answers it.
+    /// A notification: it is not answered.
     #[rpc(notification)]
     async fn feedback(&self, text: &str);
 }

@@ -24,7 +24,7 @@ pub(crate) trait Greeter {
     async fn count_down(&self, from: u32) -> impl Stream<Item = u32>;
 }
 
-/// What whoever calls may serve in turn: the page does.
+/// What a client may serve in turn: the page does.
 #[rpc_service]
 pub(crate) trait Visitor {
     async fn name(&self, question: &str) -> Option<String>;
@@ -38,7 +38,7 @@ impl Greeter for Polite {
         let user = cx.extensions().get::<User>();
         let name = match &user {
             Some(user) => user.0.clone(),
-            // A call back, while the caller waits for us. A POST has no session, so that there nobody can be asked.
+            // A call back, while the client waits for its reply. A POST has no session to call back on.
             None => {
                 let visitor = VisitorClient::from(cx.session().clone());
                 let name = visitor.name("Who are you?").timeout(Duration::from_secs(20)).await;

@@ -19,7 +19,7 @@ use tokio::{
 
 use app::{GreeterClient, Visitor, VisitorServer, app};
 
-/// What the page is in a browser: whoever calls may be called back.
+/// What the page is in a browser: a client that can be called back.
 struct Bob;
 
 impl Visitor for Bob {

@@ -14,7 +14,7 @@ use crate::protocol::*;
 const TYPO: &str = "langauge";
 const WORD: &str = "language";
 
-/// Serves whoever has started this process, until they are done.
+/// Serves the editor that has started this process, until it is done.
 pub(crate) async fn serve() -> Result<(), Box<dyn Error>> {
     let speller = Arc::new(Speller::default());
     let server = Server::builder()

@@ -69,6 +69,7 @@
 //! | follow a stream of items, or send one to many | [`guide::subscriptions`], [`Subscription`], [`Broadcast`] |
 //! | do without a trait | [`Router`], [`Session::call`] |
 //! | bound what a peer may use, in bytes, time and effort; end sessions | [`Limits`], [`guide::limits`] |
+//! | know what an error means, and whether a call may be tried again | [`CallError::executed`], [`guide::errors`] |
 //! | know what protects against whom, and what does not | [`guide::threats`] |
 //! | bound what many connections, or new ones, get of a server | [`Groups`], [`Session::join_group`] |
 //! | notice that a silent peer is gone | [`KeepAlive`] |

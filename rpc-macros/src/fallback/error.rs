@@ -5,7 +5,7 @@ use quote::quote;
 use syn::{Data, DeriveInput, Path, parse_quote};
 
 pub(crate) fn error_type(input: &DeriveInput, runtime: &Path) -> TokenStream {
-    // It is no error either, and nobody can expect that it becomes one.
+    // A union is no error, and cannot become one.
     if matches!(input.data, Data::Union(_)) {
         return TokenStream::new();
     }

@@ -163,7 +163,7 @@ fn repair(method: &mut TraitItemFn) {
     }
 }
 
-/// A method of the client; none if nobody could say what it returns.
+/// A method of the client; none if what it returns is not known.
 fn call(method: &TraitItemFn, of: &Generics, names: &Names, runtime: &Path) -> Option<TokenStream> {
     let Signature { ident, generics, inputs, output, .. } = &method.sig;
     let conditions = attr::conditions(&method.attrs);

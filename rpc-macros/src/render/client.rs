@@ -11,7 +11,7 @@ use super::{at, relocated, reply_span};
 use crate::model::{Extent, Items, Kind, Method, Names, Param, Passing, Reply, Sent, Service, WireParam};
 use crate::types::{owned, path_at, replace_impl, with_lifetime};
 
-/// The lifetime of a call: what is lent to it, and the client.
+/// The lifetime of what a call borrows: its parameters and the client.
 const CALL: &str = "'call";
 
 pub(super) fn client(service: &Service) -> TokenStream {

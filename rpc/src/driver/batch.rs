@@ -147,12 +147,12 @@ impl Driver {
     pub(super) fn refuse_rest_of_batch(&mut self) {
         let Some(mut batch) = self.batch.take() else { return };
         self.left = Left::Nothing;
-        let unread = self.inbox.unread();
-        let framed = self.framer.next(unread.bytes());
-        let frame = match &framed {
-            Ok(Framed::Frame { frame, .. }) => unread.bytes().get(frame.clone()),
-            Ok(Framed::Decoded { frame, .. }) => Some(&**frame),
-            _ => None,
+        let mut unread = self.inbox.unread();
+        let framed = self.framer.next(unread.bytes_mut());
+        let (frame, consumed) = match &framed {
+            Ok(Framed::Frame { frame, consumed }) => (unread.bytes().get(frame.clone()), *consumed),
+            Ok(Framed::Decoded { frame, consumed }) => (Some(&**frame), *consumed),
+            _ => (None, 0),
         };
         if let Some(frame) = frame {
             let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing").not_executed();
@@ -170,6 +170,9 @@ impl Driver {
                 batch.index += 1;
             }
         }
+        self.framer.taken();
+        unread.consume(consumed);
+        self.inbox.keep(unread);
         self.end_batch(*batch);
     }
 }

@@ -43,9 +43,6 @@ impl Driver {
         if moved {
             self.framer.set_limit(self.link.limits.frame_size());
         }
-        if let Some(control) = &self.control {
-            self.uncharged += control.take_overhead();
-        }
         if moved || self.cost_of_bytes() >= 1.0 {
             // Where that is too much the session is closing, which the loop sees.
             self.charge(0.0);

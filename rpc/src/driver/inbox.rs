@@ -56,6 +56,11 @@ impl Unread {
         &self.buffer[self.start..self.end]
     }
 
+    /// A framer may change them where they stand.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start..self.end]
+    }
+
     pub(super) const fn consume(&mut self, bytes: usize) {
         self.start += bytes;
     }
@@ -146,6 +151,16 @@ impl Inbox {
             }
         }
         BUFFER.set(buffer);
+    }
+
+    /// Reads for nothing. Ready when there is no more to come.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>, io: &mut Box<dyn Io>) -> Poll<io::Result<()>> {
+        self.rest = Vec::new();
+        while let Some(mut unread) = ready!(self.poll_read(cx, io))? {
+            unread.consume(unread.bytes().len());
+            self.keep(unread);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// What was kept, without reading.

@@ -6,7 +6,6 @@ use super::{Driver, Left};
 use crate::{
     limits::{KeepAlive, deadline::after},
     session::{CloseReason, Ping, PingOutcome},
-    transport::Control,
 };
 
 /// Since when the peer has said nothing, and whether it was asked.
@@ -39,15 +38,6 @@ impl Pings {
     pub(super) const fn heard(&mut self, now: Instant) {
         self.heard = Some(now);
         self.asked = None;
-    }
-
-    /// What the transport has heard besides is life, too.
-    pub(super) fn heard_besides(&mut self, control: &Control) {
-        if let Some(heard) = control.heard()
-            && self.heard.is_none_or(|before| before < heard)
-        {
-            self.heard(heard);
-        }
     }
 
     /// When it has to be looked at.

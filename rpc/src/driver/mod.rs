@@ -12,6 +12,7 @@ mod keep_alive;
 mod messages;
 mod opening;
 mod order;
+mod parting;
 mod receive;
 mod serve;
 mod settings;
@@ -26,7 +27,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::{io::AsyncWrite as _, time::Instant};
@@ -37,12 +38,13 @@ use crate::{
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message},
-    transport::{Closing, Connection, Control, Io},
+    transport::{Closing, Connection, ControlFrames, Io},
 };
 use batch::OpenBatch;
 use dropped::Oversized;
 use inbox::Inbox;
 use order::Queue;
+use parting::{AwaitedEnd, Parting};
 pub(crate) use settings::Settings;
 use timers::Timers;
 
@@ -100,7 +102,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         control,
         owner,
         // Messages of the application's own may be anything.
-        is_judged: framer.is_of_messages() || settings.messages.is_some(),
+        is_judged: framer.is_handshaken() || settings.messages.is_some(),
         framer,
         routes,
         messages: settings.messages.clone(),
@@ -111,6 +113,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         last_handed_over: 0,
         stepped_back: false,
         left: Left::Nothing,
+        parting: None,
         dropping: None,
         batch: None,
         queue: Queue::default(),
@@ -134,7 +137,7 @@ struct Driver {
     /// How the peer may take requests back.
     cancellations: Vec<Cancellation>,
     io: Box<dyn Io>,
-    control: Option<Arc<Control>>,
+    control: Option<Arc<ControlFrames>>,
     owner: Option<Arc<dyn Owner>>,
     link: Arc<Link>,
     routes: Routes,
@@ -158,6 +161,8 @@ struct Driver {
     /// Whether the loop has stepped back for others since it wrote the last time.
     stepped_back: bool,
     left: Left,
+    /// The session has ended, or has nothing to do any more, and its connection is being closed.
+    parting: Option<Box<Parting>>,
     /// What was seen of a frame that is being dropped.
     dropping: Option<Box<Oversized>>,
     /// The version in force: the link has it too, behind its lock.
@@ -201,7 +206,7 @@ impl Future for Driver {
         let this = &mut *self;
         this.link.register(cx.waker());
         // Framers, codecs and streams may be the user's.
-        match catch_unwind(AssertUnwindSafe(|| this.run(cx))) {
+        match catch_unwind(AssertUnwindSafe(|| this.poll_session(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(reason)) => this.ended(reason),
             Err(panic) => this.panicked(panic),
@@ -211,6 +216,17 @@ impl Future for Driver {
 }
 
 impl Driver {
+    /// Ready when the session has ended, and its connection with it.
+    fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if self.parting.is_none() {
+            let reason = ready!(self.run(cx));
+            if self.parting.is_none() && !self.takes_leave(&reason) {
+                return Poll::Ready(reason);
+            }
+        }
+        self.poll_parting(cx)
+    }
+
     /// Goes on until there is nothing to do but wait, or the session ends.
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         for _ in 0..ROUNDS {
@@ -277,11 +293,13 @@ impl Driver {
     /// Everything is sent: says so to the peer, and ends.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<CloseReason> {
         if let Some(control) = &self.control {
-            control.close_with(match reason {
+            control.close(match reason {
                 CloseReason::Shutdown => Closing::Away,
                 CloseReason::Cost { .. } => Closing::Policy,
                 _ => Closing::Done,
             });
+            self.part(reason.clone(), AwaitedEnd::Close);
+            return Poll::Ready(reason);
         }
         match Pin::new(&mut self.io).poll_shutdown(cx) {
             // Whether the peer noticed makes no difference any more.
@@ -312,20 +330,29 @@ impl Driver {
         self.ended(CloseReason::Panicked { message });
     }
 
-    fn ended(&self, reason: CloseReason) {
-        // First of all, so that whoever learns that the session has ended does not find it listed.
-        if let Some(owner) = &self.owner {
-            owner.ended(self.link.id);
-        }
-        self.link.leave_group(self.cost_of_bytes() + self.cost_of_end(&reason));
+    /// Ends calls and handlers, and says in the log what the operator can do about it.
+    fn end_link(&self, reason: CloseReason) -> CloseReason {
+        let was_ended = matches!(self.link.lock().phase, Phase::Ended(_));
         let reason = self.link.end(reason);
-        if let CloseReason::Frame(FrameError::TooLarge { size, limit }) = reason {
+        if let CloseReason::Frame(FrameError::TooLarge { size, limit }) = reason
+            && !was_ended
+        {
             tracing::warn!(
                 rpc.system.name = "jsonrpc", network.transport = self.link.peer.scheme(), network.peer.address = %self.link.peer,
                 session = self.link.id, size, limit,
                 "a frame over the limit has ended the session: where such frames are to be taken, raise `Limits::frame_size` on this side"
             );
         }
+        reason
+    }
+
+    fn ended(&self, reason: CloseReason) {
+        // First of all, so that whoever learns that the session has ended does not find it listed.
+        if let Some(owner) = &self.owner {
+            owner.ended(self.link.id);
+        }
+        self.link.leave_group(self.cost_of_bytes() + self.cost_of_end(&reason));
+        let reason = self.end_link(reason);
         let statistics = self.link.statistics();
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,

@@ -13,14 +13,17 @@ use tokio::time::Instant;
 use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::{FrameError, Framed},
-    jsonrpc::{CallId, Reply, Response, shown::brief, version::Version},
+    jsonrpc::{CallId, Message, Reply, Response, shown::brief, version::Version},
     service::Pace,
     session::CloseReason,
-    transport::Said,
+    transport::CloseFrame,
 };
 
 /// How many bytes of replies are written together while there is more to do.
 const PART: usize = 16 << 10;
+
+/// Stands for an end without a close frame (RFC 6455, section 7.1.5). It is never sent.
+const ABNORMAL: u16 = 1006;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,26 +65,39 @@ impl Driver {
             Ok(Some(unread)) if self.is_judged => Poll::Ready(self.take_apart(cx, unread, false)),
             Ok(Some(unread)) => Poll::Ready(self.take_opening(cx, unread)),
             Ok(None) => Poll::Ready(self.end_of_stream(cx)),
-            Err(error) => Poll::Ready(Err(lost(error))),
+            Err(error) => Poll::Ready(Err(self.lost(error))),
         }
     }
 
     /// Ready when the peer is found to be gone, while nothing is taken from it: then nothing it has asked for is of any use.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         if self.io.reports_hang_up() {
-            return self.io.poll_hang_up(cx).map(|hung_up| match hung_up {
-                Ok(()) => CloseReason::Peer,
-                Err(error) => lost(error),
-            });
+            match self.io.poll_hang_up(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(self.ended_by_peer()),
+                Poll::Ready(Err(error)) => return Poll::Ready(self.lost(error)),
+                // A close frame may stand behind what waits. Items wait for a subscriber of this side: they are not lost to it.
+                Poll::Pending if self.control.is_none() || self.link.has_full_inlets() => {
+                    return Poll::Pending;
+                }
+                Poll::Pending => {}
+            }
         }
         loop {
             match ready!(self.inbox.poll_read_ahead(cx, &mut self.io)) {
                 // A subscriber of this side takes its time: that is no reply that the peer waits for.
                 Ok(()) if self.inbox.has_ended() && self.link.has_full_inlets() => {}
+                Ok(()) if self.control.is_some() && !self.link.has_full_inlets() => {
+                    if self.inbox.has_ended() || self.framer.finds_close(self.inbox.rest()) {
+                        return Poll::Ready(self.ended_by_peer());
+                    }
+                    if self.left == Left::Nothing {
+                        self.left = Left::Ahead;
+                    }
+                }
                 Ok(()) if self.inbox.has_ended() => self.timers.stream_ended(&self.link.limits),
                 Ok(()) if self.left == Left::Nothing => self.left = Left::Ahead,
                 Ok(()) => {}
-                Err(error) => return Poll::Ready(lost(error)),
+                Err(error) => return Poll::Ready(self.lost(error)),
             }
         }
     }
@@ -96,9 +112,9 @@ impl Driver {
                 return Ok(());
             }
         }
-        if let Some(Said { code, reason }) = self.control.as_ref().and_then(|control| control.said()) {
-            // Who has said goodbye takes nothing any more.
-            return Err(CloseReason::PeerClosed { code, reason });
+        if self.control.is_some() {
+            // The protocol has an end of its own: where it has not come, the connection is broken.
+            return Err(self.ended_by_peer());
         }
         // Requests that came before are still answered: many peers close their side after the last one.
         self.link.start_close(CloseReason::Peer);
@@ -114,6 +130,7 @@ impl Driver {
     ) -> Result<(), CloseReason> {
         let started = Instant::now();
         let (mut messages, bytes) = (0, self.inbox.take_last_read() as u64);
+        let quiet_since = self.timers.silence.last();
         // What had to wait in the inbox is not heard again.
         if bytes > 0 {
             self.timers.silence.heard(started);
@@ -123,7 +140,7 @@ impl Driver {
             if unread.is_empty() {
                 break Ok(());
             }
-            let taken = match self.framer.next(unread.bytes()) {
+            let taken = match self.framer.next(unread.bytes_mut()) {
                 Ok(Framed::Frame { frame, consumed }) => {
                     self.timers.silence.frame_ended();
                     let taken = self.receive(&unread.bytes()[frame], std::mem::take(&mut again));
@@ -137,6 +154,7 @@ impl Driver {
                     if !again && frame.len() > self.link.limits.frame_size() =>
                 {
                     self.timers.silence.frame_ended();
+                    self.framer.taken();
                     unread.consume(consumed);
                     self.decoded_too_much(&frame)
                 }
@@ -144,6 +162,7 @@ impl Driver {
                     self.timers.silence.frame_ended();
                     let taken = self.receive(&frame, std::mem::take(&mut again));
                     if taken != Taken::Held {
+                        self.framer.taken();
                         unread.consume(consumed);
                         messages += 1;
                     }
@@ -164,14 +183,24 @@ impl Driver {
                         break Ok(());
                     }
                 },
+                Ok(Framed::Between { consumed: 0 }) => {
+                    self.timers.silence.frame_ended();
+                    break Ok(());
+                }
                 Ok(Framed::Between { consumed }) => {
                     self.timers.silence.frame_ended();
                     unread.consume(consumed);
+                    if self.has_closed() {
+                        break Err(self.ended_by_peer());
+                    }
                     Taken::Yes
                 }
                 Ok(Framed::Incomplete { consumed }) => {
                     self.timers.silence.frame_goes_on(started);
                     unread.consume(consumed);
+                    if self.has_closed() {
+                        break Err(self.ended_by_peer());
+                    }
                     Taken::Yes
                 }
                 Ok(Framed::Dropping { consumed, is_last }) => {
@@ -220,6 +249,9 @@ impl Driver {
         self.link.counters.received(messages, bytes, started);
         self.hand_over();
         self.timers.silence.received(messages);
+        if messages == 0 && self.control.is_some() && self.left == Left::Nothing {
+            self.timers.silence.heard_control_only(quiet_since);
+        }
         let now = Instant::now();
         self.read_at = Some(now);
         if now - started > Pace::SLOW {
@@ -248,6 +280,9 @@ impl Driver {
         }
         if let Some(handler) = &self.messages {
             let handler = Arc::clone(handler);
+            if self.is_not_text(frame) {
+                return Taken::Over;
+            }
             return self.receive_message(&*handler, frame);
         }
         if self.version.is_undecided()
@@ -258,7 +293,43 @@ impl Driver {
         if self.batch.is_some() {
             return self.go_on_with_batch(frame);
         }
-        self.dispatch(frame, self.version.read(frame), true)
+        let message = self.version.read(frame);
+        // Only what cannot be read need be looked at once more.
+        if matches!(message, Message::Malformed(_)) && self.is_not_text(frame) {
+            return Taken::Over;
+        }
+        self.dispatch(frame, message, true)
+    }
+
+    /// Whether the frame claims to be text, and is not UTF-8: then the session ends.
+    fn is_not_text(&mut self, frame: &[u8]) -> bool {
+        let Some(error) = self.framer.not_text(frame) else { return false };
+        self.link.abort(CloseReason::Frame(error));
+        true
+    }
+
+    /// Whether the peer has closed, where the transport has a frame for that.
+    pub(super) fn has_closed(&self) -> bool {
+        self.control.as_ref().is_some_and(|control| control.closed().is_some())
+    }
+
+    /// The peer has closed the connection, or it has come to its end.
+    pub(super) fn ended_by_peer(&self) -> CloseReason {
+        let Some(control) = &self.control else { return CloseReason::Peer };
+        let CloseFrame { code, reason } =
+            control.closed().unwrap_or(CloseFrame { code: ABNORMAL, reason: String::new() });
+        CloseReason::PeerClosed { code, reason }
+    }
+
+    /// What a failure to read comes from. A stream of the user's may know of frames.
+    fn lost(&self, error: io::Error) -> CloseReason {
+        if self.control.is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
+            return self.ended_by_peer();
+        }
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<FrameError>()) {
+            Some(error) => CloseReason::Frame(error.clone()),
+            None => CloseReason::Io(Arc::new(error)),
+        }
     }
 
     #[cold]
@@ -350,13 +421,5 @@ impl Driver {
             );
             self.charge_for_errors(unasked as u64);
         }
-    }
-}
-
-/// What a failure to read comes from. A transport with frames of its own says so when the peer's are broken.
-fn lost(error: io::Error) -> CloseReason {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<FrameError>()) {
-        Some(error) => CloseReason::Frame(error.clone()),
-        None => CloseReason::Io(Arc::new(error)),
     }
 }

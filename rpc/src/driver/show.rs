@@ -33,7 +33,10 @@ impl Driver {
 }
 
 /// Takes apart what was framed. A framer that only writes may not be able to; then all of it is one.
-fn each_message(mut framer: Box<dyn AnyFramer>, mut bytes: &[u8], mut show: impl FnMut(&[u8])) {
+fn each_message(mut framer: Box<dyn AnyFramer>, bytes: &[u8], mut show: impl FnMut(&[u8])) {
+    // What is sent stays as it is.
+    let mut copy = bytes.to_vec();
+    let mut bytes = &mut *copy;
     while !bytes.is_empty() {
         let consumed = match framer.next(bytes) {
             Ok(Framed::Frame { frame, consumed }) => {
@@ -53,6 +56,6 @@ fn each_message(mut framer: Box<dyn AnyFramer>, mut bytes: &[u8], mut show: impl
             ) if consumed > 0 => consumed,
             _ => return show(bytes),
         };
-        bytes = &bytes[consumed..];
+        bytes = &mut bytes[consumed..];
     }
 }

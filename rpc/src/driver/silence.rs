@@ -6,7 +6,6 @@ use super::{Driver, Left, keep_alive::Pings};
 use crate::{
     limits::{KeepAlive, LiveLimits, deadline::after},
     session::CloseReason,
-    transport::Piece,
 };
 
 /// Since when nothing came or went, and since when a frame is under way. No clock is read for it but where bytes are read or written.
@@ -45,6 +44,14 @@ impl Silence {
         }
     }
 
+    /// All that has come were control frames, or parts of them: the peer is there, and that is no use of the session. It was quiet before since
+    /// `before`.
+    pub(super) fn heard_control_only(&mut self, before: Option<Instant>) {
+        if self.frame.is_none() {
+            self.last = before;
+        }
+    }
+
     /// So many messages leave.
     pub(super) fn sent(&mut self, messages: u64, now: Instant) {
         if self.pings.as_mut().is_none_or(|pings| pings.others_leave(messages, now)) {
@@ -66,12 +73,9 @@ impl Silence {
     }
 
     /// When it has to be looked at.
-    ///
-    /// `piece` is of a message that only the transport knows of yet.
-    pub(super) fn next(&mut self, limits: &LiveLimits, piece: Option<Piece>) -> Option<Instant> {
+    pub(super) fn next(&mut self, limits: &LiveLimits) -> Option<Instant> {
         let idle = limits.idle_timeout().and_then(|limit| after(self.quiet_since(), limit));
-        let begun = self.frame.or(piece.map(|piece| piece.since));
-        let frame = begun.zip(limits.frame_timeout()).and_then(|(since, limit)| after(since, limit));
+        let frame = self.frame.zip(limits.frame_timeout()).and_then(|(since, limit)| after(since, limit));
         let ping = self.pings.as_mut().and_then(|pings| pings.next());
         [idle, frame, ping].into_iter().flatten().min()
     }
@@ -86,9 +90,7 @@ impl Silence {
 impl Driver {
     /// Why the session is to end now, if the peer has said nothing for too long.
     pub(super) fn silence_is_due(&mut self, now: Instant) -> Option<CloseReason> {
-        let piece = self.control.as_ref().and_then(|control| control.piece());
-        let since = self.timers.silence.frame.or(piece.map(|piece| piece.since));
-        if let (Some(since), Some(after)) = (since, self.link.limits.frame_timeout())
+        if let (Some(since), Some(after)) = (self.timers.silence.frame, self.link.limits.frame_timeout())
             && now.saturating_duration_since(since) >= after
         {
             // It is no fault of the peer's that nothing is read.
@@ -96,7 +98,7 @@ impl Driver {
                 && matches!(self.must_not_read(), Ok(false))
                 && !self.link.is_ending()
             {
-                let received = piece.map_or(self.inbox.len(), |piece| piece.received as usize);
+                let received = self.inbox.len() + self.framer.kept();
                 let reason = CloseReason::FrameTimeout { received, after };
                 if !self.cut_off() {
                     return Some(reason);

@@ -74,11 +74,7 @@ impl Driver {
         if trim.is_none() && self.inbox.capacity().max(self.replies.capacity()) > LARGE {
             *trim = Some(Instant::now() + TRIM_AFTER);
         }
-        let piece = self.control.as_ref().and_then(|control| control.piece());
-        if let (Some(control), Some(pings)) = (&self.control, silence.pings.as_deref_mut()) {
-            pings.heard_besides(control);
-        }
-        let silent = silence.next(&self.link.limits, piece);
+        let silent = silence.next(&self.link.limits);
         let Some(next) = [*late, *stalled, *close, *trim, silent, delayed].into_iter().flatten().min() else {
             return Poll::Pending;
         };

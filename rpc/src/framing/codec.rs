@@ -38,7 +38,7 @@ pub struct CodecFramer<C, M = Bytes> {
     buffer: BytesMut,
     /// The decoder may have more frames: it has given one, and was not asked again.
     has_more: bool,
-    /// The last frame, and how many of the unread bytes the decoder had taken by then.
+    /// The last frame, until it was dealt with, and how many of the unread bytes the decoder had taken by then.
     last: Option<(Bytes, usize)>,
     put_back: bool,
     limit: usize,
@@ -127,6 +127,10 @@ where
 
     fn put_back(&mut self) {
         self.put_back = true;
+    }
+
+    fn taken(&mut self) {
+        self.last = None;
     }
 
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {

@@ -32,6 +32,8 @@ mod netstring;
 mod newline;
 #[cfg(test)]
 mod pieces;
+#[cfg(feature = "ws")]
+pub(crate) mod websocket;
 
 use std::{fmt, ops::Range};
 
@@ -98,6 +100,10 @@ pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
     /// Its bytes were not consumed, so a framer that finds it in them has nothing to do. One that [decodes](Framed::Decoded) has.
     fn put_back(&mut self) {}
 
+    /// The frame that was given last has been dealt with. Called for those that were
+    /// [decoded](Framed::Decoded): what was kept so that it could be put back may go.
+    fn taken(&mut self) {}
+
     /// Whether more has to come of a frame that was [dropped](Framed::Dropped), though none of its
     /// bytes is unread: the message behind a header, a mark at its end. Asked when a frame was dropped,
     /// or the last part of one, so that the rest has no more time than
@@ -156,7 +162,7 @@ pub enum Framed {
     },
     /// Nothing to give for the first `consumed` bytes, and no frame is under way behind them: blank lines.
     Between {
-        /// How many bytes are done with: at least one.
+        /// How many bytes are done with. Where it is 0 the framer waits for more, and that has as much time as it takes.
         consumed: usize,
     },
     /// A frame is under way: it has to be whole within [`Limits::frame_timeout`](crate::Limits::frame_timeout). The first `consumed`
@@ -227,8 +233,10 @@ pub(crate) const fn is_token(byte: u8) -> bool {
 pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     /// Whether it runs no code of the user's.
     fn is_own(&self) -> bool;
-    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
+    /// The bytes may be changed where they stand: a mask is taken off.
+    fn next(&mut self, unread: &mut [u8]) -> Result<Framed, FrameError>;
     fn put_back(&mut self);
+    fn taken(&mut self) {}
 
     fn owes_more(&self) -> bool {
         false
@@ -244,8 +252,31 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     fn set_limit(&mut self, bytes: usize);
     fn cloned(&self) -> Box<dyn AnyFramer>;
 
-    /// Whether the bytes are of a transport that carries messages, and not what the peer has sent.
-    fn is_of_messages(&self) -> bool {
+    /// One that takes apart what this one has put together.
+    fn of_sent(&self) -> Box<dyn AnyFramer> {
+        self.cloned()
+    }
+
+    /// Whether a peer that speaks another protocol has been found out before the first frame.
+    fn is_handshaken(&self) -> bool {
+        false
+    }
+
+    /// How many bytes of a frame that is not whole are kept here, besides those that are unread.
+    fn kept(&self) -> usize {
+        0
+    }
+
+    /// What is wrong with the frame that was given last, where it claims to be text and is not UTF-8. It is asked when
+    /// the application's own reader has found that out, or does not look.
+    fn not_text(&mut self, frame: &[u8]) -> Option<FrameError> {
+        let _ = frame;
+        None
+    }
+
+    /// Whether the peer's close stands among bytes that are not taken yet, for lack of a permit. It counts as taken then.
+    fn finds_close(&mut self, unread: &[u8]) -> bool {
+        let _ = unread;
         false
     }
 }
@@ -255,12 +286,16 @@ impl<F: Framer> AnyFramer for F {
         F::OWN
     }
 
-    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
+    fn next(&mut self, unread: &mut [u8]) -> Result<Framed, FrameError> {
         Framer::next(self, unread)
     }
 
     fn put_back(&mut self) {
         Framer::put_back(self);
+    }
+
+    fn taken(&mut self) {
+        Framer::taken(self);
     }
 
     fn owes_more(&self) -> bool {

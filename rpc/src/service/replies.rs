@@ -83,7 +83,7 @@ impl Replies {
     #[cold]
     pub(crate) fn take_unshown(&mut self) -> Option<(Box<dyn AnyFramer>, &[u8])> {
         let from = std::mem::replace(&mut self.shown, self.bytes.len()).max(self.written);
-        let mut framer = self.framer.as_ref()?.cloned();
+        let mut framer = self.framer.as_ref()?.of_sent();
         framer.set_limit(usize::MAX);
         Some((framer, &self.bytes[from..]))
     }

@@ -128,13 +128,14 @@ pub enum CloseReason {
     /// This side aborted it.
     #[error("aborted by this side")]
     Aborted,
-    /// The peer closed the connection.
+    /// The peer closed the connection. Of a WebSocket it is [`PeerClosed`](Self::PeerClosed).
     #[error("closed by the peer")]
     Peer,
-    /// The peer closed the connection, and said why: over a WebSocket.
-    #[error("closed by the peer with code {code}: {}", escaped(told(.reason)))]
+    /// The peer closed a WebSocket, or its connection has come to an end.
+    #[error("{}", closed(*.code, .reason))]
     PeerClosed {
-        /// Its status code, as RFC 6455 numbers them: 1000 where all was done, 1001 where the peer goes away.
+        /// Its status code, as RFC 6455 numbers them: 1000 where all was done, 1001 where the peer goes away. Two are never
+        /// sent: 1005 stands for a close frame without a code, and 1006 for an end without a close frame.
         code: u16,
         /// What it said besides, for a person to read. May be empty.
         reason: String,
@@ -226,6 +227,11 @@ fn advice(protocol: &str) -> &'static str {
     }
 }
 
-const fn told(reason: &str) -> &str {
-    if reason.is_empty() { "no reason given" } else { reason }
+fn closed(code: u16, reason: &str) -> String {
+    match (code, reason) {
+        (1005, "") => "closed by the peer without a code (1005)".to_owned(),
+        (1006, "") => "the connection has ended without a close frame of the peer's (1006)".to_owned(),
+        (code, "") => format!("closed by the peer with code {code}: no reason given"),
+        (code, reason) => format!("closed by the peer with code {code}: {}", escaped(reason)),
+    }
 }

@@ -1,33 +1,52 @@
-//! What a transport can tell and be told besides bytes, where it has frames of its own: WebSocket.
+//! The control frames of a transport that has some besides messages: WebSocket.
+//!
+//! A session's loop, its framer and its stream belong to one task. What they have to tell each other
+//! about pings and closes stands here.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+#![cfg_attr(not(feature = "ws"), expect(dead_code, reason = "no transport has control frames then"))]
 
-use tokio::time::Instant;
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
-/// Between the loop of a session and its transport. Both belong to one task: the lock is never waited for.
+/// What is to be sent besides messages, and how the peer has closed. The lock is never waited for.
 #[derive(Debug, Default)]
-pub(crate) struct Control(Mutex<State>);
+pub(crate) struct ControlFrames {
+    /// Whether a ping or a pong is to be sent, so that a write need not look.
+    is_due: AtomicBool,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
     ping: bool,
-    closing: Option<Closing>,
-    heard: Option<Instant>,
-    piece: Option<Piece>,
-    overhead: u64,
-    said: Option<Said>,
+    /// The payload of the last ping, which is answered with it. Those before it need no answer
+    /// (RFC 6455, section 5.5.3), so that a flood of pings takes no memory.
+    pong: Option<Vec<u8>>,
+    close: Close,
+    /// What the peer has closed with.
+    closed: Option<CloseFrame>,
 }
 
-/// A message that is not whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Piece {
-    /// When it began to come.
-    pub(crate) since: Instant,
-    /// How many bytes have come.
-    pub(crate) received: u64,
+/// What becomes of a close frame of this side's.
+#[derive(Debug, Default)]
+enum Close {
+    #[default]
+    Open,
+    Due(CloseFrame),
+    Sent,
 }
 
-/// Why we close, in the words of the transport.
+/// A code, and what it is explained with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CloseFrame {
+    /// 1005 stands for a frame that says nothing.
+    pub(crate) code: u16,
+    pub(crate) reason: String,
+}
+
+/// Why this side closes, for the transport to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Closing {
     /// All is done.
@@ -38,80 +57,94 @@ pub(crate) enum Closing {
     Policy,
 }
 
-/// Why the peer closed, in its own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Said {
-    pub(crate) code: u16,
-    pub(crate) reason: String,
+impl Closing {
+    /// Of RFC 6455, section 7.4.1.
+    const fn code(self) -> u16 {
+        match self {
+            Self::Done => 1000,
+            Self::Away => 1001,
+            Self::Policy => 1008,
+        }
+    }
 }
 
 /// What the loop asks.
-impl Control {
-    /// Has a ping sent when the transport is flushed.
+impl ControlFrames {
+    /// Has a ping sent when the stream is flushed.
     pub(crate) fn ping(&self) {
         self.lock().ping = true;
+        self.is_due.store(true, Ordering::Relaxed);
     }
 
-    /// What the peer is told when the transport is shut down.
-    pub(crate) fn close_with(&self, closing: Closing) {
-        self.lock().closing = Some(closing);
+    /// Has a close frame sent when the stream is flushed, unless there is another.
+    pub(crate) fn close(&self, closing: Closing) {
+        self.close_with(CloseFrame { code: closing.code(), reason: String::new() });
     }
 
-    /// When something came the last time that was no message: a ping, a pong, a piece.
-    pub(crate) fn heard(&self) -> Option<Instant> {
-        self.lock().heard
+    /// What the peer has closed with, if it has.
+    pub(crate) fn closed(&self) -> Option<CloseFrame> {
+        self.lock().closed.clone()
     }
 
-    /// What has come of a message that is not whole.
-    pub(crate) fn piece(&self) -> Option<Piece> {
-        self.lock().piece
-    }
-
-    /// How many bytes of pings and pongs came. Asked again, 0.
-    pub(crate) fn take_overhead(&self) -> u64 {
-        std::mem::take(&mut self.lock().overhead)
-    }
-
-    /// What the peer said when it closed.
-    pub(crate) fn said(&self) -> Option<Said> {
-        self.lock().said.clone()
-    }
-}
-
-/// What the transport does.
-#[cfg(feature = "ws")]
-impl Control {
-    /// Whether a ping is to be sent. Asked again, no.
-    pub(crate) fn take_ping(&self) -> bool {
-        std::mem::take(&mut self.lock().ping)
-    }
-
-    pub(crate) fn closing(&self) -> Closing {
-        self.lock().closing.unwrap_or(Closing::Done)
-    }
-
-    /// So many bytes of pings and pongs came, and of a message that is not whole.
-    pub(crate) fn came(&self, overhead: u64, piece: u64) {
-        let (now, mut state) = (Instant::now(), self.lock());
-        state.heard = Some(now);
-        state.overhead += overhead;
-        if piece > 0 {
-            state.piece.get_or_insert(Piece { since: now, received: 0 }).received += piece;
+    fn close_with(&self, frame: CloseFrame) {
+        let mut state = self.lock();
+        if matches!(state.close, Close::Open) {
+            state.close = Close::Due(frame);
         }
     }
+}
 
-    /// A message is whole.
-    pub(crate) fn message_ended(&self) {
-        self.lock().piece = None;
+/// What the framer has found.
+#[cfg(feature = "ws")]
+impl ControlFrames {
+    /// A ping.
+    pub(crate) fn answer(&self, payload: &[u8]) {
+        self.lock().pong = Some(payload.to_vec());
+        self.is_due.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn peer_said(&self, said: Said) {
-        self.lock().said = Some(said);
+    /// A close frame of the peer's: it is told that it was heard.
+    pub(crate) fn peer_closes(&self, frame: CloseFrame) {
+        self.close_with(frame.clone());
+        self.lock().closed.get_or_insert(frame);
+    }
+
+    /// A broken rule: the peer is told which.
+    pub(crate) fn fail(&self, frame: CloseFrame) {
+        self.close_with(frame);
     }
 }
 
-impl Control {
+/// What the stream sends.
+#[cfg(feature = "ws")]
+impl ControlFrames {
+    /// Whether there is a ping or a pong.
+    pub(crate) fn is_due(&self) -> bool {
+        self.is_due.load(Ordering::Relaxed)
+    }
+
+    /// Whether a ping is to be sent, and the payload of a pong. Asked again, neither.
+    pub(crate) fn take_pings(&self) -> (bool, Option<Vec<u8>>) {
+        let mut state = self.lock();
+        self.is_due.store(false, Ordering::Relaxed);
+        (std::mem::take(&mut state.ping), state.pong.take())
+    }
+
+    /// The close frame, once: nothing may follow it.
+    pub(crate) fn take_close(&self) -> Option<CloseFrame> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.close, Close::Sent) {
+            Close::Due(frame) => Some(frame),
+            other => {
+                state.close = other;
+                None
+            }
+        }
+    }
+}
+
+impl ControlFrames {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,10 +7,6 @@ use std::{
     error::Error,
     fmt, io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     task::{Context, Poll},
 };
 
@@ -72,34 +68,15 @@ where
     type ReadError = E;
 }
 
-/// The largest message that is taken: what the session's framer was told, known to the transport.
-#[derive(Debug, Clone)]
-pub(crate) struct MessageLimit(Arc<AtomicUsize>);
-
-impl Default for MessageLimit {
-    fn default() -> Self {
-        Self(Arc::new(AtomicUsize::new(usize::MAX)))
-    }
-}
-
-impl MessageLimit {
-    /// In bytes.
-    #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "others leave it to the framer"))]
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// The framing between the loop and a [`MessageStream`].
 #[derive(Debug)]
 pub(crate) struct MessageFramer {
-    limit: MessageLimit,
     message: Declared,
 }
 
 impl MessageFramer {
-    pub(crate) const fn new(limit: MessageLimit) -> Self {
-        Self { limit, message: Declared::new() }
+    pub(crate) const fn new() -> Self {
+        Self { message: Declared::new() }
     }
 }
 
@@ -108,7 +85,7 @@ impl AnyFramer for MessageFramer {
         true
     }
 
-    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
+    fn next(&mut self, unread: &mut [u8]) -> Result<Framed, FrameError> {
         if let Some(skipped) = self.message.skip(unread) {
             return Ok(skipped);
         }
@@ -131,16 +108,14 @@ impl AnyFramer for MessageFramer {
     }
 
     fn set_limit(&mut self, bytes: usize) {
-        self.limit.0.store(bytes, Ordering::Relaxed);
         self.message.set_limit(bytes);
     }
 
-    /// What a copy is told is not the transport's limit: one that takes apart what was sent, for the log, has none.
     fn cloned(&self) -> Box<dyn AnyFramer> {
-        Box::new(Self { limit: MessageLimit::default(), message: self.message.clone() })
+        Box::new(Self { message: self.message.clone() })
     }
 
-    fn is_of_messages(&self) -> bool {
+    fn is_handshaken(&self) -> bool {
         true
     }
 }
@@ -169,17 +144,6 @@ impl<S> MessageStream<S> {
             end: None,
             out: BytesMut::new(),
         }
-    }
-
-    /// What the messages come from.
-    #[cfg(feature = "ws")]
-    pub(crate) const fn get_ref(&self) -> &S {
-        &self.messages
-    }
-
-    #[cfg(feature = "ws")]
-    pub(crate) const fn get_mut(&mut self) -> &mut S {
-        &mut self.messages
     }
 
     /// Gives what there is room for of the message that came last.

@@ -35,7 +35,7 @@ pub mod websocket;
 
 use std::{fmt, sync::Arc};
 
-pub(crate) use control::{Closing, Control, Piece, Said};
+pub(crate) use control::{CloseFrame, Closing, ControlFrames};
 #[cfg(any(feature = "http", feature = "ws"))]
 use endpoint::HIDDEN;
 #[cfg(feature = "tcp")]
@@ -56,7 +56,7 @@ pub use joined::{JoinedMessages, join_messages};
 pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
 pub use messages::MessageChannel;
-pub(crate) use messages::{MessageFramer, MessageLimit, MessageStream};
+pub(crate) use messages::{MessageFramer, MessageStream};
 pub(crate) use opening::{Foreign, Opening};
 #[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) use secrets::Secrets;
@@ -75,8 +75,8 @@ pub(crate) struct Connection {
     pub(crate) extensions: Extensions,
     /// How messages are told apart, where the session's settings do not say: what carries messages brings its own.
     pub(crate) framer: Option<Box<dyn AnyFramer>>,
-    /// What it can tell and be told besides bytes, where there is anything.
-    pub(crate) control: Option<Arc<Control>>,
+    /// Where the transport has control frames.
+    pub(crate) control: Option<Arc<ControlFrames>>,
     /// Whether the peer has said, when the connection was made, that it takes notices of subscriptions.
     pub(crate) takes_notices: bool,
 }
@@ -114,7 +114,7 @@ impl Connection {
 
     /// Over a stream and sink of messages.
     pub(crate) fn of_messages(messages: impl MessageChannel, peer: Endpoint) -> Self {
-        let framer = MessageFramer::new(MessageLimit::default());
+        let framer = MessageFramer::new();
         let connection = Self::new(MessageStream::new(messages), peer);
         Self { framer: Some(Box::new(framer)), ..connection }
     }

@@ -75,10 +75,11 @@ async fn a_peer_that_costs_too_much_is_told_that_it_went_too_far() {
 #[tokio::test(start_paused = true)]
 async fn the_peers_code_and_reason_are_the_cause() {
     for (payload, expected) in [
-        (b"\x03\xe9gone fishing".to_vec(), Some((1001, "gone fishing"))),
-        (b"\x03\xe8".to_vec(), Some((1000, ""))),
-        (b"\x0f\xa1own".to_vec(), Some((4001, "own"))),
-        (b"".to_vec(), None),
+        (b"\x03\xe9gone fishing".to_vec(), (1001, "gone fishing")),
+        (b"\x03\xe8".to_vec(), (1000, "")),
+        (b"\x0f\xa1own".to_vec(), (4001, "own")),
+        // It says nothing: RFC 6455, section 7.1.5.
+        (b"".to_vec(), (1005, "")),
     ] {
         let (mut peer, session) = WsPeer::server_of(|connector| connector).await;
         let calc = CalcClient::from(session.clone());
@@ -93,24 +94,27 @@ async fn the_peers_code_and_reason_are_the_cause() {
             panic!("another error")
         };
         for cause in [cause, session.closed().await] {
-            match (&cause, expected) {
-                (CloseReason::PeerClosed { code, reason }, Some(expected)) => {
-                    assert_eq!((*code, reason.as_str()), expected);
-                }
-                (CloseReason::Peer, None) => {}
-                _ => panic!("{cause}"),
-            }
+            let CloseReason::PeerClosed { code, reason } = &cause else { panic!("{cause}") };
+            assert_eq!((*code, reason.as_str()), expected);
         }
     }
-    let told = CloseReason::PeerClosed { code: 1001, reason: "gone fishing".to_owned() };
-    assert_eq!(told.to_string(), "closed by the peer with code 1001: gone fishing");
+    for (code, reason, text) in [
+        (1001, "gone fishing", "closed by the peer with code 1001: gone fishing"),
+        (1000, "", "closed by the peer with code 1000: no reason given"),
+        (1005, "", "closed by the peer without a code (1005)"),
+        (1006, "", "the connection has ended without a close frame of the peer's (1006)"),
+    ] {
+        let told = CloseReason::PeerClosed { code, reason: reason.to_owned() };
+        assert_eq!(told.to_string(), text);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_end_without_a_close_is_the_peers_all_the_same() {
     let (peer, session) = served(echo()).await;
     drop(peer);
-    assert!(matches!(session.closed().await, CloseReason::Peer));
+    let cause = session.closed().await;
+    assert!(matches!(cause, CloseReason::PeerClosed { code: 1006, .. }), "{cause}");
 }
 
 #[tokio::test(start_paused = true)]

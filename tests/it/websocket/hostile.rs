@@ -20,7 +20,7 @@ fn timed() -> Limits {
 
 #[tokio::test(start_paused = true)]
 async fn a_giant_frame_is_refused_when_it_is_declared() {
-    for length in [1_u64 << 40, 1 << 62, u64::MAX] {
+    for length in [1_u64 << 40, 1 << 62, u64::MAX >> 1] {
         let (mut peer, session) =
             WsPeer::client_of(|connector| connector.service(echo()).limits(Limits::server())).await;
         let header = [&[0x81, 0xff][..], &length.to_be_bytes(), &[1, 2, 3, 4]].concat();
@@ -37,7 +37,8 @@ async fn a_giant_frame_is_refused_when_it_is_declared() {
 async fn a_client_refuses_a_giant_frame_and_a_masked_one() {
     for (bytes, code) in [
         ([&[0x81, 0x7f][..], &(1_u64 << 40).to_be_bytes()].concat(), 1009),
-        ([&[0x81, 0x7f][..], &u64::MAX.to_be_bytes()].concat(), 1009),
+        ([&[0x81, 0x7f][..], &(u64::MAX >> 1).to_be_bytes()].concat(), 1009),
+        ([&[0x81, 0x7f][..], &u64::MAX.to_be_bytes()].concat(), 1002),
         (frame(TEXT, b"{}", true), 1002),
     ] {
         let (mut peer, session) = WsPeer::server_of(|connector| connector.limits(Limits::server())).await;

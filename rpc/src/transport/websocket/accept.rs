@@ -5,7 +5,7 @@ use std::{fmt, io};
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts};
 use tokio::io::AsyncWriteExt;
-use tungstenite::{handshake::derive_accept_key, protocol::Role};
+use tungstenite::handshake::derive_accept_key;
 
 use super::{
     SubProtocol, WebSocketServer,
@@ -13,6 +13,7 @@ use super::{
     notices, open,
     refusal::Refusal,
 };
+use crate::framing::websocket::Role;
 use crate::transport::{Connection, Denied, FromItself, Handshake, Net, PageScheme, WebAccess, has_address};
 
 /// The handshake of a `ws://` or `wss://` listener.

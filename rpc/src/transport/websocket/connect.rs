@@ -7,17 +7,17 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
-use tungstenite::{
-    handshake::{client::generate_key, derive_accept_key},
-    protocol::Role,
-};
+use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 use super::{
     SubProtocol, WebSocketClient, WebSocketError,
     head::{self, HeadError, MOST_HEADERS},
     notices, open,
 };
-use crate::transport::{Connection, Io, MOST_INTERIM, Secrets, TooManyInterim};
+use crate::{
+    framing::websocket::Role,
+    transport::{Connection, Io, MOST_INTERIM, Secrets, TooManyInterim},
+};
 
 /// How much of what a server says when it refuses is kept.
 const TEXT: usize = 512;

@@ -1,28 +1,20 @@
 //! WebSocket: messages over a stream that began as a request of HTTP, as RFC 6455 has it.
 //!
-//! The frames are `tungstenite`'s. Here are the handshakes of both sides, over any stream of bytes, and what a session needs besides:
-//! limits that may change, pings, and why the connection has ended.
+//! The frames are in `framing`. Here are the handshakes of both sides, over any stream of bytes, and what joins the frames to a session: its
+//! framer, and the stream that control frames leave by.
 
 pub(crate) mod accept;
-mod adapter;
 mod by_hand;
 mod connect;
-mod cut;
-mod ending;
 mod error;
+mod framer;
 mod head;
 mod notices;
 mod options;
 mod refusal;
-mod socket;
+mod stream;
 
-use std::{
-    io,
-    sync::Arc,
-    task::{Context, Poll},
-};
-
-use tungstenite::protocol::Role;
+use std::{io, sync::Arc};
 
 pub(crate) use accept::handshake;
 #[cfg(feature = "http")]
@@ -33,8 +25,10 @@ pub use options::{SubProtocol, WebSocketClient, WebSocketServer};
 #[cfg(feature = "http")]
 pub(crate) use refusal::Refusal;
 
-use super::{Connection, Control, Io, MessageFramer, MessageLimit, MessageStream, Net};
-use socket::Socket;
+use super::{Connection, ControlFrames, Net};
+use crate::framing::websocket::{FrameReader, FrameWriter, Role};
+use framer::WebSocketFramer;
+use stream::WebSocketStream;
 
 /// The client's handshake, as one of the steps of connecting.
 pub(crate) async fn connect(
@@ -46,29 +40,10 @@ pub(crate) async fn connect(
     connected.map_err(io::Error::other)
 }
 
-/// What is below is asked.
-impl Io for MessageStream<Socket> {
-    fn reports_hang_up(&self) -> bool {
-        self.get_ref().io().reports_hang_up()
-    }
-
-    fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().io_mut().poll_hang_up(cx)
-    }
-
-    fn left(&self) -> u64 {
-        self.get_ref().io().left()
-    }
-}
-
-/// Messages over what the handshake was made over. `read` is what came behind the peer's handshake.
+/// What the handshake was made over, with frames. `read` is what came behind the peer's handshake.
 fn open(connection: Connection, role: Role, read: Vec<u8>, binary: bool) -> Connection {
-    let (limit, control) = (MessageLimit::default(), Arc::new(Control::default()));
-    let socket = Socket::new(connection.io, role, read, binary, limit.clone(), Arc::clone(&control));
-    Connection {
-        io: Box::new(MessageStream::new(socket)),
-        framer: Some(Box::new(MessageFramer::new(limit))),
-        control: Some(control),
-        ..connection
-    }
+    let (control, writer) = (Arc::new(ControlFrames::default()), FrameWriter::new(role, binary));
+    let stream = WebSocketStream::new(connection.io, read, writer, Arc::clone(&control));
+    let framer = WebSocketFramer::new(FrameReader::new(role), writer, Arc::clone(&control));
+    Connection { io: Box::new(stream), framer: Some(Box::new(framer)), control: Some(control), ..connection }
 }

@@ -1,0 +1,127 @@
+//! The end of a connection whose transport closes with a frame: what is ready leaves first, then the close frame, and then the stream ends.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWrite as _,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::Driver;
+use crate::{
+    framing::Framed,
+    limits::deadline::after,
+    session::{CloseReason, Phase},
+};
+
+/// How long it may take, whatever [`Limits::close_timeout`](crate::Limits::close_timeout) says: the peer only has to say that it has heard.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is waited for before the stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AwaitedEnd {
+    /// The peer's close frame: this side has closed.
+    Close,
+    /// Nothing: the peer has closed, and knows.
+    Nothing,
+    /// The end of its stream, of which nothing is understood any more. A socket that is closed with unread bytes has TCP throw away what was
+    /// sent last: the peer would not learn which rule it has broken.
+    Stream,
+}
+
+/// A connection that is being closed.
+#[derive(Debug)]
+pub(super) struct Parting {
+    reason: CloseReason,
+    awaited: AwaitedEnd,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl Driver {
+    /// Whether the connection takes a while to end, where the session ends at once.
+    pub(super) fn takes_leave(&mut self, reason: &CloseReason) -> bool {
+        let awaited = match reason {
+            _ if self.control.is_none() => return false,
+            CloseReason::PeerClosed { .. } if self.has_closed() => AwaitedEnd::Nothing,
+            CloseReason::Frame(_) => AwaitedEnd::Stream,
+            _ => return false,
+        };
+        // Handlers are dropped, and calls end, before the peer has read what it is told.
+        let reason = self.end_link(reason.clone());
+        self.part(reason, awaited);
+        true
+    }
+
+    pub(super) fn part(&mut self, reason: CloseReason, awaited: AwaitedEnd) {
+        let now = Instant::now();
+        let limit = self.link.limits.close_timeout().map_or(PATIENCE, |limit| limit.min(PATIENCE));
+        let until = after(now, limit).unwrap_or(now);
+        self.parting = Some(Box::new(Parting { reason, awaited, patience: Box::pin(sleep_until(until)) }));
+    }
+
+    /// Ready when the connection is closed.
+    pub(super) fn poll_parting(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let Some(mut parting) = self.parting.take() else { return Poll::Ready(CloseReason::Local) };
+        let is_over = parting.patience.as_mut().poll(cx).is_ready() || self.was_aborted(parting.awaited);
+        // Whether the peer has noticed makes no difference any more.
+        if !is_over && self.poll_farewell(cx, parting.awaited).is_pending() {
+            self.parting = Some(parting);
+            return Poll::Pending;
+        }
+        self.inbox.discard(cx, &mut self.io);
+        Poll::Ready(parting.reason)
+    }
+
+    fn was_aborted(&self, awaited: AwaitedEnd) -> bool {
+        awaited == AwaitedEnd::Close && matches!(self.link.lock().phase, Phase::Ended(_))
+    }
+
+    fn poll_farewell(&mut self, cx: &mut Context<'_>, awaited: AwaitedEnd) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_replies(cx))?;
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        match awaited {
+            AwaitedEnd::Nothing => {}
+            AwaitedEnd::Close => ready!(self.poll_closed(cx))?,
+            AwaitedEnd::Stream => {
+                ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+                return self.inbox.poll_end(cx, &mut self.io);
+            }
+        }
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Ready when the peer has closed. Messages that cross with the close of this side come too late.
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut unread = self.inbox.unread();
+        loop {
+            while !unread.is_empty() {
+                let consumed = match self.framer.next(unread.bytes_mut()) {
+                    Ok(Framed::Incomplete { consumed: 0 } | Framed::Between { consumed: 0 }) => break,
+                    Ok(
+                        Framed::Frame { consumed, .. }
+                        | Framed::Decoded { consumed, .. }
+                        | Framed::Between { consumed }
+                        | Framed::Incomplete { consumed },
+                    ) => consumed,
+                    // A rule that is broken now need not be told.
+                    _ => return Poll::Ready(Ok(())),
+                };
+                self.framer.taken();
+                unread.consume(consumed);
+                if self.has_closed() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            self.inbox.keep(unread);
+            match ready!(self.inbox.poll_read(cx, &mut self.io))? {
+                Some(read) => unread = read,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}

@@ -71,6 +71,11 @@ impl Unread {
 }
 
 impl Inbox {
+    /// What was read by others already is the first that is taken apart.
+    pub(super) fn holding(read: &[u8]) -> Self {
+        Self { rest: read.to_vec(), last_read: read.len(), has_ended: false }
+    }
+
     /// Reads once. `None` is the end of the stream.
     pub(super) fn poll_read(
         &mut self,

@@ -65,7 +65,7 @@ pub(crate) trait Owner: Send + Sync {
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
     let Start { connection, settings, serves, owner, group } = start;
-    let Connection { io, peer, extensions, framer, control, takes_notices } = connection;
+    let Connection { io, read, peer, extensions, framer, control, takes_notices } = connection;
     let Settings { version, limits, cancellation, hooks, .. } = settings;
     let version = *version;
     let mut framer = framer.unwrap_or_else(|| settings.framer.cloned());
@@ -106,13 +106,13 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         framer,
         routes,
         messages: settings.messages.clone(),
-        inbox: Inbox::default(),
+        left: if read.is_empty() { Left::Nothing } else { Left::Ahead },
+        inbox: Inbox::holding(&read),
         answers: Answers::default(),
         recent: Recent::default(),
         handed_over: 0,
         last_handed_over: 0,
         stepped_back: false,
-        left: Left::Nothing,
         parting: None,
         dropping: None,
         batch: None,

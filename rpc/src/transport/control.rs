@@ -23,10 +23,10 @@ struct State {
     ping: bool,
     /// The payload of the last ping, which is answered with it. Those before it need no answer
     /// (RFC 6455, section 5.5.3), so that a flood of pings takes no memory.
-    pong: Option<Vec<u8>>,
+    pong: Option<Box<[u8]>>,
     close: Close,
     /// What the peer has closed with.
-    closed: Option<CloseFrame>,
+    closed: Option<Box<CloseFrame>>,
 }
 
 /// What becomes of a close frame of this side's.
@@ -34,7 +34,7 @@ struct State {
 enum Close {
     #[default]
     Open,
-    Due(CloseFrame),
+    Due(Box<CloseFrame>),
     Sent,
 }
 
@@ -83,13 +83,13 @@ impl ControlFrames {
 
     /// What the peer has closed with, if it has.
     pub(crate) fn closed(&self) -> Option<CloseFrame> {
-        self.lock().closed.clone()
+        self.lock().closed.as_deref().cloned()
     }
 
     fn close_with(&self, frame: CloseFrame) {
         let mut state = self.lock();
         if matches!(state.close, Close::Open) {
-            state.close = Close::Due(frame);
+            state.close = Close::Due(Box::new(frame));
         }
     }
 }
@@ -99,14 +99,14 @@ impl ControlFrames {
 impl ControlFrames {
     /// A ping.
     pub(crate) fn answer(&self, payload: &[u8]) {
-        self.lock().pong = Some(payload.to_vec());
+        self.lock().pong = Some(payload.into());
         self.is_due.store(true, Ordering::Relaxed);
     }
 
     /// A close frame of the peer's: it is told that it was heard.
     pub(crate) fn peer_closes(&self, frame: CloseFrame) {
         self.close_with(frame.clone());
-        self.lock().closed.get_or_insert(frame);
+        self.lock().closed.get_or_insert_with(|| Box::new(frame));
     }
 
     /// A broken rule: the peer is told which.
@@ -124,7 +124,7 @@ impl ControlFrames {
     }
 
     /// Whether a ping is to be sent, and the payload of a pong. Asked again, neither.
-    pub(crate) fn take_pings(&self) -> (bool, Option<Vec<u8>>) {
+    pub(crate) fn take_pings(&self) -> (bool, Option<Box<[u8]>>) {
         let mut state = self.lock();
         self.is_due.store(false, Ordering::Relaxed);
         (std::mem::take(&mut state.ping), state.pong.take())
@@ -134,7 +134,7 @@ impl ControlFrames {
     pub(crate) fn take_close(&self) -> Option<CloseFrame> {
         let mut state = self.lock();
         match std::mem::replace(&mut state.close, Close::Sent) {
-            Close::Due(frame) => Some(frame),
+            Close::Due(frame) => Some(*frame),
             other => {
                 state.close = other;
                 None

@@ -89,7 +89,9 @@ impl Extensions {
         Self { values: RwLock::default(), http: Some(Arc::new(request)) }
     }
 
-    /// The HTTP request that the message came in, or by which the session was begun: its headers, its path, its extensions.
+    /// The HTTP request that the message came in, or by which the session was begun: its headers, its path, its extensions. A
+    /// session keeps no headers that concern the handshake alone: `Connection`, `Upgrade`, the key, the version and the
+    /// extensions of a WebSocket.
     pub fn http(&self) -> Option<&http::request::Parts> {
         self.http.as_deref()
     }

@@ -70,6 +70,8 @@ use crate::framing::AnyFramer;
 /// A connection that was made, and not yet given to a session.
 pub(crate) struct Connection {
     pub(crate) io: Box<dyn Io>,
+    /// What was read of it already, behind a handshake.
+    pub(crate) read: Vec<u8>,
     pub(crate) peer: Endpoint,
     /// What is known of it besides: credentials, certificates, headers.
     pub(crate) extensions: Extensions,
@@ -92,6 +94,7 @@ impl Connection {
         let peer = peer.redacted();
         Self {
             io: Box::new(io),
+            read: Vec::new(),
             peer,
             extensions: Extensions::default(),
             framer: None,

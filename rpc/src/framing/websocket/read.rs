@@ -43,7 +43,7 @@ pub(crate) struct FrameReader {
     /// What has come of a message in fragments.
     fragments: Option<Box<Fragments>>,
     /// The message that was joined last, and how many bytes were done with, until it was taken.
-    joined: Option<(Bytes, usize)>,
+    joined: Option<Box<(Bytes, usize)>>,
     /// The message that was given last is asked for again.
     again: bool,
     /// Whether the message that was given last is a text that was not checked.
@@ -87,10 +87,11 @@ impl FrameReader {
     pub(crate) fn next(&mut self, unread: &mut [u8]) -> Result<Read, Violation> {
         self.searched = 0;
         let again = std::mem::take(&mut self.again);
-        if let Some((message, consumed)) = self.joined.take()
+        if let Some(joined) = self.joined.take()
             && again
         {
-            self.joined = Some((message.clone(), consumed));
+            let (message, consumed) = (*joined).clone();
+            self.joined = Some(joined);
             return Ok(Read::Joined { message, consumed });
         }
         let Some((header, start)) = Header::parse(unread, self.from)? else { return Ok(Read::Partial) };
@@ -182,7 +183,7 @@ impl FrameReader {
         fragments.end()?;
         self.is_text = false;
         let message = Bytes::from(self.fragments.take().map(|fragments| fragments.bytes).unwrap_or_default());
-        self.joined = Some((message.clone(), consumed));
+        self.joined = Some(Box::new((message.clone(), consumed)));
         Ok(Read::Joined { message, consumed })
     }
 

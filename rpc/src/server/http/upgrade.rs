@@ -121,6 +121,7 @@ impl Sessions {
                 Ok(parts) => (parts.io.into_inner().into_inner(), parts.read_buf),
                 Err(upgraded) => (Box::new(Plain::new(TokioIo::new(upgraded))), Bytes::new()),
             };
+            let parts = websocket::of_session(parts);
             let extensions = match &arrival {
                 Some(arrival) => arrival.extensions.for_request(parts),
                 None => Extensions::of_http(parts),

@@ -67,7 +67,7 @@ pub(super) async fn accept(
     };
     connection.io.write_all(&agreed.to_bytes()).await?;
     connection.io.flush().await?;
-    connection.extensions = connection.extensions.for_request(request);
+    connection.extensions = connection.extensions.for_request(head::of_session(request));
     Ok(upgraded(connection, agreed, read, options))
 }
 

@@ -97,13 +97,7 @@ impl AnyFramer for WebSocketFramer {
     }
 
     fn cloned(&self) -> Box<dyn AnyFramer> {
-        let reader = FrameReader::new(self.writer.role());
-        Box::new(Self { reader, writer: self.writer, control: Arc::clone(&self.control) })
-    }
-
-    fn of_sent(&self) -> Box<dyn AnyFramer> {
-        let reader = FrameReader::new(self.writer.role().other());
-        Box::new(Self { reader, writer: self.writer, control: Arc::default() })
+        Box::new(WebSocketWriter(self.writer))
     }
 
     fn is_handshaken(&self) -> bool {
@@ -126,5 +120,41 @@ impl AnyFramer for WebSocketFramer {
         let Some(Close { code, reason }) = self.reader.find_close(unread) else { return false };
         self.control.peer_closes(CloseFrame { code, reason });
         true
+    }
+}
+
+/// What a session's copies of its framer are for: they only write. There are two in each session, so that they are kept small.
+#[derive(Debug)]
+struct WebSocketWriter(FrameWriter);
+
+impl AnyFramer for WebSocketWriter {
+    fn is_own(&self) -> bool {
+        true
+    }
+
+    fn next(&mut self, _: &mut [u8]) -> Result<Framed, FrameError> {
+        Err(FrameError::Invalid("this framer only writes".to_owned()))
+    }
+
+    fn put_back(&mut self) {}
+
+    fn begin(&self, out: &mut Vec<u8>) {
+        self.0.begin(out);
+    }
+
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
+        self.0.finish(out, start);
+        Ok(())
+    }
+
+    fn set_limit(&mut self, _: usize) {}
+
+    fn cloned(&self) -> Box<dyn AnyFramer> {
+        Box::new(Self(self.0))
+    }
+
+    fn of_sent(&self) -> Box<dyn AnyFramer> {
+        let reader = FrameReader::new(self.0.role().other());
+        Box::new(WebSocketFramer::new(reader, self.0, Arc::default()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How many bytes a head may have.
@@ -66,6 +66,28 @@ pub(super) fn map(headers: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadErr
         map.append(name, value);
     }
     Ok(map)
+}
+
+/// What concerns nothing but the handshake. The keys are random, and the rest says the same in each.
+const OF_HANDSHAKE: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_EXTENSIONS,
+];
+
+/// What a session keeps of the request that it began with, in as little memory as it takes.
+pub(crate) fn of_session(mut request: Parts) -> Parts {
+    for name in OF_HANDSHAKE {
+        request.headers.remove(name);
+    }
+    let mut kept = HeaderMap::with_capacity(request.headers.keys_len());
+    for (name, value) in &request.headers {
+        kept.append(name.clone(), value.clone());
+    }
+    request.headers = kept;
+    request
 }
 
 /// Writes a header.

@@ -21,6 +21,8 @@ pub(crate) use accept::handshake;
 pub(crate) use accept::{Agreed, agree, is_asked_for, upgraded};
 pub use by_hand::WebSocket;
 pub use error::WebSocketError;
+#[cfg(feature = "http")]
+pub(crate) use head::of_session;
 pub use options::{SubProtocol, WebSocketClient, WebSocketServer};
 #[cfg(feature = "http")]
 pub(crate) use refusal::Refusal;
@@ -43,7 +45,13 @@ pub(crate) async fn connect(
 /// What the handshake was made over, with frames. `read` is what came behind the peer's handshake.
 fn open(connection: Connection, role: Role, read: Vec<u8>, binary: bool) -> Connection {
     let (control, writer) = (Arc::new(ControlFrames::default()), FrameWriter::new(role, binary));
-    let stream = WebSocketStream::new(connection.io, read, writer, Arc::clone(&control));
+    let stream = WebSocketStream::new(connection.io, writer, Arc::clone(&control));
     let framer = WebSocketFramer::new(FrameReader::new(role), writer, Arc::clone(&control));
-    Connection { io: Box::new(stream), framer: Some(Box::new(framer)), control: Some(control), ..connection }
+    Connection {
+        io: Box::new(stream),
+        read,
+        framer: Some(Box::new(framer)),
+        control: Some(control),
+        ..connection
+    }
 }

@@ -17,8 +17,6 @@ use crate::{
 /// Whole frames are written to it, and it puts its own between them.
 pub(super) struct WebSocketStream {
     io: Box<dyn Io>,
-    /// What was read behind the handshake.
-    read: Vec<u8>,
     control: Arc<ControlFrames>,
     writer: FrameWriter,
     /// Control frames that have not left.
@@ -28,13 +26,8 @@ pub(super) struct WebSocketStream {
 }
 
 impl WebSocketStream {
-    pub(super) const fn new(
-        io: Box<dyn Io>,
-        read: Vec<u8>,
-        writer: FrameWriter,
-        control: Arc<ControlFrames>,
-    ) -> Self {
-        Self { io, read, control, writer, waiting: Vec::new(), rest_of_frame: 0 }
+    pub(super) const fn new(io: Box<dyn Io>, writer: FrameWriter, control: Arc<ControlFrames>) -> Self {
+        Self { io, control, writer, waiting: Vec::new(), rest_of_frame: 0 }
     }
 
     /// Whether a ping or a pong is to leave.
@@ -130,15 +123,6 @@ impl AsyncRead for WebSocketStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.read.is_empty() {
-            let part = self.read.len().min(buffer.remaining());
-            buffer.put_slice(&self.read[..part]);
-            self.read.drain(..part);
-            if self.read.is_empty() {
-                self.read = Vec::new();
-            }
-            return Poll::Ready(Ok(()));
-        }
         Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }

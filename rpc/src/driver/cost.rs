@@ -43,6 +43,13 @@ impl Driver {
         if moved {
             self.framer.set_limit(self.link.limits.frame_size());
         }
+        if let Some(control) = &self.control {
+            let sent = control.take_sent() as u64;
+            if sent > 0 {
+                self.uncharged += sent;
+                self.link.counters.sent(self.replies.messages(), sent, Instant::now());
+            }
+        }
         if moved || self.cost_of_bytes() >= 1.0 {
             // Where that is too much the session is closing, which the loop sees.
             self.charge(0.0);

@@ -51,6 +51,8 @@ impl Driver {
             CloseReason::Frame(_) => AwaitedEnd::Stream,
             _ => return false,
         };
+        // What is ready was sent before the end.
+        self.replies.take_queued();
         // Handlers are dropped, and calls end, before the peer has read what it is told.
         let reason = self.end_link(reason.clone());
         self.part(reason, awaited);

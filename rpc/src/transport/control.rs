@@ -7,7 +7,7 @@
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// What is to be sent besides messages, and how the peer has closed. The lock is never waited for.
@@ -15,6 +15,8 @@ use std::sync::{
 pub(crate) struct ControlFrames {
     /// Whether a ping or a pong is to be sent, so that a write need not look.
     is_due: AtomicBool,
+    /// How many bytes of control frames were sent, and not accounted for yet.
+    sent: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -86,6 +88,14 @@ impl ControlFrames {
         self.lock().closed.as_deref().cloned()
     }
 
+    /// How many bytes of control frames were sent since this was asked.
+    pub(crate) fn take_sent(&self) -> usize {
+        match self.sent.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.sent.swap(0, Ordering::Relaxed),
+        }
+    }
+
     fn close_with(&self, frame: CloseFrame) {
         let mut state = self.lock();
         if matches!(state.close, Close::Open) {
@@ -128,6 +138,11 @@ impl ControlFrames {
         let mut state = self.lock();
         self.is_due.store(false, Ordering::Relaxed);
         (std::mem::take(&mut state.ping), state.pong.take())
+    }
+
+    /// So many bytes of control frames leave.
+    pub(crate) fn sends(&self, bytes: usize) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The close frame, once: nothing may follow it.

@@ -40,6 +40,7 @@ impl WebSocketStream {
 
     #[cold]
     fn take_pings(&mut self) {
+        let before = self.waiting.len();
         let (ping, pong) = self.control.take_pings();
         if let Some(payload) = pong {
             self.writer.control(&mut self.waiting, Control::Pong(&payload));
@@ -47,6 +48,7 @@ impl WebSocketStream {
         if ping {
             self.writer.control(&mut self.waiting, Control::Ping);
         }
+        self.control.sends(self.waiting.len() - before);
     }
 
     /// Of `bytes`, so many were taken.

@@ -7,6 +7,7 @@ mod batch;
 mod cancel;
 mod cost;
 mod dropped;
+mod gone;
 mod inbox;
 mod keep_alive;
 mod messages;

@@ -1,7 +1,6 @@
 //! From bytes to messages: reads, finds frames, and hands replies to their calls.
 
 use std::{
-    io,
     ops::Range,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -12,18 +11,14 @@ use tokio::time::Instant;
 
 use super::{Driver, Left, inbox::Unread};
 use crate::{
-    framing::{FrameError, Framed},
+    framing::Framed,
     jsonrpc::{CallId, Message, Reply, Response, shown::brief, version::Version},
     service::Pace,
     session::CloseReason,
-    transport::CloseFrame,
 };
 
 /// How many bytes of replies are written together while there is more to do.
 const PART: usize = 16 << 10;
-
-/// Stands for an end without a close frame (RFC 6455, section 7.1.5). It is never sent.
-const ABNORMAL: u16 = 1006;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,58 +62,6 @@ impl Driver {
             Ok(None) => Poll::Ready(self.end_of_stream(cx)),
             Err(error) => Poll::Ready(Err(self.lost(error))),
         }
-    }
-
-    /// Ready when the peer is found to be gone, while nothing is taken from it: then nothing it has asked for is of any use.
-    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        if self.io.reports_hang_up() {
-            match self.io.poll_hang_up(cx) {
-                Poll::Ready(Ok(())) => return Poll::Ready(self.ended_by_peer()),
-                Poll::Ready(Err(error)) => return Poll::Ready(self.lost(error)),
-                // A close frame may stand behind what waits. Items wait for a subscriber of this side: they are not lost to it.
-                Poll::Pending if self.control.is_none() || self.link.has_full_inlets() => {
-                    return Poll::Pending;
-                }
-                Poll::Pending => {}
-            }
-        }
-        loop {
-            match ready!(self.inbox.poll_read_ahead(cx, &mut self.io)) {
-                // A subscriber of this side takes its time: that is no reply that the peer waits for.
-                Ok(()) if self.inbox.has_ended() && self.link.has_full_inlets() => {}
-                Ok(()) if self.control.is_some() && !self.link.has_full_inlets() => {
-                    if self.inbox.has_ended() || self.framer.finds_close(self.inbox.rest()) {
-                        return Poll::Ready(self.ended_by_peer());
-                    }
-                    if self.left == Left::Nothing {
-                        self.left = Left::Ahead;
-                    }
-                }
-                Ok(()) if self.inbox.has_ended() => self.timers.stream_ended(&self.link.limits),
-                Ok(()) if self.left == Left::Nothing => self.left = Left::Ahead,
-                Ok(()) => {}
-                Err(error) => return Poll::Ready(self.lost(error)),
-            }
-        }
-    }
-
-    fn end_of_stream(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
-        self.judge_last_words()?;
-        if self.is_judged && self.inbox.len() > 0 {
-            let unread = self.inbox.unread();
-            self.take_apart(cx, unread, false)?;
-            if self.left != Left::Nothing {
-                // The last message waits where it is, and the end behind it.
-                return Ok(());
-            }
-        }
-        if self.control.is_some() {
-            // The protocol has an end of its own: where it has not come, the connection is broken.
-            return Err(self.ended_by_peer());
-        }
-        // Requests that came before are still answered: many peers close their side after the last one.
-        self.link.start_close(CloseReason::Peer);
-        Ok(())
     }
 
     /// `again` is true where the first of the messages had to wait, and is known.
@@ -306,30 +249,6 @@ impl Driver {
         let Some(error) = self.framer.not_text(frame) else { return false };
         self.link.abort(CloseReason::Frame(error));
         true
-    }
-
-    /// Whether the peer has closed, where the transport has a frame for that.
-    pub(super) fn has_closed(&self) -> bool {
-        self.control.as_ref().is_some_and(|control| control.closed().is_some())
-    }
-
-    /// The peer has closed the connection, or it has come to its end.
-    pub(super) fn ended_by_peer(&self) -> CloseReason {
-        let Some(control) = &self.control else { return CloseReason::Peer };
-        let CloseFrame { code, reason } =
-            control.closed().unwrap_or(CloseFrame { code: ABNORMAL, reason: String::new() });
-        CloseReason::PeerClosed { code, reason }
-    }
-
-    /// What a failure to read comes from. A stream of the user's may know of frames.
-    fn lost(&self, error: io::Error) -> CloseReason {
-        if self.control.is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
-            return self.ended_by_peer();
-        }
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<FrameError>()) {
-            Some(error) => CloseReason::Frame(error.clone()),
-            None => CloseReason::Io(Arc::new(error)),
-        }
     }
 
     #[cold]

@@ -1,0 +1,180 @@
+//! Frames that come in pieces, break rules, and wait.
+
+use super::{
+    super::{Control, FrameWriter},
+    *,
+};
+
+/// Frames as a client sends them.
+fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
+    let mask = [9, 8, 7, 6];
+    let header = Header { opcode, is_final, length: payload.len() as u64, mask: Some(mask) };
+    let mut out = vec![0; header.size()];
+    header.write(&mut out);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    mask::apply(&mut out[start..], mask);
+    out
+}
+
+fn close(code: u16) -> Vec<u8> {
+    let mut out = Vec::new();
+    let close = Close { code, reason: "bye".to_owned() };
+    FrameWriter::new(Role::Client, false).control(&mut out, Control::Close(&close));
+    out
+}
+
+/// All that a server's reader finds in a stream that comes in pieces of `step` bytes.
+fn found(stream: &[u8], step: usize) -> Vec<String> {
+    let mut reader = FrameReader::new(Role::Server);
+    let (mut unread, mut found) = (Vec::new(), Vec::new());
+    for piece in stream.chunks(step) {
+        unread.extend_from_slice(piece);
+        while !unread.is_empty() {
+            let read = match reader.next(&mut unread) {
+                Ok(read) => read,
+                Err(violation) => {
+                    found.push(format!("{}", violation.code));
+                    return found;
+                }
+            };
+            let text = |range: Range<usize>| String::from_utf8_lossy(&unread[range]).into_owned();
+            let (what, consumed) = match read {
+                Read::Message { message, consumed } => (text(message), consumed),
+                Read::Joined { message, consumed } => {
+                    reader.taken();
+                    (String::from_utf8_lossy(&message).into_owned(), consumed)
+                }
+                Read::Fragment { consumed } => ("…".to_owned(), consumed),
+                Read::Ping { payload, consumed } => (format!("ping {}", text(payload)), consumed),
+                Read::Pong { consumed } => ("pong".to_owned(), consumed),
+                Read::Close { close, consumed } => (format!("close {}", close.code), consumed),
+                Read::Partial => break,
+            };
+            found.push(what);
+            unread.drain(..consumed);
+        }
+    }
+    found
+}
+
+#[test]
+fn messages_and_what_stands_between_their_fragments_come_out_however_they_arrive() {
+    let stream = [
+        frame(OpCode::Text, true, b"whole"),
+        frame(OpCode::Text, false, b"be\xc3"),
+        frame(OpCode::Ping, true, b"there?"),
+        frame(OpCode::Continuation, false, b"\xa4"),
+        frame(OpCode::Pong, true, b""),
+        frame(OpCode::Continuation, true, b"end"),
+        frame(OpCode::Binary, true, &[b'x'; 300]),
+        close(1000),
+    ]
+    .concat();
+    let long = "x".repeat(300);
+    for step in 1..=stream.len() {
+        let expected = ["whole", "…", "ping there?", "…", "pong", "beäend", &long, "close 1000"];
+        assert_eq!(found(&stream, step), expected, "in pieces of {step}");
+    }
+}
+
+#[test]
+fn text_in_fragments_is_refused_with_the_fragment_that_breaks_it() {
+    let begins = frame(OpCode::Text, false, b"\xc3");
+    let cases: [(Vec<u8>, &[&str]); 4] = [
+        (frame(OpCode::Continuation, false, b"("), &["…", "1007"]),
+        (frame(OpCode::Continuation, true, b""), &["…", "1007"]),
+        (frame(OpCode::Continuation, true, b"\xa4"), &["…", "ä"]),
+        (frame(OpCode::Text, true, b"\xa4"), &["…", "1002"]),
+    ];
+    for (behind, expected) in cases {
+        assert_eq!(found(&[&begins[..], &behind].concat(), 1000), expected);
+    }
+    // Bytes may be anything.
+    let binary = [frame(OpCode::Binary, false, b"\xc3"), frame(OpCode::Continuation, true, b"(")].concat();
+    assert_eq!(found(&binary, 1000), ["…", "\u{fffd}("]);
+}
+
+#[test]
+fn a_message_that_is_put_back_is_given_again_as_it_was() {
+    let fragments =
+        [frame(OpCode::Text, false, b"in "), frame(OpCode::Continuation, true, b"fragments")].concat();
+    let mut unread = [frame(OpCode::Text, true, b"whole"), fragments].concat();
+    let mut reader = FrameReader::new(Role::Server);
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        let Ok(Read::Message { message, consumed }) = reader.next(&mut unread) else { panic!("a message") };
+        assert_eq!(&unread[message], b"whole");
+        given.push(consumed);
+        reader.put_back();
+    }
+    assert_eq!(given, [given[0]; 3]);
+    unread.drain(..given[0]);
+    // The last one was taken.
+    reader.again = false;
+    let Ok(Read::Fragment { consumed }) = reader.next(&mut unread) else { panic!("a fragment") };
+    unread.drain(..consumed);
+    for _ in 0..3 {
+        let Ok(Read::Joined { message, consumed }) = reader.next(&mut unread) else { panic!("a message") };
+        assert_eq!((&*message, consumed), (&b"in fragments"[..], unread.len()));
+        reader.put_back();
+    }
+    reader.taken();
+    assert_eq!((reader.kept(), reader.joined), (0, None), "nothing is kept of what was taken");
+}
+
+#[test]
+fn what_is_over_the_limit_is_refused_by_its_header() {
+    let whole = frame(OpCode::Text, true, &[b'x'; 101]);
+    let first = frame(OpCode::Text, false, &[b'x'; 60]);
+    let second = frame(OpCode::Continuation, true, &[b'x'; 41]);
+    for (stream, header) in [(whole, 6), ([first.clone(), second].concat(), first.len() + 6)] {
+        let mut reader = FrameReader::new(Role::Server);
+        reader.set_limit(100);
+        let mut unread = stream[..header].to_vec();
+        let violation = loop {
+            match reader.next(&mut unread) {
+                Ok(Read::Fragment { consumed }) => drop(unread.drain(..consumed)),
+                Ok(read) => panic!("{read:?}"),
+                Err(violation) => break violation,
+            }
+        };
+        assert_eq!(violation, Violation::too_large(101, 100));
+    }
+}
+
+#[test]
+fn a_message_has_so_many_empty_fragments_and_no_more() {
+    let with = |empty: usize| {
+        let stream = [
+            frame(OpCode::Text, false, b"x"),
+            frame(OpCode::Continuation, false, b"").repeat(empty),
+            frame(OpCode::Continuation, true, b""),
+        ];
+        found(&stream.concat(), 1000).pop()
+    };
+    assert_eq!(with(64).as_deref(), Some("x"));
+    assert_eq!(with(65).as_deref(), Some("1008"));
+}
+
+#[test]
+fn a_close_is_found_behind_what_has_to_wait() {
+    let waiting = [
+        frame(OpCode::Text, true, b"one"),
+        frame(OpCode::Ping, true, b""),
+        frame(OpCode::Text, false, &[b'x'; 1000]),
+    ]
+    .concat();
+    let stream = [waiting, close(1001), b"rest".to_vec()].concat();
+    let close = stream.len() - b"rest".len();
+    let mut reader = FrameReader::new(Role::Server);
+    // The first message was given, and put back: its mask is off.
+    let mut unread = stream;
+    reader.next(&mut unread).expect("a message");
+    reader.put_back();
+    for come in 0..=unread.len() {
+        let found = reader.find_close(&unread[..come]).map(|close| close.code);
+        assert_eq!(found, (come >= close).then_some(1001), "{come}");
+    }
+    assert!(matches!(reader.next(&mut unread), Ok(Read::Message { .. })), "nothing is taken by looking");
+}

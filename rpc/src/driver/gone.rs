@@ -27,17 +27,15 @@ impl Driver {
             }
         }
         loop {
+            if self.control.is_some()
+                && !self.link.has_full_inlets()
+                && (self.inbox.has_ended() || self.framer.finds_close(self.inbox.rest()))
+            {
+                return Poll::Ready(self.ended_by_peer());
+            }
             match ready!(self.inbox.poll_read_ahead(cx, &mut self.io)) {
                 // A subscriber of this side takes its time: that is no reply that the peer waits for.
                 Ok(()) if self.inbox.has_ended() && self.link.has_full_inlets() => {}
-                Ok(()) if self.control.is_some() && !self.link.has_full_inlets() => {
-                    if self.inbox.has_ended() || self.framer.finds_close(self.inbox.rest()) {
-                        return Poll::Ready(self.ended_by_peer());
-                    }
-                    if self.left == Left::Nothing {
-                        self.left = Left::Ahead;
-                    }
-                }
                 Ok(()) if self.inbox.has_ended() => self.timers.stream_ended(&self.link.limits),
                 Ok(()) if self.left == Left::Nothing => self.left = Left::Ahead,
                 Ok(()) => {}

@@ -33,6 +33,20 @@ pub(crate) enum Read {
     Partial,
 }
 
+impl Read {
+    const fn consumed(&self) -> usize {
+        match self {
+            Self::Message { consumed, .. }
+            | Self::Joined { consumed, .. }
+            | Self::Fragment { consumed }
+            | Self::Ping { consumed, .. }
+            | Self::Pong { consumed }
+            | Self::Close { consumed, .. } => *consumed,
+            Self::Partial => 0,
+        }
+    }
+}
+
 /// Takes frames apart, on one side of a connection.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
@@ -48,8 +62,11 @@ pub(crate) struct FrameReader {
     again: bool,
     /// Whether the message that was given last is a text that was not checked.
     is_text: bool,
-    /// In so many bytes at the front there is no close frame, but whole frames.
+    /// In so many bytes at the front there is no close frame, but whole frames. They are not searched twice: a peer could fill the session's
+    /// inbox with small ones.
     searched: usize,
+    /// How many bytes were done with when something was given last.
+    given: usize,
 }
 
 /// The beginning of a message in fragments.
@@ -74,6 +91,7 @@ impl FrameReader {
             again: false,
             is_text: false,
             searched: 0,
+            given: 0,
         }
     }
 
@@ -85,7 +103,14 @@ impl FrameReader {
     /// Looks at the front of the bytes that were read, and not consumed yet. What is given is without its mask, in place.
     #[inline]
     pub(crate) fn next(&mut self, unread: &mut [u8]) -> Result<Read, Violation> {
-        self.searched = 0;
+        let read = self.read(unread)?;
+        self.given = read.consumed();
+        self.searched = self.searched.saturating_sub(self.given);
+        Ok(read)
+    }
+
+    #[inline]
+    fn read(&mut self, unread: &mut [u8]) -> Result<Read, Violation> {
         let again = std::mem::take(&mut self.again);
         if let Some(joined) = self.joined.take()
             && again
@@ -116,6 +141,7 @@ impl FrameReader {
     /// The message that was given last has to wait: the next call gives it again.
     pub(crate) const fn put_back(&mut self) {
         self.again = true;
+        self.searched += self.given;
     }
 
     /// The message that was given last has been dealt with.

@@ -176,5 +176,11 @@ fn a_close_is_found_behind_what_has_to_wait() {
         let found = reader.find_close(&unread[..come]).map(|close| close.code);
         assert_eq!(found, (come >= close).then_some(1001), "{come}");
     }
-    assert!(matches!(reader.next(&mut unread), Ok(Read::Message { .. })), "nothing is taken by looking");
+    // Nothing is taken by looking, and what was searched is not searched again.
+    let searched = reader.searched;
+    let Ok(Read::Message { consumed, .. }) = reader.next(&mut unread) else { panic!("a message") };
+    assert_eq!(reader.searched, searched - consumed);
+    assert!(reader.find_close(&unread[consumed..]).is_some());
+    reader.put_back();
+    assert_eq!(reader.searched, searched);
 }

@@ -11,11 +11,12 @@ use rpc::{
     ServerHandle, WebAccess,
     transport::websocket::{WebSocketClient, WebSocketError, WebSocketServer},
 };
-use rpc_tests::{Authority, CalcServer, MyCalc, soon, websocket};
+use rpc_tests::{Authority, CalcServer, Events, MyCalc, soon, websocket};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tracing::Level;
 
 use super::kit::ask;
 
@@ -186,6 +187,50 @@ async fn a_host_that_no_server_can_have_is_a_bad_request() {
             }
             assert_eq!(house.status("localhost:", None, "127.0.0.1:5").await, house.let_in(), "{way:?}");
         }
+        soon(house.server.shutdown()).await;
+    }
+}
+
+#[tokio::test]
+async fn what_lets_a_refused_name_in_is_in_the_log_once() {
+    for way in ALL {
+        let events = Events::capture();
+        let warned = |field| {
+            let warnings = events.all().into_iter().filter(|event| event.level == Level::WARN);
+            warnings.filter_map(|event| Some((event.fields.get(field)?.clone(), event.message))).collect()
+        };
+        let house = House::open(way, LOOPBACK, WebAccess::new()).await;
+        for host in ["a.example", "b.example", "a.example", "A.EXAMPLE"] {
+            assert_eq!(house.status(host, None, "127.0.0.1:5").await, 403, "{way:?} {host}");
+        }
+        let hosts: Vec<(String, String)> = warned("host");
+        assert_eq!(
+            hosts.iter().map(|(host, _)| &**host).collect::<Vec<_>>(),
+            ["a.example", "b.example"],
+            "{way:?}"
+        );
+        assert!(hosts.iter().all(|(_, text)| text.contains("`WebAccess::allow_host`")), "{way:?} {hosts:?}");
+
+        for _ in 0..2 {
+            assert_eq!(
+                house.status("localhost", Some("https://c.example"), "127.0.0.1:5").await,
+                403,
+                "{way:?}"
+            );
+        }
+        let origins: Vec<(String, String)> = warned("origin");
+        let [(origin, text)] = &origins[..] else { panic!("{way:?} {origins:?}") };
+        assert_eq!(origin, "https://c.example", "{way:?}");
+        for setting in ["`WebAccess::allow_origin`", "`WebAccess::behind_tls`"] {
+            assert!(text.contains(setting), "{way:?} {text}");
+        }
+
+        // A peer cannot fill the log.
+        for at in 0..40 {
+            assert_eq!(house.status(&format!("{at}.example"), None, "127.0.0.1:5").await, 403, "{way:?}");
+        }
+        let told = warned("host").len() + warned("origin").len();
+        assert_eq!(told, 32, "{way:?}");
         soon(house.server.shutdown()).await;
     }
 }

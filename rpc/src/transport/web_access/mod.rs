@@ -6,13 +6,14 @@
 
 mod host;
 mod origin;
+mod reported;
 mod this_machine;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 
-use self::{host::Named, origin::Origin};
+use self::{host::Named, origin::Origin, reported::Reported};
 pub(crate) use self::{
     origin::PageScheme,
     this_machine::{FromItself, has_address},
@@ -33,8 +34,9 @@ pub(crate) use self::{
 ///   programs on this machine should (DNS rebinding). Behind a proxy on this machine that passes
 ///   `Host` on, [`allow_host`](Self::allow_host) names what it passes.
 ///
-/// What is refused is answered with 403 and a line that says why; a `Host` (or `:authority`) that
-/// no server can have, with 400. So is a request of HTTP/1.1 that has no `Host`, or more than one,
+/// What is refused is answered with 403 and a line that says why, and an event at the level `WARN`
+/// names what lets it in, once for each name (of the first 32); a `Host` (or `:authority`) that
+/// no server can have is answered with 400. So is a request of HTTP/1.1 that has no `Host`, or more than one,
 /// whatever is allowed (RFC 9112, section 3.2).
 ///
 /// # Behind a proxy
@@ -59,6 +61,7 @@ pub struct WebAccess {
     origins: Allowed<Origin>,
     hosts: Allowed<Named>,
     behind_tls: bool,
+    reported: Reported,
 }
 
 #[derive(Debug, Clone)]
@@ -210,6 +213,7 @@ impl WebAccess {
         if may {
             return Ok(());
         }
+        self.reported.host(&server.to_string());
         Err(Denied::Forbidden(format!("the host `{server}` is not one of this server's names")))
     }
 
@@ -227,6 +231,7 @@ impl WebAccess {
             return Ok(());
         }
         let shown = shown.to_ascii_lowercase();
+        self.reported.origin(&shown, own.map_or("unknown", PageScheme::name));
         Err(Denied::Forbidden(format!("pages of the origin `{}` may not come in", shown.escape_debug())))
     }
 }

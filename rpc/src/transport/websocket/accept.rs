@@ -1,6 +1,6 @@
 //! The server's side of the handshake: over a stream of its own, and for requests that a server of HTTP has read.
 
-use std::{fmt, io};
+use std::{fmt, io, sync::LazyLock};
 
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts};
@@ -87,6 +87,9 @@ fn request(read: &[u8]) -> Result<Option<(Parts, usize)>, HeadError> {
     Ok(Some((request, length)))
 }
 
+/// Where nothing else is said. One for all, so that each name that is refused is in the log once.
+static DEFAULT: LazyLock<WebAccess> = LazyLock::new(WebAccess::new);
+
 /// In the order of a server of HTTP that opens WebSockets.
 fn agreed(
     request: &Parts,
@@ -97,8 +100,7 @@ fn agreed(
     let peer = &connection.peer;
     let is_local =
         || connection.extensions.get::<FromItself>().is_some() || peer.socket_addr().is_some_and(has_address);
-    let default = WebAccess::new();
-    let access = options.access_or(&default);
+    let access = options.access_or(&DEFAULT);
     access.check(request, PageScheme::of(peer), is_local).map_err(|denied| match denied {
         Denied::Malformed(reason) => Refusal::bad_request(reason),
         Denied::Forbidden(reason) => Refusal::new(StatusCode::FORBIDDEN, reason),

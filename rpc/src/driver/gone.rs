@@ -19,19 +19,18 @@ impl Driver {
             match self.io.poll_hang_up(cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(self.ended_by_peer()),
                 Poll::Ready(Err(error)) => return Poll::Ready(self.lost(error)),
-                // A close frame may stand behind what waits. Items wait for a subscriber of this side: they are not lost to it.
-                Poll::Pending if self.control.is_none() || self.link.has_full_inlets() => {
-                    return Poll::Pending;
-                }
+                Poll::Pending if self.control.is_none() => return Poll::Pending,
+                // Control frames may stand behind what waits.
                 Poll::Pending => {}
             }
         }
         loop {
-            if self.control.is_some()
-                && !self.link.has_full_inlets()
-                && (self.inbox.has_ended() || self.framer.finds_close(self.inbox.rest()))
-            {
-                return Poll::Ready(self.ended_by_peer());
+            if self.control.is_some() {
+                let has_ended = self.framer.look_ahead(self.inbox.rest()) || self.inbox.has_ended();
+                // Items that wait for a subscriber of this side are not lost to it.
+                if has_ended && !self.link.has_full_inlets() {
+                    return Poll::Ready(self.ended_by_peer());
+                }
             }
             match ready!(self.inbox.poll_read_ahead(cx, &mut self.io)) {
                 // A subscriber of this side takes its time: that is no reply that the peer waits for.

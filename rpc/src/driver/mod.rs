@@ -259,7 +259,11 @@ impl Driver {
                 _ => self.poll_gone(cx).map(Err),
             };
             if let Poll::Ready(Err(reason)) = read {
-                return Poll::Ready(reason);
+                return Poll::Ready(match wrote {
+                    // The system tells of a reset once: a write may have been told.
+                    Poll::Ready(Err(error)) if reason.is_silent_end() => CloseReason::Io(Arc::new(error)),
+                    _ => reason,
+                });
             }
             let in_company = self.handed_over > 1;
             if wrote.is_ready() {

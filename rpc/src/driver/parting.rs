@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What is waited for before the stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AwaitedEnd {
-    /// The peer's close frame: this side has closed.
+    /// The peer's close frame: this side has closed first.
     Close,
     /// Nothing: the peer has closed, and knows.
     Nothing,
@@ -39,6 +39,8 @@ pub(super) enum AwaitedEnd {
 pub(super) struct Parting {
     reason: CloseReason,
     awaited: AwaitedEnd,
+    /// Whether the session had ended before. If not, an abort ends it.
+    had_ended: bool,
     patience: Pin<Box<Sleep>>,
 }
 
@@ -48,6 +50,7 @@ impl Driver {
         let awaited = match reason {
             _ if self.control.is_none() => return false,
             CloseReason::PeerClosed { .. } if self.has_closed() => AwaitedEnd::Nothing,
+            CloseReason::Frame(_) if self.framer.is_in_step() => AwaitedEnd::Close,
             CloseReason::Frame(_) => AwaitedEnd::Stream,
             _ => return false,
         };
@@ -62,14 +65,16 @@ impl Driver {
     pub(super) fn part(&mut self, reason: CloseReason, awaited: AwaitedEnd) {
         let now = Instant::now();
         let limit = self.link.limits.close_timeout().map_or(PATIENCE, |limit| limit.min(PATIENCE));
-        let until = after(now, limit).unwrap_or(now);
-        self.parting = Some(Box::new(Parting { reason, awaited, patience: Box::pin(sleep_until(until)) }));
+        let patience = Box::pin(sleep_until(after(now, limit).unwrap_or(now)));
+        let had_ended = self.has_ended();
+        self.parting = Some(Box::new(Parting { reason, awaited, had_ended, patience }));
     }
 
     /// Ready when the connection is closed.
     pub(super) fn poll_parting(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let Some(mut parting) = self.parting.take() else { return Poll::Ready(CloseReason::Local) };
-        let is_over = parting.patience.as_mut().poll(cx).is_ready() || self.was_aborted(parting.awaited);
+        let is_aborted = !parting.had_ended && self.has_ended();
+        let is_over = is_aborted || parting.patience.as_mut().poll(cx).is_ready();
         // Whether the peer has noticed makes no difference any more.
         if !is_over && self.poll_farewell(cx, parting.awaited).is_pending() {
             self.parting = Some(parting);
@@ -79,8 +84,8 @@ impl Driver {
         Poll::Ready(parting.reason)
     }
 
-    fn was_aborted(&self, awaited: AwaitedEnd) -> bool {
-        awaited == AwaitedEnd::Close && matches!(self.link.lock().phase, Phase::Ended(_))
+    fn has_ended(&self) -> bool {
+        matches!(self.link.lock().phase, Phase::Ended(_))
     }
 
     fn poll_farewell(&mut self, cx: &mut Context<'_>, awaited: AwaitedEnd) -> Poll<io::Result<()>> {

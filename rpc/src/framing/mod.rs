@@ -274,9 +274,15 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether the peer's close stands among bytes that are not taken yet, for lack of a permit. It counts as taken then.
-    fn finds_close(&mut self, unread: &[u8]) -> bool {
+    /// Looks for control frames among bytes that are not taken yet, for lack of a permit or of room: a ping is answered. Whether the peer has
+    /// closed; that counts as taken.
+    fn look_ahead(&mut self, unread: &[u8]) -> bool {
         let _ = unread;
+        false
+    }
+
+    /// Whether frames can still be told apart behind an error.
+    fn is_in_step(&self) -> bool {
         false
     }
 }

@@ -219,6 +219,13 @@ pub enum CloseReason {
     RuntimeStopped,
 }
 
+impl CloseReason {
+    /// Whether the connection has come to its end without a word.
+    pub(crate) const fn is_silent_end(&self) -> bool {
+        matches!(self, Self::Peer | Self::PeerClosed { code: 1006, .. })
+    }
+}
+
 fn advice(protocol: &str) -> &'static str {
     match protocol {
         "TLS" => "Use a URL of TLS on both sides, or on neither",

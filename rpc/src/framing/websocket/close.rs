@@ -29,7 +29,7 @@ impl Close {
         }
         match std::str::from_utf8(reason) {
             Ok(reason) => Ok(Self { code, reason: reason.to_owned() }),
-            Err(error) => Err(Violation::not_utf8("the reason of a close", error)),
+            Err(error) => Err(Violation::reason_of_close(error)),
         }
     }
 

@@ -18,8 +18,8 @@ mod write;
 
 pub(crate) use close::Close;
 use header::{Header, OpCode};
-pub(crate) use read::{FrameReader, Read};
-pub(crate) use write::{Control, FrameWriter};
+pub(crate) use read::{Ahead, FrameReader, Read};
+pub(crate) use write::{Control, FrameWriter, Position};
 
 use super::FrameError;
 
@@ -51,29 +51,38 @@ pub(crate) struct Violation {
     /// Of RFC 6455, section 7.4.1.
     pub(crate) code: u16,
     pub(crate) error: FrameError,
+    /// Whether the frames behind it can still be told apart: the peer's close is found among them.
+    pub(crate) in_step: bool,
 }
 
 impl Violation {
     #[cold]
     fn protocol(what: impl Into<String>) -> Self {
-        Self { code: 1002, error: FrameError::Invalid(what.into()) }
+        Self { code: 1002, error: FrameError::Invalid(what.into()), in_step: false }
     }
 
-    /// A text, or the reason of a close, is none.
     #[cold]
-    pub(crate) fn not_utf8(what: &str, error: std::str::Utf8Error) -> Self {
-        Self { code: 1007, error: FrameError::Invalid(format!("{what} is not UTF-8: {error}")) }
+    pub(crate) fn text(error: std::str::Utf8Error) -> Self {
+        let error = FrameError::Invalid(format!("a text is not UTF-8: {error}"));
+        Self { code: 1007, error, in_step: true }
+    }
+
+    /// Nothing follows the close that has such a reason.
+    #[cold]
+    fn reason_of_close(error: std::str::Utf8Error) -> Self {
+        let error = FrameError::Invalid(format!("the reason of a close is not UTF-8: {error}"));
+        Self { code: 1007, error, in_step: false }
     }
 
     #[cold]
     fn policy(what: String) -> Self {
-        Self { code: 1008, error: FrameError::Invalid(what) }
+        Self { code: 1008, error: FrameError::Invalid(what), in_step: true }
     }
 
     #[cold]
     fn too_large(size: u64, limit: usize) -> Self {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        Self { code: 1009, error: FrameError::TooLarge { size, limit } }
+        Self { code: 1009, error: FrameError::TooLarge { size, limit }, in_step: true }
     }
 
     /// What the peer is told, for a person to read.

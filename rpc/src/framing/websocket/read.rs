@@ -62,11 +62,21 @@ pub(crate) struct FrameReader {
     again: bool,
     /// Whether the message that was given last is a text that was not checked.
     is_text: bool,
-    /// In so many bytes at the front there is no close frame, but whole frames. They are not searched twice: a peer could fill the session's
-    /// inbox with small ones.
+    /// So many bytes at the front are whole frames that were [looked at](Self::look_ahead). They are not looked at twice: a peer could fill the
+    /// session's inbox with small ones.
     searched: usize,
     /// How many bytes were done with when something was given last.
     given: usize,
+    /// How many bytes are still to come of a frame that was refused for its size.
+    skipping: u64,
+}
+
+/// A control frame behind what is not taken yet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// With its payload.
+    Ping(Vec<u8>),
+    Close(Close),
 }
 
 /// The beginning of a message in fragments.
@@ -92,6 +102,7 @@ impl FrameReader {
             is_text: false,
             searched: 0,
             given: 0,
+            skipping: 0,
         }
     }
 
@@ -105,12 +116,28 @@ impl FrameReader {
     pub(crate) fn next(&mut self, unread: &mut [u8]) -> Result<Read, Violation> {
         let read = self.read(unread)?;
         self.given = read.consumed();
-        self.searched = self.searched.saturating_sub(self.given);
+        if self.searched > 0 {
+            return Ok(self.was_searched(read));
+        }
         Ok(read)
+    }
+
+    /// What was looked at before it is taken: a ping was answered.
+    #[cold]
+    fn was_searched(&mut self, read: Read) -> Read {
+        let was_answered = self.searched >= self.given;
+        self.searched = self.searched.saturating_sub(self.given);
+        match read {
+            Read::Ping { consumed, .. } if was_answered => Read::Pong { consumed },
+            other => other,
+        }
     }
 
     #[inline]
     fn read(&mut self, unread: &mut [u8]) -> Result<Read, Violation> {
+        if self.skipping > 0 {
+            return Ok(self.skip(unread));
+        }
         let again = std::mem::take(&mut self.again);
         if let Some(joined) = self.joined.take()
             && again
@@ -124,7 +151,7 @@ impl FrameReader {
             return self.read_control(header, start, unread);
         }
         // By its header, before it has come.
-        self.judge(header)?;
+        self.judge(header, start)?;
         let Some(end) = end(header, start, unread) else { return Ok(Read::Partial) };
         if let Some(mask) = header.mask
             && !again
@@ -165,21 +192,26 @@ impl FrameReader {
         self.fragments.as_ref().map_or(0, |fragments| fragments.bytes.len())
     }
 
-    /// The close frame among bytes that are not taken yet, if they hold one that is whole.
-    pub(crate) fn find_close(&mut self, unread: &[u8]) -> Option<Close> {
+    /// The next control frame among bytes that are not taken yet, if they hold one that is whole. A ping is given once; it comes as a pong when
+    /// it is taken.
+    pub(crate) fn look_ahead(&mut self, unread: &[u8]) -> Option<Ahead> {
         while let Ok(Some((header, start))) = Header::parse(unread.get(self.searched..)?, self.from) {
             let start = self.searched + start;
             let end = end(header, start, unread)?;
+            let payload = &unread[start..end];
             if header.opcode == OpCode::Close {
-                return Close::parse(unmasked(header, &unread[start..end]).as_ref()).ok();
+                return Close::parse(&unmasked(header, payload)).ok().map(Ahead::Close);
             }
             self.searched = end;
+            if header.opcode == OpCode::Ping {
+                return Some(Ahead::Ping(unmasked(header, payload)));
+            }
         }
         None
     }
 
-    /// Whether a frame of a message may stand here, and as long as it is.
-    fn judge(&self, header: Header) -> Result<(), Violation> {
+    /// Whether a frame of a message may stand here, and as long as it is. Its payload is at `start`.
+    fn judge(&mut self, header: Header, start: usize) -> Result<(), Violation> {
         let before = match (&self.fragments, header.opcode) {
             (None, OpCode::Continuation) => {
                 return Err(Violation::protocol("a frame continues a message, and none has begun"));
@@ -190,9 +222,17 @@ impl FrameReader {
         };
         let size = header.length.saturating_add(before as u64);
         if size > self.limit as u64 {
+            self.skipping = header.length.saturating_add(start as u64);
             return Err(Violation::too_large(size, self.limit));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn skip(&mut self, unread: &[u8]) -> Read {
+        let consumed = usize::try_from(self.skipping).unwrap_or(usize::MAX).min(unread.len());
+        self.skipping -= consumed as u64;
+        Read::Fragment { consumed }
     }
 
     #[cold]
@@ -225,7 +265,7 @@ impl FrameReader {
                 Read::Ping { payload, consumed }
             }
             OpCode::Close => {
-                let close = Close::parse(unmasked(header, &unread[payload]).as_ref())?;
+                let close = Close::parse(&unmasked(header, &unread[payload]))?;
                 Read::Close { close, consumed }
             }
             _ => Read::Pong { consumed },
@@ -253,14 +293,14 @@ impl Fragments {
             Ok(_) => self.checked = self.bytes.len(),
             // A character may go on in the next fragment.
             Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
-            Err(error) => return Err(Violation::not_utf8("a text", error)),
+            Err(error) => return Err(Violation::text(error)),
         }
         Ok(())
     }
 
     fn end(&self) -> Result<(), Violation> {
         match std::str::from_utf8(&self.bytes[self.checked..]) {
-            Err(error) if self.is_text => Err(Violation::not_utf8("a text", error)),
+            Err(error) if self.is_text => Err(Violation::text(error)),
             _ => Ok(()),
         }
     }
@@ -274,7 +314,7 @@ fn end(header: Header, start: usize, unread: &[u8]) -> Option<usize> {
 }
 
 /// The payload of a control frame, which stays as it is.
-fn unmasked(header: Header, payload: &[u8]) -> impl AsRef<[u8]> {
+fn unmasked(header: Header, payload: &[u8]) -> Vec<u8> {
     debug_assert!(payload.len() <= CONTROL_PAYLOAD, "a header that says so is refused");
     let mut payload = payload.to_vec();
     if let Some(mask) = header.mask {

@@ -17,6 +17,15 @@ pub(crate) enum Control<'a> {
     Close(&'a Close),
 }
 
+/// Where a stream stands between the frames that are written to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// How many bytes are to come of the frame that was written last.
+    pub(crate) rest_of_frame: usize,
+    /// Whether its message goes on behind it.
+    pub(crate) is_within_message: bool,
+}
+
 /// Puts frames around messages, on one side of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameWriter {
@@ -86,18 +95,36 @@ impl FrameWriter {
         }
     }
 
-    /// Where the frame ends, behind `written`, in which the last one of these bytes stands. They are whole frames of this side's,
-    /// but for the first, of which the first `end` bytes are left.
+    /// Where the stream stands when so many of the bytes are written. They are whole messages of this side's, but for the first one, in which it
+    /// stands at `position`.
     #[cold]
-    pub(crate) fn end_of_frame(self, bytes: &[u8], mut end: usize, written: usize) -> usize {
+    pub(crate) fn advance(self, bytes: &[u8], position: Position, written: usize) -> Position {
+        let Position { rest_of_frame: mut end, is_within_message: mut goes_on } = position;
         while end < written {
-            let Ok(Some((header, size))) = Header::parse(&bytes[end..], self.role) else {
-                debug_assert!(false, "no frame of this side's");
-                return written;
-            };
-            end += size + header.length as usize;
+            (end, goes_on) = self.next_frame(bytes, end);
         }
-        end
+        Position { rest_of_frame: end - written, is_within_message: goes_on }
+    }
+
+    /// How many of the bytes are left of the message in which the stream stands at `position`.
+    #[cold]
+    pub(crate) fn rest_of_message(self, bytes: &[u8], position: Position) -> usize {
+        let Position { rest_of_frame: mut end, is_within_message: mut goes_on } = position;
+        while goes_on && end < bytes.len() {
+            (end, goes_on) = self.next_frame(bytes, end);
+        }
+        end.min(bytes.len())
+    }
+
+    /// Where the frame ends that begins at `start`, and whether its message goes on behind it.
+    fn next_frame(self, bytes: &[u8], start: usize) -> (usize, bool) {
+        match Header::parse(&bytes[start..], self.role) {
+            Ok(Some((header, size))) => (start + size + header.length as usize, !header.is_final),
+            _ => {
+                debug_assert!(false, "no frame of this side's");
+                (bytes.len(), false)
+            }
+        }
     }
 
     /// A new one for each frame (section 5.3).
@@ -190,11 +217,11 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_frame_is_found_from_anywhere_in_it() {
+    fn the_position_is_known_wherever_a_write_ends() {
         for role in [Role::Client, Role::Server] {
             let writer = FrameWriter::new(role, true);
-            let (mut out, mut ends) = (Vec::new(), Vec::new());
-            for size in [0, 1, 70_000, 3] {
+            let (mut out, mut ends) = (Vec::new(), vec![(0, false)]);
+            for size in [0, 1, 140_000, 3] {
                 let start = out.len();
                 writer.begin(&mut out);
                 out.extend(message(size));
@@ -202,25 +229,27 @@ mod tests {
                 let mut reader = FrameReader::new(role.other());
                 let mut at = start;
                 while at < out.len() {
-                    let mut copy = out[at..].to_vec();
-                    match reader.next(&mut copy) {
-                        Ok(
-                            Read::Fragment { consumed }
-                            | Read::Joined { consumed, .. }
-                            | Read::Message { consumed, .. },
-                        ) => {
-                            at += consumed;
+                    let (consumed, goes_on) = match reader.next(&mut out[at..].to_vec()) {
+                        Ok(Read::Fragment { consumed }) => (consumed, true),
+                        Ok(Read::Joined { consumed, .. } | Read::Message { consumed, .. }) => {
+                            (consumed, false)
                         }
                         other => panic!("{other:?}"),
-                    }
-                    ends.push(at);
+                    };
+                    at += consumed;
+                    ends.push((at, goes_on));
                 }
             }
-            let mut end = 0;
+            let (mut position, mut from) = (Position::default(), 0);
             for written in (0..=out.len()).step_by(97) {
-                end = writer.end_of_frame(&out, end, written);
-                let expected = [0].iter().chain(&ends).find(|end| **end >= written);
-                assert_eq!(Some(&end), expected, "{written}");
+                position = writer.advance(&out[from..], position, written - from);
+                from = written;
+                let mut ends = ends.iter().skip_while(|(end, _)| *end < written);
+                let (end, goes_on) = *ends.next().expect("an end");
+                let expected = Position { rest_of_frame: end - written, is_within_message: goes_on };
+                assert_eq!(position, expected, "{written}");
+                let end = if goes_on { ends.find(|(_, goes_on)| !goes_on).expect("an end").0 } else { end };
+                assert_eq!(writer.rest_of_message(&out[from..], position), end - written, "{written}");
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     framing::{
         AnyFramer, FrameError, Framed,
-        websocket::{Close, FrameReader, FrameWriter, Read, Violation},
+        websocket::{Ahead, Close, FrameReader, FrameWriter, Read, Violation},
     },
     transport::{CloseFrame, ControlFrames},
 };
@@ -16,11 +16,13 @@ pub(super) struct WebSocketFramer {
     reader: FrameReader,
     writer: FrameWriter,
     control: Arc<ControlFrames>,
+    /// Whether the frames behind what is broken can be told apart.
+    in_step: bool,
 }
 
 impl WebSocketFramer {
     pub(super) const fn new(reader: FrameReader, writer: FrameWriter, control: Arc<ControlFrames>) -> Self {
-        Self { reader, writer, control }
+        Self { reader, writer, control, in_step: true }
     }
 
     /// What follows a control frame: a message goes on around it, or none is under way.
@@ -32,7 +34,8 @@ impl WebSocketFramer {
     }
 
     #[cold]
-    fn fail(&self, violation: Violation) -> FrameError {
+    fn fail(&mut self, violation: Violation) -> FrameError {
+        self.in_step = violation.in_step;
         self.control.fail(CloseFrame { code: violation.code, reason: violation.reason() });
         violation.error
     }
@@ -113,13 +116,24 @@ impl AnyFramer for WebSocketFramer {
             return None;
         }
         let error = std::str::from_utf8(frame).err()?;
-        Some(self.fail(Violation::not_utf8("a text", error)))
+        Some(self.fail(Violation::text(error)))
     }
 
-    fn finds_close(&mut self, unread: &[u8]) -> bool {
-        let Some(Close { code, reason }) = self.reader.find_close(unread) else { return false };
-        self.control.peer_closes(CloseFrame { code, reason });
-        true
+    fn look_ahead(&mut self, unread: &[u8]) -> bool {
+        while let Some(ahead) = self.reader.look_ahead(unread) {
+            match ahead {
+                Ahead::Ping(payload) => self.control.answer(&payload),
+                Ahead::Close(Close { code, reason }) => {
+                    self.control.peer_closes(CloseFrame { code, reason });
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn is_in_step(&self) -> bool {
+        self.in_step
     }
 }
 

@@ -5,14 +5,22 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 
 use crate::{
-    framing::websocket::{Close, Control, FrameWriter},
+    framing::websocket::{Close, Control, FrameWriter, Position},
     transport::{CloseFrame, ControlFrames, Io},
 };
+
+/// So long a control frame waits for the end of a message in fragments. Then it stands between two of them, as it may, or a slow line would
+/// look like a dead one; but there are peers that lose the message by it (soketto 0.8, which is jsonrpsee's).
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whole frames are written to it, and it puts its own between them.
 pub(super) struct WebSocketStream {
@@ -21,13 +29,22 @@ pub(super) struct WebSocketStream {
     writer: FrameWriter,
     /// Control frames that have not left.
     waiting: Vec<u8>,
-    /// How many bytes are still to come of the frame that was written last: none may stand before them.
-    rest_of_frame: usize,
+    /// Since when.
+    since: Instant,
+    /// Where the stream stands in what was written last: they may not stand within a frame.
+    position: Position,
 }
 
 impl WebSocketStream {
-    pub(super) const fn new(io: Box<dyn Io>, writer: FrameWriter, control: Arc<ControlFrames>) -> Self {
-        Self { io, control, writer, waiting: Vec::new(), rest_of_frame: 0 }
+    pub(super) fn new(io: Box<dyn Io>, writer: FrameWriter, control: Arc<ControlFrames>) -> Self {
+        Self {
+            io,
+            control,
+            writer,
+            waiting: Vec::new(),
+            since: Instant::now(),
+            position: Position::default(),
+        }
     }
 
     /// Whether a ping or a pong is to leave.
@@ -41,6 +58,9 @@ impl WebSocketStream {
     #[cold]
     fn take_pings(&mut self) {
         let before = self.waiting.len();
+        if before == 0 {
+            self.since = Instant::now();
+        }
         let (ping, pong) = self.control.take_pings();
         if let Some(payload) = pong {
             self.writer.control(&mut self.waiting, Control::Pong(&payload));
@@ -53,19 +73,22 @@ impl WebSocketStream {
 
     /// Of `bytes`, so many were taken.
     fn wrote(&mut self, bytes: &[u8], written: usize) {
-        self.rest_of_frame = match written == bytes.len() {
-            true => 0,
-            false => self.writer.end_of_frame(bytes, self.rest_of_frame, written) - written,
+        self.position = match written == bytes.len() {
+            true => Position::default(),
+            false => self.writer.advance(bytes, self.position, written),
         };
     }
 
     /// Writes what leaves before `bytes`, and they in the same write.
     #[cold]
     fn poll_write_waiting(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.rest_of_frame > 0 {
-            let rest = &bytes[..self.rest_of_frame.min(bytes.len())];
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, rest))?;
-            self.rest_of_frame -= written;
+        let rest = match self.since.elapsed() < PATIENCE {
+            true => self.writer.rest_of_message(bytes, self.position),
+            false => self.position.rest_of_frame,
+        };
+        if rest > 0 {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &bytes[..rest]))?;
+            self.position = self.writer.advance(bytes, self.position, written);
             return Poll::Ready(Ok(written));
         }
         loop {
@@ -141,7 +164,7 @@ impl AsyncWrite for WebSocketStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.rest_of_frame == 0 {
+        if this.position == Position::default() {
             this.has_waiting();
             if let Some(CloseFrame { code, reason }) = this.control.take_close() {
                 this.writer.control(&mut this.waiting, Control::Close(&Close { code, reason }));

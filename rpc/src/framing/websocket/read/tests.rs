@@ -140,6 +140,17 @@ fn what_is_over_the_limit_is_refused_by_its_header() {
             }
         };
         assert_eq!(violation, Violation::too_large(101, 100));
+        // What is behind it can be told from it.
+        let behind = frame(OpCode::Pong, true, b"x");
+        let mut unread = [&stream[header..], &behind].concat();
+        unread.splice(..0, stream[header - 6..header].iter().copied());
+        let mut consumed = Vec::new();
+        while !unread.is_empty() {
+            let read = reader.next(&mut unread[..]).expect("it is passed over");
+            consumed.push(read.consumed());
+            unread.drain(..read.consumed());
+        }
+        assert_eq!(consumed.last(), Some(&behind.len()));
     }
 }
 
@@ -158,10 +169,10 @@ fn a_message_has_so_many_empty_fragments_and_no_more() {
 }
 
 #[test]
-fn a_close_is_found_behind_what_has_to_wait() {
+fn control_frames_are_found_behind_what_has_to_wait() {
     let waiting = [
         frame(OpCode::Text, true, b"one"),
-        frame(OpCode::Ping, true, b""),
+        frame(OpCode::Ping, true, b"there?"),
         frame(OpCode::Text, false, &[b'x'; 1000]),
     ]
     .concat();
@@ -172,15 +183,30 @@ fn a_close_is_found_behind_what_has_to_wait() {
     let mut unread = stream;
     reader.next(&mut unread).expect("a message");
     reader.put_back();
+    let mut pings = 0;
     for come in 0..=unread.len() {
-        let found = reader.find_close(&unread[..come]).map(|close| close.code);
-        assert_eq!(found, (come >= close).then_some(1001), "{come}");
+        match reader.look_ahead(&unread[..come]) {
+            Some(Ahead::Ping(payload)) => {
+                pings += 1;
+                assert_eq!(payload, b"there?");
+            }
+            Some(Ahead::Close(found)) => assert!(found.code == 1001 && come >= close, "{come}"),
+            None => assert!(come < close, "{come}"),
+        }
     }
-    // Nothing is taken by looking, and what was searched is not searched again.
+    assert_eq!(pings, 1);
+    // Nothing is taken by looking, and what was looked at is not looked at again: the ping is answered.
     let searched = reader.searched;
     let Ok(Read::Message { consumed, .. }) = reader.next(&mut unread) else { panic!("a message") };
     assert_eq!(reader.searched, searched - consumed);
-    assert!(reader.find_close(&unread[consumed..]).is_some());
     reader.put_back();
     assert_eq!(reader.searched, searched);
+    assert!(matches!(reader.next(&mut unread), Ok(Read::Message { .. })));
+    unread.drain(..consumed);
+    let Ok(Read::Pong { consumed }) = reader.next(&mut unread) else { panic!("a ping that was answered") };
+    unread.drain(..consumed);
+    // One behind what was looked at is not.
+    assert!(matches!(reader.next(&mut unread), Ok(Read::Fragment { .. })));
+    assert_eq!(reader.searched, 0);
+    let Ok(Read::Ping { .. }) = reader.next(&mut frame(OpCode::Ping, true, b"")) else { panic!("a ping") };
 }

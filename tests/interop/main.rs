@@ -9,6 +9,7 @@ mod browser;
 mod curl;
 mod driven;
 mod lost;
+mod npm;
 mod our_client;
 mod our_server;
 mod proxies;

@@ -1,0 +1,3 @@
+//! WebSockets with peers in Python.
+
+mod aiorpcx;

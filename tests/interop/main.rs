@@ -2,6 +2,8 @@
 //! WebSocket, and `vscode-jsonrpc` of Node.js over TCP and standard input and output; `curl`; a page in Chromium over HTTP and WebSocket; and SOCKS
 //! servers of Debian's between our client and our server.
 //!
+//! The WebSocket libraries of Node.js, Python and Chromium are peers of their own: see [`websocket`].
+//!
 //! `cargo test -p rpc-tests --test interop` runs them. They need Python, Node.js with npm, `curl`, Chromium and the servers: see [`python`],
 //! [`vscode`], [`browser`] and [`proxies`].
 

@@ -1,7 +1,7 @@
 //! A Python process with `aiorpcx` in it, driven line by line. See peer.py for what it understands.
 //!
 //! The interpreter is the one that the environment variable `RPC_INTEROP_PYTHON` names, else one of our own in
-//! `target/interop/venv`, which is made and given `aiorpcx` when it is first needed.
+//! `target/interop/venv`, which is made and given `aiorpcx` and the WebSocket libraries when it is first needed.
 
 use std::{
     ffi::OsStr,
@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 
 pub(crate) use crate::driven::soon;
 use crate::driven::{Driven, run};
+
+/// What is to be installed, and the start of its version.
+const PACKAGES: [(&str, &str); 3] = [("aiohttp", "3.14."), ("aiorpcx", "0.25."), ("websockets", "17.")];
 
 /// What aiorpcX speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +118,8 @@ impl DerefMut for Python {
     }
 }
 
-fn interpreter() -> &'static Path {
+/// The interpreter, with all packages that the tests need.
+pub(crate) fn interpreter() -> &'static Path {
     static INTERPRETER: OnceLock<PathBuf> = OnceLock::new();
     INTERPRETER.get_or_init(|| match std::env::var_os("RPC_INTEROP_PYTHON") {
         Some(python) => python.into(),
@@ -126,11 +130,13 @@ fn interpreter() -> &'static Path {
 fn own_interpreter() -> PathBuf {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/interop/venv");
     let python = venv.join("bin/python");
-    let check = "from importlib.metadata import version; assert version('aiorpcx').startswith('0.25.'); version('websockets')";
-    let is_ready = Command::new(&python).args(["-c", check]).stderr(Stdio::null()).status();
+    let wanted = PACKAGES.map(|(name, version)| format!("assert version('{name}').startswith('{version}')"));
+    let check = format!("from importlib.metadata import version; {}", wanted.join("; "));
+    let is_ready = Command::new(&python).args(["-c", &check]).stderr(Stdio::null()).status();
     if !is_ready.is_ok_and(|status| status.success()) {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiorpcx==0.25.*", "websockets"]));
+        let wanted = PACKAGES.map(|(name, version)| format!("{name}=={version}*"));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(wanted));
     }
     python
 }

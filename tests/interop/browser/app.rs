@@ -12,13 +12,13 @@ use axum::{
     response::Response,
     routing::Router,
 };
-use rpc::{ServerHandle, WebAccess};
+use rpc::{Server, ServerHandle, WebAccess};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::chromium::robot;
 
 /// It listens until it is dropped.
-pub(super) struct App {
+pub(crate) struct App {
     pub(super) addr: SocketAddr,
     /// Where sessions are.
     pub(super) server: ServerHandle,
@@ -42,7 +42,13 @@ impl App {
         Self { addr, server, came, serving }
     }
 
-    pub(super) fn origin(&self) -> String {
+    /// One that has nothing to call.
+    pub(crate) async fn empty() -> Self {
+        let server = Server::builder().build().expect("no method twice");
+        Self::start(server.start(), WebAccess::new(), |router| router).await
+    }
+
+    pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.addr)
     }
 

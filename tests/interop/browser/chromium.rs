@@ -48,12 +48,13 @@ pub(super) fn robot<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/robot", get(Html(include_str!("robot.html"))))
         .route("/robot/robot.js", script(include_str!("robot.js")))
         .route("/robot/intruder.js", script(include_str!("intruder.js")))
+        .route("/robot/socket.js", script(include_str!("../websocket/socket.mjs")))
         // The example's own.
         .route("/robot/rpc.js", script(include_str!("../../../examples/axum/rpc.js")))
 }
 
 /// A browser with one page, which is a robot.
-pub(super) struct Chromium {
+pub(crate) struct Chromium {
     page: RobotClient,
     pages: mpsc::UnboundedReceiver<RobotClient>,
     test: ServerHandle,
@@ -62,7 +63,7 @@ pub(super) struct Chromium {
 
 impl Chromium {
     /// Starts it on the robot's page of the server at `origin`. It takes this machine for the host `evil.example`.
-    pub(super) async fn start(origin: &str) -> Self {
+    pub(crate) async fn start(origin: &str) -> Self {
         let (ready, pages) = mpsc::unbounded_channel();
         let everybody = WebAccess::new().allow_any_origin().allow_any_host();
         let everybody = WebSocketServer::new().access(everybody);
@@ -76,14 +77,14 @@ impl Chromium {
     }
 
     /// Goes to the robot's page of the server at `origin`.
-    pub(super) async fn visit(&mut self, origin: &str) {
+    pub(crate) async fn visit(&mut self, origin: &str) {
         self.page.visit(&robot_at(origin, &self.test)).await.expect("the page is there");
         self.page = next(&mut self.pages, &self.process).await;
     }
 
     /// Runs JavaScript in the page, as the body of an async function. Gives `{"result": ..}`, or the `{"error": ..}` of the server's that it
     /// throws, or what else it throws as `{"thrown": ".."}`.
-    pub(super) async fn run(&self, code: &str) -> Value {
+    pub(crate) async fn run(&self, code: &str) -> Value {
         let outcome = soon(self.page.run(code).into_future()).await;
         outcome.unwrap_or_else(|error| panic!("{code}: {error}\n{}", self.process.log()))
     }
@@ -126,9 +127,12 @@ impl Process {
                 "--disable-gpu",
                 "--disable-dev-shm-usage",
                 "--no-first-run",
+                "--disable-popup-blocking",
             ])
             .args(["--disable-quic", "--disable-background-networking", "--disable-component-update"])
             .args(["--disable-sync", "--no-proxy-server", "--enable-logging=stderr"])
+            // The authority of a test's certificates is not known to it.
+            .arg("--ignore-certificate-errors")
             .arg("--host-resolver-rules=MAP evil.example 127.0.0.1")
             .arg(format!("--user-data-dir={}", scratch.path("profile").display()))
             .arg(url)

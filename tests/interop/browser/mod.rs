@@ -6,3 +6,5 @@ mod chromium;
 #[path = "../../../examples/axum/app.rs"]
 mod example;
 mod origins;
+
+pub(crate) use self::{app::App, chromium::Chromium};

@@ -1,3 +1,9 @@
-//! WebSockets with peers in Python.
+//! WebSockets with libraries that are in wide use: the packages `ws` and `undici` of Node.js, Python's `aiohttp` and `websockets`, and
+//! Chromium. aiorpcX speaks JSON-RPC on one of them.
 
 mod aiorpcx;
+mod closed_by_peer;
+mod closed_by_us;
+mod page;
+mod peer;
+mod road;

@@ -4,6 +4,8 @@
 mod aiorpcx;
 mod closed_by_peer;
 mod closed_by_us;
+mod floods;
+mod large;
 mod page;
 mod peer;
 mod road;

@@ -1,12 +1,16 @@
 //! What browsers do to WebSockets, in Chromium: the API's own ways to close one, and pages, frames and workers that go away with theirs.
 
+use rpc::CloseReason;
+use serde_json::json;
+
 use super::{
     closed_by_peer::{InFlight, Load, Way, it_ends},
     closed_by_us::{self, the_peer_is_told, the_peer_is_told_which_rule_it_broke},
+    floods::we_call_many_times,
+    large::both_send_much,
     peer::Peer,
     road::{Keys, Road, patient},
 };
-use rpc::CloseReason;
 
 /// Where a page has its WebSocket, and how that goes away. `peer` connects there.
 const PLACES: [(&str, &str, &str); 4] = [
@@ -90,7 +94,7 @@ fn goes_away(cause: &CloseReason) {
 }
 
 #[tokio::test]
-async fn a_page_is_told_why_we_close() {
+async fn a_page_is_told_why_we_close_and_sends_much() {
     let keys = Keys::new();
     let mut page = Peer::browse().await;
     for road in Road::of(&page) {
@@ -100,5 +104,12 @@ async fn a_page_is_told_why_we_close() {
         for broken in [("rubbish", 1008), ("size", 1009)] {
             the_peer_is_told_which_rule_it_broke(&mut page, &keys, road, broken).await;
         }
+    }
+    for road in Road::some(&page) {
+        both_send_much(&mut page, &keys, road).await;
+        let ends = road.open(&mut page, &keys, patient()).await;
+        let (ours, theirs) = tokio::join!(we_call_many_times(&ends, 500), page.run("many", json!([500])));
+        assert_eq!((ours, theirs), ((), json!(500)));
+        assert_eq!(page.run("empty", json!([2])).await, 2);
     }
 }

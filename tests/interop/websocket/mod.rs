@@ -5,6 +5,7 @@ mod aiorpcx;
 mod closed_by_peer;
 mod closed_by_us;
 mod floods;
+mod kept_alive;
 mod large;
 mod page;
 mod peer;

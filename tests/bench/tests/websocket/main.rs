@@ -1,6 +1,8 @@
 //! jsonrpsee over WebSocket: its client and our server, its server and our client.
 
+#[path = "../calculator/mod.rs"]
 mod calculator;
+mod closing;
 
 use std::time::Duration;
 

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::driven::soon;
 
-/// The size of the reply.
-const SIZE: usize = 3_900_000;
+/// The size of the reply: more than `Limits::outgoing_bytes`, beyond which no requests are read.
+const SIZE: usize = 6_000_000;
 
 /// A line that passes `most` bytes of what we send for each piece that the peer sends. So the reply needs many pings; and as long as the
 /// last ping was not answered, no peer sends another.

@@ -48,6 +48,12 @@ impl WsPeer<DuplexStream> {
         options: &WebSocketServer,
         with: impl FnOnce(Connector) -> Connector,
     ) -> (Self, Session) {
+        let (peer, connector) = Self::client_before(capacity, options).await;
+        (peer, with(connector).connect().await.expect("the two are connected already"))
+    }
+
+    /// A client by hand whose handshake is done, and what begins the session at the other end.
+    pub async fn client_before(capacity: usize, options: &WebSocketServer) -> (Self, Connector) {
         let (here, there) = rpc::transport::memory(capacity);
         let mut peer = Self::over(here, true);
         let request = async {
@@ -56,29 +62,22 @@ impl WsPeer<DuplexStream> {
             assert!(answer.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{answer}");
         };
         let (accepted, ()) = tokio::join!(WebSocket::accept(there, options), request);
-        let connector = with(Connector::over_websocket(accepted.expect("a handshake")));
-        (peer, connector.connect().await.expect("the two are connected already"))
+        (peer, Connector::over_websocket(accepted.expect("a handshake")))
     }
 
     /// A server by hand, of a session that is made as `with` says. The handshake is the library's.
     pub async fn server_of(with: impl FnOnce(Connector) -> Connector) -> (Self, Session) {
+        let (peer, connector) = Self::server_before(&WebSocketClient::new()).await;
+        (peer, with(connector).connect().await.expect("the two are connected already"))
+    }
+
+    /// A server by hand whose handshake is done, and what begins the session at the other end.
+    pub async fn server_before(options: &WebSocketClient) -> (Self, Connector) {
         let (here, there) = rpc::transport::memory(64 << 10);
         let mut peer = Self::over(here, false);
         let url: Endpoint = "ws://localhost/".parse().expect("a URL");
-        let answer = async {
-            let request = peer.head().await;
-            let key = header(&request, "sec-websocket-key").expect("a key");
-            peer.write(answer(key, "")).await;
-        };
-        let options = WebSocketClient::new();
-        let (connected, ()) = tokio::join!(WebSocket::connect(there, &url, &options), answer);
-        let connector = with(Connector::over_websocket(connected.expect("a handshake")));
-        (peer, connector.connect().await.expect("the two are connected already"))
-    }
-
-    /// In memory and with paused time, waiting costs nothing.
-    pub const fn over(io: DuplexStream, is_client: bool) -> Self {
-        Self { io, unread: Vec::new(), is_client, patience: Duration::from_secs(100 * 3600) }
+        let (connected, ()) = tokio::join!(WebSocket::connect(there, &url, options), peer.answer_request());
+        (peer, Connector::over_websocket(connected.expect("a handshake")))
     }
 }
 
@@ -86,16 +85,46 @@ impl WsPeer<TcpStream> {
     /// A client by hand that has connected and asked for nothing yet.
     pub async fn connect(endpoint: &Endpoint) -> Self {
         let addr = endpoint.socket_addr().expect("an address");
-        let io = TcpStream::connect(addr).await.expect("the server listens");
-        Self { io, unread: Vec::new(), is_client: true, patience: Duration::from_secs(10) }
+        Self::on(TcpStream::connect(addr).await.expect("the server listens"), true)
+    }
+}
+
+impl<T> WsPeer<T> {
+    /// In memory and with paused time, waiting costs nothing.
+    pub const fn over(io: T, is_client: bool) -> Self {
+        Self { io, unread: Vec::new(), is_client, patience: Duration::from_secs(100 * 3600) }
+    }
+
+    /// Over a stream that is no memory, and takes real time.
+    pub const fn on(io: T, is_client: bool) -> Self {
+        Self { io, unread: Vec::new(), is_client, patience: Duration::from_secs(10) }
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> WsPeer<T> {
+    /// Answers the request for a WebSocket that comes.
+    pub async fn answer_request(&mut self) {
+        let request = self.head().await;
+        let key = header(&request, "sec-websocket-key").expect("a key");
+        self.write(answer(key, "")).await;
+    }
+
     /// Sends bytes as they are.
     pub async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = timeout(self.patience, self.io.write_all(bytes.as_ref())).await;
         sent.expect("the other side reads").expect("it is there");
+        self.io.flush().await.expect("it is there");
+    }
+
+    /// Sends bytes as they are to a session that may have ended.
+    pub async fn offer(&mut self, bytes: impl AsRef<[u8]>) {
+        drop(timeout(self.patience, self.io.write_all(bytes.as_ref())).await.expect("the other side reads"));
+        drop(self.io.flush().await);
+    }
+
+    /// Ends this direction; the other one stays open.
+    pub async fn finish(&mut self) {
+        self.io.shutdown().await.expect("it is there");
     }
 
     /// Sends a text.
@@ -111,10 +140,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WsPeer<T> {
 
     /// The next frame; `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Frame> {
+        Some(self.next_masked().await?.0)
+    }
+
+    /// The next frame and its mask; `None` at the end of the stream.
+    pub async fn next_masked(&mut self) -> Option<(Frame, [u8; 4])> {
         loop {
-            if let Some((frame, length)) = parse(&self.unread, !self.is_client) {
+            if let Some((frame, mask, length)) = parse(&self.unread, !self.is_client) {
                 self.unread.drain(..length);
-                return Some(frame);
+                return Some((frame, mask));
             }
             if !self.read_more().await {
                 assert_eq!(self.unread, b"", "the stream ends within a frame");
@@ -210,7 +244,7 @@ pub fn frame(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     bytes
 }
 
-fn parse(bytes: &[u8], masked: bool) -> Option<(Frame, usize)> {
+fn parse(bytes: &[u8], masked: bool) -> Option<(Frame, [u8; 4], usize)> {
     let (first, length) = (*bytes.first()?, *bytes.get(1)?);
     assert_eq!(length & 0x80 != 0, masked, "clients mask, and servers do not");
     let (length, mut at) = match length & 0x7f {
@@ -227,7 +261,8 @@ fn parse(bytes: &[u8], masked: bool) -> Option<(Frame, usize)> {
     };
     let end = at + usize::try_from(length).ok()?;
     let payload = bytes.get(at..end)?;
-    Some(((first, payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect()), end))
+    let payload = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    Some(((first, payload), mask, end))
 }
 
 /// A request for a WebSocket, with `more` headers.

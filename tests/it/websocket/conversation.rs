@@ -101,34 +101,6 @@ async fn binary_messages_go_out_where_that_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_may_come_in_fragments_with_pings_between() {
-    let (mut peer, session) = served(echo()).await;
-    let (start, rest) = CALL.as_bytes().split_at(CALL.find('ü').expect("it is there") + 1);
-    peer.frame(0x01, start).await;
-    peer.frame(0x89, "ping").await;
-    peer.frame(0x00, b"").await;
-    peer.frame(0x80, rest).await;
-    assert_eq!(peer.next().await, Some((0x8a, b"ping".to_vec())));
-    peer.expect(ANSWER).await;
-    assert_eq!(session.statistics().messages_received, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn frames_come_out_whole_however_they_arrive() {
-    let (mut peer, _session) = served(echo()).await;
-    let frames = rpc_tests::websocket::frame(TEXT, CALL.as_bytes(), true).repeat(3);
-    for step in [1, 2, 3, 7, 50, 1000] {
-        for piece in frames.chunks(step) {
-            peer.write(piece).await;
-            tokio::task::yield_now().await;
-        }
-        for _ in 0..3 {
-            peer.expect(ANSWER).await;
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_is_asked_together_is_answered_together() {
     // The answers leave in one write: a pipe that holds no more would give them in pieces otherwise.
     let (mut peer, session) = served(echo()).await;

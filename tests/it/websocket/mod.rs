@@ -1,5 +1,6 @@
 //! Sessions over WebSocket.
 
+mod autobahn;
 mod closing;
 mod conversation;
 mod handshakes;

@@ -3,7 +3,9 @@
 mod autobahn;
 mod closing;
 mod conversation;
+mod cuts;
 mod handshakes;
 mod hostile;
 mod keep_alive;
+mod roads;
 mod web;

@@ -8,10 +8,9 @@ use rpc::{
     transport::websocket::{WebSocket, WebSocketServer},
 };
 use rpc_tests::{
-    CalcClient, Events, Gate, echo,
-    websocket::{BINARY, CLOSE, TEXT, WsPeer, frame, request, served},
+    Events, echo, settled,
+    websocket::{BINARY, TEXT, WsPeer, frame, request, served},
 };
-use rpc_tests::{settled, waiting};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tracing::Level;
@@ -72,32 +71,8 @@ async fn a_peer_that_costs_too_much_is_told_that_it_went_too_far() {
     assert!(matches!(session.closed().await, CloseReason::Cost { .. }));
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_peers_code_and_reason_are_the_cause() {
-    for (payload, expected) in [
-        (b"\x03\xe9gone fishing".to_vec(), (1001, "gone fishing")),
-        (b"\x03\xe8".to_vec(), (1000, "")),
-        (b"\x0f\xa1own".to_vec(), (4001, "own")),
-        // It says nothing: RFC 6455, section 7.1.5.
-        (b"".to_vec(), (1005, "")),
-    ] {
-        let (mut peer, session) = WsPeer::server_of(|connector| connector).await;
-        let calc = CalcClient::from(session.clone());
-        let call = tokio::spawn(async move { calc.add(1, 2).await });
-        settled().await;
-        assert_eq!(peer.next().await.expect("a call").0, TEXT);
-        peer.frame(CLOSE, &payload).await;
-        // The code is given back.
-        assert_eq!(peer.next().await, Some((CLOSE, payload)));
-        assert_eq!(peer.next().await, None);
-        let CallError::Closed(cause) = call.await.expect("no panic").expect_err("no reply") else {
-            panic!("another error")
-        };
-        for cause in [cause, session.closed().await] {
-            let CloseReason::PeerClosed { code, reason } = &cause else { panic!("{cause}") };
-            assert_eq!((*code, reason.as_str()), expected);
-        }
-    }
+#[test]
+fn an_end_of_the_peers_is_shown_with_its_code() {
     for (code, reason, text) in [
         (1001, "gone fishing", "closed by the peer with code 1001: gone fishing"),
         (1000, "", "closed by the peer with code 1000: no reason given"),
@@ -106,59 +81,6 @@ async fn the_peers_code_and_reason_are_the_cause() {
     ] {
         let told = CloseReason::PeerClosed { code, reason: reason.to_owned() };
         assert_eq!(told.to_string(), text);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_end_without_a_close_is_the_peers_all_the_same() {
-    let (peer, session) = served(echo()).await;
-    drop(peer);
-    let cause = session.closed().await;
-    assert!(matches!(cause, CloseReason::PeerClosed { code: 1006, .. }), "{cause}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn handlers_are_dropped_when_the_peer_has_closed_because_nothing_can_be_sent_any_more() {
-    let gate = Gate::closed();
-    let (mut peer, session) = served(waiting(&gate)).await;
-    peer.text(r#"{"jsonrpc":"2.0","id":1,"method":"wait","params":[]}"#).await;
-    settled().await;
-    assert_eq!(session.requests_in_flight(), 1);
-    let closed = Instant::now();
-    peer.frame(CLOSE, 1000_u16.to_be_bytes()).await;
-    assert_eq!(peer.closed().await.0, 1000);
-    assert!(matches!(session.closed().await, CloseReason::PeerClosed { code: 1000, .. }));
-    assert_eq!((session.requests_in_flight(), closed.elapsed()), (0, Duration::ZERO));
-    assert_eq!(peer.next().await, None);
-}
-
-/// What a peer sends that breaks the rules; what it is told, and what the cause is.
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_breaks_the_rules_is_told_which() {
-    let unmasked = frame(TEXT, b"{}", false);
-    let masked = |first, payload: &[u8]| frame(first, payload, true);
-    let cases: [(&str, Vec<u8>, u16); 10] = [
-        ("unmasked", unmasked, 1002),
-        ("a reserved bit", masked(0xc1, b"{}"), 1002),
-        ("an opcode that nobody knows", masked(0x83, b"{}"), 1002),
-        ("a continuation of nothing", masked(0x80, b"{}"), 1002),
-        ("a message within a message", [masked(0x01, b"{"), masked(0x81, b"}")].concat(), 1002),
-        ("a ping in fragments", masked(0x09, b"x"), 1002),
-        ("a ping that is too long", masked(0x89, &[b'x'; 126]), 1002),
-        ("a close of one byte", masked(CLOSE, b"x"), 1002),
-        ("a text that is none", masked(TEXT, b"\"\xff\""), 1007),
-        ("a text in fragments that is none", [masked(0x01, b"\"\xc3"), masked(0x80, b"(\"")].concat(), 1007),
-    ];
-    for (what, bytes, code) in cases {
-        let (mut peer, session) = served(echo()).await;
-        peer.write(bytes).await;
-        let (told, reason) = peer.closed().await;
-        assert_eq!(told, code, "{what}: {reason}");
-        assert_ne!(reason, "", "{what}");
-        assert_eq!(peer.next().await, None, "{what}");
-        drop(peer);
-        let cause = session.closed().await;
-        assert!(matches!(cause, CloseReason::Frame(FrameError::Invalid(_))), "{what}: {cause}");
     }
 }
 

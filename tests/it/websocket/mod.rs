@@ -4,6 +4,7 @@ mod autobahn;
 mod closing;
 mod conversation;
 mod cuts;
+mod endings;
 mod handshakes;
 mod hostile;
 mod keep_alive;

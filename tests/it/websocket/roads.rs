@@ -50,8 +50,8 @@ pub(super) struct Ends {
     pub(super) peer: Peer,
     pub(super) session: Session,
     /// What the session belongs to, where it is a server's.
-    _server: Option<ServerHandle>,
-    road: Road,
+    pub(super) server: Option<ServerHandle>,
+    pub(super) road: Road,
     /// How many bytes the peer has sent behind the handshake.
     sent: u64,
     _clock: Option<RunningClock>,
@@ -86,7 +86,7 @@ impl Road {
                 (peer, session, None)
             }
         };
-        Ends { peer, session, _server: server, road: self, sent: 0, _clock: clock }
+        Ends { peer, session, server, road: self, sent: 0, _clock: clock }
     }
 
     async fn open_server(self, service: impl Service, limits: Limits) -> (Peer, Session, ServerHandle) {
@@ -197,6 +197,11 @@ impl Ends {
                 soon(read).await;
             }
         }
+    }
+
+    /// The peer ends both directions.
+    pub(super) fn hang_up(&mut self) {
+        self.peer = Peer::over(Box::new(tokio::io::empty()), true);
     }
 
     /// So many bytes more were sent, and will be read.

@@ -2,162 +2,162 @@
 
 use std::time::Duration;
 
-use rpc::{CloseReason, Limits, framing::FrameError, transport::websocket::WebSocketServer};
+use rpc::{CallError, CloseReason, Limits, framing::FrameError, transport::websocket::WebSocketServer};
 use rpc_tests::{
-    echo,
-    websocket::{CLOSE, PING, PONG, TEXT, WsPeer, frame, served},
+    echo, settled, soon,
+    websocket::{BINARY, CLOSE, PING, PONG, TEXT, WsPeer},
 };
+use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep, timeout};
 
-const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":["x"]}"#;
-const ANSWER: &str = r#"{"jsonrpc":"2.0","id":1,"result":["x"]}"#;
+use super::roads::{Ends, Road};
 
-fn timed() -> Limits {
-    let mut limits = Limits::server();
-    (limits.frame_timeout, limits.idle_timeout) = (Some(Duration::from_secs(30)), None);
-    limits
+/// The session ends with a close of the code, which says why.
+async fn is_told(ends: &mut Ends, code: u16, at: &str) -> CloseReason {
+    let (told, reason) = ends.peer.closed().await;
+    assert_eq!(told, code, "{at}: {reason}");
+    assert_ne!(reason, "", "{at}");
+    assert_eq!(ends.peer.next().await, None, "{at}");
+    ends.hang_up();
+    soon(ends.session.closed()).await
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_giant_frame_is_refused_when_it_is_declared() {
-    for length in [1_u64 << 40, 1 << 62, u64::MAX >> 1] {
-        let (mut peer, session) =
-            WsPeer::client_of(|connector| connector.service(echo()).limits(Limits::server())).await;
-        let header = [&[0x81, 0xff][..], &length.to_be_bytes(), &[1, 2, 3, 4]].concat();
-        peer.write(header).await;
-        assert_eq!(peer.closed().await.0, 1009);
-        assert_eq!(peer.next().await, None);
-        drop(peer);
-        let cause = session.closed().await;
-        assert!(matches!(cause, CloseReason::Frame(FrameError::TooLarge { .. })), "{cause}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_refuses_a_giant_frame_and_a_masked_one() {
-    for (bytes, code) in [
-        ([&[0x81, 0x7f][..], &(1_u64 << 40).to_be_bytes()].concat(), 1009),
-        ([&[0x81, 0x7f][..], &(u64::MAX >> 1).to_be_bytes()].concat(), 1009),
-        ([&[0x81, 0x7f][..], &u64::MAX.to_be_bytes()].concat(), 1002),
-        (frame(TEXT, b"{}", true), 1002),
-    ] {
-        let (mut peer, session) = WsPeer::server_of(|connector| connector.limits(Limits::server())).await;
-        peer.write(bytes).await;
-        assert_eq!(peer.closed().await.0, code);
-        drop(peer);
-        assert!(matches!(session.closed().await, CloseReason::Frame(_)));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn fragments_without_end_come_to_one() {
-    // With something in them: the limit on the message.
-    let mut limits = timed();
-    limits.frame_size = 10_000;
-    let (mut peer, _session) = WsPeer::client_of(|connector| connector.limits(limits)).await;
-    peer.frame(0x01, b"[").await;
-    for _ in 0..100 {
-        peer.frame(0x00, [b' '; 100]).await;
-    }
-    assert_eq!(peer.closed().await.0, 1009);
-
-    // With nothing, or pings between them that ought to look like life: the time that a message may take.
-    for between in [None, Some(PING)] {
-        let (mut peer, session) = WsPeer::client_of(|connector| connector.limits(timed())).await;
-        let start = Instant::now();
-        peer.frame(0x01, b"[").await;
-        loop {
-            sleep(Duration::from_secs(1)).await;
-            if session.is_closed() {
-                break;
-            }
-            assert!(start.elapsed().as_secs() < 60, "it goes on for ever");
-            let mut bytes = frame(0x00, b"", true);
-            bytes.extend(between.map(|first| frame(first, b"", true)).unwrap_or_default());
-            peer.write(bytes).await;
+/// A header that declares `length`, written in 2, 4 or 10 bytes, and no mask.
+fn header(first: u8, length: u64, bytes: usize, road: Road) -> Vec<u8> {
+    let mask_bit = if road.is_server() { 0x80 } else { 0 };
+    match bytes {
+        2 => vec![first, mask_bit | u8::try_from(length).expect("it fits")],
+        4 => {
+            let length = u16::try_from(length).expect("it fits");
+            [&[first, mask_bit | 126][..], &length.to_be_bytes()].concat()
         }
-        let cause = session.closed().await;
-        assert!(matches!(cause, CloseReason::FrameTimeout { received: 1.., .. }), "{cause}");
-        assert_eq!(start.elapsed().as_secs(), 31, "as soon as this test looks");
+        _ => [&[first, mask_bit | 127][..], &length.to_be_bytes()].concat(),
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_is_begun_and_not_finished_is_given_up() {
-    let whole = frame(TEXT, CALL.as_bytes(), true);
-    for bytes in [&whole[..1], &whole[..20], &frame(0x01, CALL.as_bytes(), true)] {
-        let (mut peer, session) =
-            WsPeer::client_of(|connector| connector.service(echo()).limits(timed())).await;
-        // What is whole is not timed, whatever came with it.
-        peer.write(&whole).await;
-        peer.expect(ANSWER).await;
-        peer.frame(PING, b"").await;
-        assert_eq!(peer.next().await, Some((PONG, vec![])));
-        sleep(Duration::from_secs(100)).await;
-        assert!(!session.is_closed());
-        let start = Instant::now();
-        peer.write(bytes).await;
-        let cause = session.closed().await;
-        assert!(matches!(cause, CloseReason::FrameTimeout { .. }), "{cause}");
-        assert_eq!(start.elapsed().as_secs(), 30);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn pings_without_end_are_not_kept() {
-    let options = WebSocketServer::new();
-    let (mut peer, session) =
-        WsPeer::client_of_narrow(4096, &options, |connector| connector.service(echo())).await;
-    // Nobody reads what is answered: it is not kept, and the session goes on reading.
-    let ping = frame(PING, &[b'x'; 125], true);
-    for _ in 0..20_000 {
-        peer.write(&ping).await;
-    }
-    peer.text(CALL).await;
-    let mut pongs = 0;
-    loop {
-        match peer.next().await.expect("a frame") {
-            (PONG, payload) => {
-                assert_eq!(payload, [b'x'; 125]);
-                pongs += 1;
+async fn a_giant_message_is_refused_when_it_is_declared() {
+    for road in Road::IN_MEMORY {
+        for length in [1_000_001, 1 << 40, 1 << 62, u64::MAX >> 1] {
+            for first in [TEXT, BINARY, 0x01, 0x02] {
+                let at = format!("{road:?}, {first:x}, {length}");
+                let mut ends = road.open(echo(), Limits::server()).await;
+                // A mask may be part of the header.
+                let header =
+                    [header(first, length, 10, road), vec![0; if road.is_server() { 4 } else { 0 }]].concat();
+                ends.peer.write(header).await;
+                let cause = is_told(&mut ends, 1009, &at).await;
+                let CloseReason::Frame(FrameError::TooLarge { size, limit: 1_000_000 }) = cause else {
+                    panic!("{at}: {cause}")
+                };
+                assert_eq!(size as u64, length, "{at}");
             }
-            (TEXT, answer) => break assert_eq!(answer, ANSWER.as_bytes()),
-            other => panic!("{other:?}"),
         }
     }
-    assert!(pongs < 3000, "{pongs} were kept");
-    assert_eq!(session.statistics().errors, 0);
+}
+
+/// A rule that is broken is found with the byte that breaks it, whatever would follow.
+#[tokio::test(start_paused = true)]
+async fn a_header_that_breaks_a_rule_is_refused_by_itself() {
+    for road in Road::IN_MEMORY {
+        let of = |first, length, bytes| header(first, length, bytes, road);
+        // What is masked where it must not be, and the other way round.
+        let other_side = if road.is_server() { 0x00 } else { 0x80 };
+        let mut headers = vec![
+            of(TEXT | 0x10, 0, 2)[..1].to_vec(),
+            of(TEXT | 0x20, 0, 2)[..1].to_vec(),
+            of(TEXT | 0x40, 0, 2)[..1].to_vec(),
+            of(0x83, 0, 2)[..1].to_vec(),
+            of(0x8f, 0, 2)[..1].to_vec(),
+            of(PING & 0x0f, 0, 2)[..1].to_vec(),
+            vec![TEXT, other_side],
+            vec![PING, other_side | 4],
+            vec![CLOSE, other_side],
+            of(PING, 126, 4)[..2].to_vec(),
+            of(PONG, 126, 4)[..2].to_vec(),
+            of(CLOSE, 70_000, 10)[..2].to_vec(),
+        ];
+        // Lengths that fit into less, and one that no number of this kind may be.
+        for first in [TEXT, BINARY, 0x01, 0x02] {
+            headers.extend([0, 1, 125].map(|length| of(first, length, 4)));
+            headers.extend([0, 125, 126, 65_535, 1 << 63, u64::MAX].map(|length| of(first, length, 10)));
+        }
+        for header in headers {
+            let at = format!("{road:?}, {header:x?}");
+            let mut ends = road.open(echo(), Limits::unlimited()).await;
+            let (last, before) = header.split_last().expect("it has some bytes");
+            for byte in before {
+                ends.peer.write([*byte]).await;
+                settled().await;
+                assert!(!ends.session.is_closed(), "{at}");
+            }
+            ends.peer.write([*last]).await;
+            let cause = is_told(&mut ends, 1002, &at).await;
+            assert!(matches!(cause, CloseReason::Frame(FrameError::Invalid(_))), "{at}: {cause}");
+        }
+        // Each length in its shortest form is fine.
+        for (length, bytes) in [(125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
+            let mut ends = road.open(echo(), Limits::unlimited()).await;
+            ends.send(&of(TEXT, length, bytes)).await;
+            assert!(!ends.session.is_closed(), "{road:?}, {length}");
+        }
+    }
+}
+
+/// Bytes that are no text, in places of a message that a session may never look at.
+fn hidden() -> Vec<Vec<u8>> {
+    let messages = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":["@"]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"there.is.none","params":["@"]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"@"}"#,
+        r#"{"jsonrpc":"2.0","id":"@","method":"echo","params":[]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":[],"more":"@"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":[],"@":1}"#,
+        r#"{"jsonrpc":"2.0","method":"there.is.none","params":["@"]}"#,
+        r#"[{"jsonrpc":"2.0","id":1,"method":"there.is.none","params":{"a":"@"}}]"#,
+        r#"{"jsonrpc":"2.0","id":77,"result":"@"}"#,
+        r#"{"jsonrpc":"2.0","id":77,"error":{"code":1,"message":"","data":"@"}}"#,
+        "@",
+    ];
+    let bytes = messages.iter().flat_map(|message| {
+        let (before, behind) = message.split_once('@').expect("a place");
+        [&b"\xff"[..], b"\xc3", b"\xed\xa0\x80"]
+            .map(|bytes| [before.as_bytes(), bytes, behind.as_bytes()].concat())
+    });
+    bytes.collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn pings_without_end_cost_and_do_not_keep_a_session() {
-    let mut limits = Limits::server();
-    limits.cost_per_byte = 1.0;
-    let (mut peer, session) = WsPeer::client_of(|connector| connector.limits(limits)).await;
-    let mut pings = 0;
-    while !session.is_closed() {
-        pings += 1;
-        assert!(pings < 1000, "they cost nothing");
-        peer.frame(PING, [b'x'; 100]).await;
-        // The last one is told why, too.
-        assert!(matches!(peer.next().await.expect("an answer").0, PONG | TEXT));
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(peer.closed().await.0, 1008);
-    peer.answer_close(1008).await;
-    assert!(matches!(session.closed().await, CloseReason::Cost { .. }));
+async fn what_is_no_text_is_no_message_wherever_it_hides() {
+    for road in Road::IN_MEMORY {
+        for bytes in hidden() {
+            let at = format!("{road:?}, {}", bytes.escape_ascii());
+            let mut ends = road.open(echo(), Limits::unlimited()).await;
+            ends.peer.frame(TEXT, &bytes).await;
+            let cause = is_told(&mut ends, 1007, &at).await;
+            assert!(matches!(cause, CloseReason::Frame(FrameError::Invalid(_))), "{at}: {cause}");
 
-    let mut limits = Limits::server();
-    limits.idle_timeout = Some(Duration::from_secs(60));
-    let (mut peer, session) = WsPeer::client_of(|connector| connector.limits(limits)).await;
-    let start = Instant::now();
-    while !session.is_closed() {
-        assert!(start.elapsed().as_secs() < 100, "it is kept");
-        peer.frame(PING, b"").await;
-        sleep(Duration::from_secs(1)).await;
+            // A binary message may be anything.
+            let mut ends = road.open(echo(), Limits::unlimited()).await;
+            ends.peer.frame(BINARY, &bytes).await;
+            settled().await;
+            assert!(!ends.session.is_closed(), "{at}: {:?}", ends.session.close_reason());
+        }
     }
-    assert_eq!(start.elapsed().as_secs(), 61, "as soon as this test looks");
-    assert!(matches!(session.closed().await, CloseReason::Idle { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_is_no_text_is_no_reply() {
+    for road in Road::IN_MEMORY {
+        let mut ends = road.open((), Limits::unlimited()).await;
+        let session = ends.session.clone();
+        let call = tokio::spawn(async move { session.call::<IgnoredAny>("ours", ()).await });
+        ends.peer.next().await.expect("a call");
+        ends.peer.frame(TEXT, b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"\xff\"}").await;
+        is_told(&mut ends, 1007, &format!("{road:?}")).await;
+        let told = soon(call).await.expect("no panic");
+        assert!(matches!(told, Err(CallError::Closed(CloseReason::Frame(_)))), "{road:?}: {told:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,16 +199,4 @@ async fn a_peer_that_does_not_read_is_given_up_however_busy_it_is() {
         let reason = session.closed().await;
         assert!(matches!(reason, CloseReason::SendTimeout { .. }), "{reason}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_comes_behind_a_close_is_not_read() {
-    let (mut peer, session) = served(echo()).await;
-    let close = frame(CLOSE, &1000_u16.to_be_bytes(), true);
-    let call = frame(TEXT, CALL.as_bytes(), true);
-    peer.write([call.clone(), close, call.repeat(100)].concat()).await;
-    assert_eq!(peer.closed().await.0, 1000);
-    assert_eq!(peer.next().await, None);
-    session.closed().await;
-    assert_eq!(session.statistics().messages_received, 1);
 }

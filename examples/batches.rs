@@ -90,7 +90,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // All or nothing: the first failure is that of the batch.
     match session.try_batch([chain.header(1), chain.header(800_001), chain.header(2)]).await {
-        Err(error) => println!("refused: {error}"),
+        Err(error) => println!("refused: {}", rpc::chain(&error)),
         Ok(headers) => panic!("{headers:?}"),
     }
 

@@ -124,7 +124,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut ann_hears = ann.join("Ann").await?;
     let mut bob_hears = bob.join("Bob").await?;
     match eve.join("Eve").await {
-        Err(error) => println!("Eve: {error}"),
+        Err(error) => println!("Eve: {}", rpc::chain(&error)),
         Ok(_) => println!("Eve is in"),
     }
     println!("guests were asked {} times", asked.load(Relaxed));
@@ -155,7 +155,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     running.shutdown().await;
     // The stream says why it ended.
     match ann_hears.next().await {
-        Some(Err(error)) => println!("Ann: {error}"),
+        Some(Err(error)) => println!("Ann: {}", rpc::chain(&error)),
         other => println!("Ann: {other:?}"),
     }
     Ok(())

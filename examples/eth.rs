@@ -307,7 +307,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Err(CallError::Service(SendError::InsufficientFunds { have, need })) => {
                 println!("{} wei are missing", need.0 - have.0);
             }
-            Err(error) => println!("refused: {error}"),
+            Err(error) => println!("refused: {}", rpc::chain(&error)),
         }
     }
     println!("Bob has {}", eth.get_balance(&bob, BlockTag::Latest).await?);

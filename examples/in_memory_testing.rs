@@ -39,7 +39,7 @@ async fn advice(weather: &WeatherClient, city: &str) -> String {
         Ok(..=0) => "take a coat".to_owned(),
         Ok(_) => "go as you are".to_owned(),
         Err(CallError::Service(error)) => format!("look out of the window: {error}"),
-        Err(error) => format!("nobody knows: {error}"),
+        Err(error) => format!("nobody knows: {}", rpc::chain(&error)),
     }
 }
 

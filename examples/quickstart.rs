@@ -118,7 +118,7 @@ macro_rules! show {
         println!("   {}", stringify!($call));
         match $call.await {
             Ok(value) => println!("   = {value:?}"),
-            Err(error) => println!("   = error: {error}"),
+            Err(error) => println!("   = error: {}", rpc::chain(&error)),
         }
     }};
 }

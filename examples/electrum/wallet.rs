@@ -74,7 +74,7 @@ pub(crate) async fn follow_a_payment(session: &Session, index: &Index) -> Result
     for header in session.batch([known, unknown]).await? {
         match header {
             Ok(hex) => println!("   header: {}…", &hex[..16]),
-            Err(error) => println!("   header: {error}"),
+            Err(error) => println!("   header: {}", rpc::chain(&error)),
         }
     }
     Ok(())

@@ -60,7 +60,7 @@ impl Speller {
         let diagnostics = diagnostics.collect();
         let problems = ProblemsClient::from(editor.clone());
         if let Err(error) = problems.publish_diagnostics(Diagnostics { uri, diagnostics }).await {
-            eprintln!("server: the editor has gone: {error}");
+            eprintln!("server: the editor has gone: {}", rpc::chain(&error));
         }
     }
 }

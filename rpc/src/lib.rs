@@ -160,9 +160,9 @@ pub use client::{ConnectError, Connector, connect};
 #[cfg(feature = "http")]
 pub use client::{HttpClient, HttpClientBuilder, HttpClientError};
 pub use jsonrpc::{
-    Cancellation, EmptyParams, ErrorCode, ErrorObject, Executed, MethodInfo, MethodKind, Notices, Order,
-    Overflow, ParamInfo, Progress, Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId,
-    RpcError, SubscriptionInfo, SubscriptionStyle, UnknownParams, Unsupported,
+    Cancellation, Chain, EmptyParams, ErrorCode, ErrorObject, Executed, MethodInfo, MethodKind, Notices,
+    Order, Overflow, ParamInfo, Progress, Protocol, ProtocolError, RawParams, Reply, ReplyError, RequestId,
+    RpcError, SubscriptionInfo, SubscriptionStyle, UnknownParams, Unsupported, chain,
 };
 pub use limits::{GroupKey, Groups, KeepAlive, Limits, Network, NetworkError};
 pub use rpc_macros::{RpcError, rpc_service};

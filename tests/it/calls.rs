@@ -284,7 +284,7 @@ async fn a_connection_that_breaks_ends_every_call_with_what_broke_it() {
     for call in calls {
         let reason = cause(call.await.expect("no panic"));
         assert!(matches!(&reason, CloseReason::Io(_)), "{reason:?}");
-        assert_eq!(reason.to_string(), "the connection was lost: the cable is out");
+        assert_eq!(rpc::chain(&reason).to_string(), "the connection was lost: the cable is out");
     }
 }
 

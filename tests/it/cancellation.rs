@@ -124,7 +124,7 @@ async fn where_the_version_cannot_say_it_that_is_an_error_on_both_sides() {
     let error = connected.expect_err("it cannot be said");
     assert!(matches!(error, ConnectError::Unsupported(Unsupported::Cancellation)), "{error:?}");
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         "cannot connect as configured: JSON-RPC 1.0 has no named parameters, which a cancellation needs: \
          speak 2.0, or configure no cancellation"
     );

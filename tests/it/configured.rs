@@ -67,7 +67,7 @@ fn connections_of_the_users_own_are_not_taken_for_ones_over_tls_or_by_way_of_a_p
             "https://node.example cannot be called: `connect_with` makes the connections, and `{said}` has no \
              part in it: leave one of the two out"
         );
-        assert_eq!(error.to_string(), problem);
+        assert_eq!(rpc::chain(&error).to_string(), problem);
     }
     builder().connect_with(open).build().expect("nothing is lost");
 }
@@ -141,7 +141,10 @@ async fn what_a_server_is_called_is_said_over_http_2_too() {
     }
     let builder = HttpClient::builder("http://127.0.0.1:1").expect("a URL").header("host", "a b");
     let error = builder.build().expect_err("it is no host");
-    assert_eq!(error.to_string(), "the header `host` cannot be sent: that is no host, nor a host and a port");
+    assert_eq!(
+        rpc::chain(&error).to_string(),
+        "the header `host` cannot be sent: that is no host, nor a host and a port"
+    );
     soon(server.shutdown()).await;
 }
 
@@ -201,7 +204,8 @@ async fn versions_of_http_that_a_configuration_of_tls_leaves_out_are_not_spoken(
     let connector = Connector::new(&url).expect("a URL").tls(client_naming(&issued, &both));
     soon(connector.connect()).await.expect("HTTP/1.1 is agreed on");
     let error = Connector::new(&url).expect("a URL").tls(client_naming(&issued, &["h2"])).connect().await;
-    assert!(error.expect_err("no WebSocket").to_string().contains("only h2 (ALPN), and here http/1.1"));
+    let error = error.expect_err("no WebSocket");
+    assert!(rpc::chain(&error).to_string().contains("only h2 (ALPN), and here http/1.1"), "{error:?}");
     soon(server.shutdown()).await;
 }
 
@@ -212,10 +216,13 @@ async fn a_configuration_of_tls_that_leaves_nothing_to_speak_is_refused_before_a
         let listen = Listen::at(&format!("{scheme}://127.0.0.1:0")).expect("a URL");
         let listen = listen.tls(server_naming(&issued, &[protocols]));
         let error = Server::builder().service(()).bind(listen).await.expect_err("nothing can be agreed on");
-        assert!(error.to_string().contains(&format!("only {protocols} (ALPN)")), "{error}");
+        assert!(rpc::chain(&error).to_string().contains(&format!("only {protocols} (ALPN)")), "{error}");
     }
     let builder = HttpClient::builder("https://node.example").expect("a URL");
     let builder = builder.tls(client_naming(&issued, &["http/1.1"])).http2_only();
     let error = builder.build().expect_err("HTTP/2 cannot be agreed on");
-    assert!(error.to_string().contains("only http/1.1 (ALPN), and here h2 is spoken"), "{error}");
+    assert!(
+        rpc::chain(&error).to_string().contains("only http/1.1 (ALPN), and here h2 is spoken"),
+        "{error}"
+    );
 }

@@ -41,12 +41,12 @@ async fn asked(scheme: &str, server: &ServerHandle, authority: &Authority) -> Re
         let builder = HttpClient::builder(&url).expect("a URL").limits(limits);
         let builder = if speaks_tls(scheme) { builder.tls(authority.trusted()) } else { builder };
         let client = CalcClient::from(builder.build().expect("nothing is wrong with it"));
-        return client.add(1, 2).await.map_err(|error| error.to_string());
+        return client.add(1, 2).await.map_err(|error| rpc::chain(&error).to_string());
     }
     let connector = Connector::new(&url).expect("a URL").limits(limits);
     let connector = if speaks_tls(scheme) { connector.tls(authority.trusted()) } else { connector };
-    let session = connector.connect().await.map_err(|error| error.to_string())?;
-    CalcClient::from(session).add(1, 2).await.map_err(|error| error.to_string())
+    let session = connector.connect().await.map_err(|error| rpc::chain(&error).to_string())?;
+    CalcClient::from(session).add(1, 2).await.map_err(|error| rpc::chain(&error).to_string())
 }
 
 #[tokio::test]

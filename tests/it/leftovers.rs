@@ -204,7 +204,7 @@ async fn an_item_that_cannot_be_written_ends_its_subscription_and_nothing_else()
             .await;
         assert_eq!(items.len(), 2, "{items:?}");
         assert!(matches!(items[0], Ok(1)));
-        let told = items[1].as_ref().expect_err("its end").to_string();
+        let told = rpc::chain(items[1].as_ref().expect_err("its end")).to_string();
         assert!(told.contains("internal error") && !told.contains("secret"), "{told}");
         assert_eq!(session.call::<Value>("echo", (1,)).await.expect("it lives on"), json!([1]));
         assert_eq!((peer.subscriptions_served(), session.subscriptions()), (0, 0));

@@ -7,6 +7,7 @@ mod callbacks;
 mod calls;
 mod calls_in_flight;
 mod cancellation;
+mod chains;
 mod configured;
 mod connecting;
 mod connections;

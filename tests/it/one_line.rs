@@ -1,12 +1,12 @@
 //! What a peer has written is shown in one line, and commands no terminal: in errors, endpoints and
 //! everything that is logged (CWE-117). The fields have it as it came.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use rpc::{
     BatchError, CallError, CloseReason, ConnectError, Connector, Context, Endpoint, EndpointError,
-    ErrorObject, HttpError, HttpOptions, Limits, Params, Protocol, ProtocolError, ReplyError, Router, Server,
-    SubscriptionError,
+    ErrorObject, HttpClient, HttpError, HttpOptions, Limits, Params, Protocol, ProtocolError, ReplyError,
+    Router, Server, SubscriptionError,
     framing::{ContentLengthFramer, FrameError},
     transport::{
         socks::{SocksAddress, SocksError},
@@ -15,7 +15,7 @@ use rpc::{
     },
 };
 use rpc_tests::{
-    Events, Raw,
+    Events, Failing, Raw,
     frames::framed,
     is_pending, settled, soon,
     websocket::{CLOSE, WsPeer},
@@ -49,6 +49,26 @@ fn shown(value: &(impl fmt::Display + fmt::Debug)) {
         assert!(is_clean(text), "{}", text.escape_debug());
     }
     assert!(display.contains('z') && debug.contains('z'), "it is shown: {display}, {debug}");
+}
+
+/// An error, alone and with its causes. A cause that another crate has made by hand may say
+/// anything: it is escaped where the causes are shown by [`rpc::chain`], and where errors are made
+/// (see below) it is clean itself.
+fn error_shown(error: &(dyn Error + 'static)) {
+    let (display, debug, chain) = (error.to_string(), format!("{error:?}"), rpc::chain(error).to_string());
+    for text in [&display, &debug, &chain] {
+        assert!(is_clean(text), "{}", text.escape_debug());
+    }
+    assert!(chain.contains('z') && debug.contains('z'), "it is shown: {chain}, {debug}");
+}
+
+/// Each cause by itself, as what prints errors asks for them.
+fn causes_shown(error: &(dyn Error + 'static)) {
+    error_shown(error);
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    for cause in causes {
+        assert!(is_clean(&cause.to_string()), "{}", cause.to_string().escape_debug());
+    }
 }
 
 fn shown_in_log(events: &Events) {
@@ -91,9 +111,9 @@ fn errors_are_shown_in_one_line() {
         (object.message(), object.data::<Vec<String>>().expect("it is there").expect("texts")[0].as_str()),
         (EVIL, RAW)
     );
-    shown(&ProtocolError::MalformedReply { reason: evil() });
-    shown(&ReplyError::Error(evil_object()));
-    shown(&ReplyError::Decode(evil_json()));
+    error_shown(&ProtocolError::MalformedReply { reason: evil() });
+    error_shown(&ReplyError::Error(evil_object()));
+    error_shown(&ReplyError::Decode(evil_json()));
 
     for error in [
         CallError::Service(OfTheService(evil())),
@@ -105,7 +125,7 @@ fn errors_are_shown_in_one_line() {
         CallError::Protocol(ProtocolError::MalformedReply { reason: evil() }),
         CallError::Http(HttpError::Status { url: "http://x".into(), status: 500, text: evil() }),
     ] {
-        shown(&error);
+        error_shown(&error);
     }
     for error in [
         SubscriptionError::Service(OfTheService(evil())),
@@ -113,16 +133,16 @@ fn errors_are_shown_in_one_line() {
         SubscriptionError::Decode(evil_json()),
         SubscriptionError::Closed(CloseReason::Io(Arc::new(evil_io()))),
     ] {
-        shown(&error);
+        error_shown(&error);
     }
-    shown(&BatchError::Encode { method: evil(), index: 1, source: evil_json() });
+    error_shown(&BatchError::Encode { method: evil(), index: 1, source: evil_json() });
     for reason in [
         CloseReason::PeerClosed { code: 1000, reason: evil() },
         CloseReason::Io(Arc::new(evil_io())),
         CloseReason::Frame(FrameError::Invalid(evil())),
         CloseReason::WrongProtocol { protocol: "HTTP", found: evil() },
     ] {
-        shown(&reason);
+        error_shown(&reason);
     }
     for error in [
         FrameError::InvalidHeader { found: evil() },
@@ -134,7 +154,7 @@ fn errors_are_shown_in_one_line() {
         FrameError::WrongChecksum { command: evil(), expected: 1, found: 1 },
         FrameError::Invalid(evil()),
     ] {
-        shown(&error);
+        error_shown(&error);
     }
 }
 
@@ -148,7 +168,7 @@ fn errors_of_transports_are_shown_in_one_line() {
         HttpError::Redirect { url: url(), status: 302, location: evil() },
         HttpError::NoReply { url: url(), status: 200, text: evil() },
     ] {
-        shown(&error);
+        error_shown(&error);
     }
     for error in [
         WebSocketError::Refused { status: 500, text: evil() },
@@ -156,7 +176,7 @@ fn errors_of_transports_are_shown_in_one_line() {
         WebSocketError::Header { name: evil(), reason: "z".into() },
         WebSocketError::Io(evil_io()),
     ] {
-        shown(&error);
+        error_shown(&error);
     }
     let presented = CertificateError::NotValidForNameContext {
         expected: "z.example".try_into().expect("a name"),
@@ -169,13 +189,53 @@ fn errors_of_transports_are_shown_in_one_line() {
         TlsError::NotTls { peer: "z".into(), source: rpc::transport::tls::rustls::Error::General(evil()) },
         TlsError::Io { peer: "z".into(), source: evil_io() },
     ] {
-        shown(&error);
+        error_shown(&error);
     }
-    shown(&SocksError::Resolve { source: evil_io() });
-    shown(&ConnectError::Io { endpoint: Endpoint::unix(EVIL), source: evil_io() });
+    error_shown(&SocksError::Resolve { source: evil_io() });
+    error_shown(&ConnectError::Io { endpoint: Endpoint::unix(EVIL), source: evil_io() });
     let bound = SocksAddress::Name(evil(), 1);
     shown(&bound);
     assert!(matches!(bound, SocksAddress::Name(name, _) if name == EVIL));
+}
+
+/// What a peer has sent, as the cause of an error.
+#[tokio::test(start_paused = true)]
+async fn causes_are_shown_in_one_line() {
+    #[derive(Debug, serde::Deserialize)]
+    enum Known {
+        A,
+    }
+
+    let router = Router::new()
+        .method("echo", async |params: Params, _: Context| params.parse::<(Value,)>())
+        .method("fail", async |_: Params, _: Context| Err::<(), _>(evil_object()));
+    let (session, _peer) = rpc::testing::pair((), router);
+    for (method, params) in [("echo", (EVIL,)), ("fail", (EVIL,))] {
+        let error = session.call::<(Known,)>(method, params).await.expect_err("it is unknown");
+        causes_shown(&error);
+    }
+    let error = session.call::<u8>("echo", (1,)).await.expect_err("it is a list");
+    let plain = rpc::chain(&error).to_string();
+    assert!(plain.contains("invalid type: sequence"), "it says what it said: {plain}");
+    assert!(matches!(Known::A, Known::A));
+
+    let session = Connector::over(Failing::with(evil_io)).connect().await.expect("it is open");
+    let reason = session.closed().await;
+    assert!(matches!(reason, CloseReason::Io(_)), "{reason:?}");
+    causes_shown(&reason);
+    causes_shown(&session.call::<u8>("m", ()).await.expect_err("it is closed"));
+
+    let url: Endpoint = "ws://localhost/".parse().expect("a URL");
+    let options = rpc::transport::websocket::WebSocketClient::new();
+    let handshake = rpc::transport::websocket::WebSocket::connect(Failing::with(evil_io), &url, &options);
+    causes_shown(&handshake.await.expect_err("it fails"));
+
+    let client = HttpClient::builder("http://localhost/").expect("a URL");
+    let client = client.connect_with(|| async { Ok(Failing::with(evil_io)) }).build().expect("a client");
+    causes_shown(&client.call::<u8>("m", ()).await.expect_err("it fails"));
+    let client = HttpClient::builder("http://localhost/").expect("a URL");
+    let client = client.connect_with(|| async { Err::<Failing, _>(evil_io()) }).build().expect("a client");
+    causes_shown(&client.call::<u8>("m", ()).await.expect_err("there is no connection"));
 }
 
 #[test]

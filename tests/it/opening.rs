@@ -383,7 +383,7 @@ async fn a_call_learns_at_once_what_the_server_speaks() {
             let told = format!(
                 "the session is closed: the peer speaks {protocol}, and this side does not: it began with"
             );
-            assert!(error.to_string().starts_with(&told), "{error}");
+            assert!(rpc::chain(&error).to_string().starts_with(&told), "{error}");
         }
     }
 }

@@ -52,13 +52,16 @@ async fn a_name_in_memory_has_one_listener_and_is_free_again_behind_it() {
     let url = "memory:one listener";
     let error = rpc::connect(url).await.expect_err("nobody listens");
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         "cannot connect to memory:one listener: nobody in this process listens there"
     );
     for _ in 0..2 {
         let server = Server::builder().service(EchoServer::new(Plain)).bind(url).await.expect("it is free");
         let error = Server::builder().service(()).bind(url).await.expect_err("it is taken");
-        assert_eq!(error.to_string(), "cannot listen at memory:one listener: somebody listens there already");
+        assert_eq!(
+            rpc::chain(&error).to_string(),
+            "cannot listen at memory:one listener: somebody listens there already"
+        );
         let running = server.start();
         assert_eq!(echoes(Connector::new(url).expect("a URL")).await, "hello");
         running.shutdown().await;

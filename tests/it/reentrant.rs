@@ -297,7 +297,7 @@ fn a_framer_of_the_users_that_refuses_a_message_has_it_refused() {
         // Replies in place and from a task become errors, an item is left out.
         for method in ["large", "large_later"] {
             let error = client.call::<Value>(method, ()).await.expect_err("it does not fit");
-            assert!(error.to_string().contains("the reply cannot be sent"), "{error}");
+            assert!(rpc::chain(&error).to_string().contains("the reply cannot be sent"), "{error}");
         }
         let mut numbers = client.subscribe::<String>("numbers", (2_000,)).await.expect("it begins");
         assert!(tokio::time::timeout(Duration::from_secs(1), numbers.next()).await.is_err());

@@ -49,7 +49,7 @@ fn shows_none(error: &(impl Error + 'static)) -> String {
         is_not_shown(&format!("{error:?}"));
         next = error.source();
     }
-    error.to_string()
+    rpc::chain(error).to_string()
 }
 
 #[track_caller]

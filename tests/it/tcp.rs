@@ -38,7 +38,7 @@ async fn a_server_listens_at_every_address_of_a_name() {
 async fn the_error_of_a_name_lists_each_of_its_addresses() {
     let port = free_port();
     let error = soon(rpc::connect(&format!("tcp://localhost:{port}"))).await.expect_err("nobody listens");
-    let told = error.to_string();
+    let told = rpc::chain(&error).to_string();
     let ConnectError::Io { source, .. } = error else { panic!("{told}") };
     assert_eq!(source.kind(), io::ErrorKind::ConnectionRefused);
     let attempts = source.get_ref().and_then(|error| error.downcast_ref::<ConnectAttempts>());
@@ -88,7 +88,7 @@ async fn an_address_of_the_other_family_cannot_be_connected_from() {
     let mut options = TcpOptions::default();
     options.local_address = Some("::1".parse().expect("an address"));
     let connector = Connector::new(&format!("tcp://127.0.0.1:{}", free_port())).expect("a URL").tcp(options);
-    let error = soon(connector.connect()).await.expect_err("IPv4 from IPv6").to_string();
+    let error = rpc::chain(&soon(connector.connect()).await.expect_err("IPv4 from IPv6")).to_string();
     assert!(error.contains(": it cannot be connected to from ::1: "), "{error}");
 }
 
@@ -105,7 +105,7 @@ async fn an_address_that_does_not_answer_is_given_up() {
         }
         let start = Instant::now();
         let connector = Connector::new(&format!("tcp://{address}")).expect("a URL").tcp(options);
-        let error = connector.connect().await.expect_err("there is no room").to_string();
+        let error = rpc::chain(&connector.connect().await.expect_err("there is no room")).to_string();
         let told = format!("no answer within {seconds}s (`connect_timeout`)");
         assert_eq!(error, format!("cannot connect to tcp://{address}: {told}"));
         assert_eq!(start.elapsed().as_secs(), seconds);

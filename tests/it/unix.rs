@@ -55,7 +55,10 @@ async fn a_path_is_listened_at_and_connected_to() {
     answers(&url).await;
     soon(server.shutdown()).await;
     let error = rpc::connect(&url).await.expect_err("nobody is there");
-    assert_eq!(error.to_string(), format!("cannot connect to {url}: No such file or directory (os error 2)"));
+    assert_eq!(
+        rpc::chain(&error).to_string(),
+        format!("cannot connect to {url}: No such file or directory (os error 2)")
+    );
 }
 
 #[test]
@@ -131,7 +134,7 @@ async fn a_path_that_is_too_long_is_refused_with_the_limit() {
     let error = Server::builder().service(()).bind(&url_of(longest + 1)).await.expect_err("it is too long");
     assert_eq!(why(error), (std::io::ErrorKind::InvalidInput, told.clone()));
     let error = rpc::connect(&url_of(longest + 1)).await.expect_err("it is too long");
-    assert_eq!(error.to_string(), format!("cannot connect to {}: {told}", url_of(longest + 1)));
+    assert_eq!(rpc::chain(&error).to_string(), format!("cannot connect to {}: {told}", url_of(longest + 1)));
 }
 
 #[tokio::test]

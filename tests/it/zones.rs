@@ -140,9 +140,10 @@ async fn an_interface_that_is_not_there_is_named() {
         let error = rpc::connect(&url).await.expect_err("there is none");
         assert!(matches!(error, ConnectError::Io { .. }), "{error:?}");
         let told = "the zone `no-such` is no network interface of this machine";
-        assert!(error.to_string().contains(told), "{error}");
+        assert!(rpc::chain(&error).to_string().contains(told), "{error}");
     }
     let endpoint: Endpoint = "tcp://[fe80::1%25no-such]:1".parse().expect("a URL");
-    let error = Server::builder().service(()).bind(endpoint).await.expect_err("there is none").to_string();
+    let error = Server::builder().service(()).bind(endpoint).await.expect_err("there is none");
+    let error = rpc::chain(&error).to_string();
     assert!(error.starts_with("cannot listen at tcp://[fe80::1%25no-such]:1: the zone `no-such`"), "{error}");
 }

@@ -30,7 +30,7 @@ pub(crate) async fn whole(
     tally: Arc<Tally>,
 ) -> Result<(), String> {
     while Instant::now() < until {
-        let connector = Connector::new(&url).map_err(|error| error.to_string())?;
+        let connector = Connector::new(&url).map_err(|error| rpc::chain(&error).to_string())?;
         let (session, counts) = connect(connector, &mut random).await?;
         count(&tally.connections);
         for ending in acts(&session, &mut random, until, &tally).await {
@@ -54,7 +54,7 @@ pub(crate) async fn broken(
 ) -> Result<(), String> {
     let place = url.trim_start_matches("tcp://").to_owned();
     while Instant::now() < until {
-        let stream = TcpStream::connect(&place).await.map_err(|error| error.to_string())?;
+        let stream = TcpStream::connect(&place).await.map_err(|error| rpc::chain(&error).to_string())?;
         let fault = (!random.once_in(3)).then(|| (Fault::any(&mut random), random.below(20_000)));
         let stream = Faulty::new(stream, random.split(), fault);
         let has_broken = stream.has_broken();
@@ -98,8 +98,11 @@ async fn connect(connector: Connector, random: &mut Random) -> Result<(Session, 
         limits.calls_in_flight = 3;
     }
     let connector = connector.service(WorkServer::new(Worker(Arc::clone(&counts)))).limits(limits);
-    let session =
-        connector.cancellation(Cancellation::LSP).connect().await.map_err(|error| error.to_string())?;
+    let session = connector
+        .cancellation(Cancellation::LSP)
+        .connect()
+        .await
+        .map_err(|error| rpc::chain(&error).to_string())?;
     Ok((session, counts))
 }
 

@@ -48,8 +48,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
         "take-twice" => {
             let _first = server().bind("stdio:").await?;
-            println!("{}", server().bind("stdio:").await.expect_err("it is taken"));
-            println!("{}", rpc::connect("stdio:").await.expect_err("it is taken"));
+            println!("{}", rpc::chain(&server().bind("stdio:").await.expect_err("it is taken")));
+            println!("{}", rpc::chain(&rpc::connect("stdio:").await.expect_err("it is taken")));
         }
         "take-again" => {
             drop(server().bind("stdio:").await?);
@@ -110,7 +110,7 @@ struct Reporting;
 
 impl Hooks for Reporting {
     fn closed(&self, _: &Session, reason: &CloseReason) {
-        eprintln!("a session has ended: {reason}");
+        eprintln!("a session has ended: {}", rpc::chain(reason));
     }
 }
 

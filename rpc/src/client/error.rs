@@ -2,10 +2,12 @@
 
 use std::{io, time::Duration};
 
+#[cfg(feature = "stdio")]
+use crate::jsonrpc::shown::escaped;
 #[cfg(feature = "socks")]
 use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 use crate::{
-    jsonrpc::{Unsupported, shown::escaped},
+    jsonrpc::{Unsupported, clean_io},
     service::DuplicateMethod,
     transport::{Endpoint, EndpointError},
 };
@@ -19,7 +21,7 @@ pub enum ConnectError {
     Endpoint(#[from] EndpointError),
 
     /// The peer cannot be reached.
-    #[error("cannot connect to {endpoint}: {}", escaped(.source))]
+    #[error("cannot connect to {endpoint}")]
     Io {
         /// Where.
         endpoint: Endpoint,
@@ -29,7 +31,7 @@ pub enum ConnectError {
 
     /// The proxy did not connect to the peer.
     #[cfg(feature = "socks")]
-    #[error("cannot connect to {endpoint} by way of {proxy}: {source}")]
+    #[error("cannot connect to {endpoint} by way of {proxy}")]
     Socks {
         /// Where to.
         endpoint: Endpoint,
@@ -50,7 +52,7 @@ pub enum ConnectError {
 
     /// The process to connect to cannot be started.
     #[cfg(feature = "stdio")]
-    #[error("cannot start `{program}`: {source}")]
+    #[error("cannot start `{}`", escaped(.program))]
     Spawn {
         /// What was to be started.
         program: String,
@@ -60,7 +62,7 @@ pub enum ConnectError {
 
     /// TLS could not be agreed on: the server is not who it should be, or one side does not like the other.
     #[cfg(feature = "tls")]
-    #[error("cannot connect to {endpoint}: {source}")]
+    #[error("cannot connect to {endpoint}")]
     Tls {
         /// Where.
         endpoint: Endpoint,
@@ -70,7 +72,7 @@ pub enum ConnectError {
 
     /// The peer is there, and there is no WebSocket.
     #[cfg(feature = "ws")]
-    #[error("cannot connect to {endpoint}: {source}")]
+    #[error("cannot connect to {endpoint}")]
     WebSocket {
         /// Where.
         endpoint: Endpoint,
@@ -83,7 +85,7 @@ pub enum ConnectError {
     DuplicateMethod(#[from] DuplicateMethod),
 
     /// What was configured cannot be said in the version that was chosen.
-    #[error("cannot connect as configured: {0}")]
+    #[error("cannot connect as configured")]
     Unsupported(#[from] Unsupported),
 }
 
@@ -105,6 +107,6 @@ impl ConnectError {
             Ok(source) => return Self::WebSocket { endpoint, source },
             Err(error) => error,
         };
-        Self::Io { endpoint, source: error }
+        Self::Io { endpoint, source: clean_io(error) }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Driver, Left};
-use crate::{framing::FrameError, session::CloseReason, transport::CloseFrame};
+use crate::{framing::FrameError, jsonrpc::clean_io, session::CloseReason, transport::CloseFrame};
 
 /// Stands for an end without a close frame (RFC 6455, section 7.1.5). It is never sent.
 const ABNORMAL: u16 = 1006;
@@ -82,7 +82,7 @@ impl Driver {
         }
         match error.get_ref().and_then(|inner| inner.downcast_ref::<FrameError>()) {
             Some(error) => CloseReason::Frame(error.clone()),
-            None => CloseReason::Io(Arc::new(error)),
+            None => CloseReason::Io(Arc::new(clean_io(error))),
         }
     }
 }

@@ -35,7 +35,7 @@ use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::{AnyFramer, FrameError},
-    jsonrpc::{Cancellation, shown::brief, version::Version},
+    jsonrpc::{Cancellation, chain, clean_io, shown::brief, version::Version},
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message},
@@ -261,7 +261,9 @@ impl Driver {
             if let Poll::Ready(Err(reason)) = read {
                 return Poll::Ready(match wrote {
                     // The system tells of a reset once: a write may have been told.
-                    Poll::Ready(Err(error)) if reason.is_silent_end() => CloseReason::Io(Arc::new(error)),
+                    Poll::Ready(Err(error)) if reason.is_silent_end() => {
+                        CloseReason::Io(Arc::new(clean_io(error)))
+                    }
                     _ => reason,
                 });
             }
@@ -270,7 +272,9 @@ impl Driver {
                 wrote = if in_company { self.poll_write_replies(cx) } else { self.poll_write(cx) };
             }
             match (wrote, closing) {
-                (Poll::Ready(Err(error)), _) => return Poll::Ready(CloseReason::Io(Arc::new(error))),
+                (Poll::Ready(Err(error)), _) => {
+                    return Poll::Ready(CloseReason::Io(Arc::new(clean_io(error))));
+                }
                 (Poll::Ready(Ok(())), Some(reason)) if self.link.is_idle() && self.queue.len() == 0 => {
                     return self.poll_shutdown(cx, reason);
                 }
@@ -364,7 +368,7 @@ impl Driver {
             messages_received = statistics.messages_received, messages_sent = statistics.messages_sent,
             bytes_received = statistics.bytes_received, bytes_sent = statistics.bytes_sent,
             bytes_unsent = statistics.bytes_unsent, errors = statistics.errors, cost = statistics.cost,
-            open_for = ?statistics.opened.elapsed(), reason = %brief(&reason), "session closed"
+            open_for = ?statistics.opened.elapsed(), reason = %brief(chain(&reason)), "session closed"
         );
         if self.link.hooks.is_some() {
             let session = Session::new(Arc::clone(&self.link));

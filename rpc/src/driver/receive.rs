@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::Framed,
-    jsonrpc::{CallId, Message, Reply, Response, shown::brief, version::Version},
+    jsonrpc::{CallId, Message, Reply, Response, chain, clean_io, shown::brief, version::Version},
     service::Pace,
     session::CloseReason,
 };
@@ -172,7 +172,7 @@ impl Driver {
                 // Much is answered in parts, so that the peer has something to do meanwhile.
                 Taken::Yes if self.replies.unwritten().len() >= PART => {
                     if let Poll::Ready(Err(error)) = self.poll_write_replies(cx) {
-                        break Err(CloseReason::Io(Arc::new(error)));
+                        break Err(CloseReason::Io(Arc::new(clean_io(error))));
                     }
                 }
                 Taken::Yes if self.answers.are_a_group() => {
@@ -314,7 +314,7 @@ impl Driver {
             && let Err(error) = reply.clone().into_result()
         {
             tracing::warn!(
-                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
+                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(chain(&error)),
                 "the peer has refused a message of ours and does not say which: a call that it was may wait for its timeout"
             );
         }

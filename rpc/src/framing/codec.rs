@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::{FrameError, Framed, Framer};
+use crate::jsonrpc::chain;
 
 /// Any [`Decoder`] and [`Encoder`] of `tokio-util` in one: framings that exist already, and those that need a state or give out other
 /// bytes than stand in the stream (compressed, encrypted, escaped).
@@ -105,7 +106,7 @@ where
         self.buffer.extend_from_slice(&unread[known..]);
         self.has_more = false;
         let decoded = self.codec.decode(&mut self.buffer);
-        let decoded = decoded.map_err(|error| FrameError::Invalid(error.to_string()))?;
+        let decoded = decoded.map_err(|error| FrameError::Invalid(chain(&error).to_string()))?;
         let Some(frame) = decoded else {
             if self.buffer.len() > self.limit.saturating_mul(2).saturating_add(OVERHEAD) {
                 return Err(FrameError::TooLarge { size: self.buffer.len(), limit: self.limit });
@@ -137,7 +138,7 @@ where
         let mut encoded = BytesMut::new();
         let message = Message(out[start..].to_vec());
         let outcome = self.codec.clone().encode(message.into(), &mut encoded);
-        outcome.map_err(|error| FrameError::Invalid(error.to_string()))?;
+        outcome.map_err(|error| FrameError::Invalid(chain(&error).to_string()))?;
         out.truncate(start);
         out.extend_from_slice(&encoded);
         Ok(())

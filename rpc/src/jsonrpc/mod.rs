@@ -6,6 +6,7 @@
 pub(crate) mod buffer;
 mod cancellation;
 mod canonical;
+mod chain;
 mod connection;
 mod error;
 mod executed;
@@ -28,6 +29,10 @@ mod white_space;
 
 pub use cancellation::Cancellation;
 pub(crate) use cancellation::cancelled;
+#[cfg(feature = "http")]
+pub(crate) use chain::clean_boxed;
+pub use chain::{Chain, chain};
+pub(crate) use chain::{clean_io, clean_json};
 pub(crate) use connection::{Answered, BatchId, BatchIds};
 pub use connection::{Body, CallId, Connection, Event, Ticket, Unsupported};
 pub use error::{ErrorCode, ErrorObject, ProtocolError};

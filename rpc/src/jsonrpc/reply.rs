@@ -5,7 +5,7 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::{ErrorObject, Message, Outcome, ProtocolError, shown::escaped, text::Text, version::Version};
+use super::{ErrorObject, Message, Outcome, ProtocolError, clean_json, text::Text, version::Version};
 
 /// What a call was answered with: the text of a result, or an error.
 ///
@@ -30,13 +30,13 @@ enum Repr {
 #[non_exhaustive]
 pub enum ReplyError {
     /// It is an error.
-    #[error("the peer answered with an error: {0}")]
+    #[error("the peer answered with an error")]
     Error(#[source] ErrorObject),
     /// It is not a reply that the version allows.
     #[error(transparent)]
     Protocol(ProtocolError),
     /// The result is not of the expected type.
-    #[error("the result cannot be read: {}", escaped(.0))]
+    #[error("the result cannot be read")]
     Decode(#[source] serde_json::Error),
 }
 
@@ -115,7 +115,7 @@ impl Reply {
     /// Where the reply is an error, breaks the protocol, or holds something that is no `T`.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, ReplyError> {
         match self.0 {
-            Repr::Result(text) => text.decode().map_err(ReplyError::Decode),
+            Repr::Result(text) => text.decode().map_err(|error| ReplyError::Decode(clean_json(error))),
             Repr::Unverified(text) => match text.decode() {
                 Ok(value) => Ok(value),
                 // Something else followed the result, or it has the wrong type: the whole message is judged.

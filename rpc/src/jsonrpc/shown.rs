@@ -81,6 +81,11 @@ impl fmt::Write for Line<'_, '_> {
     }
 }
 
+/// Whether it is shown as it is.
+pub(crate) fn is_clean(text: &str) -> bool {
+    !text.contains(is_unsafe)
+}
+
 /// Control characters (C0, DEL, C1), what ends a line or a paragraph, and what turns the direction
 /// of writing (UAX 9, 2).
 const fn is_unsafe(character: char) -> bool {

@@ -4,7 +4,10 @@ use std::{io, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{jsonrpc::shown::brief, transport::Endpoint};
+use crate::{
+    jsonrpc::{chain, shown::brief},
+    transport::Endpoint,
+};
 
 /// How long is waited after a failure: at first, and doubled each time, at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -43,7 +46,7 @@ impl AcceptBackoff {
         if self.of_peers > MOST_OF_PEERS {
             return self.of_ours(error).await;
         }
-        tracing::debug!(rpc.system.name = "jsonrpc", endpoint = %self.listener, error = %brief(error), "a peer has gone before it was accepted");
+        tracing::debug!(rpc.system.name = "jsonrpc", endpoint = %self.listener, error = %brief(chain(error)), "a peer has gone before it was accepted");
     }
 
     /// The listener fails. Waits until it is worth asking again. Cancel safe.
@@ -52,7 +55,7 @@ impl AcceptBackoff {
         let now = Instant::now();
         if self.said_at.is_none_or(|at| now.saturating_duration_since(at) >= SAID_EVERY) {
             tracing::warn!(
-                rpc.system.name = "jsonrpc", endpoint = %self.listener, error = %brief(error), failures = self.failures,
+                rpc.system.name = "jsonrpc", endpoint = %self.listener, error = %brief(chain(error)), failures = self.failures,
                 "peers cannot be accepted: it is tried again until it goes well"
             );
             (self.said_at, self.is_said) = (Some(now), true);

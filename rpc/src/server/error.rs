@@ -17,7 +17,7 @@ pub enum BindError {
     Endpoint(#[from] EndpointError),
 
     /// The place cannot be listened at.
-    #[error("cannot listen at {endpoint}: {source}")]
+    #[error("cannot listen at {endpoint}")]
     Io {
         /// Where.
         endpoint: Endpoint,
@@ -30,6 +30,6 @@ pub enum BindError {
     DuplicateMethod(#[from] DuplicateMethod),
 
     /// What was configured cannot be said in the version that was chosen.
-    #[error("cannot serve as configured: {0}")]
+    #[error("cannot serve as configured")]
     Unsupported(#[from] Unsupported),
 }

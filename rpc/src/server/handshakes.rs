@@ -18,7 +18,7 @@ use super::{
     listener::{Listener, Spoken},
 };
 use crate::{
-    jsonrpc::shown::brief,
+    jsonrpc::{chain, shown::brief},
     limits::Limits,
     session::Membership,
     transport::{Connection, Endpoint, Handshake, RefusedHandshake},
@@ -100,7 +100,7 @@ pub(super) async fn within<T>(
 
 fn given_up(peer: &Endpoint, error: &io::Error) {
     tracing::debug!(
-        rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer, error = %brief(error),
+        rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer, error = %brief(chain(error)),
         "a handshake has failed"
     );
 }

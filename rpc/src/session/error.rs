@@ -1,6 +1,6 @@
 //! Why a call gave no value, and why a session ended.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
 
 #[cfg(feature = "http")]
 use crate::transport::HttpError;
@@ -13,27 +13,22 @@ use crate::{
 ///
 /// [`executed`](Self::executed) says whether the call was carried out, and
 /// [`guide::errors`](crate::guide::errors) has a table of all of them.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError<E: std::error::Error + 'static = Infallible> {
     /// The method failed in a way that it declares.
-    #[error("{}", escaped(.0))]
-    Service(#[source] E),
+    Service(E),
 
     /// The peer answered with an error that is none of the method's own: an unknown method, wrong parameters, a failed handler.
-    #[error("the peer answered with an error: {0}")]
-    Rpc(#[source] ErrorObject),
+    Rpc(ErrorObject),
 
     /// No reply came in time. The peer may still be working on it; a late reply is ignored.
-    #[error("no reply within {0:?}")]
     Timeout(Duration),
 
     /// The session ended before the reply came, or had ended before.
-    #[error("the session is closed: {0}")]
-    Closed(#[source] CloseReason),
+    Closed(CloseReason),
 
     /// The parameters could not be written as JSON. Nothing was sent.
-    #[error("the parameters of `{}` cannot be sent: {}", escaped(.method), escaped(.source))]
     Encode {
         /// The method that was called.
         method: String,
@@ -42,7 +37,6 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     },
 
     /// The message does not fit into a frame: see [`Framer::finish`](crate::framing::Framer::finish). Nothing was sent.
-    #[error("`{}` cannot be called: {source}", escaped(.method))]
     Frame {
         /// The method that was called.
         method: String,
@@ -51,7 +45,6 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     },
 
     /// The version that is spoken, or what carries it, has no way to say it. Nothing was sent.
-    #[error("`{}` cannot be called: {source}", escaped(.method))]
     Unsupported {
         /// The method that was called.
         method: String,
@@ -60,17 +53,56 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     },
 
     /// The result is not of the type that was expected.
-    #[error("the result cannot be read: {}", escaped(.0))]
-    Decode(#[source] serde_json::Error),
+    Decode(serde_json::Error),
 
     /// The peer's reply breaks the rules of the protocol.
-    #[error(transparent)]
     Protocol(ProtocolError),
 
     /// HTTP, which was to carry the call, brought no reply. Whether the call was carried out is said at each cause.
     #[cfg(feature = "http")]
-    #[error(transparent)]
     Http(HttpError),
+}
+
+/// What this layer knows: the rest is said by the [`source`](std::error::Error::source), and [`chain`](crate::chain)
+/// has all of it. An error of the service's speaks for itself.
+impl<E: std::error::Error + 'static> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(error) => escaped(error).fmt(f),
+            Self::Rpc(_) => f.write_str("the peer answered with an error"),
+            Self::Timeout(after) => write!(f, "no reply within {after:?}"),
+            Self::Closed(_) => f.write_str("the session is closed"),
+            Self::Encode { method, .. } => {
+                write!(f, "the parameters of `{}` cannot be sent", escaped(method))
+            }
+            Self::Frame { method, .. } | Self::Unsupported { method, .. } => {
+                write!(f, "`{}` cannot be called", escaped(method))
+            }
+            Self::Decode(_) => f.write_str("the result cannot be read"),
+            Self::Protocol(error) => error.fmt(f),
+            #[cfg(feature = "http")]
+            Self::Http(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for CallError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // Its text is shown as that of this error, so its cause comes next.
+            Self::Service(error) => error.source(),
+            Self::Rpc(error) => Some(error),
+            Self::Timeout(_) => None,
+            Self::Closed(reason) => Some(reason),
+            Self::Encode { source, .. } => Some(source),
+            Self::Frame { source, .. } => Some(source),
+            Self::Unsupported { source, .. } => Some(source),
+            Self::Decode(error) => Some(error),
+            Self::Protocol(error) => error.source(),
+            #[cfg(feature = "http")]
+            Self::Http(error) => error.source(),
+        }
+    }
 }
 
 impl<E: std::error::Error + 'static> CallError<E> {
@@ -144,7 +176,7 @@ pub enum CloseReason {
     #[error("the server is shutting down")]
     Shutdown,
     /// Reading or writing failed.
-    #[error("the connection was lost: {}", escaped(.0))]
+    #[error("the connection was lost")]
     Io(#[source] Arc<io::Error>),
     /// The peer's bytes make no sense, or a frame of the peer's is far over [`Limits::frame_size`](crate::Limits::frame_size).
     #[error(transparent)]

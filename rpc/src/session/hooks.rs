@@ -29,7 +29,7 @@ use super::{CloseReason, Session};
 ///     }
 ///     fn closed(&self, session: &Session, reason: &CloseReason) {
 ///         OPEN.fetch_sub(1, Relaxed);
-///         println!("{}: {reason}", session.peer());
+///         println!("{}: {}", session.peer(), rpc::chain(reason));
 ///     }
 /// }
 ///

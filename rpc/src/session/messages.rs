@@ -98,7 +98,7 @@ pub struct MessageSession<M> {
 #[non_exhaustive]
 pub enum SendError {
     /// The session had ended, or has while there was no room.
-    #[error("the session is closed: {0}")]
+    #[error("the session is closed")]
     Closed(#[source] CloseReason),
 
     /// There was no room for it in time: see [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes) and
@@ -107,7 +107,7 @@ pub enum SendError {
     Timeout(Duration),
 
     /// It does not fit into a frame.
-    #[error("the message cannot be sent: {0}")]
+    #[error("the message cannot be sent")]
     Frame(#[source] FrameError),
 }
 

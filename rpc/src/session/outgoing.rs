@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use super::{CallError, link::Timeout};
 use crate::{
-    jsonrpc::{Body, EmptyParams, ParamInfo, buffer::Buffer, params::write_params, subscription::Token},
+    jsonrpc::{
+        Body, EmptyParams, ParamInfo, buffer::Buffer, clean_json, params::write_params, subscription::Token,
+    },
     limits::deadline,
 };
 
@@ -63,7 +65,7 @@ impl<'a> Outgoing<'a> {
                 deadline: None,
                 idempotent: false,
             }),
-            Err(source) => Err(CallError::Encode { method: method.to_owned(), source }),
+            Err(error) => Err(CallError::Encode { method: method.to_owned(), source: clean_json(error) }),
         }
     }
 

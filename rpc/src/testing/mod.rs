@@ -16,6 +16,7 @@ pub use script::{Expected, Script};
 
 use crate::{
     driver::{self, Settings, Start},
+    jsonrpc::chain,
     limits::Limits,
     service::{Service, Services},
     session::{Membership, Session},
@@ -68,7 +69,7 @@ pub fn pair_with(
 pub fn session(io: impl ByteStream, service: impl Service, limits: Limits) -> Session {
     let mut services = Services::default();
     services.add_shared(service);
-    let services = services.build().unwrap_or_else(|error| panic!("{error}"));
+    let services = services.build().unwrap_or_else(|error| panic!("{}", chain(&error)));
     let start = Start {
         connection: Connection::new(io, Endpoint::MEMORY),
         settings: &Settings::new(limits.in_force()),

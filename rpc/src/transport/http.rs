@@ -25,7 +25,7 @@ use crate::jsonrpc::{Executed, shown::escaped};
 #[non_exhaustive]
 pub enum HttpError {
     /// There is no connection. Nothing was sent.
-    #[error("cannot connect to {url}: {}", escaped(.source))]
+    #[error("cannot connect to {url}")]
     Connect {
         /// The server: scheme, host and port.
         url: String,
@@ -35,7 +35,7 @@ pub enum HttpError {
 
     /// The proxy did not connect to the server. Nothing was sent.
     #[cfg(feature = "socks")]
-    #[error("cannot connect to {url} by way of {proxy}: {source}")]
+    #[error("cannot connect to {url} by way of {proxy}")]
     Socks {
         /// The server: scheme, host and port.
         url: String,
@@ -47,7 +47,7 @@ pub enum HttpError {
 
     /// There is a connection, and TLS could not be agreed on. Nothing was sent.
     #[cfg(feature = "tls")]
-    #[error("cannot connect to {url}: {source}")]
+    #[error("cannot connect to {url}")]
     Tls {
         /// The server: scheme, host and port.
         url: String,
@@ -56,7 +56,7 @@ pub enum HttpError {
     },
 
     /// The connection ended, or what came on it was no HTTP, before the whole answer was there. The call may have been carried out.
-    #[error("the exchange with {url} broke off: {}", escaped(root(&**.source)))]
+    #[error("the exchange with {url} broke off")]
     Broken {
         /// The server.
         url: String,
@@ -149,15 +149,6 @@ impl HttpError {
 
 fn size(declared: &Option<u64>, limit: &usize) -> String {
     declared.map_or_else(|| format!("more than {limit}"), |size| size.to_string())
-}
-
-/// The last of the causes: those above it say that something failed, and not what.
-fn root<'a>(error: &'a (dyn Error + Send + Sync + 'static)) -> &'a (dyn Error + 'static) {
-    let mut cause: &(dyn Error + 'static) = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause
 }
 
 fn said(text: &str) -> &str {

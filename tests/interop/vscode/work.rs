@@ -87,7 +87,9 @@ impl Work for MyWork {
         let mut work = WorkClient::from(cx.session().clone()).count(to).await.map_err(failed)?;
         let mut steps = Vec::new();
         while let Some(item) = work.next().await {
-            match item.map_err(|error| ErrorObject::new(ErrorCode::INTERNAL_ERROR, error.to_string()))? {
+            match item.map_err(|error| {
+                ErrorObject::new(ErrorCode::INTERNAL_ERROR, rpc::chain(&error).to_string())
+            })? {
                 Progress::Step(step) => steps.push(step),
                 Progress::Done(sum) => return Ok((steps, sum)),
             }
@@ -97,5 +99,5 @@ impl Work for MyWork {
 }
 
 fn failed(error: CallError) -> ErrorObject {
-    ErrorObject::new(ErrorCode::INTERNAL_ERROR, error.to_string())
+    ErrorObject::new(ErrorCode::INTERNAL_ERROR, rpc::chain(&error).to_string())
 }

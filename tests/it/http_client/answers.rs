@@ -108,7 +108,7 @@ async fn answers_of_1_0_are_read_by_1_0_and_by_loose() {
     }
     let text = r#"{"result":null,"error":"no such thing","id":1}"#;
     let error = outcome_of(Protocol::V1, ok(text)).await.unwrap_err();
-    assert_eq!(error.to_string(), "the peer answered with an error: no such thing (code -100)");
+    assert_eq!(rpc::chain(&error).to_string(), "the peer answered with an error: no such thing (code -100)");
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,7 +119,7 @@ async fn what_another_version_answers_breaks_the_rules_of_a_strict_one() {
     // Beside a status that refuses, what was said is told.
     let error = http_error_of(response("500 No", "", r#"{"result":null,"error":"no","id":1}"#)).await;
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         r#"http://server.test:8332 answered with the HTTP status 500: {"result":null,"error":"no","id":1}"#
     );
 }
@@ -147,7 +147,7 @@ async fn a_refusal_in_plain_text_says_the_status_and_the_text() {
         assert!(matches!(&error, HttpError::Status { status, .. } if *status == number), "{error:?}");
         assert_eq!(error.status(), Some(number));
         let whole = format!("http://server.test:8332 answered with the HTTP status {number}: {said}");
-        assert_eq!(error.to_string(), whole);
+        assert_eq!(rpc::chain(&error).to_string(), whole);
     }
 }
 
@@ -164,7 +164,7 @@ async fn success_without_json_is_no_reply() {
         let number = &status[..3];
         let whole =
             format!("http://server.test:8332 answered with the HTTP status {number} and no JSON-RPC: {said}");
-        assert_eq!(error.to_string(), whole);
+        assert_eq!(rpc::chain(&error).to_string(), whole);
     }
 }
 
@@ -187,7 +187,7 @@ async fn json_that_answers_nothing_breaks_the_protocol() {
     ] {
         let error = outcome_of(Protocol::V2, ok(body)).await.unwrap_err();
         assert!(matches!(error, CallError::Protocol(_)), "{body}: {error:?}");
-        assert!(error.to_string().contains(reason), "{body}: {error}");
+        assert!(rpc::chain(&error).to_string().contains(reason), "{body}: {error}");
     }
 }
 
@@ -198,7 +198,7 @@ async fn redirects_are_not_followed() {
         let (mut peer, client) = HttpPeer::with(|builder| builder.basic_auth("ann", "secret"));
         let error = call_answered_with(&mut peer, &client, answer).await.unwrap_err();
         assert_eq!(
-            error.to_string(),
+            rpc::chain(&error).to_string(),
             format!(
                 "http://server.test:8332 redirects to https://other.test/ (HTTP status {status}): redirects are not followed"
             )
@@ -219,7 +219,9 @@ async fn what_is_no_http_breaks_the_exchange_off() {
         let error = http_error_of(answer).await;
         assert!(matches!(error, HttpError::Broken { .. }), "{answer}: {error:?}");
         assert!(
-            error.to_string().starts_with("the exchange with http://server.test:8332 broke off: "),
+            rpc::chain(&error)
+                .to_string()
+                .starts_with("the exchange with http://server.test:8332 broke off: "),
             "{error}"
         );
     }

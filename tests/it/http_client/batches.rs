@@ -23,7 +23,7 @@ async fn outcome_of(protocol: Protocol, answer: impl AsRef<[u8]>) -> Outcome {
 
 fn told(outcome: Outcome) -> Vec<String> {
     let tell = |result: Result<Value, CallError>| {
-        result.map_or_else(|error| error.to_string(), |value| value.to_string())
+        result.map_or_else(|error| rpc::chain(&error).to_string(), |value| value.to_string())
     };
     outcome.expect("nothing is wrong with it").into_iter().map(tell).collect()
 }
@@ -142,7 +142,7 @@ async fn all_or_nothing_says_which_has_failed() {
     });
     let error = outcome.unwrap_err();
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         "`b`, member 1 of the batch, failed: the peer answered with an error: no (code 4)"
     );
 }

@@ -264,5 +264,5 @@ async fn nobody_answers_at_the_address() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(error.to_string().starts_with(&format!("cannot connect to {url}: ")), "{error}");
+    assert!(rpc::chain(&error).to_string().starts_with(&format!("cannot connect to {url}: ")), "{error}");
 }

@@ -66,7 +66,7 @@ async fn what_is_declared_too_large_is_refused_before_it_comes() {
         let said = format!(
             "the answer of http://server.test:8332 has {size} bytes: the limit is 1000 (`frame_size`)"
         );
-        assert_eq!(error.to_string(), said);
+        assert_eq!(rpc::chain(&error).to_string(), said);
         let told: Vec<_> =
             events.all().into_iter().filter(|event| event.message.contains("Limits::frame_size")).collect();
         // What is a little too large is told to the caller, and what is far too large in the log as well.
@@ -94,7 +94,7 @@ async fn what_does_not_end_is_refused_at_the_limit() {
         "{error:?}"
     );
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         "the answer of http://server.test:8332 has more than 1000 bytes: the limit is 1000 (`frame_size`)"
     );
     // The connection holds 64 KiB, and hyper reads ahead; after that it was closed.

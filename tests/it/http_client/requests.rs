@@ -153,16 +153,16 @@ fn urls_are_for_http_and_hold_no_credentials() {
     assert!(text.contains("a user and a password do not belong into it"), "{text}");
     assert!(!text.contains("secret") && !text.contains("ann"), "{text}");
     for (url, scheme) in [("tcp://127.0.0.1:1", "tcp"), ("ws://server.test/key", "ws"), ("unix:x", "unix")] {
-        let error = HttpClient::new(url).unwrap_err().to_string();
+        let error = rpc::chain(&HttpClient::new(url).unwrap_err()).to_string();
         assert_eq!(error, format!("`{scheme}:` is not spoken by an HTTP client: http and https are"));
     }
-    let error = HttpClient::new("http://server.test/a<key>").unwrap_err().to_string();
+    let error = rpc::chain(&HttpClient::new("http://server.test/a<key>").unwrap_err()).to_string();
     assert!(error.starts_with("the path of the URL cannot be sent: ") && !error.contains("key"), "{error}");
 }
 
 #[tokio::test]
 async fn a_session_is_not_carried_by_http() {
-    let error = rpc::connect("http://127.0.0.1:1/").await.unwrap_err().to_string();
+    let error = rpc::chain(&rpc::connect("http://127.0.0.1:1/").await.unwrap_err()).to_string();
     assert_eq!(error, "cannot connect to http://127.0.0.1:1/: HTTP carries no session: use an `HttpClient`");
 }
 

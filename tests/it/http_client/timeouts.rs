@@ -86,7 +86,7 @@ async fn connecting_has_a_time_of_its_own() {
         other => panic!("{other:?}"),
     }
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         "cannot connect to http://server.test: not within 4s (`handshake_timeout`)"
     );
     // The call's own time may be shorter.

@@ -81,7 +81,9 @@ async fn a_server_that_is_not_trusted_is_told_nothing() {
     let error = client.call::<String>("version", ()).await.unwrap_err();
     assert!(matches!(error, CallError::Http(HttpError::Tls { .. })), "{error:?}");
     assert!(
-        error.to_string().starts_with(&format!("cannot connect to {}: ", url.trim_end_matches('/'))),
+        rpc::chain(&error)
+            .to_string()
+            .starts_with(&format!("cannot connect to {}: ", url.trim_end_matches('/'))),
         "{error}"
     );
 }
@@ -89,7 +91,7 @@ async fn a_server_that_is_not_trusted_is_told_nothing() {
 #[test]
 fn who_has_said_how_to_speak_tls_does_not_go_without_it() {
     let builder = HttpClient::builder("http://server.test/").unwrap();
-    let error = builder.tls(TlsClient::trusting_anybody()).build().unwrap_err().to_string();
+    let error = rpc::chain(&builder.tls(TlsClient::trusting_anybody()).build().unwrap_err()).to_string();
     assert_eq!(
         error,
         "http://server.test cannot be called: it was said how to speak TLS, and the scheme is not https"

@@ -130,7 +130,7 @@ async fn a_subscription_says_that_http_has_none() {
         other => panic!("{other:?}"),
     }
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         "`headlines` cannot be called: nothing comes unasked over HTTP, so there are no subscriptions: use a connection that stays open"
     );
 }

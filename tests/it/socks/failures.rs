@@ -59,7 +59,7 @@ async fn every_reply_code_of_version_5_has_a_name() {
             let reply = says([&[5, code], rest].concat());
             let error = played("socks5", false, [GREETING, says([5, 0]), REQUEST, reply]).await;
             assert!(matches!(error, SocksError::Refused(reply) if reply == expected), "{code:02X}: {error}");
-            assert_eq!(error.to_string(), format!("the proxy did not connect: {told}"));
+            assert_eq!(rpc::chain(&error).to_string(), format!("the proxy did not connect: {told}"));
         }
     }
 }
@@ -76,7 +76,7 @@ async fn every_reply_code_of_versions_4_and_4a_has_a_name() {
     ] {
         let error = played("socks4a", false, [REQUEST_4A, says([0, code, 0, 0, 0, 0, 0, 0])]).await;
         assert!(matches!(error, SocksError::Refused(reply) if reply == expected), "{code}: {error}");
-        assert_eq!(error.to_string(), format!("the proxy did not connect: {told}"));
+        assert_eq!(rpc::chain(&error).to_string(), format!("the proxy did not connect: {told}"));
     }
 }
 
@@ -89,12 +89,18 @@ async fn credentials_are_refused_by_a_status_or_by_hanging_up() {
             matches!(error, SocksError::CredentialsRefused { status: Some(code) } if code == status),
             "{error}"
         );
-        assert_eq!(error.to_string(), format!("the proxy refuses the credentials: status {status:02X}"));
+        assert_eq!(
+            rpc::chain(&error).to_string(),
+            format!("the proxy refuses the credentials: status {status:02X}")
+        );
     }
     for ends in [Act::Closes, Act::Resets] {
         let error = played("socks5", true, [GREETING_WITH_LOGIN, says([5, 2]), LOGIN, ends]).await;
         assert!(matches!(error, SocksError::CredentialsRefused { status: None }), "{error}");
-        assert_eq!(error.to_string(), "the proxy refuses the credentials: it closed the connection on them");
+        assert_eq!(
+            rpc::chain(&error).to_string(),
+            "the proxy refuses the credentials: it closed the connection on them"
+        );
     }
 }
 
@@ -105,11 +111,11 @@ async fn a_proxy_that_wants_to_be_logged_in_at_in_another_way_is_told_from_one_t
     for answer in [0xFF, 2] {
         let error = played("socks5", false, [GREETING, says([5, answer])]).await;
         assert!(matches!(error, SocksError::NoAcceptableMethod { with_credentials: false }), "{error}");
-        assert_eq!(error.to_string(), format!("{told}none at all (no credentials are set)"));
+        assert_eq!(rpc::chain(&error).to_string(), format!("{told}none at all (no credentials are set)"));
     }
     let error = played("socks5", true, [GREETING_WITH_LOGIN, says([5, 0xFF])]).await;
     assert!(matches!(error, SocksError::NoAcceptableMethod { with_credentials: true }), "{error}");
-    assert_eq!(error.to_string(), format!("{told}none at all, and user with password"));
+    assert_eq!(rpc::chain(&error).to_string(), format!("{told}none at all, and user with password"));
 }
 
 #[tokio::test]
@@ -164,7 +170,7 @@ async fn what_is_no_proxy_is_told_by_what_it_sent() {
         let error = failure(URL, script.proxy(scheme)).await;
         let version = scheme.trim_start_matches("socks");
         let told = format!("what listens there is no SOCKS {version} proxy: {at} it sent {sent}");
-        assert_eq!(error.to_string(), told);
+        assert_eq!(rpc::chain(&error).to_string(), told);
         assert!(matches!(error, SocksError::NotSocks { step, .. } if step == at));
     }
     let acts = [GREETING_WITH_LOGIN, says([5, 2]), LOGIN, says([5, 1])];
@@ -183,7 +189,7 @@ async fn a_proxy_that_does_not_answer_in_time_is_given_up() {
 
     let script = Script::of([Act::Idles]).await;
     let error = failure(URL, script.proxy("socks4a").timeout(limit)).await;
-    assert_eq!(error.to_string(), "the proxy did not answer to the request: not within 30ms");
+    assert_eq!(rpc::chain(&error).to_string(), "the proxy did not answer to the request: not within 30ms");
 }
 
 #[tokio::test]
@@ -193,7 +199,7 @@ async fn a_proxy_that_cannot_be_connected_to_is_told_from_a_host_that_cannot() {
     drop(nobody);
     let proxy = SocksProxy::new(&format!("socks5://{addr}")).expect("a URL");
     let error = connected(URL, proxy.clone()).await.expect_err("nobody listens");
-    let told = error.to_string();
+    let told = rpc::chain(&error).to_string();
     let ConnectError::Socks { endpoint, proxy: by, source } = error else { panic!("{told}") };
     assert_eq!((endpoint.to_string().as_str(), by), (URL, proxy));
     let SocksError::Unreachable { source } = source else { panic!("{told}") };
@@ -207,7 +213,7 @@ async fn a_place_on_this_machine_is_not_connected_to_by_way_of_a_proxy() {
     let proxy = SocksProxy::tor();
     let error = connected("memory:beside a proxy", proxy).await.expect_err("it is no place on a network");
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         "cannot connect to memory:beside a proxy: a proxy leads to the network, and this is a place on this machine"
     );
 }

@@ -78,7 +78,7 @@ async fn what_cannot_be_started_is_named() {
         matches!(&error, ConnectError::Spawn { program, .. } if program == "/no/such/program"),
         "{error:?}"
     );
-    let told = error.to_string();
+    let told = rpc::chain(&error).to_string();
     assert!(told.starts_with("cannot start `/no/such/program`: No such file"), "{told}");
 }
 
@@ -88,7 +88,7 @@ async fn a_call_in_flight_learns_how_the_process_has_ended() {
     let waiting = session.call::<Value>("exit", (7,)).without_timeout();
     let Err(CallError::Closed(reason)) = soon(waiting).await else { panic!("it has ended") };
     assert_eq!(exit_in(&reason).status.code(), Some(7));
-    let told = reason.to_string();
+    let told = rpc::chain(&reason).to_string();
     assert!(told.starts_with("the connection was lost: the process `"), "{told}");
     assert!(told.ends_with("stdio-peer` has ended: exit status: 7"), "{told}");
     assert_eq!(soon(process_of(&session).exited()).await.expect("it is known").code(), Some(7));

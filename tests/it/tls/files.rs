@@ -51,12 +51,12 @@ fn the_error_names_the_file_and_what_is_wrong_with_it() {
     Identity::from_pem_files(&both, &both).expect("one file may hold both");
 
     let absent = directory.path("absent.pem");
-    let told = error(&absent, &key).to_string();
+    let told = rpc::chain(&error(&absent, &key)).to_string();
     assert!(
         told.starts_with(&format!("cannot read the certificate from `{}`: ", absent.display())),
         "{told}"
     );
-    let told = error(&chain, &absent).to_string();
+    let told = rpc::chain(&error(&chain, &absent)).to_string();
     assert!(
         told.starts_with(&format!("cannot read the private key from `{}`: ", absent.display())),
         "{told}"
@@ -66,7 +66,7 @@ fn the_error_names_the_file_and_what_is_wrong_with_it() {
     assert_eq!(error(&key, &key).to_string(), format!("there is no certificate in {key_name}"));
     assert_eq!(error(&chain, &chain).to_string(), format!("there is no private key in {chain_name}"));
     assert_eq!(
-        error(&chain, &other).to_string(),
+        rpc::chain(&error(&chain, &other)).to_string(),
         format!(
             "the private key in `{}` does not belong to the first certificate in {chain_name}",
             other.display()
@@ -75,7 +75,7 @@ fn the_error_names_the_file_and_what_is_wrong_with_it() {
 
     let cut = directory.with("cut.pem", &pem[..pem.len() / 2]);
     assert_eq!(
-        error(&cut, &key).to_string(),
+        rpc::chain(&error(&cut, &key)).to_string(),
         format!(
             "the certificate in `{}` cannot be used: the line `-----END CERTIFICATE-----` is missing",
             cut.display()
@@ -83,18 +83,18 @@ fn the_error_names_the_file_and_what_is_wrong_with_it() {
     );
     let damaged = directory.with("damaged.pem", key_pem.replacen("M", "!", 1));
     assert_eq!(
-        error(&chain, &damaged).to_string(),
+        rpc::chain(&error(&chain, &damaged)).to_string(),
         format!("the private key in `{}` cannot be used: it is not written in base64", damaged.display())
     );
     let rubbish = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let rubbish = directory.with("rubbish.pem", rubbish);
     assert_eq!(
-        error(&rubbish, &key).to_string(),
+        rpc::chain(&error(&rubbish, &key)).to_string(),
         format!("the certificate in `{}` cannot be used: it is no X.509 certificate", rubbish.display())
     );
     let bad_key = "-----BEGIN PRIVATE KEY-----\nMAAA\n-----END PRIVATE KEY-----\n";
     let bad_key = directory.with("bad_key.pem", bad_key);
-    let told = error(&chain, &bad_key).to_string();
+    let told = rpc::chain(&error(&chain, &bad_key)).to_string();
     assert!(
         told.starts_with(&format!("the private key in `{}` cannot be used: ", bad_key.display())),
         "{told}"
@@ -130,7 +130,7 @@ fn a_root_that_is_none_is_named_by_its_number() {
     let authority = Authority::new();
     let pem = authority.pem() + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let error = TlsClient::with_roots(Certificates::from_pem(pem).expect("two")).expect_err("one is none");
-    let told = error.to_string();
+    let told = rpc::chain(&error).to_string();
     assert!(
         told.starts_with("the certificate in the PEM that was given (number 2 of 2) cannot be used: "),
         "{told}"

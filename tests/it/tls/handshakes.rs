@@ -106,7 +106,10 @@ async fn a_server_that_never_answers_is_given_up() {
         .connect()
         .await
         .expect_err("it is silent");
-    assert_eq!(error.to_string(), format!("cannot connect to {url}: not within 7s (`handshake_timeout`)"));
+    assert_eq!(
+        rpc::chain(&error).to_string(),
+        format!("cannot connect to {url}: not within 7s (`handshake_timeout`)")
+    );
 }
 
 #[tokio::test]
@@ -129,7 +132,7 @@ async fn a_server_that_does_not_speak_tls_is_named() {
         io.write_all(answer).await.expect("it is there");
         io.shutdown().await.expect("it is there");
         let error = soon(connecting).await.expect("no panic").expect_err("it speaks something else");
-        let error = error.to_string();
+        let error = rpc::chain(&error).to_string();
         assert!(error.starts_with(&format!("cannot connect to {url}: {told}")), "{error}");
     }
 }
@@ -143,7 +146,7 @@ async fn a_client_that_does_not_speak_tls_learns_that_the_server_does() {
     let error = soon(session.call::<()>("ping", ())).await.expect_err("it is not understood");
     // A fatal alert: 50 is `decode_error` (RFC 8446, 6).
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         "the session is closed: the peer speaks TLS, and this side does not: it began with `\\x15\\x03\\x03\\x00\\x02\\x022`. Use a \
          URL of TLS on both sides, or on neither"
     );
@@ -182,16 +185,16 @@ async fn what_is_said_of_tls_is_not_forgotten_where_there_is_none() {
     for url in ["tcp://127.0.0.1:1", "memory:place"] {
         let connecting = Connector::new(url).expect("a URL").tls(issued.pinned()).connect();
         let error = soon(connecting).await.expect_err("there is no TLS");
-        assert!(error.to_string().contains("is not spoken over TLS"), "{error}");
+        assert!(rpc::chain(&error).to_string().contains("is not spoken over TLS"), "{error}");
 
         let at = Listen::at(url).expect("a URL").tls(issued.server());
         let error = Server::builder().service(()).bind(at).await.expect_err("there is no TLS");
-        assert!(error.to_string().contains("is not spoken over TLS"), "{error}");
+        assert!(rpc::chain(&error).to_string().contains("is not spoken over TLS"), "{error}");
     }
     let error = Server::builder().service(()).bind("tls://127.0.0.1:0").await.expect_err("no certificate");
     assert!(matches!(error, BindError::Io { .. }), "{error:?}");
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         "cannot listen at tls://127.0.0.1:0: a server needs a certificate to speak TLS: set one with `Listen::tls`"
     );
 }

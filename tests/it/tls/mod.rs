@@ -53,7 +53,7 @@ async fn ping(session: &Session) -> Vec<usize> {
 async fn refused(server: &ServerHandle, host: &str, tls: &TlsClient) -> String {
     let error = connect_as(server, host, tls).await.expect_err("it is refused");
     assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
-    let text = error.to_string();
+    let text = rpc::chain(&error).to_string();
     let place = format!("cannot connect to tls://{host}:{}: ", server.endpoint().port().expect("it has one"));
     text.strip_prefix(&place).expect("it begins with the place").to_owned()
 }

@@ -70,7 +70,7 @@ fn what_no_request_may_hold_is_refused_where_it_is_given() {
         ("sec-websocket-protocol", "x", "the handshake has its own"),
     ] {
         let error = WebSocketClient::new().header(name, value).expect_err(name);
-        assert_eq!(error.to_string(), format!("the header `{name}` cannot be sent: {reason}"));
+        assert_eq!(rpc::chain(&error).to_string(), format!("the header `{name}` cannot be sent: {reason}"));
     }
     for protocol in ["", "a b", "a,b", "ä"] {
         WebSocketClient::new().protocol(protocol).expect_err(protocol);
@@ -189,7 +189,10 @@ async fn a_handshake_that_drips_in_has_no_longer_and_a_server_that_never_answers
     let url = format!("ws://{}/", silent.local_addr().expect("it has one"));
     let error =
         Connector::new(&url).expect("a URL").limits(limits).connect().await.expect_err("it is silent");
-    assert_eq!(error.to_string(), format!("cannot connect to {url}: not within 7s (`handshake_timeout`)"));
+    assert_eq!(
+        rpc::chain(&error).to_string(),
+        format!("cannot connect to {url}: not within 7s (`handshake_timeout`)")
+    );
 }
 
 /// What a client says when it gets `answer`, in which `ACCEPT` stands for what belongs to its key.
@@ -221,11 +224,11 @@ async fn a_client_says_how_it_was_refused() {
     ] {
         let error = refused_by(answer, WebSocketClient::new()).await;
         assert!(matches!(error, WebSocketError::Refused { .. }), "{error:?}");
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(rpc::chain(&error).to_string(), expected);
     }
     let long = format!("HTTP/1.1 500 Oops\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
     let error = refused_by(&long, WebSocketClient::new()).await;
-    assert_eq!(error.to_string(), format!("the server answered 500: {}", "x".repeat(512)));
+    assert_eq!(rpc::chain(&error).to_string(), format!("the server answered 500: {}", "x".repeat(512)));
 }
 
 /// What a client that passes over `interim` answers gets, which come in pieces of `step` bytes.
@@ -259,7 +262,7 @@ async fn interim_answers_are_passed_over_and_not_without_end() {
     let error = connected_behind(&hints.repeat(17), usize::MAX).await.expect_err("it is too much");
     assert!(matches!(error, WebSocketError::Answer { .. }), "{error:?}");
     let told = "more than 16 interim answers (1xx) have come, and no final one";
-    assert!(error.to_string().ends_with(told), "{error}");
+    assert!(rpc::chain(&error).to_string().ends_with(told), "{error}");
     let error =
         refused_by(&(hints.to_owned() + "HTTP/1.1 403 Forbidden\r\n\r\n"), WebSocketClient::new()).await;
     assert!(matches!(error, WebSocketError::Refused { status: 403, .. }), "{error:?}");
@@ -290,7 +293,7 @@ async fn a_client_looks_at_the_answer() {
         let error = refused_by(&(answer + "\r\n"), options).await;
         assert!(matches!(error, WebSocketError::Answer { .. }), "{error:?}");
         let expected = format!("the server's answer is none to a WebSocket handshake: {reason}");
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(rpc::chain(&error).to_string(), expected);
     }
 }
 
@@ -301,7 +304,7 @@ async fn the_error_of_connecting_names_the_place() {
     let error = rpc::connect(&format!("{place}/v2")).await.expect_err("nothing is there");
     assert!(matches!(error, ConnectError::WebSocket { .. }), "{error:?}");
     assert_eq!(
-        error.to_string(),
+        rpc::chain(&error).to_string(),
         format!("cannot connect to {place}/…: the server answered 404: nothing is served at this path")
     );
 }

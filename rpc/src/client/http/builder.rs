@@ -83,14 +83,14 @@ pub enum HttpClientError {
     },
 
     /// The path of the URL cannot be sent.
-    #[error("the path of the URL cannot be sent: {source}")]
+    #[error("the path of the URL cannot be sent")]
     Path {
         /// What is wrong with it.
         source: http::uri::InvalidUri,
     },
 
     /// TLS is asked for and cannot be spoken, or the other way round.
-    #[error("{url} cannot be called: {source}")]
+    #[error("{url} cannot be called")]
     Tls {
         /// The server: scheme, host and port.
         url: String,
@@ -100,7 +100,7 @@ pub enum HttpClientError {
 
     /// Connections are made by [`connect_with`](HttpClientBuilder::connect_with), and it was said,
     /// too, how they are made.
-    #[error("{url} cannot be called: {source}")]
+    #[error("{url} cannot be called")]
     ConnectWith {
         /// The server: scheme, host and port.
         url: String,

@@ -22,6 +22,7 @@ use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 use crate::transport::tls::{AgreedProtocol, TlsError};
 use crate::{
     client::{in_time, open::Dial},
+    jsonrpc::clean_io,
     transport::{self, ByteStream, Endpoint, HttpError, Net},
 };
 
@@ -51,7 +52,7 @@ pub(super) enum NotOpened {
     #[error(transparent)]
     Tls(Arc<TlsError>),
     #[cfg(feature = "socks")]
-    #[error("by way of {0}: {1}")]
+    #[error("by way of {0}")]
     Socks(SocksProxy, #[source] Arc<SocksError>),
 }
 
@@ -104,7 +105,7 @@ impl From<io::Error> for NotOpened {
             Ok(ByWayOf { proxy, source }) => return Self::Socks(proxy, Arc::new(source)),
             Err(error) => error,
         };
-        Self::Io(Arc::new(error))
+        Self::Io(Arc::new(clean_io(error)))
     }
 }
 

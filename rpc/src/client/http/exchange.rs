@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     framing::is_far_over,
-    jsonrpc::{Connection, version::Version},
+    jsonrpc::{Connection, clean_boxed, clean_io, version::Version},
     limits::Limits,
     transport::{HttpError, MOST_INTERIM, Net, Secrets, TooManyInterim, shown},
 };
@@ -141,7 +141,9 @@ impl Exchanges {
                 self.log_far_over(declared, limit);
                 Err(HttpError::TooLarge { url: self.server.clone(), declared, limit })
             }
-            Err(error) => Err(HttpError::Broken { url: self.server.clone(), source: error.into() }),
+            Err(error) => {
+                Err(HttpError::Broken { url: self.server.clone(), source: clean_boxed(error.into()) })
+            }
         }
     }
 
@@ -178,12 +180,12 @@ impl Exchanges {
     fn failed(&self, error: Error) -> HttpError {
         let url = self.server.clone();
         if !error.is_connect() {
-            return HttpError::Broken { url, source: error.into() };
+            return HttpError::Broken { url, source: clean_boxed(error.into()) };
         }
         let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<NotOpened>());
         match cause.cloned() {
             Some(cause) => cause.into_http_error(url),
-            None => HttpError::Connect { url, source: Arc::new(io::Error::other(error)) },
+            None => HttpError::Connect { url, source: Arc::new(clean_io(io::Error::other(error))) },
         }
     }
 }

@@ -27,7 +27,7 @@ use super::{
 #[cfg(feature = "ws")]
 use crate::transport::websocket::WebSocketServer;
 use crate::{
-    jsonrpc::{ErrorCode, ErrorObject, Id, shown::brief, version::Version},
+    jsonrpc::{ErrorCode, ErrorObject, Id, chain, shown::brief, version::Version},
     limits::Limits,
     server::handle::Shared,
     session::Membership,
@@ -104,7 +104,7 @@ impl Http {
             tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %peer, "an HTTP connection has begun");
             let ended = http.run(&shared, io, &arrival).await;
             tracing::debug!(
-                rpc.system.name = "jsonrpc", network.peer.address = %peer, error = ended.err().map(|error| tracing::field::display(brief(error))),
+                rpc.system.name = "jsonrpc", network.peer.address = %peer, error = ended.as_ref().err().map(|error| tracing::field::display(brief(chain(&**error)))),
                 "an HTTP connection has ended"
             );
             drop(open);
@@ -205,7 +205,7 @@ fn window(limits: &Limits) -> Option<u32> {
 
 /// What is said where a layer fails.
 fn failed(error: &AnyError) -> Response<AnyBody> {
-    tracing::error!(rpc.system.name = "jsonrpc", error = %brief(&error), "a layer before an HTTP service has failed");
+    tracing::error!(rpc.system.name = "jsonrpc", error = %brief(chain(&**error)), "a layer before an HTTP service has failed");
     let mut response = Response::new(AnyBody::default());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response

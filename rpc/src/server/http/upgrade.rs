@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{HttpService, arrival::Arrival, body::HttpBody, refusal::Refusal, watched::Watched};
 use crate::{
-    jsonrpc::shown::brief,
+    jsonrpc::{chain, shown::brief},
     server::{
         handle::Shared,
         handshakes::{Place, within},
@@ -110,7 +110,7 @@ impl Sessions {
                 Ok(upgraded) => upgraded,
                 Err(error) => {
                     tracing::debug!(
-                        rpc.system.name = "jsonrpc", network.peer.address = %peer, error = %brief(&error),
+                        rpc.system.name = "jsonrpc", network.peer.address = %peer, error = %brief(chain(&error)),
                         "a WebSocket was agreed on, and has not come about"
                     );
                     return;

@@ -16,15 +16,15 @@ use crate::{
 #[non_exhaustive]
 pub enum BatchError {
     /// The version that is spoken has no way to say it, or the batch is empty. Nothing was sent.
-    #[error("the batch cannot be sent: {0}")]
+    #[error("the batch cannot be sent")]
     Unsupported(#[source] Unsupported),
 
     /// The batch does not fit into a frame: see [`Framer::finish`](crate::framing::Framer::finish). Nothing was sent.
-    #[error("the batch cannot be sent: {0}")]
+    #[error("the batch cannot be sent")]
     Frame(#[source] FrameError),
 
     /// The session had ended before the batch was sent.
-    #[error("the session is closed: {0}")]
+    #[error("the session is closed")]
     Closed(#[source] CloseReason),
 
     /// There was no room among the outgoing bytes for so long. Nothing was sent.
@@ -37,7 +37,7 @@ pub enum BatchError {
     Http(HttpError),
 
     /// The parameters of a member could not be written as JSON. Nothing was sent.
-    #[error("the parameters of `{}`, member {index} of the batch, cannot be sent: {}", escaped(.method), escaped(.source))]
+    #[error("the parameters of `{}`, member {index} of the batch, cannot be sent", escaped(.method))]
     Encode {
         /// Its place in the batch, from 0.
         index: usize,
@@ -48,7 +48,7 @@ pub enum BatchError {
     },
 
     /// A member failed, and the batch was to fail with it. The others may have been carried out.
-    #[error("`{}`, member {index} of the batch, failed: {}", escaped(.method), escaped(.source))]
+    #[error("`{}`, member {index} of the batch, failed", escaped(.method))]
     Member {
         /// Its place in the batch, from 0.
         index: usize,

@@ -29,7 +29,7 @@ pub(crate) use raw::{Source, Unsubscribe};
 pub(crate) use recent::Recent;
 pub use subscribe::{Items, OutgoingSubscription, Subscribe, SubscribeFuture, Subscriber};
 
-use crate::jsonrpc::RpcError;
+use crate::jsonrpc::{RpcError, clean_json};
 
 /// The items of a subscription, as a stream. `E` is the error type of items that are `Result`s.
 ///
@@ -63,7 +63,9 @@ impl<T: DeserializeOwned, E: RpcError> Stream for Subscription<T, E> {
         let taken = ready!(self.raw.poll_take(cx));
         self.has_ended = matches!(taken, Taken::End(_) | Taken::Nothing);
         Poll::Ready(match taken {
-            Taken::Item => Some(self.raw.decode().map_err(SubscriptionError::Decode)),
+            Taken::Item => {
+                Some(self.raw.decode().map_err(|error| SubscriptionError::Decode(clean_json(error))))
+            }
             Taken::Lost(items) => Some(Err(SubscriptionError::Lost(items))),
             Taken::Nothing | Taken::End(End::Finished) => None,
             Taken::End(End::TooSlow(waiting)) => Some(Err(SubscriptionError::TooSlow(waiting))),

@@ -8,14 +8,14 @@ use std::{
 };
 
 use super::{SocksProxy, SocksReply, SocksVersion};
-use crate::{jsonrpc::shown::escaped, transport::Host};
+use crate::{jsonrpc::chain, transport::Host};
 
 /// Why there is no connection by way of a SOCKS proxy. Each kind of failure is its own variant.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocksError {
     /// The proxy itself cannot be connected to.
-    #[error("the proxy cannot be connected to: {}", escaped(.source))]
+    #[error("the proxy cannot be connected to")]
     Unreachable {
         /// Why not.
         source: io::Error,
@@ -70,7 +70,7 @@ pub enum SocksError {
     },
 
     /// Talking to the proxy failed.
-    #[error("talking to the proxy failed {step}: {}", escaped(.source))]
+    #[error("talking to the proxy failed {step}")]
     Io {
         /// What it was to answer.
         step: SocksStep,
@@ -101,7 +101,7 @@ pub enum SocksError {
     },
 
     /// This machine cannot resolve the host's name, as it was to ([`SocksProxy::resolve_locally`](super::SocksProxy::resolve_locally)).
-    #[error("the name cannot be resolved: {}", escaped(.source))]
+    #[error("the name cannot be resolved")]
     Resolve {
         /// Why not.
         source: io::Error,
@@ -121,7 +121,7 @@ impl SocksError {
 
 /// Which proxy it was: how a failure travels within an I/O error.
 #[derive(Debug, thiserror::Error)]
-#[error("by way of {proxy}: {source}")]
+#[error("by way of {proxy}")]
 pub(crate) struct ByWayOf {
     pub(crate) proxy: SocksProxy,
     pub(crate) source: SocksError,
@@ -189,7 +189,7 @@ impl fmt::Display for Each<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (address, error)) in self.0.iter().enumerate() {
             let separator = if place == 0 { "" } else { "; " };
-            write!(f, "{separator}{}: {error}", address.ip())?;
+            write!(f, "{separator}{}: {}", address.ip(), chain(error))?;
         }
         Ok(())
     }

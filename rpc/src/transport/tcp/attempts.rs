@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, io, net::SocketAddr};
 
+use crate::jsonrpc::chain;
+
 /// Why none of a name's addresses could be connected to: each that was tried, with its own error.
 ///
 /// It is found within the `io::Error` of [`ConnectError::Io`](crate::ConnectError::Io), whose kind is that of the last attempt:
@@ -51,15 +53,11 @@ impl fmt::Display for ConnectAttempts {
         }
         for (place, (address, error)) in self.attempts.iter().enumerate() {
             let separator = if place == 0 { "" } else { "; " };
-            write!(f, "{separator}{address}: {error}")?;
+            write!(f, "{separator}{address}: {}", chain(error))?;
         }
         Ok(())
     }
 }
 
-impl Error for ConnectAttempts {
-    /// The error of the last attempt.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.attempts.last().map(|(_, error)| error as _)
-    }
-}
+/// It has no source: an error has one at most, and each of these is as good as the last. The text has all of them.
+impl Error for ConnectAttempts {}

@@ -22,7 +22,7 @@ use super::{
 /// # std::fs::remove_file(path).unwrap();
 ///
 /// let error = Certificates::from_pem_file("no/such/file.pem").unwrap_err();
-/// assert!(error.to_string().starts_with("cannot read the certificate from `no/such/file.pem`: "));
+/// assert_eq!(error.to_string(), "cannot read the certificate from `no/such/file.pem`");
 /// # Ok::<_, rpc::transport::tls::TlsError>(())
 /// ```
 #[derive(Clone)]

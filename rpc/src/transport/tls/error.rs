@@ -6,14 +6,14 @@ use super::{
     explain,
     rustls::{self, AlertDescription, CertificateError},
 };
-use crate::jsonrpc::shown::escaped;
+use crate::jsonrpc::{clean_io, shown::escaped};
 
 /// Why there is no TLS: what was given cannot be used, or a handshake failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read the {part} from `{}`: {source}", .path.display())]
+    #[error("cannot read the {part} from `{}`", escaped(.path.display()))]
     Read {
         /// What it was to hold.
         part: TlsPart,
@@ -24,7 +24,7 @@ pub enum TlsError {
     },
 
     /// Something was read, and does not hold what it should.
-    #[error("there is no {part} in {origin}{}", if *.encrypted { ": there is an encrypted one, which has to be decrypted first" } else { "" })]
+    #[error("there is no {part} in {}{}", escaped(.origin), if *.encrypted { ": there is an encrypted one, which has to be decrypted first" } else { "" })]
     Missing {
         /// What it was to hold.
         part: TlsPart,
@@ -35,7 +35,7 @@ pub enum TlsError {
     },
 
     /// What was read is damaged, or of a kind that is not known.
-    #[error("the {part} in {origin} cannot be used: {source}")]
+    #[error("the {part} in {} cannot be used", escaped(.origin))]
     Unusable {
         /// What it was to be.
         part: TlsPart,
@@ -55,7 +55,7 @@ pub enum TlsError {
     },
 
     /// The platform's roots cannot be had.
-    #[error("the certificates that this platform trusts cannot be loaded: {0}")]
+    #[error("the certificates that this platform trusts cannot be loaded")]
     Platform(#[source] rustls::Error),
 
     /// A server is called by something that is neither a name nor an IP address.
@@ -101,7 +101,7 @@ pub enum TlsError {
     },
 
     /// The peer speaks something else.
-    #[error("{peer} does not speak TLS: {}", escaped(.source))]
+    #[error("{peer} does not speak TLS")]
     NotTls {
         /// Who does not.
         peer: String,
@@ -117,7 +117,7 @@ pub enum TlsError {
     },
 
     /// The handshake, or the connection after it, failed in another way.
-    #[error("TLS with {peer} failed: {}", escaped(.source))]
+    #[error("TLS with {peer} failed")]
     Failed {
         /// With whom.
         peer: String,
@@ -126,7 +126,7 @@ pub enum TlsError {
     },
 
     /// The connection failed below TLS.
-    #[error("the connection to {peer} was lost within the TLS handshake: {}", escaped(.source))]
+    #[error("the connection to {peer} was lost within the TLS handshake")]
     Io {
         /// With whom.
         peer: String,
@@ -168,7 +168,7 @@ impl TlsError {
             Ok(error) if explain::is_no_tls(&error) => Self::NotTls { peer, source: error },
             Ok(error) => Self::of_rustls(peer, error),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed { peer },
-            Err(source) => Self::Io { peer, source },
+            Err(source) => Self::Io { peer, source: clean_io(source) },
         }
     }
 

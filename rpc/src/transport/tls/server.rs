@@ -139,7 +139,7 @@ impl TlsServer {
     /// // … when the files have changed. Where they are wrong, the server goes on with what it has.
     /// match Identity::from_pem_files(&chain, &key) {
     ///     Ok(renewed) => tls.reload(renewed),
-    ///     Err(error) => eprintln!("the certificate was not renewed: {error}"),
+    ///     Err(error) => eprintln!("the certificate was not renewed: {}", rpc::chain(&error)),
     /// }
     /// # std::fs::remove_file(chain).unwrap();
     /// # std::fs::remove_file(key).unwrap();

@@ -125,7 +125,10 @@ async fn bytes_that_were_changed_under_way_are_an_error() {
     below.write_all(&[23, 3, 3, 0, 32]).await.unwrap();
     below.write_all(&[7; 32]).await.unwrap();
     let error = server.read(&mut [0; 8]).await.unwrap_err();
-    assert_eq!(error.to_string(), "TLS with the peer failed: cannot decrypt peer's message");
+    assert_eq!(
+        crate::jsonrpc::chain(&error).to_string(),
+        "TLS with the peer failed: cannot decrypt peer's message"
+    );
 }
 
 #[tokio::test]

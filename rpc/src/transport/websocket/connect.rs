@@ -36,7 +36,7 @@ pub(super) async fn connect(
     connection.io.write_all(&request(host, target, &key, options)).await?;
     connection.io.flush().await?;
     let ((status, headers), read) = final_answer(&mut connection.io).await.map_err(|error| match error {
-        HeadError::Io(error) => WebSocketError::Io(error),
+        HeadError::Io(error) => error.into(),
         HeadError::TooLarge(reason) | HeadError::Invalid(reason) => WebSocketError::Answer { reason },
     })?;
     if status != StatusCode::SWITCHING_PROTOCOLS {
@@ -118,7 +118,7 @@ fn check(
         return wrong("its Sec-WebSocket-Accept does not belong to our key".to_owned());
     }
     if let Some(extension) = head::tokens(headers, &header::SEC_WEBSOCKET_EXTENSIONS).next() {
-        return wrong(format!("it wants the extension `{}`, and none was offered", extension.escape_debug()));
+        return wrong(format!("it wants the extension `{extension}`, and none was offered"));
     }
     let mut protocols = head::tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL);
     match (protocols.next(), protocols.next()) {
@@ -128,10 +128,7 @@ fn check(
         }
         (Some(protocol), more) => match options.protocols.iter().any(|offered| offered == protocol) {
             true if more.is_some() => wrong("it chose more than one sub-protocol".to_owned()),
-            _ => wrong(format!(
-                "it chose the sub-protocol `{}`, which was not offered",
-                protocol.escape_debug()
-            )),
+            _ => wrong(format!("it chose the sub-protocol `{protocol}`, which was not offered")),
         },
     }
 }
@@ -147,6 +144,6 @@ async fn text(status: StatusCode, headers: &HeaderMap, mut read: Vec<u8>, io: &m
     let text = String::from_utf8_lossy(&read);
     match text.trim() {
         "" => status.canonical_reason().unwrap_or("nothing more").to_owned(),
-        text => text.escape_debug().to_string(),
+        text => text.to_owned(),
     }
 }

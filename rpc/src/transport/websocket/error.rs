@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::jsonrpc::shown::escaped;
+use crate::jsonrpc::{clean_io, shown::escaped};
 
 /// Why a handshake has failed, seen from the client.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum WebSocketError {
     },
 
     /// A header cannot be sent.
-    #[error("the header `{}` cannot be sent: {reason}", escaped(.name))]
+    #[error("the header `{}` cannot be sent: {}", escaped(.name), escaped(.reason))]
     Header {
         /// Its name.
         name: String,
@@ -34,6 +34,12 @@ pub enum WebSocketError {
     },
 
     /// The connection was lost during the handshake.
-    #[error("the connection was lost during the handshake: {}", escaped(.0))]
-    Io(#[from] io::Error),
+    #[error("the connection was lost during the handshake")]
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for WebSocketError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(clean_io(error))
+    }
 }

@@ -61,7 +61,7 @@ pub(super) fn map(headers: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadErr
         let name = HeaderName::from_bytes(header.name.as_bytes());
         let value = HeaderValue::from_bytes(header.value);
         let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(HeadError::Invalid(format!("`{}` is no header", header.name.escape_debug())));
+            return Err(HeadError::Invalid(format!("`{}` is no header", header.name)));
         };
         map.append(name, value);
     }

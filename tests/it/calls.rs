@@ -116,7 +116,7 @@ async fn a_malformed_reply_ends_its_call_with_a_protocol_error() {
     ] {
         let (mut peer, session) = client();
         let (outcome, ()) = tokio::join!(async { session.call::<i64>("m", ()).await }, peer.send(reply));
-        assert!(matches!(outcome, Err(CallError::Protocol(_))), "{reply}: {outcome:?}");
+        assert!(matches!(outcome, Err(CallError::Protocol { .. })), "{reply}: {outcome:?}");
         assert_eq!(session.calls_in_flight(), 0);
     }
 }
@@ -125,7 +125,7 @@ async fn a_malformed_reply_ends_its_call_with_a_protocol_error() {
 async fn a_result_of_another_type_is_an_error_of_the_call_alone() {
     let (session, _peer) = testing::pair((), echo());
     let outcome = session.call::<i64>("echo", ("text",)).await;
-    assert!(matches!(outcome, Err(CallError::Decode(_))), "{outcome:?}");
+    assert!(matches!(outcome, Err(CallError::Decode { .. })), "{outcome:?}");
     assert_eq!(session.call::<(i64,)>("echo", (5,)).await.expect("the next one"), (5,));
 }
 

@@ -4,6 +4,7 @@
 
 mod calls;
 mod logged;
+mod methods;
 mod table;
 mod transports;
 

@@ -169,10 +169,10 @@ async fn every_error_of_a_call_says_it() {
         asking.await.expect("no panic").expect_err("an error")
     };
     let decode = answered(r#"{"jsonrpc":"2.0","id":ID,"result":"a text"}"#).await;
-    assert!(matches!(decode, CallError::Decode(_)), "{decode:?}");
+    assert!(matches!(decode, CallError::Decode { .. }), "{decode:?}");
     assert_eq!(decode.executed(), Executed::Yes);
     let malformed = answered(r#"{"jsonrpc":"2.0","id":ID,"result":1,"error":{"code":1,"message":""}}"#).await;
-    assert!(matches!(malformed, CallError::Protocol(_)), "{malformed:?}");
+    assert!(matches!(malformed, CallError::Protocol { .. }), "{malformed:?}");
     assert_eq!(malformed.executed(), Executed::Perhaps);
     let busy =
         r#"{"jsonrpc":"2.0","id":ID,"error":{"code":-102,"message":"busy","data":{"executed":false}}}"#;

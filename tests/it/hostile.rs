@@ -106,7 +106,10 @@ async fn a_reply_that_is_nested_deeply_is_an_error_of_its_call() {
             peer.send(&reply).await;
             let outcome = call.await;
             assert!(
-                matches!(outcome, Err(CallError::Decode(_) | CallError::Protocol(_) | CallError::Rpc(_))),
+                matches!(
+                    outcome,
+                    Err(CallError::Decode { .. } | CallError::Protocol { .. } | CallError::Rpc(_))
+                ),
                 "{protocol:?}, {reply:.80}"
             );
             still_serves(&mut peer).await;
@@ -190,7 +193,7 @@ async fn numbers_of_any_size_do_no_harm() {
             let error = format!(r#"{{"code":{number},"message":"m"}}"#);
             peer.send(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":null,"error":{error}}}"#)).await;
             let outcome = call.await;
-            assert!(matches!(outcome, Err(CallError::Protocol(_) | CallError::Rpc(_))), "{outcome:?}");
+            assert!(matches!(outcome, Err(CallError::Protocol { .. } | CallError::Rpc(_))), "{outcome:?}");
         }
     }
 }

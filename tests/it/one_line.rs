@@ -121,8 +121,8 @@ fn errors_are_shown_in_one_line() {
         CallError::Closed(CloseReason::PeerClosed { code: 1000, reason: evil() }),
         CallError::Encode { method: evil(), source: evil_json() },
         CallError::Frame { method: evil(), source: FrameError::Invalid(evil()) },
-        CallError::Decode(evil_json()),
-        CallError::Protocol(ProtocolError::MalformedReply { reason: evil() }),
+        CallError::Decode { method: evil(), source: evil_json() },
+        CallError::Protocol { method: evil(), source: ProtocolError::MalformedReply { reason: evil() } },
         CallError::Http(HttpError::Status { url: "http://x".into(), status: 500, text: evil() }),
     ] {
         error_shown(&error);

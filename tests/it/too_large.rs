@@ -31,7 +31,7 @@ async fn send(peer: &mut Raw<DuplexStream>, framer: &impl Framer, message: &str,
 
 fn is_too_large(outcome: &Result<String, CallError>, sizes: RangeInclusive<usize>) {
     match outcome {
-        Err(CallError::Protocol(ProtocolError::ReplyTooLarge { size, limit: 1_000 })) => {
+        Err(CallError::Protocol { source: ProtocolError::ReplyTooLarge { size, limit: 1_000 }, .. }) => {
             assert!(sizes.contains(size), "{size}");
         }
         other => panic!("{other:?}"),

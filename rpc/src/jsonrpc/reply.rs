@@ -57,7 +57,12 @@ impl Reply {
 
     /// How a call of a batch ends that the reply to the batch says nothing of.
     pub(crate) fn missing_in_batch() -> Self {
-        Self(Repr::Malformed("the reply to the batch has none to this call".into()))
+        Self::malformed("the reply to the batch has none to this call")
+    }
+
+    /// How a call ends that has no reply, or none that the version allows.
+    pub(crate) fn malformed(reason: &str) -> Self {
+        Self(Repr::Malformed(reason.into()))
     }
 
     /// How a call ends whose reply is not kept, being over the limit.

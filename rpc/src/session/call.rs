@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 use super::{CallError, Caller, Outgoing, caller::Readable, outgoing::CallTimeout};
-use crate::jsonrpc::{EmptyParams, MethodInfo, ParamInfo, Reply, ReplyError, RpcError};
+use crate::jsonrpc::{EmptyParams, ErrorObject, MethodInfo, ParamInfo, Reply, ReplyError, RpcError};
 
 /// A call that knows what it returns and was not sent yet. Awaiting it sends it.
 ///
@@ -130,7 +130,7 @@ impl<'a, C: Caller, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FAL
             Ok(outgoing) => Stage::Called(self.caller.call(outgoing)),
             Err(error) => Stage::Failed(Some(error)),
         };
-        CallFuture { stage, returns: PhantomData }
+        CallFuture { stage, method: self.method, returns: PhantomData }
     }
 }
 
@@ -168,6 +168,8 @@ impl<C, P, R, const FALLIBLE: bool> fmt::Debug for Call<'_, C, P, R, FALLIBLE> {
 #[must_use = "a call is sent when it is awaited"]
 pub struct CallFuture<'a, C: Caller + 'a, R, const FALLIBLE: bool> {
     stage: Stage<C::Call<'a>>,
+    /// Errors name it.
+    method: &'a str,
     returns: PhantomData<fn() -> R>,
 }
 
@@ -193,7 +195,8 @@ impl<C: Caller, R: DeserializeOwned> Future for CallFuture<'_, C, R, false> {
     type Output = Result<R, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.stage.poll(cx).map(typed)
+        let method = self.method;
+        self.stage.poll(cx).map(|reply| typed(method, reply))
     }
 }
 
@@ -205,26 +208,36 @@ where
     type Output = Result<T, CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.stage.poll(cx).map(typed)
+        let method = self.method;
+        self.stage.poll(cx).map(|reply| typed(method, reply))
     }
 }
 
-/// What a reply means to the caller of a method that returns `T` or fails with `E`.
+/// What a reply means to the caller of `method`, which returns `T` or fails with `E`.
 pub(super) fn typed<T: DeserializeOwned, E: RpcError>(
+    method: &str,
     reply: Result<Reply, CallError>,
 ) -> Result<T, CallError<E>> {
-    reply.map_err(CallError::widen)?.decode().map_err(CallError::from)
+    reply.map_err(CallError::widen)?.decode().map_err(|error| CallError::of_reply(method, error))
 }
 
-impl<E: RpcError> From<ReplyError> for CallError<E> {
-    fn from(error: ReplyError) -> Self {
+impl<E: RpcError> CallError<E> {
+    /// What it means to the caller of `method` that its reply gives no value: for callers that are no session
+    /// (mocks, balancers) and read a [`Reply`] themselves.
+    #[cold]
+    pub fn of_reply(method: &str, error: ReplyError) -> Self {
         match error {
-            ReplyError::Error(object) => match E::from_error_object(&object) {
-                Some(error) => Self::Service(error),
-                None => Self::Rpc(object),
-            },
-            ReplyError::Protocol(error) => Self::Protocol(error),
-            ReplyError::Decode(error) => Self::Decode(error),
+            ReplyError::Error(object) => Self::of_object(object),
+            ReplyError::Protocol(source) => Self::Protocol { method: method.to_owned(), source },
+            ReplyError::Decode(source) => Self::Decode { method: method.to_owned(), source },
+        }
+    }
+
+    /// An error of the peer's: one that the method declares, or another.
+    pub(super) fn of_object(object: ErrorObject) -> Self {
+        match E::from_error_object(&object) {
+            Some(error) => Self::Service(error),
+            None => Self::Rpc(object),
         }
     }
 }

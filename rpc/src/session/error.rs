@@ -53,10 +53,20 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     },
 
     /// The result is not of the type that was expected.
-    Decode(serde_json::Error),
+    Decode {
+        /// The method that was called.
+        method: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
 
     /// The peer's reply breaks the rules of the protocol.
-    Protocol(ProtocolError),
+    Protocol {
+        /// The method that was called.
+        method: String,
+        /// Which rule.
+        source: ProtocolError,
+    },
 
     /// HTTP, which was to carry the call, brought no reply. Whether the call was carried out is said at each cause.
     #[cfg(feature = "http")]
@@ -78,8 +88,12 @@ impl<E: std::error::Error + 'static> fmt::Display for CallError<E> {
             Self::Frame { method, .. } | Self::Unsupported { method, .. } => {
                 write!(f, "`{}` cannot be called", escaped(method))
             }
-            Self::Decode(_) => f.write_str("the result cannot be read"),
-            Self::Protocol(error) => error.fmt(f),
+            Self::Decode { method, .. } => {
+                write!(f, "the result of `{}` cannot be read", escaped(method))
+            }
+            Self::Protocol { method, .. } => {
+                write!(f, "the reply to `{}` cannot be used", escaped(method))
+            }
             #[cfg(feature = "http")]
             Self::Http(error) => error.fmt(f),
         }
@@ -94,11 +108,10 @@ impl<E: std::error::Error + 'static> std::error::Error for CallError<E> {
             Self::Rpc(error) => Some(error),
             Self::Timeout(_) => None,
             Self::Closed(reason) => Some(reason),
-            Self::Encode { source, .. } => Some(source),
+            Self::Encode { source, .. } | Self::Decode { source, .. } => Some(source),
             Self::Frame { source, .. } => Some(source),
             Self::Unsupported { source, .. } => Some(source),
-            Self::Decode(error) => Some(error),
-            Self::Protocol(error) => error.source(),
+            Self::Protocol { source, .. } => Some(source),
             #[cfg(feature = "http")]
             Self::Http(error) => error.source(),
         }
@@ -120,10 +133,10 @@ impl<E: std::error::Error + 'static> CallError<E> {
     /// ```
     pub fn executed(&self) -> Executed {
         match self {
-            Self::Service(_) | Self::Decode(_) => Executed::Yes,
+            Self::Service(_) | Self::Decode { .. } => Executed::Yes,
             Self::Rpc(error) => error.executed(),
             // Whether it has left, and what the peer has done with it, is not known.
-            Self::Timeout(_) | Self::Closed(_) | Self::Protocol(_) => Executed::Perhaps,
+            Self::Timeout(_) | Self::Closed(_) | Self::Protocol { .. } => Executed::Perhaps,
             Self::Encode { .. } | Self::Frame { .. } | Self::Unsupported { .. } => Executed::No,
             #[cfg(feature = "http")]
             Self::Http(error) => error.executed(),
@@ -142,8 +155,8 @@ impl CallError {
             Self::Encode { method, source } => CallError::Encode { method, source },
             Self::Frame { method, source } => CallError::Frame { method, source },
             Self::Unsupported { method, source } => CallError::Unsupported { method, source },
-            Self::Decode(error) => CallError::Decode(error),
-            Self::Protocol(error) => CallError::Protocol(error),
+            Self::Decode { method, source } => CallError::Decode { method, source },
+            Self::Protocol { method, source } => CallError::Protocol { method, source },
             #[cfg(feature = "http")]
             Self::Http(error) => CallError::Http(error),
         }

@@ -98,5 +98,5 @@ async fn a_version_that_jsonrpsee_does_not_speak() {
     let http = HttpClient::builder(&url).unwrap().protocol(Protocol::V1).build().unwrap();
     let error = CalcClient::from(http).add(1, 2).await.unwrap_err();
     // It answers in 2.0 that it does not understand.
-    assert!(matches!(error, CallError::Rpc(_) | CallError::Protocol(_)), "{error:?}");
+    assert!(matches!(error, CallError::Rpc(_) | CallError::Protocol { .. }), "{error:?}");
 }

@@ -125,7 +125,7 @@ impl Link {
 fn shown(error: CallError) -> Value {
     match error {
         CallError::Rpc(error) => json!({"error": error}),
-        CallError::Protocol(error) => json!({"refused": error.to_string()}),
+        CallError::Protocol { source, .. } => json!({"refused": source.to_string()}),
         CallError::Encode { source, .. } => json!({"refused": source.to_string()}),
         CallError::Unsupported { source, .. } => json!({"refused": source.to_string()}),
         other => panic!("{other}"),

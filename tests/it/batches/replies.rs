@@ -34,7 +34,7 @@ async fn ended(batch: JoinHandle<Outcomes>) -> Vec<String> {
     let word = |outcome: Result<i64, CallError>| match outcome {
         Ok(value) => value.to_string(),
         Err(CallError::Rpc(error)) => format!("code {}", error.code().value()),
-        Err(CallError::Protocol(ProtocolError::MalformedReply { .. })) => "-".to_owned(),
+        Err(CallError::Protocol { source: ProtocolError::MalformedReply { .. }, .. }) => "-".to_owned(),
         Err(other) => panic!("{other}"),
     };
     outcomes.into_iter().map(word).collect()

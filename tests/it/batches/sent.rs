@@ -182,7 +182,7 @@ async fn a_batch_that_is_to_fail_says_which_member_did() {
     let outcome =
         session.try_batch((session.call::<i64>("add", (1, 2)), session.call::<i64>("ping", ()))).await;
     let Err(BatchError::Member { index: 1, source, .. }) = outcome else { panic!("{outcome:?}") };
-    assert!(matches!(*source.downcast::<CallError>().expect("of the call"), CallError::Decode(_)));
+    assert!(matches!(*source.downcast::<CallError>().expect("of the call"), CallError::Decode { .. }));
     assert_eq!(session.calls_in_flight(), 0);
 }
 

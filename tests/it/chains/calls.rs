@@ -58,10 +58,13 @@ pub(super) fn cases() -> Vec<Case> {
             &["`sell` cannot be called", "JSON-RPC 1.0 has no batches"],
         ),
         call(
-            CallError::Decode(wrong_type()),
-            &["the result cannot be read", "a text where a number belongs"],
+            CallError::Decode { method: sell(), source: wrong_type() },
+            &["the result of `sell` cannot be read", "a text where a number belongs"],
         ),
-        call(CallError::Protocol(malformed()), &["malformed", "it has two results"]),
+        call(
+            CallError::Protocol { method: sell(), source: malformed() },
+            &["the reply to `sell` cannot be used", "malformed", "it has two results"],
+        ),
         call(CallError::Http(refused()), &["cannot connect to http://shop", PUMP[0], PUMP[1]]),
         Case::of(
             BatchError::Unsupported(Unsupported::EmptyBatch),

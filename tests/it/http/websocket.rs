@@ -106,7 +106,7 @@ async fn handlers_see_the_request_and_the_sub_protocol() {
     assert_eq!(from, ("/v1".to_owned(), Some("Bearer 17".to_owned()), Some("two".to_owned())));
     // Elsewhere there is nothing.
     let nowhere = connect(&url.replace("/v1", "/v2")).await.expect_err("nothing is there");
-    assert!(nowhere.to_string().contains("404"), "{nowhere}");
+    assert!(rpc::chain(&nowhere).to_string().contains("404"), "{nowhere}");
     soon(server.shutdown()).await;
 }
 
@@ -155,7 +155,7 @@ async fn a_session_counts_as_the_one_connection_that_it_is() {
     let session = connect(&url(&server)).await.expect("there is a place");
     converse(&session).await;
     let refused = connect(&url(&server)).await.expect_err("there is no place");
-    assert!(refused.to_string().contains("503"), "{refused}");
+    assert!(rpc::chain(&refused).to_string().contains("503"), "{refused}");
     // And gives its place back.
     soon(session.close()).await;
     soon(async {
@@ -173,7 +173,7 @@ async fn a_session_keeps_the_place_in_its_group() {
     let session = connect(&url(&server)).await.expect("there is a place");
     converse(&session).await;
     let refused = connect(&url(&server)).await.expect_err("there is no place");
-    assert!(refused.to_string().contains("503"), "{refused}");
+    assert!(rpc::chain(&refused).to_string().contains("503"), "{refused}");
     soon(server.shutdown()).await;
 }
 

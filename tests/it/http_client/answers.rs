@@ -114,8 +114,8 @@ async fn answers_of_1_0_are_read_by_1_0_and_by_loose() {
 #[tokio::test(start_paused = true)]
 async fn what_another_version_answers_breaks_the_rules_of_a_strict_one() {
     let result = outcome_of(Protocol::V2, ok(r#"{"result":3,"error":null,"id":1}"#)).await;
-    assert!(matches!(&result, Err(CallError::Protocol(_))), "{result:?}");
-    assert!(result.unwrap_err().to_string().contains("`jsonrpc` is missing"));
+    assert!(matches!(&result, Err(CallError::Protocol { .. })), "{result:?}");
+    assert!(rpc::chain(&result.unwrap_err()).to_string().contains("`jsonrpc` is missing"));
     // Beside a status that refuses, what was said is told.
     let error = http_error_of(response("500 No", "", r#"{"result":null,"error":"no","id":1}"#)).await;
     assert_eq!(
@@ -186,7 +186,7 @@ async fn json_that_answers_nothing_breaks_the_protocol() {
         ("[]", "the batch is empty"),
     ] {
         let error = outcome_of(Protocol::V2, ok(body)).await.unwrap_err();
-        assert!(matches!(error, CallError::Protocol(_)), "{body}: {error:?}");
+        assert!(matches!(error, CallError::Protocol { .. }), "{body}: {error:?}");
         assert!(rpc::chain(&error).to_string().contains(reason), "{body}: {error}");
     }
 }

@@ -21,11 +21,17 @@ async fn outcome_of(protocol: Protocol, answer: impl AsRef<[u8]>) -> Outcome {
     outcome
 }
 
+/// The value or the error of each. Of a reply that is none it is told which call had it.
 fn told(outcome: Outcome) -> Vec<String> {
-    let tell = |result: Result<Value, CallError>| {
-        result.map_or_else(|error| rpc::chain(&error).to_string(), |value| value.to_string())
+    let tell = |(result, called): (Result<Value, CallError>, &str)| match result {
+        Ok(value) => value.to_string(),
+        Err(CallError::Protocol { method, source }) => {
+            assert_eq!(method, called);
+            source.to_string()
+        }
+        Err(error) => rpc::chain(&error).to_string(),
     };
-    outcome.expect("nothing is wrong with it").into_iter().map(tell).collect()
+    outcome.expect("nothing is wrong with it").into_iter().zip(["a", "b"]).map(tell).collect()
 }
 
 const MISSING: &str = "the peer's reply is malformed: the reply to the batch has none to this call";

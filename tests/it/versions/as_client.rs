@@ -107,7 +107,7 @@ fn ended(outcome: Result<Value, CallError>) -> Ends {
     match outcome {
         Ok(value) => Gives(value),
         Err(CallError::Rpc(error)) => Error(error.code().value(), error.message().to_owned().leak()),
-        Err(CallError::Protocol(ProtocolError::MalformedReply { .. })) => Broken,
+        Err(CallError::Protocol { source: ProtocolError::MalformedReply { .. }, .. }) => Broken,
         Err(other) => panic!("{other:?}"),
     }
 }

@@ -2,8 +2,7 @@
 
 use super::exchange::{Answer, Exchanges};
 use crate::{
-    jsonrpc::{Connection, ErrorCode, Event, ProtocolError, Reply},
-    session::CallError,
+    jsonrpc::{Connection, ErrorCode, Event, Reply},
     transport::HttpError,
 };
 
@@ -19,7 +18,7 @@ pub(super) fn replies(
     exchanges: &Exchanges,
     connection: &mut Connection<usize>,
     answer: &Answer,
-) -> Result<Vec<Result<Reply, CallError>>, HttpError> {
+) -> Result<Vec<Reply>, HttpError> {
     let read = Read::of(connection, &answer.body);
     exchanges.end(connection);
     if !answer.status.is_success() && !read.has_reply() {
@@ -73,16 +72,13 @@ impl Read {
         self.replies.iter().flatten().chain(&self.refusal).any(|reply| !reply.is_malformed())
     }
 
-    fn into_replies(self) -> Vec<Result<Reply, CallError>> {
+    fn into_replies(self) -> Vec<Reply> {
         let Self { replies, refusal, problem, .. } = self;
         let missing = || match &refusal {
-            Some(reply) => Ok(reply.clone()),
-            None => {
-                let reason = problem.as_deref().unwrap_or("the answer has none to this call").to_owned();
-                Err(CallError::Protocol(ProtocolError::MalformedReply { reason }))
-            }
+            Some(reply) => reply.clone(),
+            None => Reply::malformed(problem.as_deref().unwrap_or("the answer has none to this call")),
         };
-        replies.into_iter().map(|reply| reply.map_or_else(missing, Ok)).collect()
+        replies.into_iter().map(|reply| reply.unwrap_or_else(missing)).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{HttpClient, answer, exchange::Exchanges};
 use crate::{
     client::in_time,
-    jsonrpc::{ProtocolError, Reply, Unsupported, shown::brief},
+    jsonrpc::{Reply, Unsupported, shown::brief},
     session::{
         BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch, OutgoingSubscription,
         RawSubscription, Subscriber,
@@ -68,10 +68,7 @@ async fn send_call(exchanges: &Exchanges, call: &Outgoing<'_>) -> Result<Reply, 
     );
     let answer = exchanges.post(message).await.map_err(CallError::Http)?;
     let mut replies = answer::replies(exchanges, &mut connection, &answer).map_err(CallError::Http)?;
-    replies.pop().unwrap_or_else(|| {
-        let reason = "there is none".to_owned();
-        Err(CallError::Protocol(ProtocolError::MalformedReply { reason }))
-    })
+    Ok(replies.pop().unwrap_or_else(|| Reply::malformed("there is none")))
 }
 
 async fn send_notification(exchanges: &Exchanges, notification: &Outgoing<'_>) -> Result<(), CallError> {
@@ -157,14 +154,10 @@ impl Timeouts {
     }
 
     /// The answer came after `elapsed`: too late for those that did not want to wait so long.
-    fn applied_to(
-        self,
-        replies: Vec<Result<Reply, CallError>>,
-        elapsed: Duration,
-    ) -> Vec<Result<Reply, CallError>> {
+    fn applied_to(self, replies: Vec<Reply>, elapsed: Duration) -> Vec<Result<Reply, CallError>> {
         let in_time = |(after, reply): (Option<Duration>, _)| match after {
             Some(after) if after < elapsed => Err(CallError::Timeout(after)),
-            _ => reply,
+            _ => Ok(reply),
         };
         self.calls.into_iter().zip(replies).map(in_time).collect()
     }

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 
 use super::Dispatcher;
 use crate::{
-    jsonrpc::{Connection, Event, ProtocolError, Reply, version::Version},
+    jsonrpc::{Connection, Event, Reply, version::Version},
     session::{BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch},
     transport::Extensions,
 };
@@ -49,7 +49,7 @@ impl Caller for Dispatcher {
             debug_assert!(sent.is_ok(), "2.0 has calls of every kind");
             let timeout = call.timeout_or(self.shared.limits.call_timeout);
             let mut replies = self.ask(connection, &message, timeout, 1).await;
-            replies.pop().unwrap_or_else(|| Err(no_reply()))
+            replies.pop().unwrap_or_else(|| Ok(no_reply()))
         })
     }
 
@@ -108,7 +108,7 @@ impl Dispatcher {
                 Err(_) => return (0..calls).map(|_| Err(CallError::Timeout(after))).collect(),
             },
         };
-        let mut replies: Vec<_> = (0..calls).map(|_| Err(no_reply())).collect();
+        let mut replies: Vec<_> = (0..calls).map(|_| Ok(no_reply())).collect();
         for event in connection.receive(&answer.unwrap_or_default(), &mut Vec::new()) {
             match event {
                 Event::Reply { call, reply } => replies[call] = Ok(reply),
@@ -123,7 +123,6 @@ impl Dispatcher {
     }
 }
 
-fn no_reply() -> CallError {
-    let reason = "the dispatcher gave no reply to this call".to_owned();
-    CallError::Protocol(ProtocolError::MalformedReply { reason })
+fn no_reply() -> Reply {
+    Reply::malformed("the dispatcher gave no reply to this call")
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::BatchError;
 use crate::{
-    jsonrpc::{ProtocolError, Reply, RpcError},
+    jsonrpc::{Reply, RpcError},
     session::{CallError, call::typed},
 };
 
@@ -62,9 +62,19 @@ impl<'a> BatchReplies<'a> {
     fn next(&mut self) -> Result<Reply, CallError> {
         self.skip();
         self.replies.next().unwrap_or_else(|| {
-            let reason = "the caller gave fewer replies than there are calls in the batch".to_owned();
-            Err(CallError::Protocol(ProtocolError::MalformedReply { reason }))
+            Ok(Reply::malformed("the caller gave fewer replies than there are calls in the batch"))
         })
+    }
+
+    /// The reply to the next member, which is a call of a method that returns `T` or fails with `E`.
+    fn next_typed<T: DeserializeOwned, E: RpcError>(&mut self) -> Result<T, CallError<E>> {
+        let reply = self.next();
+        typed(self.method(), reply)
+    }
+
+    /// The method of the member that was looked at last.
+    fn method(&self) -> &'a str {
+        self.methods.get(self.index.saturating_sub(1)).copied().unwrap_or_default()
     }
 
     /// The next member is a notification.
@@ -78,8 +88,7 @@ impl<'a> BatchReplies<'a> {
         E: std::error::Error + Send + Sync + 'static,
     {
         let index = self.index.saturating_sub(1);
-        let method = self.methods.get(index).copied().unwrap_or_default().to_owned();
-        BatchError::Member { index, method, source: error.into() }
+        BatchError::Member { index, method: self.method().to_owned(), source: error.into() }
     }
 }
 
@@ -92,11 +101,11 @@ impl<R: DeserializeOwned> MemberShape for Returning<R, false> {
     type Value = R;
 
     fn result(replies: &mut BatchReplies<'_>) -> Self::Result {
-        typed(replies.next())
+        replies.next_typed()
     }
 
     fn value(replies: &mut BatchReplies<'_>) -> Result<R, BatchError> {
-        typed(replies.next()).map_err(|error: CallError| replies.failed(error))
+        replies.next_typed().map_err(|error: CallError| replies.failed(error))
     }
 }
 
@@ -109,11 +118,11 @@ where
     type Value = T;
 
     fn result(replies: &mut BatchReplies<'_>) -> Self::Result {
-        typed(replies.next())
+        replies.next_typed()
     }
 
     fn value(replies: &mut BatchReplies<'_>) -> Result<T, BatchError> {
-        typed(replies.next()).map_err(|error: CallError<E>| replies.failed(error))
+        replies.next_typed().map_err(|error: CallError<E>| replies.failed(error))
     }
 }
 
@@ -213,11 +222,8 @@ impl BatchShape for Untyped {
         for is_call in self.are_calls {
             if is_call {
                 let reply = replies.next().map_err(|error| replies.failed(error))?;
-                values.push(
-                    reply
-                        .into_result()
-                        .map_err(|error| replies.failed(CallError::<Infallible>::from(error)))?,
-                );
+                let of_reply = |error| CallError::<Infallible>::of_reply(replies.method(), error);
+                values.push(reply.into_result().map_err(|error| replies.failed(of_reply(error)))?);
             } else {
                 replies.skip();
             }

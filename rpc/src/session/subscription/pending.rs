@@ -77,7 +77,7 @@ async fn begin(
         let reply = reply.await?;
         unless_answered.disarm();
         if let Some(Err(error)) = reply.map(Reply::into_result) {
-            return Err(CallError::from(error));
+            return Err(CallError::of_reply(call.method(), error));
         }
         let source = Source::Subscription { key: key.clone(), opening: Arc::clone(&opening) };
         return Ok(RawSubscription::new(session.clone(), Arc::clone(&opening.inlet), source));
@@ -90,10 +90,11 @@ async fn begin(
             Ok(RawSubscription::new(session.clone(), inlet, Source::Subscription { key, opening }))
         }
         None => Err(match reply.into_result() {
-            Err(error) => CallError::from(error),
-            Ok(_) => CallError::Protocol(ProtocolError::MalformedReply {
-                reason: "it names no subscription".to_owned(),
-            }),
+            Err(error) => CallError::of_reply(call.method(), error),
+            Ok(_) => CallError::Protocol {
+                method: call.method().to_owned(),
+                source: ProtocolError::MalformedReply { reason: "it names no subscription".to_owned() },
+            },
         }),
     }
 }

@@ -14,10 +14,7 @@ use tokio::time::Instant;
 
 use super::{RawSubscription, Subscription};
 use crate::{
-    jsonrpc::{
-        EmptyParams, MethodInfo, Overflow, ParamInfo, ReplyError, RpcError, SubscriptionInfo,
-        SubscriptionStyle,
-    },
+    jsonrpc::{EmptyParams, MethodInfo, Overflow, ParamInfo, RpcError, SubscriptionInfo, SubscriptionStyle},
     session::{CallError, Caller, Outgoing, Returns, outgoing::CallTimeout},
 };
 
@@ -274,7 +271,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.begun.as_mut().poll(cx).map_ok(Subscription::new).map_err(|error| match error {
-            CallError::Rpc(object) => ReplyError::Error(object).into(),
+            CallError::Rpc(object) => CallError::of_object(object),
             other => other.widen(),
         })
     }

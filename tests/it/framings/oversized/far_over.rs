@@ -94,7 +94,8 @@ async fn a_call_that_a_giant_answers_ends_with_its_own_error_and_the_others_with
             let bytes = [&*header(&framer, 17 * LIMIT), reply.as_bytes()].concat();
             peer.write(&bytes, usize::MAX).await;
         });
-    let Err(CallError::Protocol(ProtocolError::ReplyTooLarge { size, limit: LIMIT })) = large else {
+    let Err(CallError::Protocol { source: ProtocolError::ReplyTooLarge { size, limit: LIMIT }, .. }) = large
+    else {
         panic!("{large:?}")
     };
     assert_eq!(size, 17 * LIMIT);

@@ -6,6 +6,7 @@ mod connections;
 mod interim;
 mod limits;
 mod notifications;
+mod refusals;
 mod requests;
 mod timeouts;
 mod tls;

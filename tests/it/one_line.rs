@@ -5,8 +5,8 @@ use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use rpc::{
     BatchError, CallError, CloseReason, ConnectError, Connector, Context, Endpoint, EndpointError,
-    ErrorObject, HttpClient, HttpError, HttpOptions, Limits, Params, Protocol, ProtocolError, ReplyError,
-    Router, Server, SubscriptionError,
+    ErrorObject, HttpClient, HttpError, HttpHeaders, HttpOptions, Limits, Params, Protocol, ProtocolError,
+    ReplyError, Router, Server, SubscriptionError,
     framing::{ContentLengthFramer, FrameError},
     transport::{
         socks::{SocksAddress, SocksError},
@@ -123,7 +123,12 @@ fn errors_are_shown_in_one_line() {
         CallError::Frame { method: evil(), source: FrameError::Invalid(evil()) },
         CallError::Decode { method: evil(), source: evil_json() },
         CallError::Protocol { method: evil(), source: ProtocolError::MalformedReply { reason: evil() } },
-        CallError::Http(HttpError::Status { url: "http://x".into(), status: 500, text: evil() }),
+        CallError::Http(HttpError::Status {
+            url: "http://x".into(),
+            status: 500,
+            text: evil(),
+            headers: HttpHeaders::default(),
+        }),
     ] {
         error_shown(&error);
     }
@@ -164,9 +169,11 @@ fn errors_of_transports_are_shown_in_one_line() {
     for error in [
         HttpError::Connect { url: url(), source: Arc::new(evil_io()) },
         HttpError::Broken { url: url(), source: evil().into() },
-        HttpError::Status { url: url(), status: 500, text: evil() },
-        HttpError::Redirect { url: url(), status: 302, location: evil() },
-        HttpError::NoReply { url: url(), status: 200, text: evil() },
+        HttpError::Status { url: url(), status: 500, text: evil(), headers: HttpHeaders::default() },
+        HttpError::Redirect { url: url(), status: 302, location: evil(), headers: HttpHeaders::default() },
+        HttpError::NoReply { url: url(), status: 200, text: evil(), headers: HttpHeaders::default() },
+        HttpError::TooManyRequests { url: url(), text: evil(), headers: HttpHeaders::default() },
+        HttpError::Unavailable { url: url(), text: evil(), headers: HttpHeaders::default() },
     ] {
         error_shown(&error);
     }

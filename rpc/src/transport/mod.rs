@@ -7,6 +7,8 @@ mod endpoint;
 mod extensions;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
+mod http_headers;
 #[cfg(any(feature = "http", feature = "ws"))]
 mod interim;
 mod io;
@@ -48,6 +50,8 @@ pub use extensions::{Extension, Extensions};
 use futures::future::BoxFuture;
 #[cfg(feature = "http")]
 pub use http::HttpError;
+#[cfg(feature = "http")]
+pub use http_headers::HttpHeaders;
 #[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) use interim::{MOST_INTERIM, TooManyInterim};
 pub use io::ByteStream;

@@ -3,7 +3,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use rpc::{
-    BindError, CallError, ConnectError, Endpoint, HttpClientError, HttpError, Router, Server, Unsupported,
+    BindError, CallError, ConnectError, Endpoint, HttpClientError, HttpError, HttpHeaders, Router, Server,
+    Unsupported,
     transport::{
         socks::{SocksError, SocksProxy, SocksReply, SocksStep, SocksVersion},
         tls::{
@@ -24,6 +25,10 @@ fn shop() -> Endpoint {
 
 fn url() -> String {
     "http://shop".to_owned()
+}
+
+fn headers() -> HttpHeaders {
+    http::HeaderMap::from_iter([(http::header::RETRY_AFTER, http::HeaderValue::from_static("30"))]).into()
 }
 
 fn proxy() -> SocksProxy {
@@ -154,16 +159,24 @@ pub(super) fn cases() -> Vec<Case> {
             &["the exchange with http://shop broke off", PUMP[0], PUMP[1]],
         ),
         Case::of(
-            HttpError::Status { url: url(), status: 403, text: "go home".into() },
+            HttpError::Status { url: url(), status: 403, text: "go home".into(), headers: headers() },
             &["http://shop answered with the HTTP status 403", "go home"],
         ),
         Case::of(
-            HttpError::Redirect { url: url(), status: 308, location: "/next".into() },
+            HttpError::Redirect { url: url(), status: 308, location: "/next".into(), headers: headers() },
             &["http://shop redirects to /next", "308"],
         ),
         Case::of(
-            HttpError::NoReply { url: url(), status: 200, text: "welcome".into() },
+            HttpError::NoReply { url: url(), status: 200, text: "welcome".into(), headers: headers() },
             &["http://shop answered with the HTTP status 200 and no JSON-RPC", "welcome"],
+        ),
+        Case::of(
+            HttpError::TooManyRequests { url: url(), text: "go home".into(), headers: headers() },
+            &["http://shop answered with the HTTP status 429", "go home", "30s"],
+        ),
+        Case::of(
+            HttpError::Unavailable { url: url(), text: "go home".into(), headers: headers() },
+            &["http://shop answered with the HTTP status 503", "go home", "30s"],
         ),
         Case::of(
             HttpError::TooLarge { url: url(), declared: Some(91), limit: 90 },

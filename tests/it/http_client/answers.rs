@@ -136,7 +136,6 @@ async fn a_refusal_in_plain_text_says_the_status_and_the_text() {
             "Supplied content type is not allowed",
             "Supplied content type is not allowed",
         ),
-        ("503 Service Unavailable", "", "Work queue depth exceeded", "Work queue depth exceeded"),
         ("500 ", "", r#"{"message":"no"}"#, r#"{"message":"no"}"#),
         ("400 Bad Request", "", r#"{"error":"unauthorized"}"#, r#"{"error":"unauthorized"}"#),
         ("400 Bad Request", "", "[]", "[]"),

@@ -109,7 +109,7 @@ async fn a_refusal_that_is_too_large_is_told_by_its_start() {
         let (mut peer, client) = HttpPeer::with(small);
         let error = call_answered_with(&mut peer, &client, answer).await.unwrap_err();
         match error {
-            CallError::Http(HttpError::Status { status: 503, text, .. }) => {
+            CallError::Http(HttpError::Unavailable { text, .. }) => {
                 assert!(text.starts_with("no no no"), "{text}");
                 assert_eq!(text.chars().count(), 201);
             }

@@ -17,12 +17,12 @@ const SHOWN: usize = 200;
 pub(super) fn replies(
     exchanges: &Exchanges,
     connection: &mut Connection<usize>,
-    answer: &Answer,
+    answer: Answer,
 ) -> Result<Vec<Reply>, HttpError> {
     let read = Read::of(connection, &answer.body);
     exchanges.end(connection);
     if !answer.status.is_success() && !read.has_reply() {
-        return Err(exchanges.refused(answer.status, &answer.body));
+        return Err(exchanges.refused(answer.status, answer.headers, &answer.body));
     }
     if read.is_no_json {
         return Err(exchanges.no_reply(answer));

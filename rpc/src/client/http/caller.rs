@@ -67,7 +67,7 @@ async fn send_call(exchanges: &Exchanges, call: &Outgoing<'_>) -> Result<Reply, 
         "call"
     );
     let answer = exchanges.post(message).await.map_err(CallError::Http)?;
-    let mut replies = answer::replies(exchanges, &mut connection, &answer).map_err(CallError::Http)?;
+    let mut replies = answer::replies(exchanges, &mut connection, answer).map_err(CallError::Http)?;
     Ok(replies.pop().unwrap_or_else(|| Reply::malformed("there is none")))
 }
 
@@ -86,7 +86,7 @@ async fn send_notification(exchanges: &Exchanges, notification: &Outgoing<'_>) -
     let answer = exchanges.post(message).await.map_err(CallError::Http)?;
     match answer.status.is_success() {
         true => Ok(()),
-        false => Err(CallError::Http(exchanges.refused(answer.status, &answer.body))),
+        false => Err(CallError::Http(exchanges.refused(answer.status, answer.headers, &answer.body))),
     }
 }
 
@@ -121,10 +121,10 @@ async fn send_batch(
     if calls == 0 {
         return match answer.status.is_success() {
             true => Ok(Vec::new()),
-            false => Err(BatchError::Http(exchanges.refused(answer.status, &answer.body))),
+            false => Err(BatchError::Http(exchanges.refused(answer.status, answer.headers, &answer.body))),
         };
     }
-    let replies = answer::replies(exchanges, &mut connection, &answer).map_err(BatchError::Http)?;
+    let replies = answer::replies(exchanges, &mut connection, answer).map_err(BatchError::Http)?;
     Ok(timeouts.applied_to(replies, began.elapsed()))
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header::LOCATION};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header::LOCATION, response::Parts};
 use http_body_util::Full;
 use hyper::ext::on_informational;
 use hyper_util::client::legacy::{Client, Error};
@@ -84,6 +84,7 @@ impl Interim {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
     /// All of it, and within the limit.
     pub(super) body: Bytes,
 }
@@ -127,16 +128,17 @@ impl Exchanges {
                 return Err(HttpError::Broken { url: self.server.clone(), source: problem.into() });
             }
         };
-        let status = response.status();
-        if let Some(location) = response.headers().get(LOCATION).filter(|_| status.is_redirection()) {
+        let (Parts { status, headers, .. }, body) = response.into_parts();
+        if let Some(location) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
             let location = excerpt(&shown(&String::from_utf8_lossy(location.as_bytes())));
-            return Err(HttpError::Redirect { url: self.server.clone(), status: status.as_u16(), location });
+            let (url, status) = (self.server.clone(), status.as_u16());
+            return Err(HttpError::Redirect { url, status, location, headers: headers.into() });
         }
         let limit = self.limits.frame_size;
-        match receive(response.into_body(), limit, !status.is_success()).await {
-            Ok(Received::Whole(body)) => Ok(Answer { status, body }),
+        match receive(body, limit, !status.is_success()).await {
+            Ok(Received::Whole(body)) => Ok(Answer { status, headers, body }),
             // What refuses is not read for its own sake.
-            Ok(received) if !status.is_success() => Err(self.refused(status, received.start())),
+            Ok(received) if !status.is_success() => Err(self.refused(status, headers, received.start())),
             Ok(Received::TooLarge { declared, .. }) => {
                 self.log_far_over(declared, limit);
                 Err(HttpError::TooLarge { url: self.server.clone(), declared, limit })
@@ -160,14 +162,19 @@ impl Exchanges {
     }
 
     /// The answer is a refusal, and not in JSON-RPC.
-    pub(super) fn refused(&self, status: StatusCode, body: &[u8]) -> HttpError {
-        HttpError::Status { url: self.server.clone(), status: status.as_u16(), text: self.excerpt(body) }
+    pub(super) fn refused(&self, status: StatusCode, headers: HeaderMap, body: &[u8]) -> HttpError {
+        let (url, text, headers) = (self.server.clone(), self.excerpt(body), headers.into());
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => HttpError::TooManyRequests { url, text, headers },
+            StatusCode::SERVICE_UNAVAILABLE => HttpError::Unavailable { url, text, headers },
+            other => HttpError::Status { url, status: other.as_u16(), text, headers },
+        }
     }
 
     /// The answer is none.
-    pub(super) fn no_reply(&self, answer: &Answer) -> HttpError {
+    pub(super) fn no_reply(&self, answer: Answer) -> HttpError {
         let (status, text) = (answer.status.as_u16(), self.excerpt(&answer.body));
-        HttpError::NoReply { url: self.server.clone(), status, text }
+        HttpError::NoReply { url: self.server.clone(), status, text, headers: answer.headers.into() }
     }
 
     /// The start of a text that the server has sent, without what it repeats of the request.

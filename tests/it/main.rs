@@ -49,6 +49,7 @@ mod one_line;
 mod opening;
 mod order;
 mod panics;
+mod passed_on;
 mod places;
 mod reentrant;
 mod roads;

@@ -73,8 +73,17 @@ impl ErrorObject {
     /// with a code that may also mean the contrary, such as [`ErrorCode::SERVER_BUSY`].
     #[must_use]
     pub fn not_executed(self) -> Self {
-        let says = serde_json::value::RawValue::from_string(r#"{"executed":false}"#.to_owned());
-        match says {
+        self.and_executed(Some(false))
+    }
+
+    /// The same, with whatever is known of it.
+    pub(crate) fn and_executed(self, executed: Option<bool>) -> Self {
+        let says = match executed {
+            Some(false) => r#"{"executed":false}"#,
+            Some(true) => r#"{"executed":true}"#,
+            None => r#"{"executed":null}"#,
+        };
+        match serde_json::value::RawValue::from_string(says.to_owned()) {
             Ok(says) => self.with_raw_data(says),
             Err(_) => self,
         }

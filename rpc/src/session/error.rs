@@ -6,7 +6,7 @@ use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
 use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
-    jsonrpc::{ErrorObject, Executed, ProtocolError, Unsupported, shown::escaped},
+    jsonrpc::{ErrorObject, Executed, ProtocolError, Unsupported, chain, shown::escaped},
 };
 
 /// Why a call did not return what it was made for. `E` is the error type of the method.
@@ -164,6 +164,8 @@ impl CallError {
 }
 
 /// Why a session ended. The same reason reaches every call that was waiting.
+///
+/// Reasons can be compared, in tests above all: errors of I/O are the same where their kind and their text are.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -268,6 +270,64 @@ impl CloseReason {
     /// Whether the connection has come to its end without a word.
     pub(crate) const fn is_silent_end(&self) -> bool {
         matches!(self, Self::Peer | Self::PeerClosed { code: 1006, .. })
+    }
+}
+
+/// Errors of I/O are the same where their kind and their text are.
+impl PartialEq for CloseReason {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::PeerClosed { code, reason }, Self::PeerClosed { code: of, reason: said }) => {
+                (code, reason) == (of, said)
+            }
+            (Self::Io(error), Self::Io(other)) => {
+                error.kind() == other.kind() && chain(error).to_string() == chain(other).to_string()
+            }
+            (Self::Frame(error), Self::Frame(other)) => error == other,
+            (
+                Self::WrongProtocol { protocol, found },
+                Self::WrongProtocol { protocol: spoken, found: start },
+            ) => (protocol, found) == (spoken, start),
+            (Self::SendTimeout { unsent, after }, Self::SendTimeout { unsent: bytes, after: time }) => {
+                (unsent, after) == (bytes, time)
+            }
+            (Self::Idle { after }, Self::Idle { after: time })
+            | (Self::Silent { after }, Self::Silent { after: time }) => after == time,
+            (Self::FrameTimeout { received, after }, Self::FrameTimeout { received: bytes, after: time }) => {
+                (received, after) == (bytes, time)
+            }
+            (Self::OutgoingFull { unsent, limit }, Self::OutgoingFull { unsent: bytes, limit: most }) => {
+                (unsent, limit) == (bytes, most)
+            }
+            (Self::Cost { cost, limit }, Self::Cost { cost: amount, limit: most }) => {
+                (cost, limit) == (amount, most)
+            }
+            (Self::Panicked { message }, Self::Panicked { message: text }) => message == text,
+            // Those that say nothing more. They are all named, so that a new one is not forgotten.
+            (
+                Self::Local
+                | Self::Aborted
+                | Self::Peer
+                | Self::Shutdown
+                | Self::NoSession
+                | Self::RuntimeStopped,
+                _,
+            ) => std::mem::discriminant(self) == std::mem::discriminant(other),
+            (
+                Self::PeerClosed { .. }
+                | Self::Io(_)
+                | Self::Frame(_)
+                | Self::WrongProtocol { .. }
+                | Self::SendTimeout { .. }
+                | Self::Idle { .. }
+                | Self::Silent { .. }
+                | Self::FrameTimeout { .. }
+                | Self::OutgoingFull { .. }
+                | Self::Cost { .. }
+                | Self::Panicked { .. },
+                _,
+            ) => false,
+        }
     }
 }
 

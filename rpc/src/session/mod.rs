@@ -23,6 +23,7 @@ mod messages;
 mod notify;
 mod outbox;
 mod outgoing;
+mod passed_on;
 mod pending;
 mod ping;
 mod places;

@@ -49,7 +49,8 @@ impl WebSocketStream {
 
     /// Whether a ping or a pong is to leave.
     fn has_waiting(&mut self) -> bool {
-        if self.control.is_due() {
+        // One after the other: a peer that pings and does not read has no more than its last ping kept.
+        if self.waiting.is_empty() && self.control.is_due() {
             self.take_pings();
         }
         !self.waiting.is_empty()
@@ -57,10 +58,7 @@ impl WebSocketStream {
 
     #[cold]
     fn take_pings(&mut self) {
-        let before = self.waiting.len();
-        if before == 0 {
-            self.since = Instant::now();
-        }
+        self.since = Instant::now();
         let (ping, pong) = self.control.take_pings();
         if let Some(payload) = pong {
             self.writer.control(&mut self.waiting, Control::Pong(&payload));
@@ -68,7 +66,7 @@ impl WebSocketStream {
         if ping {
             self.writer.control(&mut self.waiting, Control::Ping);
         }
-        self.control.sends(self.waiting.len() - before);
+        self.control.sends(self.waiting.len());
     }
 
     /// Of `bytes`, so many were taken.

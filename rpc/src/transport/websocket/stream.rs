@@ -33,6 +33,8 @@ pub(super) struct WebSocketStream {
     since: Instant,
     /// Where the stream stands in what was written last: they may not stand within a frame.
     position: Position,
+    /// Nothing follows a close frame.
+    has_closed: bool,
 }
 
 impl WebSocketStream {
@@ -44,13 +46,14 @@ impl WebSocketStream {
             waiting: Vec::new(),
             since: Instant::now(),
             position: Position::default(),
+            has_closed: false,
         }
     }
 
     /// Whether a ping or a pong is to leave.
     fn has_waiting(&mut self) -> bool {
         // One after the other: a peer that pings and does not read has no more than its last ping kept.
-        if self.waiting.is_empty() && self.control.is_due() {
+        if self.waiting.is_empty() && self.control.is_due() && !self.has_closed {
             self.take_pings();
         }
         !self.waiting.is_empty()
@@ -163,11 +166,12 @@ impl AsyncWrite for WebSocketStream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.position == Position::default() {
-            this.has_waiting();
+            while this.has_waiting() {
+                ready!(this.poll_write_last(cx))?;
+            }
             if let Some(CloseFrame { code, reason }) = this.control.take_close() {
                 this.writer.control(&mut this.waiting, Control::Close(&Close { code, reason }));
-            }
-            if !this.waiting.is_empty() {
+                this.has_closed = true;
                 ready!(this.poll_write_last(cx))?;
             }
         }

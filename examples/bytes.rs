@@ -60,8 +60,7 @@ async fn consume(dispatcher: Dispatcher, mut queue: mpsc::Receiver<Delivery>) {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // The limits are those of one message: its size, its length as a batch, the time that a handler may take.
-    let mut limits = Limits::server();
-    limits.frame_size = 100_000;
+    let limits = Limits::server().with_frame_size(100_000);
     let dispatcher = Dispatcher::builder().service(OrdersServer::new(Shop)).limits(limits).build()?;
 
     let call = br#"{"jsonrpc":"2.0","id":1,"method":"place","params":{"item":"tea","count":2}}"#;

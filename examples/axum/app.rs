@@ -76,8 +76,7 @@ async fn login(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Request,
 
 /// The server listens nowhere itself: it keeps the sessions that WebSockets become.
 pub(crate) fn app() -> Result<(axum::Router, ServerHandle), Box<dyn Error>> {
-    let mut limits = Limits::server();
-    limits.frame_size = 10_000;
+    let limits = Limits::server().with_frame_size(10_000);
     let server = Server::builder().service(GreeterServer::new(Polite)).limits(limits).build()?.start();
     let script = ([(header::CONTENT_TYPE, "text/javascript")], include_str!("rpc.js"));
     let app = axum::Router::new()

@@ -25,8 +25,7 @@ use crate::{
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use rpc::{Connector, Limits};
 ///
-/// let mut limits = Limits::client();
-/// limits.frame_size = 50_000_000;
+/// let limits = Limits::client().with_frame_size(50_000_000);
 /// let session = Connector::new("tcp://127.0.0.1:8000")?.limits(limits).connect().await?;
 /// # Ok(()) }
 /// ```

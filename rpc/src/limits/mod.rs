@@ -6,6 +6,7 @@ mod groups;
 mod keep_alive;
 mod live;
 mod response_time;
+mod setters;
 mod throttle;
 
 use std::time::Duration;
@@ -21,14 +22,23 @@ pub(crate) use throttle::Throttle;
 /// What one session may use, and how many a server may have. Every number has a default, a unit and a source.
 ///
 /// [`Limits::server()`] is for peers that nobody chose, [`Limits::client()`] for a server that the application chose, and
-/// [`Limits::unlimited()`] for measuring and for peers that are trusted as one's own code. Change what you need:
+/// [`Limits::unlimited()`] for measuring and for peers that are trusted as one's own code.
+///
+/// Take one and change what has to be different. Every field has a setter, its name behind `with_`.
+/// Setters chain, and take a duration or `None` where a field is an `Option`. The fields are public
+/// too, for reading and for changing one in place:
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use rpc::Limits;
 ///
-/// let mut limits = Limits::server();
-/// limits.frame_size = 16 * 1024 * 1024;
-/// limits.request_timeout = None;
+/// let mut limits = Limits::server()
+///     .with_frame_size(16 * 1024 * 1024)
+///     .with_call_timeout(Duration::from_secs(5))
+///     .with_request_timeout(None);
+/// limits.connections = 5_000;
+/// assert_eq!(limits.call_timeout, Some(Duration::from_secs(5)));
 /// ```
 ///
 /// In a number of things or bytes, `usize::MAX` means no limit; in a duration, `None`, and so does

@@ -20,10 +20,8 @@ impl Session {
     /// use rpc::{Context, ErrorObject, Params, Router};
     ///
     /// let router = Router::new().method("login", async |_: Params, cx: Context| {
-    ///     let mut limits = cx.session().limits();
-    ///     limits.requests_in_flight = 200;
-    ///     limits.cost_hard = f64::INFINITY;
-    ///     cx.session().set_limits(&limits);
+    ///     let limits = cx.session().limits();
+    ///     cx.session().set_limits(&limits.with_requests_in_flight(200).with_cost_hard(f64::INFINITY));
     ///     Ok::<_, ErrorObject>("welcome")
     /// });
     /// let (session, peer) = rpc::testing::pair((), router);

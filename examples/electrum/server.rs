@@ -3,7 +3,7 @@
 use std::{error::Error, sync::Arc};
 
 use futures::Stream;
-use rpc::{Listen, Protocol, Server, ServerHandle, transport::tls::TlsServer};
+use rpc::{Groups, Limits, Listen, Protocol, Server, ServerHandle, transport::tls::TlsServer};
 
 use crate::{
     chain::{Chain, HEADERS, Index, Payment, digest},
@@ -14,9 +14,12 @@ const PROTOCOL: &str = "1.4";
 
 /// Listens twice, as Electrum's servers do: over TLS, and over TCP for those that cannot do better.
 pub(crate) async fn start(index: &Arc<Index>, tls: TlsServer) -> Result<ServerHandle, Box<dyn Error>> {
-    // One value, six services: each takes a handle of it.
+    // One value, six services: each takes a handle of it. The limits are for peers from all over the
+    // internet, who have them together where they come from one network.
     let server = Server::builder()
         .protocol(Protocol::Detect)
+        .limits(Limits::public())
+        .groups(Groups::by_subnet())
         .service(IdentityServer::from(Arc::clone(index)))
         .service(BlocksServer::from(Arc::clone(index)))
         .service(TipServer::from(Arc::clone(index)))

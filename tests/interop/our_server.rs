@@ -105,7 +105,7 @@ async fn python_gets_the_errors_of_what_it_would_never_send() {
 
 #[tokio::test]
 async fn python_that_keeps_sending_rubbish_is_told_and_cut_off() {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     // Each costs 1,000 and its bytes, and a little is forgiven from one to the next: the tenth is too much in any case.
     limits.cost_hard = 9_500.0;
     let (server, mut python) = served(limits).await;

@@ -64,7 +64,7 @@ async fn notifications_are_not_answered_whatever_is_wrong_with_them() {
 #[tokio::test(start_paused = true)]
 async fn a_request_for_a_notification_method_is_answered() {
     let router = Router::new().notification("note", async |_: Params, _: Context| {});
-    let (mut peer, _session) = Raw::peer_of(router, Limits::server());
+    let (mut peer, _session) = Raw::peer_of(router, Limits::public());
     let answer = peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"note"}"#).await;
     assert_eq!(answer, r#"{"jsonrpc":"2.0","id":1,"result":null}"#);
 }
@@ -114,7 +114,7 @@ async fn two_endpoints_that_send_each_other_rubbish_fall_silent() {
 
 /// Time passes while a peer is slowed down: here it forgives nothing.
 fn unforgiving() -> Limits {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.cost_forgiven_per_second = 0.0;
     limits
 }
@@ -136,7 +136,7 @@ async fn errors_cost_and_at_the_limit_the_peer_is_told_and_disconnected() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_costs_ten_times_as_much() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
     peer.write("rubbish\n".repeat(10)).await;
     let told = peer.rest().await;
     assert_eq!(told.iter().filter(|line| line.contains("-32700")).count(), 10, "{told:?}");
@@ -156,7 +156,7 @@ async fn replies_to_nothing_and_bad_notifications_cost_too() {
 
 #[tokio::test(start_paused = true)]
 async fn the_peer_is_told_once_that_it_went_too_far() {
-    let (mut peer, _session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, _session) = Raw::peer_of(echo(), Limits::public());
     let reply_to_nothing = "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":1}\n";
     peer.write(reply_to_nothing.to_owned() + &"rubbish\n".repeat(10)).await;
     let told = peer.rest().await;
@@ -165,7 +165,7 @@ async fn the_peer_is_told_once_that_it_went_too_far() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_paid_is_forgiven_with_time() {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.idle_timeout = None;
     let (mut peer, session) = Raw::peer_of(echo(), limits);
     for _ in 0..3 {
@@ -180,7 +180,7 @@ async fn what_is_paid_is_forgiven_with_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_answers_late_is_not_charged_for_it() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
     for id in 1..=150 {
         let outcome = session.call::<()>("slow", ()).timeout(Duration::from_millis(10)).await;
         assert!(outcome.is_err());

@@ -302,3 +302,28 @@ async fn a_thousand_subscribers_over_real_sockets_get_every_item_in_order() {
     .await;
     handle.shutdown().await;
 }
+
+/// `Limits::unlimited()` has bounds for what waits in a subscription: without them a policy would never apply.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_subscriber_that_does_not_read_is_bounded_without_limits_too() {
+    const ITEMS: usize = 1_024;
+    for overflow in [Overflow::Wait, Overflow::End] {
+        let source = Broadcast::new(16);
+        let (mut peer, session) = Raw::narrow_peer_of(256, router(&source, overflow), Limits::unlimited());
+        peer.ask(r#"{"jsonrpc":"2.0","id":1,"method":"feed"}"#).await;
+        let mut sent = 0_usize;
+        while sent < 10 * ITEMS
+            && tokio::time::timeout(Duration::from_secs(1), source.send(sent)).await.is_ok()
+        {
+            sent += 1;
+        }
+        // The queue, what the source keeps itself, and what is being sent: 64 KiB.
+        assert!(
+            (ITEMS..3 * ITEMS).contains(&sent) == (overflow == Overflow::Wait),
+            "{sent} with {overflow:?}"
+        );
+        let subscribed = usize::from(overflow == Overflow::Wait);
+        assert_eq!(source.subscribers(), subscribed, "{overflow:?}");
+        assert!(session.statistics().bytes_unsent < 128 << 10);
+    }
+}

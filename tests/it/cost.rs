@@ -36,7 +36,7 @@ async fn over_the_soft_limit_each_request_waits_before_its_handler_starts() {
     // (6,000 - 2,000) / (10,000 - 2,000) = 0.5, of 2 s; some cost is forgiven before the request comes.
     for (cost, least, most) in [(2_000.0, 0, 0), (2_800.0, 190, 202), (6_000.0, 990, 1_002)] {
         let gate = Gate::closed();
-        let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::server());
+        let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::public());
         session.add_cost(cost);
         settled().await;
         peer.send(&request(1, "wait")).await;
@@ -51,7 +51,7 @@ async fn over_the_soft_limit_each_request_waits_before_its_handler_starts() {
 #[tokio::test(start_paused = true)]
 async fn over_the_soft_limit_fewer_requests_are_worked_on_at_once() {
     let gate = Gate::closed();
-    let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::server());
+    let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::public());
     // 0.925 of the way: 0.075 of 20 is 1.5, which is 2.
     session.add_cost(9_400.0);
     settled().await;
@@ -68,7 +68,7 @@ async fn over_the_soft_limit_fewer_requests_are_worked_on_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_delayed_less_does_not_overtake() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
     session.add_cost(6_000.0);
     settled().await;
     peer.send(&request(1, "echo")).await;
@@ -86,7 +86,7 @@ async fn a_request_that_is_delayed_less_does_not_overtake() {
 
 #[tokio::test(start_paused = true)]
 async fn replies_are_read_while_requests_are_delayed() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
     session.add_cost(9_200.0);
     settled().await;
     let call = tokio::spawn({
@@ -108,7 +108,7 @@ async fn replies_are_read_while_requests_are_delayed() {
 
 #[tokio::test(start_paused = true)]
 async fn members_of_a_batch_are_delayed_and_answered_together() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
     session.add_cost(6_000.0);
     settled().await;
     peer.send(&format!("[{},{}]", request(1, "echo"), request(2, "later"))).await;
@@ -118,7 +118,7 @@ async fn members_of_a_batch_are_delayed_and_answered_together() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cost_that_the_application_adds_ends_the_session_at_the_hard_limit() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
     session.add_cost(9_999.0);
     settled().await;
     assert!(!session.is_closed());
@@ -130,7 +130,7 @@ async fn a_cost_that_the_application_adds_ends_the_session_at_the_hard_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_ends_for_its_cost_begins_nothing_any_more() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
     session.add_cost(6_000.0);
     settled().await;
     peer.send(&request(1, "echo")).await;
@@ -142,7 +142,7 @@ async fn a_session_that_ends_for_its_cost_begins_nothing_any_more() {
 #[tokio::test(start_paused = true)]
 async fn the_request_whose_bytes_are_too_much_is_not_begun_nor_what_stands_behind_it() {
     for batch in [false, true] {
-        let mut limits = Limits::server();
+        let mut limits = Limits::public();
         limits.cost_per_byte = 1.0;
         let (mut peer, session) = Raw::peer_of(echo(), limits);
         session.add_cost(9_950.0);
@@ -158,7 +158,7 @@ async fn the_request_whose_bytes_are_too_much_is_not_begun_nor_what_stands_behin
 
 #[tokio::test(start_paused = true)]
 async fn bytes_cost_one_per_hundred_thousand_either_way() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
     let text = "x".repeat(500_000);
     for id in 1..=10 {
         let line = json!({"jsonrpc": "2.0", "id": id, "method": "echo", "params": [text]}).to_string();
@@ -173,7 +173,7 @@ async fn bytes_cost_one_per_hundred_thousand_either_way() {
 
 #[tokio::test(start_paused = true)]
 async fn many_small_messages_cost_as_much_as_few_large_ones() {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.cost_per_byte = 0.01;
     let (mut peer, session) = Raw::peer_of(echo(), limits);
     let mut bytes = 0;
@@ -190,7 +190,7 @@ async fn many_small_messages_cost_as_much_as_few_large_ones() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_has_waited_is_served_at_once_again() {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.idle_timeout = None;
     let (mut peer, session) = Raw::peer_of(echo(), limits);
     session.add_cost(9_000.0);

@@ -14,13 +14,14 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What cannot be read, and a rule that was broken: `cost_of_unreadable` and `cost_of_error`.
+/// What cannot be read, and a rule that was broken: `cost_of_unreadable` and `cost_of_error` of
+/// `Limits::public()`.
 const UNREADABLE: f64 = 1_000.0;
 const REFUSED: f64 = 100.0;
 
 /// Nothing is forgiven meanwhile, and a peer that says no more is given up soon.
 fn limits() -> Limits {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.cost_forgiven_per_second = 0.0;
     limits.handshake_timeout = Some(Duration::from_millis(50));
     limits

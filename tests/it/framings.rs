@@ -92,7 +92,7 @@ async fn both_sides_call_each_other(framer: impl Framer) {
 
 async fn a_frame_over_the_limit_is_dropped_and_the_session_goes_on(framer: impl Framer) {
     let (io, there) = rpc::transport::memory(4 << 10);
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.frame_size = 10_000;
     let session =
         Connector::over(there).framer(framer.clone()).limits(limits).service(echo()).connect().await;
@@ -259,7 +259,7 @@ async fn a_stream_that_makes_no_sense_ends_the_session_and_says_why() {
 async fn a_wrong_checksum_costs_less_than_a_frame_that_cannot_be_read() {
     let framer = BitcoinFramer::new(BitcoinFramer::SIGNET);
     let (mut io, there) = rpc::transport::memory(1 << 10);
-    let connector = Connector::over(there).framer(framer.clone()).limits(Limits::server());
+    let connector = Connector::over(there).framer(framer.clone()).limits(Limits::public());
     let session = connector.connect().await.expect("connected");
     let mut message = Vec::new();
     BitcoinMessage { command: "tx", payload: b"paid" }.write(&mut message);

@@ -6,7 +6,9 @@ use std::{
 };
 
 use futures::future::join_all;
-use rpc::{CloseReason, Context, ErrorObject, GroupKey, Groups, Params, Router, Server, ServerHandle};
+use rpc::{
+    CloseReason, Context, ErrorObject, GroupKey, Groups, Limits, Params, Router, Server, ServerHandle,
+};
 use rpc_tests::{Raw, echo, settled, soon};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -23,7 +25,7 @@ const EXCESSIVE: &str =
 const NOT_LET_IN: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-101,"message":"excessive resource usage","data":{"executed":false}}}"#;
 
 async fn listening(groups: Groups) -> ServerHandle {
-    let server = Server::builder().service(echo()).groups(groups);
+    let server = Server::builder().service(echo()).limits(Limits::public()).groups(groups);
     server.bind("tcp://127.0.0.1:0").await.expect("a port is free").start()
 }
 
@@ -49,7 +51,7 @@ fn in_memory(groups: Groups) -> ServerHandle {
         let joined = cx.session().join_group(GroupKey::name(name));
         joined.map_err(|full| ErrorObject::new(1, full.to_string()))
     });
-    let server = Server::builder().service(echo()).service(login).groups(groups);
+    let server = Server::builder().service(echo()).service(login).limits(Limits::public()).groups(groups);
     server.build().expect("two services").start()
 }
 

@@ -254,7 +254,7 @@ async fn a_frame_of_tiny_members_is_answered_briefly_by_every_version() {
 
 #[tokio::test(start_paused = true)]
 async fn frames_that_are_too_large_are_charged_for() {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.frame_size = 100;
     // A peer that is slowed down gains time.
     limits.cost_forgiven_per_second = 0.0;

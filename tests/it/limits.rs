@@ -347,17 +347,24 @@ fn the_defaults_are_those_that_are_documented() {
     assert_eq!((server.send_timeout, server.close_timeout), (seconds(20), seconds(30)));
     assert_eq!(server.requests_in_flight, 20);
     assert_eq!((server.cost_soft, server.cost_hard), (2_000.0, 10_000.0));
-    assert_eq!((server.cost_of_error, server.cost_of_unreadable), (100.0, 1_000.0));
-    assert_eq!((1.0 / server.cost_per_byte).round(), 100_000.0);
+    assert_eq!((server.cost_of_error, server.cost_of_unreadable, server.cost_per_byte), (0.1, 1.0, 0.0));
     assert_eq!((server.cost_forgiven_per_second * 3_600.0).round(), 10_000.0);
     assert_eq!(server.cost_delay, Duration::from_secs(2));
     assert_eq!((server.calls_in_flight, server.target_response_time), (usize::MAX, seconds(3)));
     assert_eq!((server.connections, server.idle_timeout), (1_000, seconds(600)));
     assert_eq!((server.subscriptions, server.subscription_items), (1_024, 1_024));
-    assert_eq!((server.batch_length, server.subscription_bytes), (100, 1_000_000));
+    assert_eq!((server.batch_length, server.subscription_bytes), (1_000, 1_000_000));
     assert_eq!((server.request_bytes, server.outgoing_bytes), (4_000_000, 4_000_000));
     assert_eq!(server.body_bytes, 100_000_000);
     assert_eq!((server.frame_timeout, server.handshake_timeout), (seconds(30), seconds(10)));
+
+    let mut public = Limits::public();
+    assert_eq!((public.cost_of_error, public.cost_of_unreadable), (100.0, 1_000.0));
+    assert_eq!((1.0 / public.cost_per_byte).round(), 100_000.0);
+    assert_eq!(public.requests_in_flight, 20);
+    (public.cost_of_error, public.cost_of_unreadable) = (server.cost_of_error, server.cost_of_unreadable);
+    (public.cost_per_byte, public.requests_in_flight) = (server.cost_per_byte, server.requests_in_flight);
+    assert_eq!(public, server, "nothing else differs");
 
     let mut client = Limits::client();
     assert_eq!((client.frame_size, client.handshake_timeout), (10 << 20, seconds(30)));

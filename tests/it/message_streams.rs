@@ -108,7 +108,7 @@ async fn each_item_is_one_message_and_nothing_is_put_around_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_over_the_limit_is_dropped_and_counted() {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.frame_size = 100;
     let (mut from, mut to, session) = served(limits).await;
     for id in 1..=3 {
@@ -130,7 +130,7 @@ async fn a_message_over_the_limit_is_dropped_and_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_far_over_the_limit_ends_the_session() {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.frame_size = 100;
     let (mut from, mut to, session) = served(limits).await;
     to.send(call(7, &"x".repeat(1_700))).await.expect("it is read");

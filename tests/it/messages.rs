@@ -120,7 +120,7 @@ async fn a_session_of_messages_makes_no_calls() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_message_costs_and_the_session_goes_on() {
     let (mut io, there) = rpc::transport::memory(64 << 10);
-    let (session, mut heard) = node(there, Limits::server()).await;
+    let (session, mut heard) = node(there, Limits::public()).await;
     let mut damaged = on_the_wire(&Node::Ping(1));
     *damaged.last_mut().expect("a payload") ^= 1;
     let no_nonce = on_the_wire(&Node::Other("ping".into(), vec![1, 2, 3]));

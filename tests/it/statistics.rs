@@ -48,7 +48,7 @@ async fn the_times_are_those_of_the_last_read_and_the_last_write() {
 
 #[tokio::test(start_paused = true)]
 async fn broken_rules_are_counted_one_by_one() {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.frame_size = 100;
     let (mut peer, session) = Raw::peer_of(echo(), limits);
     peer.ask("rubbish").await;

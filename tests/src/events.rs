@@ -12,8 +12,8 @@ use tracing::{
 type Seen = Rc<RefCell<Vec<Event>>>;
 
 thread_local! {
-    /// Where the events of this thread go, while somebody wants them.
-    static SEEN: RefCell<Option<Seen>> = const { RefCell::new(None) };
+    /// Where the events of this thread go while a test captures them, and the least serious that do.
+    static SEEN: RefCell<Option<(Seen, Level)>> = const { RefCell::new(None) };
 }
 
 /// One event.
@@ -41,13 +41,18 @@ pub struct Events(Seen);
 impl Events {
     /// Begins to keep them.
     pub fn capture() -> Self {
+        Self::capture_down_to(Level::TRACE)
+    }
+
+    /// Those that are as serious as `level`, or more, where there are too many of the others to be kept.
+    pub fn capture_down_to(level: Level) -> Self {
         // One subscriber for the process. With one for each thread, a place that logs first where nobody listens may be taken
         // for one in which nobody is interested.
         static INSTALL: Once = Once::new();
         INSTALL.call_once(|| tracing::subscriber::set_global_default(Keeper).expect("there is no other"));
         callsite::rebuild_interest_cache();
         let seen = Seen::default();
-        SEEN.set(Some(Rc::clone(&seen)));
+        SEEN.set(Some((Rc::clone(&seen), level)));
         Self(seen)
     }
 
@@ -77,7 +82,9 @@ impl Subscriber for Keeper {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().split("::").next() == Some("rpc") && SEEN.with_borrow(Option::is_some)
+        let is_wanted =
+            |seen: &Option<(Seen, Level)>| seen.as_ref().is_some_and(|(_, least)| metadata.level() <= least);
+        SEEN.with_borrow(is_wanted) && metadata.target().split("::").next() == Some("rpc")
     }
 
     fn event(&self, event: &tracing::Event<'_>) {
@@ -87,7 +94,7 @@ impl Subscriber for Keeper {
         let message = fields.remove("message").unwrap_or_default();
         let level = *event.metadata().level();
         SEEN.with_borrow(|seen| {
-            if let Some(seen) = seen {
+            if let Some((seen, _)) = seen {
                 seen.borrow_mut().push(Event { level, message, fields });
             }
         });

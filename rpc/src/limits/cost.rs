@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn it_rises_with_what_is_charged_and_falls_by_ten_thousand_an_hour() {
-        let forgiven = Limits::server().cost_forgiven_per_second;
+        let forgiven = Limits::public().cost_forgiven_per_second;
         let mut cost = Cost::new();
         for &(now, amount, expected) in TABLE {
             let value =

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_stored_is_what_is_loaded() {
-        let all = [Limits::server(), Limits::client(), Limits::unlimited()];
+        let all = [Limits::server(), Limits::public(), Limits::client(), Limits::unlimited()];
         let live = LiveLimits::new(&all[0]);
         assert_eq!(live.load(), all[0]);
         for limits in all {

@@ -5,6 +5,7 @@ pub(crate) mod deadline;
 mod groups;
 mod keep_alive;
 mod live;
+mod presets;
 mod response_time;
 mod setters;
 mod throttle;
@@ -21,8 +22,12 @@ pub(crate) use throttle::Throttle;
 
 /// What one session may use, and how many a server may have. Every number has a default, a unit and a source.
 ///
-/// [`Limits::server()`] is for peers that nobody chose, [`Limits::client()`] for a server that the application chose, and
-/// [`Limits::unlimited()`] for measuring and for peers that are trusted as one's own code.
+/// | Preset | For | Memory and time | What cannot be read, errors | Bytes |
+/// |---|---|---|---|---|
+/// | [`Limits::server()`] | peers that the server does not know; the default of a server | bounded | priced where they come in floods | free |
+/// | [`Limits::public()`] | a server that faces the internet | bounded | priced as aiorpcX does | priced |
+/// | [`Limits::client()`] | a server that the application chose; the default of a client | bounded | counted, and nothing follows | free |
+/// | [`Limits::unlimited()`] | measuring, and a peer that is trusted as one's own code | not bounded, but for subscriptions | free | free |
 ///
 /// Take one and change what has to be different. Every field has a setter, its name behind `with_`.
 /// Setters chain, and take a duration or `None` where a field is an `Option`. The fields are public
@@ -69,10 +74,10 @@ pub struct Limits {
     /// Default: 10,000,000: what a client accepts by default, less some room for the envelope.
     pub reply_size: usize,
 
-    /// How many members a batch of the peer's may have. A longer one is answered with one error. Each member counts as a request
-    /// of its own.
+    /// How many members a batch of the peer's may have. A longer one is answered with one error. Each
+    /// member counts as a request of its own.
     ///
-    /// Default: 100.
+    /// Default: 1,000, as many as viem and go-ethereum put into one.
     pub batch_length: usize,
 
     /// How many subscriptions the peer may have here at once. One more is refused with -32006.
@@ -203,35 +208,42 @@ pub struct Limits {
     /// whose replies may be large and come over slow lines.
     pub frame_timeout: Option<Duration>,
 
-    /// The cost from which on the peer is slowed down. Between this and [`cost_hard`](Self::cost_hard) fewer of its requests are worked on
-    /// at once, and each is delayed before its handler starts, in proportion: half way it is half of
-    /// [`requests_in_flight`](Self::requests_in_flight) and half of [`cost_delay`](Self::cost_delay).
+    /// The cost from which on the peer is slowed down. Between this and [`cost_hard`](Self::cost_hard)
+    /// fewer of its requests are worked on at once, and each is delayed before its handler starts, in
+    /// proportion: half way it is half of [`requests_in_flight`](Self::requests_in_flight) and half of
+    /// [`cost_delay`](Self::cost_delay).
     ///
-    /// Default: 2,000 on a server, no limit on a client (aiorpcX).
+    /// Default: 2,000 on a server (aiorpcX), no limit on a client.
     pub cost_soft: f64,
 
-    /// The cost at which the peer is told -101 and the session ends; `f64::INFINITY` or 0 means no limit, and slows nobody down either.
+    /// The cost at which the peer is told -101 and the session ends; `f64::INFINITY` or 0 means no
+    /// limit, and slows no peer down either.
     ///
-    /// What the peer does adds to its [cost](crate::Session::cost), by the numbers below, and the application may
-    /// [add](crate::Session::add_cost) what it likes. Errors that handlers return are the application's own affair and cost nothing.
+    /// What the peer does adds to its [cost](crate::Session::cost), by the numbers below, and the
+    /// application may [add](crate::Session::add_cost) what it likes. Errors that handlers return are
+    /// the application's own affair and cost nothing.
     ///
-    /// Default: 10,000 on a server, no limit on a client (aiorpcX).
+    /// Default: 10,000 on a server (aiorpcX), no limit on a client.
     pub cost_hard: f64,
 
     /// The cost of a byte, either way. They are added up, and charged when they come to 1.
     ///
-    /// Default: 1 / 100,000 (aiorpcX).
+    /// Default: 0: what a peer asks for by the rules costs it nothing. 1 / 100,000 of
+    /// [`public()`](Self::public) (aiorpcX), where a peer may use 278 kB a second for ever.
     pub cost_per_byte: f64,
 
-    /// The cost of a broken rule: a malformed message, an unknown method, parameters that do not fit, a reply to nothing.
+    /// The cost of a broken rule: a malformed message, an unknown method, parameters that do not fit, a
+    /// reply to nothing.
     ///
-    /// Default: 100 (aiorpcX).
+    /// Default: 0.1: a peer that is slowed down has made 20,000 of them, or 28 each second for hours.
+    /// 100 of [`public()`](Self::public) (aiorpcX).
     pub cost_of_error: f64,
 
-    /// The cost of input that cannot be read at all, or is too large to be; of a handshake that fails, too, to the
-    /// [group](crate::Groups) of the peer.
+    /// The cost of input that cannot be read at all, or is too large to be; of a handshake that fails,
+    /// too, to the [group](crate::Groups) of the peer.
     ///
-    /// Default: 1,000 (aiorpcX).
+    /// Default: 1: a session ends after 10,000 of them, or 2.8 each second for ever go by. 1,000 of
+    /// [`public()`](Self::public) (aiorpcX).
     pub cost_of_unreadable: f64,
 
     /// How much cost is forgiven per second.
@@ -246,53 +258,6 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For sessions that a server accepts.
-    pub const fn server() -> Self {
-        Self {
-            connections: 1_000,
-            frame_size: 1_000_000,
-            reply_size: 10_000_000,
-            batch_length: 100,
-            subscriptions: 1_024,
-            subscription_items: 1_024,
-            subscription_bytes: 1_000_000,
-            requests_in_flight: 20,
-            request_bytes: 4_000_000,
-            body_bytes: 100_000_000,
-            outgoing_bytes: 4_000_000,
-            calls_in_flight: usize::MAX,
-            target_response_time: Some(Duration::from_secs(3)),
-            call_timeout: Some(Duration::from_secs(30)),
-            request_timeout: Some(Duration::from_secs(30)),
-            send_timeout: Some(Duration::from_secs(20)),
-            close_timeout: Some(Duration::from_secs(30)),
-            handshake_timeout: Some(Duration::from_secs(10)),
-            idle_timeout: Some(Duration::from_secs(600)),
-            frame_timeout: Some(Duration::from_secs(30)),
-            cost_soft: 2_000.0,
-            cost_hard: 10_000.0,
-            cost_per_byte: 1.0 / 100_000.0,
-            cost_of_error: 100.0,
-            cost_of_unreadable: 1_000.0,
-            cost_forgiven_per_second: 10_000.0 / 3_600.0,
-            cost_delay: Duration::from_secs(2),
-        }
-    }
-
-    /// For sessions that the application opens: the same, but replies may be larger, connecting may take longer, and neither silence nor what the other side costs
-    /// slows it down or ends the session.
-    pub const fn client() -> Self {
-        Self {
-            frame_size: 10 << 20,
-            handshake_timeout: Some(Duration::from_secs(30)),
-            idle_timeout: None,
-            frame_timeout: None,
-            cost_soft: f64::INFINITY,
-            cost_hard: f64::INFINITY,
-            ..Self::server()
-        }
-    }
-
     /// With what means no limit in one way, and the least that works in the place of nothing.
     pub(crate) fn in_force(self) -> Self {
         let finite = |duration: Option<Duration>| duration.and_then(deadline::finite);
@@ -313,39 +278,6 @@ impl Limits {
             cost_hard: if self.cost_hard == 0.0 { f64::INFINITY } else { self.cost_hard },
             cost_delay: self.cost_delay.min(deadline::LONGEST),
             ..self
-        }
-    }
-
-    /// Nothing is bounded.
-    pub const fn unlimited() -> Self {
-        Self {
-            connections: usize::MAX,
-            frame_size: usize::MAX,
-            reply_size: usize::MAX,
-            batch_length: usize::MAX,
-            subscriptions: usize::MAX,
-            subscription_items: usize::MAX,
-            subscription_bytes: usize::MAX,
-            requests_in_flight: usize::MAX,
-            request_bytes: usize::MAX,
-            body_bytes: usize::MAX,
-            outgoing_bytes: usize::MAX,
-            calls_in_flight: usize::MAX,
-            target_response_time: None,
-            call_timeout: None,
-            request_timeout: None,
-            send_timeout: None,
-            close_timeout: None,
-            handshake_timeout: None,
-            idle_timeout: None,
-            frame_timeout: None,
-            cost_soft: f64::INFINITY,
-            cost_hard: f64::INFINITY,
-            cost_per_byte: 0.0,
-            cost_of_error: 0.0,
-            cost_of_unreadable: 0.0,
-            cost_forgiven_per_second: 0.0,
-            cost_delay: Duration::ZERO,
         }
     }
 }

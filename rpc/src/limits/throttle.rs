@@ -43,7 +43,7 @@ fn fraction(cost: f64, limits: &Limits) -> f64 {
 mod tests {
     use super::*;
 
-    /// By the limits of a server: soft 2,000, hard 10,000, 20 requests at once, 2 s. Cost, concurrency, delay in ms.
+    /// By the limits of a public server: soft 2,000, hard 10,000, 20 requests at once, 2 s. Cost, concurrency, delay in ms.
     const TABLE: &[(f64, usize, u64)] = &[
         (0.0, 20, 0),
         (2_000.0, 20, 0),
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn over_the_soft_limit_concurrency_falls_and_delay_rises_in_proportion() {
         for &(cost, concurrency, delay) in TABLE {
-            let Throttle { concurrency: many, delay: long } = Throttle::at(cost, &Limits::server());
+            let Throttle { concurrency: many, delay: long } = Throttle::at(cost, &Limits::public());
             assert_eq!(many, concurrency, "at {cost}");
             assert_eq!(long.as_secs_f64().mul_add(1e3, 0.5) as u64, delay, "ms at {cost}");
         }
@@ -73,14 +73,14 @@ mod tests {
             let expected = Throttle { concurrency: limits.requests_in_flight, delay: Duration::ZERO };
             assert_eq!(Throttle::at(1e12, &limits), expected);
         }
-        let soft_alone = Limits { cost_hard: f64::INFINITY, ..Limits::server() };
+        let soft_alone = Limits { cost_hard: f64::INFINITY, ..Limits::public() };
         assert_eq!(Throttle::at(1e12, &soft_alone), Throttle { concurrency: 20, delay: Duration::ZERO });
     }
 
     #[test]
     fn limits_that_are_the_same_or_the_wrong_way_round_slow_nobody_down_below_the_hard_one() {
         for soft in [5_000.0, 9_000.0] {
-            let limits = Limits { cost_soft: soft, cost_hard: 5_000.0, ..Limits::server() };
+            let limits = Limits { cost_soft: soft, cost_hard: 5_000.0, ..Limits::public() };
             assert_eq!(Throttle::at(4_999.0, &limits).delay, Duration::ZERO);
             assert_eq!(Throttle::at(5_000.0, &limits).delay, Duration::from_secs(2));
         }

@@ -96,6 +96,16 @@ impl Shared {
         &self.settings.limits
     }
 
+    /// Says by which limits peers are served where they may come from other machines.
+    pub(super) fn log_reach(&self, endpoint: &Endpoint) {
+        if endpoint.socket_addr().is_some_and(|address| !address.ip().to_canonical().is_loopback()) {
+            tracing::info!(
+                rpc.system.name = "jsonrpc", server.address = %endpoint, limits = self.settings.limits.preset(),
+                "listening where other machines can connect: for the internet there is `Limits::public()`"
+            );
+        }
+    }
+
     #[cfg(feature = "http")]
     pub(super) const fn speaks_json_rpc(&self) -> bool {
         self.settings.messages.is_none()

@@ -84,7 +84,8 @@ impl Server {
         let endpoint = listen.endpoint.clone().redacted();
         let listeners = Listener::bind(listen, &self.shared).await;
         let listeners = listeners.map_err(|source| BindError::Io { endpoint, source })?;
-        self.endpoints.extend(listeners.iter().map(|listener| listener.endpoint().clone()));
+        let endpoints = listeners.iter().map(|listener| listener.endpoint().clone());
+        self.endpoints.extend(endpoints.inspect(|endpoint| self.shared.log_reach(endpoint)));
         self.listeners.extend(listeners);
         Ok(self)
     }

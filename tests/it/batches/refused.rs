@@ -89,13 +89,13 @@ async fn rubbish_beside_a_notification_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_over_the_limit_is_answered_with_one_error_and_nothing_of_it_is_done() {
     let members = |n| batch((1..=n).map(|id| request(id, "echo")));
-    assert_eq!(answer(echo, Limits::server(), &members(100)).await, batch((1..=100).map(result)));
-    let refused = "invalid request: the batch has 101 members, and the limit is 100";
-    assert_eq!(answer(echo, Limits::server(), &members(101)).await, error("null", -32600, refused));
+    assert_eq!(answer(echo, Limits::server(), &members(1_000)).await, batch((1..=1_000).map(result)));
+    let refused = "invalid request: the batch has 1001 members, and the limit is 1000";
+    assert_eq!(answer(echo, Limits::server(), &members(1_001)).await, error("null", -32600, refused));
 
     let gate = Gate::closed();
     let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::server());
-    peer.send(&batch((1..=101).map(|id| request(id, "wait")))).await;
+    peer.send(&batch((1..=1_001).map(|id| request(id, "wait")))).await;
     assert!(peer.line().await.expect("an error").contains("-32600"));
     settled().await;
     assert_eq!((gate.entered(), session.requests_in_flight()), (0, 0));
@@ -156,7 +156,7 @@ async fn each_member_that_breaks_a_rule_is_charged() {
     for member in
         ["1", r#"{"jsonrpc":"2.0","id":1,"method":"unknown"}"#, r#"{"jsonrpc":"2.0","method":"unknown"}"#]
     {
-        let mut limits = Limits::server();
+        let mut limits = Limits::public();
         // A peer that is slowed down gains time.
         limits.cost_forgiven_per_second = 0.0;
         let (mut peer, session) = Raw::peer_of(echo(), limits);
@@ -175,8 +175,8 @@ async fn each_member_that_breaks_a_rule_is_charged() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_is_refused_as_a_whole_is_charged_once() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::server());
-    let tiny = batch(std::iter::repeat_n("1", 1_000));
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
+    let tiny = batch(std::iter::repeat_n("1", 1_001));
     for _ in 0..99 {
         assert!(peer.ask(&tiny).await.contains("-32600"));
     }

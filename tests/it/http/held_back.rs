@@ -118,6 +118,7 @@ async fn many_connections_that_each_hold_something_back_hold_nobody_up() {
 async fn a_request_that_is_delayed_for_its_cost_holds_nobody_up() {
     let server = serving(echo(), |limits| {
         limits.connections = 20;
+        limits.cost_of_unreadable = 1_000.0;
         limits.cost_soft = 0.0;
         limits.cost_hard = 100_000.0;
         limits.cost_delay = Duration::from_secs(1000);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rpc::{Endpoint, GroupKey, Groups, Server, ServerHandle};
+use rpc::{Endpoint, GroupKey, Groups, Limits, Server, ServerHandle};
 use rpc_tests::{CalcServer, Gate, MyCalc, echo, settled, waiting};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -232,7 +232,7 @@ async fn patience_may_be_shorter_than_the_limits() {
 
 #[tokio::test(start_paused = true)]
 async fn who_has_cost_much_is_slowed_down_and_who_has_cost_too_much_sent_away() {
-    let server = serving(CalcServer::new(MyCalc), |_| ());
+    let server = serving(CalcServer::new(MyCalc), |limits| *limits = Limits::public());
     let (mut sender, connection) = connect(&server).await;
     // 1,000 each; the soft limit is 2,000, the hard one 10,000.
     for _ in 0..6 {
@@ -256,7 +256,8 @@ async fn who_has_cost_much_is_slowed_down_and_who_has_cost_too_much_sent_away() 
 #[tokio::test(start_paused = true)]
 async fn who_belongs_to_those_who_have_cost_too_much_is_told_so() {
     let groups = Groups::by(|_: &Endpoint| Some(GroupKey::name("all")));
-    let server = Server::builder().service(CalcServer::new(MyCalc)).groups(groups).build();
+    let server =
+        Server::builder().service(CalcServer::new(MyCalc)).limits(Limits::public()).groups(groups).build();
     let server = server.expect("one service").start();
     let (mut one, _one) = connect(&server).await;
     let (mut other, other_connection) = connect(&server).await;

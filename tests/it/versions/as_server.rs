@@ -251,7 +251,7 @@ async fn wherever_an_error_comes_from_it_is_written_in_the_version_that_is_spoke
         (Protocol::V2, r#""jsonrpc":"2.0","#, x2),
     ] {
         let gate = Gate::closed();
-        let mut limits = Limits::server();
+        let mut limits = Limits::public();
         (limits.reply_size, limits.requests_in_flight, limits.frame_size) = (1_000, 1, 5_000);
         let (mut peer, session) = Raw::peer_with(|connector| {
             connector.protocol(protocol).limits(limits.clone()).service(failing(&gate))

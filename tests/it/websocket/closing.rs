@@ -62,7 +62,7 @@ async fn a_server_that_shuts_down_says_that_it_goes_away() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_costs_too_much_is_told_that_it_went_too_far() {
     let (mut peer, session) =
-        WsPeer::client_of(|connector| connector.service(echo()).limits(Limits::server())).await;
+        WsPeer::client_of(|connector| connector.service(echo()).limits(Limits::public())).await;
     for _ in 0..20 {
         peer.text("{").await;
     }

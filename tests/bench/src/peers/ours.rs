@@ -61,22 +61,13 @@ async fn publish(quotes: Broadcast<Quote>) {
     }
 }
 
-/// Only a frame may be larger than by default: the largest text that is echoed takes a little over 1 MiB. And bytes cost nothing: what is
-/// measured here moves in seconds what a server grants in an hour.
+/// Only a frame may be larger than by default: the largest text that is echoed takes a little over 1 MiB.
 fn limits(peer: Peer, default: Limits) -> Limits {
     if peer != Peer::OursLimited {
-        let mut limits = Limits::unlimited();
-        // Where nothing bounds it, a source that never waits fills the memory.
-        limits.subscription_items = default.subscription_items;
-        limits.subscription_bytes = default.subscription_bytes;
-        return limits;
+        return Limits::unlimited();
     }
-    let mut limits = default;
-    // Ten thousand of them are measured.
-    limits.connections = 20_000;
-    limits.frame_size = 2 << 20;
-    limits.cost_per_byte = 0.0;
-    limits
+    // Ten thousand connections are measured.
+    default.with_connections(20_000).with_frame_size(2 << 20)
 }
 
 /// Where to listen.

@@ -13,6 +13,7 @@ mod connecting;
 mod connections;
 mod contexts;
 mod cost;
+mod cost_logged;
 mod crossed;
 mod deadlines;
 mod default_limits;

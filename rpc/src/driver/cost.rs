@@ -12,6 +12,16 @@ use crate::{
     session::{CloseReason, Session},
 };
 
+/// What a peer was charged for since the session began, forgiven or not: for the log.
+#[derive(Debug, Default)]
+pub(super) struct Charged {
+    bytes: f64,
+    errors: f64,
+    unreadable: f64,
+    /// Whether the log has it that the soft limit was passed.
+    is_logged: bool,
+}
+
 impl Driver {
     /// Adds to the peer's cost; at the limit the peer is told, and the session closes.
     fn charge(&mut self, amount: f64) -> Taken {
@@ -21,19 +31,26 @@ impl Driver {
     /// For rules that the peer has broken.
     pub(super) fn charge_for_errors(&mut self, count: u64) -> Taken {
         self.link.counters.broken_rules(count);
-        self.charge(self.link.limits.cost_of_error() * count as f64)
+        let amount = self.link.limits.cost_of_error() * count as f64;
+        self.charged().errors += amount;
+        self.charge(amount)
     }
 
     /// For a message that is no JSON.
     pub(super) fn charge_for_unreadable(&mut self) -> Taken {
-        self.link.counters.broken_rules(1);
-        self.charge(self.link.limits.cost_of_unreadable())
+        self.charge_for_what_cannot_be_read(1.0)
     }
 
     /// For a frame that the framer has dropped.
     pub(super) fn charge_for_dropped(&mut self, error: &FrameError) -> Taken {
+        self.charge_for_what_cannot_be_read(error.severity())
+    }
+
+    fn charge_for_what_cannot_be_read(&mut self, severity: f64) -> Taken {
         self.link.counters.broken_rules(1);
-        self.charge(self.link.limits.cost_of_unreadable() * error.severity())
+        let amount = self.link.limits.cost_of_unreadable() * severity;
+        self.charged().unreadable += amount;
+        self.charge(amount)
     }
 
     /// Charges for what was read and written, once that is worth a reading of the clock, and looks after what the application has
@@ -54,10 +71,14 @@ impl Driver {
             // Where that is too much the session is closing, which the loop sees.
             self.charge(0.0);
         }
+        if moved {
+            // What has moved until now had the price of before.
+            self.cost_per_byte = self.link.limits.cost_per_byte();
+        }
     }
 
     pub(super) fn cost_of_bytes(&self) -> f64 {
-        self.uncharged as f64 * self.link.limits.cost_per_byte()
+        self.uncharged as f64 * self.cost_per_byte
     }
 
     /// What the peer has done that the session ends for. Its group pays.
@@ -70,10 +91,17 @@ impl Driver {
         self.link.limits.cost_of_unreadable() * severity
     }
 
+    fn charged(&mut self) -> &mut Charged {
+        self.charged.get_or_insert_default()
+    }
+
     fn charge_at(&mut self, amount: f64, now: Instant) -> Taken {
-        let amount = amount + self.cost_of_bytes();
+        let bytes = self.cost_of_bytes();
+        if bytes > 0.0 {
+            self.charged().bytes += bytes;
+        }
         self.uncharged = 0;
-        let mut cost = self.link.add_cost(amount, now);
+        let mut cost = self.link.add_cost(amount + bytes, now);
         if self.link.hooks.is_some() {
             cost = self.tell_cost(cost);
         }
@@ -81,6 +109,9 @@ impl Driver {
         let limit = self.link.limits.cost_hard();
         if limit == f64::INFINITY {
             return Taken::Yes;
+        }
+        if cost > self.link.limits.cost_soft() && !self.charged().is_logged {
+            self.log_soft_limit(cost, limit, now);
         }
         if self.link.is_ending() {
             return Taken::Over;
@@ -94,8 +125,45 @@ impl Driver {
         // Handlers that run may finish; what waits is not begun any more.
         self.queue = Queue::default();
         self.link.counters.waiting(0);
+        tracing::info!(
+            rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
+            cost = tenths(cost), limit,
+            "the cost of a peer has come to the hard limit: its session ends"
+        );
         self.link.start_close(CloseReason::Cost { cost, limit });
         Taken::Over
+    }
+
+    /// Says once in a session that the peer is slowed down, what for, and what to change.
+    #[cold]
+    fn log_soft_limit(&mut self, cost: f64, hard: f64, now: Instant) {
+        let own = self.link.own_cost(now);
+        let extra = match self.link.hooks.is_some() {
+            true => Session::new(Arc::clone(&self.link)).extra_cost(),
+            false => 0.0,
+        };
+        let Charged { bytes, errors, unreadable, is_logged } = self.charged();
+        *is_logged = true;
+        let (bytes, errors, unreadable) = (*bytes, *errors, *unreadable);
+        let application = own.by_application + extra;
+        let group = (cost - extra - own.cost).max(0.0);
+        let parts = [
+            (bytes, "Limits::cost_per_byte"),
+            (errors, "Limits::cost_of_error"),
+            (unreadable, "Limits::cost_of_unreadable"),
+            (application, "Session::add_cost or Hooks::extra_cost"),
+            (group, "Groups::allowance"),
+        ];
+        let (_, change) =
+            parts.into_iter().max_by(|(one, _), (other, _)| one.total_cmp(other)).unwrap_or(parts[0]);
+        tracing::warn!(
+            rpc.system.name = "jsonrpc", network.transport = self.link.peer.scheme(), network.peer.address = %self.link.peer,
+            session = self.link.id, cost = tenths(cost), limit = self.link.limits.cost_soft(), limit.hard = hard,
+            for_bytes = tenths(bytes), for_errors = tenths(errors), for_unreadable = tenths(unreadable),
+            for_application = tenths(application), for_group = tenths(group), change,
+            "the cost of a peer is over `Limits::cost_soft`: its requests are slowed down. Where it does what it should, raise that, \
+             or change what `change` names, which most of the cost comes from"
+        );
     }
 
     /// Adds what the application says that the peer costs besides, and tells it of limits that are passed.
@@ -127,4 +195,9 @@ impl Driver {
         // Behind one that is delayed even a request that need not be starts later.
         (at > now || self.queue.is_delayed()).then_some(at)
     }
+}
+
+/// For the log: a cost is no exact number.
+fn tenths(cost: f64) -> f64 {
+    (cost * 10.0).round() / 10.0
 }

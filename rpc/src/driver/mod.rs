@@ -42,6 +42,7 @@ use crate::{
     transport::{Closing, Connection, ControlFrames, Io},
 };
 use batch::OpenBatch;
+use cost::Charged;
 use dropped::Oversized;
 use inbox::Inbox;
 use order::Queue;
@@ -122,7 +123,9 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         progress: false,
         throttle,
         over_soft: false,
+        charged: None,
         uncharged: 0,
+        cost_per_byte: limits.cost_per_byte,
         read_at: None,
         // There are no methods to ask by where there is no JSON-RPC.
         timers: Timers::new(settings.keep_alive.clone().filter(|_| settings.messages.is_none())),
@@ -180,8 +183,11 @@ struct Driver {
     throttle: Throttle,
     /// Whether its cost was over the soft limit when it was reckoned last.
     over_soft: bool,
-    /// Bytes that were read and written, and not charged yet.
+    /// What the cost is made of, once there is some.
+    charged: Option<Box<Charged>>,
+    /// Bytes that were read and written, and not charged yet, and the price at which they were.
     uncharged: u64,
+    cost_per_byte: f64,
     /// When something was read in this round, if it was.
     read_at: Option<Instant>,
     timers: Timers,

@@ -211,7 +211,8 @@ pub struct Limits {
     /// The cost from which on the peer is slowed down. Between this and [`cost_hard`](Self::cost_hard)
     /// fewer of its requests are worked on at once, and each is delayed before its handler starts, in
     /// proportion: half way it is half of [`requests_in_flight`](Self::requests_in_flight) and half of
-    /// [`cost_delay`](Self::cost_delay).
+    /// [`cost_delay`](Self::cost_delay). The first time in a session an event of `tracing` at the level
+    /// `WARN` says what the cost is made of, and which field to change.
     ///
     /// Default: 2,000 on a server (aiorpcX), no limit on a client.
     pub cost_soft: f64,

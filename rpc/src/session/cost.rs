@@ -41,7 +41,6 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub fn add_cost(&self, amount: f64) {
-        self.link.add_cost(amount, Instant::now());
-        self.link.terms_have_moved();
+        self.link.add_application_cost(amount, Instant::now());
     }
 }

@@ -7,12 +7,13 @@ use http::StatusCode;
 use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc::{Endpoint, GroupKey, Groups, Limits, Server, ServerHandle};
-use rpc_tests::{CalcServer, Gate, MyCalc, echo, settled, waiting};
+use rpc_tests::{CalcServer, Events, Gate, MyCalc, echo, settled, waiting};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     task::JoinHandle,
     time::Instant,
 };
+use tracing::Level;
 
 use super::kit::{Answer, attach, message, posted, serving};
 
@@ -234,6 +235,7 @@ async fn patience_may_be_shorter_than_the_limits() {
 async fn who_has_cost_much_is_slowed_down_and_who_has_cost_too_much_sent_away() {
     let server = serving(CalcServer::new(MyCalc), |limits| *limits = Limits::public());
     let (mut sender, connection) = connect(&server).await;
+    let events = Events::capture();
     // 1,000 each; the soft limit is 2,000, the hard one 10,000.
     for _ in 0..6 {
         post(&mut sender, "what?").await;
@@ -242,11 +244,18 @@ async fn who_has_cost_much_is_slowed_down_and_who_has_cost_too_much_sent_away() 
     post(&mut sender, "what?").await;
     let delay = start.elapsed().as_secs_f64();
     assert!((0.9..1.1).contains(&delay), "half way between the limits, half of 2 s: {delay} s");
+    let warned = || events.all().into_iter().filter(|event| event.level == Level::WARN).collect::<Vec<_>>();
+    let [event] = &warned()[..] else { panic!("{:?}", events.all()) };
+    assert!(event.message.contains("`Limits::cost_soft`"), "{event:?}");
+    // Two are over it by their bytes.
+    let cost: f64 = event.field("cost").parse().expect("a number");
+    assert!((2_000.0..2_001.0).contains(&cost), "{cost}");
     // A little is forgiven meanwhile: it takes eleven to come to 10,000.
     for _ in 0..3 {
         post(&mut sender, "what?").await;
     }
     assert!(!connection.is_finished());
+    assert_eq!(warned().len(), 1, "it is said once a connection");
     post(&mut sender, "what?").await;
     let start = Instant::now();
     connection.await.expect("no panic").expect("it was closed in good order");

@@ -1,6 +1,9 @@
 //! How a request has come in: what a listener of ours knows of the connection.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use http::{header, request::Parts};
 use http_body::SizeHint;
@@ -69,6 +72,8 @@ pub(super) struct Account {
     request_bytes: Option<Semaphore>,
     cost: Mutex<Cost<Instant>>,
     group: Mutex<Membership>,
+    /// Whether the log has it that the peer is slowed down.
+    is_logged: AtomicBool,
     over: Notify,
 }
 
@@ -80,6 +85,7 @@ impl Account {
             request_bytes: (request_bytes <= Semaphore::MAX_PERMITS).then(|| Semaphore::new(request_bytes)),
             cost: Mutex::new(Cost::new()),
             group: Mutex::new(group),
+            is_logged: AtomicBool::new(false),
             over: Notify::new(),
         }
     }
@@ -99,8 +105,8 @@ impl Account {
         cost
     }
 
-    /// Slows down one who has cost much, and refuses one who has cost too much.
-    pub(super) async fn admit(&self, limits: &Limits) -> Result<(), Refusal> {
+    /// Slows down a peer that has cost much, and refuses one that has cost too much.
+    pub(super) async fn admit(&self, peer: &Endpoint, limits: &Limits) -> Result<(), Refusal> {
         if limits.cost_hard == f64::INFINITY {
             return Ok(());
         }
@@ -110,6 +116,14 @@ impl Account {
         }
         let delay = Throttle::at(cost, limits).delay;
         if !delay.is_zero() {
+            if !self.is_logged.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    rpc.system.name = "jsonrpc", network.transport = "http", network.peer.address = %peer,
+                    cost, limit = limits.cost_soft, limit.hard = limits.cost_hard,
+                    "the cost of a peer, or of its group, is over `Limits::cost_soft`: its requests are delayed. Where it does what it \
+                     should, raise that, or lower `Limits::cost_of_error` and `Limits::cost_of_unreadable`"
+                );
+            }
             tokio::time::sleep(delay).await;
         }
         Ok(())

@@ -228,7 +228,7 @@ impl HttpService {
         let shares = arrival.map_or(&shares_of_one, |arrival| &arrival.account.shares);
         let mut room = None;
         if let Some(arrival) = arrival {
-            arrival.account.admit(limits).await?;
+            arrival.account.admit(&arrival.peer, limits).await?;
             if parts.version == Version::HTTP_2 {
                 room = arrival.account.room_for(&body.size_hint(), limits).await;
             }

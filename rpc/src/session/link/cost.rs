@@ -1,11 +1,31 @@
 //! What the peer has cost, and what it may: the loop charges for what it sees, the application for what it likes.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::sync::{MutexGuard, PoisonError, atomic::Ordering};
 
 use tokio::time::Instant;
 
 use super::Link;
-use crate::limits::Limits;
+use crate::limits::{Cost, Limits};
+
+/// What a session has cost.
+#[derive(Debug)]
+pub(in crate::session) struct OwnCost {
+    running: Cost<Instant>,
+    by_application: f64,
+}
+
+/// What a session has cost without its group, and what the application has added since it began, forgiven or not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CostNow {
+    pub(crate) cost: f64,
+    pub(crate) by_application: f64,
+}
+
+impl OwnCost {
+    pub(super) const fn new() -> Self {
+        Self { running: Cost::new(), by_application: 0.0 }
+    }
+}
 
 impl Link {
     /// Adds to the cost, and gives what it comes to: the session's own, or its group's where that is more.
@@ -27,11 +47,29 @@ impl Link {
     }
 
     fn add_own_cost(&self, amount: f64, now: Instant) -> f64 {
-        let mut cost = self.cost.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever waited for the lock may have read the clock before the last one.
-        cost.add(amount, self.limits.cost_forgiven_per_second(), now, |now, then| {
+        let mut cost = self.lock_cost();
+        // The clock may have been read before the lock was waited for.
+        cost.running.add(amount, self.limits.cost_forgiven_per_second(), now, |now, then| {
             now.saturating_duration_since(then)
         })
+    }
+
+    fn lock_cost(&self) -> MutexGuard<'_, OwnCost> {
+        self.cost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the application adds.
+    pub(in crate::session) fn add_application_cost(&self, amount: f64, now: Instant) {
+        if !amount.is_nan() {
+            self.lock_cost().by_application += amount;
+        }
+        self.add_cost(amount, now);
+        self.terms_have_moved();
+    }
+
+    pub(crate) fn own_cost(&self, now: Instant) -> CostNow {
+        let cost = self.add_own_cost(0.0, now);
+        CostNow { cost, by_application: self.lock_cost().by_application }
     }
 
     /// Changes the limits, and has the loop see to what follows.

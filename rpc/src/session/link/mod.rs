@@ -24,6 +24,7 @@ use std::{
 use futures::task::AtomicWaker;
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
+use cost::OwnCost;
 pub(crate) use effects::{Effects, Locked};
 pub(super) use handles::Refused;
 pub(crate) use order::Ahead;
@@ -43,7 +44,7 @@ use super::{
 use crate::{
     framing::{AnyFramer, NewlineFramer},
     jsonrpc::{BatchId, Cancellation, Connection, Notices, Order, RequestId, table::Table, version::Version},
-    limits::{Cost, Limits, LiveLimits, deadline},
+    limits::{Limits, LiveLimits, deadline},
     transport::{Endpoint, Extensions},
 };
 
@@ -96,7 +97,7 @@ pub(crate) struct Link {
     /// How many batches of the peer's are not answered yet, read without the lock.
     open_batches: AtomicUsize,
     /// What the peer has cost.
-    cost: Mutex<Cost<Instant>>,
+    cost: Mutex<OwnCost>,
     /// With whom it shares that.
     pub(super) group: Membership,
     /// Whether the application has added to it, or changed the limits, and the loop has not noticed.
@@ -306,7 +307,7 @@ impl Link {
             shielded_work: None,
             any_is_last: AtomicBool::new(false),
             open_batches: AtomicUsize::new(0),
-            cost: Mutex::new(Cost::new()),
+            cost: Mutex::new(OwnCost::new()),
             group: new.group,
             terms_moved: AtomicBool::new(false),
             driver: AtomicWaker::new(),

@@ -55,6 +55,7 @@ mod passed_on;
 mod places;
 mod presets;
 mod reentrant;
+mod refused_sessions;
 mod roads;
 mod room;
 mod secrets;

@@ -58,7 +58,7 @@ impl Driver {
             return Err(self.ended_by_peer());
         }
         // Requests that came before are still answered: many peers close their side after the last one.
-        self.link.start_close(CloseReason::Peer);
+        self.link.start_close(self.ended_by_peer());
         Ok(())
     }
 
@@ -69,10 +69,18 @@ impl Driver {
 
     /// The peer has closed the connection, or it has come to its end.
     pub(super) fn ended_by_peer(&self) -> CloseReason {
-        let Some(control) = &self.control else { return CloseReason::Peer };
+        let Some(control) = &self.control else { return self.by_peer(CloseReason::Peer) };
         let CloseFrame { code, reason } =
             control.closed().unwrap_or(CloseFrame { code: ABNORMAL, reason: String::new() });
-        CloseReason::PeerClosed { code, reason }
+        self.by_peer(CloseReason::PeerClosed { code, reason })
+    }
+
+    /// Why the peer has ended the session: `reason`, unless it has said why.
+    pub(super) fn by_peer(&self, reason: CloseReason) -> CloseReason {
+        match &self.refused {
+            Some(error) => CloseReason::Refused((**error).clone()),
+            None => reason,
+        }
     }
 
     /// What a failure to read comes from. A stream of the user's may know of frames.
@@ -82,7 +90,7 @@ impl Driver {
         }
         match error.get_ref().and_then(|inner| inner.downcast_ref::<FrameError>()) {
             Some(error) => CloseReason::Frame(error.clone()),
-            None => CloseReason::Io(Arc::new(clean_io(error))),
+            None => self.by_peer(CloseReason::Io(Arc::new(clean_io(error)))),
         }
     }
 }

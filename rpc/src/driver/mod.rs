@@ -35,7 +35,7 @@ use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::{AnyFramer, FrameError},
-    jsonrpc::{Cancellation, chain, clean_io, shown::brief, version::Version},
+    jsonrpc::{Cancellation, ErrorObject, chain, clean_io, shown::brief, version::Version},
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message},
@@ -122,6 +122,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         refusals: 0,
         progress: false,
         throttle,
+        refused: None,
         over_soft: false,
         charged: None,
         uncharged: 0,
@@ -181,6 +182,8 @@ struct Driver {
     progress: bool,
     /// How much the peer is slowed down for what it costs.
     throttle: Throttle,
+    /// With which the peer has said that this side costs it too much.
+    refused: Option<Box<ErrorObject>>,
     /// Whether its cost was over the soft limit when it was reckoned last.
     over_soft: bool,
     /// What the cost is made of, once there is some.
@@ -279,7 +282,7 @@ impl Driver {
             }
             match (wrote, closing) {
                 (Poll::Ready(Err(error)), _) => {
-                    return Poll::Ready(CloseReason::Io(Arc::new(clean_io(error))));
+                    return Poll::Ready(self.by_peer(CloseReason::Io(Arc::new(clean_io(error)))));
                 }
                 (Poll::Ready(Ok(())), Some(reason)) if self.link.is_idle() && self.queue.len() == 0 => {
                     return self.poll_shutdown(cx, reason);

@@ -49,7 +49,9 @@ impl Driver {
     pub(super) fn takes_leave(&mut self, reason: &CloseReason) -> bool {
         let awaited = match reason {
             _ if self.control.is_none() => return false,
-            CloseReason::PeerClosed { .. } if self.has_closed() => AwaitedEnd::Nothing,
+            CloseReason::PeerClosed { .. } | CloseReason::Refused(_) if self.has_closed() => {
+                AwaitedEnd::Nothing
+            }
             CloseReason::Frame(_) if self.framer.is_in_step() => AwaitedEnd::Close,
             CloseReason::Frame(_) => AwaitedEnd::Stream,
             _ => return false,

@@ -12,7 +12,10 @@ use tokio::time::Instant;
 use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::Framed,
-    jsonrpc::{CallId, Message, Reply, Response, chain, clean_io, shown::brief, version::Version},
+    jsonrpc::{
+        CallId, ErrorCode, Message, Reply, ReplyError, Response, chain, clean_io, shown::brief,
+        version::Version,
+    },
     service::Pace,
     session::CloseReason,
 };
@@ -172,7 +175,7 @@ impl Driver {
                 // Much is answered in parts, so that the peer has something to do meanwhile.
                 Taken::Yes if self.replies.unwritten().len() >= PART => {
                     if let Poll::Ready(Err(error)) = self.poll_write_replies(cx) {
-                        break Err(CloseReason::Io(Arc::new(clean_io(error))));
+                        break Err(self.by_peer(CloseReason::Io(Arc::new(clean_io(error)))));
                     }
                 }
                 Taken::Yes if self.answers.are_a_group() => {
@@ -300,11 +303,31 @@ impl Driver {
     /// A message of ours was refused, and the peer does not say which: that can only be a batch.
     #[cold]
     pub(super) fn take_refusal(&mut self, reply: Reply) {
+        if self.refuses_session(&reply) {
+            self.answers.push(None, reply);
+            return;
+        }
         // What came before may end the batch.
         self.hand_over();
         if !self.link.end_oldest_batch(&reply) {
             self.take_unmatched(reply);
         }
+    }
+
+    /// Whether the peer says that this side has cost too much. It closes the session next, after the replies that it still has.
+    fn refuses_session(&mut self, reply: &Reply) -> bool {
+        let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
+        if error.code() != ErrorCode::EXCESSIVE_RESOURCE_USAGE {
+            return false;
+        }
+        if self.refused.is_none() {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
+                "this side has cost the peer too much: the peer closes the session"
+            );
+            self.refused = Some(Box::new(error));
+        }
+        true
     }
 
     /// A message of ours was refused, and no one can tell which. Where a call waits, it may be that one.

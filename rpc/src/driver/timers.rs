@@ -102,7 +102,7 @@ impl Driver {
         }
         if is_due(self.timers.closing) {
             // Where a close has begun, what began it is the reason; otherwise the peer has ended its stream.
-            return Some(CloseReason::Peer);
+            return Some(self.by_peer(CloseReason::Peer));
         }
         if let Some(reason) = self.silence_is_due(now) {
             return Some(reason);

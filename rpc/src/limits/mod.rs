@@ -218,7 +218,8 @@ pub struct Limits {
     pub cost_soft: f64,
 
     /// The cost at which the peer is told -101 and the session ends; `f64::INFINITY` or 0 means no
-    /// limit, and slows no peer down either.
+    /// limit, and slows no peer down either. A client of this crate that is told so ends with
+    /// [`CloseReason::Refused`](crate::CloseReason::Refused).
     ///
     /// What the peer does adds to its [cost](crate::Session::cost), by the numbers below, and the
     /// application may [add](crate::Session::add_cost) what it likes. Errors that handlers return are

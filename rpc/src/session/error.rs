@@ -251,6 +251,11 @@ pub enum CloseReason {
         /// [`Limits::cost_hard`](crate::Limits::cost_hard).
         limit: f64,
     },
+    /// The peer has said that this side cost it too much, with an error of the code -101 and the id null,
+    /// and has closed the connection: it is the peer's [`Cost`](Self::Cost). Send less, or ask its
+    /// operator for more.
+    #[error("closed by the peer, to which this side has cost too much: {0}")]
+    Refused(#[source] ErrorObject),
     /// The request did not come by a session, but by itself: see [`Dispatcher`](crate::Dispatcher). Nobody can be called back.
     #[error("there is no session: the request came by itself")]
     NoSession,
@@ -284,6 +289,7 @@ impl PartialEq for CloseReason {
                 error.kind() == other.kind() && chain(error).to_string() == chain(other).to_string()
             }
             (Self::Frame(error), Self::Frame(other)) => error == other,
+            (Self::Refused(error), Self::Refused(other)) => error == other,
             (
                 Self::WrongProtocol { protocol, found },
                 Self::WrongProtocol { protocol: spoken, found: start },
@@ -317,6 +323,7 @@ impl PartialEq for CloseReason {
                 Self::PeerClosed { .. }
                 | Self::Io(_)
                 | Self::Frame(_)
+                | Self::Refused(_)
                 | Self::WrongProtocol { .. }
                 | Self::SendTimeout { .. }
                 | Self::Idle { .. }
@@ -343,6 +350,7 @@ fn closed(code: u16, reason: &str) -> String {
     match (code, reason) {
         (1005, "") => "closed by the peer without a code (1005)".to_owned(),
         (1006, "") => "the connection has ended without a close frame of the peer's (1006)".to_owned(),
+        (1008, "") => "closed by the peer with code 1008: its policy was violated".to_owned(),
         (code, "") => format!("closed by the peer with code {code}: no reason given"),
         (code, reason) => format!("closed by the peer with code {code}: {}", escaped(reason)),
     }

@@ -68,6 +68,14 @@ impl Closing {
             Self::Policy => 1008,
         }
     }
+
+    /// What a person reads beside the code.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Done | Self::Away => "",
+            Self::Policy => "excessive resource usage",
+        }
+    }
 }
 
 /// What the loop asks.
@@ -80,7 +88,7 @@ impl ControlFrames {
 
     /// Has a close frame sent when the stream is flushed, unless there is another.
     pub(crate) fn close(&self, closing: Closing) {
-        self.close_with(CloseFrame { code: closing.code(), reason: String::new() });
+        self.close_with(CloseFrame { code: closing.code(), reason: closing.reason().to_owned() });
     }
 
     /// What the peer has closed with, if it has.

@@ -66,7 +66,7 @@ async fn a_peer_that_costs_too_much_is_told_that_it_went_too_far() {
     for _ in 0..20 {
         peer.text("{").await;
     }
-    assert_eq!(peer.closed().await.0, 1008);
+    assert_eq!(peer.closed().await, (1008, "excessive resource usage".to_owned()));
     peer.answer_close(1008).await;
     assert!(matches!(session.closed().await, CloseReason::Cost { .. }));
 }

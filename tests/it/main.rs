@@ -54,6 +54,7 @@ mod panics;
 mod passed_on;
 mod places;
 mod presets;
+mod reconnecting;
 mod reentrant;
 mod refused_sessions;
 mod roads;

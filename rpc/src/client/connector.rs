@@ -1,6 +1,9 @@
 //! What a session is made from, on the side that connects.
 
-use std::fmt;
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use super::{ConnectError, in_time, open::Dial};
 #[cfg(feature = "socks")]
@@ -29,6 +32,31 @@ use crate::{
 /// let session = Connector::new("tcp://127.0.0.1:8000")?.limits(limits).connect().await?;
 /// # Ok(()) }
 /// ```
+///
+/// # Connecting several times
+///
+/// A clone connects in the same way, to connect again after a session has ended, or to make several sessions:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{Connector, Server};
+///
+/// let server = Server::builder().service(()).bind("tcp://127.0.0.1:0").await?.start();
+/// let connector = Connector::new(&server.endpoint().to_string())?;
+/// let first = connector.clone().connect().await?;
+/// let second = connector.connect().await?;
+/// assert_ne!(first.id(), second.id());
+/// # Ok(()) }
+/// ```
+///
+/// Clones share their services and hooks: one value serves all sessions. What each session gets:
+///
+/// | Made with | Each session has |
+/// |---|---|
+/// | [`new`](Self::new) | a connection of its own (of `stdio:`, which a process has only once, the first) |
+/// | [`spawn`](Self::spawn) | a process of its own |
+/// | [`over`](Self::over), [`over_messages`](Self::over_messages), `over_websocket` | the one connection: the first session takes it, and connecting again is [`ConnectError::Io`] that says so |
+#[derive(Clone)]
 pub struct Connector {
     target: Target,
     services: Services,
@@ -36,11 +64,16 @@ pub struct Connector {
     dial: Dial,
 }
 
+#[derive(Clone)]
 enum Target {
     Endpoint(Endpoint),
-    Connection(Connection),
+    /// The user's, until a session has it.
+    Connection {
+        peer: Endpoint,
+        connection: Arc<Mutex<Option<Connection>>>,
+    },
     #[cfg(feature = "stdio")]
-    Process(Spawn),
+    Process(Arc<Mutex<Spawn>>),
 }
 
 impl Connector {
@@ -58,7 +91,7 @@ impl Connector {
     ///
     /// A program that serves the one that has started it connects to `stdio:` instead.
     pub fn over(io: impl ByteStream) -> Self {
-        Self::to(Target::Connection(Connection::new(io, Endpoint::MEMORY)))
+        Self::to(Target::of(Connection::new(io, Endpoint::MEMORY)))
     }
 
     /// Starts a process, and talks to it over its standard input and output: a language server, a tool that speaks MCP. What it writes to
@@ -82,18 +115,18 @@ impl Connector {
     /// [`ChildProcess`]: crate::transport::stdio::ChildProcess
     #[cfg(feature = "stdio")]
     pub fn spawn(process: impl Into<Spawn>) -> Self {
-        Self::to(Target::Process(process.into()))
+        Self::to(Target::Process(Arc::new(Mutex::new(process.into()))))
     }
 
     /// Uses a connection that carries whole messages: any stream and sink of them, such as a pair of channels. See [`MessageChannel`].
     pub fn over_messages(messages: impl MessageChannel) -> Self {
-        Self::to(Target::Connection(Connection::of_messages(messages, Endpoint::MEMORY)))
+        Self::to(Target::of(Connection::of_messages(messages, Endpoint::MEMORY)))
     }
 
     /// Uses a WebSocket over a stream of yours. For TCP there are `ws://` and `wss://` URLs.
     #[cfg(feature = "ws")]
     pub fn over_websocket(websocket: crate::transport::websocket::WebSocket) -> Self {
-        Self::to(Target::Connection(websocket.0))
+        Self::to(Target::of(websocket.0))
     }
 
     fn to(target: Target) -> Self {
@@ -233,8 +266,9 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// Where nobody answers, not within [`Limits::handshake_timeout`], a process cannot be started, two services claim one method, or
-    /// the [`protocol`](Self::protocol) cannot say what is configured.
+    /// Where no peer answers, not within [`Limits::handshake_timeout`], a process cannot be started, two services claim one method,
+    /// the [`protocol`](Self::protocol) cannot say what is configured, or a [clone](Self#connecting-several-times) has taken the
+    /// connection.
     pub async fn connect(mut self) -> Result<Session, ConnectError> {
         let services = std::mem::take(&mut self.services).build()?;
         let serves = services.serve();
@@ -266,18 +300,19 @@ impl Connector {
     ) -> Result<Session, ConnectError> {
         self.settings.check()?;
         let connection = match self.target {
-            Target::Connection(connection) => {
+            Target::Connection { peer, connection } => {
                 let needless = self.dial.must_not_be_needed("the connection is there already");
-                needless.map_err(|error| ConnectError::of(connection.peer.clone(), error))?;
-                connection
+                needless.map_err(|error| ConnectError::of(peer.clone(), error))?;
+                let taken = lock(&connection).take();
+                taken.ok_or_else(|| ConnectError::of(peer, io::Error::other(TAKEN)))?
             }
             #[cfg(feature = "stdio")]
             Target::Process(spawn) => {
                 let needless =
                     self.dial.must_not_be_needed("a process is talked to over its input and output");
                 needless.map_err(|error| ConnectError::of(Endpoint::STDIO, error))?;
-                let program = spawn.program();
-                spawn.start().map_err(|source| ConnectError::Spawn { program, source })?
+                let mut spawn = lock(&spawn);
+                spawn.start().map_err(|source| ConnectError::Spawn { program: spawn.program(), source })?
             }
             Target::Endpoint(endpoint) => {
                 let opening = self.dial.open(endpoint.clone());
@@ -291,6 +326,21 @@ impl Connector {
             Start { connection, settings: &self.settings, serves, owner: None, group: Membership::default() };
         Ok(driver::start(start, services))
     }
+}
+
+/// What is said where a clone comes second.
+const TAKEN: &str = "the connection that this connector was made over was used already, by a clone of it: there is only one session \
+     over a stream. Make another connector, over another stream";
+
+impl Target {
+    fn of(connection: Connection) -> Self {
+        let peer = connection.peer.clone();
+        Self::Connection { peer, connection: Arc::new(Mutex::new(Some(connection))) }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Connector {

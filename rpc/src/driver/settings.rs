@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How sessions are run, whoever starts them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) framer: Box<dyn AnyFramer>,
     pub(crate) version: Version,

@@ -287,6 +287,12 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     }
 }
 
+impl Clone for Box<dyn AnyFramer> {
+    fn clone(&self) -> Self {
+        self.cloned()
+    }
+}
+
 impl<F: Framer> AnyFramer for F {
     fn is_own(&self) -> bool {
         F::OWN

@@ -76,6 +76,13 @@ impl Pace {
     }
 }
 
+/// The methods are the same, and what was seen of them is not handed on: a copy begins anew.
+impl Clone for Pace {
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
 fn count_down(counter: &AtomicU32) -> bool {
     let count = counter.load(Relaxed);
     if count > 0 {

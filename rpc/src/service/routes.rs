@@ -11,7 +11,7 @@ use crate::jsonrpc::{
 };
 
 /// Which service has which method. Shared by all sessions that have the same services.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     /// The names are the server's own: nobody can choose them to collide, and a quick hash will do.
     routes: FxHashMap<&'static str, Route>,
@@ -22,7 +22,7 @@ pub(crate) struct Table {
     cancellations: Vec<Cancellation>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Route {
     service: usize,
     method: usize,

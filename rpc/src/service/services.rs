@@ -5,10 +5,10 @@ use std::{any::type_name, fmt, sync::Arc};
 use super::{DuplicateMethod, Routes, Service, Table};
 use crate::session::Session;
 
-type Factory = Box<dyn Fn(&Session) -> Arc<dyn Service> + Send + Sync>;
+type Factory = Arc<dyn Fn(&Session) -> Arc<dyn Service> + Send + Sync>;
 
-/// What is served, before it is known to whom.
-#[derive(Default)]
+/// What is served, before it is known to whom. Clones serve the same values.
+#[derive(Clone, Default)]
 pub(crate) struct Services {
     shared: Vec<Named<Arc<dyn Service>>>,
     factories: Vec<Named<Factory>>,
@@ -17,6 +17,7 @@ pub(crate) struct Services {
     duplicate: Option<DuplicateMethod>,
 }
 
+#[derive(Clone)]
 struct Named<T> {
     name: &'static str,
     value: T,
@@ -32,7 +33,7 @@ impl Services {
     pub(crate) fn add_factory<S: Service>(&mut self, make: impl Fn(&Session) -> S + Send + Sync + 'static) {
         let name = type_name::<S>();
         self.check(|table| table.add(S::declared(), name));
-        let value: Factory = Box::new(move |session| Arc::new(make(session)));
+        let value: Factory = Arc::new(move |session| Arc::new(make(session)));
         self.factories.push(Named { name, value });
     }
 

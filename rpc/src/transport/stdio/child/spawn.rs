@@ -62,8 +62,8 @@ impl Spawn {
         self.command.as_std().get_program().to_string_lossy().into_owned()
     }
 
-    /// Starts it. Must be called on a runtime, which also sees to its end.
-    pub(crate) fn start(mut self) -> io::Result<Connection> {
+    /// Starts it; each time, another process. Must be called on a runtime, which also sees to its end.
+    pub(crate) fn start(&mut self) -> io::Result<Connection> {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // For a runtime that stops before the process has ended.
         self.command.kill_on_drop(true);

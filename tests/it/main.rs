@@ -40,6 +40,7 @@ mod keep_alive;
 mod last_line;
 mod leftovers;
 mod limits;
+mod listens;
 mod lost;
 mod macros;
 mod message_streams;

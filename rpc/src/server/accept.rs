@@ -77,7 +77,7 @@ fn admit(
     match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
         Ok(Ok(group)) => Some((connection, group)),
         Ok(Err(over)) => {
-            let refusal = shared.refusal_of_group(&connection, heard, over);
+            let refusal = Shared::refusal_of_group(&connection, heard, over);
             refusals.refuse_one(connection, refusal);
             None
         }
@@ -94,9 +94,9 @@ impl Shared {
         match spoken {
             #[cfg(feature = "http")]
             Spoken::Http(http) => http.serve(self, connection, group),
-            Spoken::Messages => {
+            Spoken::Messages(terms) => {
                 // What makes a service for the session is code of the user's.
-                match catch_unwind(AssertUnwindSafe(|| self.serve(connection, group))) {
+                match catch_unwind(AssertUnwindSafe(|| self.serve(connection, group, terms))) {
                     Ok(session) if !self.stage.borrow().serves() => session.abort(),
                     Ok(_) => {}
                     Err(_) => {

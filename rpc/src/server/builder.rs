@@ -1,6 +1,6 @@
 //! What a server is made from.
 
-use super::{BindError, Listen, Server, handle::Shared};
+use super::{BindError, Listen, Server, handle::Shared, terms::Terms};
 use crate::{
     driver::Settings,
     framing::Framer,
@@ -154,9 +154,7 @@ impl ServerBuilder {
     ///
     /// Where two services claim one method, or the [`protocol`](Self::protocol) cannot say what is configured.
     pub fn build(self) -> Result<Server, BindError> {
-        self.settings.check()?;
-        let services = self.services.build()?;
-        let shared = Shared::new(services, self.settings, self.groups);
+        let shared = Shared::new(Terms::new(self.services, self.settings)?, self.groups);
         Ok(Server { endpoints: Vec::new(), listeners: Vec::new(), shared })
     }
 }

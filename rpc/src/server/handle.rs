@@ -7,23 +7,18 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use tokio::sync::watch;
 
-use super::{ending::Stage, listener::Spoken};
+use super::{ending::Stage, listener::Spoken, terms::Terms};
 use crate::{
     driver::{self, Owner, Settings, Start},
     jsonrpc::{ErrorCode, ErrorObject, Id},
     limits::{Groups, Limits, OverLimit},
-    service::BuiltServices,
     session::{InstalledGroups, Membership, Session, Tally},
     transport::{ByteStream, Connection, Endpoint, Handshake, MessageChannel},
 };
-
-#[cfg(feature = "http")]
-use crate::service::Dispatcher;
 
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
 #[derive(Clone)]
@@ -42,8 +37,8 @@ pub(super) enum Heard<'a> {
 
 /// What accepting, sessions and handles share.
 pub(super) struct Shared {
-    services: Arc<BuiltServices>,
-    settings: Settings,
+    /// What holds wherever a listener does not say otherwise.
+    pub(super) terms: Arc<Terms>,
     pub(super) groups: Option<Arc<InstalledGroups>>,
     sessions: Mutex<HashMap<u64, Session>>,
     /// How many peers were accepted whose sessions have not begun.
@@ -56,13 +51,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(services: BuiltServices, settings: Settings, groups: Option<Groups>) -> Arc<Self> {
+    pub(super) fn new(terms: Terms, groups: Option<Groups>) -> Arc<Self> {
         Arc::new(Self {
-            services: Arc::new(services),
-            groups: groups.map(|groups| InstalledGroups::new(groups, &settings.limits)),
+            groups: groups.map(|groups| InstalledGroups::new(groups, terms.limits())),
             #[cfg(feature = "http")]
-            http: super::http::Connections::new(&settings.limits),
-            settings,
+            http: super::http::Connections::default(),
+            terms: Arc::new(terms),
             sessions: Mutex::default(),
             shaking: AtomicUsize::new(0),
             listening: Tally::default(),
@@ -75,8 +69,8 @@ impl Shared {
     }
 
     /// How many sessions there may be for one more peer to be accepted.
-    pub(super) const fn connections(&self) -> usize {
-        self.settings.limits.connections
+    pub(super) fn connections(&self) -> usize {
+        self.limits().connections
     }
 
     /// How many connections there are.
@@ -88,35 +82,9 @@ impl Shared {
         self.sessions().len() + self.shaking.load(Ordering::Relaxed) + others
     }
 
-    pub(super) const fn handshake_timeout(&self) -> Option<Duration> {
-        self.settings.limits.handshake_timeout
-    }
-
-    pub(super) const fn limits(&self) -> &Limits {
-        &self.settings.limits
-    }
-
-    /// Says by which limits peers are served where they may come from other machines.
-    pub(super) fn log_reach(&self, endpoint: &Endpoint) {
-        if endpoint.socket_addr().is_some_and(|address| !address.ip().to_canonical().is_loopback()) {
-            tracing::info!(
-                rpc.system.name = "jsonrpc", server.address = %endpoint, limits = self.settings.limits.preset(),
-                "listening where other machines can connect: for the internet there is `Limits::public()`"
-            );
-        }
-    }
-
-    #[cfg(feature = "http")]
-    pub(super) const fn speaks_json_rpc(&self) -> bool {
-        self.settings.messages.is_none()
-    }
-
-    /// Answers messages that come without a session.
-    #[cfg(feature = "http")]
-    pub(super) fn dispatcher(&self) -> Dispatcher {
-        let Settings { limits, version, .. } = &self.settings;
-        let shielded_work = self.http.shielded_work().clone();
-        Dispatcher::of(Arc::clone(&self.services), limits.clone(), *version, shielded_work)
+    /// The server's own. A listener may have others.
+    pub(super) fn limits(&self) -> &Limits {
+        self.terms.limits()
     }
 
     /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
@@ -128,16 +96,11 @@ impl Shared {
                 self.connections()
             ),
         );
-        self.told(connection, heard, &error.not_executed())
+        Self::told(connection, heard, &error.not_executed())
     }
 
     /// What a peer is told whose group is over its limits.
-    pub(super) fn refusal_of_group(
-        &self,
-        connection: &Connection,
-        heard: Heard<'_>,
-        over: OverLimit,
-    ) -> Vec<u8> {
+    pub(super) fn refusal_of_group(connection: &Connection, heard: Heard<'_>, over: OverLimit) -> Vec<u8> {
         let error = match over {
             OverLimit::Cost => {
                 ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
@@ -147,18 +110,20 @@ impl Shared {
                 format!("too many connections from where you are: {open} are open, and {limit} may be"),
             ),
         };
-        self.told(connection, heard, &error.not_executed())
+        Self::told(connection, heard, &error.not_executed())
     }
 
-    fn told(&self, connection: &Connection, heard: Heard<'_>, error: &ErrorObject) -> Vec<u8> {
-        let Settings { framer, version, messages, .. } = &self.settings;
+    fn told(connection: &Connection, heard: Heard<'_>, error: &ErrorObject) -> Vec<u8> {
         match heard {
             Heard::Handshake(handshake) => handshake.refusal(error.message()),
             #[cfg(feature = "http")]
-            Heard::Spoken(Spoken::Http(_)) => super::http::Http::refusal(error, *version),
-            // Nobody there would understand it.
-            Heard::Spoken(Spoken::Messages) if messages.is_some() => Vec::new(),
-            Heard::Spoken(Spoken::Messages) => {
+            Heard::Spoken(Spoken::Http(http)) => http.refusal(error),
+            Heard::Spoken(Spoken::Messages(terms)) => {
+                let Settings { framer, version, messages, .. } = &terms.settings;
+                if messages.is_some() {
+                    // The peer would not understand it.
+                    return Vec::new();
+                }
                 let framer = connection.framer.as_ref().unwrap_or(framer);
                 let mut message = Vec::new();
                 framer.begin(&mut message);
@@ -172,17 +137,22 @@ impl Shared {
     }
 
     /// Starts the session of a peer that has arrived.
-    pub(super) fn serve(self: &Arc<Self>, connection: Connection, group: Membership) -> Session {
+    pub(super) fn serve(
+        self: &Arc<Self>,
+        connection: Connection,
+        group: Membership,
+        terms: &Terms,
+    ) -> Session {
         let start = Start {
             connection,
-            settings: &self.settings,
+            settings: &terms.settings,
             // The server keeps its sessions, with or without services, until they end.
             serves: true,
             owner: Some(Arc::clone(self) as Arc<dyn Owner>),
             group,
         };
         driver::start(start, |session| {
-            let services = self.services.for_session(session);
+            let services = terms.services.for_session(session);
             // Before its loop runs, which takes it out again.
             self.sessions().insert(session.id(), session.clone());
             services
@@ -234,7 +204,7 @@ impl ServerHandle {
     fn attach_connection(&self, connection: Connection) -> Session {
         let groups = self.shared.groups.as_ref();
         let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
-        let session = self.shared.serve(connection, group);
+        let session = self.shared.serve(connection, group, &self.shared.terms);
         if !self.shared.stage.borrow().serves() {
             session.abort();
         }
@@ -269,7 +239,7 @@ impl ServerHandle {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("services", &self.services).finish_non_exhaustive()
+        f.debug_struct("Shared").field("services", &self.terms.services).finish_non_exhaustive()
     }
 }
 

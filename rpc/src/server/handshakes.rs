@@ -16,6 +16,7 @@ use tokio::{
 use super::{
     handle::Shared,
     listener::{Listener, Spoken},
+    terms::Terms,
 };
 use crate::{
     jsonrpc::{chain, shown::brief},
@@ -30,6 +31,7 @@ pub(super) struct Handshakes {
     steps: Arc<[Box<dyn Handshake>]>,
     /// What comes after them.
     spoken: Spoken,
+    terms: Arc<Terms>,
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
 }
@@ -37,7 +39,8 @@ pub(super) struct Handshakes {
 impl Handshakes {
     pub(super) fn new(shared: &Arc<Shared>, listener: &Listener) -> Self {
         let (steps, spoken) = (Arc::clone(listener.handshakes()), listener.spoken().clone());
-        Self { steps, spoken, shared: Arc::clone(shared), tasks: JoinSet::new() }
+        let terms = Arc::clone(listener.terms());
+        Self { steps, spoken, terms, shared: Arc::clone(shared), tasks: JoinSet::new() }
     }
 
     pub(super) fn are_needed(&self) -> bool {
@@ -49,11 +52,12 @@ impl Handshakes {
         while self.tasks.try_join_next().is_some() {}
         let (steps, spoken, shared) =
             (Arc::clone(&self.steps), self.spoken.clone(), Arc::clone(&self.shared));
+        let terms = Arc::clone(&self.terms);
         let place = Place::taken(&shared);
         self.tasks.spawn(async move {
             let peer = connection.peer.clone();
             let mut has_begun = false;
-            let shaken = within(shared.handshake_timeout(), async {
+            let shaken = within(terms.limits().handshake_timeout, async {
                 let mut connection = connection;
                 has_begun = poll_fn(|cx| connection.io.poll_begun(cx)).await;
                 for step in &*steps {
@@ -69,7 +73,7 @@ impl Handshakes {
                 }
                 Err(error) => {
                     if has_begun {
-                        group.charge(cost_of(&error, shared.limits()), Instant::now());
+                        group.charge(cost_of(&error, terms.limits()), Instant::now());
                     }
                     given_up(&peer, &error);
                 }

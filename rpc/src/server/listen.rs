@@ -2,15 +2,19 @@
 
 use std::convert::Infallible;
 
-use super::BindError;
 #[cfg(feature = "http")]
 use super::HttpOptions;
+use super::{BindError, terms::OwnTerms};
 #[cfg(feature = "tcp")]
 use crate::transport::tcp::{ListenOptions, TcpOptions};
 #[cfg(feature = "tls")]
 use crate::transport::tls::TlsServer;
 use crate::{
     framing::{AnyFramer, Framer},
+    jsonrpc::{Cancellation, Protocol},
+    limits::Limits,
+    service::{Service, Services},
+    session::Session,
     transport::{Endpoint, EndpointError},
 };
 
@@ -30,6 +34,7 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
+    pub(super) terms: OwnTerms,
     #[cfg(feature = "http")]
     pub(super) http: Option<HttpOptions>,
     #[cfg(feature = "tcp")]
@@ -57,6 +62,76 @@ impl Listen {
     /// WebSocket and HTTP do, is not framed.
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.framer = Some(Box::new(framer));
+        self
+    }
+
+    /// Which version of JSON-RPC is spoken here, over HTTP too. Default: as everywhere, by
+    /// [`ServerBuilder::protocol`](super::ServerBuilder::protocol).
+    ///
+    /// One process, two dialects, one server:
+    ///
+    /// ```
+    /// use rpc::{Cancellation, Connector, Context, ErrorObject, Listen, Params, Protocol, Router, Server};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ping = || Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// let stop = Router::new().method("stop", async |_: Params, _: Context| Ok::<_, ErrorObject>(()));
+    /// let server = Server::builder()
+    ///     .service(ping())
+    ///     .bind("tcp://127.0.0.1:0").await?
+    ///     .and_bind(Listen::at("tcp://127.0.0.1:0")?.protocol(Protocol::V1)).await?
+    ///     .and_bind(Listen::at("memory:admin")?.service(ping()).service(stop).cancellation(Cancellation::LSP)).await?
+    ///     .start();
+    ///
+    /// let old = Connector::new(&server.endpoints()[1].to_string())?.protocol(Protocol::V1).connect().await?;
+    /// assert_eq!(old.call::<String>("ping", ()).await?, "pong");
+    /// assert!(old.call::<()>("stop", ()).await.is_err());
+    /// let admin = rpc::connect("memory:admin").await?;
+    /// admin.call::<()>("stop", ()).await?;
+    /// server.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Binding fails where the version cannot say how calls are [taken back](Self::cancellation), here
+    /// or at the whole server.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.terms.protocol = Some(protocol);
+        self
+    }
+
+    /// How calls are taken back here; `None` is not at all. Default: as everywhere, by
+    /// [`ServerBuilder::cancellation`](super::ServerBuilder::cancellation). Over HTTP it means nothing:
+    /// a client takes a request back by hanging up.
+    pub fn cancellation(mut self, cancellation: impl Into<Option<Cancellation>>) -> Self {
+        self.terms.cancellation = Some(cancellation.into());
+        self
+    }
+
+    /// Serves `service` here, in place of all services of the server: those of
+    /// [`ServerBuilder::service`](super::ServerBuilder::service) are not served here. May be called
+    /// several times, for several services. Binding fails where two of them claim one method.
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.terms.services.get_or_insert_with(Services::default).add_shared(service);
+        self
+    }
+
+    /// Makes a service for each session that begins here, as
+    /// [`ServerBuilder::session`](super::ServerBuilder::session) does, in place of all services of the
+    /// server. May be called several times, and together with [`service`](Self::service).
+    pub fn session<S: Service>(mut self, make: impl Fn(&Session) -> S + Send + Sync + 'static) -> Self {
+        self.terms.services.get_or_insert_with(Services::default).add_factory(make);
+        self
+    }
+
+    /// What each session that begins here may use, and each request over HTTP, handshakes included.
+    /// Default: as everywhere, by [`ServerBuilder::limits`](super::ServerBuilder::limits).
+    ///
+    /// [`Limits::connections`] is the server's all the same: connections are counted for all listeners
+    /// together. So are the limits of its [`Groups`](crate::Groups). Requests over HTTP that arrive here
+    /// share permits of their own: as many as [`Limits::connections`], and [`Limits::body_bytes`] for
+    /// their bodies.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.terms.limits = Some(limits);
         self
     }
 
@@ -186,6 +261,7 @@ impl From<Endpoint> for Listen {
         Self {
             endpoint,
             framer: None,
+            terms: OwnTerms::default(),
             #[cfg(feature = "http")]
             http: None,
             #[cfg(feature = "tcp")]

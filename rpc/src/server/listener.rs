@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 #[cfg(feature = "http")]
 use super::http::{Http, HttpOptions};
-use super::{Listen, accept_backoff::AcceptBackoff, handle::Shared, sockets};
+use super::{Listen, accept_backoff::AcceptBackoff, handle::Shared, sockets, terms::Terms};
 use crate::{
     framing::AnyFramer,
     transport::{Connection, Endpoint, Handshake, Socket},
@@ -20,13 +20,15 @@ pub(super) struct Listener {
     /// How messages are told apart, where it is another way than elsewhere.
     framer: Option<Box<dyn AnyFramer>>,
     spoken: Spoken,
+    /// How long a handshake may take, and what one that has failed costs.
+    terms: Arc<Terms>,
 }
 
 /// What goes over the connections of a listener.
 #[derive(Debug, Clone)]
 pub(super) enum Spoken {
-    /// The messages of a session.
-    Messages,
+    /// The messages of a session, which is served on these terms.
+    Messages(Arc<Terms>),
     /// HTTP, whose requests carry messages.
     #[cfg(feature = "http")]
     Http(Arc<Http>),
@@ -34,8 +36,12 @@ pub(super) enum Spoken {
 
 impl Listener {
     /// A name may have several addresses, each of which is listened at.
-    pub(super) async fn bind(listen: Listen, shared: &Arc<Shared>) -> io::Result<Vec<Self>> {
-        let spoken = spoken(&listen, shared)?;
+    pub(super) async fn bind(
+        listen: Listen,
+        shared: &Arc<Shared>,
+        terms: &Arc<Terms>,
+    ) -> io::Result<Vec<Self>> {
+        let spoken = spoken(&listen, shared, terms)?;
         let handshakes: Arc<[Box<dyn Handshake>]> = sockets::handshakes(&listen)?.into();
         let listener = |(socket, endpoint)| Self {
             socket,
@@ -43,6 +49,7 @@ impl Listener {
             handshakes: Arc::clone(&handshakes),
             framer: listen.framer.as_ref().map(|framer| framer.cloned()),
             spoken: spoken.clone(),
+            terms: Arc::clone(terms),
         };
         Ok(sockets::open(&listen).await?.into_iter().map(listener).collect())
     }
@@ -55,6 +62,11 @@ impl Listener {
     /// What goes over the connections.
     pub(super) const fn spoken(&self) -> &Spoken {
         &self.spoken
+    }
+
+    /// What it serves, and how.
+    pub(super) const fn terms(&self) -> &Arc<Terms> {
+        &self.terms
     }
 
     /// What comes between accepting a peer and the first message.
@@ -86,7 +98,7 @@ impl Listener {
 }
 
 #[cfg(feature = "http")]
-fn spoken(listen: &Listen, shared: &Arc<Shared>) -> io::Result<Spoken> {
+fn spoken(listen: &Listen, shared: &Arc<Shared>, terms: &Arc<Terms>) -> io::Result<Spoken> {
     use crate::transport::Scheme;
 
     let scheme = listen.endpoint.as_net().map(|net| net.scheme);
@@ -94,7 +106,7 @@ fn spoken(listen: &Listen, shared: &Arc<Shared>) -> io::Result<Spoken> {
     let options = match &listen.http {
         Some(options) => options,
         None if is_http => &HttpOptions::new(),
-        None => return Ok(Spoken::Messages),
+        None => return Ok(Spoken::Messages(Arc::clone(terms))),
     };
     if matches!(scheme, Some(Scheme::Ws | Scheme::Wss)) {
         return Err(io::Error::new(
@@ -106,22 +118,22 @@ fn spoken(listen: &Listen, shared: &Arc<Shared>) -> io::Result<Spoken> {
             ),
         ));
     }
-    if !shared.speaks_json_rpc() {
+    if terms.settings.messages.is_some() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "messages that are no JSON-RPC do not go over HTTP",
         ));
     }
     #[cfg(feature = "ws")]
-    let http = Http::with_websocket(shared, &listen.endpoint, options, listen.websocket.clone());
+    let http = Http::with_websocket(shared, terms, &listen.endpoint, options, listen.websocket.clone());
     #[cfg(not(feature = "ws"))]
-    let http = Http::new(shared, &listen.endpoint, options);
+    let http = Http::new(shared, terms, &listen.endpoint, options);
     Ok(Spoken::Http(Arc::new(http)))
 }
 
 #[cfg(not(feature = "http"))]
-fn spoken(_: &Listen, _: &Arc<Shared>) -> io::Result<Spoken> {
-    Ok(Spoken::Messages)
+fn spoken(_: &Listen, _: &Arc<Shared>, terms: &Arc<Terms>) -> io::Result<Spoken> {
+    Ok(Spoken::Messages(Arc::clone(terms)))
 }
 
 /// What Linux's accept(2) says of connections that failed before they were accepted, and BSD's of those that were reset.

@@ -13,6 +13,7 @@ mod listen;
 mod listener;
 mod refusals;
 mod sockets;
+mod terms;
 
 use std::sync::Arc;
 
@@ -74,18 +75,20 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Where the URL is wrong, or the place cannot be listened at.
+    /// Where the URL is wrong, the place cannot be listened at, or what the [`Listen`] says of services and
+    /// dialect does not go together.
     pub async fn and_bind<L>(mut self, at: L) -> Result<Self, BindError>
     where
         L: TryInto<Listen>,
         BindError: From<L::Error>,
     {
-        let listen = at.try_into()?;
+        let mut listen = at.try_into()?;
         let endpoint = listen.endpoint.clone().redacted();
-        let listeners = Listener::bind(listen, &self.shared).await;
+        let terms = std::mem::take(&mut listen.terms).over(&self.shared.terms)?;
+        let listeners = Listener::bind(listen, &self.shared, &terms).await;
         let listeners = listeners.map_err(|source| BindError::Io { endpoint, source })?;
         let endpoints = listeners.iter().map(|listener| listener.endpoint().clone());
-        self.endpoints.extend(endpoints.inspect(|endpoint| self.shared.log_reach(endpoint)));
+        self.endpoints.extend(endpoints.inspect(|endpoint| terms.log_reach(endpoint)));
         self.listeners.extend(listeners);
         Ok(self)
     }

@@ -8,16 +8,24 @@ use super::{Http, HttpOptions, HttpService};
 #[cfg(feature = "ws")]
 use crate::transport::websocket::WebSocketServer;
 use crate::{
-    server::{ServerHandle, handle::Shared},
+    server::{ServerHandle, handle::Shared, terms::Terms},
+    service::Dispatcher,
     transport::{ByteStream, Connection, Endpoint},
 };
 
 impl HttpService {
     /// What a server serves.
-    pub(super) fn of(shared: &Arc<Shared>) -> Self {
-        let service = Self::sharing(shared.dispatcher(), Arc::clone(shared.http.capacity()));
+    pub(super) fn of(shared: &Arc<Shared>, terms: &Arc<Terms>) -> Self {
+        let Terms { services, settings, capacity } = &**terms;
+        let dispatcher = Dispatcher::of(
+            Arc::clone(services),
+            settings.limits.clone(),
+            settings.version,
+            shared.http.shielded_work().clone(),
+        );
+        let service = Self::sharing(dispatcher, Arc::clone(capacity));
         #[cfg(feature = "ws")]
-        let service = service.with_sessions(Sessions::new(shared, WebSocketServer::new()));
+        let service = service.with_sessions(Sessions::new(shared, terms, WebSocketServer::new()));
         service
     }
 }
@@ -41,7 +49,7 @@ impl ServerHandle {
     /// # Ok(()) }
     /// ```
     pub fn http_service(&self) -> HttpService {
-        HttpService::of(&self.shared)
+        HttpService::of(&self.shared, &self.shared.terms)
     }
 
     /// Speaks HTTP with a peer that is connected already, over any stream of bytes: what [`attach`](Self::attach) is for sessions. Must be
@@ -69,7 +77,7 @@ impl ServerHandle {
         let connection = Connection::new(io, Endpoint::MEMORY);
         let groups = self.shared.groups.as_ref();
         let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
-        let http = Arc::new(Http::new(&self.shared, &Endpoint::MEMORY, options));
+        let http = Arc::new(Http::new(&self.shared, &self.shared.terms, &Endpoint::MEMORY, options));
         // Where the server has stopped, it ends at once.
         http.serve(&self.shared, connection, group);
     }

@@ -27,9 +27,9 @@ use super::{
 #[cfg(feature = "ws")]
 use crate::transport::websocket::WebSocketServer;
 use crate::{
-    jsonrpc::{ErrorCode, ErrorObject, Id, chain, shown::brief, version::Version},
+    jsonrpc::{ErrorCode, ErrorObject, Id, chain, shown::brief},
     limits::Limits,
-    server::handle::Shared,
+    server::{handle::Shared, terms::Terms},
     session::Membership,
     transport::{Connection, Endpoint, Io},
 };
@@ -47,33 +47,43 @@ const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// What is spoken with the peers of one listener.
 pub(in crate::server) struct Http {
     service: Layered,
-    limits: Limits,
+    terms: Arc<Terms>,
 }
 
 impl Http {
-    pub(in crate::server) fn new(shared: &Arc<Shared>, endpoint: &Endpoint, options: &HttpOptions) -> Self {
-        Self::of(HttpService::of(shared).at(endpoint), shared, options)
+    pub(in crate::server) fn new(
+        shared: &Arc<Shared>,
+        terms: &Arc<Terms>,
+        endpoint: &Endpoint,
+        options: &HttpOptions,
+    ) -> Self {
+        Self::of(HttpService::of(shared, terms).at(endpoint), terms, options)
     }
 
     /// The same, where WebSockets are opened as `websocket` says.
     #[cfg(feature = "ws")]
     pub(in crate::server) fn with_websocket(
         shared: &Arc<Shared>,
+        terms: &Arc<Terms>,
         endpoint: &Endpoint,
         options: &HttpOptions,
         websocket: WebSocketServer,
     ) -> Self {
-        Self::of(HttpService::of(shared).at(endpoint).websocket(websocket), shared, options)
+        Self::of(HttpService::of(shared, terms).at(endpoint).websocket(websocket), terms, options)
     }
 
-    fn of(service: HttpService, shared: &Shared, options: &HttpOptions) -> Self {
-        Self { service: options.apply(service), limits: shared.limits().clone() }
+    fn of(service: HttpService, terms: &Arc<Terms>, options: &HttpOptions) -> Self {
+        Self { service: options.apply(service), terms: Arc::clone(terms) }
+    }
+
+    fn limits(&self) -> &Limits {
+        self.terms.limits()
     }
 
     /// What a peer is told for whom there is no place: a response, before it has asked anything.
-    pub(in crate::server) fn refusal(error: &ErrorObject, version: Version) -> Vec<u8> {
+    pub(in crate::server) fn refusal(&self, error: &ErrorObject) -> Vec<u8> {
         let mut body = Vec::new();
-        version.put_error(&mut body, Id::NULL, error);
+        self.terms.settings.version.put_error(&mut body, Id::NULL, error);
         let status = match error.code() {
             ErrorCode::EXCESSIVE_RESOURCE_USAGE => "429 Too Many Requests",
             _ => "503 Service Unavailable",
@@ -96,7 +106,7 @@ impl Http {
     ) {
         let (http, shared) = (Arc::clone(self), Arc::clone(shared));
         let Connection { io, peer, extensions, .. } = connection;
-        let arrival = Arc::new(Arrival::new(peer, extensions, group, &self.limits));
+        let arrival = Arc::new(Arrival::new(peer, extensions, group, self.limits()));
         // Counted from now on, and not only when its task first runs.
         let open = shared.http.begin();
         tokio::spawn(async move {
@@ -160,7 +170,7 @@ impl Http {
                 let why = gone.err().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
                 return Poll::Ready(Err(why.into()));
             }
-            while let Some((deadline, late)) = watch.deadline(&self.limits) {
+            while let Some((deadline, late)) = watch.deadline(self.limits()) {
                 if deadline <= Instant::now() {
                     return Poll::Ready(Err(late.into()));
                 }
@@ -176,7 +186,7 @@ impl Http {
         })
         .await;
         if !is_stopping && watch.is_within_head() {
-            arrival.account.charge(self.limits.cost_of_unreadable, &self.limits);
+            arrival.account.charge(self.limits().cost_of_unreadable, self.limits());
         }
         ended
     }
@@ -185,9 +195,9 @@ impl Http {
         let mut builder = auto::Builder::new(Tasks::default());
         // Timeouts are ours: hyper's do not tell an idle connection from half a head.
         builder.http1().max_buf_size(HEAD as usize).header_read_timeout(None);
-        let at_once = u32::try_from(self.limits.requests_in_flight.max(1)).unwrap_or(u32::MAX);
+        let at_once = u32::try_from(self.limits().requests_in_flight.max(1)).unwrap_or(u32::MAX);
         builder.http2().max_header_list_size(HEAD).max_concurrent_streams(at_once);
-        if let Some(each) = window(&self.limits) {
+        if let Some(each) = window(self.limits()) {
             let all = at_once.saturating_mul(each).min(LARGEST_WINDOW);
             builder.http2().initial_stream_window_size(each).initial_connection_window_size(all);
         }

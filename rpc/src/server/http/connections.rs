@@ -1,41 +1,22 @@
 //! The connections of a server that carry no session: how many there are, and their end.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use futures::{FutureExt, future::select};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::capacity::Capacity;
-use crate::{
-    limits::Limits,
-    session::{Counted, Tally},
-};
+use crate::session::{Counted, Tally};
 
 /// Those of one server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::server) struct Connections {
     open: Tally,
-    capacity: Arc<Capacity>,
     forced: CancellationToken,
     shielded_work: Tally,
 }
 
 impl Connections {
-    pub(in crate::server) fn new(limits: &Limits) -> Self {
-        Self {
-            open: Tally::default(),
-            capacity: Arc::new(Capacity::new(limits)),
-            forced: CancellationToken::new(),
-            shielded_work: Tally::default(),
-        }
-    }
-
-    /// What their requests share, wherever they come in.
-    pub(super) const fn capacity(&self) -> &Arc<Capacity> {
-        &self.capacity
-    }
-
     pub(in crate::server) fn count(&self) -> usize {
         self.open.count()
     }

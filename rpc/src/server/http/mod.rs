@@ -21,6 +21,7 @@ mod watch;
 mod watched;
 
 pub use body::HttpBody;
+pub(super) use capacity::Capacity;
 pub(super) use connection::Http;
 pub(super) use connections::Connections;
 pub use options::HttpOptions;

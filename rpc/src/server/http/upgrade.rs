@@ -15,6 +15,7 @@ use crate::{
         handle::Shared,
         handshakes::{Place, within},
         listener::Spoken,
+        terms::Terms,
     },
     session::Membership,
     transport::{
@@ -27,12 +28,13 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Sessions {
     shared: Arc<Shared>,
+    terms: Arc<Terms>,
     options: Arc<WebSocketServer>,
 }
 
 impl Sessions {
-    pub(super) fn new(shared: &Arc<Shared>, options: WebSocketServer) -> Self {
-        Self { shared: Arc::clone(shared), options: Arc::new(options) }
+    pub(super) fn new(shared: &Arc<Shared>, terms: &Arc<Terms>, options: WebSocketServer) -> Self {
+        Self { shared: Arc::clone(shared), terms: Arc::clone(terms), options: Arc::new(options) }
     }
 
     pub(super) fn with(self, options: WebSocketServer) -> Self {
@@ -45,7 +47,7 @@ impl Sessions {
         let parts = request.into_parts().0;
         let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
         let peer = Arrival::peer_of(&parts).cloned();
-        let limits = self.shared.limits();
+        let limits = self.terms.limits();
         let charge = |cost: f64| match (&arrival, &peer, &self.shared.groups) {
             (Some(arrival), ..) => drop(arrival.account.charge(cost, limits)),
             (None, Some(peer), Some(groups)) => drop(groups.attach(peer).charge(cost, Instant::now())),
@@ -100,12 +102,13 @@ impl Sessions {
         arrival: Option<Arc<Arrival>>,
         group: Membership,
     ) {
-        let Self { shared, options } = self.clone();
+        let Self { shared, terms, options } = self.clone();
         let place = Place::taken(&shared);
         tokio::spawn(async move {
             let peer = Arrival::peer_of(&parts).cloned().unwrap_or(Endpoint::MEMORY);
-            let upgraded =
-                within(shared.handshake_timeout(), async { upgrade.await.map_err(std::io::Error::other) });
+            let upgraded = within(terms.limits().handshake_timeout, async {
+                upgrade.await.map_err(std::io::Error::other)
+            });
             let upgraded = match upgraded.await {
                 Ok(upgraded) => upgraded,
                 Err(error) => {
@@ -128,7 +131,7 @@ impl Sessions {
             };
             let connection = Connection { extensions, ..Connection::over(io, peer) };
             let connection = websocket::upgraded(connection, agreed, read.into(), &options);
-            shared.arrived(connection, group, &Spoken::Messages);
+            shared.arrived(connection, group, &Spoken::Messages(terms));
             // Not before the session is counted.
             drop(place);
         });

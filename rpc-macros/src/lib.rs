@@ -143,8 +143,8 @@ use proc_macro::TokenStream;
 ///
 /// # What travels
 ///
-/// Parameters are `Serialize` and `DeserializeOwned`, at most 16 of them, by value or lent: `&str`, `&[T]`, `&T`, and `Option` of
-/// these. What is lent is decoded as `String`, `Vec<T>`, `T`. Replies are `Serialize` and `DeserializeOwned`; they may be borrowed
+/// Parameters are `Serialize` and `DeserializeOwned`, at most 16 of them, by value or lent: `&str`, `&[T]`, `&T`, `&[&str]`
+/// and the like, and `Option` of these. What is lent is decoded as `String`, `Vec<T>`, `T`, `Vec<String>`. Replies are `Serialize` and `DeserializeOwned`; they may be borrowed
 /// from the service or a parameter, and the caller has them owned. A reply that is a `Result`, under whatever alias, travels as a
 /// result or an error; its error type implements `RpcError`.
 ///

@@ -88,6 +88,16 @@ pub fn lend_option<T: Borrowed + ?Sized>(owned: &Option<T::Owned>) -> Option<&T>
     owned.as_ref().map(T::lend)
 }
 
+/// Lends each of a list. The references need a list of their own: what was read is one of owned values.
+pub fn lend_all<T: Borrowed + ?Sized>(owned: &[T::Owned]) -> Vec<&T> {
+    owned.iter().map(T::lend).collect()
+}
+
+/// The same for a list that may be missing.
+pub fn lend_all_option<T: Borrowed + ?Sized>(owned: &Option<Vec<T::Owned>>) -> Option<Vec<&T>> {
+    owned.as_deref().map(lend_all)
+}
+
 /// An error without fields.
 pub fn error_object(code: i64, error: &impl Display) -> ErrorObject {
     ErrorObject::new(code, error.to_string())

@@ -155,6 +155,8 @@ where
     ) -> ::core::result::Result<[C; N], Error>;
     fn rest(&self, #[rpc(rest)] params: [T; 2], #[rpc(context)] _: &runtime::deeper::Context);
     async fn lent<'call>(&self, text: &'call str) -> &'call str;
+    async fn list<'call>(&self, service: &[&'call str], request: ::core::option::Option<&[&T]>)
+    -> &'call str;
     fn sometimes(&self, #[cfg(any())] absent: Missing, #[cfg(not(any()))] method: &C) {
         _ = method;
     }

@@ -75,6 +75,9 @@ pub trait Calc {
     /// Slices are lent too.
     async fn sum(&self, values: &[i64], scale: &Option<i64>) -> i64;
 
+    /// And lists of what is lent.
+    async fn join(&self, words: &[&str], more: Option<&[&Option<i64>]>) -> String;
+
     /// Borrowed inside.
     async fn tag(&self, name: std::borrow::Cow<'_, str>) -> String;
 
@@ -187,6 +190,9 @@ impl Calc for MyCalc {
     }
     async fn sum(&self, values: &[i64], scale: &Option<i64>) -> i64 {
         values.iter().sum::<i64>() * scale.unwrap_or(1)
+    }
+    async fn join(&self, words: &[&str], more: Option<&[&Option<i64>]>) -> String {
+        format!("{} {more:?}", words.concat())
     }
     async fn tag(&self, name: std::borrow::Cow<'_, str>) -> String {
         name.into_owned()

@@ -4,6 +4,7 @@ mod behaviour;
 mod calls;
 mod conditions;
 mod generics;
+mod lists;
 mod names;
 mod params;
 mod recorder;

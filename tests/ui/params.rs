@@ -19,7 +19,8 @@ pub trait Calc {
     async fn object(&self, a: &dyn Send, b: Option<&dyn Send>);
     async fn any_lent(&self, a: &impl AsRef<str>);
     async fn forever(&self, a: &'static str);
-    async fn within(&self, a: Vec<&str>, b: &[&str], c: Option<&mut str>, d: Option<&Option<&str>>);
+    async fn within(&self, a: Vec<&str>, b: &[&[&str]], c: Option<&mut str>, d: Option<&Option<&str>>);
+    async fn within_a_list(&self, a: &[&mut str], b: &[&'static str], c: &mut [&str], d: Option<&[&dyn Send]>);
     async fn forever_within(&self, a: Option<&'static str>);
     async fn this(&self, other: &Self);
     async fn sometimes(&self, #[cfg_attr(all(), cfg(all()))] a: u8);
@@ -47,7 +48,8 @@ impl Calc for MyCalc {
     async fn object(&self, _: &dyn Send, _: Option<&dyn Send>) {}
     async fn any_lent(&self, _: &impl AsRef<str>) {}
     async fn forever(&self, _: &'static str) {}
-    async fn within(&self, _: Vec<&str>, _: &[&str], _: Option<&mut str>, _: Option<&Option<&str>>) {}
+    async fn within(&self, _: Vec<&str>, _: &[&[&str]], _: Option<&mut str>, _: Option<&Option<&str>>) {}
+    async fn within_a_list(&self, _: &[&mut str], _: &[&'static str], _: &mut [&str], _: Option<&[&dyn Send]>) {}
     async fn forever_within(&self, _: Option<&'static str>) {}
     async fn this(&self, _: &Self) {}
     async fn sometimes(&self, _: u8) {}
@@ -61,7 +63,7 @@ async fn run(calc: CalcClient) {
     let _ = calc.exclusive(&mut 1).await;
     let _ = calc.any("a").await;
     let _ = calc.forever("a").await;
-    let _ = calc.within(vec!["a"], &["b"], None, None).await;
+    let _ = calc.within(vec!["a"], &[&["b"]], None, None).await;
     let _ = calc.right_too(Some("a"), 1).await;
     let _ = calc.body((1, 2)).await;
 }

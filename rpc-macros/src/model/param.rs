@@ -55,6 +55,10 @@ pub(crate) enum Passing {
     Lent,
     /// `Option<&T>`: likewise, where there is one.
     LentOption,
+    /// `&[&T]`: decoded as a list of owned forms, and each is lent.
+    LentAll,
+    /// `Option<&[&T]>`: likewise, where there is one.
+    LentAllOption,
 }
 
 impl Param {

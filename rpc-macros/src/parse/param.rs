@@ -147,10 +147,13 @@ fn extent(words: &ParamWords, errors: &mut Errors) -> Extent {
 /// How a parameter is passed, and what.
 fn passed(ty: &Type, errors: &mut Errors) -> Option<(Passing, Type)> {
     if let Type::Reference(reference) = types::bare(ty) {
-        return Some((Passing::Lent, lent(reference, errors)?));
+        let passing = if inner_reference(reference).is_some() { Passing::LentAll } else { Passing::Lent };
+        return Some((passing, lent(reference, errors)?));
     }
     if let Some(reference) = optional_reference(types::bare(ty)) {
-        return Some((Passing::LentOption, lent(reference, errors)?));
+        let all = inner_reference(reference).is_some();
+        let passing = if all { Passing::LentAllOption } else { Passing::LentOption };
+        return Some((passing, lent(reference, errors)?));
     }
     is_transportable(ty, errors).then(|| (Passing::Owned, ty.clone()))
 }
@@ -169,13 +172,31 @@ fn optional_reference(ty: &Type) -> Option<&TypeReference> {
     }
 }
 
-fn lent(reference: &TypeReference, errors: &mut Errors) -> Option<Type> {
-    if let Some(token) = &reference.mutability {
-        errors.at(token, "changes to a parameter would not travel back; write `&T`, and return what is new");
-        return None;
+/// The `&T` of a `&[&T]`.
+fn inner_reference(reference: &TypeReference) -> Option<&TypeReference> {
+    match types::bare(&reference.elem) {
+        Type::Slice(slice) => match types::bare(&slice.elem) {
+            Type::Reference(inner) => Some(inner),
+            _ => None,
+        },
+        _ => None,
     }
-    if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident == "static") {
-        errors.at(lifetime, "a parameter is lent for the time of the call; leave the lifetime away");
+}
+
+/// What is behind a reference, or a reference to a slice of references.
+fn lent(reference: &TypeReference, errors: &mut Errors) -> Option<Type> {
+    match inner_reference(reference) {
+        Some(inner) => {
+            // Both are looked at, so that all mistakes are reported.
+            let outer = is_shared(reference, errors);
+            (lent_one(inner, errors).is_some() && outer).then(|| (*reference.elem).clone())
+        }
+        None => lent_one(reference, errors),
+    }
+}
+
+fn lent_one(reference: &TypeReference, errors: &mut Errors) -> Option<Type> {
+    if !is_shared(reference, errors) {
         return None;
     }
     let lent = &*reference.elem;
@@ -186,6 +207,19 @@ fn lent(reference: &TypeReference, errors: &mut Errors) -> Option<Type> {
     is_transportable(lent, errors).then(|| lent.clone())
 }
 
+/// Whether the reference is one that can be made on the other side.
+fn is_shared(reference: &TypeReference, errors: &mut Errors) -> bool {
+    if let Some(token) = &reference.mutability {
+        errors.at(token, "changes to a parameter would not travel back; write `&T`, and return what is new");
+        return false;
+    }
+    if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident == "static") {
+        errors.at(lifetime, "a parameter is lent for the time of the call; leave the lifetime away");
+        return false;
+    }
+    true
+}
+
 /// Reports what cannot be rebuilt on the other side.
 fn is_transportable(ty: &Type, errors: &mut Errors) -> bool {
     let mut transportable = true;
@@ -194,7 +228,7 @@ fn is_transportable(ty: &Type, errors: &mut Errors) -> bool {
             Part::Reference(reference) => errors.at(
                 reference,
                 "a reference within another type has no owner on the other side; use an owned type, as `String` \
-                 (only `Option<&T>` can be lent)",
+                 (only `Option<&T>` and `&[&T]` can be lent)",
             ),
             Part::Impl(bounds) => {
                 errors.at(bounds, "what travels must have one type; name it instead of `impl Trait`");

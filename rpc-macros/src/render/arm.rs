@@ -10,7 +10,7 @@ use super::{at, fallible, fallible_items, local, of, relocated, reply_span};
 use crate::model::{
     Borrows, Extent, Form, Kind, Method, Names, Param, Passing, Role, Service, Subscription, WireParam,
 };
-use crate::types::{path_at, with_lifetime};
+use crate::types::{owned, path_at, with_lifetime};
 
 /// The arm of the `match` over methods.
 pub(super) fn arm(service: &Service, method: &Method, place: &Place) -> TokenStream {
@@ -155,13 +155,17 @@ fn is_whole(method: &Method) -> bool {
 /// What a parameter is decoded as.
 fn decoded(runtime: &Path, wire: &WireParam) -> TokenStream {
     // A value that was read from the message borrows from nothing that is still there when it is handled.
-    let ty = with_lifetime(&wire.ty, "'static");
+    let ty = match wire.passing {
+        // Nor do the values in a list.
+        Passing::LentAll | Passing::LentAllOption => owned(&wire.ty, runtime),
+        _ => with_lifetime(&wire.ty, "'static"),
+    };
     let span = at(ty.span());
     let runtime = path_at(runtime, span);
     match wire.passing {
         Passing::Owned => quote!(#ty),
-        Passing::Lent => quote_spanned!(span=> #runtime::private::Owned<#ty>),
-        Passing::LentOption => {
+        Passing::Lent | Passing::LentAll => quote_spanned!(span=> #runtime::private::Owned<#ty>),
+        Passing::LentOption | Passing::LentAllOption => {
             quote_spanned!(span=> ::core::option::Option<#runtime::private::Owned<#ty>>)
         }
     }
@@ -177,6 +181,11 @@ fn argument(runtime: &Path, Param { ident, role, .. }: &Param) -> TokenStream {
                 Passing::Owned => quote!(#ident),
                 Passing::Lent => quote_spanned!(span=> #runtime::private::Borrowed::lend(&#ident)),
                 Passing::LentOption => quote_spanned!(span=> #runtime::private::lend_option(&#ident)),
+                // The list of references lives as long as the statement, which ends when the handler has.
+                Passing::LentAll => quote_spanned!(span=> &#runtime::private::lend_all(&#ident)[..]),
+                Passing::LentAllOption => {
+                    quote_spanned!(span=> #runtime::private::lend_all_option(&#ident).as_deref())
+                }
             }
         }
         Role::Context(ty) => {

@@ -197,7 +197,9 @@ fn sent(wire: &WireParam, lifetime: &Lifetime) -> Type {
     let ty = with_lifetime(&wire.ty, CALL);
     match wire.passing {
         Passing::Owned => ty,
-        Passing::Lent => parse_quote_spanned!(at(ty.span())=> &#lifetime #ty),
-        Passing::LentOption => parse_quote_spanned!(at(ty.span())=> ::core::option::Option<&#lifetime #ty>),
+        Passing::Lent | Passing::LentAll => parse_quote_spanned!(at(ty.span())=> &#lifetime #ty),
+        Passing::LentOption | Passing::LentAllOption => {
+            parse_quote_spanned!(at(ty.span())=> ::core::option::Option<&#lifetime #ty>)
+        }
     }
 }

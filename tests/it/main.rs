@@ -60,6 +60,7 @@ mod reentrant;
 mod refused_sessions;
 mod roads;
 mod room;
+mod scripts;
 mod secrets;
 mod services;
 mod sessions;

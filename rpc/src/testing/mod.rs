@@ -2,12 +2,13 @@
 //!
 //! | To test | use |
 //! |---|---|
-//! | a service, over a session as in earnest | [`pair`] |
+//! | a service, over a session as in earnest | [`pair`]; with a user that is logged in, [`pair_as`] |
 //! | a service, by itself | a [`Dispatcher`](crate::Dispatcher), which is a [`Caller`](crate::Caller) |
-//! | code that calls a service | [`Script`], which plays the service |
+//! | code that calls a service, or subscribes | [`Script`], which plays the service |
 //! | what some code sends | [`Recorder`] |
 //! | a peer that misbehaves | [`session`], whose other end the test plays by hand |
 
+mod played;
 mod recorder;
 mod script;
 
@@ -20,7 +21,7 @@ use crate::{
     limits::Limits,
     service::{Service, Services},
     session::{Membership, Session},
-    transport::{ByteStream, Connection, Endpoint, memory},
+    transport::{ByteStream, Connection, Endpoint, Extensions, memory},
 };
 
 /// Two sessions that are connected to each other in memory. The first serves `here`, the second serves `there`; `()` serves nothing.
@@ -61,17 +62,56 @@ pub fn pair_with(
     (session(a, here, limits_here), session(b, there, limits_there))
 }
 
+/// Like [`pair`], and the second session has `extensions` from its first moment on: what a transport, or a login, has put there in
+/// earnest. Handlers find them in their [`Context::extensions`](crate::Context::extensions), and an HTTP request that is among them
+/// in [`Context::http`](crate::Context::http). They may be changed later, too, by
+/// [`Session::extensions`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{Context, Extensions, rpc_service, testing};
+///
+/// struct User(String);
+///
+/// #[rpc_service]
+/// trait Account {
+///     async fn owner(&self, #[rpc(context)] cx: &Context) -> Option<String>;
+/// }
+///
+/// struct Accounts;
+/// impl Account for Accounts {
+///     async fn owner(&self, cx: &Context) -> Option<String> {
+///         cx.extensions().get::<User>().map(|user| user.0.clone())
+///     }
+/// }
+///
+/// let ann = Extensions::default();
+/// ann.insert(User("Ann".to_owned()));
+/// let (session, _peer) = testing::pair_as(ann, (), AccountServer::new(Accounts));
+/// assert_eq!(AccountClient::from(session).owner().await?.as_deref(), Some("Ann"));
+/// # Ok(()) }
+/// ```
+pub fn pair_as(extensions: Extensions, here: impl Service, there: impl Service) -> (Session, Session) {
+    let (a, b) = memory(64 << 10);
+    let there_connected = Connection { extensions, ..Connection::new(b, Endpoint::MEMORY) };
+    (session(a, here, Limits::client()), start(there_connected, there, Limits::server()))
+}
+
 /// One session over a stream of yours, whose other end the test plays by hand.
 ///
 /// # Panics
 ///
 /// If `service` has two methods of one name.
 pub fn session(io: impl ByteStream, service: impl Service, limits: Limits) -> Session {
+    start(Connection::new(io, Endpoint::MEMORY), service, limits)
+}
+
+fn start(connection: Connection, service: impl Service, limits: Limits) -> Session {
     let mut services = Services::default();
     services.add_shared(service);
     let services = services.build().unwrap_or_else(|error| panic!("{}", chain(&error)));
     let start = Start {
-        connection: Connection::new(io, Endpoint::MEMORY),
+        connection,
         settings: &Settings::new(limits.in_force()),
         serves: services.serve(),
         owner: None,

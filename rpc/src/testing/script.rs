@@ -7,12 +7,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::played::{End, Played};
 use crate::{
     jsonrpc::{Reply, RpcError},
-    session::{BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch},
+    session::{
+        BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch, OutgoingSubscription,
+        RawSubscription, Subscriber,
+    },
 };
 
 /// Answers calls as a script says, without a server: for tests of code that calls a service. Clones play the same script.
@@ -56,6 +61,34 @@ use crate::{
 /// script.finish();
 /// # Ok(()) }
 /// ```
+///
+/// # Subscriptions
+///
+/// A call that begins one is answered with its items, and with what becomes of it behind them. All of them are there at once, and none is
+/// lost, however few the subscriber keeps. Playing one takes a tokio runtime.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use futures::{Stream, StreamExt};
+/// use rpc::{CallError, Subscriber, rpc_service, testing::Script};
+///
+/// #[rpc_service]
+/// trait Ticker {
+///     #[rpc(subscription, unsubscribe = "unfollow")]
+///     async fn follow(&self, stock: &str) -> impl Stream<Item = u32>;
+/// }
+///
+/// // What is to be tested works over whatever can be subscribed to.
+/// async fn highest<C: Subscriber>(ticker: &TickerClient<C>, stock: &str) -> Result<Option<u32>, CallError> {
+///     let prices = ticker.follow(stock).await?;
+///     Ok(prices.filter_map(async |price| price.ok()).fold(None, async |most, price| most.max(Some(price))).await)
+/// }
+///
+/// let script = Script::new().expect("follow", ("ACME",)).streams([3, 9, 5]);
+/// assert_eq!(highest(&TickerClient::from(script.clone()), "ACME").await?, Some(9));
+/// script.finish();
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Script(Arc<Mutex<VecDeque<Line>>>);
 
@@ -72,6 +105,28 @@ enum Answer {
     /// It is a notification.
     None,
     To(Result<Reply, CallError>),
+    /// It begins a subscription.
+    Stream(Played),
+}
+
+/// What was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Call,
+    Notification,
+    Subscription,
+}
+
+impl Answer {
+    /// Whether it can be given to what was sent. What fails may be either.
+    fn fits(&self, kind: Kind) -> bool {
+        match self {
+            Self::None => kind == Kind::Notification,
+            Self::Stream(_) => kind == Kind::Subscription,
+            Self::To(Ok(reply)) if !reply.is_error() => kind == Kind::Call,
+            Self::To(_) => kind != Kind::Notification,
+        }
+    }
 }
 
 impl Script {
@@ -120,43 +175,49 @@ impl Script {
     }
 
     /// The answer that stands in the script for what is sent now.
-    fn play(&self, outgoing: &Outgoing<'_>, is_call: bool) -> Answer {
+    fn play(&self, outgoing: &Outgoing<'_>, kind: Kind) -> Answer {
         // The lock is let go before anything can panic.
         let line = self.lock().pop_front();
         let came = || {
-            let kind = if is_call { "" } else { "the notification " };
+            let kind = match kind {
+                Kind::Call => "",
+                Kind::Notification => "the notification ",
+                Kind::Subscription => "the subscription ",
+            };
             let params = outgoing.params().unwrap_or("without parameters");
             format!("{kind}{} {params}", outgoing.method())
         };
         match line {
-            Some(line) if line.is_for(outgoing, is_call) => line.answer,
+            Some(line) if line.is_for(outgoing, kind) => line.answer,
             Some(line) => panic!("the script expects {line}, and {} came", came()),
             None => panic!("the script has ended, and {} came", came()),
         }
     }
 
     fn play_call(&self, call: &Outgoing<'_>) -> Result<Reply, CallError> {
-        match self.play(call, true) {
+        match self.play(call, Kind::Call) {
             Answer::To(outcome) => outcome,
-            Answer::None => unreachable!("a line for a notification is for no call"),
+            Answer::None | Answer::Stream(_) => unreachable!("the line is for a call"),
         }
     }
 }
 
 impl Line {
-    fn is_for(&self, outgoing: &Outgoing<'_>, is_call: bool) -> bool {
+    fn is_for(&self, outgoing: &Outgoing<'_>, kind: Kind) -> bool {
         let params_fit = self.params.as_ref().is_none_or(|params| {
             serde_json::from_str::<Value>(outgoing.params().unwrap_or("null"))
                 .is_ok_and(|came| came == *params)
         });
-        self.method == outgoing.method() && params_fit && matches!(self.answer, Answer::To(_)) == is_call
+        self.method == outgoing.method() && params_fit && self.answer.fits(kind)
     }
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Answer::None = self.answer {
-            f.write_str("the notification ")?;
+        match self.answer {
+            Answer::None => f.write_str("the notification ")?,
+            Answer::Stream(_) => f.write_str("the subscription ")?,
+            Answer::To(_) => {}
         }
         match &self.params {
             Some(Value::Null) => write!(f, "{} without parameters", self.method),
@@ -205,9 +266,53 @@ impl Expected {
         self.ends(Err(error))
     }
 
+    /// It begins a subscription: `items` come, and then its end. Where the service reports its progress, they are
+    /// [`Progress`](crate::Progress).
+    ///
+    /// # Panics
+    ///
+    /// If an item cannot be written as JSON.
+    pub fn streams<T: Serialize>(self, items: impl IntoIterator<Item = T>) -> Script {
+        self.plays(items, End::Finished)
+    }
+
+    /// The same, and behind the items it fails: in a way that the items declare, or with any
+    /// [`ErrorObject`](crate::ErrorObject).
+    ///
+    /// # Panics
+    ///
+    /// If an item cannot be written as JSON.
+    pub fn streams_and_fails<T: Serialize>(
+        self,
+        items: impl IntoIterator<Item = T>,
+        error: impl RpcError,
+    ) -> Script {
+        self.plays(items, End::Failed(error.to_error_object()))
+    }
+
+    /// The same, and behind the items nothing comes, for as long as the subscriber waits.
+    ///
+    /// # Panics
+    ///
+    /// If an item cannot be written as JSON.
+    pub fn streams_and_waits<T: Serialize>(self, items: impl IntoIterator<Item = T>) -> Script {
+        self.plays(items, End::Waits)
+    }
+
+    fn plays<T: Serialize>(self, items: impl IntoIterator<Item = T>, end: End) -> Script {
+        match Played::new(items, end) {
+            Ok(played) => self.answers(Answer::Stream(played)),
+            Err(error) => panic!("an item of `{}` cannot be written as JSON: {error}", self.method),
+        }
+    }
+
     fn ends(self, outcome: Result<Reply, CallError>) -> Script {
+        self.answers(Answer::To(outcome))
+    }
+
+    fn answers(self, answer: Answer) -> Script {
         let Self { script, method, params } = self;
-        script.lock().push_back(Line { method, params, answer: Answer::To(outcome) });
+        script.lock().push_back(Line { method, params, answer });
         script
     }
 }
@@ -222,7 +327,7 @@ impl Caller for Script {
     }
 
     fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
-        self.play(&notification, false);
+        self.play(&notification, Kind::Notification);
         ready(Ok(()))
     }
 
@@ -231,10 +336,27 @@ impl Caller for Script {
         for item in batch.items() {
             match item {
                 BatchItem::Call(call) => replies.push(self.play_call(call)),
-                BatchItem::Notification(notification) => drop(self.play(notification, false)),
+                BatchItem::Notification(notification) => drop(self.play(notification, Kind::Notification)),
             }
         }
         ready(Ok(replies))
+    }
+}
+
+impl Subscriber for Script {
+    fn subscribe<'a>(
+        &'a self,
+        subscription: OutgoingSubscription<'a>,
+    ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
+        match self.play(subscription.call(), Kind::Subscription) {
+            Answer::Stream(played) => Box::pin(played.begin()),
+            Answer::To(Err(error)) => Box::pin(ready(Err(error))),
+            Answer::To(Ok(reply)) => match reply.into_result() {
+                Err(error) => Box::pin(ready(Err(CallError::from(error)))),
+                Ok(_) => unreachable!("what returns a value is for a call"),
+            },
+            Answer::None => unreachable!("the line is for a subscription"),
+        }
     }
 }
 

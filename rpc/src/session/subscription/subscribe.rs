@@ -186,11 +186,15 @@ impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
 
 impl<'a, C: Subscriber, P: Serialize, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
     fn start(self) -> SubscribeFuture<'a, R, FALLIBLE> {
-        let begun = match self.written() {
+        SubscribeFuture { begun: self.raw(), returns: PhantomData }
+    }
+
+    /// Asks, and looks into no item.
+    pub(crate) fn raw(self) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
+        match self.written() {
             Err(error) => Box::pin(std::future::ready(Err(error))),
             Ok(subscription) => self.caller.subscribe(subscription),
-        };
-        SubscribeFuture { begun, returns: PhantomData }
+        }
     }
 
     fn written(&self) -> Result<OutgoingSubscription<'a>, CallError> {

@@ -139,6 +139,7 @@ use proc_macro::TokenStream;
 /// | `default` | It may be missing: then it is `Default::default()`. |
 /// | `rest` | All that is left, as a list. |
 /// | `whole` | The whole array or object of parameters. |
+/// | `secret` | Kept out of the log of messages. |
 /// | `context` | A `&Context`, which the server makes. It is not sent, and the client's method does not take it. |
 ///
 /// # What travels

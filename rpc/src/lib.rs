@@ -140,7 +140,8 @@
 //! # Events
 //!
 //! Sessions tell [`tracing`] when they open and close, at level `DEBUG`, and of every call, request and refused request; failures of
-//! handlers are errors. At level `TRACE` they show every message whole, as it came or is about to leave. The fields have the names of
+//! handlers are errors. At level `TRACE` they show every message whole, as it came or is about to leave, but for
+//! [secrets](guide::service#secret). The fields have the names of
 //! OpenTelemetry's conventions for RPC: `rpc.system.name`, `rpc.method`, `jsonrpc.request.id`, `rpc.response.status_code`, `network.peer.address`, `network.transport`; `session` is [`Session::id`].
 
 mod client;

@@ -14,7 +14,7 @@ pub use takes::{Takes, handle, handle_now, subscribe};
 
 pub use serde::{Serialize, de::DeserializeOwned};
 
-use crate::jsonrpc::{ErrorObject, ParamInfo, params, shown::brief};
+use crate::jsonrpc::{ErrorObject, MethodInfo, ParamInfo, params, secret, shown::brief};
 pub use crate::{
     jsonrpc::params::{OrDefault, WithRest},
     service::{Sink, blocking, no_such_method, written},
@@ -86,6 +86,11 @@ pub type Owned<T> = <T as Borrowed>::Owned;
 /// Lends what may be missing.
 pub fn lend_option<T: Borrowed + ?Sized>(owned: &Option<T::Owned>) -> Option<&T> {
     owned.as_ref().map(T::lend)
+}
+
+/// Keeps the secrets of these methods out of the log, for a client that is going to send some.
+pub fn keep_secrets(methods: &[MethodInfo]) {
+    secret::keep(methods);
 }
 
 /// Lends each of a list. The references need a list of their own: what was read is one of owned values.

@@ -61,6 +61,7 @@ mod refused_sessions;
 mod roads;
 mod room;
 mod scripts;
+mod secret_params;
 mod secrets;
 mod services;
 mod sessions;

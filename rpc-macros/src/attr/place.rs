@@ -57,7 +57,7 @@ impl Place {
                 "ordered",
                 "exclusive",
             ],
-            Self::Param => &["context", "name", "default", "rest", "whole"],
+            Self::Param => &["context", "name", "default", "rest", "whole", "secret"],
             Self::ErrorEnum => &["crate"],
             Self::ErrorStruct => &["code", "crate"],
             Self::Variant => &["code"],

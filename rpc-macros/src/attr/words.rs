@@ -165,7 +165,7 @@ impl SubscriptionWords {
     }
 }
 
-/// `#[rpc(context, name = "..", default, rest, whole)]` on a parameter.
+/// `#[rpc(context, name = "..", default, rest, whole, secret)]` on a parameter.
 #[derive(Default)]
 pub(crate) struct ParamWords {
     pub(crate) context: Option<Ident>,
@@ -173,6 +173,7 @@ pub(crate) struct ParamWords {
     pub(crate) default: Option<Ident>,
     pub(crate) rest: Option<Ident>,
     pub(crate) whole: Option<Ident>,
+    pub(crate) secret: Option<Ident>,
 }
 
 impl ParamWords {
@@ -184,7 +185,8 @@ impl ParamWords {
                 "name" => words.name = word.string(errors),
                 "default" => words.default = word.flag(errors),
                 "rest" => words.rest = word.flag(errors),
-                _ => words.whole = word.flag(errors),
+                "whole" => words.whole = word.flag(errors),
+                _ => words.secret = word.flag(errors),
             }
         }
         words

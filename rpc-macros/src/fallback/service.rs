@@ -22,7 +22,7 @@ pub(crate) fn service(item: &ItemTrait, runtime: &Path) -> TokenStream {
     let of = parse::generics(&item);
     // Without the bounds of a service: what implements it is not to be judged by what it will not be.
     let service_trait = render::desugared(item.clone(), |_| TokenStream::new());
-    let client_type = client::declaration(runtime, &names, &item.vis, &of);
+    let client_type = client::declaration(runtime, &names, &item.vis, &of, None);
     let server_type = server::declaration(runtime, &names, &item.vis, &of);
     let client_impl = client_impl(&item, &of, &names, runtime);
     let server_impls = server_impls(&item, &of, &names, runtime);

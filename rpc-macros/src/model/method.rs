@@ -178,6 +178,11 @@ impl Method {
         !has_token && self.wire_params().all(|(_, wire)| wire.extent != Extent::Single)
     }
 
+    /// Whether anything that it sends is kept out of the log.
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.wire_params().any(|(_, wire)| wire.secret)
+    }
+
     /// The parameters that travel.
     pub(crate) fn wire_params(&self) -> impl Iterator<Item = (&Param, &super::WireParam)> {
         self.params.iter().filter_map(|param| Some((param, param.wire()?)))

@@ -92,7 +92,7 @@ fn context(ty: &Type, words: &ParamWords, errors: &mut Errors) -> Option<Role> {
     if let Some(name) = &words.name {
         errors.at(name, "a context does not travel and has no name; leave `name` away");
     }
-    for word in [&words.default, &words.rest, &words.whole].into_iter().flatten() {
+    for word in [&words.default, &words.rest, &words.whole, &words.secret].into_iter().flatten() {
         errors.at(word, format!("a context does not travel; leave `{word}` away"));
     }
     match types::bare(ty) {
@@ -125,8 +125,8 @@ fn wire(
     }
     let docs = attr::docs(&input.attrs);
     let (passing, ty) = passed?;
-    let default = words.default.is_some();
-    Some(Role::Wire(Box::new(WireParam { name, ty, passing, extent, default, docs })))
+    let (default, secret) = (words.default.is_some(), words.secret.is_some());
+    Some(Role::Wire(Box::new(WireParam { name, ty, passing, extent, default, secret, docs })))
 }
 
 fn extent(words: &ParamWords, errors: &mut Errors) -> Extent {

@@ -17,7 +17,9 @@ const CALL: &str = "'call";
 pub(super) fn client(service: &Service) -> TokenStream {
     let Service { runtime, names, vis, .. } = service;
     let Names { client, caller, .. } = names;
-    let declaration = declaration(runtime, names, vis, &service.generics);
+    let secrets = service.methods.iter().any(Method::has_secrets);
+    let keeping = secrets.then(|| quote!(#runtime::private::keep_secrets(Self::METHODS);));
+    let declaration = declaration(runtime, names, vis, &service.generics, keeping);
     let table = table::table(service);
     let table_docs = table::docs(names);
     let methods = service
@@ -48,8 +50,14 @@ pub(super) fn client(service: &Service) -> TokenStream {
     }
 }
 
-/// The type and what makes one.
-pub(crate) fn declaration(runtime: &Path, names: &Names, vis: &Visibility, of: &Generics) -> TokenStream {
+/// The type and what makes one, which begins with `first`.
+pub(crate) fn declaration(
+    runtime: &Path,
+    names: &Names,
+    vis: &Visibility,
+    of: &Generics,
+    first: Option<TokenStream>,
+) -> TokenStream {
     let Names { service, client, caller, .. } = names;
     let docs = format!(
         "Calls a [`{service}`] through anything that can be called: a session, unless said otherwise.\n\n\
@@ -82,6 +90,7 @@ pub(crate) fn declaration(runtime: &Path, names: &Names, vis: &Visibility, of: &
         #[automatically_derived]
         impl #any ::core::convert::From<#caller> for #client #args #conditions {
             fn from(caller: #caller) -> Self {
+                #first
                 Self { caller, #value }
             }
         }

@@ -92,15 +92,16 @@ fn subscription(runtime: &Path, of: &Subscription) -> TokenStream {
 }
 
 fn param(runtime: &Path, wire: &WireParam) -> TokenStream {
-    let WireParam { name, extent, default, docs, .. } = wire;
+    let WireParam { name, extent, default, secret, docs, .. } = wire;
     let extent = match extent {
         Extent::Single => None,
         Extent::Rest => Some(quote!(.rest())),
         Extent::Whole => Some(quote!(.whole())),
     };
     let default = default.then(|| quote!(.with_default()));
+    let secret = secret.then(|| quote!(.secret()));
     let docs = docs.as_ref().map(|docs| quote!(.with_docs(#docs)));
-    quote_spanned!(at(name.span())=> #runtime::ParamInfo::new(#name) #extent #default #docs)
+    quote_spanned!(at(name.span())=> #runtime::ParamInfo::new(#name) #extent #default #secret #docs)
 }
 
 /// Where a method stands in the table.

@@ -5,7 +5,7 @@ use tracing::{Level, enabled, trace};
 use super::Driver;
 use crate::{
     framing::{AnyFramer, Framed},
-    jsonrpc::shown::brief_to,
+    jsonrpc::{secret, shown::brief_to},
 };
 
 /// How much is shown of a message, in bytes.
@@ -14,7 +14,7 @@ const LONGEST: usize = 64 << 10;
 impl Driver {
     pub(super) fn show_received(&self, frame: &[u8]) {
         if enabled!(Level::TRACE) {
-            let text = brief_to(LONGEST, String::from_utf8_lossy(frame));
+            let text = brief_to(LONGEST, secret::shown(frame));
             trace!(rpc.system.name = "jsonrpc", session = self.link.id, %text, "message received");
         }
     }
@@ -25,7 +25,7 @@ impl Driver {
             && let Some((framer, bytes)) = self.replies.take_unshown()
         {
             each_message(framer, bytes, |message| {
-                let text = brief_to(LONGEST, String::from_utf8_lossy(message));
+                let text = brief_to(LONGEST, secret::shown(message));
                 trace!(rpc.system.name = "jsonrpc", session = self.link.id, %text, "message sent");
             });
         }

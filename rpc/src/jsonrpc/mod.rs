@@ -19,6 +19,7 @@ pub(crate) mod params;
 mod reply;
 pub(crate) mod result;
 mod rpc_error;
+pub(crate) mod secret;
 pub(crate) mod shown;
 mod skim;
 pub(crate) mod subscription;

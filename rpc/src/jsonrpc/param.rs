@@ -6,6 +6,7 @@ pub struct ParamInfo {
     name: &'static str,
     extent: Extent,
     default: bool,
+    secret: bool,
     docs: &'static str,
 }
 
@@ -20,7 +21,7 @@ enum Extent {
 impl ParamInfo {
     /// A parameter under its name on the wire: one value.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, extent: Extent::Single, default: false, docs: "" }
+        Self { name, extent: Extent::Single, default: false, secret: false, docs: "" }
     }
 
     /// The same parameter, which is a list of all values from here on: `sum(1, 2, 3)`. By name it is sent as a list. It is the last
@@ -38,6 +39,12 @@ impl ParamInfo {
     /// The same parameter, which may be missing: its type has a default.
     pub const fn with_default(self) -> Self {
         Self { default: true, ..self }
+    }
+
+    /// The same parameter, which is kept out of the log: see
+    /// [`guide::service`](crate::guide::service#secret).
+    pub const fn secret(self) -> Self {
+        Self { secret: true, ..self }
     }
 
     /// The same parameter with documentation.
@@ -63,6 +70,11 @@ impl ParamInfo {
     /// Whether a default stands in where it is missing. (What is an `Option` may be missing too.)
     pub const fn has_default(&self) -> bool {
         self.default
+    }
+
+    /// Whether it is kept out of the log.
+    pub const fn is_secret(&self) -> bool {
+        self.secret
     }
 
     /// The documentation of the trait's parameter, as written.

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::{Outcome, Pace, Replies, Request, Run, Service, subscribe::unsubscribe};
 use crate::jsonrpc::{
-    self, Cancellation, ErrorObject, MethodInfo, Order, RawParams, SubscriptionStyle, subscription::Token,
+    self, Cancellation, ErrorObject, MethodInfo, Order, RawParams, SubscriptionStyle, secret,
+    subscription::Token,
 };
 
 /// Which service has which method. Shared by all sessions that have the same services.
@@ -64,6 +65,7 @@ impl Table {
     pub(crate) fn add(&mut self, methods: &[MethodInfo], owner: &'static str) -> Result<(), DuplicateMethod> {
         let service = self.services;
         self.services += 1;
+        secret::keep(methods);
         for (method, info) in methods.iter().enumerate() {
             self.has_order |= info.order() != Order::Concurrent;
             if let Some(cancellation) = info.subscription().and_then(|of| of.style().cancellation())

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, SignatureAlgorithm, date_time_ymd,
+    BasicConstraints, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    SignatureAlgorithm, date_time_ymd,
 };
 use rpc::{
     CloseReason, ConnectError,
@@ -79,6 +80,36 @@ async fn a_certificate_is_refused_before_and_after_its_time() {
     let server = listening(&future.server()).await;
     let told = refused(&server, "localhost", &authority.trusted()).await;
     assert!(told.contains("it is valid only in ") && told.ends_with(" days"), "{told}");
+}
+
+#[tokio::test]
+async fn an_authority_that_shows_itself_is_refused_with_what_to_do() {
+    let with = |is_ca| {
+        Issued::by_itself_with(&["localhost"], KeyPair::generate().expect("a key"), |params| {
+            params.is_ca = is_ca;
+        })
+    };
+    // What `openssl req -x509` makes.
+    let authority = with(IsCa::Ca(BasicConstraints::Unconstrained));
+    let roots = |issued: &Issued| Certificates::from_der([issued.certificate.der().to_vec()]);
+    let trusting = |issued: &Issued| TlsClient::with_roots(roots(issued)).expect("a root");
+    let server = listening(&authority.server()).await;
+    let told = refused(&server, "localhost", &trusting(&authority)).await;
+    for expected in [
+        "the certificate of an authority",
+        "CA:TRUE",
+        "basicConstraints=critical,CA:FALSE",
+        "TlsClient::pinned",
+    ] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    assert!(!told.contains("CaUsedAsEndEntity"), "{told}");
+
+    // What it says to do works.
+    ping(&connect(&server, &authority.pinned()).await.expect("it is pinned")).await;
+    let no_authority = with(IsCa::ExplicitNoCa);
+    let server = listening(&no_authority.server()).await;
+    ping(&connect(&server, &trusting(&no_authority)).await.expect("it is trusted")).await;
 }
 
 #[tokio::test]

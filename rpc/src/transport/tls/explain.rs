@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::rustls::{self, AlertDescription, CertificateError, InvalidMessage, pki_types::UnixTime};
+use super::rustls::{
+    self, AlertDescription, CertificateError, InvalidMessage, OtherError, pki_types::UnixTime,
+};
 
 /// What is wrong with a certificate.
 pub(super) fn certificate(error: &CertificateError) -> impl fmt::Display {
@@ -34,10 +36,21 @@ impl fmt::Display for Certificate<'_> {
             }
             CertificateError::BadEncoding => f.write_str("it is damaged"),
             CertificateError::Revoked => f.write_str("it was revoked"),
+            CertificateError::Other(other) if is_of_authority(other) => f.write_str(AUTHORITY),
             CertificateError::Other(other) => write!(f, "{}", other.0),
             other => write!(f, "{other}"),
         }
     }
+}
+
+/// What `CaUsedAsEndEntity` means, and what to do. `openssl req -x509` makes such a certificate unless it is told otherwise.
+const AUTHORITY: &str = "it is the certificate of an authority (its basic constraints say `CA:TRUE`), which is there to issue others, and \
+     not to be shown as one's own. Have the authority issue one to show, and go on trusting the authority; or make one that signs itself \
+     and is no authority: `openssl req -x509 -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:NAME ..`. A client may \
+     also pin this one, as it is: `TlsClient::pinned`";
+
+fn is_of_authority(error: &OtherError) -> bool {
+    matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// In the greatest unit of which there are two.

@@ -73,6 +73,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             serve(server()).await?;
             pending::<()>().await;
         }
+        "read-nothing" => pending::<()>().await,
         #[cfg(unix)]
         "ignore-signal" => {
             use tokio::signal::unix::{SignalKind, signal};

@@ -252,6 +252,7 @@ impl Driver {
                 },
             };
             if closing.is_some() {
+                self.io.closes();
                 self.refuse_rest_of_batch();
                 self.cut_off();
             }

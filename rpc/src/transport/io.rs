@@ -43,6 +43,10 @@ pub(crate) trait Io: ByteStream {
         Poll::Ready(true)
     }
 
+    /// The session is about to end: only what is on its way already is still written. Said again whenever the loop runs
+    /// meanwhile.
+    fn closes(&mut self) {}
+
     /// A number that grows whenever bytes have gone on towards the peer. Those that are only kept,
     /// as TLS keeps what its socket does not take, do not count: a peer that reads nothing makes a
     /// stream that still takes bytes for a while.
@@ -60,6 +64,10 @@ impl Io for Box<dyn Io> {
 
     fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         (**self).poll_begun(cx)
+    }
+
+    fn closes(&mut self) {
+        (**self).closes();
     }
 
     fn left(&self) -> u64 {

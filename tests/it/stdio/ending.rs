@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use futures::FutureExt as _;
 use rpc::{
     Connector, Extension, Limits, Session,
     transport::stdio::{ChildProcess, Spawn},
@@ -80,6 +81,29 @@ mod by_signal {
         soon(session.close()).await;
         assert_eq!(process.exit_status().and_then(|status| status.signal()), Some(SIGTERM));
         is_gone(&process);
+    }
+
+    /// Bytes wait that it does not take, so it is never told of the end of its input.
+    #[tokio::test]
+    async fn one_that_reads_nothing_is_told_to_end_in_the_time_that_it_has() {
+        let brief = Duration::from_millis(50);
+        for (spawn, signal) in [
+            (patient(program("read-nothing")).exit_timeout(brief), SIGTERM),
+            (patient(program("read-nothing")).exit_timeout(brief).terminate_timeout(Duration::ZERO), SIGKILL),
+        ] {
+            let connector = Connector::spawn(spawn).limits(Limits::unlimited());
+            let session = connector.connect().await.expect("it starts");
+            let process = session.extensions().get::<ChildProcess>().expect("a process");
+            let text = "x".repeat(1 << 20);
+            let mut call = Box::pin(session.call::<Value>("echo", (&text,)).into_future());
+            assert!((&mut call).now_or_never().is_none());
+            soon(session.close()).await;
+            soon(call).await.expect_err("it was not answered");
+            let ended = process.exit_status().and_then(|status| status.signal());
+            // The system may be quicker than a timer of no length.
+            assert!(ended == Some(signal) || ended == Some(SIGTERM), "{ended:?}");
+            is_gone(&process);
+        }
     }
 
     #[tokio::test]

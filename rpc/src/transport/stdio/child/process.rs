@@ -134,7 +134,7 @@ impl Default for Patience {
 }
 
 /// Sees to the end of `child`, in a task: it is due when it has ended by itself, or when the sender is dropped (its standard input must be
-/// closed by then).
+/// closed by then). What is sent says that its time to end by itself is over.
 pub(super) fn supervise(
     mut child: Child,
     program: String,
@@ -144,13 +144,15 @@ pub(super) fn supervise(
     let (closing, closed) = oneshot::channel::<()>();
     let stderr = Arc::new(Mutex::new(child.stderr.take()));
     let task = tokio::spawn(async move {
-        let by_itself = match select(pin!(child.wait()), closed).await {
-            Either::Left((exit, _)) => Some(exit),
-            Either::Right(_) => None,
+        let ended = match select(pin!(child.wait()), closed).await {
+            Either::Left((exit, _)) => Ok(exit),
+            Either::Right((closed, _)) => Err(closed),
         };
-        let exit = match by_itself {
-            Some(exit) => exit,
-            None => end(&mut child, patience).await,
+        let exit = match ended {
+            Ok(exit) => exit,
+            // It had its time to end by itself.
+            Err(Ok(())) => end(&mut child, Patience { exit: Duration::ZERO, ..patience }).await,
+            Err(Err(_)) => end(&mut child, patience).await,
         };
         tracing::debug!(rpc.system.name = "jsonrpc", process.pid = id, program = %brief(&program), ?exit, "a process has ended");
         exit

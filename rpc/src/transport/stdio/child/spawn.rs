@@ -43,6 +43,9 @@ impl Spawn {
     /// How long the process may take to end by itself when its standard input has ended. Then it is told to, with SIGTERM where there are
     /// signals.
     ///
+    /// A process that reads nothing does not come to that end. Where the session closes, and bytes wait that the process
+    /// does not take, it is told to end when it has taken none for so long.
+    ///
     /// Default: 2 s (MCP's specification leaves it at "a reasonable time").
     pub fn exit_timeout(mut self, timeout: Duration) -> Self {
         self.patience.exit = timeout;
@@ -73,8 +76,9 @@ impl Spawn {
         };
         let program = self.program();
         let (process, closing) = supervise(child, program.clone(), self.patience);
-        let stream = ChildStream::new((stdin, stdout), process.clone(), program, closing);
-        let connection = Connection::new(stream, Endpoint::STDIO);
+        let pipes = (stdin, stdout);
+        let stream = ChildStream::new(pipes, process.clone(), program, self.patience.exit, closing);
+        let connection = Connection::over(stream, Endpoint::STDIO);
         connection.extensions.insert(process);
         Ok(connection)
     }

@@ -18,6 +18,7 @@ use super::{
     ChildProcess,
     process::{ChildExit, Exit},
 };
+use crate::transport::Io;
 
 /// Of its input, its output and itself, one has ended: how long the others may take to follow, until it is said why without them.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -37,7 +38,15 @@ pub(crate) struct ChildStream {
     /// answered before.
     broken: Option<io::Error>,
     patience: Option<Pin<Box<Sleep>>>,
-    /// Dropped to have the process ended. The last field, so that its standard input is closed before.
+    /// Bytes that the process was sent.
+    left: u64,
+    /// The session closes: what the process does not read for so long, it is not sent.
+    exit_timeout: Duration,
+    is_closing: bool,
+    unread: Option<Pin<Box<Sleep>>>,
+    has_given_up: bool,
+    /// Dropped to have the process ended, or told that its time to end by itself is over. The last field, so that its standard
+    /// input is closed before.
     closing: Option<oneshot::Sender<()>>,
 }
 
@@ -46,6 +55,7 @@ impl ChildStream {
         (stdin, stdout): (ChildStdin, ChildStdout),
         process: ChildProcess,
         program: String,
+        exit_timeout: Duration,
         closing: oneshot::Sender<()>,
     ) -> Self {
         Self {
@@ -57,6 +67,11 @@ impl ChildStream {
             program,
             broken: None,
             patience: None,
+            left: 0,
+            exit_timeout,
+            is_closing: false,
+            unread: None,
+            has_given_up: false,
             closing: Some(closing),
         }
     }
@@ -70,6 +85,23 @@ impl ChildStream {
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.patience.get_or_insert_with(|| Box::pin(sleep(PATIENCE))).as_mut().poll(cx)
+    }
+
+    /// It does not read, and the session closes: ready when it had time enough to. Then it has had its time to end by
+    /// itself, too, and is told to.
+    fn poll_give_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_closing {
+            return Poll::Pending;
+        }
+        let exit_timeout = self.exit_timeout;
+        ready!(self.unread.get_or_insert_with(|| Box::pin(sleep(exit_timeout))).as_mut().poll(cx));
+        self.has_given_up = true;
+        self.stdin = None;
+        if let Some(closing) = self.closing.take() {
+            // Where the supervisor is gone, so is the process.
+            let _ = closing.send(());
+        }
+        Poll::Ready(())
     }
 
     /// Nothing more comes, or not yet: whether that is the end, and how it is told.
@@ -112,17 +144,25 @@ impl AsyncRead for ChildStream {
 impl AsyncWrite for ChildStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.has_given_up {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let Some(stdin) = &mut this.stdin else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         if this.broken.is_none() {
-            match ready!(Pin::new(stdin).poll_write(cx, buf)) {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            match Pin::new(stdin).poll_write(cx, buf) {
+                Poll::Pending => ready!(this.poll_give_up(cx)),
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                     this.broken = Some(error);
                     // The reading side has something to wait for now.
                     cx.waker().wake_by_ref();
                 }
-                outcome => return Poll::Ready(outcome),
+                Poll::Ready(outcome) => {
+                    this.unread = None;
+                    this.left += outcome.as_ref().map_or(0, |&bytes| bytes as u64);
+                    return Poll::Ready(outcome);
+                }
             }
         }
         // Nobody takes it.
@@ -152,5 +192,15 @@ impl AsyncWrite for ChildStream {
             }
         }
         this.poll_exit(cx).map(Ok)
+    }
+}
+
+impl Io for ChildStream {
+    fn closes(&mut self) {
+        self.is_closing = true;
+    }
+
+    fn left(&self) -> u64 {
+        self.left
     }
 }

@@ -60,6 +60,7 @@ mod reentrant;
 mod refused_sessions;
 mod roads;
 mod room;
+mod runtimes;
 mod scripts;
 mod secret_params;
 mod secrets;

@@ -31,7 +31,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{io::AsyncWrite as _, time::Instant};
+use tokio::{io::AsyncWrite as _, runtime::Handle, time::Instant};
 
 use crate::{
     framing::{AnyFramer, FrameError},
@@ -85,6 +85,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         group,
         extensions,
         carries_messages: settings.messages.is_some(),
+        runtime: Handle::try_current().ok(),
     });
     let throttle = Throttle::at(link.first_cost(), limits);
     let session = Session::new(Arc::clone(&link));

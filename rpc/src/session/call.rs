@@ -59,6 +59,9 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
 
     /// Ends the call with [`CallError::Timeout`] when no reply came within `after`, counted from when it is first awaited.
     ///
+    /// The session keeps the time, so that it holds on whatever executor the call is awaited, one without a clock included. What it
+    /// takes is that the session's own runtime runs: nothing is sent while it does not.
+    ///
     /// Without it, what the method says with `#[rpc(timeout = "..")]` holds, and otherwise
     /// [`Limits::call_timeout`](crate::Limits::call_timeout).
     pub fn timeout(mut self, after: Duration) -> Self {

@@ -1,14 +1,18 @@
 //! Waiting for what a message needs before it is sent: room among the outgoing bytes, and a place if it is a call.
 
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use futures::future::BoxFuture;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Either, select},
+};
 use tokio::{
-    sync::futures::Notified,
+    runtime::Handle,
+    sync::{futures::Notified, oneshot},
     time::{Instant, Sleep},
 };
 
@@ -20,7 +24,54 @@ pub(super) struct Room<'a> {
     wait: Wait<'a>,
     /// What it has got so far.
     turn: Turn,
-    timeout: Option<(Pin<Box<Sleep>>, Duration)>,
+    timeout: Option<(Alarm, Duration)>,
+}
+
+/// Rings when the time is over, whatever polls it.
+enum Alarm {
+    /// On the runtime of the session.
+    Own(Pin<Box<Sleep>>),
+    /// Elsewhere, where there may be no clock, a task of that runtime rings. It is gone with the runtime, and does not ring then:
+    /// the session has ended.
+    Afar(Option<oneshot::Receiver<()>>),
+}
+
+impl Alarm {
+    fn after(link: &Link, time: Duration) -> Self {
+        let here = || Handle::try_current().map(|here| here.id()).ok();
+        match &link.runtime {
+            Some(runtime) if Some(runtime.id()) != here() => {
+                let (mut ring, rung) = oneshot::channel();
+                runtime.spawn(async move {
+                    let rings = {
+                        let (over, gone) = (pin!(tokio::time::sleep(time)), pin!(ring.closed()));
+                        let first = select(over, gone).await;
+                        matches!(first, Either::Left(_))
+                    };
+                    if rings {
+                        // It may have gone just now.
+                        let _ = ring.send(());
+                    }
+                });
+                Self::Afar(Some(rung))
+            }
+            _ => Self::Own(Box::pin(tokio::time::sleep(time))),
+        }
+    }
+
+    fn has_rung(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Own(sleep) => sleep.as_mut().poll(cx).is_ready() || sleep.deadline() <= Instant::now(),
+            Self::Afar(rung) => match rung.as_mut().map(|rung| rung.poll_unpin(cx)) {
+                Some(Poll::Ready(Ok(()))) => true,
+                Some(Poll::Ready(Err(_))) => {
+                    *rung = None;
+                    false
+                }
+                Some(Poll::Pending) | None => false,
+            },
+        }
+    }
 }
 
 enum Wait<'a> {
@@ -46,16 +97,16 @@ impl Turn {
 }
 
 impl<'a> Room<'a> {
-    fn new(timeout: Option<Duration>) -> Box<Self> {
-        let timeout = timeout.map(|after| (Box::pin(tokio::time::sleep(after)), after));
+    fn new(link: &Link, timeout: Option<Duration>) -> Box<Self> {
+        let timeout = timeout.map(|after| (Alarm::after(link, after), after));
         let turn = Turn { since: Some(Instant::now()), place: None };
         Box::new(Self { wait: Wait::Over, turn, timeout })
     }
 
     /// Ready when it is worth trying again.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSent>> {
-        if let Some((sleep, after)) = &mut self.timeout
-            && (sleep.as_mut().poll(cx).is_ready() || sleep.deadline() <= Instant::now())
+        if let Some((alarm, after)) = &mut self.timeout
+            && alarm.has_rung(cx)
         {
             return Poll::Ready(Err(NotSent::Timeout(*after)));
         }
@@ -118,7 +169,7 @@ pub(super) fn when_there_is_room<'a, T>(
             Err(Refused::Full) => Wait::Room(Box::pin(link.room().notified())),
             Err(Refused::NoPlace(places)) => Wait::Place(Box::pin(places.taken())),
         };
-        let room = room.get_or_insert_with(|| Room::new(timeout()));
+        let room = room.get_or_insert_with(|| Room::new(link, timeout()));
         room.turn.place = turn.place;
         room.wait = wait;
     };

@@ -22,7 +22,7 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
-use tokio::{sync::Notify, task::AbortHandle, time::Instant};
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::Instant};
 
 use cost::OwnCost;
 pub(crate) use effects::{Effects, Locked};
@@ -126,6 +126,8 @@ pub(crate) struct Link {
     pub(crate) extensions: Extensions,
     /// Whether it carries messages of the application's own, and no JSON-RPC.
     pub(crate) carries_messages: bool,
+    /// Where its loop runs, if it has one: whatever waits for the session may do so elsewhere.
+    pub(in crate::session) runtime: Option<Handle>,
     pub(crate) counters: Counters,
 }
 
@@ -260,6 +262,8 @@ pub(crate) struct NewLink {
     pub(crate) group: Membership,
     pub(crate) extensions: Extensions,
     pub(crate) carries_messages: bool,
+    /// Where its loop runs, if it has one.
+    pub(crate) runtime: Option<Handle>,
 }
 
 impl Link {
@@ -325,6 +329,7 @@ impl Link {
             hooks: new.hooks,
             extensions: new.extensions,
             carries_messages: new.carries_messages,
+            runtime: new.runtime,
             counters: Counters::new(),
         }
     }
@@ -351,6 +356,7 @@ impl Link {
             group: Membership::default(),
             extensions,
             carries_messages: false,
+            runtime: None,
         });
         // Nobody is there yet to be told, as somebody is where a session ends.
         let state = link.state.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -94,6 +94,7 @@
 //! | `unix` (default) | `unix:`, `transport::unix` | `rustix` |
 //! | `stdio` (default) | `stdio:`, `transport::stdio`, `Connector::spawn` | `rustix`, tokio's `process` |
 //! | `tls` | `tls://`, `transport::tls` | `tokio-rustls`, with `rustls` and `ring`; `rustls-platform-verifier`; and `tcp` |
+//! | `tls-no-provider` | what `tls` brings, without `ring`: the application chooses the cryptography, `aws-lc-rs` for one, with `transport::tls::set_provider` | `tokio-rustls`, with `rustls`; `rustls-platform-verifier`; and `tcp` |
 //! | `ws` | `ws://`, with `tls` also `wss://`, `transport::websocket` | `tungstenite` for the handshakes, `rand`, `http`, `httparse`; and `tcp` |
 //! | `socks` | `transport::socks`, with `tcp` | – |
 //! | `http` | `http://`, and `https://` with `tls`: `HttpClient`; listening, and `HttpService` to mount in axum and others | `hyper`, `hyper-util`, `http`, `http-body`, `http-body-util`, `tower`, `base64` |

@@ -206,7 +206,7 @@ impl Connector {
     /// # let _ = session;
     /// # Ok(()) }
     /// ```
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     pub fn tls(mut self, tls: crate::transport::tls::TlsClient) -> Self {
         self.dial.tls = Some(tls);
         self

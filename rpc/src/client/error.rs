@@ -61,7 +61,7 @@ pub enum ConnectError {
     },
 
     /// TLS could not be agreed on: the server is not who it should be, or one side does not like the other.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     #[error("cannot connect to {endpoint}")]
     Tls {
         /// Where.
@@ -97,7 +97,7 @@ impl ConnectError {
             Ok(ByWayOf { proxy, source }) => return Self::Socks { endpoint, proxy, source },
             Err(error) => error,
         };
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         let error = match error.downcast() {
             Ok(source) => return Self::Tls { endpoint, source },
             Err(error) => error,

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use super::ConnectError;
 #[cfg(feature = "socks")]
 use crate::transport::socks::{self, SocksProxy};
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 use crate::transport::tls::{self, TlsClient};
 #[cfg(feature = "ws")]
 use crate::transport::websocket::{self, WebSocketClient};
@@ -23,10 +23,10 @@ pub(super) struct Dial {
     pub(super) tcp: TcpOptions,
     #[cfg(feature = "socks")]
     pub(super) proxy: Option<SocksProxy>,
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     pub(super) tls: Option<TlsClient>,
     /// Which versions of HTTP are offered over TLS.
-    #[cfg(all(feature = "http", feature = "tls"))]
+    #[cfg(all(feature = "http", feature = "tls-no-provider"))]
     pub(super) http_versions: &'static [&'static [u8]],
     #[cfg(feature = "ws")]
     pub(super) websocket: WebSocketClient,
@@ -43,7 +43,7 @@ impl Dial {
         let said: &[(&str, bool)] = &[
             #[cfg(feature = "socks")]
             ("proxy", self.proxy.is_some()),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             ("tls", self.tls.is_some()),
         ];
         let Some((said, _)) = said.iter().find(|(_, was_said)| *was_said) else { return Ok(()) };
@@ -52,7 +52,7 @@ impl Dial {
     }
 
     pub(super) async fn open(self, endpoint: Endpoint) -> Result<Connection, ConnectError> {
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         if self.tls.is_some()
             && let Err(error) = tls::must_be_spoken(&endpoint)
         {
@@ -87,7 +87,7 @@ impl Dial {
     #[cfg(feature = "tcp")]
     pub(super) async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
         let connection = self.to_host(endpoint, net).await?;
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         let connection = match net.scheme {
             Scheme::Tls => tls::connect(self.tls, connection, net, &[]).await?,
             Scheme::Wss => tls::connect(self.tls, connection, net, &[b"http/1.1"]).await?,
@@ -96,7 +96,9 @@ impl Dial {
             _ => connection,
         };
         match net.scheme {
-            Scheme::Tls | Scheme::Wss | Scheme::Https if !cfg!(feature = "tls") => Err(built_without("tls")),
+            Scheme::Tls | Scheme::Wss | Scheme::Https if !cfg!(feature = "tls-no-provider") => {
+                Err(built_without("tls"))
+            }
             Scheme::Tcp | Scheme::Tls => Ok(connection),
             #[cfg(feature = "ws")]
             Scheme::Ws | Scheme::Wss => websocket::connect(connection, net, &self.websocket).await,

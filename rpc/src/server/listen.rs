@@ -7,7 +7,7 @@ use super::HttpOptions;
 use super::{BindError, terms::OwnTerms};
 #[cfg(feature = "tcp")]
 use crate::transport::tcp::{ListenOptions, TcpOptions};
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 use crate::transport::tls::TlsServer;
 use crate::{
     framing::{AnyFramer, Framer},
@@ -39,7 +39,7 @@ pub struct Listen {
     pub(super) http: Option<HttpOptions>,
     #[cfg(feature = "tcp")]
     pub(super) tcp: ListenOptions,
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     pub(super) tls: Option<TlsServer>,
     #[cfg(all(unix, feature = "unix"))]
     pub(super) unix_mode: Option<u32>,
@@ -159,7 +159,7 @@ impl Listen {
     /// # let _ = server;
     /// # Ok(()) }
     /// ```
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     pub fn tls(mut self, tls: TlsServer) -> Self {
         self.tls = Some(tls);
         self
@@ -268,7 +268,7 @@ impl From<Endpoint> for Listen {
             tcp: ListenOptions::default(),
             #[cfg(feature = "ws")]
             websocket: Default::default(),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             tls: None,
             #[cfg(all(unix, feature = "unix"))]
             unix_mode: None,

@@ -4,11 +4,11 @@ use std::io;
 
 use super::Listen;
 #[cfg_attr(
-    all(feature = "http", feature = "stdio", feature = "tcp", feature = "tls", feature = "ws"),
+    all(feature = "http", feature = "stdio", feature = "tcp", feature = "tls-no-provider", feature = "ws"),
     expect(unused_imports, reason = "nothing was left out")
 )]
 use crate::transport::built_without;
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 use crate::transport::tls;
 #[cfg(all(unix, feature = "unix"))]
 use crate::transport::unix;
@@ -46,35 +46,35 @@ pub(super) async fn open(listen: &Listen) -> io::Result<Vec<Place>> {
 
 /// What a peer that has arrived has to agree on, one after another.
 pub(super) fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     if listen.tls.is_some() {
         tls::must_be_spoken(&listen.endpoint)?;
     }
     let Some(net) = listen.endpoint.as_net() else { return Ok(Vec::new()) };
     match net.scheme {
         Scheme::Tcp => Ok(Vec::new()),
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
         #[cfg(feature = "ws")]
         Scheme::Ws => Ok(vec![websocket::handshake(&listen.websocket, net)]),
-        #[cfg(all(feature = "tls", feature = "ws"))]
+        #[cfg(all(feature = "tls-no-provider", feature = "ws"))]
         Scheme::Wss => {
             let tls = tls::handshake(listen.tls.as_ref(), &[b"http/1.1"])?;
             Ok(vec![tls, websocket::handshake(&listen.websocket, net)])
         }
         #[cfg(feature = "http")]
         Scheme::Http => Ok(Vec::new()),
-        #[cfg(all(feature = "http", feature = "tls"))]
+        #[cfg(all(feature = "http", feature = "tls-no-provider"))]
         Scheme::Https => Ok(vec![tls::handshake(listen.tls.as_ref(), super::http::ALPN)?]),
-        #[cfg(not(feature = "tls"))]
+        #[cfg(not(feature = "tls-no-provider"))]
         Scheme::Tls | Scheme::Wss => Err(built_without("tls")),
         #[cfg(not(feature = "ws"))]
         Scheme::Ws => Err(built_without("ws")),
-        #[cfg(all(feature = "tls", not(feature = "ws")))]
+        #[cfg(all(feature = "tls-no-provider", not(feature = "ws")))]
         Scheme::Wss => Err(built_without("ws")),
         #[cfg(not(feature = "http"))]
         Scheme::Http | Scheme::Https => Err(built_without("http")),
-        #[cfg(all(feature = "http", not(feature = "tls")))]
+        #[cfg(all(feature = "http", not(feature = "tls-no-provider")))]
         Scheme::Https => Err(built_without("tls")),
     }
 }

@@ -49,7 +49,7 @@ pub enum HttpError {
     },
 
     /// There is a connection, and TLS could not be agreed on. Nothing was sent.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     #[error("cannot connect to {url}")]
     Tls {
         /// The server: scheme, host and port.
@@ -154,7 +154,7 @@ impl HttpError {
             Self::Connect { .. } => Executed::No,
             #[cfg(feature = "socks")]
             Self::Socks { .. } => Executed::No,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             Self::Tls { .. } => Executed::No,
             // 303 sends the client to the outcome of its POST (RFC 9110, 15.4.4). With 408 the request may have arrived at what
             // stands behind a proxy.
@@ -178,7 +178,7 @@ impl HttpError {
             }
             Self::TooManyRequests { .. } => Some(429),
             Self::Unavailable { .. } => Some(503),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             Self::Tls { .. } => None,
             #[cfg(feature = "socks")]
             Self::Socks { .. } => None,
@@ -234,7 +234,7 @@ impl HttpError {
             | Self::Unavailable { headers, .. }
             | Self::Redirect { headers, .. }
             | Self::NoReply { headers, .. } => Some(headers),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             Self::Tls { .. } => None,
             #[cfg(feature = "socks")]
             Self::Socks { .. } => None,

@@ -24,7 +24,7 @@ pub mod socks;
 pub mod stdio;
 #[cfg(feature = "tcp")]
 pub mod tcp;
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 pub mod tls;
 #[cfg(all(unix, feature = "unix"))]
 pub mod unix;

@@ -25,7 +25,7 @@ use super::{
 };
 #[cfg(feature = "socks")]
 use crate::transport::socks::SocksProxy;
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 use crate::transport::tls::TlsClient;
 use crate::{
     client::open::Dial,
@@ -274,7 +274,7 @@ impl HttpClientBuilder {
     /// # let _ = client;
     /// # Ok(()) }
     /// ```
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     pub fn tls(mut self, tls: TlsClient) -> Self {
         self.dial.tls = Some(tls);
         self
@@ -388,7 +388,7 @@ fn called(uri: Uri, headers: &HeaderMap) -> Result<Uri, HttpClientError> {
 }
 
 /// What opens connections, where the two sides will agree on a version of HTTP.
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 fn ready(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
     match (net.scheme, &dial.tls) {
         (Scheme::Https, _) | (_, None) => {}
@@ -405,7 +405,7 @@ fn ready(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
     Ok(Dial { http_versions, ..dial })
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(feature = "tls-no-provider"))]
 fn ready(dial: Dial, net: &Net, _: bool) -> io::Result<Dial> {
     match net.scheme {
         Scheme::Https => Err(crate::transport::built_without("tls")),

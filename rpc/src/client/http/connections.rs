@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 #[cfg(feature = "socks")]
 use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 use crate::transport::tls::{AgreedProtocol, TlsError};
 use crate::{
     client::{in_time, open::Dial},
@@ -48,7 +48,7 @@ pub(super) type Open = dyn Fn() -> BoxFuture<'static, io::Result<Box<dyn ByteStr
 pub(super) enum NotOpened {
     #[error(transparent)]
     Io(Arc<io::Error>),
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "tls-no-provider")]
     #[error(transparent)]
     Tls(Arc<TlsError>),
     #[cfg(feature = "socks")]
@@ -95,7 +95,7 @@ impl fmt::Debug for Connections {
 
 impl From<io::Error> for NotOpened {
     fn from(error: io::Error) -> Self {
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         let error = match error.downcast() {
             Ok(error) => return Self::Tls(Arc::new(error)),
             Err(error) => error,
@@ -114,7 +114,7 @@ impl NotOpened {
     pub(super) fn into_http_error(self, url: String) -> HttpError {
         match self {
             Self::Io(source) => HttpError::Connect { url, source },
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "tls-no-provider")]
             Self::Tls(source) => HttpError::Tls { url, source },
             #[cfg(feature = "socks")]
             Self::Socks(proxy, source) => HttpError::Socks { url, proxy, source },
@@ -131,9 +131,9 @@ pub(super) struct Stream {
 
 impl Stream {
     fn of(connection: transport::Connection) -> Self {
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         let is_http2 = connection.extensions.get::<AgreedProtocol>().is_some_and(|agreed| agreed.0 == b"h2");
-        #[cfg(not(feature = "tls"))]
+        #[cfg(not(feature = "tls-no-provider"))]
         let is_http2 = false;
         Self { io: connection.io, is_http2 }
     }

@@ -28,5 +28,5 @@ pub use options::HttpOptions;
 pub use service::HttpService;
 
 /// What is offered in the handshake of TLS, best first.
-#[cfg(feature = "tls")]
+#[cfg(feature = "tls-no-provider")]
 pub(super) const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];

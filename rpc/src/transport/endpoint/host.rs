@@ -31,7 +31,7 @@ impl Host {
     }
 
     /// What a peer is told that it is called. A zone is known to this machine only: RFC 6874, section 4.
-    #[cfg(any(feature = "http", feature = "tls", feature = "ws"))]
+    #[cfg(any(feature = "http", feature = "tls-no-provider", feature = "ws"))]
     pub(crate) fn without_zone(&self) -> Self {
         match self {
             Self::Zoned(zoned) => Self::V6(zoned.0),

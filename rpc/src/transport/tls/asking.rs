@@ -107,6 +107,7 @@ impl ResolvesServerCert for LooksForOne {
 }
 
 #[cfg(test)]
+#[cfg(feature = "tls")]
 mod tests {
     use super::*;
     use crate::transport::tls::rustls::{

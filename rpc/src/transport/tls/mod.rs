@@ -1,7 +1,8 @@
 //! TLS, by rustls: who is on the other side, and bytes that nobody else reads.
 //!
 //! [`TlsClient`] says which servers are trusted, [`TlsServer`] what a server shows. Both take what people have: PEM files, bytes, or a
-//! configuration of rustls made elsewhere. Versions 1.2 and 1.3 are spoken, with the cryptography of `ring`.
+//! configuration of rustls made elsewhere. Versions 1.2 and 1.3 are spoken, with the cryptography of `ring`, unless the application
+//! [chooses another](set_provider).
 //!
 //! **The end of a connection.** A session that ends says so (`close_notify`). Many peers do not, they just close; that is taken for the same.
 //! (It is safe here, where each message tells its own end: one that was cut off is never taken for a whole one.)
@@ -21,12 +22,11 @@ mod identity;
 mod peer;
 mod pem;
 mod pinned;
+mod provider;
 mod sealed;
 mod server;
 mod steps;
 mod stream;
-
-use std::sync::{Arc, OnceLock};
 
 pub use certificates::Certificates;
 pub use client::TlsClient;
@@ -35,22 +35,17 @@ pub use identity::Identity;
 #[cfg(feature = "http")]
 pub(crate) use peer::AgreedProtocol;
 pub use peer::PeerCertificates;
+use provider::provider;
+pub use provider::{SetProviderError, set_provider};
 pub use server::TlsServer;
 pub(crate) use steps::{connect, handshake, must_be_spoken};
 use stream::TlsStream;
 /// The rustls whose types [`TlsClient::from_config`] and [`TlsServer::from_config`] take.
 pub use tokio_rustls::rustls;
 
-use rustls::crypto::{CryptoProvider, ring};
-
-/// The cryptography that is used, whatever the process has installed as its default.
-fn provider() -> &'static Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(ring::default_provider()))
-}
-
 /// `provider()` has suites of both versions: choosing among them cannot fail.
 const BOTH_VERSIONS: &str = "suites of TLS 1.2 and 1.3";
 
 #[cfg(test)]
+#[cfg(feature = "tls")]
 mod tests;

@@ -33,7 +33,7 @@ impl Seal {
             let hash = suite.tls13()?.common.hash_provider.hash(&all);
             hash.as_ref().try_into().ok()
         });
-        Self(hash.expect("`ring` has a suite of TLS 1.3 with SHA-256"))
+        Self(hash.expect("a provider has a suite of TLS 1.3 with SHA-256"))
     }
 
     /// One that nothing else has.

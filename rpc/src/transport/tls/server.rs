@@ -239,5 +239,6 @@ impl fmt::Debug for TlsServer {
 }
 
 #[cfg(test)]
+#[cfg(feature = "tls")]
 #[path = "server_tests.rs"]
 mod tests;

@@ -1,0 +1,90 @@
+//! Whose cryptography is used.
+
+use std::sync::{Arc, OnceLock};
+
+use super::rustls::crypto::CryptoProvider;
+
+static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+
+/// Chooses the cryptography of all TLS of this crate, for the whole process. It is chosen once, at the beginning of `main`: the first
+/// thing of TLS that is made (a [`TlsClient`](super::TlsClient), an [`Identity`](super::Identity), a connection to a `tls://` URL)
+/// settles it.
+///
+/// Without it, `ring` is used with the feature `tls`, whatever the process has installed as its default: so another crate of the
+/// program does not change it. With the feature `tls-no-provider` alone, which leaves `ring` out of the build, it is the
+/// [default of the process](CryptoProvider::install_default).
+///
+/// For `aws-lc-rs`, have `rustls` among your dependencies, with its feature `aws_lc_rs`:
+///
+/// ```text
+/// rpc::transport::tls::set_provider(rustls::crypto::aws_lc_rs::default_provider())?;
+/// ```
+///
+/// The one that the process has installed, or one of your own:
+///
+/// ```
+/// use rpc::transport::tls::{self, rustls::crypto::{CryptoProvider, ring}};
+///
+/// let mut provider = ring::default_provider();
+/// provider.kx_groups.truncate(1);
+/// tls::set_provider(match CryptoProvider::get_default() {
+///     Some(installed) => installed.clone(),
+///     None => provider.into(),
+/// })?;
+/// # Ok::<_, tls::SetProviderError>(())
+/// ```
+///
+/// A configuration made elsewhere ([`TlsClient::from_config`](super::TlsClient::from_config)) keeps its own. Only an
+/// [`Identity`](super::Identity) of this crate in it has its key loaded by the provider that is chosen here.
+///
+/// # Errors
+///
+/// Where it is settled already, and where the provider lacks what TLS 1.3 cannot do without.
+pub fn set_provider(provider: impl Into<Arc<CryptoProvider>>) -> Result<(), SetProviderError> {
+    let provider = provider.into();
+    let has_sha_256 = provider
+        .cipher_suites
+        .iter()
+        .any(|suite| suite.tls13().is_some_and(|suite| suite.common.hash_provider.output_len() == 32));
+    if !has_sha_256 {
+        return Err(SetProviderError::Lacks("a suite of TLS 1.3 with SHA-256"));
+    }
+    if provider.kx_groups.is_empty() {
+        return Err(SetProviderError::Lacks("a way to exchange keys"));
+    }
+    PROVIDER.set(provider).map_err(|_| SetProviderError::Settled)
+}
+
+/// Why a provider was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetProviderError {
+    /// Another one was chosen, or used, before.
+    #[error("the cryptography of TLS is settled already: choose it once, before anything of TLS is made")]
+    Settled,
+    /// Something is not in it.
+    #[error("the provider of cryptography lacks {0}")]
+    Lacks(&'static str),
+}
+
+/// The one that was chosen.
+///
+/// # Panics
+///
+/// Where there is none to choose.
+pub(super) fn provider() -> &'static Arc<CryptoProvider> {
+    PROVIDER.get_or_init(default)
+}
+
+#[cfg(feature = "tls")]
+fn default() -> Arc<CryptoProvider> {
+    Arc::new(super::rustls::crypto::ring::default_provider())
+}
+
+#[cfg(not(feature = "tls"))]
+fn default() -> Arc<CryptoProvider> {
+    CryptoProvider::get_default().map(Arc::clone).expect(
+        "`rpc` was built with `tls-no-provider`: choose the cryptography with `transport::tls::set_provider`, or install a default \
+         of rustls, before TLS is used",
+    )
+}

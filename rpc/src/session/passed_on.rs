@@ -15,7 +15,7 @@ const fn of_http(error: &HttpError) -> &'static str {
         HttpError::Connect { .. } => "another server cannot be reached",
         #[cfg(feature = "socks")]
         HttpError::Socks { .. } => "another server cannot be reached",
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "tls-no-provider")]
         HttpError::Tls { .. } => "another server cannot be reached",
         HttpError::Status { .. }
         | HttpError::TooManyRequests { .. }

@@ -352,7 +352,7 @@ impl Subscriber for Script {
             Answer::Stream(played) => Box::pin(played.begin()),
             Answer::To(Err(error)) => Box::pin(ready(Err(error))),
             Answer::To(Ok(reply)) => match reply.into_result() {
-                Err(error) => Box::pin(ready(Err(CallError::from(error)))),
+                Err(error) => Box::pin(ready(Err(CallError::of_reply(subscription.call().method(), error)))),
                 Ok(_) => unreachable!("what returns a value is for a call"),
             },
             Answer::None => unreachable!("the line is for a subscription"),

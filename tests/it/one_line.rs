@@ -1,12 +1,14 @@
 //! What a peer has written is shown in one line, and commands no terminal: in errors, endpoints and
 //! everything that is logged (CWE-117). The fields have it as it came.
 
+mod causes;
+
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use rpc::{
     BatchError, CallError, CloseReason, ConnectError, Connector, Context, Endpoint, EndpointError,
-    ErrorObject, HttpClient, HttpError, HttpHeaders, HttpOptions, Limits, Params, Protocol, ProtocolError,
-    ReplyError, Router, Server, SubscriptionError,
+    ErrorObject, HttpError, HttpHeaders, HttpOptions, Limits, Params, Protocol, ProtocolError, ReplyError,
+    Router, Server, SubscriptionError,
     framing::{ContentLengthFramer, FrameError},
     transport::{
         socks::{SocksAddress, SocksError},
@@ -15,7 +17,7 @@ use rpc::{
     },
 };
 use rpc_tests::{
-    Events, Failing, Raw,
+    Events, Raw,
     frames::framed,
     is_pending, settled, soon,
     websocket::{CLOSE, WsPeer},
@@ -60,15 +62,6 @@ fn error_shown(error: &(dyn Error + 'static)) {
         assert!(is_clean(text), "{}", text.escape_debug());
     }
     assert!(chain.contains('z') && debug.contains('z'), "it is shown: {chain}, {debug}");
-}
-
-/// Each cause by itself, as what prints errors asks for them.
-fn causes_shown(error: &(dyn Error + 'static)) {
-    error_shown(error);
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    for cause in causes {
-        assert!(is_clean(&cause.to_string()), "{}", cause.to_string().escape_debug());
-    }
 }
 
 fn shown_in_log(events: &Events) {
@@ -203,46 +196,6 @@ fn errors_of_transports_are_shown_in_one_line() {
     let bound = SocksAddress::Name(evil(), 1);
     shown(&bound);
     assert!(matches!(bound, SocksAddress::Name(name, _) if name == EVIL));
-}
-
-/// What a peer has sent, as the cause of an error.
-#[tokio::test(start_paused = true)]
-async fn causes_are_shown_in_one_line() {
-    #[derive(Debug, serde::Deserialize)]
-    enum Known {
-        A,
-    }
-
-    let router = Router::new()
-        .method("echo", async |params: Params, _: Context| params.parse::<(Value,)>())
-        .method("fail", async |_: Params, _: Context| Err::<(), _>(evil_object()));
-    let (session, _peer) = rpc::testing::pair((), router);
-    for (method, params) in [("echo", (EVIL,)), ("fail", (EVIL,))] {
-        let error = session.call::<(Known,)>(method, params).await.expect_err("it is unknown");
-        causes_shown(&error);
-    }
-    let error = session.call::<u8>("echo", (1,)).await.expect_err("it is a list");
-    let plain = rpc::chain(&error).to_string();
-    assert!(plain.contains("invalid type: sequence"), "it says what it said: {plain}");
-    assert!(matches!(Known::A, Known::A));
-
-    let session = Connector::over(Failing::with(evil_io)).connect().await.expect("it is open");
-    let reason = session.closed().await;
-    assert!(matches!(reason, CloseReason::Io(_)), "{reason:?}");
-    causes_shown(&reason);
-    causes_shown(&session.call::<u8>("m", ()).await.expect_err("it is closed"));
-
-    let url: Endpoint = "ws://localhost/".parse().expect("a URL");
-    let options = rpc::transport::websocket::WebSocketClient::new();
-    let handshake = rpc::transport::websocket::WebSocket::connect(Failing::with(evil_io), &url, &options);
-    causes_shown(&handshake.await.expect_err("it fails"));
-
-    let client = HttpClient::builder("http://localhost/").expect("a URL");
-    let client = client.connect_with(|| async { Ok(Failing::with(evil_io)) }).build().expect("a client");
-    causes_shown(&client.call::<u8>("m", ()).await.expect_err("it fails"));
-    let client = HttpClient::builder("http://localhost/").expect("a URL");
-    let client = client.connect_with(|| async { Err::<Failing, _>(evil_io()) }).build().expect("a client");
-    causes_shown(&client.call::<u8>("m", ()).await.expect_err("there is no connection"));
 }
 
 #[test]

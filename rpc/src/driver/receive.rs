@@ -50,7 +50,9 @@ impl Driver {
                 self.take_apart(cx, unread, left == Left::Request)?;
             }
         }
-        if self.left == Left::Replies {
+        // What was taken up again may have something to send, or have ended the session.
+        let was_taken = left != Left::Nothing && self.left == Left::Nothing;
+        if self.left == Left::Replies || was_taken {
             return Poll::Ready(Ok(()));
         }
         if matches!(self.left, Left::Request | Left::Ahead) || self.must_not_read()? {

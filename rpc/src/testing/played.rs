@@ -10,8 +10,7 @@ use super::pair_with;
 use crate::{
     jsonrpc::{ErrorObject, MethodInfo, Overflow, SubscriptionInfo, SubscriptionStyle},
     limits::Limits,
-    private::{Of, no_such_method, subscribe},
-    service::{Handled, Request, Service},
+    service::{Handled, Request, Service, Sink, no_such_method, subscribe},
     session::{CallError, Items, RawSubscription, Subscribe},
 };
 
@@ -82,6 +81,6 @@ impl Service for Peer {
             End::Waits => stream::pending().boxed(),
         };
         let items = stream::iter(items).map(Ok::<_, ErrorObject>).chain(end);
-        subscribe(request, Of::<()>, |(), sink| sink.run::<false, true, _>(items))
+        subscribe(request, |(), sink: Sink| sink.run::<false, true, _>(items))
     }
 }

@@ -11,9 +11,10 @@ use rpc::{
             TlsError, TlsPart,
             rustls::{self, AlertDescription, CertificateError},
         },
-        websocket::WebSocketError,
+        websocket::{WebSocket, WebSocketClient, WebSocketError},
     },
 };
+use tokio::io::AsyncWriteExt as _;
 
 use super::{PUMP, broken_pump, table::Case};
 
@@ -325,4 +326,21 @@ async fn an_exchange_that_breaks_off_says_why() {
     let error = client.call::<u8>("sell", ()).await.expect_err("there is no second connection");
     let texts = Case::of(error, &[]).texts();
     assert_eq!(texts, ["cannot connect to http://shop", PUMP[0], PUMP[1]]);
+}
+
+/// What a server says when it refuses is kept as it came, and escaped once, when it is shown.
+#[tokio::test(start_paused = true)]
+async fn the_body_of_a_refused_handshake_is_escaped_once() {
+    const BODY: &str = "{\"error\":\"it's \\\"full\\\"\"}\n\ttry later";
+    let (mut io, there) = rpc::transport::memory(64 << 10);
+    let answer = format!("HTTP/1.1 503 Busy\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len());
+    io.write_all(answer.as_bytes()).await.expect("there is room");
+    let url: Endpoint = "ws://shop/".parse().expect("a URL");
+    let error = WebSocket::connect(there, &url, &WebSocketClient::new()).await.expect_err("it is refused");
+    let WebSocketError::Refused { status: 503, text } = &error else { panic!("{error:?}") };
+    assert_eq!(text, BODY);
+    assert_eq!(
+        rpc::chain(&error).to_string(),
+        r#"the server answered 503: {"error":"it's \"full\""}\n\ttry later"#
+    );
 }

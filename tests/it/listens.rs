@@ -175,7 +175,8 @@ async fn each_place_has_its_limits_and_connections_are_counted_for_all() {
     assert!(http(&url(&server, "http", 0)).call::<Value>("echo", (&text,)).await.is_ok());
     let refused =
         http(&url(&server, "http", 1)).call::<Value>("echo", (&text,)).await.expect_err("too large");
-    assert!(refused.to_string().contains("the limit is 100 (`frame_size`)"), "{refused:?}");
+    let refused = rpc::chain(&refused).to_string();
+    assert!(refused.contains("the limit is 100 (`frame_size`)"), "{refused}");
     let sessions = [
         connect(server.endpoints()[2].to_string().as_str()).await,
         connect(server.endpoints()[2].to_string().as_str()).await,

@@ -85,7 +85,7 @@ async fn a_stream_is_one_sessions_and_the_second_is_told_so() {
     for connector in [connector.clone(), connector] {
         let error = connector.connect().await.expect_err("it is taken");
         assert!(matches!(error, ConnectError::Io { .. }), "{error:?}");
-        let told = error.to_string();
+        let told = rpc::chain(&error).to_string();
         assert!(told.contains("was used already, by a clone of it"), "{told}");
         assert!(told.contains("Make another connector"), "{told}");
     }

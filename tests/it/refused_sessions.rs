@@ -16,7 +16,7 @@ const EXCESSIVE: &str =
 fn is_refused(reason: &CloseReason) {
     let CloseReason::Refused(error) = reason else { panic!("{reason:?}") };
     assert_eq!(error.code(), ErrorCode::EXCESSIVE_RESOURCE_USAGE);
-    let text = reason.to_string();
+    let text = rpc::chain(reason).to_string();
     assert!(text.contains("cost too much") && text.contains("excessive resource usage"), "{text}");
     let source = reason.source().and_then(|source| source.downcast_ref::<ErrorObject>());
     assert_eq!(source.map(ErrorObject::code), Some(ErrorCode::EXCESSIVE_RESOURCE_USAGE));
@@ -138,7 +138,7 @@ async fn over_websocket_the_error_goes_before_the_code() {
                     matches!(error, CallError::Closed(CloseReason::PeerClosed { code: 1008, .. })),
                     "{error:?}"
                 );
-                assert!(error.to_string().contains("policy"), "{error}");
+                assert!(rpc::chain(&error).to_string().contains("policy"), "{error:?}");
             }
         }
     }

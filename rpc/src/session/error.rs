@@ -254,7 +254,7 @@ pub enum CloseReason {
     /// The peer has said that this side cost it too much, with an error of the code -101 and the id null,
     /// and has closed the connection: it is the peer's [`Cost`](Self::Cost). Send less, or ask its
     /// operator for more.
-    #[error("closed by the peer, to which this side has cost too much: {0}")]
+    #[error("closed by the peer, to which this side has cost too much")]
     Refused(#[source] ErrorObject),
     /// The request did not come by a session, but by itself: see [`Dispatcher`](crate::Dispatcher). Nobody can be called back.
     #[error("there is no session: the request came by itself")]

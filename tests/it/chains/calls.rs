@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use rpc::{
-    BatchError, CallError, CloseReason, ErrorObject, HttpError, ProtocolError, ReplyError, SendError,
-    SubscriptionError, Unsupported, framing::FrameError,
+    BatchError, CallError, CloseReason, ErrorCode, ErrorObject, HttpError, ProtocolError, ReplyError,
+    SendError, SubscriptionError, Unsupported, framing::FrameError,
 };
 use serde::de::Error as _;
 
@@ -152,6 +152,10 @@ pub(super) fn ends() -> Vec<Case> {
         Case::of(CloseReason::FrameTimeout { received: 91, after: AFTER }, &["91 bytes", "1.5s"]),
         Case::of(CloseReason::OutgoingFull { unsent: 91, limit: 90 }, &["91 bytes", "limit is 90"]),
         Case::of(CloseReason::Cost { cost: 91.0, limit: 90.0 }, &["reached 91", "limit is 90"]),
+        Case::of(
+            CloseReason::Refused(ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "too dear")),
+            &["closed by the peer", "-101", "too dear"],
+        ),
         Case::of(CloseReason::NoSession, &["no session"]),
         Case::of(CloseReason::Panicked { message: "off by one".into() }, &["panicked", "off by one"]),
         Case::of(CloseReason::RuntimeStopped, &["the runtime"]),

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     closed_by_peer::{InFlight, Load, Way, it_ends},
-    closed_by_us::{self, the_peer_is_told, the_peer_is_told_which_rule_it_broke},
+    closed_by_us::{self, the_peer_is_told},
     floods::we_call_many_times,
     large::both_send_much,
     peer::Peer,
@@ -100,9 +100,6 @@ async fn a_page_is_told_why_we_close_and_sends_much() {
     for road in Road::of(&page) {
         for way in closed_by_us::Way::ALL {
             the_peer_is_told(&mut page, &keys, road, way).await;
-        }
-        for broken in [("rubbish", 1008), ("size", 1009)] {
-            the_peer_is_told_which_rule_it_broke(&mut page, &keys, road, broken).await;
         }
     }
     for road in Road::some(&page) {

@@ -161,7 +161,7 @@ impl Ends {
 
 /// Nothing but what happens to the connection ends anything here.
 pub(super) fn patient() -> Limits {
-    let mut limits = Limits::server();
+    let mut limits = Limits::public();
     limits.call_timeout = None;
     limits.request_timeout = None;
     limits.close_timeout = None;

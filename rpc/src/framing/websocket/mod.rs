@@ -19,7 +19,7 @@ mod write;
 pub(crate) use close::Close;
 use header::{Header, OpCode};
 pub(crate) use read::{Ahead, FrameReader, Read};
-pub(crate) use write::{Control, FrameWriter, Position};
+pub(crate) use write::{Control, FrameWriter};
 
 use super::FrameError;
 

@@ -17,15 +17,6 @@ pub(crate) enum Control<'a> {
     Close(&'a Close),
 }
 
-/// Where a stream stands between the frames that are written to it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Position {
-    /// How many bytes are to come of the frame that was written last.
-    pub(crate) rest_of_frame: usize,
-    /// Whether its message goes on behind it.
-    pub(crate) is_within_message: bool,
-}
-
 /// Puts frames around messages, on one side of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameWriter {
@@ -95,36 +86,18 @@ impl FrameWriter {
         }
     }
 
-    /// Where the stream stands when so many of the bytes are written. They are whole messages of this side's, but for the first one, in which it
-    /// stands at `position`.
+    /// How much is left of a frame when so many of the bytes are written. They are whole frames of this side's, but for the first, of which the
+    /// first `end` bytes are left.
     #[cold]
-    pub(crate) fn advance(self, bytes: &[u8], position: Position, written: usize) -> Position {
-        let Position { rest_of_frame: mut end, is_within_message: mut goes_on } = position;
+    pub(crate) fn rest_of_frame(self, bytes: &[u8], mut end: usize, written: usize) -> usize {
         while end < written {
-            (end, goes_on) = self.next_frame(bytes, end);
-        }
-        Position { rest_of_frame: end - written, is_within_message: goes_on }
-    }
-
-    /// How many of the bytes are left of the message in which the stream stands at `position`.
-    #[cold]
-    pub(crate) fn rest_of_message(self, bytes: &[u8], position: Position) -> usize {
-        let Position { rest_of_frame: mut end, is_within_message: mut goes_on } = position;
-        while goes_on && end < bytes.len() {
-            (end, goes_on) = self.next_frame(bytes, end);
-        }
-        end.min(bytes.len())
-    }
-
-    /// Where the frame ends that begins at `start`, and whether its message goes on behind it.
-    fn next_frame(self, bytes: &[u8], start: usize) -> (usize, bool) {
-        match Header::parse(&bytes[start..], self.role) {
-            Ok(Some((header, size))) => (start + size + header.length as usize, !header.is_final),
-            _ => {
+            let Ok(Some((header, size))) = Header::parse(&bytes[end..], self.role) else {
                 debug_assert!(false, "no frame of this side's");
-                (bytes.len(), false)
-            }
+                return 0;
+            };
+            end += size + header.length as usize;
         }
+        end - written
     }
 
     /// A new one for each frame (section 5.3).
@@ -217,10 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn the_position_is_known_wherever_a_write_ends() {
+    fn the_end_of_a_frame_is_known_wherever_a_write_ends() {
         for role in [Role::Client, Role::Server] {
             let writer = FrameWriter::new(role, true);
-            let (mut out, mut ends) = (Vec::new(), vec![(0, false)]);
+            let (mut out, mut ends) = (Vec::new(), vec![0]);
             for size in [0, 1, 140_000, 3] {
                 let start = out.len();
                 writer.begin(&mut out);
@@ -229,27 +202,23 @@ mod tests {
                 let mut reader = FrameReader::new(role.other());
                 let mut at = start;
                 while at < out.len() {
-                    let (consumed, goes_on) = match reader.next(&mut out[at..].to_vec()) {
-                        Ok(Read::Fragment { consumed }) => (consumed, true),
-                        Ok(Read::Joined { consumed, .. } | Read::Message { consumed, .. }) => {
-                            (consumed, false)
-                        }
+                    at += match reader.next(&mut out[at..].to_vec()) {
+                        Ok(
+                            Read::Fragment { consumed }
+                            | Read::Joined { consumed, .. }
+                            | Read::Message { consumed, .. },
+                        ) => consumed,
                         other => panic!("{other:?}"),
                     };
-                    at += consumed;
-                    ends.push((at, goes_on));
+                    ends.push(at);
                 }
             }
-            let (mut position, mut from) = (Position::default(), 0);
+            let (mut rest, mut from) = (0, 0);
             for written in (0..=out.len()).step_by(97) {
-                position = writer.advance(&out[from..], position, written - from);
+                rest = writer.rest_of_frame(&out[from..], rest, written - from);
                 from = written;
-                let mut ends = ends.iter().skip_while(|(end, _)| *end < written);
-                let (end, goes_on) = *ends.next().expect("an end");
-                let expected = Position { rest_of_frame: end - written, is_within_message: goes_on };
-                assert_eq!(position, expected, "{written}");
-                let end = if goes_on { ends.find(|(_, goes_on)| !goes_on).expect("an end").0 } else { end };
-                assert_eq!(writer.rest_of_message(&out[from..], position), end - written, "{written}");
+                let end = ends.iter().find(|end| **end >= written).expect("an end");
+                assert_eq!(rest, end - written, "{written}");
             }
         }
     }

@@ -5,22 +5,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    framing::websocket::{Close, Control, FrameWriter, Position},
+    framing::websocket::{Close, Control, FrameWriter},
     transport::{CloseFrame, ControlFrames, Io},
 };
-
-/// So long a control frame waits for the end of a message in fragments. Then it stands between two of them, as it may, or a slow line would
-/// look like a dead one; but there are peers that lose the message by it (soketto 0.8, which is jsonrpsee's).
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whole frames are written to it, and it puts its own between them.
 pub(super) struct WebSocketStream {
@@ -29,25 +21,15 @@ pub(super) struct WebSocketStream {
     writer: FrameWriter,
     /// Control frames that have not left.
     waiting: Vec<u8>,
-    /// Since when.
-    since: Instant,
-    /// Where the stream stands in what was written last: they may not stand within a frame.
-    position: Position,
+    /// How many bytes are still to come of the frame that was written last: they may not stand within it.
+    rest_of_frame: usize,
     /// Nothing follows a close frame.
     has_closed: bool,
 }
 
 impl WebSocketStream {
     pub(super) fn new(io: Box<dyn Io>, writer: FrameWriter, control: Arc<ControlFrames>) -> Self {
-        Self {
-            io,
-            control,
-            writer,
-            waiting: Vec::new(),
-            since: Instant::now(),
-            position: Position::default(),
-            has_closed: false,
-        }
+        Self { io, control, writer, waiting: Vec::new(), rest_of_frame: 0, has_closed: false }
     }
 
     /// Whether a ping or a pong is to leave.
@@ -61,7 +43,6 @@ impl WebSocketStream {
 
     #[cold]
     fn take_pings(&mut self) {
-        self.since = Instant::now();
         let (ping, pong) = self.control.take_pings();
         if let Some(payload) = pong {
             self.writer.control(&mut self.waiting, Control::Pong(&payload));
@@ -74,22 +55,19 @@ impl WebSocketStream {
 
     /// Of `bytes`, so many were taken.
     fn wrote(&mut self, bytes: &[u8], written: usize) {
-        self.position = match written == bytes.len() {
-            true => Position::default(),
-            false => self.writer.advance(bytes, self.position, written),
+        self.rest_of_frame = match written == bytes.len() {
+            true => 0,
+            false => self.writer.rest_of_frame(bytes, self.rest_of_frame, written),
         };
     }
 
     /// Writes what leaves before `bytes`, and they in the same write.
     #[cold]
     fn poll_write_waiting(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let rest = match self.since.elapsed() < PATIENCE {
-            true => self.writer.rest_of_message(bytes, self.position),
-            false => self.position.rest_of_frame,
-        };
-        if rest > 0 {
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &bytes[..rest]))?;
-            self.position = self.writer.advance(bytes, self.position, written);
+        if self.rest_of_frame > 0 {
+            let rest = &bytes[..self.rest_of_frame.min(bytes.len())];
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, rest))?;
+            self.rest_of_frame -= written;
             return Poll::Ready(Ok(written));
         }
         loop {
@@ -165,7 +143,7 @@ impl AsyncWrite for WebSocketStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.position == Position::default() {
+        if this.rest_of_frame == 0 {
             while this.has_waiting() {
                 ready!(this.poll_write_last(cx))?;
             }

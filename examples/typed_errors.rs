@@ -103,7 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // … or the connection ends: every call that waits is told why, and every later one too.
     let (review, ()) = tokio::join!(async { theatre.review().await }, async { house.abort() });
     match review {
-        Err(CallError::Closed(reason)) => println!("no review: {}", rpc::chain(&reason)),
+        Err(CallError::Closed { reason, .. }) => println!("no review: {}", rpc::chain(&reason)),
         other => return Err(format!("unexpected: {other:?}").into()),
     }
     Ok(())

@@ -151,7 +151,7 @@ fn callers_of_a_peer_that_does_not_read_wait_and_get_the_cause() {
         for call in calls {
             let outcome = call.await.expect("no panic");
             assert!(
-                matches!(outcome, Err(CallError::Closed(CloseReason::SendTimeout { .. }))),
+                matches!(outcome, Err(CallError::Closed { reason: CloseReason::SendTimeout { .. }, .. })),
                 "{outcome:?}"
             );
         }

@@ -25,7 +25,7 @@ pub(crate) async fn every_call_ends_when_python_is_killed(session: &Session, pyt
     let later = session.call::<Value>("add", (1, 2)).await;
     for outcome in outcomes.into_iter().chain([later]) {
         match outcome {
-            Err(CallError::Closed(reason)) => assert_eq!(reason.to_string(), cause.to_string()),
+            Err(CallError::Closed { reason, .. }) => assert_eq!(reason.to_string(), cause.to_string()),
             other => panic!("a call ended with {other:?}"),
         }
     }

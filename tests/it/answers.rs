@@ -180,7 +180,9 @@ async fn what_is_paid_is_forgiven_with_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_answers_late_is_not_charged_for_it() {
-    let (mut peer, session) = Raw::peer_of(echo(), Limits::public());
+    let (mut peer, session) =
+        Raw::peer_with(|connector| connector.service(echo()).limits(Limits::public()).cancellation(None))
+            .await;
     for id in 1..=150 {
         let outcome = session.call::<()>("slow", ()).timeout(Duration::from_millis(10)).await;
         assert!(outcome.is_err());

@@ -78,7 +78,7 @@ async fn a_reply_behind_requests_without_a_place_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_calls_of_ours_requests_wait_for_a_place_unread() {
+async fn without_calls_of_ours_requests_wait_for_a_permit() {
     let gate = Gate::closed();
     let mut limits = Limits::server();
     limits.requests_in_flight = 2;
@@ -89,6 +89,8 @@ async fn without_calls_of_ours_requests_wait_for_a_place_unread() {
     peer.send(r#"{"jsonrpc":"2.0","id":5,"method":"echo","params":[5]}"#).await;
     peer.expect_silence().await;
     assert_eq!((gate.entered(), session.requests_in_flight()), (2, 2));
+    let statistics = session.statistics();
+    assert_eq!((statistics.requests_waiting, statistics.permit_waits), (3, 3));
     gate.let_through(1);
     peer.expect(r#"{"jsonrpc":"2.0","id":1,"result":[1]}"#).await;
     settled().await;
@@ -106,10 +108,11 @@ async fn without_calls_of_ours_requests_wait_for_a_place_unread() {
 #[tokio::test(start_paused = true)]
 async fn a_call_made_while_requests_wait_gets_them_out_of_the_way_of_its_reply() {
     let gate = Gate::closed();
-    let mut limits = Limits::server();
-    limits.requests_in_flight = 1;
+    let request = r#"{"jsonrpc":"2.0","id":"a","method":"wait"}"#;
+    // There is no room for one that waits, either.
+    let limits = Limits::server().with_requests_in_flight(1).with_request_bytes(request.len());
     let (mut peer, session) = Raw::peer_of(waiting(&gate), limits);
-    peer.send(r#"{"jsonrpc":"2.0","id":"a","method":"wait"}"#).await;
+    peer.send(request).await;
     peer.send(r#"{"jsonrpc":"2.0","id":"b","method":"wait"}"#).await;
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
     peer.expect_silence().await;

@@ -28,7 +28,7 @@ async fn sent(session: &Session) -> tokio::task::JoinHandle<Result<Value, CallEr
 
 fn cause(outcome: Result<Value, CallError>) -> CloseReason {
     match outcome {
-        Err(CallError::Closed(reason)) => reason,
+        Err(CallError::Closed { reason, .. }) => reason,
         other => panic!("not closed: {other:?}"),
     }
 }
@@ -192,7 +192,7 @@ async fn each_of_many_calls_times_out_in_its_own_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_call_is_forgotten_and_its_late_reply_reaches_nobody() {
-    let (mut peer, session) = client();
+    let (mut peer, session) = Raw::peer_with(|connector| connector.cancellation(None)).await;
     let called = sent(&session).await;
     called.abort();
     settled().await;
@@ -244,7 +244,10 @@ async fn closing_ends_every_call_with_the_same_cause() {
         matches!(cause(session.call("late", ()).await), CloseReason::Local),
         "a call of a closed session"
     );
-    assert!(matches!(session.notify("late", ()).await, Err(CallError::Closed(CloseReason::Local))));
+    assert!(matches!(
+        session.notify("late", ()).await,
+        Err(CallError::Closed { reason: CloseReason::Local, .. })
+    ));
     assert_eq!(peer.rest().await.len(), 2);
 }
 

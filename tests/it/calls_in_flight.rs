@@ -60,7 +60,8 @@ async fn calls_beyond_the_number_wait_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_given_up_gives_its_turn_to_the_next() {
-    let (mut peer, session) = session_with(1);
+    let (mut peer, session) =
+        Raw::peer_with(|connector| connector.limits(places(1)).cancellation(None)).await;
     let first = call(&session, 1);
     settled().await;
     let second = call(&session, 2);
@@ -80,7 +81,8 @@ async fn a_call_that_is_given_up_gives_its_turn_to_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn the_timeout_of_a_call_includes_its_wait() {
-    let (mut peer, session) = session_with(1);
+    let (mut peer, session) =
+        Raw::peer_with(|connector| connector.limits(places(1)).cancellation(None)).await;
     let start = Instant::now();
     let first = call(&session, 1);
     settled().await;
@@ -140,7 +142,7 @@ async fn calls_that_wait_for_their_turn_end_with_the_session() {
         end(&session);
         for call in calls {
             let outcome = call.await.expect("no panic");
-            assert!(matches!(outcome, Err(CallError::Closed(_))), "{outcome:?}");
+            assert!(matches!(outcome, Err(CallError::Closed { .. })), "{outcome:?}");
         }
     }
 }

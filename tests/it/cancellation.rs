@@ -1,5 +1,7 @@
 //! Calls that are taken back: by dropping them, by their timeout, and by the peer.
 
+mod negotiated;
+
 use std::time::Duration;
 
 use rpc::{
@@ -103,9 +105,10 @@ async fn dropping_a_batch_takes_back_those_of_its_calls_that_were_not_answered()
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_word_for_it_nothing_is_sent_and_nothing_is_taken_for_it() {
+async fn where_it_is_switched_off_nothing_is_sent_and_nothing_is_taken_for_it() {
     let gate = Gate::closed();
-    let (mut peer, session) = Raw::peer_of(gated(&gate), Limits::server());
+    let (mut peer, session) =
+        Raw::peer_with(|connector| connector.service(gated(&gate)).cancellation(None)).await;
     let mut call = Box::pin(session.call::<Value>("a", ()).into_future());
     assert!(is_pending(&mut call));
     drop(call);
@@ -113,6 +116,9 @@ async fn without_a_word_for_it_nothing_is_sent_and_nothing_is_taken_for_it() {
     peer.send(&request("1", "wait")).await;
     peer.send(&cancel("1")).await;
     peer.expect_silence().await;
+    peer.send(r#"{"jsonrpc":"2.0","id":2,"method":"rpc.cancel","params":{"id":1}}"#).await;
+    let answer = peer.line().await.expect("an answer");
+    assert!(answer.contains(r#""id":2,"error":{"code":-32601,"#), "{answer}");
     assert_eq!((gate.entered(), gate.dropped()), (1, 0));
 }
 

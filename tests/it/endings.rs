@@ -68,13 +68,16 @@ async fn until_its_answer_is_out_the_last_handler_may_call_back_and_others_are_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_behind_the_last_request_is_not_served() {
+async fn what_stands_behind_the_last_request_is_refused() {
     let gate = Gate::closed();
     let (mut peer, _session) = Raw::peer_of(last(&gate), Limits::server());
     let lines = [request(1, "echo", "[1]"), request(2, "last", "[]"), request(3, "wait", "[]")];
     peer.send(&lines.join("\n")).await;
     peer.expect(&result(1, "[1]")).await;
     peer.expect(&result(2, r#""bye""#)).await;
+    let refused = peer.line().await.expect("an answer");
+    assert!(refused.starts_with(r#"{"jsonrpc":"2.0","id":3,"error":{"code":-102,"#), "{refused}");
+    assert!(refused.contains(r#""executed":false"#), "{refused}");
     peer.expect_end().await;
     assert_eq!(gate.entered(), 0);
 }
@@ -281,7 +284,10 @@ async fn callers_in_the_queue_and_half_done_batches_end_with_the_session() {
     session.abort();
     for call in calls.drain(..) {
         let outcome = soon(call).await.expect("no panic");
-        assert!(matches!(outcome, Err(CallError::Closed(CloseReason::Aborted))), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(CallError::Closed { reason: CloseReason::Aborted, .. })),
+            "{outcome:?}"
+        );
     }
     session.closed().await;
     settled().await;

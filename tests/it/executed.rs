@@ -35,6 +35,71 @@ async fn a_request_for_which_there_is_no_place_was_not_carried_out() {
     assert_eq!(gate.entered(), 1);
 }
 
+/// Whether a call that `ended` had left, which it says itself.
+fn had_left(ended: Result<Value, CallError>) -> bool {
+    match ended {
+        Err(error @ CallError::Closed { sent, .. }) => {
+            let executed = if sent { Executed::Perhaps } else { Executed::No };
+            assert_eq!(error.executed(), executed, "{error:?}");
+            sent
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the transport has taken one byte of may have been carried out, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_had_not_left_when_the_session_ended_was_not_carried_out() {
+    for more in [0, 1, 60] {
+        let (_here, there) = rpc::transport::memory(LINE + more);
+        let limits = Limits::client().with_send_timeout(Duration::from_secs(5));
+        let session = Connector::over(there).limits(limits).connect().await.expect("connected");
+        let mut calls: Vec<_> =
+            (0..3).map(|n| Box::pin(session.call::<Value>("call", (n,)).into_future())).collect();
+        for call in &mut calls {
+            assert!(is_pending(call));
+        }
+        settled().await;
+        // Behind them, and not taken by the loop yet.
+        let mut late = Box::pin(session.call::<Value>("call", (3,)).into_future());
+        assert!(is_pending(&mut late));
+        assert!(matches!(session.closed().await, CloseReason::SendTimeout { .. }));
+        let mut ends = Vec::new();
+        for call in calls {
+            ends.push(had_left(call.await));
+        }
+        ends.push(had_left(late.await));
+        let begun = 1 + more.div_ceil(LINE);
+        let expected: Vec<_> = (0..4).map(|n| n < begun).collect();
+        assert_eq!(ends, expected, "{more} bytes of the second were taken");
+        assert!(!had_left(session.call("call", ()).await), "there is no session");
+    }
+}
+
+/// The length of each of the calls above as a line.
+const LINE: usize = r#"{"jsonrpc":"2.0","id":1,"method":"call","params":[0]}"#.len() + 1;
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_an_abort_keeps_from_leaving_does_not_leave() {
+    let (mut peer, session) = Raw::peer_of((), Limits::client());
+    let mut first = Box::pin(session.call::<Value>("call", (0,)).into_future());
+    assert!(is_pending(&mut first));
+    settled().await;
+    let mut second = Box::pin(session.call::<Value>("call", (1,)).into_future());
+    assert!(is_pending(&mut second));
+    session.abort();
+    assert_eq!((had_left(first.await), had_left(second.await)), (true, false));
+    assert!(peer.line().await.expect("the first").contains("[0]"));
+    peer.expect_end().await;
+    // A close lets what was sent leave.
+    let (mut peer, session) = Raw::peer_of((), Limits::client());
+    let mut call = Box::pin(session.call::<Value>("call", (0,)).into_future());
+    assert!(is_pending(&mut call));
+    session.start_close();
+    assert!(had_left(call.await));
+    assert!(peer.line().await.expect("the call").contains("[0]"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_took_too_long_was_perhaps_carried_out() {
     let mut limits = Limits::server();
@@ -183,8 +248,8 @@ async fn every_error_of_a_call_says_it() {
     let batch = OutgoingBatch::new().call("m", &()).expect("no parameters");
     session.abort();
     let closed = session.call::<u8>("m", ()).await.expect_err("it is closed");
-    assert!(matches!(closed, CallError::Closed(CloseReason::Aborted)));
-    assert_eq!(closed.executed(), Executed::Perhaps);
+    assert!(matches!(closed, CallError::Closed { reason: CloseReason::Aborted, sent: false }));
+    assert_eq!(closed.executed(), Executed::No);
     let batch = session.batch(batch).await.expect_err("it is closed");
     assert!(matches!(batch, BatchError::Closed(_)), "{batch:?}");
     assert_eq!(batch.executed(), Executed::No);

@@ -234,7 +234,7 @@ async fn a_stream_that_makes_no_sense_ends_the_session_and_says_why() {
             Connector::over(there).framer(framer).service(echo()).connect().await.expect("connected");
         let call = session.call::<()>("echo", ());
         io.write_all(bytes.as_bytes()).await.expect("the session reads");
-        let Err(CallError::Closed(told)) = call.await else { panic!("nobody has answered") };
+        let Err(CallError::Closed { reason: told, .. }) = call.await else { panic!("nobody has answered") };
         let reason = session.closed().await;
         assert!(matches!(reason, CloseReason::Frame(_)), "{reason}");
         assert_eq!(told.to_string(), reason.to_string());

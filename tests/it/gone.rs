@@ -17,8 +17,11 @@ use tokio::{
     time::Instant,
 };
 
-/// One more than a session works on at once by default: from here on nothing is read.
-const MORE_THAN_ARE_SERVED: usize = 21;
+/// How many requests a session works on at once here, and has room for.
+const SERVED: usize = 20;
+
+/// One more: from here on nothing is read.
+const MORE_THAN_ARE_SERVED: usize = SERVED + 1;
 
 fn requests(count: usize) -> String {
     (1..=count).map(|id| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"wait\"}}\n")).collect()
@@ -26,11 +29,12 @@ fn requests(count: usize) -> String {
 
 /// Handlers do not end by themselves: neither `request_timeout` nor `close_timeout` has anything to do with it.
 fn patient() -> Limits {
-    let mut limits = Limits::server();
-    limits.request_timeout = None;
-    limits.close_timeout = None;
-    limits.send_timeout = None;
-    limits
+    Limits::server()
+        .with_requests_in_flight(SERVED)
+        .with_request_bytes(requests(SERVED).len())
+        .with_request_timeout(None)
+        .with_close_timeout(None)
+        .with_send_timeout(None)
 }
 
 async fn serving(at: Listen, gate: &Gate) -> ServerHandle {
@@ -59,11 +63,11 @@ async fn a_reset_is_noticed_however_much_is_held() {
         let addr = server.endpoint().socket_addr().expect("an address");
         let mut peer = TcpStream::connect(addr).await.expect("it listens");
         peer.write_all(requests(held).as_bytes()).await.expect("sent");
-        soon(gate.until(|gate| gate.waiting() == held.min(20))).await;
+        soon(gate.until(|gate| gate.waiting() == held.min(SERVED))).await;
         // More than a session reads ahead.
         let more = vec![b'\n'; unread];
         let sent = tokio::time::timeout(Duration::from_millis(200), peer.write_all(&more)).await;
-        assert!(sent.is_err() || unread < 300_000 || held > 20, "it was read");
+        assert!(sent.is_err() || unread < 300_000 || held > SERVED, "it was read");
         reset(&peer);
         drop(peer);
         is_noticed(&gate, &server, &format!("{held} requests and {unread} bytes")).await;
@@ -98,7 +102,7 @@ async fn a_reset_is_noticed_over_every_transport() {
                     tokio::spawn(async move { client.call::<Value>("wait", ()).await })
                 })
                 .collect();
-            soon(gate.until(|gate| gate.waiting() == held.min(20))).await;
+            soon(gate.until(|gate| gate.waiting() == held.min(SERVED))).await;
             if ends_first {
                 relay.end_stream();
                 let session = server.sessions().pop().expect("it is open");
@@ -129,7 +133,7 @@ async fn a_unix_socket_that_its_peer_has_closed_is_noticed() {
         let server = serving(at, &gate).await;
         let mut peer = UnixStream::connect(&path).await.expect("it listens");
         peer.write_all(requests(held).as_bytes()).await.expect("sent");
-        soon(gate.until(|gate| gate.waiting() == held.min(20))).await;
+        soon(gate.until(|gate| gate.waiting() == held.min(SERVED))).await;
         drop(peer);
         is_noticed(&gate, &server, &format!("{held} requests")).await;
         soon(server.shutdown()).await;
@@ -146,7 +150,7 @@ async fn a_peer_that_closes_its_side_alone_gets_its_replies() {
         let mut peer = Raw::on(UnixStream::connect(&path).await.expect("it listens"));
         peer.write(requests(held)).await;
         peer.finish().await;
-        soon(gate.until(|gate| gate.waiting() == held.min(20))).await;
+        soon(gate.until(|gate| gate.waiting() == held.min(SERVED))).await;
         gate.open();
         assert_eq!(peer.rest().await.len(), held, "over a Unix socket");
         soon(unix.shutdown()).await;
@@ -156,7 +160,7 @@ async fn a_peer_that_closes_its_side_alone_gets_its_replies() {
         let mut peer = Raw::connect(tcp.endpoint()).await;
         peer.write(requests(held)).await;
         peer.finish().await;
-        soon(gate.until(|gate| gate.waiting() == held.min(20))).await;
+        soon(gate.until(|gate| gate.waiting() == held.min(SERVED))).await;
         gate.open();
         assert_eq!(peer.rest().await.len(), held, "over TCP");
         soon(tcp.shutdown()).await;
@@ -178,7 +182,7 @@ async fn what_was_sent_while_nothing_was_read_is_served_when_there_is_room() {
         // All sockets were looked at meanwhile.
         soon(other.call::<Value>("echo", (1,))).await.expect("a reply");
     }
-    assert_eq!(gate.waiting(), 20);
+    assert_eq!(gate.waiting(), SERVED);
     gate.open();
     for _ in 0..sent {
         assert!(peer.line().await.expect("a reply").contains("result"));
@@ -221,7 +225,7 @@ async fn connections_that_are_made_and_reset_shut_nobody_out() {
             peer.write_all(requests(MORE_THAN_ARE_SERVED).as_bytes()).await.expect("sent");
             peers.push(peer);
         }
-        soon(gate.until(|gate| gate.waiting() == 40 * 20)).await;
+        soon(gate.until(|gate| gate.waiting() == 40 * SERVED)).await;
         peers.iter().for_each(reset);
         drop(peers);
         is_noticed(&gate, &server, "forty at once").await;
@@ -274,7 +278,7 @@ async fn a_stream_of_the_users_that_fails_is_noticed_while_requests_are_held() {
         let session = testing::session(io, waiting(&gate), patient());
         here.write_all(asked.as_bytes()).await.expect("sent");
         settled().await;
-        assert_eq!(gate.waiting(), 20);
+        assert_eq!(gate.waiting(), SERVED);
         if closing {
             session.start_close();
         }
@@ -305,7 +309,7 @@ async fn what_is_read_ahead_is_bounded_and_taken_in_its_turn() {
     }
     // 64 KiB, and what the connection itself holds.
     assert!((60_000..70_000).contains(&taken), "{taken}");
-    assert_eq!((gate.waiting(), session.is_closed()), (20, false));
+    assert_eq!((gate.waiting(), session.is_closed()), (SERVED, false));
     gate.open();
     let mut peer = Raw::on(tokio::io::join(read, write));
     for _ in 0..MORE_THAN_ARE_SERVED {
@@ -347,7 +351,7 @@ async fn a_reply_that_cannot_be_written_ends_a_session_whose_stream_has_ended() 
     settled().await;
     drop(peer);
     settled().await;
-    assert_eq!(gate.waiting(), 20, "nobody can know yet that it is no half a close");
+    assert_eq!(gate.waiting(), SERVED, "nobody can know yet that it is no half a close");
     gate.let_through(1);
     let start = Instant::now();
     soon(session.closed()).await;

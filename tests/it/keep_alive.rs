@@ -128,9 +128,10 @@ async fn whatever_else_comes_or_goes_still_puts_it_off() {
 #[tokio::test(start_paused = true)]
 async fn time_in_which_nothing_is_read_does_not_count() {
     let mut limits = Limits::unlimited();
-    limits.requests_in_flight = 1;
-    let (mut peer, session) = pinged(limits).await;
     let request = r#"{"jsonrpc":"2.0","id":1,"method":"wait","params":[]}"#;
+    // Nor is there room for one that waits.
+    (limits.requests_in_flight, limits.request_bytes) = (1, request.len());
+    let (mut peer, session) = pinged(limits).await;
     peer.write(format!("{request}\n{request}\n")).await;
     sleep(SECOND * 1000).await;
     assert!(!session.is_closed());

@@ -104,7 +104,10 @@ async fn a_reply_reaches_its_call() {
         let outcome = calling.await.expect("no panic");
         match is_whole {
             true => assert_eq!(outcome.expect("a reply"), 7),
-            false => assert!(matches!(outcome, Err(CallError::Closed(CloseReason::Peer))), "{outcome:?}"),
+            false => assert!(
+                matches!(outcome, Err(CallError::Closed { reason: CloseReason::Peer, .. })),
+                "{outcome:?}"
+            ),
         }
     }
 }

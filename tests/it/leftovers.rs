@@ -234,7 +234,10 @@ async fn a_handler_that_writes_for_a_peer_that_has_left_is_told_so() {
     gate.open();
     assert!(matches!(
         heard.recv().await.expect("the handler lives"),
-        (Err(CallError::Closed(CloseReason::Peer)), Err(CallError::Closed(CloseReason::Peer)))
+        (
+            Err(CallError::Closed { reason: CloseReason::Peer, .. }),
+            Err(CallError::Closed { reason: CloseReason::Peer, .. })
+        )
     ));
     assert!(matches!(session.closed().await, CloseReason::Peer));
     settled().await;

@@ -33,7 +33,7 @@ async fn kill_while_calls_are_pending(session: Session, gate: Gate, mut child: C
     child.kill();
     for call in calls {
         match soon(call).await.expect("no panic") {
-            Err(CallError::Closed(CloseReason::Peer | CloseReason::Io(_))) => {}
+            Err(CallError::Closed { reason: CloseReason::Peer | CloseReason::Io(_), .. }) => {}
             other => panic!("{other:?}"),
         }
     }

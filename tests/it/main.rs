@@ -17,6 +17,7 @@ mod cost_logged;
 mod crossed;
 mod deadlines;
 mod default_limits;
+mod draining;
 mod endings;
 mod endless;
 mod events;

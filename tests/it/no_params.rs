@@ -31,7 +31,8 @@ trait Plain {
 
 /// A session that sends as `with` says, and its peer.
 async fn sending(with: impl FnOnce(Connector) -> Connector) -> (Raw<DuplexStream>, Session) {
-    Raw::peer_with(with).await
+    // Calls are given up here as soon as they were sent.
+    Raw::peer_with(|connector| with(connector.cancellation(None))).await
 }
 
 /// What is sent by the first poll of `call`.
@@ -214,7 +215,8 @@ async fn whatever_is_said_1_0_has_a_list() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_calls_back_has_the_same_word() {
     for (empty, expected) in [(EmptyParams::Absent, "absent"), (EmptyParams::Array, "[]")] {
-        let server = Server::builder().empty_params(empty).build().expect("no services").start();
+        let server =
+            Server::builder().empty_params(empty).cancellation(None).build().expect("no services").start();
         let (here, there) = rpc::transport::memory(64 << 10);
         let session = server.attach(there);
         let mut peer = Raw::over(here);

@@ -111,7 +111,7 @@ fn errors_are_shown_in_one_line() {
     for error in [
         CallError::Service(OfTheService(evil())),
         CallError::Rpc(evil_object()),
-        CallError::Closed(CloseReason::PeerClosed { code: 1000, reason: evil() }),
+        CallError::Closed { reason: CloseReason::PeerClosed { code: 1000, reason: evil() }, sent: false },
         CallError::Encode { method: evil(), source: evil_json() },
         CallError::Frame { method: evil(), source: FrameError::Invalid(evil()) },
         CallError::Decode { method: evil(), source: evil_json() },

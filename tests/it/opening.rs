@@ -375,7 +375,9 @@ async fn a_call_learns_at_once_what_the_server_speaks() {
             assert!(is_pending(&mut call));
             sent(&mut io, answer, step).await;
             let error = soon(call).await.expect_err("it is no server of JSON-RPC");
-            let CallError::Closed(CloseReason::WrongProtocol { protocol: spoken, found }) = &error else {
+            let CallError::Closed { reason: CloseReason::WrongProtocol { protocol: spoken, found }, .. } =
+                &error
+            else {
                 panic!("{error:?}")
             };
             assert_eq!(*spoken, protocol);

@@ -52,7 +52,7 @@ async fn a_framer_that_panics_ends_its_session_and_says_so_to_every_call() {
         peer.send("{}").await;
     });
     assert!(
-        matches!(&called, Err(CallError::Closed(CloseReason::Panicked { .. }))),
+        matches!(&called, Err(CallError::Closed { reason: CloseReason::Panicked { .. }, .. })),
         "the same reason reaches the call: {called:?}"
     );
     says(&session, "no frame today").await;

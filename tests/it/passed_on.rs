@@ -121,7 +121,7 @@ fn whether_it_was_carried_out_is_passed_on() {
     let http: fn(HttpError) -> CallError = CallError::Http;
     for error in [
         CallError::Timeout(Duration::from_secs(1)),
-        CallError::Closed(lost()),
+        CallError::Closed { reason: lost(), sent: true },
         CallError::Encode { method: secret(), source: json() },
         CallError::Frame { method: secret(), source: FrameError::Invalid(secret()) },
         CallError::Unsupported { method: secret(), source: Unsupported::Calls },

@@ -31,7 +31,7 @@ fn calling(session: &Session, method: &'static str) -> JoinHandle<Result<Value, 
 #[track_caller]
 fn call_is_refused(outcome: Result<Value, CallError>) {
     match outcome {
-        Err(CallError::Closed(reason)) => is_refused(&reason),
+        Err(CallError::Closed { reason, .. }) => is_refused(&reason),
         other => panic!("{other:?}"),
     }
 }
@@ -135,7 +135,10 @@ async fn over_websocket_the_error_goes_before_the_code() {
             false => {
                 let error = outcome.expect_err("it was closed");
                 assert!(
-                    matches!(error, CallError::Closed(CloseReason::PeerClosed { code: 1008, .. })),
+                    matches!(
+                        error,
+                        CallError::Closed { reason: CloseReason::PeerClosed { code: 1008, .. }, .. }
+                    ),
                     "{error:?}"
                 );
                 assert!(rpc::chain(&error).to_string().contains("policy"), "{error:?}");

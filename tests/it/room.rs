@@ -85,7 +85,7 @@ async fn calls_that_wait_for_room_end_with_the_session() {
         end(&session);
         for waited in waiting {
             match waited.await.expect("no panic") {
-                Err(CallError::Closed(reason)) => assert_eq!(reason.to_string(), expected),
+                Err(CallError::Closed { reason, .. }) => assert_eq!(reason.to_string(), expected),
                 other => panic!("{other:?}"),
             }
         }
@@ -145,7 +145,10 @@ async fn a_peer_that_does_not_read_ends_the_session_after_the_send_timeout() {
     assert!(matches!(reason, CloseReason::SendTimeout { unsent, .. } if unsent > ROOM / 2), "{reason:?}");
     assert_eq!(start.elapsed().as_secs(), 19, "it was counted from when nothing left any more");
     let outcome = waiting.await.expect("no panic");
-    assert!(matches!(outcome, Err(CallError::Closed(CloseReason::SendTimeout { .. }))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(CallError::Closed { reason: CloseReason::SendTimeout { .. }, .. })),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -137,6 +137,6 @@ fn a_call_that_waits_ends_with_the_runtime_of_its_session() {
     let (first, second) = block_on(calls);
     for ended in [first, second] {
         let ended = ended.expect_err("there is no answer");
-        assert!(matches!(ended, CallError::Closed(_)), "{ended:?}");
+        assert!(matches!(ended, CallError::Closed { .. }), "{ended:?}");
     }
 }

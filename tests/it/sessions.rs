@@ -162,7 +162,7 @@ async fn half_close<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(pee
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_sends_no_more_still_gets_its_replies() {
     let gate = Gate::closed();
-    let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::server());
+    let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::server().with_requests_in_flight(20));
     half_close(&mut peer, &gate).await;
     assert!(matches!(session.closed().await, CloseReason::Peer));
 }
@@ -170,10 +170,10 @@ async fn a_peer_that_sends_no_more_still_gets_its_replies() {
 #[tokio::test]
 async fn a_peer_that_sends_no_more_still_gets_its_replies_over_tcp() {
     let gate = Gate::closed();
-    let server =
-        Server::builder().service(waiting(&gate)).bind("tcp://127.0.0.1:0").await.expect("a port is free");
-    let endpoint = server.endpoint().clone();
-    let handle = server.start();
+    let limits = Limits::server().with_requests_in_flight(20);
+    let server = Server::builder().service(waiting(&gate)).limits(limits).bind("tcp://127.0.0.1:0").await;
+    let handle = server.expect("a port is free").start();
+    let endpoint = handle.endpoint().clone();
     let mut peer = Raw::connect(&endpoint).await;
     half_close(&mut peer, &gate).await;
     handle.shutdown().await;

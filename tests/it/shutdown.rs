@@ -69,7 +69,10 @@ async fn a_handler_that_does_not_finish_is_dropped_at_the_deadline() {
     assert_eq!(start.elapsed(), Duration::from_secs(3));
     settled().await;
     assert_eq!(gate.dropped(), 1);
-    assert!(matches!(call.await.expect("no panic"), Err(CallError::Closed(CloseReason::Peer))));
+    assert!(matches!(
+        call.await.expect("no panic"),
+        Err(CallError::Closed { reason: CloseReason::Peer, .. })
+    ));
     assert!(matches!(ours[0].close_reason(), Some(CloseReason::Shutdown)));
 }
 

@@ -147,24 +147,27 @@ async fn those_that_wait_for_their_turn_count_toward_the_limit() {
     let mut limits = Limits::server();
     limits.requests_in_flight = 3;
     let (mut peer, session) = Raw::peer_of(router(&gate, &diary), limits);
-    // The last one is held back, unread.
+    // The last one waits for a permit.
     for n in 1..=4 {
         peer.send(&request("exclusive", n)).await;
     }
     settled().await;
     assert_eq!(diary.read(), [1]);
-    // While a call of ours waits for its reply, it is got out of the way.
+    let statistics = session.statistics();
+    assert_eq!((statistics.requests_in_flight, statistics.permit_waits), (4, 1));
+    // While a call of ours waits for its reply, what comes is got out of its way.
     let call = tokio::spawn({
         let session = session.clone();
         async move { session.call::<i64>("ask", ()).await }
     });
     peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"ask"}"#).await;
+    peer.send(&request("exclusive", 5)).await;
     let busy = peer.line().await.expect("an answer");
-    assert!(busy.starts_with(r#"{"jsonrpc":"2.0","id":4,"error":{"code":-102,"#), "{busy}");
+    assert!(busy.starts_with(r#"{"jsonrpc":"2.0","id":5,"error":{"code":-102,"#), "{busy}");
     peer.send(&reply(1)).await;
     assert_eq!(call.await.expect("no panic").expect("a reply"), 1);
     gate.open();
-    for n in 1..=3 {
+    for n in 1..=4 {
         peer.expect(&reply(n)).await;
     }
 }

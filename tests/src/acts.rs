@@ -126,7 +126,7 @@ fn value<T: PartialEq + Debug, E: Error + Explained + 'static>(
     match outcome {
         Ok(value) if value == *expected => GOOD,
         Ok(value) => Ending::Wrong(format!("{value:?} in place of {expected:?}")),
-        Err(CallError::Closed(reason)) => closed(&reason),
+        Err(CallError::Closed { reason, .. }) => closed(&reason),
         Err(CallError::Timeout(after)) => Ending::Late(format!("no reply within {after:?}")),
         // What a side answers that is closing because it has seen the end of the other one's bytes, or that gave a handler up.
         Err(CallError::Rpc(error)) if error.code() == ErrorCode::SERVER_BUSY => {

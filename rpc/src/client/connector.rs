@@ -15,7 +15,7 @@ use crate::transport::tcp::TcpOptions;
 use crate::{
     driver::{self, Settings, Start},
     framing::Framer,
-    jsonrpc::{Cancellation, EmptyParams, Notices, Protocol},
+    jsonrpc::{CancelBy, Cancellation, EmptyParams, Notices, Protocol},
     limits::{KeepAlive, Limits},
     service::{Routes, Service, Services, takes_messages},
     session::{Hooks, InstalledHooks, Membership, Message, MessageSession, Session},
@@ -212,9 +212,11 @@ impl Connector {
         self
     }
 
-    /// How calls are taken back: dropping one tells the peer, and requests that the peer takes back are dropped. Default: not at all.
+    /// How calls are taken back: a call that is given up tells the peer, and the handlers of requests that
+    /// the peer takes back are dropped. `None` is not at all. Default: by [`Cancellation::RPC`], with
+    /// a peer that knows it.
     ///
-    /// With [`Protocol::V1`], which cannot say it, connecting fails.
+    /// With [`Protocol::V1`], which cannot say it, connecting fails where a way is chosen.
     ///
     /// ```
     /// use rpc::{Cancellation, Connector};
@@ -224,8 +226,8 @@ impl Connector {
     /// # let _ = editor;
     /// # Ok(()) }
     /// ```
-    pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
-        self.settings.cancellation = Some(cancellation);
+    pub fn cancellation(mut self, cancellation: impl Into<Option<Cancellation>>) -> Self {
+        self.settings.cancellation = CancelBy::from(cancellation.into());
         self
     }
 

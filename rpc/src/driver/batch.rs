@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Driver, Left, receive::Taken, serve::Served};
+use super::{Driver, Left, drain::closing, receive::Taken, serve::Served};
 use crate::{
     framing::Framed,
     jsonrpc::{
-        self, Answered, BatchId, CallId, Elements, ErrorCode, ErrorObject, Id, Malformed, Message, Reply,
-        Response, version::Version,
+        self, Answered, BatchId, CallId, Elements, Id, Malformed, Message, Reply, Response, version::Version,
     },
     service::Replies,
     session::{Link, Member},
@@ -97,7 +96,7 @@ impl Driver {
             Message::Request(request) if self.holds_item(&request) => Taken::Held,
             Message::Request(request)
                 if self.takes_item(&request, self.plain_item(&request))
-                    || self.takes_cancellation(&request) =>
+                    || self.takes_cancellation(&request, Some(batch)) =>
             {
                 Taken::Yes
             }
@@ -155,7 +154,7 @@ impl Driver {
             _ => (None, 0),
         };
         if let Some(frame) = frame {
-            let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing").not_executed();
+            let error = closing();
             let members = Elements::of_frame(frame).skip_to(batch.position);
             for member in members {
                 match self.version.read_member(member) {

@@ -1,41 +1,114 @@
 //! Requests that the peer takes back.
 
-use super::Driver;
-use crate::jsonrpc::{self, Cancellation, shown::brief};
+use super::{Driver, batch::OpenBatch};
+use crate::{
+    jsonrpc::{self, CancelBy, Cancellation, Id, shown::brief},
+    service::Routes,
+    transport::Takes,
+};
+
+/// How the peer may take requests back.
+#[derive(Debug)]
+pub(super) struct Cancellations {
+    /// As was chosen, and as the styles of the methods say it: by notifications.
+    known: Vec<Cancellation>,
+    own: Own,
+}
+
+/// What is made of [`Cancellation::RPC`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    Heeded,
+    /// The peer was told in the handshake that it is known here; but it was chosen otherwise.
+    Ignored,
+    /// It is a method like any other.
+    Unknown,
+}
+
+impl Cancellations {
+    pub(super) fn new(configured: &CancelBy, routes: &Routes, peer: Takes) -> Self {
+        let chosen = match configured {
+            CancelBy::Chosen(cancellation) => Some((**cancellation).clone()),
+            CancelBy::Negotiated | CancelBy::Nothing => None,
+        };
+        let is_own = chosen.as_ref().is_none_or(|chosen| *chosen == Cancellation::RPC);
+        let own = match configured {
+            // A service goes before, here as everywhere.
+            _ if routes.serves(Cancellation::RPC.method()) => Own::Unknown,
+            CancelBy::Negotiated | CancelBy::Chosen(_) if is_own => Own::Heeded,
+            _ if peer.cancel => Own::Ignored,
+            _ => Own::Unknown,
+        };
+        Self { known: chosen.into_iter().chain(routes.cancellations()).collect(), own }
+    }
+}
 
 impl Driver {
-    /// How the peer takes a request back with this one, if it does.
-    fn cancellation_by(&self, request: &jsonrpc::Request<'_>) -> Option<&Cancellation> {
-        let known = self.cancellations.iter().find(|known| known.method() == request.method);
-        known.filter(|_| request.id.is_none())
+    /// Whether the request may be what takes another one back: nearly none is.
+    #[inline]
+    pub(super) fn asks_to_cancel(&self, request: &jsonrpc::Request<'_>) -> bool {
+        request.method == "rpc.cancel" && self.cancellations.own != Own::Unknown
     }
 
+    /// Whether it is a notification that does.
     pub(super) fn is_cancellation(&self, request: &jsonrpc::Request<'_>) -> bool {
-        self.cancellation_by(request).is_some()
+        request.id.is_none()
+            && (self.asks_to_cancel(request)
+                || self.cancellations.known.iter().any(|known| known.method() == request.method))
     }
 
-    /// Whether the request is a notification by which the peer takes another one back; then that is done. It needs no place among those
-    /// that are worked on: it makes one.
-    pub(super) fn takes_cancellation(&mut self, request: &jsonrpc::Request<'_>) -> bool {
-        let Some(cancellation) = self.cancellation_by(request) else { return false };
+    /// Whether the peer takes another request back by this one; then that is done. It needs no permit:
+    /// it gives one back.
+    pub(super) fn takes_cancellation(
+        &mut self,
+        request: &jsonrpc::Request<'_>,
+        batch: Option<&mut OpenBatch>,
+    ) -> bool {
+        let own;
+        let cancellation = if self.asks_to_cancel(request) {
+            if self.cancellations.own == Own::Ignored {
+                return request.id.is_none();
+            }
+            self.link.peer_cancels();
+            own = Cancellation::RPC;
+            &own
+        } else {
+            let mut known = self.cancellations.known.iter();
+            match known.find(|known| request.id.is_none() && known.method() == request.method) {
+                Some(known) => known,
+                None => return false,
+            }
+        };
         // One that names no request, an unknown one, or one that was answered meanwhile, is no fault of the peer's.
         if let Some(id) = cancellation.id(request.params) {
             let answers = cancellation.answers();
-            tracing::debug!(
-                rpc.system.name = "jsonrpc",
-                jsonrpc.request.id = %brief(id),
-                session = self.link.id,
-                "the peer cancels a request"
-            );
-            let known = id.known();
-            // What the loop still holds is earlier than what the link appends.
-            if !self.link.cancel_request(&known, answers)
-                && let Some((own, member)) = self.queue.remove(&known, self.version)
-            {
-                self.link.counters.waiting(self.queue.len());
-                own.with(|id| self.link.cancelled_before(member, id, answers));
+            self.cancel(id, answers);
+        }
+        match (request.id, batch) {
+            (None, _) => {}
+            (Some(id), None) => self.replies.null(id),
+            (Some(id), Some(batch)) => {
+                batch.replies.null(id);
+                batch.add_reply(&self.link, id);
             }
         }
         true
+    }
+
+    fn cancel(&mut self, id: Id<'_>, answers: bool) {
+        tracing::debug!(
+            rpc.system.name = "jsonrpc",
+            jsonrpc.request.id = %brief(id),
+            session = self.link.id,
+            "the peer cancels a request"
+        );
+        let known = id.known();
+        // What the loop still holds is earlier than what the link appends.
+        if !self.link.cancel_request(&known, answers)
+            && let Some((own, member)) = self.queue.remove(&known, self.version)
+        {
+            self.link.counters.waiting(self.queue.len());
+            own.with(|id| self.link.cancelled_before(member, id, answers));
+        }
     }
 }

@@ -79,6 +79,7 @@ impl Driver {
     pub(super) fn by_peer(&self, reason: CloseReason) -> CloseReason {
         match &self.refused {
             Some(error) => CloseReason::Refused((**error).clone()),
+            None if self.link.is_peer_closing() => CloseReason::Shutdown,
             None => reason,
         }
     }

@@ -6,6 +6,7 @@
 mod batch;
 mod cancel;
 mod cost;
+mod drain;
 mod dropped;
 mod gone;
 mod inbox;
@@ -35,13 +36,16 @@ use tokio::{io::AsyncWrite as _, runtime::Handle, time::Instant};
 
 use crate::{
     framing::{AnyFramer, FrameError},
-    jsonrpc::{Cancellation, ErrorObject, chain, clean_io, shown::brief, version::Version},
+    jsonrpc::{ErrorObject, chain, clean_io, shown::brief, version::Version},
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
-    session::{Answers, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message},
+    session::{
+        Answers, Cancelling, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message,
+    },
     transport::{Closing, Connection, ControlFrames, Io},
 };
 use batch::OpenBatch;
+use cancel::Cancellations;
 use cost::Charged;
 use dropped::Oversized;
 use inbox::Inbox;
@@ -67,20 +71,21 @@ pub(crate) trait Owner: Send + Sync {
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
     let Start { connection, settings, serves, owner, group } = start;
-    let Connection { io, read, peer, extensions, framer, control, takes_notices } = connection;
+    let Connection { io, read, peer, extensions, framer, control, takes } = connection;
     let Settings { version, limits, cancellation, hooks, .. } = settings;
     let version = *version;
     let mut framer = framer.unwrap_or_else(|| settings.framer.cloned());
     framer.set_limit(limits.frame_size);
+    let handshake = framer.is_handshaken().then_some(takes);
     let link = Link::new(NewLink {
         framer: framer.cloned(),
         version,
         peer,
         limits: limits.clone(),
         serves,
-        cancellation: cancellation.clone(),
+        cancelling: Cancelling::new(cancellation, version, handshake),
         notices: settings.notices,
-        takes_notices,
+        takes,
         hooks: hooks.clone(),
         group,
         extensions,
@@ -95,7 +100,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         session = link.id, "session opened"
     );
     link.hooks.run(|hooks| hooks.opened(&session));
-    let cancellations = cancellation.iter().cloned().chain(routes.cancellations()).collect();
+    let cancellations = Cancellations::new(cancellation, &routes, takes);
     tokio::spawn(Driver {
         cancellations,
         replies: Replies::new(framer.cloned(), version, Arc::clone(&link)),
@@ -123,6 +128,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         refusals: 0,
         progress: false,
         throttle,
+        drains: false,
         refused: None,
         over_soft: false,
         charged: None,
@@ -140,8 +146,7 @@ const ROUNDS: usize = 64;
 
 /// One session's loop.
 struct Driver {
-    /// How the peer may take requests back.
-    cancellations: Vec<Cancellation>,
+    cancellations: Cancellations,
     io: Box<dyn Io>,
     control: Option<Arc<ControlFrames>>,
     owner: Option<Arc<dyn Owner>>,
@@ -183,6 +188,8 @@ struct Driver {
     progress: bool,
     /// How much the peer is slowed down for what it costs.
     throttle: Throttle,
+    /// Whether requests that come are refused, because this side closes the session.
+    drains: bool,
     /// With which the peer has said that this side costs it too much.
     refused: Option<Box<ErrorObject>>,
     /// Whether its cost was over the soft limit when it was reckoned last.
@@ -252,8 +259,9 @@ impl Driver {
                     Phase::Ended(reason) | Phase::Gone(reason) => return Poll::Ready(reason.clone()),
                 },
             };
-            if closing.is_some() {
+            if let Some(reason) = &closing {
                 self.io.closes();
+                self.drain(reason);
                 self.refuse_rest_of_batch();
                 self.cut_off();
             }
@@ -264,9 +272,11 @@ impl Driver {
             // What was sent since the last turn leaves before more is read.
             let mut wrote = self.poll_write(cx);
             self.handed_over = 0;
-            let read = match closing {
+            let read = match &closing {
                 // One that had waited may have cost too much just now.
                 None if !self.link.is_ending() => self.poll_read(cx),
+                // What comes is answered, though not begun.
+                Some(_) if self.drains && !self.inbox.has_ended() => self.poll_read(cx),
                 _ => self.poll_gone(cx).map(Err),
             };
             if let Poll::Ready(Err(reason)) = read {
@@ -350,10 +360,11 @@ impl Driver {
         self.ended(CloseReason::Panicked { message });
     }
 
-    /// Ends calls and handlers, and says in the log what the operator can do about it.
-    fn end_link(&self, reason: CloseReason) -> CloseReason {
+    /// Ends calls and handlers, and says in the log what the operator can do about it. `still_leaves` says whether what was sent is
+    /// written before the connection is closed.
+    fn end_link(&self, reason: CloseReason, still_leaves: bool) -> CloseReason {
         let was_ended = matches!(self.link.lock().phase, Phase::Ended(_));
-        let reason = self.link.end(reason);
+        let reason = self.link.end(reason, self.replies.loads(), still_leaves);
         if let CloseReason::Frame(FrameError::TooLarge { size, limit }) = reason
             && !was_ended
         {
@@ -372,7 +383,7 @@ impl Driver {
             owner.ended(self.link.id);
         }
         self.link.leave_group(self.cost_of_bytes() + self.cost_of_end(&reason));
-        let reason = self.end_link(reason);
+        let reason = self.end_link(reason, false);
         let statistics = self.link.statistics();
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,

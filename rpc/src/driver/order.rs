@@ -1,5 +1,5 @@
 //! Requests that were admitted and wait: for others, where methods are ordered or exclusive, or for a time, where the peer is slowed
-//! down. So do notifications that came while there was no place for them, and could not be left unread.
+//! down. So do those that came while all permits were taken.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ pub(super) struct Queue {
     bytes: usize,
     /// How many of them are delayed.
     delayed: usize,
-    /// How many came while there was no place.
+    /// How many came while all permits were taken.
     kept: usize,
 }
 
@@ -30,7 +30,7 @@ struct Waiting {
     order: Order,
     /// Until when it is delayed. Nothing that came later starts before.
     not_before: Option<Instant>,
-    /// Whether it is one that came while there was no place.
+    /// Whether it is one that came while all permits were taken.
     kept: bool,
 }
 
@@ -43,7 +43,7 @@ impl Queue {
         self.bytes
     }
 
-    /// Whether some came while there was no place. What comes later does not overtake them.
+    /// Whether some came while all permits were taken. What comes later does not overtake them.
     pub(super) const fn has_kept(&self) -> bool {
         self.kept > 0
     }
@@ -116,6 +116,18 @@ impl Queue {
         Some((own, taken.member))
     }
 
+    /// Takes out those that came while all permits were taken.
+    pub(super) fn take_kept(&mut self) -> Vec<(Box<[u8]>, Option<Member>)> {
+        if !self.has_kept() {
+            return Vec::new();
+        }
+        let (kept, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.kept);
+        *self = Self::default();
+        others.into_iter().for_each(|waiting| self.push(waiting));
+        kept.into_iter().map(|Waiting { text, member, .. }| (text, member)).collect()
+    }
+
     fn push(&mut self, waiting: Waiting) {
         self.bytes += waiting.text.len();
         self.delayed += usize::from(waiting.not_before.is_some());
@@ -152,11 +164,11 @@ impl Driver {
         true
     }
 
-    /// Keeps a notification for which there is no place, unless those that wait take up too much already. It cannot be told to try
-    /// again, and what follows it may build on it.
+    /// Keeps a request for which there is no permit, unless those that wait take up too much already. A notification cannot be
+    /// told to try again, and what follows it may build on it.
     pub(super) fn keeps(
         &mut self,
-        notification: &jsonrpc::Request<'_>,
+        request: &jsonrpc::Request<'_>,
         text: &[u8],
         batch: Option<&OpenBatch>,
     ) -> bool {
@@ -168,8 +180,11 @@ impl Driver {
         if not_before.is_some() && self.link.is_ending() {
             return true;
         }
-        let order = self.routes.order(&notification.method).unwrap_or_default();
+        let order = self.routes.order(&request.method).unwrap_or_default();
         let member = batch.map(OpenBatch::member);
+        if let (Some(member), Some(_)) = (member, request.id) {
+            self.link.expect_member(member);
+        }
         self.wait(Waiting { text: text.into(), member, order, not_before, kept: true });
         true
     }

@@ -49,7 +49,9 @@ impl Driver {
     pub(super) fn takes_leave(&mut self, reason: &CloseReason) -> bool {
         let awaited = match reason {
             _ if self.control.is_none() => return false,
-            CloseReason::PeerClosed { .. } | CloseReason::Refused(_) if self.has_closed() => {
+            CloseReason::PeerClosed { .. } | CloseReason::Refused(_) | CloseReason::Shutdown
+                if self.has_closed() =>
+            {
                 AwaitedEnd::Nothing
             }
             CloseReason::Frame(_) if self.framer.is_in_step() => AwaitedEnd::Close,
@@ -59,7 +61,7 @@ impl Driver {
         // What is ready was sent before the end.
         self.replies.take_queued();
         // Handlers are dropped, and calls end, before the peer has read what it is told.
-        let reason = self.end_link(reason.clone());
+        let reason = self.end_link(reason.clone(), true);
         self.part(reason, awaited);
         true
     }

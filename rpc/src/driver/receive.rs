@@ -260,8 +260,7 @@ impl Driver {
     fn decided(&mut self, version: Version) {
         self.version = version;
         self.replies.set_version(version);
-        self.link.decided(version);
-        if self.link.cancellation.is_some() && !version.has_named_params() {
+        if self.link.decided(version) {
             tracing::warn!(
                 rpc.system.name = "jsonrpc",
                 session = self.link.id,

@@ -59,9 +59,12 @@ impl Driver {
             if first && item.is_none() && !request.params.are_json() {
                 return self.judge(frame);
             }
-            if self.takes_item(request, item) || self.takes_cancellation(request) {
+            if self.takes_item(request, item) || self.takes_cancellation(request, None) {
                 return Taken::Yes;
             }
+        }
+        if self.takes_closing(request) {
+            return Taken::Yes;
         }
         self.receive_request(frame, request, first)
     }
@@ -125,6 +128,13 @@ impl Driver {
     }
 
     fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
+        if self.asks_to_cancel(request) {
+            if first && !request.params.are_json() {
+                return self.judge(frame);
+            }
+            self.takes_cancellation(request, None);
+            return Taken::Yes;
+        }
         match self.serve(request, frame, None) {
             Served::Yes => Taken::Yes,
             Served::Last => Taken::Over,
@@ -150,7 +160,7 @@ impl Driver {
         batch: Option<&mut OpenBatch>,
     ) -> Served {
         let own = batch.as_ref().map(|batch| batch.member().batch);
-        if !self.has_place(text.len(), own) {
+        if self.drains || !self.has_place(text.len(), own) {
             return Served::NoPlace;
         }
         if self.waits_for_turn(request, text, batch.as_deref()) {
@@ -249,15 +259,23 @@ impl Driver {
     /// As many requests as may be are being worked on, or as many bytes as may be wait to be sent.
     ///
     /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
-    /// or two sides that wait for each other wait for ever.
+    /// or two sides that wait for each other wait for ever. What waits for a permit is kept, and what stands behind it is
+    /// read: it may take back the requests that have the permits.
     pub(super) fn no_place(
         &mut self,
         request: &jsonrpc::Request<'_>,
         text: &[u8],
         batch: Option<&OpenBatch>,
     ) -> Taken {
+        if self.drains {
+            return self.refuse_closing(request, batch);
+        }
         if !self.link.calls_wait() {
-            return Taken::Held;
+            let own = batch.map(|batch| batch.member().batch);
+            return match self.lacks_permits_only(own) && self.keeps(request, text, batch) {
+                true => self.waits_for_permit(),
+                false => Taken::Held,
+            };
         }
         // A member of a batch was read in full, and so was a message that was judged.
         if batch.is_none() && !request.params.are_json() {
@@ -277,6 +295,26 @@ impl Driver {
                 session = self.link.id,
                 "a notification was dropped: too many requests at once"
             ),
+        }
+        Taken::Yes
+    }
+
+    /// Whether nothing but a permit is missing, and the peer is not slowed down for its cost.
+    fn lacks_permits_only(&self, batch: Option<BatchId>) -> bool {
+        self.throttle.concurrency >= self.link.limits.requests_in_flight()
+            && self.unsent() < self.link.limits.outgoing_bytes()
+            && !self.link.others_are_full(batch)
+    }
+
+    /// Counts a request that waits for a permit, and says so the first time in a session.
+    fn waits_for_permit(&mut self) -> Taken {
+        if self.link.counters.waits_for_permit() {
+            tracing::info!(
+                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
+                limit = self.throttle.concurrency,
+                "all permits of a session are taken: further requests of its peer wait, in order. Where the server has room for \
+                 more of them, raise `Limits::requests_in_flight`"
+            );
         }
         Taken::Yes
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{Cancellation, EmptyParams, Notices, Protocol, Unsupported, version::Version},
+    jsonrpc::{CancelBy, EmptyParams, Notices, Protocol, Unsupported, version::Version},
     limits::{KeepAlive, Limits},
     service::TakesMessages,
     session::InstalledHooks,
@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     pub(crate) framer: Box<dyn AnyFramer>,
     pub(crate) version: Version,
     pub(crate) limits: Limits,
-    pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) cancellation: CancelBy,
     pub(crate) notices: Notices,
     pub(crate) hooks: InstalledHooks,
     pub(crate) keep_alive: Option<KeepAlive>,
@@ -30,7 +30,7 @@ impl Settings {
             framer: Box::new(NewlineFramer::new()),
             version: Version::V2,
             limits,
-            cancellation: None,
+            cancellation: CancelBy::default(),
             notices: Notices::default(),
             hooks: InstalledHooks::default(),
             keep_alive: None,
@@ -42,7 +42,7 @@ impl Settings {
     /// known yet.
     pub(crate) const fn check(&self) -> Result<(), Unsupported> {
         match &self.cancellation {
-            Some(_) if !self.version.has_named_params() => Err(Unsupported::Cancellation),
+            CancelBy::Chosen(_) if !self.version.has_named_params() => Err(Unsupported::Cancellation),
             _ => Ok(()),
         }
     }

@@ -1,14 +1,32 @@
 //! How a call that is not wanted any more is taken back. JSON-RPC has no word for it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::value::RawValue;
 
 use super::{ErrorCode, ErrorObject, Id, RawParams};
 
-/// How one side tells the other that it does not want a reply any more: a notification that carries the id of the request.
+/// How one side tells the other that it does not want a reply any more: a message that carries the id of
+/// the request.
 ///
-/// Both sides have to know it; so unless it is chosen, no such message is sent and none is looked for.
+/// Two peers of this crate take calls back by [`RPC`](Self::RPC), unless another way is chosen or
+/// `None`. What a peer is that knows nothing of it is found out, and such a peer is not told:
+///
+/// - Over WebSocket both sides say in the handshake what they take, by the header `Rpc-Notices`, in
+///   which `rpc.cancel` stands.
+/// - Over a stream of bytes nothing is sent until a call is given up: its future is dropped, or its
+///   timeout passes. That of the first one is a request,
+///   `{"jsonrpc":"2.0","id":8,"method":"rpc.cancel","params":{"id":7}}`. Where it is answered with an
+///   error, such as -32601 (there is no such method), or not at all within
+///   [`Limits::call_timeout`](crate::Limits::call_timeout), the peer is told of no more of them as long
+///   as the session lives. Otherwise those that follow are notifications.
+/// - Over HTTP a call that is given up gives up its request: its connection, or its stream of HTTP/2, is
+///   ended.
+/// - A peer that speaks JSON-RPC 1.0, which has no named parameters, is never told.
+///
+/// A way that is chosen is used without asking, as notifications: both sides have to know it. Requests
+/// that the peer takes back are taken back in the same way, and their handlers are dropped where they
+/// wait; what has to be done to its end is [shielded](crate::Context::shield).
 ///
 /// The id is compared with those of requests as a JSON value (see [`Id`](crate::jsonrpc::Id)), and
 /// the answer has it as the request wrote it.
@@ -20,6 +38,7 @@ use super::{ErrorCode, ErrorObject, Id, RawParams};
 /// assert_eq!((lsp.method(), lsp.member()), ("$/cancelRequest", "id"));
 /// let own = Cancellation::new("calc.cancel", "call");
 /// assert_eq!((own.method(), own.member()), ("calc.cancel", "call"));
+/// assert_eq!(Cancellation::RPC.method(), "rpc.cancel");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cancellation {
@@ -40,11 +59,18 @@ impl Cancellation {
     /// [Model Context Protocol]: https://modelcontextprotocol.io/specification/2025-06-18/basic/utilities/cancellation
     pub const MCP: Self = Self::with("notifications/cancelled", "requestId", false);
 
+    /// That of two peers of this crate: `rpc.cancel` with `{"id": ..}`, as a request or a notification.
+    /// The request that is taken back is still answered, with -32800 unless it was done already; where
+    /// `rpc.cancel` is a request, its result is `null`, whether the other was found or not.
+    ///
+    /// Chosen by name, it is sent as a notification from the first one on.
+    pub const RPC: Self = Self::with("rpc.cancel", "id", true);
+
     const fn with(method: &'static str, member: &'static str, answers: bool) -> Self {
         Self { method: Cow::Borrowed(method), member: Cow::Borrowed(member), answers }
     }
 
-    /// A notification called `method`, which has the id in `member` of its parameters. The request is answered with -32800.
+    /// Notifications called `method`, which have the id in `member` of its parameters. The request is answered with -32800.
     pub fn new(method: impl Into<Cow<'static, str>>, member: impl Into<Cow<'static, str>>) -> Self {
         Self { method: method.into(), member: member.into(), answers: true }
     }
@@ -86,6 +112,23 @@ impl Cancellation {
             }
         };
         Some(Id::from_json(id.get()))
+    }
+}
+
+/// How the calls of a session are taken back, as it was configured.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum CancelBy {
+    /// By [`Cancellation::RPC`], where the peer knows it.
+    #[default]
+    Negotiated,
+    Chosen(Arc<Cancellation>),
+    /// They are not.
+    Nothing,
+}
+
+impl From<Option<Cancellation>> for CancelBy {
+    fn from(chosen: Option<Cancellation>) -> Self {
+        chosen.map_or(Self::Nothing, |chosen| Self::Chosen(Arc::new(chosen)))
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) mod version;
 mod white_space;
 
 pub use cancellation::Cancellation;
-pub(crate) use cancellation::cancelled;
+pub(crate) use cancellation::{CancelBy, cancelled};
 #[cfg(feature = "http")]
 pub(crate) use chain::clean_boxed;
 pub use chain::{Chain, chain};

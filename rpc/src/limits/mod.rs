@@ -97,17 +97,25 @@ pub struct Limits {
     /// Default: 1,000,000.
     pub subscription_bytes: usize,
 
-    /// How many requests of the peer are worked on at once. Further ones wait in order, unread; while a call of ours waits for
-    /// its reply on the same session they are answered with -102 instead, because the reply may stand behind them. Notifications, which
-    /// cannot be answered, are kept then, in order, as many as fit into [`request_bytes`](Self::request_bytes); those beyond are dropped, with a
-    /// warning in the log.
+    /// How many requests of the peer are worked on at once: how many permits a session has. Further ones
+    /// wait for a permit, in order, as many as fit into [`request_bytes`](Self::request_bytes) with those
+    /// that are worked on; what comes behind them is not read. So what takes requests back is found behind
+    /// those that wait for them ([`Cancellation`](crate::Cancellation)). The first time that a session
+    /// has a request wait, an event of `tracing` at the level `INFO` says so, and
+    /// [`Statistics`](crate::Statistics) count them.
     ///
-    /// Requests whose handler finishes without waiting never count. 0 is taken as 1.
+    /// While a call of ours waits for its reply on the same session, further requests are answered with
+    /// -102 instead, because the reply may stand behind them. Notifications, which cannot be answered, are
+    /// kept all the same; those for which there is no room are dropped, with a warning in the log.
     ///
-    /// Default: 20 (aiorpcX).
+    /// Requests whose handler finishes without waiting never count. 0 is taken as 1. Over HTTP/2 a
+    /// connection has as many streams, and no more than 128.
+    ///
+    /// Default: 256. 20 of [`public()`](Self::public) (aiorpcX).
     pub requests_in_flight: usize,
 
-    /// How many bytes the requests being worked on may have together. One request is always admitted.
+    /// How many bytes the requests being worked on may have together, with those that wait for a permit.
+    /// One request is always admitted.
     /// Over HTTP/2 the requests of a connection count from when their bodies arrive.
     ///
     /// Default: 4,000,000: four frames of the largest size.

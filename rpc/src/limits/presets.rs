@@ -21,7 +21,7 @@ impl Limits {
             subscriptions: 1_024,
             subscription_items: 1_024,
             subscription_bytes: 1_000_000,
-            requests_in_flight: 20,
+            requests_in_flight: 256,
             request_bytes: 4_000_000,
             body_bytes: 100_000_000,
             outgoing_bytes: 4_000_000,

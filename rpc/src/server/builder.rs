@@ -4,7 +4,7 @@ use super::{BindError, Listen, Server, handle::Shared, terms::Terms};
 use crate::{
     driver::Settings,
     framing::Framer,
-    jsonrpc::{Cancellation, EmptyParams, Notices, Protocol},
+    jsonrpc::{CancelBy, Cancellation, EmptyParams, Notices, Protocol},
     limits::{Groups, KeepAlive, Limits},
     service::{Service, Services, takes_messages},
     session::{Hooks, InstalledHooks, Message, MessageSession, Session},
@@ -105,10 +105,12 @@ impl ServerBuilder {
         self
     }
 
-    /// How calls are taken back: dropping one tells the peer, and requests that the peer takes back are dropped. Default: not at all.
+    /// How calls are taken back: a call that is given up tells the peer, and the handlers of requests that
+    /// the peer takes back are dropped. `None` is not at all. Default: by [`Cancellation::RPC`], with
+    /// peers that know it.
     ///
-    /// With [`Protocol::V1`], which cannot say it, binding fails. With [`Protocol::Detect`] a peer that speaks 1.0 is not told: the log
-    /// says so.
+    /// With [`Protocol::V1`], which cannot say it, binding fails where a way is chosen. With
+    /// [`Protocol::Detect`] a peer that speaks 1.0 is not told: the log says so.
     ///
     /// ```
     /// use rpc::{Cancellation, Server};
@@ -118,8 +120,8 @@ impl ServerBuilder {
     /// # let _ = server;
     /// # Ok(()) }
     /// ```
-    pub fn cancellation(mut self, cancellation: Cancellation) -> Self {
-        self.settings.cancellation = Some(cancellation);
+    pub fn cancellation(mut self, cancellation: impl Into<Option<Cancellation>>) -> Self {
+        self.settings.cancellation = CancelBy::from(cancellation.into());
         self
     }
 

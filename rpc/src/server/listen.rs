@@ -11,7 +11,7 @@ use crate::transport::tcp::{ListenOptions, TcpOptions};
 use crate::transport::tls::TlsServer;
 use crate::{
     framing::{AnyFramer, Framer},
-    jsonrpc::{Cancellation, Protocol},
+    jsonrpc::{CancelBy, Cancellation, Protocol},
     limits::Limits,
     service::{Service, Services},
     session::Session,
@@ -103,7 +103,7 @@ impl Listen {
     /// [`ServerBuilder::cancellation`](super::ServerBuilder::cancellation). Over HTTP it means nothing:
     /// a client takes a request back by hanging up.
     pub fn cancellation(mut self, cancellation: impl Into<Option<Cancellation>>) -> Self {
-        self.terms.cancellation = Some(cancellation.into());
+        self.terms.cancellation = Some(CancelBy::from(cancellation.into()));
         self
     }
 

@@ -7,7 +7,7 @@ use super::BindError;
 use super::http::Capacity;
 use crate::{
     driver::Settings,
-    jsonrpc::{Cancellation, Protocol},
+    jsonrpc::{CancelBy, Protocol},
     limits::Limits,
     service::{BuiltServices, Services},
     transport::Endpoint,
@@ -28,8 +28,7 @@ pub(super) struct Terms {
 pub(super) struct OwnTerms {
     pub(super) services: Option<Services>,
     pub(super) protocol: Option<Protocol>,
-    /// `Some(None)`: not at all.
-    pub(super) cancellation: Option<Option<Cancellation>>,
+    pub(super) cancellation: Option<CancelBy>,
     pub(super) limits: Option<Limits>,
 }
 

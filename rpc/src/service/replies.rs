@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -11,7 +12,7 @@ use serde::Serialize;
 use crate::{
     framing::AnyFramer,
     jsonrpc::{ErrorObject, Id, RpcError, result::put_result, version::Version},
-    session::{Link, put_refusal},
+    session::{Link, Loads, put_refusal},
 };
 
 /// The outgoing bytes of the loop of one session. Only the loop touches them: writing a reply here takes no lock.
@@ -25,6 +26,8 @@ pub(crate) struct Replies {
     shown: usize,
     /// How many messages there have been.
     messages: u64,
+    /// What of the handles' messages has left.
+    loads: Loads,
     /// `None` where a reply becomes part of a larger message.
     framer: Option<Box<dyn AnyFramer>>,
     version: Version,
@@ -36,12 +39,17 @@ const MUCH: usize = 64 << 10;
 
 impl Replies {
     pub(crate) const fn new(framer: Box<dyn AnyFramer>, version: Version, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, shown: 0, messages: 0, framer: Some(framer), version, link }
+        Self::over(Some(framer), version, link)
     }
 
     /// A place for replies that do not leave by themselves.
     pub(crate) const fn unframed(version: Version, link: Arc<Link>) -> Self {
-        Self { bytes: Vec::new(), written: 0, shown: 0, messages: 0, framer: None, version, link }
+        Self::over(None, version, link)
+    }
+
+    const fn over(framer: Option<Box<dyn AnyFramer>>, version: Version, link: Arc<Link>) -> Self {
+        let loads = Loads::new();
+        Self { bytes: Vec::new(), written: 0, shown: 0, messages: 0, loads, framer, version, link }
     }
 
     /// What replies are written in from here on.
@@ -65,6 +73,7 @@ impl Replies {
     /// The next `bytes` bytes have left.
     pub(crate) fn advance(&mut self, bytes: usize) {
         self.written += bytes;
+        self.loads.leave(bytes, self.written == self.bytes.len());
         if self.written == self.bytes.len() {
             self.bytes.clear();
             (self.written, self.shown) = (0, 0);
@@ -109,7 +118,13 @@ impl Replies {
     /// Takes over what the handles of the session have sent.
     pub(crate) fn take_queued(&mut self) {
         self.forget_written();
+        self.loads.take(self.bytes.len());
         self.messages += self.link.take_queued(&mut self.bytes);
+    }
+
+    /// Which of the handles' messages have left.
+    pub(crate) const fn loads(&self) -> &Loads {
+        &self.loads
     }
 
     /// How many messages there have been, those included that have not left yet.
@@ -144,6 +159,12 @@ impl Replies {
             Err(_) => self.bytes.truncate(start),
         }
         written
+    }
+
+    /// Appends the answer to a request that has been done, and about which there is nothing to say.
+    pub(crate) fn null(&mut self, id: Id<'_>) {
+        // It can always be written.
+        drop(self.result(id, &Ok::<_, Infallible>(())));
     }
 
     fn begin(&mut self) -> usize {

@@ -148,6 +148,11 @@ impl Routes {
         handled.outcome()
     }
 
+    /// Whether there is such a method.
+    pub(crate) fn serves(&self, method: &str) -> bool {
+        self.table.routes.contains_key(method)
+    }
+
     /// How the peer may take requests back, as the styles of the methods say it.
     pub(crate) fn cancellations(&self) -> Vec<Cancellation> {
         self.table.cancellations.clone()

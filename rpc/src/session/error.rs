@@ -26,7 +26,13 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     Timeout(Duration),
 
     /// The session ended before the reply came, or had ended before.
-    Closed(CloseReason),
+    Closed {
+        /// Why it ended.
+        reason: CloseReason,
+        /// Whether the call had left: the transport had taken the first byte of it. One that has not was
+        /// not carried out, and will not be.
+        sent: bool,
+    },
 
     /// The parameters could not be written as JSON. Nothing was sent.
     Encode {
@@ -81,7 +87,10 @@ impl<E: std::error::Error + 'static> fmt::Display for CallError<E> {
             Self::Service(error) => escaped(error).fmt(f),
             Self::Rpc(_) => f.write_str("the peer answered with an error"),
             Self::Timeout(after) => write!(f, "no reply within {after:?}"),
-            Self::Closed(_) => f.write_str("the session is closed"),
+            Self::Closed { sent: true, .. } => f.write_str("the session is closed"),
+            Self::Closed { sent: false, .. } => {
+                f.write_str("the session is closed, and the call was not sent")
+            }
             Self::Encode { method, .. } => {
                 write!(f, "the parameters of `{}` cannot be sent", escaped(method))
             }
@@ -107,7 +116,7 @@ impl<E: std::error::Error + 'static> std::error::Error for CallError<E> {
             Self::Service(error) => error.source(),
             Self::Rpc(error) => Some(error),
             Self::Timeout(_) => None,
-            Self::Closed(reason) => Some(reason),
+            Self::Closed { reason, .. } => Some(reason),
             Self::Encode { source, .. } | Self::Decode { source, .. } => Some(source),
             Self::Frame { source, .. } => Some(source),
             Self::Unsupported { source, .. } => Some(source),
@@ -135,9 +144,12 @@ impl<E: std::error::Error + 'static> CallError<E> {
         match self {
             Self::Service(_) | Self::Decode { .. } => Executed::Yes,
             Self::Rpc(error) => error.executed(),
-            // Whether it has left, and what the peer has done with it, is not known.
-            Self::Timeout(_) | Self::Closed(_) | Self::Protocol { .. } => Executed::Perhaps,
-            Self::Encode { .. } | Self::Frame { .. } | Self::Unsupported { .. } => Executed::No,
+            // What the peer has done with it is not known.
+            Self::Timeout(_) | Self::Closed { sent: true, .. } | Self::Protocol { .. } => Executed::Perhaps,
+            Self::Closed { sent: false, .. }
+            | Self::Encode { .. }
+            | Self::Frame { .. }
+            | Self::Unsupported { .. } => Executed::No,
             #[cfg(feature = "http")]
             Self::Http(error) => error.executed(),
         }
@@ -151,7 +163,7 @@ impl CallError {
             Self::Service(never) => match never {},
             Self::Rpc(error) => CallError::Rpc(error),
             Self::Timeout(after) => CallError::Timeout(after),
-            Self::Closed(reason) => CallError::Closed(reason),
+            Self::Closed { reason, sent } => CallError::Closed { reason, sent },
             Self::Encode { method, source } => CallError::Encode { method, source },
             Self::Frame { method, source } => CallError::Frame { method, source },
             Self::Unsupported { method, source } => CallError::Unsupported { method, source },

@@ -19,6 +19,7 @@ mod group;
 mod hooks;
 mod limits;
 mod link;
+mod loads;
 mod messages;
 mod notify;
 mod outbox;
@@ -55,7 +56,10 @@ pub use group::GroupFull;
 pub(crate) use group::{InstalledGroups, Membership};
 pub use hooks::Hooks;
 pub(crate) use hooks::InstalledHooks;
-pub(crate) use link::{Ahead, Answers, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber};
+pub(crate) use link::{
+    Ahead, Answers, Cancelling, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber,
+};
+pub(crate) use loads::Loads;
 pub use messages::{Message, MessageSession, SendError};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
@@ -290,7 +294,7 @@ impl Session {
 
     /// How many calls of ours wait for a reply.
     pub fn calls_in_flight(&self) -> usize {
-        self.link.lock().connection.len()
+        self.link.lock().calls_in_flight()
     }
 
     /// How many subscriptions the peer has here.

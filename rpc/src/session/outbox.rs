@@ -9,6 +9,7 @@ use std::{convert::Infallible, ops::Range};
 use super::{
     framed::{Unsent, put_framed, put_refusal},
     link::Effects,
+    loads::Position,
 };
 use crate::{
     framing::{AnyFramer, FrameError},
@@ -20,6 +21,8 @@ pub(crate) struct Outbox {
     /// Whole messages, in the order in which they were sent.
     bytes: Vec<u8>,
     messages: u64,
+    /// How many loads the loop has taken.
+    loads: u32,
     /// `None` where it is the user's.
     framer: Option<Box<dyn AnyFramer>>,
     /// Which of the bytes are not framed yet.
@@ -53,7 +56,7 @@ pub(crate) struct ToFrame {
 impl Outbox {
     pub(crate) fn new(framer: &dyn AnyFramer) -> Self {
         let framer = framer.is_own().then(|| framer.cloned());
-        Self { bytes: Vec::new(), messages: 0, framer, unframed: Vec::new() }
+        Self { bytes: Vec::new(), messages: 0, loads: 0, framer, unframed: Vec::new() }
     }
 
     /// Appends one message, unless `write` fails or it does not fit into a frame. Where the framer
@@ -116,6 +119,13 @@ impl Outbox {
         }
     }
 
+    /// Where a message stands that is appended next.
+    pub(super) fn position(&self) -> Position {
+        // What is framed later becomes longer: of that no more is known than its load.
+        let offset = self.framer.as_ref().and_then(|_| u32::try_from(self.bytes.len()).ok());
+        Position { load: self.loads, offset: offset.unwrap_or(0) }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -124,6 +134,7 @@ impl Outbox {
     /// the number of messages; or gives what is to be framed first.
     pub(crate) fn take_into(&mut self, buffer: &mut Vec<u8>) -> (u64, Option<ToFrame>) {
         let messages = std::mem::take(&mut self.messages);
+        self.loads = self.loads.wrapping_add(1);
         if !self.unframed.is_empty() {
             let (bytes, unframed) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.unframed));
             return (messages, Some(ToFrame { bytes, unframed }));

@@ -72,7 +72,7 @@ impl<E: RpcError> From<CallError<E>> for ErrorObject {
             CallError::Service(error) => return error.to_error_object(),
             CallError::Rpc(object) => return object.clone(),
             CallError::Timeout(_) => "another peer did not answer in time",
-            CallError::Closed(_) => "the session with another peer is closed",
+            CallError::Closed { .. } => "the session with another peer is closed",
             CallError::Encode { .. } | CallError::Frame { .. } | CallError::Unsupported { .. } => {
                 "a call to another peer cannot be sent"
             }

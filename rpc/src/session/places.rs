@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,6 +17,10 @@ use crate::limits::{Limits, ResponseTimes};
 pub(super) struct Places {
     free: Semaphore,
     pace: Mutex<Pace>,
+    /// How many wait for one.
+    waiting: AtomicUsize,
+    /// Whether it was said that one has to wait.
+    is_logged: AtomicBool,
 }
 
 struct Pace {
@@ -32,6 +39,8 @@ impl Places {
         Arc::new(Self {
             free: Semaphore::new(times.in_flight()),
             pace: Mutex::new(Pace { start, target: limits.target_response_time, times, owed: 0 }),
+            waiting: AtomicUsize::new(0),
+            is_logged: AtomicBool::new(false),
         })
     }
 
@@ -45,11 +54,30 @@ impl Places {
 
     /// Waits for a place. Dropping it gives the turn to the next.
     pub(super) async fn taken(self: Arc<Self>) -> Place {
+        let _waits = Waits::of(&self);
         // It is never closed.
         if let Ok(permit) = self.free.acquire().await {
             permit.forget();
         }
         Place::of(&self)
+    }
+
+    /// How many calls wait for one.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Says the first time that a call has to wait.
+    fn log_wait(&self) {
+        if !self.is_logged.swap(true, Ordering::Relaxed) {
+            let limit = self.pace().times.in_flight();
+            tracing::info!(
+                rpc.system.name = "jsonrpc",
+                limit,
+                "as many calls of a session as may be are in flight: further ones wait for their turn. Where the peer takes more \
+                 at once, raise `Limits::calls_in_flight`"
+            );
+        }
     }
 
     /// Other limits hold from now on. The number is kept where it was not changed.
@@ -108,6 +136,23 @@ impl Places {
 impl fmt::Debug for Places {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Places").field("free", &self.free.available_permits()).finish_non_exhaustive()
+    }
+}
+
+/// A call that waits for a place, for as long as it does.
+struct Waits(Arc<Places>);
+
+impl Waits {
+    fn of(places: &Arc<Places>) -> Self {
+        places.log_wait();
+        places.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(places))
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -132,7 +132,7 @@ impl NotSent {
     /// The same, of a call or a notification.
     pub(super) fn into_call_error(self, method: &str) -> CallError {
         match self {
-            Self::Closed(reason) => CallError::Closed(reason),
+            Self::Closed(reason) => CallError::Closed { reason, sent: false },
             Self::Timeout(after) => CallError::Timeout(after),
             Self::Unsupported(what) => CallError::Unsupported { method: method.to_owned(), source: what },
             Self::Frame(error) => CallError::Frame { method: method.to_owned(), source: error },

@@ -49,8 +49,20 @@ pub struct Statistics {
     /// on count too. Those that were not read yet do not.
     pub requests_in_flight: usize,
 
+    /// Those of them that wait: for a permit
+    /// ([`Limits::requests_in_flight`](crate::Limits::requests_in_flight)), for others that have to be
+    /// done first, or because the peer is slowed down for its cost.
+    pub requests_waiting: usize,
+
+    /// How many requests of the peer's have come while all permits were taken, and had to wait for one.
+    pub permit_waits: u64,
+
     /// Calls of ours that wait for a reply.
     pub calls_in_flight: usize,
+
+    /// Calls of ours that are not sent yet, because as many as may be are in flight
+    /// ([`Limits::calls_in_flight`](crate::Limits::calls_in_flight)).
+    pub calls_waiting: usize,
 
     /// Subscriptions that the peer has here.
     pub subscriptions_served: usize,
@@ -73,6 +85,7 @@ pub(crate) struct Counters {
     errors: AtomicU64,
     /// Requests that wait for their turn.
     waiting: AtomicU64,
+    permit_waits: AtomicU64,
 }
 
 impl Counters {
@@ -88,6 +101,7 @@ impl Counters {
             last_sent: zero(),
             errors: zero(),
             waiting: zero(),
+            permit_waits: zero(),
         }
     }
 
@@ -113,6 +127,12 @@ impl Counters {
         self.waiting.store(requests as u64, Relaxed);
     }
 
+    /// One more request waits for a permit. Whether it is the first.
+    pub(crate) fn waits_for_permit(&self) -> bool {
+        add(&self.permit_waits, 1);
+        self.permit_waits.load(Relaxed) == 1
+    }
+
     fn note(&self, time: &AtomicU64, now: Instant) {
         // Five hundred years fit.
         time.store(now.saturating_duration_since(self.opened).as_nanos() as u64 + 1, Relaxed);
@@ -136,8 +156,11 @@ impl Counters {
             last_sent: self.noted(&self.last_sent),
             errors: self.errors.load(Relaxed),
             cost: 0.0,
-            requests_in_flight: self.waiting.load(Relaxed) as usize,
+            requests_in_flight: 0,
+            requests_waiting: self.waiting.load(Relaxed) as usize,
+            permit_waits: self.permit_waits.load(Relaxed),
             calls_in_flight: 0,
+            calls_waiting: 0,
             subscriptions_served: 0,
             subscriptions: 0,
         }

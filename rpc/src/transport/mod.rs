@@ -83,8 +83,18 @@ pub(crate) struct Connection {
     pub(crate) framer: Option<Box<dyn AnyFramer>>,
     /// Where the transport has control frames.
     pub(crate) control: Option<Arc<ControlFrames>>,
-    /// Whether the peer has said, when the connection was made, that it takes notices of subscriptions.
-    pub(crate) takes_notices: bool,
+    pub(crate) takes: Takes,
+}
+
+/// What the peer has said in a handshake that it takes, besides what every peer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Takes {
+    /// Notices of its subscriptions.
+    pub(crate) notices: bool,
+    /// That calls to it are taken back.
+    pub(crate) cancel: bool,
+    /// That it is told when this side shuts down.
+    pub(crate) closing: bool,
 }
 
 impl Connection {
@@ -103,7 +113,7 @@ impl Connection {
             extensions: Extensions::default(),
             framer: None,
             control: None,
-            takes_notices: false,
+            takes: Takes::default(),
         }
     }
 

@@ -208,7 +208,7 @@ async fn calls_end_when_node_is_killed() {
             node.kill().await;
         };
         let (outcome, ()) = soon(async { tokio::join!(work.wait(), killed) }).await;
-        assert!(matches!(outcome, Err(CallError::Closed(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(CallError::Closed { .. })), "{outcome:?}");
     }
 }
 
@@ -220,7 +220,7 @@ async fn calls_end_when_the_process_that_we_have_started_does() {
     let work = WorkClient::from(session.clone());
     let exit = session.call::<Value>("drive", (json!(["exit", 3]),));
     let (waited, exited) = soon(async { tokio::join!(work.wait(), exit) }).await;
-    assert!(matches!(waited, Err(CallError::Closed(_))), "{waited:?}");
-    assert!(matches!(exited, Err(CallError::Closed(_))), "{exited:?}");
+    assert!(matches!(waited, Err(CallError::Closed { .. })), "{waited:?}");
+    assert!(matches!(exited, Err(CallError::Closed { .. })), "{exited:?}");
     assert_eq!(soon(process.exited()).await.expect("it has ended").code(), Some(3));
 }

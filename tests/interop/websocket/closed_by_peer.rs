@@ -166,7 +166,7 @@ impl InFlight {
         assert_eq!(ends.counted(), 0);
         if let Some(call) = self.0 {
             match soon(call).await.expect("no panic") {
-                Err(CallError::Closed(reason)) => assert_eq!(reason.to_string(), cause.to_string()),
+                Err(CallError::Closed { reason, .. }) => assert_eq!(reason.to_string(), cause.to_string()),
                 other => panic!("the call ended with {other:?}"),
             }
         }

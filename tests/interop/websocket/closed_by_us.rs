@@ -62,7 +62,7 @@ pub(super) async fn the_peer_is_told(peer: &mut Peer, keys: &Keys, road: Road, w
     assert!(way.is_told_by(&cause), "{cause:?}");
     assert_eq!((ends.counted(), ends.session.calls_in_flight()), (0, 0));
     match soon(call).await.expect("no panic") {
-        Err(CallError::Closed(reason)) => assert_eq!(reason.to_string(), cause.to_string()),
+        Err(CallError::Closed { reason, .. }) => assert_eq!(reason.to_string(), cause.to_string()),
         other => panic!("the call ended with {other:?}"),
     }
 }

@@ -64,7 +64,7 @@ async fn a_batch_ends_with_the_session_and_keeps_what_it_has() {
         end(&session);
         let [a, b, c] = sent.await.expect("it was sent");
         for lost in [a, c] {
-            let Err(CallError::Closed(reason)) = lost else { panic!("{lost:?}") };
+            let Err(CallError::Closed { reason, .. }) = lost else { panic!("{lost:?}") };
             assert_eq!(reason.to_string(), expected);
         }
         assert_eq!(b.expect("it came before"), 2);
@@ -86,7 +86,9 @@ async fn a_batch_ends_when_the_peer_is_gone() {
     peer.abort();
     let outcomes = sent.await.expect("it was sent");
     assert!(
-        outcomes.iter().all(|outcome| matches!(outcome, Err(CallError::Closed(CloseReason::Peer)))),
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Err(CallError::Closed { reason: CloseReason::Peer, .. }))),
         "{outcomes:?}"
     );
     settled().await;

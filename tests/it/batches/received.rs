@@ -50,15 +50,18 @@ async fn an_id_may_stand_twice_in_a_batch() {
 #[tokio::test(start_paused = true)]
 async fn members_over_the_limit_wait_and_what_stands_behind_the_batch_waits_with_them() {
     let gate = Gate::closed();
-    let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::server());
+    let limits = limited(|limits| limits.requests_in_flight = 20);
+    let (mut peer, session) = Raw::peer_of(waiting(&gate), limits);
     peer.send(&batch((1..=100).map(|id| request(id, "wait")))).await;
     peer.send(&request(101, "echo")).await;
     peer.send(&batch([request(102, "wait"), request(103, "echo")])).await;
     peer.expect_silence().await;
     assert_eq!((gate.entered(), session.requests_in_flight()), (20, 20));
+    assert_eq!(session.statistics().requests_waiting, 83);
     gate.let_through(30);
     settled().await;
     assert_eq!((gate.entered(), session.requests_in_flight()), (50, 20));
+    assert_eq!(session.statistics().requests_waiting, 53);
     gate.open();
     let mut lines =
         [peer.line().await, peer.line().await, peer.line().await].map(|line| line.expect("a reply"));
@@ -105,7 +108,10 @@ async fn while_a_call_of_ours_waits_members_over_the_limit_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_call_made_while_members_wait_gets_them_out_of_the_way_of_its_reply() {
     let gate = Gate::closed();
-    let limits = limited(|limits| limits.requests_in_flight = 1);
+    // There is no room for members that wait, either.
+    let limits = limited(|limits| {
+        (limits.requests_in_flight, limits.request_bytes) = (1, request(1, "wait").len());
+    });
     let (mut peer, session) = Raw::peer_of(waiting(&gate), limits);
     peer.send(&batch([request(1, "wait"), request(2, "wait"), request(3, "echo")])).await;
     // Within the batch, even.

@@ -298,7 +298,7 @@ async fn an_array_of_rubbish_is_not_an_answer_for_beginning_like_one() {
 
 #[tokio::test(start_paused = true)]
 async fn the_answer_to_a_batch_that_was_given_up_is_not_answered_however_long_it_is() {
-    let (mut peer, session) = caller();
+    let (mut peer, session) = Raw::peer_with(|connector| connector.cancellation(None)).await;
     let waiting = sent(&mut peer, &session, 150).await;
     waiting.abort();
     assert!(waiting.await.is_err());
@@ -309,7 +309,7 @@ async fn the_answer_to_a_batch_that_was_given_up_is_not_answered_however_long_it
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_is_never_answered_times_out() {
-    let (mut peer, session) = caller();
+    let (mut peer, session) = Raw::peer_with(|connector| connector.cancellation(None)).await;
     let outcomes = sent(&mut peer, &session, 3).await.await.expect("no panic");
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(CallError::Timeout(_)))), "{outcomes:?}");
     assert_eq!(session.calls_in_flight(), 0);

@@ -42,8 +42,12 @@ pub(super) fn cases() -> Vec<Case> {
         call(CallError::Rpc(out_of_stock()), &["the peer answered with an error", "out of stock (code 7)"]),
         call(CallError::Timeout(AFTER), &["no reply within 1.5s"]),
         call(
-            CallError::Closed(lost()),
+            CallError::Closed { reason: lost(), sent: true },
             &["the session is closed", "the connection was lost", PUMP[0], PUMP[1]],
+        ),
+        call(
+            CallError::Closed { reason: CloseReason::Local, sent: false },
+            &["the session is closed, and the call was not sent", "closed by this side"],
         ),
         call(
             CallError::Encode { method: sell(), source: wrong_type() },

@@ -19,8 +19,11 @@ async fn the_end_of_a_session_is_logged_with_its_causes() {
     assert_eq!(closed[0].field("reason"), told);
 
     let error = session.call::<u8>("sell", ()).await.expect_err("it is closed");
-    assert!(matches!(error, CallError::Closed(_)), "{error:?}");
-    assert_eq!(rpc::chain(&error).to_string(), format!("the session is closed: {told}"));
+    assert!(matches!(error, CallError::Closed { .. }), "{error:?}");
+    assert_eq!(
+        rpc::chain(&error).to_string(),
+        format!("the session is closed, and the call was not sent: {told}")
+    );
 }
 
 /// The kind of an error and the error itself are there for a program to look at.

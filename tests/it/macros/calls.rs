@@ -186,7 +186,7 @@ fn a_blocking_method_that_has_no_thread_yet_is_not_run_when_its_session_has_ende
             let (waited, told) = tokio::join!(async { client.wait("in the only thread").await }, async {
                 client.tell("never".into()).await
             });
-            assert!(matches!(waited, Err(CallError::Closed(_))) && told.is_ok());
+            assert!(matches!(waited, Err(CallError::Closed { .. })) && told.is_ok());
         });
         while peer.requests_in_flight() < 2 {
             tokio::task::yield_now().await;

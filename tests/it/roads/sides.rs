@@ -170,5 +170,5 @@ pub(super) async fn until(what: impl Fn() -> bool) {
 
 /// Whether the peer has closed the connection, with or without a word.
 pub(super) const fn is_the_peers(reason: &CloseReason) -> bool {
-    matches!(reason, CloseReason::Peer | CloseReason::PeerClosed { .. })
+    matches!(reason, CloseReason::Peer | CloseReason::PeerClosed { .. } | CloseReason::Shutdown)
 }

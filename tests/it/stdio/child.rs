@@ -86,7 +86,7 @@ async fn what_cannot_be_started_is_named() {
 async fn a_call_in_flight_learns_how_the_process_has_ended() {
     let session = started(program("serve")).await;
     let waiting = session.call::<Value>("exit", (7,)).without_timeout();
-    let Err(CallError::Closed(reason)) = soon(waiting).await else { panic!("it has ended") };
+    let Err(CallError::Closed { reason, .. }) = soon(waiting).await else { panic!("it has ended") };
     assert_eq!(exit_in(&reason).status.code(), Some(7));
     let told = rpc::chain(&reason).to_string();
     assert!(told.starts_with("the connection was lost: the process `"), "{told}");
@@ -101,7 +101,7 @@ async fn a_process_that_ends_at_once_ends_the_session() {
     // Whatever was asked before it was noticed.
     let failing = started(program_with("exit", "9")).await;
     let asked = soon(failing.call::<Value>("echo", (1,)).without_timeout()).await;
-    let Err(CallError::Closed(reason)) = asked else { panic!("{asked:?}") };
+    let Err(CallError::Closed { reason, .. }) = asked else { panic!("{asked:?}") };
     assert_eq!(exit_in(&reason).status.code(), Some(9));
 
     let done = started(program_with("exit", "0")).await;
@@ -135,7 +135,7 @@ async fn what_it_answered_before_it_ended_is_not_lost() {
     let answer = soon(first).await.expect("no panic");
     assert_eq!(answer.expect("it was answered"), "answered");
     let unanswered = soon(second).await.expect("no panic");
-    let Err(CallError::Closed(reason)) = unanswered else { panic!("{unanswered:?}") };
+    let Err(CallError::Closed { reason, .. }) = unanswered else { panic!("{unanswered:?}") };
     assert_eq!(exit_in(&reason).status.code(), Some(3));
 }
 
@@ -149,7 +149,7 @@ async fn a_process_that_closes_its_input_is_noticed() {
     let mut told = session.notifications::<()>("deaf");
     soon(told.next()).await;
     let asked = soon(session.call::<Value>("echo", (1,)).without_timeout()).await;
-    let Err(CallError::Closed(CloseReason::Io(error))) = asked else { panic!("{asked:?}") };
+    let Err(CallError::Closed { reason: CloseReason::Io(error), .. }) = asked else { panic!("{asked:?}") };
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
 }
 

@@ -112,9 +112,9 @@ async fn a_session_that_ends_while_a_subscription_is_asked_for_ends_it_with_the_
     peer.expect(r#"{"jsonrpc":"2.0","id":1,"method":"s"}"#).await;
     session.abort();
     let begun = begun.await.expect("no panic");
-    assert!(matches!(begun, Err(rpc::CallError::Closed(CloseReason::Aborted))), "{begun:?}");
+    assert!(matches!(begun, Err(rpc::CallError::Closed { reason: CloseReason::Aborted, .. })), "{begun:?}");
     let after = session.subscribe::<u64>("s", ()).await;
-    assert!(matches!(after, Err(rpc::CallError::Closed(CloseReason::Aborted))));
+    assert!(matches!(after, Err(rpc::CallError::Closed { reason: CloseReason::Aborted, .. })));
     let mut news = session.notifications::<u64>("news");
     assert!(matches!(news.next().await, Some(Err(SubscriptionError::Closed(CloseReason::Aborted)))));
 }

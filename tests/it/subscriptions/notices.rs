@@ -193,7 +193,7 @@ async fn over_websocket(headers: &str) -> (Option<String>, usize) {
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_of_websocket_agrees_on_them() {
-    const ALL: &str = "rpc.ended, rpc.lost";
+    const ALL: &str = "rpc.ended, rpc.lost, rpc.closing, rpc.cancel";
     assert_eq!(over_websocket("").await, (None, 0));
     let all = Some(ALL.to_owned());
     assert_eq!(over_websocket("Rpc-Notices: rpc.ended, rpc.lost\r\n").await, (all.clone(), 1));
@@ -214,7 +214,11 @@ async fn a_server_of_websocket_may_say_it_in_its_answer() {
         let url = "ws://localhost/".parse().expect("a URL");
         let serving = async {
             let head = peer.head().await;
-            assert_eq!(header(&head, "rpc-notices"), Some("rpc.ended, rpc.lost"), "{head}");
+            assert_eq!(
+                header(&head, "rpc-notices"),
+                Some("rpc.ended, rpc.lost, rpc.closing, rpc.cancel"),
+                "{head}"
+            );
             peer.write(answer(header(&head, "sec-websocket-key").expect("a key"), headers)).await;
         };
         let options = WebSocketClient::new();

@@ -32,7 +32,7 @@ impl World {
 /// Why a session ended that the server did not want.
 async fn thrown_out(session: &Session) -> String {
     match soon(session.call::<()>("ping", ())).await {
-        Err(CallError::Closed(CloseReason::Io(error))) => error.to_string(),
+        Err(CallError::Closed { reason: CloseReason::Io(error), .. }) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }

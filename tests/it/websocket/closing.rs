@@ -124,7 +124,7 @@ async fn a_reply_over_the_limit_ends_the_session_of_a_client_with_1009() {
         assert_eq!(peer.closed().await, (1009, reason));
         drop(peer);
     });
-    let Err(CallError::Closed(reason)) = outcome else { panic!("{outcome:?}") };
+    let Err(CallError::Closed { reason, .. }) = outcome else { panic!("{outcome:?}") };
     assert!(matches!(reason, CloseReason::Frame(FrameError::TooLarge { limit: 1000, .. })), "{reason}");
     let told = events.all().into_iter().filter(|event| event.message.contains("Limits::frame_size"));
     assert_eq!(told.map(|event| event.level).collect::<Vec<_>>(), [Level::WARN]);

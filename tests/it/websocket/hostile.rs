@@ -156,7 +156,10 @@ async fn a_reply_that_is_no_text_is_no_reply() {
         ends.peer.frame(TEXT, b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"\xff\"}").await;
         is_told(&mut ends, 1007, &format!("{road:?}")).await;
         let told = soon(call).await.expect("no panic");
-        assert!(matches!(told, Err(CallError::Closed(CloseReason::Frame(_)))), "{road:?}: {told:?}");
+        assert!(
+            matches!(told, Err(CallError::Closed { reason: CloseReason::Frame(_), .. })),
+            "{road:?}: {told:?}"
+        );
     }
 }
 

@@ -10,7 +10,7 @@ mod write;
 
 pub(crate) use key::{SubscriptionKey, positional};
 pub use notices::Notices;
-pub(crate) use notices::{ENDED, LOST, is_about_items, is_marked, mark};
+pub(crate) use notices::{CLOSING, ENDED, LOST, is_about_items, is_marked, mark};
 pub use progress::Progress;
 pub(crate) use progress::done;
 pub(crate) use read::{About, PlainItem, SubscriptionEvent, judge_item, read, scan};

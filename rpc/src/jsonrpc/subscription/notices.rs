@@ -1,24 +1,35 @@
-//! Notices: what is said of a subscription besides its items, and to which peers.
+//! Notices: what is said of a subscription besides its items, and of a session, and to which peers.
 
 /// The name under which a peer learns that a subscription has ended, and why.
 pub(crate) const ENDED: &str = "rpc.ended";
 /// The name under which a peer learns that items were lost.
 pub(crate) const LOST: &str = "rpc.lost";
 
+/// The name under which a peer learns that this side is a server that shuts down.
+pub(crate) const CLOSING: &str = "rpc.closing";
+
 /// White space at the end of a message, in front of its last brace. No writer of JSON is known to write
 /// it so, and to all that read JSON it means nothing.
 const MARK: &[u8] = b" \t}";
 
 /// Which peers are sent notices: the notifications `rpc.ended` and `rpc.lost`, which say that a
-/// subscription has ended, and that items of it were lost.
+/// subscription has ended, and that items of it were lost, and `rpc.closing`, by which a server that
+/// shuts down says so.
 ///
 /// A peer that does not know them may count them as items, refuse their names or charge for them. So
 /// unless said otherwise they go only to peers that are known to take them:
 ///
 /// - those that say so in the handshake of a WebSocket, by the header
-///   `Rpc-Notices: rpc.ended, rpc.lost`. The answer has the same header;
+///   `Rpc-Notices: rpc.ended, rpc.lost, rpc.closing`. The answer has the same header, and in both
+///   [`rpc.cancel`](crate::Cancellation::RPC) may stand too;
 /// - those that begin a subscription by a request that ends in a blank and a tab in front of its last
-///   brace, as clients of this crate do on every transport: ` \t}`.
+///   brace, as clients of this crate do on every transport: ` \t}`;
+/// - `rpc.closing` also to those that have taken a call back by
+///   [`rpc.cancel`](crate::Cancellation::RPC), or have let themselves be told so.
+///
+/// A session of this crate that is told `rpc.closing` sends nothing more: further calls end with
+/// [`CloseReason::Shutdown`](crate::CloseReason::Shutdown), and were not carried out. Those under way
+/// are still answered. It ends with the same reason.
 ///
 /// A service may ask for them itself: see
 /// [`SubscriptionInfo::with_notices`](crate::SubscriptionInfo::with_notices). A session takes notices

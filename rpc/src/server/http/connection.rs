@@ -41,6 +41,9 @@ const HEAD: u32 = 64 << 10;
 const WINDOW: u32 = 64 << 10;
 const SMALL_WINDOW: u32 = 16 << 10;
 
+/// The most [`streams`]: more than the 100 of which RFC 9113, section 6.5.2, has a server take no less.
+const MOST_STREAMS: u32 = 128;
+
 /// The largest window there may be (RFC 9113, section 6.9.1).
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
@@ -195,7 +198,7 @@ impl Http {
         let mut builder = auto::Builder::new(Tasks::default());
         // Timeouts are ours: hyper's do not tell an idle connection from half a head.
         builder.http1().max_buf_size(HEAD as usize).header_read_timeout(None);
-        let at_once = u32::try_from(self.limits().requests_in_flight.max(1)).unwrap_or(u32::MAX);
+        let at_once = streams(self.limits());
         builder.http2().max_header_list_size(HEAD).max_concurrent_streams(at_once);
         if let Some(each) = window(self.limits()) {
             let all = at_once.saturating_mul(each).min(LARGEST_WINDOW);
@@ -205,10 +208,16 @@ impl Http {
     }
 }
 
+/// How many requests of a connection of HTTP/2 are taken at once. More than these only divide the bytes that may arrive into smaller
+/// windows.
+fn streams(limits: &Limits) -> u32 {
+    u32::try_from(limits.requests_in_flight).unwrap_or(MOST_STREAMS).clamp(1, MOST_STREAMS)
+}
+
 /// How much of a body may arrive before it is read, where bodies may have to wait for each other. All
 /// that wait must fit into the window of the connection, or the one that is read could not go on.
 fn window(limits: &Limits) -> Option<u32> {
-    let each = limits.request_bytes / limits.requests_in_flight.max(1);
+    let each = limits.request_bytes / streams(limits) as usize;
     let may_wait = limits.request_bytes < usize::MAX && each < limits.frame_size;
     may_wait.then(|| u32::try_from(each).unwrap_or(u32::MAX).clamp(SMALL_WINDOW, WINDOW))
 }

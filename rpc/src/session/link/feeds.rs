@@ -35,6 +35,7 @@ impl Link {
     /// The peer has said that it takes notices of its subscriptions.
     pub(crate) fn takes_notices(&self) {
         self.takes_notices.store(true, Ordering::Relaxed);
+        self.takes_closing();
     }
 
     /// Whether the peer is sent notices of a subscription like this one.

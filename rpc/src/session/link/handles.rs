@@ -44,7 +44,7 @@ impl Link {
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(&mut state, at);
         }
-        let call = InFlight::new(slot, timeout);
+        let call = InFlight::new(state.outbox.position(), slot, timeout);
         let (id, mut state) = self.append_request(state, body, call)?;
         state.take_place(place, id, 1);
         self.appended(state);
@@ -62,7 +62,8 @@ impl Link {
         if let Some(Timeout { at, .. }) = timeout {
             self.expect(&mut state, at);
         }
-        let (id, state) = self.append_request(state, body, InFlight::unawaited(slot, timeout))?;
+        let ping = InFlight::unawaited(state.outbox.position(), slot, timeout);
+        let (id, state) = self.append_request(state, body, ping)?;
         self.appended(state);
         Ok(id)
     }
@@ -110,9 +111,10 @@ impl Link {
         if let Some(at) = first_timeout {
             self.expect(&mut state, at);
         }
+        let position = state.outbox.position();
         let members = members
             .into_iter()
-            .map(|(body, call)| (body, call.map(|(slot, timeout)| InFlight::new(&slot, timeout))));
+            .map(|(body, call)| (body, call.map(|(slot, timeout)| InFlight::new(position, &slot, timeout))));
         let batch = |connection: &mut Connection<InFlight>, out: &mut Vec<u8>| connection.batch(out, members);
         let (ids, mut state) = self.append(state, batch, |state, ids: Vec<CallId>| {
             ids.into_iter().for_each(|id| state.forget_call(id));
@@ -135,6 +137,9 @@ impl Link {
         let state = self.lock();
         if let Some(reason) = state.phase.reason() {
             return Err(Refused::Closed(reason.clone()));
+        }
+        if self.is_peer_closing() {
+            return Err(Refused::Closed(CloseReason::Shutdown));
         }
         if !self.has_room_or_tells() {
             return Err(Refused::Full);
@@ -164,11 +169,15 @@ impl Link {
     pub(crate) fn start_close(&self, reason: CloseReason) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open) {
+            if matches!(reason, CloseReason::Shutdown) {
+                self.tell_closing(&mut state);
+            }
             state.phase = Phase::Closing(reason.clone());
             self.ending.store(true, Ordering::Release);
             // A stream may have no end that could be waited for.
             let streams = state.feeds.clear_streams();
-            self.end_calls(state, &reason);
+            // What was sent still leaves.
+            self.end_calls(state, &reason, |_| true);
             streams.iter().filter_map(Feed::task).for_each(AbortHandle::abort);
             self.driver.wake();
         }
@@ -179,7 +188,9 @@ impl Link {
         if matches!(state.phase, Phase::Open | Phase::Closing(_)) {
             state.phase = Phase::Ended(reason.clone());
             self.ending.store(true, Ordering::Release);
-            self.end_calls(state, &reason);
+            // The loop takes no more of it.
+            let loads = state.outbox.position().load;
+            self.end_calls(state, &reason, |position| position.load != loads);
             self.work_changed();
             self.driver.wake();
         }

@@ -72,7 +72,10 @@ impl Link {
             self.reports.store(true, Ordering::Relaxed);
         }
         state.inlets.begin_opening(opening);
-        let call = InFlight { opening: Some(Arc::clone(opening)), ..InFlight::new(slot, timeout) };
+        let call = InFlight {
+            opening: Some(Arc::clone(opening)),
+            ..InFlight::new(state.outbox.position(), slot, timeout)
+        };
         let write = |connection: &mut Connection<InFlight>, out: &mut Vec<u8>| {
             let sent = connection.request(out, body, call)?;
             subscription::mark(out);
@@ -171,7 +174,7 @@ impl Link {
         let (method, params, empty_params) = match unsubscribe {
             Unsubscribe::Call { method, params, empty_params } => (method, params, empty_params),
             Unsubscribe::Cancel { call, cancellation } => {
-                let forgotten = self.take_back(state, *call, cancellation);
+                let forgotten = self.take_back_by(state, *call, cancellation);
                 state.effects.drop_later(forgotten);
                 return;
             }
@@ -186,7 +189,7 @@ impl Link {
             Ok::<_, std::convert::Infallible>(())
         });
         let body = empty_params.map_or(body, |empty| body.with_empty_params(empty));
-        let call = InFlight::unawaited(&Slot::waiting(None), timeout);
+        let call = InFlight::unawaited(state.outbox.position(), &Slot::waiting(None), timeout);
         // Every version has parameters by position; but a frame may have a largest size.
         if let Err(refused) = state.append_request(body, call) {
             let session = self.id;

@@ -3,6 +3,7 @@
 mod append;
 mod batches;
 mod cancel;
+mod closing;
 mod cost;
 mod effects;
 mod feeds;
@@ -24,6 +25,7 @@ use std::{
 use futures::task::AtomicWaker;
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::Instant};
 
+pub(crate) use cancel::Cancelling;
 use cost::OwnCost;
 pub(crate) use effects::{Effects, Locked};
 pub(super) use handles::Refused;
@@ -34,6 +36,7 @@ pub(crate) use work::{TellsWorkEnded, WorkNumber};
 use super::{
     CallError, CloseReason, InstalledHooks, Membership,
     feed::Feeds,
+    loads::Position,
     outbox::Outbox,
     places::{Place, Places},
     slot::Slot,
@@ -43,9 +46,9 @@ use super::{
 };
 use crate::{
     framing::{AnyFramer, NewlineFramer},
-    jsonrpc::{BatchId, Cancellation, Connection, Notices, Order, RequestId, table::Table, version::Version},
+    jsonrpc::{BatchId, Connection, Notices, Order, RequestId, table::Table, version::Version},
     limits::{Limits, LiveLimits, deadline},
-    transport::{Endpoint, Extensions},
+    transport::{Endpoint, Extensions, Takes},
 };
 
 /// One link. No lock is held across an await, nor while code of the user's runs: see [`Effects`].
@@ -116,12 +119,14 @@ pub(crate) struct Link {
     pub(crate) id: u64,
     pub(crate) peer: Endpoint,
     pub(crate) limits: LiveLimits,
-    /// How calls are taken back, where the two sides have agreed on it.
-    pub(crate) cancellation: Option<Cancellation>,
     /// Whether the peer is sent notices of its subscriptions.
     notices: Notices,
     /// Whether it is known to take them.
     takes_notices: AtomicBool,
+    /// Whether it is known to take that this side shuts down.
+    takes_closing: AtomicBool,
+    /// Whether it has said that it shuts down itself: read without the lock.
+    peer_closes: AtomicBool,
     pub(crate) hooks: InstalledHooks,
     pub(crate) extensions: Extensions,
     /// Whether it carries messages of the application's own, and no JSON-RPC.
@@ -145,6 +150,8 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     /// The requests after which it closes.
     last: last::Last,
+    /// How calls of ours are taken back.
+    cancelling: Cancelling,
     /// When the loop has to look for calls and handlers that are late.
     pub(crate) next_deadline: Option<Instant>,
     /// Whether that has become earlier, and the loop was not woken for it yet.
@@ -178,22 +185,26 @@ impl Phase {
 pub(crate) struct InFlight {
     slot: Arc<Slot>,
     timeout: Option<Timeout>,
+    /// Where its message stands among those that leave.
+    position: Position,
     /// Set where the reply begins a subscription.
     opening: Option<Arc<Opening>>,
     /// Given back when it ends.
     place: Option<Place>,
-    /// False for pings and for what ends a subscription: no task waits for the reply.
+    /// False for pings, for what ends a subscription, and for the question whether calls can be taken back: no task waits for
+    /// the reply.
     awaited: bool,
 }
 
 impl InFlight {
-    fn new(slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
-        Self { slot: Arc::clone(slot), timeout, opening: None, place: None, awaited: true }
+    /// A call whose message is appended at `position`.
+    fn new(position: Position, slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
+        Self { slot: Arc::clone(slot), timeout, position, opening: None, place: None, awaited: true }
     }
 
-    /// A call for whose reply no task waits.
-    fn unawaited(slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
-        Self { awaited: false, ..Self::new(slot, timeout) }
+    /// The same of a call for whose reply no task waits.
+    fn unawaited(position: Position, slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
+        Self { awaited: false, ..Self::new(position, slot, timeout) }
     }
 
     /// Whether a task waits for the reply, and it may come while nothing else is taken: that to work whose own reports are not
@@ -255,9 +266,9 @@ pub(crate) struct NewLink {
     pub(crate) peer: Endpoint,
     pub(crate) limits: Limits,
     pub(crate) serves: bool,
-    pub(crate) cancellation: Option<Cancellation>,
+    pub(crate) cancelling: Cancelling,
     pub(crate) notices: Notices,
-    pub(crate) takes_notices: bool,
+    pub(crate) takes: Takes,
     pub(crate) hooks: InstalledHooks,
     pub(crate) group: Membership,
     pub(crate) extensions: Extensions,
@@ -282,6 +293,7 @@ impl Link {
             inlets: Inlets::default(),
             phase: Phase::Open,
             last: last::Last::default(),
+            cancelling: new.cancelling,
             next_deadline: None,
             is_due_earlier: false,
             effects: Effects::default(),
@@ -323,9 +335,10 @@ impl Link {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer: new.peer,
             limits: LiveLimits::new(&new.limits),
-            cancellation: new.cancellation,
             notices: new.notices,
-            takes_notices: AtomicBool::new(new.takes_notices),
+            takes_notices: AtomicBool::new(new.takes.notices),
+            takes_closing: AtomicBool::new(new.takes.closing),
+            peer_closes: AtomicBool::new(false),
             hooks: new.hooks,
             extensions: new.extensions,
             carries_messages: new.carries_messages,
@@ -349,9 +362,9 @@ impl Link {
             peer,
             limits,
             serves: false,
-            cancellation: None,
+            cancelling: Cancelling::Never,
             notices: Notices::default(),
-            takes_notices: false,
+            takes: Takes::default(),
             hooks: InstalledHooks::default(),
             group: Membership::default(),
             extensions,
@@ -371,15 +384,17 @@ impl Link {
         Locked::new(self, self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends every call with the same reason, and those who wait for room.
-    fn end_calls(&self, mut state: Locked<'_>, reason: &CloseReason) {
+    /// Ends every call with the same reason, and those who wait for room. `has_left` says which of them have left.
+    fn end_calls(&self, mut state: Locked<'_>, reason: &CloseReason, has_left: impl Fn(Position) -> bool) {
         let calls: Vec<InFlight> = state.connection.drain().collect();
+        state.cancelling = Cancelling::Never;
         let State { inlets, effects, .. } = &mut *state;
         let inlets = inlets.end(reason, effects);
         drop(state);
         drop(inlets);
         for call in calls {
-            Slot::complete(call.slot, Err(CallError::Closed(reason.clone())));
+            let sent = has_left(call.position);
+            Slot::complete(call.slot, Err(CallError::Closed { reason: reason.clone(), sent }));
         }
         // Those who wait, and one who was about to: it tells the next.
         self.full.store(false, Ordering::Relaxed);
@@ -402,8 +417,9 @@ impl Link {
         Statistics {
             cost,
             bytes_unsent: self.queued.load(Ordering::Relaxed) + self.unwritten.load(Ordering::Relaxed),
-            requests_in_flight: state.running.len() + counted.requests_in_flight,
-            calls_in_flight: state.connection.len(),
+            requests_in_flight: state.running.len() + counted.requests_waiting,
+            calls_in_flight: state.calls_in_flight(),
+            calls_waiting: self.places.get().map_or(0, |places| places.waiting()),
             subscriptions_served: state.feeds.len(),
             subscriptions: state.inlets.len(),
             ..counted

@@ -14,6 +14,7 @@ use crate::{
     session::{
         CallError, CloseReason,
         feed::Feed,
+        loads::Loads,
         outbox::ToFrame,
         places::Place,
         slot::Slot,
@@ -77,6 +78,10 @@ impl Link {
     /// Moves what the handles have sent to the end of `buffer`, and says how many messages that are.
     pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) -> u64 {
         let mut state = self.lock();
+        if matches!(state.phase, Phase::Ended(_) | Phase::Gone(_)) {
+            // Those whose calls these were have been told that nothing of them was sent.
+            return 0;
+        }
         let (messages, to_frame) = state.outbox.take_into(buffer);
         // The bytes are still waiting: they are counted on one side or the other at any time.
         let bytes = buffer.len() + to_frame.as_ref().map_or(0, ToFrame::len);
@@ -117,15 +122,18 @@ impl Link {
         let mut state = self.lock();
         *in_flight = state.connection.len();
         let before = state.outbox.len();
-        for (call, reply) in replies.drain(..) {
-            match call.and_then(|call| state.connection.remove(call)) {
+        for (id, reply) in replies.drain(..) {
+            match id.and_then(|id| state.connection.remove(id)) {
                 Some(call) => {
                     if let Some(opening) = &call.opening {
                         self.opened(&mut state, opening, &reply);
                     }
+                    if !call.awaited && id.is_some_and(|id| state.cancelling.is_asked_by(id)) {
+                        self.cancelling_answered(&mut state, reply.clone().into_result().is_ok());
+                    }
                     slots.push((call.slot, reply, call.place));
                 }
-                None if call.is_some_and(|call| state.connection.has_sent(call)) => {}
+                None if id.is_some_and(|id| state.connection.has_sent(id)) => {}
                 None => unasked += 1,
             }
         }
@@ -145,9 +153,11 @@ impl Link {
         self.lock().connection.get_mut(call).is_some()
     }
 
-    /// The version that the peer's first message has decided.
-    pub(crate) fn decided(&self, version: Version) {
-        self.lock().connection.set_version(version);
+    /// The version that the peer's first message has decided. Whether calls can no longer be taken back as was chosen.
+    pub(crate) fn decided(&self, version: Version) -> bool {
+        let mut state = self.lock();
+        state.connection.set_version(version);
+        !version.has_named_params() && state.cancelling.cannot_be_said()
     }
 
     /// Whether nothing is left to do for the peer: no handler runs, and nothing waits to be sent.
@@ -316,10 +326,12 @@ impl Link {
             running.iter().filter(|(_, r)| r.deadline.is_some_and(&mut is_late)).map(|(id, _)| id).collect();
         state.next_deadline = next;
         let any_is_late = !(late.is_empty() && silent.is_empty() && ended.is_empty());
-        if let Some(cancellation) = &self.cancellation {
+        for (call, ended) in &ended {
             // What would have begun a subscription is taken back in its own way.
-            for (call, _) in ended.iter().filter(|(_, call)| call.opening.is_none()) {
-                self.tell_cancelled(&mut state, *call, cancellation);
+            if ended.awaited && ended.opening.is_none() {
+                self.gave_up(&mut state, *call);
+            } else if state.cancelling.is_asked_by(*call) {
+                self.cancelling_answered(&mut state, false);
             }
         }
         for (opening, after) in silent {
@@ -356,7 +368,8 @@ impl Link {
     }
 
     /// The loop is going: everything that was waiting ends with the reason for which it ended first.
-    pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
+    /// Calls have left where `loads` say so, or where what the loop has taken `still_leaves`.
+    pub(crate) fn end(&self, reason: CloseReason, loads: &Loads, still_leaves: bool) -> CloseReason {
         let mut state = self.lock();
         let reason = match std::mem::replace(&mut state.phase, Phase::Open) {
             Phase::Open => reason,
@@ -366,7 +379,7 @@ impl Link {
         state.connection.drop_batches();
         let tasks: Vec<_> = state.running.drain().filter_map(|running| running.task).collect();
         let feeds = state.feeds.clear();
-        self.end_calls(state, &reason);
+        self.end_calls(state, &reason, |position| still_leaves || loads.have_left(position));
         tasks.iter().chain(feeds.iter().filter_map(Feed::task)).for_each(AbortHandle::abort);
         self.work_changed();
         reason

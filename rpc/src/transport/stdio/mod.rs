@@ -36,7 +36,7 @@
 //! let session = Connector::spawn(Command::new("my-tool")).connect().await?;
 //! match session.call::<Vec<String>>("tools/list", ()).await {
 //!     Ok(tools) => println!("{tools:?}"),
-//!     Err(CallError::Closed(CloseReason::Io(error))) if error.get_ref().is_some_and(|error| error.is::<ChildExit>()) => {
+//!     Err(CallError::Closed { reason: CloseReason::Io(error), .. }) if error.get_ref().is_some_and(|error| error.is::<ChildExit>()) => {
 //!         println!("it has failed: {error}");         // "the process `my-tool` has ended: exit status: 1"
 //!     }
 //!     Err(other) => return Err(other.into()),

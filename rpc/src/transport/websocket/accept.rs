@@ -14,7 +14,9 @@ use super::{
     refusal::Refusal,
 };
 use crate::framing::websocket::Role;
-use crate::transport::{Connection, Denied, FromItself, Handshake, Net, PageScheme, WebAccess, has_address};
+use crate::transport::{
+    Connection, Denied, FromItself, Handshake, Net, PageScheme, Takes, WebAccess, has_address,
+};
 
 /// The handshake of a `ws://` or `wss://` listener.
 struct WebSocketHandshake {
@@ -122,8 +124,8 @@ pub(crate) struct Agreed {
     /// The headers of the answer, which is 101.
     pub(crate) headers: HeaderMap,
     protocol: Option<String>,
-    /// Whether the client takes notices of its subscriptions.
-    takes_notices: bool,
+    /// What the client takes.
+    takes: Takes,
 }
 
 /// Whether a request becomes a WebSocket: answer 101 with the headers that this gives, and hand what the connection has become to
@@ -159,11 +161,11 @@ pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed
         .find(|offered| options.protocols.iter().any(|spoken| spoken == offered))
         .map(str::to_owned);
     let mut answer = answer(key, protocol.as_deref());
-    let takes_notices = notices::are_taken(headers);
+    let takes = notices::taken(headers);
     if headers.contains_key(notices::NAME) {
         answer.insert(notices::NAME, notices::ALL);
     }
-    Ok(Agreed { headers: answer, protocol, takes_notices })
+    Ok(Agreed { headers: answer, protocol, takes })
 }
 
 /// 16 bytes in base64, of whatever value.
@@ -205,7 +207,7 @@ pub(crate) fn upgraded(
     read: Vec<u8>,
     options: &WebSocketServer,
 ) -> Connection {
-    connection.takes_notices = agreed.takes_notices;
+    connection.takes = agreed.takes;
     if let Some(protocol) = agreed.protocol {
         connection.extensions.insert(SubProtocol(protocol));
     }

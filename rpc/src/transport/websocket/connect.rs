@@ -44,7 +44,7 @@ pub(super) async fn connect(
         let text = Secrets::of(target, &options.headers, &options.protocols).hide(&text);
         return Err(WebSocketError::Refused { status: status.as_u16(), text });
     }
-    connection.takes_notices = notices::are_taken(&headers);
+    connection.takes = notices::taken(&headers);
     if let Some(protocol) = check(&headers, &key, options)? {
         connection.extensions.insert(SubProtocol(protocol));
     }

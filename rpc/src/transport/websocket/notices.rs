@@ -1,18 +1,30 @@
-//! The header by which the two sides of a handshake say that they take notices: see [`Notices`](crate::Notices).
+//! The header by which the two sides of a handshake say which notifications of this crate's own they take: see
+//! [`Notices`](crate::Notices) and [`Cancellation`].
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::head;
-use crate::jsonrpc::subscription::{ENDED, LOST};
+use crate::{
+    jsonrpc::{
+        Cancellation,
+        subscription::{CLOSING, ENDED, LOST},
+    },
+    transport::Takes,
+};
 
 pub(super) const NAME: HeaderName = HeaderName::from_static("rpc-notices");
 
 /// What this side takes: all that it sends.
-pub(super) const ALL: HeaderValue = HeaderValue::from_static("rpc.ended, rpc.lost");
+pub(super) const ALL: HeaderValue = HeaderValue::from_static("rpc.ended, rpc.lost, rpc.closing, rpc.cancel");
 
-/// Whether a peer takes all that this side sends.
-pub(super) fn are_taken(headers: &HeaderMap) -> bool {
-    [ENDED, LOST].iter().all(|notice| head::has_token(headers, &NAME, notice))
+/// What a peer takes of what this side sends.
+pub(super) fn taken(headers: &HeaderMap) -> Takes {
+    let takes = |notice: &str| head::has_token(headers, &NAME, notice);
+    Takes {
+        notices: takes(ENDED) && takes(LOST),
+        closing: takes(CLOSING),
+        cancel: takes(Cancellation::RPC.method()),
+    }
 }
 
 #[cfg(test)]
@@ -20,13 +32,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_takes_them_where_it_names_them_all() {
-        let taken = |values: &[&'static str]| {
+    fn a_peer_takes_what_it_names_and_notices_where_it_names_both() {
+        let of = |values: &[&'static str]| {
             let values = values.iter().map(|value| (NAME, HeaderValue::from_static(value)));
-            are_taken(&values.collect())
+            let Takes { notices, closing, cancel } = taken(&values.collect());
+            (notices, closing, cancel)
         };
-        assert!(are_taken(&HeaderMap::from_iter([(NAME, ALL)])));
-        assert!(taken(&["rpc.lost,rpc.ended , rpc.later"]) && taken(&["rpc.ended", "rpc.lost"]));
-        assert!(!taken(&[]) && !taken(&["rpc.ended"]) && !taken(&["1"]) && !taken(&["rpc.ended rpc.lost"]));
+        let all = Takes { notices: true, closing: true, cancel: true };
+        assert_eq!(taken(&HeaderMap::from_iter([(NAME, ALL)])), all);
+        for values in [&["rpc.lost,rpc.ended , rpc.later"][..], &["rpc.ended", "rpc.lost"]] {
+            assert_eq!(of(values), (true, false, false), "{values:?}");
+        }
+        assert_eq!(of(&["rpc.cancel"]), (false, false, true));
+        assert_eq!(of(&["rpc.closing, rpc.ended"]), (false, true, false));
+        for nothing in [&[][..], &["rpc.ended"], &["1"], &["rpc.ended rpc.lost"], &["rpc.cancelled"]] {
+            assert_eq!(of(nothing), (false, false, false), "{nothing:?}");
+        }
     }
 }

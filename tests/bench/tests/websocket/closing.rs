@@ -260,7 +260,7 @@ async fn each_way_in_which_jsonrpsees_server_goes_is_an_end() {
     let cause = soon(session.closed()).await;
     assert!(is_lost(&cause), "{cause:?}");
     match soon(call).await.unwrap() {
-        Err(CallError::Closed(reason)) => assert_eq!(reason.to_string(), cause.to_string()),
+        Err(CallError::Closed { reason, .. }) => assert_eq!(reason.to_string(), cause.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -277,7 +277,7 @@ async fn jsonrpsees_server_has_a_place_again_when_we_have_closed() {
         } else {
             assert!(matches!(soon(session.close()).await, CloseReason::Local));
         }
-        assert!(matches!(soon(call).await.unwrap(), Err(CallError::Closed(_))));
+        assert!(matches!(soon(call).await.unwrap(), Err(CallError::Closed { .. })));
     }
     runtime.shutdown_background();
 }

@@ -99,7 +99,7 @@ async fn a_call_that_a_giant_answers_ends_with_its_own_error_and_the_others_with
         panic!("{large:?}")
     };
     assert_eq!(size, 17 * LIMIT);
-    let Err(CallError::Closed(reason)) = other else { panic!("{other:?}") };
+    let Err(CallError::Closed { reason, .. }) = other else { panic!("{other:?}") };
     assert!(reason.to_string().contains("over the limit of 1000 bytes"), "{reason}");
 }
 

@@ -28,7 +28,10 @@ async fn handlers_are_dropped_and_calls_end_with_the_cause() {
             let start = Instant::now();
             way.take(&mut ends, b"").await;
             let told = soon(call).await.expect("no panic");
-            assert!(matches!(&told, Err(CallError::Closed(cause)) if way.is_cause(cause)), "{at}: {told:?}");
+            assert!(
+                matches!(&told, Err(CallError::Closed { reason: cause, .. }) if way.is_cause(cause)),
+                "{at}: {told:?}"
+            );
             let cause = is_over(&ends, &gate, start, &at).await;
             assert!(way.is_cause(&cause), "{at}: {cause}");
             way.is_answered(&mut ends, &at).await;
@@ -125,7 +128,10 @@ async fn drains(road: Road, way: &Way, shuts_down: bool, at: &str) {
     };
     assert!(is_ours(&cause), "{at}: {cause}");
     let told = soon(call).await.expect("no panic");
-    assert!(matches!(&told, Err(CallError::Closed(cause)) if is_ours(cause)), "{at}: {told:?}");
+    assert!(
+        matches!(&told, Err(CallError::Closed { reason: cause, .. }) if is_ours(cause)),
+        "{at}: {told:?}"
+    );
     soon(shutdown).await.expect("no panic");
     way.is_answered(&mut ends, at).await;
 }

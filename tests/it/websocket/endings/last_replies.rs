@@ -87,7 +87,7 @@ async fn a_peer_that_has_closed_and_does_not_read_holds_nothing_up() {
         let start = Instant::now();
         let told = soon(call).await.expect("no panic");
         assert!(
-            matches!(told, Err(CallError::Closed(CloseReason::PeerClosed { code: 1000, .. }))),
+            matches!(told, Err(CallError::Closed { reason: CloseReason::PeerClosed { code: 1000, .. }, .. })),
             "{told:?}"
         );
         soon(gate.until(|gate| gate.dropped() == 1)).await;

@@ -9,6 +9,7 @@ use rpc::{
     SubscriptionInfo, SubscriptionStyle, testing,
 };
 use rpc_tests::{Gate, echo, settled, waiting};
+use serde::{Serialize, Serializer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// Runs `test` with paused time, and says what memory it took: its own, and that of the session and its peer.
@@ -44,23 +45,24 @@ async fn flood(io: &mut (impl AsyncWriteExt + Unpin), line: &str, times: usize) 
 pub(crate) const AROUND: u64 = 400_000;
 
 #[test]
-fn a_hundred_thousand_calls_of_a_handler_that_blocks_take_no_more_memory_than_twenty() {
+fn a_hundred_thousand_calls_of_a_handler_that_blocks_take_what_requests_may_have_together() {
     let taken = measured(async || {
         let gate = Gate::closed();
         let (mut peer, there) = rpc::transport::memory(64 << 10);
-        let mut limits = Limits::server();
-        limits.request_timeout = None;
+        let limits = Limits::server().with_request_timeout(None);
         let session = testing::session(there, waiting(&gate), limits);
         let line = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"wait\",\"params\":[1]}\n";
         let all = flood(&mut peer, line, 100_000);
         assert!(tokio::time::timeout(Duration::from_secs(60), all).await.is_err(), "most are held back");
-        assert_eq!((gate.entered(), session.requests_in_flight()), (20, 20));
+        assert_eq!((gate.entered(), session.requests_in_flight()), (256, 256));
         session.abort();
         session.closed().await;
         settled().await;
-        assert_eq!(gate.dropped(), 20);
+        assert_eq!(gate.dropped(), 256);
     });
-    assert!(taken.bytes_max < AROUND, "{taken:?}");
+    // Those that wait, and a queue that has doubled; and what 256 handlers need, of 1,500 bytes each.
+    let together = Limits::server().request_bytes as u64;
+    assert!((together..2 * together + 256 * 1_500 + AROUND).contains(&taken.bytes_max), "{taken:?}");
     assert_eq!(taken.bytes_current, 0, "all is given back: {taken:?}");
 }
 
@@ -82,14 +84,14 @@ fn a_reply_behind_a_hundred_thousand_calls_arrives_in_as_little_memory() {
             write
         });
         assert_eq!(session.call::<i64>("ours", ()).await.expect("behind them all"), 7);
-        assert_eq!((gate.entered(), session.calls_in_flight()), (20, 0));
+        assert_eq!((gate.entered(), session.calls_in_flight()), (256, 0));
         session.abort();
         session.closed().await;
         drop(writing.await.expect("no panic"));
         drop(reading.await.expect("no panic"));
         settled().await;
     });
-    assert!(taken.bytes_max < AROUND, "{taken:?}");
+    assert!(taken.bytes_max < 256 * 1_500 + AROUND, "{taken:?}");
     assert_eq!(taken.bytes_current, 0, "all is given back: {taken:?}");
 }
 
@@ -128,6 +130,49 @@ fn a_peer_that_asks_and_does_not_read_is_bounded_and_then_disconnected() {
         assert_eq!(rest as u64, session.statistics().bytes_sent);
     });
     assert!(taken.bytes_max < AROUND + WAITING, "{taken:?}");
+    assert_eq!(taken.bytes_current, 0, "all is given back: {taken:?}");
+}
+
+/// What is small in memory and large on the wire.
+struct Large;
+
+const LARGE: usize = 1_000_000;
+
+impl Serialize for Large {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(std::iter::repeat_n(1, LARGE / 2))
+    }
+}
+
+/// As many handlers as there are permits have finished, and the peer does not read: no more is written than may wait to be sent,
+/// and one reply besides.
+#[test]
+fn the_replies_of_all_permits_take_what_may_wait_to_be_sent() {
+    let taken = measured(async || {
+        let gate = Gate::closed();
+        let (mut peer, there) = rpc::transport::memory(64 << 10);
+        let passes = gate.clone();
+        let router = Router::new().method("large", move |_: Params, _: Context| {
+            let gate = passes.clone();
+            async move {
+                gate.pass().await;
+                Ok::<_, ErrorObject>(Large)
+            }
+        });
+        let session = testing::session(there, router, Limits::server());
+        flood(&mut peer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"large\"}\n", 256).await;
+        settled().await;
+        assert_eq!(session.requests_in_flight(), 256);
+        gate.open();
+        settled().await;
+        let unsent = session.statistics().bytes_unsent;
+        assert!((4_000_000..5_100_000).contains(&unsent), "{unsent}");
+        session.abort();
+        session.closed().await;
+        settled().await;
+    });
+    // Buffers double, and a reply is written before it is appended.
+    assert!(taken.bytes_max < 16_000_000, "{taken:?}");
     assert_eq!(taken.bytes_current, 0, "all is given back: {taken:?}");
 }
 

@@ -192,11 +192,11 @@ async fn replies_are_not_made_for_a_peer_that_does_not_read() {
             peer.write(requests(method, 5_000)).await;
             settled().await;
             let made = made.load(SeqCst);
-            // Those that fit, and those that were being worked on already.
-            if made > 11 + 20 {
+            // Those that fit, and those that were being worked on already: they are not written.
+            if made > 11 + 256 {
                 too_many.push(format!("{made} x `{method}` after `{first}`"));
             }
-            let (unsent, most) = (session.statistics().bytes_unsent, (11 + 20) * 100_100);
+            let (unsent, most) = (session.statistics().bytes_unsent, 12 * 100_100);
             assert!((900_000..most).contains(&unsent), "{unsent} bytes of `{method}` after `{first}`");
         }
     }

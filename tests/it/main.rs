@@ -88,6 +88,7 @@ mod unix;
 mod unknown_params;
 mod unread;
 mod versions;
+mod waiting_replies;
 mod websocket;
 mod wrong_calls;
 mod zeros;

@@ -127,9 +127,10 @@ fn a_reader_that_keeps_up_in_a_process_of_its_own() {
         sent.shutdown().await.expect("it reads");
         session.closed().await;
         let most = memory("VmHWM:");
-        // The limit is 4,000,000 bytes: two such buffers and what they were copied from.
+        // The limit is 4,000,000 bytes: two such buffers and what they were copied from. Besides there is what the handlers of
+        // 256 requests have made that wait for room.
         assert!(
-            most < before + 20_000_000,
+            most < before + 20_000_000 + 256 * SIZE,
             "{before} bytes became {most}: the replies have {}",
             1_400 * SIZE
         );

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::{Driver, receive::Taken};
 use crate::{
-    jsonrpc::{RawParams, Request, buffer::Buffer},
-    service::{MESSAGE, TakesMessages},
+    jsonrpc::{RawParams, Request},
+    service::{MESSAGE, TakesMessages, Unanswered},
 };
 
 /// What a message counts as.
@@ -27,11 +27,7 @@ impl Driver {
         match handler.take(frame, &self.link) {
             Ok(None) => {}
             Ok(Some(rest)) => {
-                let answered = async move {
-                    rest.await;
-                    Buffer::new()
-                };
-                self.start_task(&REQUEST, None, frame.len(), Box::pin(answered));
+                self.start_task(&REQUEST, None, frame.len(), Box::new(Unanswered(rest)));
             }
             Err(error) => return self.charge_for_dropped(&error),
         }

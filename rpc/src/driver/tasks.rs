@@ -1,32 +1,36 @@
 //! Handlers that did not finish at once, as tasks of the session.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc};
 
 use futures::future::BoxFuture;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::Driver;
 use crate::{
-    jsonrpc::{self, buffer::Buffer},
+    jsonrpc,
     limits::deadline,
-    service::RequestNumber,
+    service::{RequestNumber, Working},
     session::{Member, Running, TellsWorkEnded},
 };
 
 impl Driver {
-    /// Starts a task that finishes the handler and sends the reply. It ends with the session at the latest.
+    /// Starts a task that finishes the handler and sends the reply, when there is room for it. It ends with the session at the latest.
     pub(super) fn start_task(
         &self,
         request: &jsonrpc::Request<'_>,
         member: Option<Member>,
         bytes: usize,
-        reply: BoxFuture<'static, Buffer>,
+        mut handler: Box<dyn Working>,
     ) {
+        let is_answered = request.id.is_some();
         let request = self.begin(request, member, bytes, false);
         let link = Arc::clone(&self.link);
         let task = tokio::spawn(async move {
-            let reply = reply.await;
-            link.reply(request, &reply);
+            poll_fn(|cx| handler.poll_finished(cx)).await;
+            if is_answered && !link.has_room_for_reply(member) {
+                link.room_for_reply(request, member).await;
+            }
+            link.reply(request, &handler.reply());
         });
         self.begun(request, &task);
     }

@@ -133,9 +133,11 @@ pub struct Limits {
 
     /// How many bytes may wait to be sent. Beyond it calls and notifications wait for room, and no more requests are read; so it is
     /// where as many bytes of replies wait for the end of the batches that they belong to. One message is always accepted, whatever
-    /// its size, and requests that are being worked on are answered: so there may be
-    /// [`requests_in_flight`](Self::requests_in_flight) replies of [`reply_size`](Self::reply_size) more, with the defaults as many as
-    /// 20 × 10,000,000 bytes where handlers make them so large. For little memory, lower one of the two.
+    /// its size: so the worst case is one of [`reply_size`](Self::reply_size) more, 14,000,000 bytes with
+    /// the defaults, and while it is written and buffers grow up to three times that. The reply of a
+    /// handler that has finished is written when there is room; until then the session has the value that
+    /// the handler has returned, of as many handlers as there are
+    /// [`requests_in_flight`](Self::requests_in_flight).
     ///
     /// While a call of ours waits, requests are read and refused, and the refusals wait too: where
     /// they come to as many bytes themselves (the peer keeps asking and does not read), the session is

@@ -23,7 +23,7 @@ pub trait Takes<P> {
     ) -> Handled
     where
         F: Future<Output = R> + Send + 'static,
-        R: Returns<FALLIBLE, Value: Serialize> + 'static;
+        R: Returns<FALLIBLE, Value: Serialize> + Send + 'static;
 
     /// See [`handle_now`].
     fn handle_now<const FALLIBLE: bool, R>(
@@ -61,7 +61,7 @@ macro_rules! takes {
             ) -> Handled
             where
                 Fut: Future<Output = R> + Send + 'static,
-                R: Returns<FALLIBLE, Value: Serialize> + 'static,
+                R: Returns<FALLIBLE, Value: Serialize> + Send + 'static,
             {
                 service::handle(request, handler)
             }
@@ -117,7 +117,7 @@ pub fn handle<const FALLIBLE: bool, P, F, R>(
 ) -> Handled
 where
     F: Future<Output = R> + Send + 'static,
-    R: Returns<FALLIBLE, Value: Serialize> + 'static,
+    R: Returns<FALLIBLE, Value: Serialize> + Send + 'static,
 {
     types.handle(request, handler)
 }

@@ -7,12 +7,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use futures::FutureExt;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Handled, Request, replies::Panic};
+use super::{
+    Handled, Request,
+    replies::Panic,
+    working::{AtWork, Stage},
+};
 use crate::{
-    jsonrpc::{ErrorObject, Id, buffer::Buffer, result::put_result, shown::brief, version::Version},
+    jsonrpc::{ErrorObject, Id, result::put_result, shown::brief, version::Version},
     session::{Returns, panic_message},
 };
 
@@ -24,7 +27,7 @@ pub(crate) fn handle<const FALLIBLE: bool, P, F, R>(
 where
     P: DeserializeOwned,
     F: Future<Output = R> + Send + 'static,
-    R: Returns<FALLIBLE, Value: Serialize> + 'static,
+    R: Returns<FALLIBLE, Value: Serialize> + Send + 'static,
 {
     // Parameters of the user's own types are read by code of the user's.
     match catch_unwind(AssertUnwindSafe(|| request.decode())) {
@@ -62,7 +65,7 @@ pub(super) fn start<const FALLIBLE: bool, F, R>(
 ) -> Handled
 where
     F: Future<Output = R> + Send + 'static,
-    R: Returns<FALLIBLE, Value: Serialize> + 'static,
+    R: Returns<FALLIBLE, Value: Serialize> + Send + 'static,
 {
     match catch_unwind(AssertUnwindSafe(|| Box::pin(make(&request)))) {
         Ok(future) => run(request, future),
@@ -76,7 +79,7 @@ where
 fn run<const FALLIBLE: bool, F, R>(request: Request<'_>, mut handler: Pin<Box<F>>) -> Handled
 where
     F: Future<Output = R> + Send + 'static,
-    R: Returns<FALLIBLE, Value: Serialize> + 'static,
+    R: Returns<FALLIBLE, Value: Serialize> + Send + 'static,
 {
     let method = request.method.name();
     let mut in_place = Context::from_waker(Waker::noop());
@@ -91,18 +94,13 @@ where
             let id = request.id.map(|id| id.to_owned());
             let limit = request.link().limits.reply_size();
             let version = request.replies.version();
-            return Handled::pending(Box::pin(async move {
-                let value = AssertUnwindSafe(&mut handler).catch_unwind().await;
-                discard(method, handler);
-                let mut reply = Buffer::new();
-                match (id, value) {
-                    (Some(id), value) => {
-                        id.with(|id| put_answer(&mut reply, version, id, method, value, limit));
-                    }
-                    (None, Err(panic)) => drop(panicked(method, panic)),
-                    (None, Ok(value)) => discard(method, value),
-                }
-                reply
+            let stage = Stage::Running(handler);
+            return Handled::pending(Box::new(AtWork::<FALLIBLE, F, R> {
+                method,
+                version,
+                id,
+                limit,
+                stage,
             }));
         }
     };
@@ -134,7 +132,7 @@ where
     Handled::done()
 }
 
-fn put_answer<const FALLIBLE: bool, R>(
+pub(super) fn put_answer<const FALLIBLE: bool, R>(
     out: &mut Vec<u8>,
     version: Version,
     id: Id<'_>,

@@ -7,7 +7,8 @@ use std::{
 
 use futures::future::BoxFuture;
 
-use crate::jsonrpc::{ErrorObject, buffer::Buffer};
+use super::working::Working;
+use crate::jsonrpc::ErrorObject;
 
 /// What became of a request: it was answered, or its handler is still at work, or it was refused.
 ///
@@ -17,8 +18,8 @@ pub struct Handled(Outcome);
 pub(crate) enum Outcome {
     /// The reply is written, or there is none to write.
     Done,
-    /// The handler waits for something. The future gives the reply: a whole message, or nothing.
-    Pending(BoxFuture<'static, Buffer>),
+    /// The handler waits for something.
+    Pending(Box<dyn Working>),
     /// The handler may make a subscription. It answers by itself, under the number that its request is given.
     Subscribing(BoxFuture<'static, ()>, RequestNumber),
     /// The handler was not run: the reply is this error.
@@ -45,8 +46,8 @@ impl Handled {
         Self(Outcome::Done)
     }
 
-    pub(super) const fn pending(reply: BoxFuture<'static, Buffer>) -> Self {
-        Self(Outcome::Pending(reply))
+    pub(super) const fn pending(handler: Box<dyn Working>) -> Self {
+        Self(Outcome::Pending(handler))
     }
 
     pub(super) fn subscribing(handler: BoxFuture<'static, ()>, request: RequestNumber) -> Self {

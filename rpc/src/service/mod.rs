@@ -20,6 +20,7 @@ mod routes;
 mod services;
 mod shield;
 mod subscribe;
+mod working;
 mod written;
 
 pub use blocking::blocking;
@@ -42,6 +43,7 @@ pub(crate) use services::{BuiltServices, Services};
 pub use shield::Shielded;
 pub use subscribe::Sink;
 pub(crate) use subscribe::subscribe;
+pub(crate) use working::{Unanswered, Working};
 pub use written::written;
 
 use crate::jsonrpc::MethodInfo;

@@ -75,8 +75,8 @@ impl Router {
     /// ```
     pub fn method<T, E>(self, method: impl Into<MethodInfo>, handler: impl Handler<Result<T, E>>) -> Self
     where
-        T: Serialize + 'static,
-        E: RpcError,
+        T: Serialize + Send + 'static,
+        E: RpcError + Send,
     {
         self.add::<true, _>(method.into().of_kind(MethodKind::Request), handler)
     }
@@ -198,7 +198,7 @@ impl Router {
 
     fn add<const FALLIBLE: bool, R>(self, info: MethodInfo, handler: impl Handler<R>) -> Self
     where
-        R: Returns<FALLIBLE, Value: Serialize> + 'static,
+        R: Returns<FALLIBLE, Value: Serialize> + Send + 'static,
     {
         self.route(info, move |request| match request.owned_params() {
             Ok(params) => start(request, |request| handler.call(params, request.context())),

@@ -240,13 +240,15 @@ async fn members_are_not_started_for_a_peer_that_does_not_read() {
             }
         });
         let limits = limited(|limits| limits.outgoing_bytes = 100_000);
-        let (mut peer, _session) = Raw::deaf_peer_of(16, router, limits);
+        let (mut peer, session) = Raw::deaf_peer_of(16, router, limits);
         for _ in 0..50 {
             peer.write(batch((1..=100).map(|id| request(id, "big"))) + "\n").await;
         }
         settled().await;
         let made = made.load(SeqCst);
-        assert!(made <= 100 + 20, "one batch, and those that were being worked on: {made}");
+        assert!(made <= 100 + 256, "one batch, and those that were being worked on: {made}");
+        let unsent = session.statistics().bytes_unsent;
+        assert!((1_000_000..1_010_000).contains(&unsent), "one batch: {unsent}");
     }
 }
 

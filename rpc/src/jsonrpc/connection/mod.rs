@@ -342,6 +342,11 @@ impl<T> Connection<T> {
         others.map(|(_, reply)| reply.len()).sum()
     }
 
+    /// Whether no batch of the peer's began before this one and waits for its end.
+    pub(crate) fn is_oldest_batch(&self, batch: BatchId) -> bool {
+        self.received.iter().all(|(other, _)| other >= batch.0)
+    }
+
     /// Nobody will be answered any more.
     pub(crate) fn drop_batches(&mut self) {
         drop(self.received.drain());

@@ -1,6 +1,7 @@
 //! One message, and what it is answered with.
 
 use std::{
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -16,7 +17,7 @@ use crate::{
         self, Connection, ErrorCode, ErrorObject, Event, Id, Order, RequestId, Rest, Skim, Ticket, Verdict,
         buffer::Buffer, version::Version,
     },
-    service::{Outcome, Replies, Routes},
+    service::{Outcome, Replies, Routes, Working},
     session::{Link, Session},
     transport::{Endpoint, Extensions},
 };
@@ -155,19 +156,29 @@ fn finish(connection: &mut Connection<()>, out: &mut Vec<u8>, done: Option<Answe
 
 /// Waits for a handler, and no longer than it may take.
 async fn in_time(
-    handler: impl Future<Output = Buffer>,
+    mut handler: Box<dyn Working>,
     limit: Option<Duration>,
     version: Version,
     ticket: Option<Ticket>,
 ) -> Answered {
-    let reply = match limit {
-        None => Some(handler.await),
-        Some(limit) => tokio::time::timeout(limit, handler).await.ok(),
+    let finished = poll_fn(|cx| handler.poll_finished(cx));
+    let is_late = match limit {
+        None => {
+            finished.await;
+            false
+        }
+        Some(limit) => tokio::time::timeout(limit, finished).await.is_err(),
     };
+    if !is_late {
+        return ticket.map(|ticket| (ticket, handler.reply())).or_else(|| {
+            // It has none; but a panic is told.
+            drop(handler.reply());
+            None
+        });
+    }
     let ticket = ticket?;
-    let reply = reply.unwrap_or_else(|| {
-        written(version, ticket.id(), &ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long"))
-    });
+    let late = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
+    let reply = written(version, ticket.id(), &late);
     Some((ticket, reply))
 }
 

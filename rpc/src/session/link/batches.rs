@@ -12,7 +12,10 @@ impl State {
     /// Something that a batch was waiting for is done: sends the reply to it where it was the last. Whether there is one.
     pub(super) fn end_batch(&mut self, batch: BatchId, open: &AtomicUsize) -> bool {
         let Some(reply) = self.connection.end_batch(batch) else { return false };
-        open.fetch_sub(1, Ordering::Relaxed);
+        if open.fetch_sub(1, Ordering::Relaxed) > 1 {
+            // Members of others may wait for it.
+            self.effects.work_changed();
+        }
         self.feeds.release(batch);
         self.last.batch_answered(batch);
         let is_due = !reply.is_empty();

@@ -148,7 +148,7 @@ impl Link {
     }
 
     /// Whether there is room; if not, the loop is told that somebody waits for it.
-    fn has_room_or_tells(&self) -> bool {
+    pub(super) fn has_room_or_tells(&self) -> bool {
         if self.has_room() {
             return true;
         }

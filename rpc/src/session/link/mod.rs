@@ -11,6 +11,7 @@ mod handles;
 mod inlets;
 mod last;
 mod order;
+mod replying;
 mod serving;
 mod work;
 

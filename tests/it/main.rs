@@ -86,6 +86,7 @@ mod turns;
 #[cfg(unix)]
 mod unix;
 mod unknown_params;
+mod unnamed;
 mod unread;
 mod versions;
 mod waiting_replies;

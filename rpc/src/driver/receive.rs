@@ -13,8 +13,7 @@ use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::Framed,
     jsonrpc::{
-        CallId, ErrorCode, Message, Reply, ReplyError, Response, chain, clean_io, shown::brief,
-        version::Version,
+        CallId, Message, Reply, ReplyError, Response, chain, clean_io, shown::brief, version::Version,
     },
     service::Pace,
     session::CloseReason,
@@ -301,26 +300,31 @@ impl Driver {
         Taken::Yes
     }
 
-    /// A message of ours was refused, and the peer does not say which: that can only be a batch.
+    /// A message of ours was refused, and the peer does not say which: that is a batch, or the only
+    /// call in flight.
     #[cold]
     pub(super) fn take_refusal(&mut self, reply: Reply) {
         if self.refuses_session(&reply) {
             self.answers.push(None, reply);
             return;
         }
-        // What came before may end the batch.
+        // What came before may end the batch, or the other calls.
         self.hand_over();
-        if !self.link.end_oldest_batch(&reply) {
-            self.take_unmatched(reply);
+        if self.link.end_oldest_batch(&reply) {
+            return;
+        }
+        match self.link.only_call() {
+            Some(call) => self.answers.push(Some(call), reply.answering_no_id()),
+            None => self.take_unmatched(reply),
         }
     }
 
     /// Whether the peer says that this side has cost too much. It closes the session next, after the replies that it still has.
     fn refuses_session(&mut self, reply: &Reply) -> bool {
-        let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
-        if error.code() != ErrorCode::EXCESSIVE_RESOURCE_USAGE {
+        if !reply.refuses_session() {
             return false;
         }
+        let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
         if self.refused.is_none() {
             tracing::warn!(
                 rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
@@ -331,7 +335,7 @@ impl Driver {
         true
     }
 
-    /// A message of ours was refused, and no one can tell which. Where a call waits, it may be that one.
+    /// A message of ours was refused, and no one can tell which. Where calls wait, it may be one of them.
     #[cold]
     pub(super) fn take_unmatched(&mut self, reply: Reply) {
         if self.link.calls_wait()

@@ -104,7 +104,14 @@ pub struct ErrorObject {
     /// That there is none and that it is null are two things: see [`present`].
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     data: Option<Box<RawValue>>,
+    /// Whether it came to the id null, and can only mean the call that it has ended.
+    #[serde(skip)]
+    is_to_no_id: bool,
 }
+
+/// What is said of an answer to the id null.
+pub(super) const TO_NO_ID: &str =
+    ", to the id null: the peer does not say to which call, and no other was in flight";
 
 /// Reads a member that is there, even if it is null: an `Option` takes null for a member that is
 /// missing.
@@ -117,7 +124,7 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 impl ErrorObject {
     /// An error without data.
     pub fn new(code: impl Into<ErrorCode>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: code.into(), message: message.into(), data: None }
+        Self { code: code.into(), message: message.into(), data: None, is_to_no_id: false }
     }
 
     /// The same error with `data`, or why `data` cannot be written as JSON.
@@ -129,6 +136,11 @@ impl ErrorObject {
     /// The same error with `data`, which is JSON already.
     pub fn with_raw_data(self, data: Box<RawValue>) -> Self {
         Self { data: Some(data), ..self }
+    }
+
+    /// The same error, which came to the id null and can only mean one call.
+    pub(super) fn answering_no_id(self) -> Self {
+        Self { is_to_no_id: true, ..self }
     }
 
     /// The code.
@@ -198,7 +210,8 @@ impl PartialEq for ErrorObject {
 
 impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (code {})", escaped(&self.message), self.code.value())
+        let to_no_id = if self.is_to_no_id { TO_NO_ID } else { "" };
+        write!(f, "{} (code {}){to_no_id}", escaped(&self.message), self.code.value())
     }
 }
 

@@ -5,7 +5,10 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::{ErrorObject, Message, Outcome, ProtocolError, clean_json, text::Text, version::Version};
+use super::{
+    ErrorCode, ErrorObject, Message, Outcome, ProtocolError, clean_json, error::TO_NO_ID, text::Text,
+    version::Version,
+};
 
 /// What a call was answered with: the text of a result, or an error.
 ///
@@ -77,6 +80,20 @@ impl Reply {
             Outcome::Error(error) => Repr::Error(Box::new(error)),
             Outcome::Malformed(reason) => Repr::Malformed(reason.into()),
         })
+    }
+
+    /// The same, which names no call and can only mean this one.
+    pub(crate) fn answering_no_id(self) -> Self {
+        Self(match self.0 {
+            Repr::Error(error) => Repr::Error(Box::new(error.answering_no_id())),
+            Repr::Malformed(reason) => Repr::Malformed(format!("{reason}{TO_NO_ID}").into()),
+            other => other,
+        })
+    }
+
+    /// Whether the peer says that this side has cost it too much: it closes the session next.
+    pub(crate) fn refuses_session(&self) -> bool {
+        matches!(&self.0, Repr::Error(error) if error.code() == ErrorCode::EXCESSIVE_RESOURCE_USAGE)
     }
 
     /// Whether it is known to be an error.

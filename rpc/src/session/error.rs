@@ -20,6 +20,8 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     Service(E),
 
     /// The peer answered with an error that is none of the method's own: an unknown method, wrong parameters, a failed handler.
+    ///
+    /// An error to the id null, which names no call, ends the only call in flight that it can mean, and says so in its text.
     Rpc(ErrorObject),
 
     /// No reply came in time. The peer may still be working on it; a late reply is ignored.

@@ -86,7 +86,8 @@ fn rows() -> Vec<(&'static str, [Ends; 3])> {
         (r#"{"jsonrpc":"2.0","id":1,"result":3,"result":3,"error":null}"#, all(Broken)),
         // Answers to notifications, and to nothing.
         (r#"{"jsonrpc":"2.0","result":3,"error":null}"#, all(Waits)),
-        (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-5,"message":"no"}}"#, all(Waits)),
+        // An error to no id means the only call.
+        (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-5,"message":"no"}}"#, all(Error(-5, "no"))),
         (r#"{"jsonrpc":"2.0","id":null,"result":3,"error":null}"#, all(Waits)),
         (r#"{"jsonrpc":"2.0","id":0,"result":3,"error":null}"#, all(Waits)),
         (r#"{"jsonrpc":"2.0","id":2,"result":3,"error":null}"#, all(Waits)),

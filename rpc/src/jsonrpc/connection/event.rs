@@ -150,9 +150,7 @@ impl<T> Connection<T> {
     fn end_answered(&mut self, answered: Answered, events: &mut Vec<Event<'_, T>>) {
         let (batches, refusal) = answered.end();
         match refusal {
-            Some(reply) if batches.is_empty() && self.has_sent_batch() => {
-                self.end_oldest_batch(&reply, events);
-            }
+            Some(reply) if batches.is_empty() => self.receive_refusal(reply, events),
             Some(reply) => events.push(Event::Unasked(reply)),
             None => {}
         }
@@ -164,13 +162,25 @@ impl<T> Connection<T> {
 
     fn receive_response(&mut self, response: Response<'_>, events: &mut Vec<Event<'_, T>>) {
         let call = CallId::answered_by(response.id);
-        let refuses_batch = response.refuses_whole_message();
+        let refuses_message = response.refuses_whole_message();
         let reply = Reply::new(response.outcome);
-        match call.and_then(|call| self.remove(call)) {
+        match call.and_then(|call| self.answered(call)) {
             Some(call) => events.push(Event::Reply { call, reply }),
-            None if refuses_batch && self.has_sent_batch() => self.end_oldest_batch(&reply, events),
+            None if refuses_message => self.receive_refusal(reply, events),
             None => events.push(Event::Unasked(reply)),
         }
+    }
+
+    /// A message of ours was refused, and the peer does not say which.
+    fn receive_refusal(&mut self, reply: Reply, events: &mut Vec<Event<'_, T>>) {
+        if self.has_sent_batch() {
+            return self.end_oldest_batch(&reply, events);
+        }
+        let call = self.only_call().filter(|_| !reply.refuses_session());
+        events.push(match call.and_then(|call| self.answered(call)) {
+            Some(call) => Event::Reply { call, reply: reply.answering_no_id() },
+            None => Event::Unasked(reply),
+        });
     }
 
     fn end_oldest_batch(&mut self, reply: &Reply, events: &mut Vec<Event<'_, T>>) {

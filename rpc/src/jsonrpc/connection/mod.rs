@@ -6,6 +6,7 @@ mod batch_reply;
 mod body;
 mod event;
 mod sent;
+mod unanswered;
 
 pub(crate) use answered::Answered;
 pub(crate) use batch_reply::BatchReply;
@@ -17,6 +18,7 @@ use super::{
     Elements, EmptyParams, ErrorObject, Id, Malformed, Message, Protocol, table::Table, version::Version,
 };
 use sent::SentBatches;
+use unanswered::Unanswered;
 
 /// A call in flight. Ids rise by one from 1 and are not used again on the same link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,6 +114,7 @@ pub struct Connection<T> {
     version: Version,
     calls: Table<T>,
     sent: SentBatches,
+    unanswered: Unanswered,
     received: Table<BatchReply>,
     batch_length: usize,
     reply_size: usize,
@@ -128,6 +131,7 @@ impl<T> Connection<T> {
             version,
             calls: Table::new(),
             sent: SentBatches::new(),
+            unanswered: Unanswered::new(),
             received: Table::new(),
             batch_length: 100,
             reply_size: 10_000_000,
@@ -189,6 +193,7 @@ impl<T> Connection<T> {
     /// Where the version has nothing of the kind. Nothing is appended then.
     pub fn notification(&mut self, out: &mut Vec<u8>, body: Body<'_>) -> Result<(), Unsupported> {
         self.check(body)?;
+        self.unanswered.notified(self.calls.last());
         self.version.put_notification_in_parts(out, [body.text(), body.tail(self.version)]);
         Ok(())
     }
@@ -216,7 +221,7 @@ impl<T> Connection<T> {
             };
             if let Err(error) = put {
                 out.truncate(start);
-                ids.into_iter().for_each(|id| drop(self.remove(id)));
+                ids.into_iter().for_each(|id| drop(self.take(id)));
                 return Err(error);
             }
         }
@@ -248,9 +253,35 @@ impl<T> Connection<T> {
 
     /// Ends a call, or forgets it: a reply that still comes then matches nothing.
     pub fn remove(&mut self, call: CallId) -> Option<T> {
+        let found = self.take(call)?;
+        self.unanswered.gave_up(call.0);
+        Some(found)
+    }
+
+    /// Ends a call to which a reply has come.
+    pub(crate) fn answered(&mut self, call: CallId) -> Option<T> {
+        let found = self.take(call);
+        match found {
+            Some(_) => self.unanswered.answered(call.0),
+            None => self.unanswered.answered_late(call.0),
+        }
+        found
+    }
+
+    /// Ends a call to which no reply will come.
+    pub(crate) fn take(&mut self, call: CallId) -> Option<T> {
         let found = self.calls.remove(call.0)?;
         self.sent.ended(call.0);
         Some(found)
+    }
+
+    /// The call that the peer means with an error to the id null: the only one in flight, unless it
+    /// may mean something else. That is a batch, a call that was given up and has no reply yet, and a
+    /// notification.
+    pub(crate) fn only_call(&self) -> Option<CallId> {
+        let is_certain = self.calls.len() == 1 && !self.has_sent_batch() && self.unanswered.is_empty();
+        let (id, _) = is_certain.then(|| self.calls.iter().next())??;
+        Some(CallId(id))
     }
 
     /// Ends the calls that `ended` says so of: those whose time is over, for one. The clock is the owner's.
@@ -272,7 +303,7 @@ impl<T> Connection<T> {
 
     /// Ends what is in flight of a batch: an array has come with replies to it, and there will be no other.
     pub(crate) fn remove_rest_of_batch(&mut self, ids: BatchIds) -> Vec<T> {
-        ids.filter_map(|id| self.remove(CallId(id))).collect()
+        ids.filter_map(|id| self.take(CallId(id))).collect()
     }
 
     /// Ends the batch that was sent first: the peer has refused one, and did not say which.

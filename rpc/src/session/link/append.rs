@@ -98,7 +98,7 @@ impl State {
 
     /// No reply will come: the call was not sent.
     pub(super) fn forget_call(&mut self, call: CallId) {
-        let forgotten = self.connection.remove(call);
+        let forgotten = self.connection.take(call);
         self.effects.drop_later(forgotten);
     }
 }

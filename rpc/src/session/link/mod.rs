@@ -13,6 +13,7 @@ mod last;
 mod order;
 mod replying;
 mod serving;
+mod unnamed;
 mod work;
 
 use std::{
@@ -208,12 +209,14 @@ impl InFlight {
         Self { awaited: false, ..Self::new(position, slot, timeout) }
     }
 
-    /// Whether a task waits for the reply, and it may come while nothing else is taken: that to work whose own reports are not
-    /// taken stands behind them.
+    /// Whether a task waits for the reply.
+    fn has_caller(&self) -> bool {
+        self.awaited && self.opening.as_deref().is_none_or(|opening| !opening.is_abandoned())
+    }
+
+    /// The same, and it may come while nothing else is taken: that to work whose own reports are not taken stands behind them.
     fn is_awaited(&self) -> bool {
-        let opening = self.opening.as_deref();
-        self.awaited
-            && opening.is_none_or(|opening| !opening.is_abandoned() && !opening.inlet.holds_reply_back())
+        self.has_caller() && self.opening.as_deref().is_none_or(|opening| !opening.inlet.holds_reply_back())
     }
 }
 

@@ -123,7 +123,7 @@ impl Link {
         *in_flight = state.connection.len();
         let before = state.outbox.len();
         for (id, reply) in replies.drain(..) {
-            match id.and_then(|id| state.connection.remove(id)) {
+            match id.and_then(|id| state.connection.answered(id)) {
                 Some(call) => {
                     if let Some(opening) = &call.opening {
                         self.opened(&mut state, opening, &reply);

@@ -248,7 +248,7 @@ async fn a_stream_that_makes_no_sense_ends_the_session_and_says_why() {
         reason(ContentLengthFramer::new(), &"x".repeat(5000)).await,
         "the headers of a frame have not ended within 4096 bytes"
     );
-    assert_eq!(reason(NetstringFramer::new(), "{}").await, "`{` is no length of a frame in bytes");
+    assert_eq!(reason(NetstringFramer::new(), "02:{},").await, "`02:` is no length of a frame in bytes");
     assert_eq!(
         reason(JsonFramer::new(), "{}nonsense").await,
         "a JSON object or array was expected, and `n` came"

@@ -92,5 +92,6 @@ mod versions;
 mod waiting_replies;
 mod websocket;
 mod wrong_calls;
+mod wrong_protocol;
 mod zeros;
 mod zones;

@@ -186,7 +186,12 @@ fn errors_of_transports_are_shown_in_one_line() {
         TlsError::Certificate { peer: "z".into(), problem: presented },
         TlsError::ServerName(evil()),
         TlsError::Failed { peer: "z".into(), source: rpc::transport::tls::rustls::Error::General(evil()) },
-        TlsError::NotTls { peer: "z".into(), source: rpc::transport::tls::rustls::Error::General(evil()) },
+        TlsError::NotTls {
+            peer: "z".into(),
+            protocol: "HTTP",
+            found: evil(),
+            source: Box::new(rpc::transport::tls::rustls::Error::General(evil())),
+        },
         TlsError::Io { peer: "z".into(), source: evil_io() },
     ] {
         error_shown(&error);

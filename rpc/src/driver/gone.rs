@@ -85,7 +85,8 @@ impl Driver {
     }
 
     /// What a failure to read comes from. A stream of the user's may know of frames.
-    pub(super) fn lost(&self, error: io::Error) -> CloseReason {
+    pub(super) fn lost(&mut self, mut error: io::Error) -> CloseReason {
+        self.add_last_words(&mut error);
         if self.control.is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
             return self.ended_by_peer();
         }
@@ -94,4 +95,18 @@ impl Driver {
             None => self.by_peer(CloseReason::Io(Arc::new(clean_io(error)))),
         }
     }
+
+    /// A process that has failed may have said why, in place of messages.
+    #[cfg(feature = "stdio")]
+    fn add_last_words(&mut self, error: &mut io::Error) {
+        use crate::transport::stdio::ChildExit;
+
+        let exit = error.get_mut().and_then(|inner| inner.downcast_mut::<ChildExit>());
+        if let Some(exit) = exit {
+            exit.printed = self.last_words().map(|words| words.found);
+        }
+    }
+
+    #[cfg(not(feature = "stdio"))]
+    const fn add_last_words(&mut self, _: &mut io::Error) {}
 }

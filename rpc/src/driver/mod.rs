@@ -11,6 +11,7 @@ mod dropped;
 mod gone;
 mod inbox;
 mod keep_alive;
+mod last_word;
 mod messages;
 mod opening;
 mod order;
@@ -49,6 +50,7 @@ use cancel::Cancellations;
 use cost::Charged;
 use dropped::Oversized;
 use inbox::Inbox;
+use opening::FirstWords;
 use order::Queue;
 use parting::{AwaitedEnd, Parting};
 pub(crate) use settings::Settings;
@@ -112,6 +114,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         // Messages of the application's own may be anything.
         is_judged: framer.is_handshaken() || settings.messages.is_some(),
         framer,
+        first_words: FirstWords::default(),
         routes,
         messages: settings.messages.clone(),
         left: if read.is_empty() { Left::Nothing } else { Left::Ahead },
@@ -157,6 +160,8 @@ struct Driver {
     framer: Box<dyn AnyFramer>,
     /// Whether it is settled that the peer does not speak another protocol.
     is_judged: bool,
+    /// What that is judged by.
+    first_words: FirstWords,
     /// What was read and not yet taken apart.
     inbox: Inbox,
     /// The outgoing bytes. Handlers that finish in place write their replies here; what handles send is fetched from the link.

@@ -1,5 +1,5 @@
-//! The first bytes of a stream: a peer that speaks another protocol is found out before anything of
-//! it is handled.
+//! The first bytes of a stream: a peer that speaks another protocol, or JSON-RPC in another framing,
+//! is found out before anything of it is handled.
 
 use std::task::Context;
 
@@ -7,48 +7,184 @@ use tokio::time::Instant;
 
 use super::{Driver, inbox::Unread};
 use crate::{
+    framing::{Beginning, Framed, Framing},
+    jsonrpc::{Message, shown::brief},
     session::CloseReason,
-    transport::{Foreign, Opening},
+    transport::{ECHO, Expected, Extensions, Foreign, Opening, advice},
 };
 
 /// So many blanks are held until what follows them tells what is spoken, in bytes.
 const BLANKS: usize = 1024;
 
+/// So much is kept of what this side sends first, to know it again, in bytes.
+const SENT: usize = 256;
+
+/// What is remembered until it is settled what the peer speaks.
+#[derive(Debug, Default)]
+pub(super) struct FirstWords {
+    /// The start of what this side has sent.
+    sent: Vec<u8>,
+    /// The first line of text that was passed over.
+    passed_over: Option<Box<Foreign>>,
+}
+
 impl Driver {
     /// What was read while it was not settled what the peer speaks.
     #[cold]
-    pub(super) fn take_opening(&mut self, cx: &mut Context<'_>, unread: Unread) -> Result<(), CloseReason> {
-        match Opening::of(unread.bytes(), false) {
-            Opening::Ours => {
-                self.is_judged = true;
-                self.take_apart(cx, unread, false)
+    pub(super) fn take_opening(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut unread: Unread,
+    ) -> Result<(), CloseReason> {
+        loop {
+            match Opening::of(unread.bytes(), false) {
+                Opening::Ours => {}
+                // Where they are no message, they are passed over.
+                Opening::Blank if unread.bytes().len() >= BLANKS => {
+                    return self.take_apart(cx, unread, false);
+                }
+                Opening::Blank => {
+                    self.inbox.keep(unread);
+                    self.count_opening();
+                    return Ok(());
+                }
+                Opening::Undecided => return self.wait_for_more(unread),
+                Opening::Foreign(foreign) => return self.end_with(unread, foreign),
             }
-            // Where they are no message, they are passed over.
-            Opening::Blank if unread.bytes().len() >= BLANKS => self.take_apart(cx, unread, false),
-            Opening::Blank => {
-                self.inbox.keep(unread);
-                self.count_opening();
-                Ok(())
-            }
-            Opening::Undecided => {
-                self.inbox.keep(unread);
-                let now = self.count_opening();
-                self.timers.silence.frame_goes_on(now);
-                Ok(())
-            }
-            Opening::Foreign(foreign) => {
-                self.inbox.keep(unread);
-                self.count_opening();
-                Err(self.is_foreign(foreign))
+            match self.beginning_of(unread.bytes(), false) {
+                Beginning::Undecided => return self.wait_for_more(unread),
+                Beginning::Other(framing) => {
+                    let foreign = Foreign::of(framing.protocol(), unread.bytes());
+                    return self.end_with(unread, foreign);
+                }
+                Beginning::Nothing if self.passes_text_over() => {
+                    let bytes = unread.bytes();
+                    let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+                    self.pass_text_over(&bytes[..line]);
+                    unread.consume(line);
+                    if unread.is_empty() {
+                        self.inbox.keep(unread);
+                        self.count_opening();
+                        return Ok(());
+                    }
+                }
+                Beginning::Nothing if self.expects_replies() => {
+                    let foreign = Foreign::unknown(unread.bytes());
+                    return self.end_with(unread, foreign);
+                }
+                Beginning::Fitting if self.is_echo(unread.bytes()) => {
+                    let foreign = Foreign::of(ECHO, unread.bytes());
+                    return self.end_with(unread, foreign);
+                }
+                Beginning::Fitting | Beginning::Nothing => {
+                    self.is_judged = true;
+                    self.first_words = FirstWords::default();
+                    return self.take_apart(cx, unread, false);
+                }
             }
         }
     }
 
     /// At the end of the stream nothing follows that could tell.
-    pub(super) fn judge_last_words(&self) -> Result<(), CloseReason> {
-        match Opening::of(self.inbox.rest(), true) {
-            Opening::Foreign(foreign) if !self.is_judged => Err(self.is_foreign(foreign)),
-            _ => Ok(()),
+    pub(super) fn judge_last_words(&mut self) -> Result<(), CloseReason> {
+        match self.last_words() {
+            Some(foreign) => Err(self.is_foreign(foreign)),
+            None => Ok(()),
+        }
+    }
+
+    /// What has come instead of messages, where the stream has ended and no message has come.
+    pub(super) fn last_words(&mut self) -> Option<Foreign> {
+        if self.is_judged {
+            return None;
+        }
+        let rest = self.inbox.rest();
+        if let Some(foreign) = self.first_words.passed_over.take() {
+            return Some(*foreign);
+        }
+        match Opening::of(rest, true) {
+            Opening::Foreign(foreign) => Some(foreign),
+            Opening::Blank => None,
+            Opening::Ours | Opening::Undecided => match self.beginning_of(rest, true) {
+                Beginning::Other(framing) => Some(Foreign::of(framing.protocol(), rest)),
+                Beginning::Nothing if self.expects_replies() => Some(Foreign::unknown(rest)),
+                _ => None,
+            },
+        }
+    }
+
+    /// Keeps the start of what is sent first, before anything has come.
+    #[cold]
+    pub(super) fn remember_sent(&mut self) {
+        if self.first_words.sent.is_empty() {
+            let bytes = self.replies.unwritten();
+            self.first_words.sent = bytes[..bytes.len().min(SENT)].to_vec();
+        }
+    }
+
+    /// What the bytes are where the framing of this side is expected. Of an application's framer it
+    /// is not known what its streams begin with.
+    fn beginning_of(&self, bytes: &[u8], is_all: bool) -> Beginning {
+        let judge = |framing: Framing| framing.judge(bytes, self.link.limits.frame_size(), is_all);
+        self.framer.framing().map_or(Beginning::Fitting, judge)
+    }
+
+    fn wait_for_more(&mut self, unread: Unread) -> Result<(), CloseReason> {
+        self.inbox.keep(unread);
+        let now = self.count_opening();
+        self.timers.silence.frame_goes_on(now);
+        Ok(())
+    }
+
+    fn end_with(&mut self, unread: Unread, foreign: Foreign) -> Result<(), CloseReason> {
+        self.inbox.keep(unread);
+        self.count_opening();
+        Err(self.is_foreign(foreign))
+    }
+
+    /// Whether this side calls, rather than is called: what is no message is no reply either. Where it
+    /// is called, what cannot be read is answered with an error, as JSON-RPC has it.
+    fn expects_replies(&self) -> bool {
+        !self.link.serves || self.link.calls_wait()
+    }
+
+    /// Whether the peer is a process that may say something on its standard output before it speaks:
+    /// many do, and their wrappers.
+    fn passes_text_over(&self) -> bool {
+        is_process(&self.link.extensions) && self.framer.framing() == Some(Framing::Lines)
+    }
+
+    fn pass_text_over(&mut self, line: &[u8]) {
+        let foreign = Foreign::unknown(line);
+        tracing::debug!(
+            rpc.system.name = "jsonrpc",
+            session = self.link.id,
+            found = foreign.found,
+            "a line that is no message was passed over"
+        );
+        self.first_words.passed_over.get_or_insert_with(|| Box::new(foreign));
+    }
+
+    /// Whether the peer has sent back what it was sent: a request that this side cannot serve, of
+    /// which the answer would come back, too, and end the call.
+    fn is_echo(&self, bytes: &[u8]) -> bool {
+        let sent = &self.first_words.sent;
+        if sent.is_empty() || !bytes.starts_with(sent) {
+            return false;
+        }
+        let mut bytes = bytes.to_vec();
+        let mut framer = self.framer.cloned();
+        framer.set_limit(usize::MAX);
+        let Ok(Framed::Frame { frame, .. }) = framer.next(&mut bytes) else { return false };
+        let is_unknown = |message: &Message<'_>| match message {
+            Message::Request(request) => request.id.is_some() && !self.routes.have(&request.method),
+            _ => false,
+        };
+        match self.version.read(&bytes[frame]) {
+            Message::Batch(mut members) => {
+                members.next().is_some_and(|member| is_unknown(&self.version.read_member(member)))
+            }
+            message => is_unknown(&message),
         }
     }
 
@@ -61,12 +197,26 @@ impl Driver {
         now
     }
 
-    fn is_foreign(&self, Foreign { protocol, found }: Foreign) -> CloseReason {
+    fn is_foreign(&mut self, foreign: Foreign) -> CloseReason {
+        if foreign.asks() && !self.has_sent() {
+            self.answer_foreign(&foreign);
+        }
+        let Foreign { protocol, found } = foreign;
         tracing::info!(
             rpc.system.name = "jsonrpc", network.transport = self.link.peer.scheme(), network.peer.address = %self.link.peer,
-            session = self.link.id, protocol, found,
+            session = self.link.id, protocol, found, advice = %brief(advice(Expected::Messages, protocol, &found)),
             "a peer speaks another protocol: its session ends, and nothing of it was handled"
         );
         CloseReason::WrongProtocol { protocol, found }
     }
+}
+
+#[cfg(feature = "stdio")]
+fn is_process(extensions: &Extensions) -> bool {
+    extensions.get::<crate::transport::stdio::ChildProcess>().is_some()
+}
+
+#[cfg(not(feature = "stdio"))]
+const fn is_process(_: &Extensions) -> bool {
+    false
 }

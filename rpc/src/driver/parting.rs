@@ -1,4 +1,5 @@
-//! The end of a connection whose transport closes with a frame: what is ready leaves first, then the close frame, and then the stream ends.
+//! The end of a connection that is said something last, as where its transport closes with a frame: what is ready leaves first, then the close
+//! frame, and then the stream ends.
 
 use std::{
     io,
@@ -48,6 +49,10 @@ impl Driver {
     /// Whether the connection takes a while to end, where the session ends at once.
     pub(super) fn takes_leave(&mut self, reason: &CloseReason) -> bool {
         let awaited = match reason {
+            // What a peer of another protocol was told.
+            CloseReason::WrongProtocol { .. } if !self.has_sent() && !self.replies.unwritten().is_empty() => {
+                AwaitedEnd::Stream
+            }
             _ if self.control.is_none() => return false,
             CloseReason::PeerClosed { .. } | CloseReason::Refused(_) | CloseReason::Shutdown
                 if self.has_closed() =>

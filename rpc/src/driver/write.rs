@@ -45,6 +45,9 @@ impl Driver {
         if self.replies.unwritten().is_empty() {
             return Poll::Ready(Ok(()));
         }
+        if !self.is_judged {
+            self.remember_sent();
+        }
         self.show_sent();
         let mut bytes = 0;
         let written = loop {

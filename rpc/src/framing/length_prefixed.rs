@@ -1,6 +1,6 @@
 //! Frames behind their length in binary.
 
-use super::{FrameError, Framed, Framer, declared::Declared};
+use super::{FrameError, Framed, Framer, declared::Declared, known::Lengths};
 
 /// A length of 1, 2, 4 or 8 bytes, and as many bytes of message as it says. The length does not count itself.
 ///
@@ -73,6 +73,14 @@ impl LengthPrefixedFramer {
 
     const fn new(width: usize, order: Order) -> Self {
         Self { prefix: Prefix { width, order }, body: Declared::new() }
+    }
+
+    pub(super) const fn of(Lengths { width, is_little }: Lengths) -> Self {
+        Self::new(width, if is_little { Order::Little } else { Order::Big })
+    }
+
+    pub(super) const fn lengths(&self) -> Lengths {
+        Lengths { width: self.prefix.width, is_little: matches!(self.prefix.order, Order::Little) }
     }
 }
 

@@ -11,9 +11,13 @@
 //! [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol) and an event of `tracing` at
 //! the level `INFO`, and nothing of it is handled: a request of HTTP (any method, target and
 //! version), a hello of TLS, a command of SMTP, POP3, FTP or IRC, and what servers of HTTP, TLS,
-//! SSH, SMTP, FTP, IMAP or POP3 say first. This holds on both sides, whatever the framing and the
-//! [`Limits`](crate::Limits), over TCP, Unix sockets, within TLS, in memory, and over streams of
+//! SSH, SMTP, FTP, IMAP, POP3 or Redis say first. This holds on both sides, whatever the framing and
+//! the [`Limits`](crate::Limits), over TCP, Unix sockets, within TLS, in memory, and over streams of
 //! yours.
+//!
+//! So it is where a peer uses another framing of this crate than this side does, which would wait
+//! for the end of a frame that does not come. A client is answered, once, in its own language:
+//! [`guide::errors`](crate::guide::errors#where-the-other-side-speaks-something-else) has a table.
 //!
 //! It does not hold for a [`MessageSession`](crate::MessageSession), whose messages may be
 //! anything: a protocol of lines has to refuse such a beginning itself. WebSocket has a check of
@@ -27,15 +31,17 @@ mod decimal;
 mod declared;
 mod error;
 mod json;
+mod known;
 mod length_prefixed;
 mod netstring;
 mod newline;
 #[cfg(test)]
 mod pieces;
+mod recognise;
 #[cfg(feature = "ws")]
 pub(crate) mod websocket;
 
-use std::{fmt, ops::Range};
+use std::{any::Any, fmt, ops::Range};
 
 use bytes::Bytes;
 
@@ -47,9 +53,11 @@ pub(crate) use declared::Declared;
 pub use error::FrameError;
 pub(crate) use error::excerpt;
 pub use json::JsonFramer;
+pub(crate) use known::Framing;
 pub use length_prefixed::LengthPrefixedFramer;
 pub use netstring::NetstringFramer;
 pub use newline::NewlineFramer;
+pub(crate) use recognise::Beginning;
 
 /// Finds frames in a stream of bytes and marks them in what is sent.
 ///
@@ -257,6 +265,11 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
         self.cloned()
     }
 
+    /// Which one of this crate's it is, if it is one that frames JSON-RPC.
+    fn framing(&self) -> Option<Framing> {
+        None
+    }
+
     /// Whether a peer that speaks another protocol has been found out before the first frame.
     fn is_handshaken(&self) -> bool {
         false
@@ -332,5 +345,9 @@ impl<F: Framer> AnyFramer for F {
 
     fn cloned(&self) -> Box<dyn AnyFramer> {
         Box::new(self.clone())
+    }
+
+    fn framing(&self) -> Option<Framing> {
+        Framing::of(self as &dyn Any)
     }
 }

@@ -132,6 +132,12 @@ impl Replies {
         self.messages
     }
 
+    /// Appends bytes that are no message to the peer's framer, and after which no message comes.
+    pub(crate) fn last_word(&mut self, bytes: &[u8]) {
+        self.shown = self.bytes.len() + bytes.len();
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// Appends an error.
     pub(crate) fn error(&mut self, id: Id<'_>, error: &ErrorObject) {
         if self.link.carries_messages {

@@ -122,6 +122,11 @@ impl Routes {
         Self { table, services }
     }
 
+    /// Whether one of the services has the method.
+    pub(crate) fn have(&self, method: &str) -> bool {
+        self.table.routes.contains_key(method)
+    }
+
     /// Runs the handler of a request as far as it goes without waiting.
     pub(crate) fn serve(&self, request: &jsonrpc::Request<'_>, replies: &mut Replies) -> Outcome {
         let jsonrpc::Request { id, method, params } = request;

@@ -7,6 +7,7 @@ use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
     jsonrpc::{ErrorObject, Executed, ProtocolError, Unsupported, chain, shown::escaped},
+    transport::{Expected, told},
 };
 
 /// Why a call did not return what it was made for. `E` is the error type of the method.
@@ -210,11 +211,13 @@ pub enum CloseReason {
     /// The peer's bytes make no sense, or a frame of the peer's is far over [`Limits::frame_size`](crate::Limits::frame_size).
     #[error(transparent)]
     Frame(FrameError),
-    /// The peer speaks another protocol than JSON-RPC, by the first bytes that it has sent. None of
-    /// them was handled. A [`MessageSession`](crate::MessageSession) does not end so.
-    #[error("the peer speaks {protocol}, and this side does not: it began with `{}`. {}", escaped(.found), advice(.protocol))]
+    /// The peer speaks another protocol than JSON-RPC, or JSON-RPC in another framing, by the first
+    /// bytes that it has sent. None of them was handled. The error says what to do about it. A
+    /// [`MessageSession`](crate::MessageSession) does not end so.
+    #[error("{}", told(Expected::Messages, .protocol, .found))]
     WrongProtocol {
-        /// What it speaks: `"HTTP"`, `"TLS"`, `"SMTP"`, and so on.
+        /// What it speaks: `"HTTP"`, `"TLS"`, `"SMTP"`, `"JSON-RPC in lines"`, and so on; `"text"` or
+        /// `"binary data"` where that is all that is known; `"what it is sent"` of an echo.
         protocol: &'static str,
         /// The start of what came, escaped: at most 40 bytes of it.
         found: String,
@@ -349,14 +352,6 @@ impl PartialEq for CloseReason {
                 _,
             ) => false,
         }
-    }
-}
-
-fn advice(protocol: &str) -> &'static str {
-    match protocol {
-        "TLS" => "Use a URL of TLS on both sides, or on neither",
-        "HTTP" => "Use a URL of HTTP, or of WebSocket, on both sides",
-        _ => "Look whether the address is the right one",
     }
 }
 

@@ -51,7 +51,7 @@ pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
 pub use error::{CallError, CloseReason};
 pub(crate) use feed::{Gone, Pushed};
-pub(crate) use framed::put_refusal;
+pub(crate) use framed::{put_framed, put_refusal};
 pub use group::GroupFull;
 pub(crate) use group::{InstalledGroups, Membership};
 pub use hooks::Hooks;

@@ -61,7 +61,9 @@ pub use memory::memory;
 pub(crate) use memory::{connect_in_memory, listen_in_memory};
 pub use messages::MessageChannel;
 pub(crate) use messages::{MessageFramer, MessageStream};
-pub(crate) use opening::{Foreign, Opening};
+#[cfg(any(feature = "http", feature = "tls-no-provider"))]
+pub(crate) use opening::Start;
+pub(crate) use opening::{ECHO, Expected, Foreign, Opening, advice, told};
 #[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) use secrets::Secrets;
 #[cfg(any(feature = "http", feature = "ws"))]

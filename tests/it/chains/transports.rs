@@ -272,8 +272,13 @@ pub(super) fn tls() -> Vec<Case> {
             &["shop has refused the handshake", "alert UnknownCA"],
         ),
         Case::of(
-            TlsError::NotTls { peer: peer(), source: says("what a mess") },
-            &["shop does not speak TLS", "what a mess"],
+            TlsError::NotTls {
+                peer: peer(),
+                protocol: "HTTP",
+                found: "GET / HTTP".into(),
+                source: Box::new(says("what a mess")),
+            },
+            &["shop does not speak TLS", "`GET / HTTP`", "`https://`", "what a mess"],
         ),
         Case::of(TlsError::Closed { peer: peer() }, &["shop has closed the connection"]),
         Case::of(

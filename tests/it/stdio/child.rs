@@ -175,7 +175,7 @@ async fn what_makes_no_sense_as_headers_ends_the_session_and_the_process() {
     let connector = Connector::spawn(patient(command)).framer(ContentLengthFramer::new());
     let session = connector.connect().await.expect("it starts");
     let reason = soon(session.closed()).await;
-    assert!(matches!(reason, CloseReason::Frame(_)), "{reason:?}");
+    assert!(matches!(reason, CloseReason::WrongProtocol { .. }), "{reason:?}");
     let status = soon(process_of(&session).exited()).await.expect("it is known");
     assert!(status.success(), "{status}");
 }

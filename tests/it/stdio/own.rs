@@ -44,7 +44,9 @@ async fn it_ends_when_something_else_is_spoken() {
         let (mut child, mut peer) = started(program(name));
         peer.write(format!("POST /a:b HTTP/1.1\r\nContent-Length: {}\r\n\r\n{ECHO}\n", ECHO.len())).await;
         assert!(ended(&mut child).await.success(), "{name}");
-        peer.expect_end().await;
+        let told = peer.rest().await;
+        assert_eq!(told.first().map(String::as_str), Some("HTTP/1.1 400 Bad Request\r"), "{name}");
+        assert!(!told.iter().any(|line| line.contains("jsonrpc")), "{name}: {told:?}");
     }
 }
 

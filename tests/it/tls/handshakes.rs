@@ -147,8 +147,8 @@ async fn a_client_that_does_not_speak_tls_learns_that_the_server_does() {
     // A fatal alert: 50 is `decode_error` (RFC 8446, 6).
     assert_eq!(
         rpc::chain(&error).to_string(),
-        "the session is closed: the peer speaks TLS, and this side does not: it began with `\\x15\\x03\\x03\\x00\\x02\\x022`. Use a \
-         URL of TLS on both sides, or on neither"
+        "the session is closed: the peer speaks TLS, and this side does not: it began with `\\x15\\x03\\x03\\x00\\x02\\x022`. \
+         Connect with a URL of TLS (`tls://`, `wss://`, `https://`)"
     );
     assert!(matches!(session.close_reason(), Some(CloseReason::WrongProtocol { protocol: "TLS", .. })));
 
@@ -173,7 +173,10 @@ async fn a_server_without_tls_hangs_up_on_a_client_that_speaks_it_and_goes_on() 
     let tls = Issued::by_itself(&["localhost"]).pinned();
     let connecting = Connector::new(&url).expect("a URL").tls(tls).connect();
     let error = soon(connecting).await.expect_err("it speaks something else");
-    assert!(matches!(error, ConnectError::Tls { source: TlsError::Closed { .. }, .. }), "{error:?}");
+    let ConnectError::Tls { source: TlsError::NotTls { protocol, .. }, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(protocol, "JSON-RPC in lines");
     let mut peer = Raw::connect(server.endpoint()).await;
     let asked = r#"{"jsonrpc":"2.0","id":1,"method":"echo","params":[1]}"#;
     assert_eq!(peer.ask(asked).await, r#"{"jsonrpc":"2.0","id":1,"result":[1]}"#);

@@ -283,7 +283,11 @@ async fn a_client_looks_at_the_answer() {
             good.to_owned() + "Sec-WebSocket-Extensions: permessage-deflate\r\n",
             "it wants the extension `permessage-deflate`, and none was offered",
         ),
-        ("\0\x01\x02\x03".to_owned(), "this is no HTTP: invalid HTTP version"),
+        (
+            "\0\x01\x02\x03".to_owned(),
+            "this is no HTTP: invalid HTTP version: it began with `\\x00\\x01\\x02\\x03\\r\\n`, which looks like \
+             binary data. Look whether the address, or the program, is the right one",
+        ),
         (
             good.to_owned() + &format!("X: {}", "y".repeat(20_000)),
             "the headers have not ended within 16384 bytes",

@@ -361,6 +361,7 @@ impl HttpClientBuilder {
             net: self.net,
             server,
             headers: self.headers,
+            http2_only: self.http2_only,
             limits: self.limits,
             places,
             version: Mutex::new(self.version),

@@ -3,8 +3,8 @@
 use std::{
     fmt, io,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -23,7 +23,7 @@ use crate::transport::tls::{AgreedProtocol, TlsError};
 use crate::{
     client::{in_time, open::Dial},
     jsonrpc::clean_io,
-    transport::{self, ByteStream, Endpoint, HttpError, Net},
+    transport::{self, ByteStream, Endpoint, Foreign, HttpError, Net, Start},
 };
 
 /// Makes connections to one server, whatever it is asked for: a client has only one.
@@ -59,7 +59,7 @@ pub(super) enum NotOpened {
 impl Connections {
     async fn open(self) -> io::Result<Stream> {
         match self.how {
-            How::With(open) => Ok(Stream { io: open().await?, is_http2: false }),
+            How::With(open) => Ok(Stream::over(open().await?, false)),
             How::To(endpoint, net, dial) => Ok(Stream::of(dial.over_network(&endpoint, &net).await?)),
         }
     }
@@ -127,6 +127,35 @@ pub(super) struct Stream {
     io: Box<dyn ByteStream>,
     /// Whether both sides have agreed on HTTP/2.
     is_http2: bool,
+    answered: Answered,
+    /// Whether as much is kept of what was read as is to be.
+    is_known: bool,
+}
+
+/// What a server has said first on a connection: it goes with an error of the connection.
+#[derive(Debug, Clone)]
+pub(super) struct Answered(Arc<Mutex<Start>>);
+
+impl Answered {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Start::new())))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Start> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the server speaks, if it has said anything and that is no HTTP; or where that is
+    /// version 1, and version 2 alone was asked for.
+    pub(super) fn foreign(&self, http2_only: bool) -> Option<Foreign> {
+        let start = self.lock();
+        let bytes = start.bytes();
+        let begins = |with: &[u8]| bytes.iter().zip(with).all(|(byte, expected)| byte == expected);
+        // The first frame of a server is one of SETTINGS, of less than 64 KiB (RFC 9113, 3.4).
+        let is_http2 = matches!(bytes, [0, _, _, 4, ..]);
+        let is_http1 = begins(b"HTTP/") && !http2_only;
+        (!bytes.is_empty() && !is_http1 && !is_http2).then(|| start.seen())
+    }
 }
 
 impl Stream {
@@ -135,15 +164,20 @@ impl Stream {
         let is_http2 = connection.extensions.get::<AgreedProtocol>().is_some_and(|agreed| agreed.0 == b"h2");
         #[cfg(not(feature = "tls-no-provider"))]
         let is_http2 = false;
-        Self { io: connection.io, is_http2 }
+        Self::over(Box::new(connection.io), is_http2)
+    }
+
+    fn over(io: Box<dyn ByteStream>, is_http2: bool) -> Self {
+        Self { io, is_http2, answered: Answered::new(), is_known: false }
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
+        let connected = Connected::new().extra(self.answered.clone());
         match self.is_http2 {
-            true => Connected::new().negotiated_h2(),
-            false => Connected::new(),
+            true => connected.negotiated_h2(),
+            false => connected,
         }
     }
 }
@@ -154,7 +188,15 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        if !self.is_known {
+            let this = &mut *self;
+            let mut start = this.answered.lock();
+            start.add(&buffer.filled()[before..]);
+            this.is_known = start.is_full();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

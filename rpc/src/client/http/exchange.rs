@@ -21,14 +21,14 @@ use hyper_util::client::legacy::{Client, Error};
 use super::{
     answer::{excerpt, start_of},
     body::{Received, receive},
-    connections::{Connections, NotOpened},
+    connections::{Answered, Connections, NotOpened},
     places::{Place, Places},
 };
 use crate::{
     framing::is_far_over,
     jsonrpc::{Connection, clean_boxed, clean_io, version::Version},
     limits::Limits,
-    transport::{HttpError, MOST_INTERIM, Net, Secrets, TooManyInterim, shown},
+    transport::{Expected, Foreign, HttpError, MOST_INTERIM, Net, Secrets, TooManyInterim, shown},
 };
 
 /// What all clones of a client share.
@@ -39,12 +39,22 @@ pub(super) struct Exchanges {
     /// The server, as it is shown.
     pub(super) server: String,
     pub(super) headers: HeaderMap,
+    /// Whether no other version of HTTP is taken.
+    pub(super) http2_only: bool,
     pub(super) limits: Limits,
     pub(super) places: Places,
     /// It changes once, if at all: when the first answer says what is spoken.
     pub(super) version: Mutex<Version>,
     /// The latest id of a call. An exchange has its calls for itself; ids that rise are for those who read logs.
     pub(super) last_id: AtomicU64,
+}
+
+/// The server does not speak HTTP.
+#[derive(Debug, thiserror::Error)]
+#[error("{told}")]
+struct NotHttp {
+    told: String,
+    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 /// The interim answers that an exchange has had. Over HTTP/2 hyper passes over them without a word:
@@ -184,10 +194,28 @@ impl Exchanges {
         excerpt(&Secrets::of(&self.net.path, &self.headers, &[]).hide(&start))
     }
 
+    /// What the server speaks on the connection that has failed, where that is no HTTP.
+    fn foreign(&self, error: &Error) -> Option<Foreign> {
+        let mut extras = http::Extensions::new();
+        error.connect_info()?.get_extras(&mut extras);
+        extras.get::<Answered>()?.foreign(self.http2_only)
+    }
+
+    /// A server that sends back what it was sent is not to show the path, which may hold a key.
+    fn not_http(&self, foreign: &Foreign, source: Error) -> NotHttp {
+        let told = foreign.told(Expected::Http).to_string();
+        let told = Secrets::of(&self.net.path, &self.headers, &[]).hide(&told);
+        NotHttp { told, source: clean_boxed(source.into()) }
+    }
+
     fn failed(&self, error: Error) -> HttpError {
         let url = self.server.clone();
         if !error.is_connect() {
-            return HttpError::Broken { url, source: clean_boxed(error.into()) };
+            let source = match self.foreign(&error) {
+                Some(foreign) => self.not_http(&foreign, error).into(),
+                None => clean_boxed(error.into()),
+            };
+            return HttpError::Broken { url, source };
         }
         let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<NotOpened>());
         match cause.cloned() {

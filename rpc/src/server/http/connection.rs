@@ -31,7 +31,7 @@ use crate::{
     limits::Limits,
     server::{handle::Shared, terms::Terms},
     session::Membership,
-    transport::{Connection, Endpoint, Io},
+    transport::{Connection, Endpoint, Expected, Foreign, Io, advice},
 };
 
 /// The largest head of a request, with all of its headers, and how much is read at once.
@@ -190,6 +190,16 @@ impl Http {
         .await;
         if !is_stopping && watch.is_within_head() {
             arrival.account.charge(self.limits().cost_of_unreadable, self.limits());
+            // Where the peer has gone within its first request, there is nothing to be said of it.
+            let is_refused = ended.as_ref().is_err_and(|error| is_no_http(&**error));
+            if let Some(Foreign { protocol, found }) = watch.foreign().filter(|_| is_refused) {
+                let peer = &arrival.peer;
+                tracing::info!(
+                    rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer,
+                    protocol, found, advice = %brief(advice(Expected::Http, protocol, &found)),
+                    "a peer speaks another protocol: it was answered 400 over HTTP, and nothing of it was handled"
+                );
+            }
         }
         ended
     }
@@ -220,6 +230,11 @@ fn window(limits: &Limits) -> Option<u32> {
     let each = limits.request_bytes / streams(limits) as usize;
     let may_wait = limits.request_bytes < usize::MAX && each < limits.frame_size;
     may_wait.then(|| u32::try_from(each).unwrap_or(u32::MAX).clamp(SMALL_WINDOW, WINDOW))
+}
+
+/// Whether hyper could not make sense of what came.
+fn is_no_http(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
 }
 
 /// What is said where a layer fails.

@@ -6,7 +6,10 @@ use http::Version;
 use tokio::time::Instant;
 
 use super::flow::Flow;
-use crate::limits::Limits;
+use crate::{
+    limits::Limits,
+    transport::{Foreign, Start},
+};
 
 /// How long an idle peer of HTTP/2 may take to hear that the connection ends.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
@@ -25,6 +28,8 @@ pub(super) struct Watch {
 
 #[derive(Debug)]
 struct State {
+    /// What the peer has sent first.
+    start: Start,
     /// When bytes last moved, either way.
     moved: Instant,
     /// When the first byte came after the last answer, or the connection began.
@@ -97,6 +102,7 @@ impl Watch {
     pub(super) fn new() -> Arc<Self> {
         let now = Instant::now();
         let state = State {
+            start: Start::new(),
             moved: now,
             // Who connects is to say something.
             head: Some(now),
@@ -118,6 +124,9 @@ impl Watch {
 
     pub(super) fn read(&self, bytes: &[u8]) {
         let (now, mut state) = (Instant::now(), self.lock());
+        if !state.start.is_full() {
+            state.start.add(bytes);
+        }
         state.spoken.received(bytes, now);
         state.moved = now;
         if state.handled == 0 && state.head.is_none() {
@@ -186,6 +195,14 @@ impl Watch {
             Spoken::Preface(_) | Spoken::Http1 => state.head.is_some(),
             Spoken::Http2(flow) => flow.headers().is_some(),
         }
+    }
+
+    /// What the peer speaks, where it has begun with another protocol than HTTP.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        let state = self.lock();
+        let is_first_head = matches!(state.spoken, Spoken::Http1) && state.head.is_some();
+        let foreign = is_first_head.then(|| state.start.seen());
+        foreign.filter(|foreign| foreign.protocol != "HTTP")
     }
 
     /// Until when things may stay as they are, and what is said if they do.

@@ -117,7 +117,7 @@ pub(crate) struct Link {
     /// How many [`Session`](super::Session)s there are.
     pub(super) handles: AtomicUsize,
     /// Whether the peer may call: then the session lives on without handles.
-    pub(super) serves: bool,
+    pub(crate) serves: bool,
     pub(crate) id: u64,
     pub(crate) peer: Endpoint,
     pub(crate) limits: LiveLimits,

@@ -50,8 +50,13 @@ const COMMANDS: [(&[u8], &str); 28] = [
 const VERSIONS: [(&[u8], &str); 3] = [(b"HTTP/", "HTTP"), (b"SSH-", "SSH"), (b"RFB ", "RFB")];
 
 /// What the line of a server begins with, a word behind it.
-const STATES: [(&[u8], &str); 5] =
-    [(b"* OK ", "IMAP"), (b"* BYE ", "IMAP"), (b"* PREAUTH ", "IMAP"), (b"+OK ", "POP3"), (b"-ERR ", "POP3")];
+const STATES: [(&[u8], &str); 5] = [
+    (b"* OK ", "IMAP"),
+    (b"* BYE ", "IMAP"),
+    (b"* PREAUTH ", "IMAP"),
+    (b"+OK ", "POP3"),
+    (b"-ERR ", "POP3 or Redis"),
+];
 
 /// The replies with which a server of SMTP, FTP or NNTP greets, or turns away; a word is behind
 /// them.

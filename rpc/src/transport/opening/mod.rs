@@ -9,11 +9,23 @@
 //! behind it tells. (A bare `QUIT` is SMTP all the same. As a length it would announce more than a
 //! GiB, of which the first byte is a line break.)
 
+mod advice;
 mod binary;
 mod line;
+#[cfg(any(feature = "http", feature = "tls-no-provider"))]
+mod start;
 
-use crate::framing::excerpt;
+use std::fmt;
+
+use crate::{
+    framing::{Framing, excerpt},
+    jsonrpc::shown::escaped,
+};
+use advice::{BINARY, TEXT};
+pub(crate) use advice::{ECHO, Expected, advice};
 use line::Line;
+#[cfg(any(feature = "http", feature = "tls-no-provider"))]
+pub(crate) use start::Start;
 
 /// What is known of a stream by its first bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +49,68 @@ pub(crate) struct Foreign {
     pub(crate) found: String,
 }
 
+impl Foreign {
+    /// What the first bytes of a stream look like, where it is known that they are not what was
+    /// expected.
+    #[cfg(any(feature = "http", feature = "tls-no-provider", feature = "ws"))]
+    pub(crate) fn seen_in(bytes: &[u8]) -> Self {
+        if let Opening::Foreign(foreign) = Opening::of(bytes, true) {
+            return foreign;
+        }
+        match Framing::seen_in(bytes) {
+            Some(framing) => Self::of(framing.protocol(), bytes),
+            None => Self::unknown(bytes),
+        }
+    }
+
+    /// Bytes of no protocol that is known here.
+    pub(crate) fn unknown(bytes: &[u8]) -> Self {
+        let start = &bytes[..bytes.len().min(SHOWN)];
+        let is_text = start.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
+        Self::of(if is_text { TEXT } else { BINARY }, bytes)
+    }
+
+    pub(crate) fn of(protocol: &'static str, bytes: &[u8]) -> Self {
+        Self { protocol, found: excerpt(bytes) }
+    }
+
+    /// Whether it is what a client begins with: a server that greets, or refuses, is not answered.
+    pub(crate) fn asks(&self) -> bool {
+        match self.protocol {
+            "HTTP" => !self.found.starts_with("HTTP/"),
+            "TLS" => !self.found.starts_with("\\x15"),
+            protocol => Framing::called(protocol).is_some(),
+        }
+    }
+
+    /// What came, what it looks like, and what to do, in place of what was expected.
+    #[cfg(any(feature = "http", feature = "ws"))]
+    pub(crate) fn told(&self, expected: Expected) -> impl fmt::Display {
+        told(expected, self.protocol, &self.found)
+    }
+}
+
+/// How much of a stream is looked at to tell text from other data, in bytes.
+const SHOWN: usize = 40;
+
+/// The same, of what is known of a [`Foreign`].
+pub(crate) fn told(expected: Expected, protocol: &str, found: &str) -> String {
+    let advice = advice(expected, protocol, found);
+    let found = escaped(found);
+    match protocol {
+        _ if expected != Expected::Messages => {
+            format!("it began with `{found}`, which looks like {protocol}. {advice}")
+        }
+        ECHO => format!(
+            "the peer sends back what it is sent, and answers nothing: it began with `{found}`. {advice}"
+        ),
+        TEXT | BINARY => {
+            format!("the peer sends {protocol} that is no JSON-RPC: it began with `{found}`. {advice}")
+        }
+        _ => format!("the peer speaks {protocol}, and this side does not: it began with `{found}`. {advice}"),
+    }
+}
+
 impl Opening {
     /// Judges a stream by its first bytes. `is_all` is true where no more will come: what looks
     /// like the beginning of a line is a line.
@@ -47,7 +121,7 @@ impl Opening {
             return Self::Blank;
         }
         match binary::fit(bytes).or_else(|| Line::first(text, is_all).fit()) {
-            Fit::Certain(protocol) => Self::Foreign(Foreign { protocol, found: excerpt(text) }),
+            Fit::Certain(protocol) => Self::Foreign(Foreign::of(protocol, text)),
             Fit::Possible if !is_all => Self::Undecided,
             Fit::Possible | Fit::None => Self::Ours,
         }

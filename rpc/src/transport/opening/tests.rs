@@ -56,7 +56,7 @@ fn other_protocols_are_known_at_once_and_byte_by_byte() {
         (b"220 mail.example.org ESMTP\r\n", "SMTP or FTP"),
         (b"220-mail.example.org ESMTP\r\n", "SMTP or FTP"),
         (b"+OK ready\r\n", "POP3"),
-        (b"-ERR unknown command\r\n", "POP3"),
+        (b"-ERR unknown command\r\n", "POP3 or Redis"),
         (b"* OK ready\r\n", "IMAP"),
         (b"RFB 003.008\n", "RFB"),
     ] {

@@ -52,6 +52,9 @@
 //! killed. `Session::close` waits for that. And whatever ends the process ends the session: one that fails with
 //! [`ChildExit`], one that ends well with [`CloseReason::Peer`](crate::CloseReason::Peer), after everything that it has
 //! written was read.
+//!
+//! Lines of text that it prints before its first message are passed over, where messages are lines. If no message comes at all, the end of
+//! the session says what came instead: [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol), or [`ChildExit::printed`].
 
 mod blocking;
 mod child;

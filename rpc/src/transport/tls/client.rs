@@ -7,7 +7,7 @@ use tokio::{sync::OnceCell, task::spawn_blocking};
 use tokio_rustls::TlsConnector;
 
 use super::{
-    BOTH_VERSIONS, Certificates, Identity, TlsError, TlsStream, alpn,
+    BOTH_VERSIONS, Certificates, FirstBytes, Identity, TlsError, TlsStream, alpn,
     pinned::Pinned,
     provider,
     rustls::{
@@ -150,9 +150,11 @@ impl TlsClient {
         };
         let offered = alpn::offered(&self.config.alpn_protocols, spoken)?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let connecting = connector.with_alpn(offered).connect(name, io);
-        let stream = connecting.await.map_err(|error| TlsError::of_handshake(host, error))?;
-        Ok(TlsStream::new(stream))
+        let connecting = connector.with_alpn(offered).connect(name, FirstBytes::new(io)).into_fallible();
+        match connecting.await {
+            Ok(stream) => Ok(TlsStream::new(stream)),
+            Err((error, io)) => Err(TlsError::of_handshake(host, error, || io.seen())),
+        }
     }
 }
 

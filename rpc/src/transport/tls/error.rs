@@ -6,7 +6,10 @@ use super::{
     explain,
     rustls::{self, AlertDescription, CertificateError},
 };
-use crate::jsonrpc::{clean_io, shown::escaped};
+use crate::{
+    jsonrpc::{clean_io, shown::escaped},
+    transport::{Expected, Foreign, told},
+};
 
 /// Why there is no TLS: what was given cannot be used, or a handshake failed.
 #[derive(Debug, thiserror::Error)]
@@ -101,16 +104,23 @@ pub enum TlsError {
     },
 
     /// The peer speaks something else.
-    #[error("{peer} does not speak TLS")]
+    #[error("{peer} does not speak TLS: {}", told(Expected::Tls, .protocol, .found))]
     NotTls {
         /// Who does not.
         peer: String,
+        /// What it looks like: `"HTTP"`, `"JSON-RPC in lines"`, and so on; `"text"` or `"binary data"`
+        /// where that is all that is known.
+        protocol: &'static str,
+        /// The start of what came, escaped: at most 40 bytes of it.
+        found: String,
         /// What was taken for TLS.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
 
     /// The peer has closed the connection instead of going on.
-    #[error("{peer} has closed the connection within the TLS handshake; maybe it does not speak TLS")]
+    #[error(
+        "{peer} has closed the connection within the TLS handshake; maybe it does not speak TLS: then use `tcp://`, `ws://` or `http://`"
+    )]
     Closed {
         /// Who has closed it.
         peer: String,
@@ -161,11 +171,14 @@ impl TlsError {
         Self::Unusable { part, origin, source: Box::new(error) }
     }
 
-    /// What ended a handshake with `peer`.
-    pub(super) fn of_handshake(peer: &str, error: io::Error) -> Self {
+    /// What ended a handshake with `peer`, of which the first bytes are `seen` as what they look like.
+    pub(super) fn of_handshake(peer: &str, error: io::Error, seen: impl FnOnce() -> Foreign) -> Self {
         let peer = peer.to_owned();
         match error.downcast::<rustls::Error>() {
-            Ok(error) if explain::is_no_tls(&error) => Self::NotTls { peer, source: error },
+            Ok(error) if explain::is_no_tls(&error) => {
+                let Foreign { protocol, found } = seen();
+                Self::NotTls { peer, protocol, found, source: Box::new(error) }
+            }
             Ok(error) => Self::of_rustls(peer, error),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed { peer },
             Err(source) => Self::Io { peer, source: clean_io(source) },

@@ -81,7 +81,9 @@ pub(super) const fn alert(alert: AlertDescription) -> &'static str {
             "the two sides have no way to encrypt in common, or it requires a certificate of this side"
         }
         Alert::UnrecognisedName => "it knows no server of the name that it was called by",
-        Alert::NoApplicationProtocol => "the two sides have no protocol in common",
+        Alert::NoApplicationProtocol => {
+            "the two sides have no protocol in common (ALPN), as where one speaks HTTP/2 only and the other HTTP/1.1"
+        }
         Alert::UnexpectedMessage | Alert::DecodeError => "it did not understand what it was sent",
         _ => "it gives no further reason",
     }

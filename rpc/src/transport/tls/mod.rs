@@ -18,6 +18,7 @@ mod client;
 mod der;
 mod error;
 mod explain;
+mod first_bytes;
 mod identity;
 mod peer;
 mod pem;
@@ -31,6 +32,7 @@ mod stream;
 pub use certificates::Certificates;
 pub use client::TlsClient;
 pub use error::{TlsError, TlsPart};
+use first_bytes::FirstBytes;
 pub use identity::Identity;
 #[cfg(feature = "http")]
 pub(crate) use peer::AgreedProtocol;

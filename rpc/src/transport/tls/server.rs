@@ -15,7 +15,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    BOTH_VERSIONS, Certificates, Identity, TlsError, TlsStream, alpn, asking, provider,
+    BOTH_VERSIONS, Certificates, FirstBytes, Identity, TlsError, TlsStream, alpn, asking, provider,
     rustls::{self, ServerConfig, server::WebPkiClientVerifier},
     sealed::Seal,
 };
@@ -203,15 +203,16 @@ impl TlsServer {
         if offered != config.alpn_protocols {
             Arc::make_mut(&mut config).alpn_protocols = offered;
         }
-        match TlsAcceptor::from(config).accept(io).into_fallible().await {
+        match TlsAcceptor::from(config).accept(FirstBytes::new(io)).into_fallible().await {
             Ok(stream) => Ok(TlsStream::new(stream)),
             Err((error, io)) => {
+                let seen = io.seen();
                 // Where TLS itself has failed, the client was just told why.
                 if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) {
                     // Whether it has heard makes no difference.
-                    drop(timeout(PATIENCE, linger(io)).await);
+                    drop(timeout(PATIENCE, linger(io.into_inner())).await);
                 }
-                Err(TlsError::of_handshake(peer, error))
+                Err(TlsError::of_handshake(peer, error, || seen))
             }
         }
     }

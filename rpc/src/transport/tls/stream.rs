@@ -10,14 +10,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 #[cfg(feature = "http")]
 use super::AgreedProtocol;
-use super::{PeerCertificates, TlsError, rustls};
+use super::{FirstBytes, PeerCertificates, TlsError, rustls};
 use crate::transport::{ByteStream, Io};
 
 /// A stream whose handshake is done. Shutting it down tells the peer (`close_notify`); a peer that just closes has ended, too.
-pub(super) struct TlsStream<IO>(pub(super) tokio_rustls::TlsStream<IO>);
+pub(super) struct TlsStream<IO>(pub(super) tokio_rustls::TlsStream<FirstBytes<IO>>);
 
 impl<IO: ByteStream> TlsStream<IO> {
-    pub(super) fn new(inner: impl Into<tokio_rustls::TlsStream<IO>>) -> Self {
+    pub(super) fn new(inner: impl Into<tokio_rustls::TlsStream<FirstBytes<IO>>>) -> Self {
         Self(inner.into())
     }
 

@@ -55,7 +55,8 @@ async fn sides_without_a_protocol_in_common_say_so() {
     let (client, server) = pair(&[b"h2"], &[b"http/1.1"]).await;
     assert_eq!(
         client.unwrap_err().to_string(),
-        "localhost has refused the handshake: the two sides have no protocol in common (alert NoApplicationProtocol)"
+        "localhost has refused the handshake: the two sides have no protocol in common (ALPN), as where one speaks HTTP/2 \
+         only and the other HTTP/1.1 (alert NoApplicationProtocol)"
     );
     assert!(matches!(server.unwrap_err(), TlsError::Failed { .. }));
 }

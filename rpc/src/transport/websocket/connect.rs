@@ -35,14 +35,17 @@ pub(super) async fn connect(
     let key = generate_key();
     connection.io.write_all(&request(host, target, &key, options)).await?;
     connection.io.flush().await?;
+    let hide = |text: &str| Secrets::of(target, &options.headers, &options.protocols).hide(text);
     let ((status, headers), read) = final_answer(&mut connection.io).await.map_err(|error| match error {
         HeadError::Io(error) => error.into(),
-        HeadError::TooLarge(reason) | HeadError::Invalid(reason) => WebSocketError::Answer { reason },
+        // The server may send back what it was sent.
+        HeadError::TooLarge(reason) | HeadError::Invalid(reason) => {
+            WebSocketError::Answer { reason: hide(&reason) }
+        }
     })?;
     if status != StatusCode::SWITCHING_PROTOCOLS {
         let text = text(status, &headers, read, &mut connection.io).await;
-        let text = Secrets::of(target, &options.headers, &options.protocols).hide(&text);
-        return Err(WebSocketError::Refused { status: status.as_u16(), text });
+        return Err(WebSocketError::Refused { status: status.as_u16(), text: hide(&text) });
     }
     connection.takes = notices::taken(&headers);
     if let Some(protocol) = check(&headers, &key, options)? {

@@ -5,6 +5,8 @@ use std::io;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::transport::{Expected, Foreign};
+
 /// How many bytes a head may have.
 const LIMIT: usize = 16 << 10;
 
@@ -29,7 +31,7 @@ pub(super) async fn read<T>(
 ) -> Result<(T, Vec<u8>), HeadError> {
     loop {
         // Each try begins at the front: but a head of 16 KiB has come after a few reads, or slowly.
-        if let Some((head, length)) = parse(&read)? {
+        if let Some((head, length)) = parse(&read).map_err(|error| error.of(&read))? {
             drop(read.drain(..length));
             return Ok((head, read));
         }
@@ -39,6 +41,19 @@ pub(super) async fn read<T>(
         read.reserve(1024);
         if io.read_buf(&mut read).await.map_err(HeadError::Io)? == 0 {
             return Err(HeadError::Io(io::ErrorKind::UnexpectedEof.into()));
+        }
+    }
+}
+
+impl HeadError {
+    /// With what came, where it is another protocol.
+    fn of(self, read: &[u8]) -> Self {
+        match self {
+            Self::Invalid(reason) => match Foreign::seen_in(read) {
+                Foreign { protocol: "HTTP", .. } => Self::Invalid(reason),
+                foreign => Self::Invalid(format!("{reason}: {}", foreign.told(Expected::WebSocket))),
+            },
+            other => other,
         }
     }
 }

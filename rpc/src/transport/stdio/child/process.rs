@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::jsonrpc::shown::brief;
+use crate::jsonrpc::shown::{brief, escaped};
 
 /// The process at the other end of a session that was made with [`Connector::spawn`](crate::Connector::spawn), to be found among its
 /// [extensions](crate::Session::extensions). Clones are the same process.
@@ -68,13 +68,23 @@ pub(super) type Exit = Result<ExitStatus, Arc<io::Error>>;
 /// # assert_eq!(exit, None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the process `{program}` has ended: {status}")]
+#[error("the process `{program}` has ended: {status}{}", what_it_printed(.printed))]
 #[non_exhaustive]
 pub struct ChildExit {
     /// What was started.
     pub program: String,
     /// How it ended.
     pub status: ExitStatus,
+    /// The start of what it has written to its standard output, escaped, where no message was among
+    /// it: at most 40 bytes.
+    pub printed: Option<String>,
+}
+
+fn what_it_printed(text: &Option<String>) -> String {
+    match text {
+        Some(text) => format!(". It has written no JSON-RPC, but what begins with `{}`", escaped(text)),
+        None => String::new(),
+    }
 }
 
 impl ChildProcess {

@@ -117,7 +117,7 @@ impl ChildStream {
         let was_at_end = std::mem::replace(&mut self.is_at_end, true);
         Poll::Ready(match (&self.exit, self.broken.take()) {
             (Some(Ok(status)), _) if !status.success() => {
-                let exit = ChildExit { program: self.program.clone(), status: *status };
+                let exit = ChildExit { program: self.program.clone(), status: *status, printed: None };
                 Err(io::Error::new(io::ErrorKind::UnexpectedEof, exit))
             }
             (None, Some(error)) if !was_at_end => Err(error),

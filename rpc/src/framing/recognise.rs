@@ -1,0 +1,251 @@
+//! Which framing a stream is of, by its first bytes: a peer that uses another one than this side is
+//! told so at once, and not when the message that its first bytes are taken for has not come.
+//!
+//! Only JSON-RPC is known here: other protocols are found out first (`transport::opening`).
+
+use serde::de::IgnoredAny;
+
+use super::{
+    is_far_over, is_token,
+    known::{Framing, Lengths},
+};
+
+/// So much is held until it is known what it is, in bytes. Messages are longer, and so are lines of
+/// text that are worth a look.
+const HELD: usize = 1024;
+
+/// Lengths from here on are none: text is read as one.
+const LONGEST: u64 = 1 << 28;
+
+/// What the first bytes of a stream are, where some framing is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// They may be of that framing.
+    Fitting,
+    /// The next bytes tell.
+    Undecided,
+    /// They are of another one.
+    Other(Framing),
+    /// They are of none, and cannot be of that one.
+    Nothing,
+}
+
+/// How well bytes fit to a framing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Certain(Framing),
+    Possible,
+    None,
+}
+
+impl Framing {
+    /// Judges the first bytes of a stream, which are not only blanks, where frames are of at most
+    /// `limit` bytes. `is_all` is true where no more will come.
+    pub(crate) fn judge(self, bytes: &[u8], limit: usize, is_all: bool) -> Beginning {
+        let beginning = match self {
+            Self::Lines | Self::Values => self.judge_values(bytes, is_all),
+            Self::Headers => judge_headers(bytes),
+            Self::Netstrings => judge_netstrings(bytes),
+            Self::Lengths(lengths) => judge_lengths(lengths, bytes, limit),
+        };
+        match beginning {
+            Beginning::Undecided if is_all || bytes.len() >= HELD => Beginning::Fitting,
+            decided => decided,
+        }
+    }
+
+    /// The framing that the first bytes of a stream are of, if they are of one.
+    #[cfg(any(feature = "http", feature = "tls-no-provider", feature = "ws", test))]
+    pub(crate) fn seen_in(bytes: &[u8]) -> Option<Self> {
+        let text = bytes.trim_ascii_start();
+        [lines(text), headers(text), netstrings(text), lengths(bytes)].into_iter().find_map(|fit| match fit {
+            Fit::Certain(framing) => Some(framing),
+            Fit::Possible | Fit::None => None,
+        })
+    }
+
+    fn judge_values(self, bytes: &[u8], is_all: bool) -> Beginning {
+        let text = bytes.trim_ascii_start();
+        if text.first().is_none_or(|&first| begins_message(first)) {
+            return Beginning::Fitting;
+        }
+        let end = memchr::memchr(b'\n', text);
+        let line = &text[..end.unwrap_or(text.len())];
+        match certain_of([headers(text), netstrings(text), lengths(bytes)]) {
+            Fit::Certain(other) => Beginning::Other(other),
+            Fit::Possible if end.is_none() && !is_all => Beginning::Undecided,
+            // Values of JSON that are no messages are answered as such.
+            _ if self == Self::Lines && begins_value(text[0]) => match end.is_some() || is_all {
+                true if serde_json::from_slice::<IgnoredAny>(line).is_ok() => Beginning::Fitting,
+                true => Beginning::Nothing,
+                false => Beginning::Undecided,
+            },
+            _ => Beginning::Nothing,
+        }
+    }
+}
+
+/// The first of the fits that is certain, or else that one is possible.
+fn certain_of<const N: usize>(fits: [Fit; N]) -> Fit {
+    let certain = fits.into_iter().find(|fit| matches!(fit, Fit::Certain(_)));
+    certain.unwrap_or(if fits.contains(&Fit::Possible) { Fit::Possible } else { Fit::None })
+}
+
+fn judge_headers(bytes: &[u8]) -> Beginning {
+    let text = bytes.trim_ascii_start();
+    match certain_of([opened(text), netstrings(text), lengths(bytes)]) {
+        Fit::Certain(other) => return Beginning::Other(other),
+        Fit::Possible | Fit::None => {}
+    }
+    // A name is a token, with a colon right behind it.
+    match bytes.iter().find(|&&byte| !is_token(byte)) {
+        None => Beginning::Undecided,
+        Some(b':') => Beginning::Fitting,
+        Some(_) if lengths(bytes) == Fit::Possible => Beginning::Undecided,
+        Some(_) => Beginning::Nothing,
+    }
+}
+
+fn judge_netstrings(bytes: &[u8]) -> Beginning {
+    let text = bytes.trim_ascii_start();
+    match certain_of([opened(text), headers(text), lengths(bytes)]) {
+        Fit::Certain(other) => return Beginning::Other(other),
+        Fit::Possible | Fit::None => {}
+    }
+    match bytes.iter().find(|byte| !byte.is_ascii_digit()) {
+        None => Beginning::Undecided,
+        Some(b':') if bytes[0] != b':' => Beginning::Fitting,
+        Some(_) if headers(text) == Fit::Possible || lengths(bytes) == Fit::Possible => Beginning::Undecided,
+        Some(_) => Beginning::Nothing,
+    }
+}
+
+fn judge_lengths(expected: Lengths, bytes: &[u8], limit: usize) -> Beginning {
+    let others = || {
+        let text = bytes.trim_ascii_start();
+        certain_of([lines(text), headers(text), netstrings(text), lengths(bytes)])
+    };
+    let size = usize::try_from(expected.least(bytes)).unwrap_or(usize::MAX);
+    let is_far_over = is_far_over(size, limit);
+    let Some(behind) = bytes.get(expected.width..) else {
+        // Of a length of which not all has come, it may be known that it is too much.
+        return match others() {
+            Fit::None if is_far_over => Beginning::Nothing,
+            _ => Beginning::Undecided,
+        };
+    };
+    let first = behind.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
+    match first {
+        // An empty frame is a frame, and one over the limit is passed over as it comes.
+        None if size == 0 || (behind.is_empty() && size > limit) => return Beginning::Fitting,
+        None if size <= limit => return Beginning::Undecided,
+        Some(first) if size > 0 && begins_message(first) && !is_far_over => return Beginning::Fitting,
+        _ => {}
+    }
+    match others() {
+        Fit::Certain(other) if other != Framing::Lengths(expected) => Beginning::Other(other),
+        Fit::Certain(_) => Beginning::Fitting,
+        Fit::Possible => Beginning::Undecided,
+        Fit::None if size == 0 || (size > limit && !is_far_over) => Beginning::Fitting,
+        Fit::None => Beginning::Nothing,
+    }
+}
+
+/// What a message of JSON-RPC begins with: a mark of UTF-8 may stand before it.
+const fn begins_message(byte: u8) -> bool {
+    matches!(byte, b'{' | b'[' | 0xef)
+}
+
+/// What another value of JSON begins with.
+const fn begins_value(byte: u8) -> bool {
+    matches!(byte, b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')
+}
+
+/// A message without anything before it, where nothing else begins with its first byte.
+const fn opened(text: &[u8]) -> Fit {
+    if matches!(text, [b'{' | b'[', ..]) { Fit::Certain(Framing::Lines) } else { Fit::None }
+}
+
+/// The first two characters of a message that stands by itself.
+const fn begins_with_message(text: &[u8]) -> bool {
+    matches!(
+        text,
+        [b'{', b'"' | b'}' | b' ' | b'\t' | b'\r' | b'\n', ..]
+            | [b'[', b'{' | b']' | b' ' | b'\t' | b'\r' | b'\n', ..]
+    )
+}
+
+/// Whether a line ends within the first `length` bytes.
+fn ends_line(bytes: &[u8], length: u64) -> bool {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    memchr::memchr(b'\n', &bytes[..bytes.len().min(length)]).is_some()
+}
+
+/// A message without anything before it.
+const fn lines(text: &[u8]) -> Fit {
+    if begins_with_message(text) {
+        Fit::Certain(Framing::Lines)
+    } else if matches!(text, [b'{' | b'[']) {
+        Fit::Possible
+    } else {
+        Fit::None
+    }
+}
+
+/// One of the headers that there are, and a colon.
+fn headers(text: &[u8]) -> Fit {
+    let fits = ["Content-Length:", "Content-Type:"].map(|header| {
+        let length = text.len().min(header.len());
+        match text[..length].eq_ignore_ascii_case(&header.as_bytes()[..length]) {
+            true if length == header.len() => Fit::Certain(Framing::Headers),
+            true if length > 0 => Fit::Possible,
+            _ => Fit::None,
+        }
+    });
+    certain_of(fits)
+}
+
+/// A length in decimal, a colon, and a message.
+fn netstrings(text: &[u8]) -> Fit {
+    const MAX_DIGITS: usize = 20;
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match &text[digits..] {
+        _ if digits == 0 || digits > MAX_DIGITS => Fit::None,
+        [] | [b':'] => Fit::Possible,
+        [b':', b'{' | b'[', ..] => Fit::Certain(Framing::Netstrings),
+        _ => Fit::None,
+    }
+}
+
+/// A length in binary, and a message. Of the two orders of bytes it is the one that makes the
+/// smaller number.
+fn lengths(bytes: &[u8]) -> Fit {
+    let (mut found, mut is_possible) = (None::<(u64, Lengths)>, false);
+    for lengths in Lengths::all() {
+        let least = lengths.least(bytes);
+        match bytes.get(lengths.width..) {
+            _ if least >= LONGEST => {}
+            None => is_possible = true,
+            _ if least < 2 => {}
+            Some([] | [b'{' | b'[']) => is_possible = true,
+            // A message that is written in one line does not end a line.
+            Some(behind) if !begins_with_message(behind) || ends_line(behind, least) => {}
+            Some(_) => {
+                let is_better =
+                    |&(length, other): &(u64, Lengths)| (lengths.width, least) < (other.width, length);
+                if found.as_ref().is_none_or(is_better) {
+                    found = Some((least, lengths));
+                }
+            }
+        }
+    }
+    match found {
+        Some((_, lengths)) => Fit::Certain(Framing::Lengths(lengths)),
+        None if is_possible => Fit::Possible,
+        None => Fit::None,
+    }
+}
+
+#[cfg(test)]
+#[path = "recognise_tests.rs"]
+mod tests;

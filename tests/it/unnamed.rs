@@ -213,6 +213,9 @@ async fn a_ping_is_not_ended_and_may_be_meant() {
     let keep_alive = rpc::KeepAlive::call("ping").interval(Duration::from_secs(10));
     let (mut peer, session) = Raw::peer_with(|connector| connector.keep_alive(keep_alive)).await;
     assert!(peer.line().await.expect("a ping").contains("ping"));
+    peer.send(REFUSED).await;
+    settled().await;
+    assert_eq!(session.calls_in_flight(), 1, "the ping waits for its own reply");
     let call = calling(&session, "a");
     peer.line().await.expect("a call");
     peer.send(REFUSED).await;

@@ -41,7 +41,7 @@ fn answered_by_connection(protocol: Protocol, frame: &[u8]) -> Vec<String> {
                 expected.push(id);
                 connection.respond(&mut out, ticket, &Ok::<_, ErrorObject>("x"));
             }
-            Event::Notification { .. } | Event::Unasked(_) | Event::Refused(_) => {}
+            Event::Notification { .. } | Event::Unasked(_) | Event::Refused { .. } => {}
             other => panic!("it has no calls in flight: {other:?}"),
         }
     }
@@ -71,7 +71,7 @@ fn answered_by_connection(protocol: Protocol, frame: &[u8]) -> Vec<String> {
 
 /// What is said at once is one message, and not much longer than what it answers. Gives the number of mistakes.
 fn check_refusals<T>(frame: &[u8], out: &[u8], events: &[Event<'_, T>]) -> usize {
-    let refused = events.iter().filter(|event| matches!(event, Event::Refused(_))).count();
+    let refused = events.iter().filter(|event| matches!(event, Event::Refused { .. })).count();
     let longest = |events: usize| frame.len() + events.max(1) * ERROR;
     assert!(
         out.len() <= longest(refused),

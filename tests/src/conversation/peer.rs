@@ -268,7 +268,7 @@ impl Peer {
                     }
                 }
                 Event::Reply { call, reply } => self.end(call, reply, made_up),
-                Event::Refused(error) => assert!(!polite, "{} refuses: {error}", self.name),
+                Event::Refused { error, .. } => assert!(!polite, "{} refuses: {error}", self.name),
                 Event::Unasked(reply) => assert!(!polite, "{} did not ask: {reply:?}", self.name),
                 other => panic!("an event that nobody knows: {other:?}"),
             }

@@ -55,7 +55,7 @@ impl Read {
                 Event::Reply { call, reply } => read.replies[call] = Some(reply),
                 Event::Unasked(reply) if reply.is_error() => read.refusal = Some(reply),
                 Event::Unasked(_) => read.problem = Some("it has the id of another call".to_owned()),
-                Event::Refused(error) => {
+                Event::Refused { error, .. } => {
                     read.is_no_json |= error.code() == ErrorCode::PARSE_ERROR;
                     read.problem = Some(format!("it is no reply: {}", error.message()));
                 }

@@ -38,7 +38,12 @@ pub enum Event<'a, T> {
         reply: Reply,
     },
     /// The peer broke the rules. Where that is to be answered, it was.
-    Refused(ErrorObject),
+    Refused {
+        /// The id that it is answered under; null where none could be read.
+        id: RequestId,
+        /// Which rule.
+        error: ErrorObject,
+    },
     /// An answer to no call of ours. It is never answered.
     Unasked(Reply),
 }
@@ -81,7 +86,7 @@ impl<T> Connection<T> {
                 if answer {
                     self.version.put_error(out, id, &error);
                 }
-                events.push(Event::Refused(error));
+                events.push(Event::Refused { id: id.to_owned(), error });
             }
         }
         events
@@ -100,7 +105,7 @@ impl<T> Connection<T> {
             if answer {
                 self.version.put_error(out, id, &error);
             }
-            events.push(Event::Refused(error));
+            events.push(Event::Refused { id: id.to_owned(), error });
             return;
         }
         let batch = self.begin_batch();
@@ -118,7 +123,7 @@ impl<T> Connection<T> {
                     if answer {
                         self.add_error_to_batch(batch, index, id, &error);
                     }
-                    events.push(Event::Refused(error));
+                    events.push(Event::Refused { id: id.to_owned(), error });
                 }
                 Message::Batch(_) => {}
             }

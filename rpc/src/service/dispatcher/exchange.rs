@@ -79,11 +79,11 @@ impl Dispatcher {
             let (method, params, ticket) = match event {
                 Event::Request { method, params, ticket } => (method, params, Some(ticket)),
                 Event::Notification { method, params } => (method, params, None),
-                Event::Refused(error) if error.code() == ErrorCode::PARSE_ERROR => {
+                Event::Refused { error, .. } if error.code() == ErrorCode::PARSE_ERROR => {
                     cost += limits.cost_of_unreadable;
                     continue;
                 }
-                Event::Reply { .. } | Event::Refused(_) | Event::Unasked(_) => {
+                Event::Reply { .. } | Event::Refused { .. } | Event::Unasked(_) => {
                     cost += limits.cost_of_error;
                     continue;
                 }

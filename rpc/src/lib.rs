@@ -84,6 +84,7 @@
 //! | serve over standard input and output, or start a process that does | `transport::stdio`, with the feature `stdio` |
 //! | speak over a stream of yours, or tell messages apart in another way | [`Connector::over`], [`ServerHandle::attach`], [`framing`] |
 //! | speak a protocol without replies: typed messages in and out | [`MessageSession`], [`Message`] |
+//! | see in the log what was asked, how it ended, and how long it took | [`guide::logging`] |
 //! | know what it costs | [`guide::speed`] |
 //!
 //! # Features
@@ -140,10 +141,11 @@
 //!
 //! # Events
 //!
-//! Sessions tell [`tracing`] when they open and close, at level `DEBUG`, and of every call, request and refused request; failures of
-//! handlers are errors. At level `TRACE` they show every message whole, as it came or is about to leave, but for
-//! [secrets](guide::service#secret). The fields have the names of
-//! OpenTelemetry's conventions for RPC: `rpc.system.name`, `rpc.method`, `jsonrpc.request.id`, `rpc.response.status_code`, `network.peer.address`, `network.transport`; `session` is [`Session::id`].
+//! What happens goes to [`tracing`]. Each request and each notification that is served, over whatever transport, has a span around its
+//! handler and one event at its end, at the level `DEBUG` with the target `rpc::request`: how it has ended, and how long it took. Failures of
+//! handlers are errors. At the level `TRACE` sessions show every message whole, as it came or is about to leave, but for
+//! [secrets](guide::service#secret). The fields have the names of OpenTelemetry's conventions for RPC. All of it is in
+//! [`guide::logging`].
 
 mod client;
 mod driver;
@@ -199,6 +201,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/limits.md")]
     pub mod limits {}
+
+    #[doc = include_str!("../docs/logging.md")]
+    pub mod logging {}
 
     #[doc = include_str!("../docs/service.md")]
     pub mod service {}

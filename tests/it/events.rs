@@ -42,13 +42,13 @@ async fn calls_and_requests_are_logged() {
 async fn errors_are_logged_with_their_code_and_who_caused_them() {
     let events = Events::capture();
     let (mut peer, _session) = Raw::peer_of(echo(), Limits::server());
-    for (line, code, id) in [
-        (r#"{"jsonrpc":"2.0","id":"x","method":"unknown"}"#, "-32601", "\"x\""),
-        (r#"{"jsonrpc":"2.0","id":5}"#, "-32600", "5"),
-        ("rubbish", "-32700", "null"),
+    for (line, message, code, id) in [
+        (r#"{"jsonrpc":"2.0","id":"x","method":"unknown"}"#, "request", "-32601", "\"x\""),
+        (r#"{"jsonrpc":"2.0","id":5}"#, "request refused", "-32600", "5"),
+        ("rubbish", "request refused", "-32700", "null"),
     ] {
         peer.ask(line).await;
-        let refused = events.of("request refused").pop().expect("an event");
+        let refused = events.of(message).pop().expect("an event");
         assert_eq!(refused.field("rpc.response.status_code"), code);
         assert_eq!(refused.field("jsonrpc.request.id"), id);
         assert_eq!(refused.field("network.peer.address"), "memory:");

@@ -82,6 +82,7 @@ mod subscriptions;
 mod tcp;
 mod tls;
 mod too_large;
+mod traces;
 mod turns;
 #[cfg(unix)]
 mod unix;

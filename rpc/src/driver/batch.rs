@@ -6,7 +6,7 @@ use super::{Driver, Left, drain::closing, receive::Taken, serve::Served};
 use crate::{
     framing::Framed,
     jsonrpc::{
-        self, Answered, BatchId, CallId, Elements, Id, Malformed, Message, Reply, Response, version::Version,
+        Answered, BatchId, CallId, Elements, Id, Malformed, Message, Reply, Response, version::Version,
     },
     service::Replies,
     session::{Link, Member},
@@ -103,7 +103,7 @@ impl Driver {
             Message::Request(request) => match self.serve(&request, text.as_bytes(), Some(batch)) {
                 Served::Yes | Served::Last => Taken::Yes,
                 Served::NoPlace => self.no_place(&request, text.as_bytes(), Some(batch)),
-                Served::Refused(error) => self.refuse(&request, &error, Some(batch)),
+                Served::Refused(error, trace) => self.refuse(&request, &error, trace, Some(batch)),
             },
             Message::Response(response) => self.take_answer(response, &mut batch.answered),
             Message::Malformed(malformed) => self.malformed(&malformed, Some(batch)),
@@ -158,11 +158,17 @@ impl Driver {
             let members = Elements::of_frame(frame).skip_to(batch.position);
             for member in members {
                 match self.version.read_member(member) {
-                    Message::Request(jsonrpc::Request { id: Some(id), .. }) => {
-                        self.link.add_error_to_batch(batch.member(), id, &error);
+                    Message::Request(request) => {
+                        self.link.trace(&request).refuse(&error);
+                        if let Some(id) = request.id {
+                            self.link.add_error_to_batch(batch.member(), id, &error);
+                        }
                     }
-                    Message::Malformed(Malformed { id, error, answer: true }) => {
-                        self.link.add_error_to_batch(batch.member(), id, &error);
+                    Message::Malformed(Malformed { id, error, answer }) => {
+                        self.link.log_refused(Some(id), &error);
+                        if answer {
+                            self.link.add_error_to_batch(batch.member(), id, &error);
+                        }
                     }
                     _ => {}
                 }

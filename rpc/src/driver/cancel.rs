@@ -1,9 +1,10 @@
 //! Requests that the peer takes back.
 
-use super::{Driver, batch::OpenBatch};
+use super::{Driver, batch::OpenBatch, order::Removed};
 use crate::{
     jsonrpc::{self, CancelBy, Cancellation, Id, shown::brief},
     service::Routes,
+    session::Ending,
     transport::Takes,
 };
 
@@ -34,7 +35,7 @@ impl Cancellations {
         let is_own = chosen.as_ref().is_none_or(|chosen| *chosen == Cancellation::RPC);
         let own = match configured {
             // A service goes before, here as everywhere.
-            _ if routes.serves(Cancellation::RPC.method()) => Own::Unknown,
+            _ if routes.have(Cancellation::RPC.method()) => Own::Unknown,
             CancelBy::Negotiated | CancelBy::Chosen(_) if is_own => Own::Heeded,
             _ if peer.cancel => Own::Ignored,
             _ => Own::Unknown,
@@ -96,19 +97,23 @@ impl Driver {
     }
 
     fn cancel(&mut self, id: Id<'_>, answers: bool) {
-        tracing::debug!(
-            rpc.system.name = "jsonrpc",
-            jsonrpc.request.id = %brief(id),
-            session = self.link.id,
-            "the peer cancels a request"
-        );
         let known = id.known();
         // What the loop still holds is earlier than what the link appends.
-        if !self.link.cancel_request(&known, answers)
-            && let Some((own, member)) = self.queue.remove(&known, self.version)
-        {
-            self.link.counters.waiting(self.queue.len());
-            own.with(|id| self.link.cancelled_before(member, id, answers));
+        if self.link.cancel_request(&known, answers) {
+            return;
+        }
+        match self.queue.remove(&known, self.version) {
+            Some(Removed { id, member, trace }) => {
+                self.link.counters.waiting(self.queue.len());
+                trace.end(Ending::Cancelled);
+                id.with(|id| self.link.cancelled_before(member, id, answers));
+            }
+            None => tracing::debug!(
+                rpc.system.name = "jsonrpc",
+                jsonrpc.request.id = %brief(id),
+                session = self.link.id,
+                "the peer cancels a request that is not at work"
+            ),
         }
     }
 }

@@ -120,7 +120,7 @@ impl Driver {
             return Taken::Yes;
         }
         let error = ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage");
-        self.log_error(None, &error);
+        self.link.log_refused(None, &error);
         self.replies.error(Id::NULL, &error);
         // Handlers that run may finish; what waits is not begun any more.
         self.queue = Queue::default();

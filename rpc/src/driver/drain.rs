@@ -3,7 +3,7 @@
 use super::{Driver, Left, batch::OpenBatch, receive::Taken};
 use crate::{
     jsonrpc::{self, ErrorCode, ErrorObject, Message, subscription::CLOSING},
-    session::CloseReason,
+    session::{CloseReason, Trace},
 };
 
 /// What a request is answered that was not begun when the session closed.
@@ -27,17 +27,20 @@ impl Driver {
             // It was read behind what has closed the session.
             self.left = Left::Ahead;
         }
-        for (text, member) in self.queue.take_kept() {
+        for (text, member, trace) in self.queue.take_kept() {
             let batch = member.map(|member| OpenBatch::of(member, self.version, &self.link));
             match self.version.read_in_full(&text) {
                 Message::Request(request) => {
-                    self.refuse_closing(&request, batch.as_ref());
+                    self.refuse_closing(&request, trace, batch.as_ref());
                     if let (Some(member), Some(_)) = (member, request.id) {
                         self.link.end_batch(member.batch);
                     }
                 }
                 // It looked like a request to the scan.
-                other => drop(self.dispatch(&text, other, false)),
+                other => {
+                    trace.forget();
+                    self.dispatch(&text, other, false);
+                }
             }
         }
         self.link.counters.waiting(self.queue.len());
@@ -48,10 +51,11 @@ impl Driver {
     pub(super) fn refuse_closing(
         &mut self,
         request: &jsonrpc::Request<'_>,
+        trace: Trace,
         batch: Option<&OpenBatch>,
     ) -> Taken {
         let error = closing();
-        self.log_error(request.id, &error);
+        trace.refuse(&error);
         if let Some(id) = request.id {
             self.answer_error(id, &error, batch);
         }
@@ -60,7 +64,7 @@ impl Driver {
 
     /// Whether the peer says by this that it is a server that shuts down. Then it is noted.
     pub(super) fn takes_closing(&self, request: &jsonrpc::Request<'_>) -> bool {
-        let is_it = request.method == CLOSING && !self.routes.serves(CLOSING);
+        let is_it = request.method == CLOSING && !self.routes.have(CLOSING);
         if is_it {
             tracing::debug!(
                 rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,

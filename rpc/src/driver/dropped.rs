@@ -100,7 +100,7 @@ impl Driver {
         answers
     }
 
-    fn charge_for(&mut self, error: &FrameError) -> Taken {
+    pub(super) fn charge_for(&mut self, error: &FrameError) -> Taken {
         tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, error = %brief(error), "a frame was dropped");
         self.charge_for_dropped(error)
     }
@@ -134,7 +134,7 @@ impl Driver {
         if let Some(id) = id {
             let is_whole = oversized.declared.is_some() || rest == Rest::Nothing;
             let error = ErrorObject::too_large(oversized.declared.unwrap_or(size), is_whole, limit);
-            self.log_error(Some(id), &error);
+            self.link.log_refused(Some(id), &error);
             self.replies.set_version(oversized.skim.answered_in(self.version));
             self.answer_error(id, &error, None);
             self.replies.set_version(self.version);

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::{Driver, receive::Taken};
 use crate::{
     jsonrpc::{RawParams, Request},
-    service::{MESSAGE, TakesMessages, Unanswered},
+    service::{MESSAGE, Outcome, TakesMessages},
+    session::Trace,
 };
 
 /// What a message counts as.
@@ -20,18 +21,20 @@ impl Driver {
         if self.waits_for_turn(&REQUEST, frame, None) {
             return Taken::Yes;
         }
-        self.start_message(handler, frame)
+        self.start_message(handler, frame, self.link.trace(&REQUEST))
     }
 
-    pub(super) fn start_message(&mut self, handler: &dyn TakesMessages, frame: &[u8]) -> Taken {
-        match handler.take(frame, &self.link) {
-            Ok(None) => {}
-            Ok(Some(rest)) => {
-                self.start_task(&REQUEST, None, frame.len(), Box::new(Unanswered(rest)));
+    pub(super) fn start_message(&mut self, handler: &dyn TakesMessages, frame: &[u8], trace: Trace) -> Taken {
+        let outcome = match trace.in_scope(|| handler.take(frame, &self.link)) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                trace.forget();
+                return self.charge_for(&error);
             }
-            Err(error) => return self.charge_for_dropped(&error),
+        };
+        if let (Outcome::Pending(rest), trace) = outcome.traced(trace) {
+            self.start_task(&REQUEST, None, frame.len(), rest, trace);
         }
-        tracing::debug!(rpc.system.name = "jsonrpc", size = frame.len(), session = self.link.id, "message");
         Taken::Yes
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Driver, batch::OpenBatch, serve::Served};
 use crate::{
     jsonrpc::{self, Message, Order, RequestId, version::Version},
-    session::{Ahead, Member},
+    session::{Ahead, Member, Trace},
 };
 
 /// The requests that wait, in the order in which they came. They count as being worked on.
@@ -32,6 +32,17 @@ struct Waiting {
     not_before: Option<Instant>,
     /// Whether it is one that came while all permits were taken.
     kept: bool,
+    trace: Trace,
+}
+
+/// A request that was taken back before it began.
+#[derive(Debug)]
+pub(super) struct Removed {
+    /// Its id as it has it.
+    pub(super) id: RequestId,
+    /// Where its reply goes, if it came in a batch.
+    pub(super) member: Option<Member>,
+    pub(super) trace: Trace,
 }
 
 impl Queue {
@@ -100,24 +111,22 @@ impl Queue {
         Some(next)
     }
 
-    /// Takes out the request whose id is known (`Id::known`) as this: gives the id as the request has
-    /// it, and the place of its reply, if that is in a batch.
-    pub(super) fn remove(&mut self, known: &str, version: Version) -> Option<(RequestId, Option<Member>)> {
+    /// Takes out the request whose id is known (`Id::known`) as this.
+    pub(super) fn remove(&mut self, known: &str, version: Version) -> Option<Removed> {
         let own = |waiting: &Waiting| match version.read_in_full(&waiting.text) {
             Message::Request(request) => Some(request.id.filter(|own| own.is_known_as(known))?.to_owned()),
             _ => None,
         };
-        let (at, own) =
-            self.waiting.iter().enumerate().find_map(|(at, waiting)| Some((at, own(waiting)?)))?;
+        let (at, id) = self.waiting.iter().enumerate().find_map(|(at, waiting)| Some((at, own(waiting)?)))?;
         let taken = self.waiting.remove(at)?;
         self.bytes -= taken.text.len();
         self.delayed -= usize::from(taken.not_before.is_some());
         self.kept -= usize::from(taken.kept);
-        Some((own, taken.member))
+        Some(Removed { id, member: taken.member, trace: taken.trace })
     }
 
     /// Takes out those that came while all permits were taken.
-    pub(super) fn take_kept(&mut self) -> Vec<(Box<[u8]>, Option<Member>)> {
+    pub(super) fn take_kept(&mut self) -> Vec<(Box<[u8]>, Option<Member>, Trace)> {
         if !self.has_kept() {
             return Vec::new();
         }
@@ -125,7 +134,7 @@ impl Queue {
             std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.kept);
         *self = Self::default();
         others.into_iter().for_each(|waiting| self.push(waiting));
-        kept.into_iter().map(|Waiting { text, member, .. }| (text, member)).collect()
+        kept.into_iter().map(|Waiting { text, member, trace, .. }| (text, member, trace)).collect()
     }
 
     fn push(&mut self, waiting: Waiting) {
@@ -147,6 +156,7 @@ impl Driver {
         let not_before = self.delay();
         if not_before.is_some() && self.link.is_ending() {
             // It was one too many: nothing is begun any more.
+            drop(self.link.trace(request));
             return true;
         }
         // Nearly always no method asks for an order.
@@ -160,7 +170,8 @@ impl Driver {
         if let (Some(member), Some(_)) = (member, request.id) {
             self.link.expect_member(member);
         }
-        self.wait(Waiting { text: text.into(), member, order, not_before, kept: false });
+        let trace = self.link.trace(request);
+        self.wait(Waiting { text: text.into(), member, order, not_before, kept: false, trace });
         true
     }
 
@@ -177,6 +188,7 @@ impl Driver {
             return false;
         }
         let not_before = self.delay();
+        let trace = self.link.trace(request);
         if not_before.is_some() && self.link.is_ending() {
             return true;
         }
@@ -185,7 +197,7 @@ impl Driver {
         if let (Some(member), Some(_)) = (member, request.id) {
             self.link.expect_member(member);
         }
-        self.wait(Waiting { text: text.into(), member, order, not_before, kept: true });
+        self.wait(Waiting { text: text.into(), member, order, not_before, kept: true, trace });
         true
     }
 
@@ -204,7 +216,7 @@ impl Driver {
             && let Some(waiting) = self.queue.next(self.link.running_orders())
         {
             self.link.counters.waiting(self.queue.len());
-            self.start(&waiting);
+            self.start(waiting);
         }
     }
 
@@ -214,26 +226,28 @@ impl Driver {
             || self.unsent() >= self.link.limits.outgoing_bytes()
     }
 
-    fn start(&mut self, waiting: &Waiting) {
+    fn start(&mut self, waiting: Waiting) {
+        let Waiting { text, member, trace, .. } = waiting;
         if let Some(handler) = self.messages.clone() {
             // What it costs is charged.
-            let _ = self.start_message(&*handler, &waiting.text);
+            let _ = self.start_message(&*handler, &text, trace);
             return;
         }
-        let request = match self.version.read_in_full(&waiting.text) {
+        let request = match self.version.read_in_full(&text) {
             Message::Request(request) => request,
             // It looked like a request to the scan, which does not look into parameters. (Members of batches were read in full.)
             other => {
-                self.dispatch(&waiting.text, other, false);
+                trace.forget();
+                self.dispatch(&text, other, false);
                 return;
             }
         };
-        let mut batch = waiting.member.map(|member| OpenBatch::of(member, self.version, &self.link));
-        if let Served::Refused(error) = self.start_handler(&request, &waiting.text, batch.as_mut()) {
+        let mut batch = member.map(|member| OpenBatch::of(member, self.version, &self.link));
+        if let Served::Refused(error, trace) = self.start_handler(&request, &text, batch.as_mut(), trace) {
             // What it costs is charged; where that is too much the session is closing, and finishes what it has begun.
-            self.refuse(&request, &error, batch.as_ref());
+            self.refuse(&request, &error, trace, batch.as_ref());
         }
-        if let (Some(member), Some(_)) = (waiting.member, request.id) {
+        if let (Some(member), Some(_)) = (member, request.id) {
             self.link.end_batch(member.batch);
         }
     }
@@ -252,6 +266,7 @@ mod tests {
                 order: *order,
                 not_before: None,
                 kept: false,
+                trace: Trace::NONE,
             });
         }
         queue
@@ -296,7 +311,14 @@ mod tests {
     fn delayed(id: u8, not_before: Instant) -> Waiting {
         let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#).into_bytes();
         let order = Order::Concurrent;
-        Waiting { text: text.into(), member: None, order, not_before: Some(not_before), kept: false }
+        Waiting {
+            text: text.into(),
+            member: None,
+            order,
+            not_before: Some(not_before),
+            kept: false,
+            trace: Trace::NONE,
+        }
     }
 
     #[test]

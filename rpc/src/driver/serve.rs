@@ -8,6 +8,7 @@ use crate::{
         subscription::{self, About, PlainItem},
     },
     service::Outcome,
+    session::Trace,
 };
 
 /// What an error reply has in bytes besides its id and its message, about.
@@ -21,8 +22,8 @@ pub(super) enum Served {
     NoPlace,
     /// Its handler has run and asked to be the last: the session closes now.
     Last,
-    /// It is to be answered with this.
-    Refused(ErrorObject),
+    /// It is to be answered with this, and its trace ended.
+    Refused(ErrorObject, Trace),
 }
 
 impl Driver {
@@ -139,15 +140,16 @@ impl Driver {
             Served::Yes => Taken::Yes,
             Served::Last => Taken::Over,
             Served::NoPlace => self.no_place(request, frame, None),
-            Served::Refused(error) => {
+            Served::Refused(error, trace) => {
                 if first {
                     // Where the full reader reads the same, the service has seen the request already.
                     let judged = self.version.read_in_full(frame);
                     if !matches!(&judged, Message::Request(again) if again == request) {
+                        trace.forget();
                         return self.dispatch(frame, judged, false);
                     }
                 }
-                self.refuse(request, &error, None)
+                self.refuse(request, &error, trace, None)
             }
         }
     }
@@ -166,7 +168,7 @@ impl Driver {
         if self.waits_for_turn(request, text, batch.as_deref()) {
             return Served::Yes;
         }
-        self.start_handler(request, text, batch)
+        self.start_handler(request, text, batch, self.link.trace(request))
     }
 
     /// Whether one more request of so many bytes may be worked on, which may be of a batch of the peer's.
@@ -184,6 +186,7 @@ impl Driver {
         request: &jsonrpc::Request<'_>,
         text: &[u8],
         mut batch: Option<&mut OpenBatch>,
+        trace: Trace,
     ) -> Served {
         let replies = match &mut batch {
             None => &mut self.replies,
@@ -191,8 +194,9 @@ impl Driver {
         };
         let bytes = text.len();
         let mut closes = false;
-        match self.routes.serve(request, replies) {
-            Outcome::Done => {
+        let (outcome, trace) = self.routes.serve(request, replies, trace);
+        match outcome {
+            Outcome::Done(_) => {
                 let mut member = None;
                 if let (Some(batch), Some(id)) = (batch, request.id) {
                     batch.add_reply(&self.link, id);
@@ -200,30 +204,24 @@ impl Driver {
                 }
                 closes = self.link.finished_in_place(member);
             }
-            Outcome::Pending(reply) => {
-                self.start_task(request, batch.map(|batch| batch.member()), bytes, reply);
+            Outcome::Pending(handler) => {
+                self.start_task(request, batch.map(|batch| batch.member()), bytes, handler, trace);
             }
             Outcome::Subscribing(handler, number) => {
                 if subscription::is_marked(text) {
                     self.link.takes_notices();
                 }
-                self.start_subscribing(request, batch.map(|batch| batch.member()), bytes, handler, &number);
+                let member = batch.map(|batch| batch.member());
+                self.start_subscribing(request, member, bytes, handler, &number, trace);
             }
             Outcome::Refused(error) => {
                 // The error follows: a close lets it leave.
                 self.link.finished_in_place(None);
                 self.link.started();
-                return Served::Refused(error);
+                return Served::Refused(error, trace);
             }
         }
         self.link.started();
-        tracing::debug!(
-            rpc.system.name = "jsonrpc",
-            rpc.method = %brief(&request.method),
-            jsonrpc.request.id = request.id.map(|id| tracing::field::display(brief(id))),
-            session = self.link.id,
-            "request"
-        );
         if closes { Served::Last } else { Served::Yes }
     }
 
@@ -232,9 +230,10 @@ impl Driver {
         &mut self,
         request: &jsonrpc::Request<'_>,
         error: &ErrorObject,
+        trace: Trace,
         batch: Option<&OpenBatch>,
     ) -> Taken {
-        self.log_error(request.id, error);
+        trace.refuse(error);
         match request.id {
             Some(id) => self.answer_error(id, error, batch),
             // Those of LSP may be sent to whoever does not know them: there is no rule to break.
@@ -246,7 +245,7 @@ impl Driver {
 
     pub(super) fn malformed(&mut self, malformed: &Malformed<'_>, batch: Option<&OpenBatch>) -> Taken {
         let Malformed { id, error, answer } = malformed;
-        self.log_error(Some(*id), error);
+        self.link.log_refused(Some(*id), error);
         if *answer {
             self.answer_error(*id, error, batch);
         }
@@ -268,7 +267,7 @@ impl Driver {
         batch: Option<&OpenBatch>,
     ) -> Taken {
         if self.drains {
-            return self.refuse_closing(request, batch);
+            return self.refuse_closing(request, self.link.trace(request), batch);
         }
         if !self.link.calls_wait() {
             let own = batch.map(|batch| batch.member().batch);
@@ -285,7 +284,7 @@ impl Driver {
             Some(id) => {
                 let error =
                     ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
-                self.log_error(Some(id), &error);
+                self.link.trace(request).refuse(&error);
                 self.answer_error(id, &error.not_executed(), batch);
             }
             None if self.keeps(request, text, batch) => {}
@@ -329,13 +328,5 @@ impl Driver {
             None => self.replies.error(id, error),
             Some(batch) => self.link.add_error_to_batch(batch.member(), id, error),
         }
-    }
-
-    pub(super) fn log_error(&self, id: Option<Id<'_>>, error: &ErrorObject) {
-        tracing::debug!(
-            rpc.system.name = "jsonrpc", rpc.response.status_code = error.code().value(),
-            jsonrpc.request.id = id.map(|id| tracing::field::display(brief(id))), network.peer.address = %self.link.peer,
-            session = self.link.id, error = %brief(error.message()), "request refused"
-        );
     }
 }

@@ -9,8 +9,8 @@ use super::Driver;
 use crate::{
     jsonrpc,
     limits::deadline,
-    service::{RequestNumber, Working},
-    session::{Member, Running, TellsWorkEnded},
+    service::{Finished, RequestNumber, Working},
+    session::{Member, Running, TellsWorkEnded, Trace},
 };
 
 impl Driver {
@@ -21,16 +21,18 @@ impl Driver {
         member: Option<Member>,
         bytes: usize,
         mut handler: Box<dyn Working>,
+        trace: Trace,
     ) {
         let is_answered = request.id.is_some();
-        let request = self.begin(request, member, bytes, false);
+        let request = self.begin(request, member, bytes, false, trace);
         let link = Arc::clone(&self.link);
         let task = tokio::spawn(async move {
             poll_fn(|cx| handler.poll_finished(cx)).await;
             if is_answered && !link.has_room_for_reply(member) {
                 link.room_for_reply(request, member).await;
             }
-            link.reply(request, &handler.reply());
+            let Finished { reply, ending } = handler.finish();
+            link.reply(request, &reply, ending);
         });
         self.begun(request, &task);
     }
@@ -43,8 +45,9 @@ impl Driver {
         bytes: usize,
         handler: BoxFuture<'static, ()>,
         number: &RequestNumber,
+        trace: Trace,
     ) {
-        let request = self.begin(request, member, bytes, true);
+        let request = self.begin(request, member, bytes, true, trace);
         number.set(request);
         let ended = TellsWorkEnded(Arc::clone(&self.link));
         let task = tokio::spawn(async move {
@@ -60,6 +63,7 @@ impl Driver {
         member: Option<Member>,
         bytes: usize,
         subscribes: bool,
+        trace: Trace,
     ) -> u64 {
         let timeout = self.link.limits.request_timeout();
         let deadline = timeout.and_then(|after| deadline::after(Instant::now(), after));
@@ -74,6 +78,7 @@ impl Driver {
             subscribes,
             bytes,
             work: self.link.starting(),
+            trace,
         })
     }
 

@@ -5,33 +5,37 @@ use serde::Serialize;
 use super::{ErrorCode, ErrorObject, Id, RpcError, one_line, shown::brief, version::Version};
 
 /// Appends the reply to the request `id`. What cannot be sent, or is larger than `limit` bytes, becomes an error: the request is
-/// answered in any case.
+/// answered in any case. Gives the code of the error, where the reply is one.
 pub(crate) fn put_result<T: Serialize, E: RpcError>(
     out: &mut Vec<u8>,
     version: Version,
     id: Id<'_>,
     result: Result<&T, &E>,
     limit: usize,
-) {
+) -> Option<ErrorCode> {
     let message = out.len();
-    let (size, failed) = match result {
+    let (size, failed, code) = match result {
         Ok(value) => {
             version.begin_result(out, id);
             let start = out.len();
             let written = one_line::write(out, value);
             let size = out.len() - start;
             version.end_result(out, id);
-            (size, written.err())
+            (size, written.err(), None)
         }
         Err(error) => {
-            version.put_error(out, id, &error.to_error_object());
-            (out.len() - message, None)
+            let error = error.to_error_object();
+            version.put_error(out, id, &error);
+            (out.len() - message, None, Some(error.code()))
         }
     };
     if failed.is_some() || size > limit {
         out.truncate(message);
-        version.put_error(out, id, &unsendable(failed, size, limit));
+        let error = unsendable(failed, size, limit);
+        version.put_error(out, id, &error);
+        return Some(error.code());
     }
+    code
 }
 
 #[cold]

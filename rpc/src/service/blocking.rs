@@ -3,13 +3,16 @@
 use std::panic::resume_unwind;
 
 use tokio::task::{AbortHandle, spawn_blocking};
+use tracing::Span;
 
 /// Runs `handler` on one of the threads that tokio keeps for the purpose, and gives what it returns.
 ///
 /// Nothing can end a handler that has begun; one that still waits for a thread when its call is dropped is not run. A panic comes
 /// out here.
 pub async fn blocking<R: Send + 'static>(handler: impl FnOnce() -> R + Send + 'static) -> R {
-    let task = spawn_blocking(handler);
+    // What it logs belongs to its request there, too.
+    let span = Span::current();
+    let task = spawn_blocking(move || span.in_scope(handler));
     let _unless_begun = AbortOnDrop(task.abort_handle());
     match task.await {
         Ok(value) => value,

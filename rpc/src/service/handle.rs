@@ -15,8 +15,8 @@ use super::{
     working::{AtWork, Stage},
 };
 use crate::{
-    jsonrpc::{ErrorObject, Id, result::put_result, shown::brief, version::Version},
-    session::{Returns, panic_message},
+    jsonrpc::{ErrorObject, Id, RpcError, result::put_result, shown::brief, version::Version},
+    session::{Ending, Returns, panic_message},
 };
 
 /// Serves a request with an `async fn`: reads the parameters, and runs the future as far as it goes without waiting.
@@ -33,7 +33,7 @@ where
     match catch_unwind(AssertUnwindSafe(|| request.decode())) {
         Ok(Ok(params)) => start(request, |_| handler(params)),
         Ok(Err(error)) => Handled::refused(error),
-        Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
+        Err(panic) => answer_panic(request, panic),
     }
 }
 
@@ -47,9 +47,9 @@ where
     R: Returns<FALLIBLE, Value: Serialize>,
 {
     match catch_unwind(AssertUnwindSafe(|| request.decode().map(handler))) {
-        Ok(Ok(value)) => answer(request, Ok(value)),
+        Ok(Ok(value)) => answer(request, value),
         Ok(Err(error)) => Handled::refused(error),
-        Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
+        Err(panic) => answer_panic(request, panic),
     }
 }
 
@@ -69,7 +69,7 @@ where
 {
     match catch_unwind(AssertUnwindSafe(|| Box::pin(make(&request)))) {
         Ok(future) => run(request, future),
-        Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
+        Err(panic) => answer_panic(request, panic),
     }
 }
 
@@ -88,18 +88,19 @@ where
         false => catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(&mut in_place))),
     };
     let finished = match polled {
-        Ok(Poll::Ready(value)) => answer(request, Ok(value)),
-        Err(panic) => answer::<FALLIBLE, R>(request, Err(panic)),
+        Ok(Poll::Ready(value)) => answer(request, value),
+        Err(panic) => answer_panic(request, panic),
         Ok(Poll::Pending) => {
             let id = request.id.map(|id| id.to_owned());
             let limit = request.link().limits.reply_size();
-            let version = request.replies.version();
+            let (version, traced) = (request.replies.version(), request.traced);
             let stage = Stage::Running(handler);
             return Handled::pending(Box::new(AtWork::<FALLIBLE, F, R> {
                 method,
                 version,
                 id,
                 limit,
+                traced,
                 stage,
             }));
         }
@@ -108,28 +109,55 @@ where
     finished
 }
 
-fn answer<const FALLIBLE: bool, R>(request: Request<'_>, value: Result<R, Panic>) -> Handled
+fn answer<const FALLIBLE: bool, R>(request: Request<'_>, value: R) -> Handled
 where
     R: Returns<FALLIBLE, Value: Serialize>,
 {
-    let Request { method, id, replies, .. } = request;
-    match (value, id) {
-        (Ok(value), None) => discard(method.name(), value),
-        (Ok(value), Some(id)) => {
-            let result = value.into_result();
-            if let Err(panic) = replies.result(id, &result) {
-                replies.error(id, &panicked(method.name(), panic));
-            }
-            discard(method.name(), result);
+    let Request { method, id, replies, traced, .. } = request;
+    let Some(id) = id else {
+        return Handled::done(leave(method.name(), value, traced));
+    };
+    let result = value.into_result();
+    let ending = match replies.result(id, &result) {
+        Ok(code) => Ending::of_reply(code),
+        Err(panic) => {
+            replies.error(id, &panicked(method.name(), panic));
+            Ending::Panicked
         }
-        (Err(panic), id) => {
-            let error = panicked(method.name(), panic);
-            if let Some(id) = id {
-                replies.error(id, &error);
-            }
-        }
+    };
+    discard(method.name(), result);
+    Handled::done(ending)
+}
+
+/// Answers a request for which code of the service's has panicked.
+#[cold]
+pub(super) fn answer_panic(request: Request<'_>, panic: Panic) -> Handled {
+    let error = panicked(request.method.name(), panic);
+    if let Some(id) = request.id {
+        request.replies.error(id, &error);
     }
-    Handled::done()
+    Handled::done(Ending::Panicked)
+}
+
+/// Drops what the handler of a notification has returned. What has come of it only the log is told, if it is `traced`.
+pub(super) fn leave<const FALLIBLE: bool, R: Returns<FALLIBLE>>(
+    method: &'static str,
+    value: R,
+    traced: bool,
+) -> Ending {
+    let result = value.into_result();
+    let ending = match &result {
+        Err(error) if traced => match catch_unwind(AssertUnwindSafe(|| error.to_error_object())) {
+            Ok(error) => Ending::Error(error.code()),
+            Err(panic) => {
+                drop(panicked(method, panic));
+                Ending::Panicked
+            }
+        },
+        _ => Ending::Result,
+    };
+    discard(method, result);
+    ending
 }
 
 pub(super) fn put_answer<const FALLIBLE: bool, R>(
@@ -139,7 +167,8 @@ pub(super) fn put_answer<const FALLIBLE: bool, R>(
     method: &'static str,
     value: Result<R, Panic>,
     limit: usize,
-) where
+) -> Ending
+where
     R: Returns<FALLIBLE, Value: Serialize>,
 {
     let written = value.and_then(|value| {
@@ -148,9 +177,13 @@ pub(super) fn put_answer<const FALLIBLE: bool, R>(
         discard(method, result);
         written
     });
-    if let Err(panic) = written {
-        out.clear();
-        version.put_error(out, id, &panicked(method, panic));
+    match written {
+        Ok(code) => Ending::of_reply(code),
+        Err(panic) => {
+            out.clear();
+            version.put_error(out, id, &panicked(method, panic));
+            Ending::Panicked
+        }
     }
 }
 

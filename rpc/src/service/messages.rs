@@ -8,12 +8,16 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::FutureExt;
 
-use super::handle::{discard, log_panic};
+use super::{
+    Outcome,
+    handle::{discard, log_panic},
+    working::Unanswered,
+};
 use crate::{
     framing::FrameError,
-    session::{Link, Message, MessageSession, Session},
+    session::{Ending, Link, Message, MessageSession, Session},
 };
 
 /// What messages are called in the log.
@@ -21,8 +25,8 @@ pub(crate) const MESSAGE: &str = "message";
 
 /// Takes the messages of sessions, as frames.
 pub(crate) trait TakesMessages: Send + Sync {
-    /// Reads a frame, and runs the handler as far as it goes without waiting. What is left of it is given back.
-    fn take(&self, frame: &[u8], link: &Arc<Link>) -> Result<Option<BoxFuture<'static, ()>>, FrameError>;
+    /// Reads a frame, and runs the handler as far as it goes without waiting.
+    fn take(&self, frame: &[u8], link: &Arc<Link>) -> Result<Outcome, FrameError>;
 }
 
 /// A handler of messages whose type is forgotten.
@@ -47,7 +51,7 @@ where
     M: Message,
     F: Future<Output = ()> + Send + 'static,
 {
-    fn take(&self, frame: &[u8], link: &Arc<Link>) -> Result<Option<BoxFuture<'static, ()>>, FrameError> {
+    fn take(&self, frame: &[u8], link: &Arc<Link>) -> Result<Outcome, FrameError> {
         // All of it is code of the user's.
         let started = catch_unwind(AssertUnwindSafe(|| {
             let message = M::read(frame)?;
@@ -58,28 +62,35 @@ where
             Ok((handling, polled))
         }));
         match started {
-            Ok(Ok((handling, Poll::Pending))) => Ok(Some(Box::pin(contained(handling)))),
+            Ok(Ok((handling, Poll::Pending))) => {
+                Ok(Outcome::Pending(Box::new(Unanswered::new(Box::pin(contained(handling))))))
+            }
             Ok(Ok((handling, Poll::Ready(())))) => {
                 discard(MESSAGE, handling);
-                Ok(None)
+                Ok(Outcome::Done(Ending::Result))
             }
             Ok(Err(error)) => Err(error),
             Err(panic) => {
                 log_panic(MESSAGE, &*panic);
                 discard(MESSAGE, panic);
-                Ok(None)
+                Ok(Outcome::Done(Ending::Panicked))
             }
         }
     }
 }
 
 /// A panic ends nothing but the handler.
-async fn contained(mut handling: std::pin::Pin<Box<impl Future<Output = ()> + Send>>) {
-    if let Err(panic) = AssertUnwindSafe(&mut handling).catch_unwind().await {
-        log_panic(MESSAGE, &*panic);
-        discard(MESSAGE, panic);
-    }
+async fn contained(mut handling: std::pin::Pin<Box<impl Future<Output = ()> + Send>>) -> Ending {
+    let ending = match AssertUnwindSafe(&mut handling).catch_unwind().await {
+        Ok(()) => Ending::Result,
+        Err(panic) => {
+            log_panic(MESSAGE, &*panic);
+            discard(MESSAGE, panic);
+            Ending::Panicked
+        }
+    };
     discard(MESSAGE, handling);
+    ending
 }
 
 impl fmt::Debug for dyn TakesMessages {

@@ -30,7 +30,7 @@ pub use dispatcher::{Dispatcher, DispatcherBuilder, Exchange};
 pub use handle::no_such_method;
 pub(crate) use handle::{handle, handle_now};
 pub use handled::Handled;
-pub(crate) use handled::{Outcome, RequestNumber};
+pub(crate) use handled::{Finished, Outcome, RequestNumber};
 pub(crate) use messages::{MESSAGE, TakesMessages, takes_messages};
 pub(crate) use pace::{Pace, Run};
 pub use params::Params;
@@ -43,7 +43,7 @@ pub(crate) use services::{BuiltServices, Services};
 pub use shield::Shielded;
 pub use subscribe::Sink;
 pub(crate) use subscribe::subscribe;
-pub(crate) use working::{Unanswered, Working};
+pub(crate) use working::Working;
 pub use written::written;
 
 use crate::jsonrpc::MethodInfo;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::{
     framing::AnyFramer,
-    jsonrpc::{ErrorObject, Id, RpcError, result::put_result, version::Version},
+    jsonrpc::{ErrorCode, ErrorObject, Id, RpcError, result::put_result, version::Version},
     session::{Link, Loads, put_refusal},
 };
 
@@ -149,19 +149,20 @@ impl Replies {
         self.finish(start, id);
     }
 
-    /// Appends what a handler has returned. A panic in the value's `Serialize` leaves nothing behind, and comes back.
+    /// Appends what a handler has returned, and gives the code where the reply is an error. A panic in the value's `Serialize` leaves
+    /// nothing behind, and comes back.
     pub(super) fn result<T: Serialize, E: RpcError>(
         &mut self,
         id: Id<'_>,
         result: &Result<T, E>,
-    ) -> Result<(), Panic> {
+    ) -> Result<Option<ErrorCode>, Panic> {
         let limit = self.link.limits.reply_size();
         let start = self.begin();
         let (bytes, version) = (&mut self.bytes, self.version);
         let result = result.as_ref();
         let written = catch_unwind(AssertUnwindSafe(|| put_result(bytes, version, id, result, limit)));
         match written {
-            Ok(()) => self.finish(start, id),
+            Ok(_) => self.finish(start, id),
             Err(_) => self.bytes.truncate(start),
         }
         written

@@ -24,6 +24,8 @@ pub struct Request<'a> {
     pub(super) deferred: bool,
     /// What ties reports to it, where they are wanted.
     pub(super) token: Option<Token>,
+    /// Whether somebody is told how it ends, also where it is not answered.
+    pub(super) traced: bool,
 }
 
 impl<'a> Request<'a> {
@@ -34,12 +36,17 @@ impl<'a> Request<'a> {
         replies: &'a mut Replies,
         deferred: bool,
     ) -> Self {
-        Self { method: found.info, id, params, replies, deferred, token: None }
+        Self { method: found.info, id, params, replies, deferred, token: None, traced: false }
     }
 
     /// The same, with what ties reports of the work to it.
     pub(super) fn of_work(self, token: Option<Token>) -> Self {
         Self { token, ..self }
+    }
+
+    /// The same, where somebody is told how it ends.
+    pub(super) fn traced(self, traced: bool) -> Self {
+        Self { traced, ..self }
     }
 
     /// The method that is called.

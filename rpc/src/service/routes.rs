@@ -6,9 +6,12 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::{Outcome, Pace, Replies, Request, Run, Service, subscribe::unsubscribe};
-use crate::jsonrpc::{
-    self, Cancellation, ErrorObject, MethodInfo, Order, RawParams, SubscriptionStyle, secret,
-    subscription::Token,
+use crate::{
+    jsonrpc::{
+        self, Cancellation, ErrorObject, MethodInfo, Order, RawParams, SubscriptionStyle, secret,
+        subscription::Token,
+    },
+    session::Trace,
 };
 
 /// Which service has which method. Shared by all sessions that have the same services.
@@ -127,8 +130,17 @@ impl Routes {
         self.table.routes.contains_key(method)
     }
 
-    /// Runs the handler of a request as far as it goes without waiting.
-    pub(crate) fn serve(&self, request: &jsonrpc::Request<'_>, replies: &mut Replies) -> Outcome {
+    /// Runs the handler of a request as far as it goes without waiting. The trace is ended where that is all; else it is given back.
+    pub(crate) fn serve(
+        &self,
+        request: &jsonrpc::Request<'_>,
+        replies: &mut Replies,
+        trace: Trace,
+    ) -> (Outcome, Trace) {
+        trace.in_scope(|| self.run(request, replies, trace.is_some())).traced(trace)
+    }
+
+    fn run(&self, request: &jsonrpc::Request<'_>, replies: &mut Replies, traced: bool) -> Outcome {
         let jsonrpc::Request { id, method, params } = request;
         let Some(route) = self.table.routes.get(&**method) else {
             return Outcome::Refused(ErrorObject::method_not_found(method));
@@ -145,17 +157,13 @@ impl Routes {
         let params = rest.as_deref().map_or(*params, RawParams::from_json);
         let run = found.pace.next();
         let timed = (run == Run::Timed).then(Instant::now);
-        let request = Request::new(&found, *id, params, replies, run == Run::AsTask).of_work(token.flatten());
+        let request = Request::new(&found, *id, params, replies, run == Run::AsTask);
+        let request = request.of_work(token.flatten()).traced(traced);
         let handled = found.service.call(found.method, request);
         if let Some(started) = timed {
             found.pace.took(started.elapsed());
         }
         handled.outcome()
-    }
-
-    /// Whether there is such a method.
-    pub(crate) fn serves(&self, method: &str) -> bool {
-        self.table.routes.contains_key(method)
     }
 
     /// How the peer may take requests back, as the styles of the methods say it.

@@ -14,7 +14,12 @@ use futures::{FutureExt, Stream, StreamExt};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{Handled, Outcome, Replies, Request, broadcast::lag, handle::panicked, handled::RequestNumber};
+use super::{
+    Handled, Outcome, Replies, Request,
+    broadcast::lag,
+    handle::{answer_panic, panicked},
+    handled::RequestNumber,
+};
 use crate::{
     jsonrpc::{
         self, ErrorCode, ErrorObject, MethodInfo, RawParams, RpcError, SubscriptionInfo, SubscriptionStyle,
@@ -22,7 +27,7 @@ use crate::{
         shown::brief,
         subscription::{ItemWriter, SubscriptionKey, Token, positional},
     },
-    session::{CloseReason, Gone, Link, Pushed, Returns},
+    session::{CloseReason, Ending, Gone, Link, Pushed, Returns},
 };
 
 /// After so many bytes of items that are there all at once, the loop gets to send them: while they are in the processor's caches, and
@@ -39,7 +44,7 @@ where
     match catch_unwind(AssertUnwindSafe(|| request.decode())) {
         Ok(Ok(params)) => subscribe_unread(request, |sink| handler(params, sink)),
         Ok(Err(error)) => Handled::refused(error),
-        Err(panic) => Handled::refused(panicked(request.method.name(), panic)),
+        Err(panic) => answer_panic(request, panic),
     }
 }
 
@@ -62,14 +67,18 @@ where
     let sink = Sink { method, info, params, token, number: number.clone(), link: Arc::clone(&link) };
     let handler = match catch_unwind(AssertUnwindSafe(|| handler(sink))) {
         Ok(handler) => handler,
-        Err(panic) => return Handled::refused(panicked(method, panic)),
+        Err(panic) => return answer_panic(request, panic),
     };
     let started = number.clone();
     let task = async move {
         let ended = AssertUnwindSafe(handler).catch_unwind().await;
         let error = ended.err().map(|panic| panicked(method, panic));
         // Whatever it left undone: an answer, or the end of its stream.
-        link.refuse_subscription(started.get(), &error.clone().unwrap_or_else(ErrorObject::internal));
+        let (refusal, ending) = match &error {
+            Some(error) => (error.clone(), Ending::Panicked),
+            None => (ErrorObject::internal(), Ending::Error(ErrorCode::INTERNAL_ERROR)),
+        };
+        link.refuse_subscription(started.get(), &refusal, ending);
         end_feed(&link, method, started.get(), error.as_ref());
     };
     Handled::subscribing(Box::pin(task), number)
@@ -107,7 +116,7 @@ pub(super) fn unsubscribe(
         // A truth value can always be written.
         drop(replies.result(id, &Ok::<_, Infallible>(found)));
     }
-    Outcome::Done
+    Outcome::Done(Ending::Result)
 }
 
 /// The one parameter, by position or under whatever name, beside those that the method lets pass.
@@ -192,7 +201,7 @@ impl Sink {
     {
         match returned.into_result() {
             Ok(stream) => self.feed(stream).await,
-            Err(error) => self.link.refuse_subscription(self.number.get(), &error.to_error_object()),
+            Err(error) => self.refuse(&error.to_error_object()),
         }
     }
 
@@ -212,10 +221,10 @@ impl Sink {
                 let mut value = Vec::new();
                 match stream.next().await.map(|item| self.write(item, &mut value)) {
                     Some(Ok(())) => {}
-                    Some(Err(error)) => return self.link.refuse_subscription(number, &error),
+                    Some(Err(error)) => return self.refuse(&error),
                     None => {
                         let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, "there is no current value");
-                        return self.link.refuse_subscription(number, &error);
+                        return self.refuse(&error);
                     }
                 }
                 (SubscriptionKey::of_params(self.method, &self.params), value)
@@ -226,7 +235,7 @@ impl Sink {
                     rpc.method = self.method,
                     "the stream of a method in a style of progress is no stream of `Progress`"
                 );
-                return self.link.refuse_subscription(number, &ErrorObject::internal());
+                return self.refuse(&ErrorObject::internal());
             }
         };
         let version = self.link.lock().connection.version();
@@ -273,6 +282,11 @@ impl Sink {
             }
         };
         end_feed(&self.link, self.method, number, end.as_ref());
+    }
+
+    /// There will be no subscription: the request is answered with `error`.
+    fn refuse(&self, error: &ErrorObject) {
+        self.link.refuse_subscription(self.number.get(), error, Ending::Error(error.code()));
     }
 
     /// Waits for room for an item of so many bytes.

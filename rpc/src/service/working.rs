@@ -11,14 +11,16 @@ use std::{
 
 use futures::future::BoxFuture;
 use serde::Serialize;
+use tracing::Span;
 
 use super::{
-    handle::{discard, panicked, put_answer},
+    Finished,
+    handle::{discard, leave, panicked, put_answer},
     replies::Panic,
 };
 use crate::{
     jsonrpc::{RequestId, buffer::Buffer, version::Version},
-    session::Returns,
+    session::{Ending, Returns, Trace},
 };
 
 /// What a task, or a dispatcher, does with a handler.
@@ -26,8 +28,8 @@ pub(crate) trait Working: Send {
     /// Ready when the handler has finished.
     fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// The reply of a handler that has finished: a whole message, or nothing.
-    fn reply(&mut self) -> Buffer;
+    /// What has come of a handler that has finished, with its reply. Once.
+    fn finish(&mut self) -> Finished;
 }
 
 /// The handler of a method.
@@ -38,6 +40,8 @@ pub(super) struct AtWork<const FALLIBLE: bool, F, R> {
     pub(super) id: Option<RequestId>,
     /// How many bytes its result may have.
     pub(super) limit: usize,
+    /// Whether the log is told what has come of it.
+    pub(super) traced: bool,
     pub(super) stage: Stage<F, R>,
 }
 
@@ -64,32 +68,78 @@ where
         Poll::Ready(())
     }
 
-    fn reply(&mut self) -> Buffer {
+    fn finish(&mut self) -> Finished {
         let mut reply = Buffer::new();
         let Stage::Finished(value) = std::mem::replace(&mut self.stage, Stage::Answered) else {
-            return reply;
+            return Finished { reply, ending: Ending::Abandoned };
         };
-        let Self { method, version, limit, .. } = *self;
-        match (&self.id, value) {
-            (Some(id), value) => {
-                id.with(|id| put_answer(&mut reply, version, id, method, value, limit));
+        let Self { method, version, limit, traced, .. } = *self;
+        let ending = match (&self.id, value) {
+            (Some(id), value) => id.with(|id| put_answer(&mut reply, version, id, method, value, limit)),
+            (None, Err(panic)) => {
+                drop(panicked(method, panic));
+                Ending::Panicked
             }
-            (None, Err(panic)) => drop(panicked(method, panic)),
-            (None, Ok(value)) => discard(method, value),
-        }
-        reply
+            (None, Ok(value)) => leave(method, value, traced),
+        };
+        Finished { reply, ending }
     }
 }
 
-/// Work to which there is no reply.
-pub(crate) struct Unanswered(pub(crate) BoxFuture<'static, ()>);
+/// Work to which there is no reply. It says how it has ended.
+pub(super) struct Unanswered {
+    work: BoxFuture<'static, Ending>,
+    ending: Ending,
+}
+
+impl Unanswered {
+    pub(super) fn new(work: BoxFuture<'static, Ending>) -> Self {
+        Self { work, ending: Ending::Abandoned }
+    }
+}
 
 impl Working for Unanswered {
     fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
+        self.ending = ready!(self.work.as_mut().poll(cx));
+        Poll::Ready(())
     }
 
-    fn reply(&mut self) -> Buffer {
-        Buffer::new()
+    fn finish(&mut self) -> Finished {
+        Finished { reply: Buffer::new(), ending: self.ending }
+    }
+}
+
+/// A handler whose request is traced: all that it does is done inside the span, and so is what it leaves dropped.
+pub(super) struct InSpan {
+    span: Span,
+    /// `None` only while it is dropped.
+    handler: Option<Box<dyn Working>>,
+}
+
+impl InSpan {
+    pub(super) fn new(handler: Box<dyn Working>, trace: &Trace) -> Self {
+        Self { span: trace.span(), handler: Some(handler) }
+    }
+}
+
+impl Working for InSpan {
+    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { span, handler } = self;
+        handler.as_mut().map_or(Poll::Ready(()), |handler| span.in_scope(|| handler.poll_finished(cx)))
+    }
+
+    fn finish(&mut self) -> Finished {
+        let Self { span, handler } = self;
+        match handler {
+            Some(handler) => span.in_scope(|| handler.finish()),
+            None => Finished { reply: Buffer::new(), ending: Ending::Abandoned },
+        }
+    }
+}
+
+impl Drop for InSpan {
+    fn drop(&mut self) {
+        let handler = self.handler.take();
+        self.span.in_scope(|| drop(handler));
     }
 }

@@ -34,6 +34,7 @@ mod statistics;
 mod subscription;
 mod tally;
 mod task;
+mod trace;
 mod with_empty_params;
 mod within;
 
@@ -76,6 +77,7 @@ pub use subscription::{
 pub(crate) use tally::Counted;
 pub(crate) use tally::Tally;
 pub(crate) use task::panic_message;
+pub(crate) use trace::{Ending, Trace, log_refused};
 pub use with_empty_params::WithEmptyParams;
 pub use within::Within;
 

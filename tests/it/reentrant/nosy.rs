@@ -65,7 +65,7 @@ pub(super) fn watch(session: &Session) {
     SESSIONS.with_borrow_mut(|sessions| sessions.push(session.clone()));
 }
 
-/// A subscriber of the log that uses the sessions for each event.
+/// A subscriber of the log that uses the sessions for each event, and for each span whatever becomes of it.
 pub(super) struct Nosy;
 
 impl tracing::Subscriber for Nosy {
@@ -76,12 +76,25 @@ impl tracing::Subscriber for Nosy {
         use_all();
     }
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        use_all();
         tracing::span::Id::from_u64(1)
     }
     fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {
+        use_all();
+    }
+    fn exit(&self, _: &tracing::span::Id) {
+        use_all();
+    }
+    fn clone_span(&self, id: &tracing::span::Id) -> tracing::span::Id {
+        use_all();
+        id.clone()
+    }
+    fn try_close(&self, _: tracing::span::Id) -> bool {
+        use_all();
+        false
+    }
 }
 
 /// A waker that uses the sessions when it is woken, and when it is dropped.

@@ -89,5 +89,8 @@ async fn a_client_that_does_not_read_its_answer_holds_nothing_up() {
     let reason = tokio::time::timeout(Duration::from_secs(3), session.closed()).await;
     assert!(matches!(reason, Ok(CloseReason::WrongProtocol { .. })), "{reason:?}");
     let call = session.call::<()>("echo", ()).await;
-    assert!(matches!(call, Err(CallError::Closed { reason: CloseReason::WrongProtocol { .. }, .. })), "{call:?}");
+    assert!(
+        matches!(call, Err(CallError::Closed { reason: CloseReason::WrongProtocol { .. }, .. })),
+        "{call:?}"
+    );
 }

@@ -44,7 +44,10 @@ async fn one_that_prints_something_and_ends_is_quoted() {
         ("printf '\\177ELF\\002\\001'", r"`\x7fELF\x02\x01`"),
     ] {
         let (error, told) = call(Connector::spawn(sh(script))).await;
-        assert!(matches!(error, CallError::Closed { reason: CloseReason::WrongProtocol { .. }, .. }), "{error:?}");
+        assert!(
+            matches!(error, CallError::Closed { reason: CloseReason::WrongProtocol { .. }, .. }),
+            "{error:?}"
+        );
         let kind = if found.contains("ELF") { "binary data" } else { "text" };
         says(&told, &[found, kind, "the program, is the right one"], script);
     }
@@ -59,7 +62,9 @@ async fn one_that_fails_says_how_and_what_it_has_printed() {
         ("echo one; echo two; exit 1", 1, Some(r"one\n")),
     ] {
         let (error, told) = call(Connector::spawn(sh(script))).await;
-        let CallError::Closed { reason: CloseReason::Io(error), .. } = &error else { panic!("{script}: {error:?}") };
+        let CallError::Closed { reason: CloseReason::Io(error), .. } = &error else {
+            panic!("{script}: {error:?}")
+        };
         let exit: &ChildExit = error.get_ref().and_then(|error| error.downcast_ref()).expect("how it ended");
         assert_eq!((exit.status.code(), exit.printed.as_deref()), (Some(status), printed), "{script}");
         says(&told, &[&format!("exit status: {status}")], script);
@@ -75,7 +80,10 @@ async fn one_that_fails_says_how_and_what_it_has_printed() {
 async fn with_headers_text_ends_the_session_whether_the_process_ends_or_not() {
     for script in ["echo hello", "echo hello; exec cat >/dev/null"] {
         let (error, told) = call(Connector::spawn(sh(script)).framer(ContentLengthFramer::new())).await;
-        assert!(matches!(error, CallError::Closed { reason: CloseReason::WrongProtocol { .. }, .. }), "{error:?}");
+        assert!(
+            matches!(error, CallError::Closed { reason: CloseReason::WrongProtocol { .. }, .. }),
+            "{error:?}"
+        );
         says(&told, &[r"`hello\n`", "text"], script);
     }
 }
@@ -105,7 +113,10 @@ async fn one_that_sends_back_what_it_is_sent_is_no_peer() {
         Connector::spawn(Command::new("cat")).framer(ContentLengthFramer::new()),
     ] {
         let (error, told) = call(connector).await;
-        assert!(matches!(error, CallError::Closed { reason: CloseReason::WrongProtocol { .. }, .. }), "{error:?}");
+        assert!(
+            matches!(error, CallError::Closed { reason: CloseReason::WrongProtocol { .. }, .. }),
+            "{error:?}"
+        );
         says(&told, &["sends back what it is sent", "jsonrpc"], "cat");
     }
 }

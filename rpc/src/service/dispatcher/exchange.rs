@@ -1,10 +1,12 @@
 //! One message, and what it is answered with.
 
 use std::{
+    borrow::Cow,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
+    vec,
 };
 
 use bytes::Bytes;
@@ -14,11 +16,11 @@ use tokio::time::Instant;
 use super::Dispatcher;
 use crate::{
     jsonrpc::{
-        self, Connection, ErrorCode, ErrorObject, Event, Id, Order, RequestId, Rest, Skim, Ticket, Verdict,
-        buffer::Buffer, version::Version,
+        self, Connection, ErrorCode, ErrorObject, Event, Id, Order, RawParams, RequestId, Rest, Skim, Ticket,
+        Verdict, buffer::Buffer, version::Version,
     },
     service::{Outcome, Replies, Routes, Working},
-    session::{Link, Session},
+    session::{Ending, Link, Session, Trace, log_refused},
     transport::{Endpoint, Extensions},
 };
 
@@ -54,7 +56,7 @@ impl Dispatcher {
         let limits = &self.shared.limits;
         let mut out = Vec::new();
         if message.len() > limits.frame_size {
-            refuse_too_large(version, message, limits.frame_size, &mut out);
+            refuse_too_large(&peer, version, message, limits.frame_size, &mut out);
             return Exchange {
                 answer: (!out.is_empty()).then(|| out.into()),
                 cost: limits.cost_of_unreadable,
@@ -67,7 +69,9 @@ impl Dispatcher {
         let link =
             Link::detached(peer, limits.clone(), version, extensions, self.shared.shielded_work.clone());
         let _ends = Ends(&link);
+        let mut events = Events { left: events.into_iter(), link: &link, ending: Ending::Abandoned };
         let Some(routes) = self.routes(&link) else {
+            events.ending = Ending::Panicked;
             out.clear();
             version.put_error(&mut out, Id::NULL, &ErrorObject::internal());
             return Exchange { answer: Some(out.into()), cost: 0.0 };
@@ -75,15 +79,19 @@ impl Dispatcher {
         let mut replies = Replies::unframed(version, Arc::clone(&link));
         let mut at_work = FuturesUnordered::new();
         let mut cost = 0.0;
-        for event in events {
+        for event in events.left.by_ref() {
             let (method, params, ticket) = match event {
                 Event::Request { method, params, ticket } => (method, params, Some(ticket)),
                 Event::Notification { method, params } => (method, params, None),
-                Event::Refused { error, .. } if error.code() == ErrorCode::PARSE_ERROR => {
-                    cost += limits.cost_of_unreadable;
+                Event::Refused { id, error } => {
+                    id.with(|id| link.log_refused(Some(id), &error));
+                    cost += match error.code() {
+                        ErrorCode::PARSE_ERROR => limits.cost_of_unreadable,
+                        _ => limits.cost_of_error,
+                    };
                     continue;
                 }
-                Event::Reply { .. } | Event::Refused { .. } | Event::Unasked(_) => {
+                Event::Reply { .. } | Event::Unasked(_) => {
                     cost += limits.cost_of_error;
                     continue;
                 }
@@ -94,25 +102,29 @@ impl Dispatcher {
                 // There is nothing to gain from running others meanwhile: they are members of the same batch.
                 Order::Ordered | Order::Exclusive => 0,
             };
+            let trace = with_request(&method, params, ticket.as_ref(), |request| link.trace(request));
             while at_work.len() > beside {
                 finish(&mut connection, &mut out, at_work.next().await);
             }
-            let outcome = with_id(ticket.as_ref(), |id| {
-                routes.serve(&jsonrpc::Request { id, method, params }, &mut replies)
+            let (outcome, trace) = with_request(&method, params, ticket.as_ref(), |request| {
+                routes.serve(request, &mut replies, trace)
             });
             match (outcome, ticket) {
                 (Outcome::Pending(handler), ticket) => {
-                    at_work.push(in_time(handler, limits.request_timeout, version, ticket));
+                    at_work.push(in_time(trace, handler, limits.request_timeout, version, ticket));
                 }
-                (Outcome::Done, Some(ticket)) => connection.respond_with(&mut out, &ticket, &replies.take()),
+                (Outcome::Done(_), Some(ticket)) => {
+                    connection.respond_with(&mut out, &ticket, &replies.take());
+                }
                 (Outcome::Refused(error), ticket) => {
+                    trace.refuse(&error);
                     cost += limits.cost_of_error;
                     if let Some(ticket) = ticket {
                         connection.respond_with(&mut out, &ticket, &written(version, ticket.id(), &error));
                     }
                 }
                 // A subscription needs a session, and was refused.
-                (Outcome::Subscribing(..), _) | (Outcome::Done, None) => {}
+                (Outcome::Subscribing(..), _) | (Outcome::Done(_), None) => {}
             }
             while order == Order::Exclusive && !at_work.is_empty() {
                 finish(&mut connection, &mut out, at_work.next().await);
@@ -146,6 +158,28 @@ impl Drop for Ends<'_> {
     }
 }
 
+/// What a message brings. The requests of which nothing comes are in the log all the same: whoever sent the message is gone before they
+/// were begun, or there is no service for them.
+struct Events<'a> {
+    left: vec::IntoIter<Event<'a, ()>>,
+    link: &'a Link,
+    ending: Ending,
+}
+
+impl Drop for Events<'_> {
+    fn drop(&mut self) {
+        for event in self.left.by_ref() {
+            let (method, params, ticket) = match event {
+                Event::Request { method, params, ticket } => (method, params, Some(ticket)),
+                Event::Notification { method, params } => (method, params, None),
+                _ => continue,
+            };
+            let trace = with_request(&method, params, ticket.as_ref(), |request| self.link.trace(request));
+            trace.end(self.ending);
+        }
+    }
+}
+
 type Answered = Option<(Ticket, Buffer)>;
 
 fn finish(connection: &mut Connection<()>, out: &mut Vec<u8>, done: Option<Answered>) {
@@ -155,30 +189,30 @@ fn finish(connection: &mut Connection<()>, out: &mut Vec<u8>, done: Option<Answe
 }
 
 /// Waits for a handler, and no longer than it may take.
+///
+/// The trace comes first: so it is dropped last where nobody waits any more, and the handler before it.
 async fn in_time(
+    trace: Trace,
     mut handler: Box<dyn Working>,
     limit: Option<Duration>,
     version: Version,
     ticket: Option<Ticket>,
 ) -> Answered {
-    let finished = poll_fn(|cx| handler.poll_finished(cx));
-    let is_late = match limit {
+    let has_finished = poll_fn(|cx| handler.poll_finished(cx));
+    let in_time = match limit {
         None => {
-            finished.await;
-            false
+            has_finished.await;
+            true
         }
-        Some(limit) => tokio::time::timeout(limit, finished).await.is_err(),
+        Some(limit) => tokio::time::timeout(limit, has_finished).await.is_ok(),
     };
-    if !is_late {
-        return ticket.map(|ticket| (ticket, handler.reply())).or_else(|| {
-            // It has none; but a panic is told.
-            drop(handler.reply());
-            None
-        });
-    }
+    // It is asked for the reply to a notification, too: a panic is told.
+    let finished = in_time.then(|| handler.finish());
+    trace.end(finished.as_ref().map_or(Ending::Timeout, |finished| finished.ending));
     let ticket = ticket?;
-    let late = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
-    let reply = written(version, ticket.id(), &late);
+    let reply = finished.map(|finished| finished.reply).unwrap_or_else(|| {
+        written(version, ticket.id(), &ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long"))
+    });
     Some((ticket, reply))
 }
 
@@ -188,15 +222,21 @@ fn written(version: Version, id: &RequestId, error: &ErrorObject) -> Buffer {
     reply
 }
 
-fn with_id<R>(ticket: Option<&Ticket>, f: impl FnOnce(Option<Id<'_>>) -> R) -> R {
+fn with_request<R>(
+    method: &str,
+    params: RawParams<'_>,
+    ticket: Option<&Ticket>,
+    f: impl FnOnce(&jsonrpc::Request<'_>) -> R,
+) -> R {
+    let method = Cow::Borrowed(method);
     match ticket {
-        Some(ticket) => ticket.id().with(|id| f(Some(id))),
-        None => f(None),
+        Some(ticket) => ticket.id().with(|id| f(&jsonrpc::Request { id: Some(id), method, params })),
+        None => f(&jsonrpc::Request { id: None, method, params }),
     }
 }
 
 /// Answers a message that is not read for its size, unless it is a response or a notification.
-fn refuse_too_large(version: Version, message: &[u8], limit: usize, out: &mut Vec<u8>) {
+fn refuse_too_large(peer: &Endpoint, version: Version, message: &[u8], limit: usize, out: &mut Vec<u8>) {
     let mut skim = Skim::default();
     skim.read(message, |_| {});
     let id = match skim.verdict(version, Rest::Nothing) {
@@ -205,5 +245,6 @@ fn refuse_too_large(version: Version, message: &[u8], limit: usize, out: &mut Ve
         Verdict::Unknown | Verdict::Silence => return,
     };
     let error = ErrorObject::too_large(message.len(), true, limit);
+    log_refused(Some(id), &error, None, peer);
     skim.answered_in(version).put_error(out, id, &error);
 }

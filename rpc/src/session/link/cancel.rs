@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{InFlight, Link, Member, Phase, Refused, State, Timeout};
 use crate::{
     jsonrpc::{Body, CallId, CancelBy, Cancellation, ErrorObject, Id, cancelled, version::Version},
-    session::slot::Slot,
+    session::{slot::Slot, trace::Ending},
     transport::Takes,
 };
 
@@ -235,7 +235,7 @@ impl Link {
         let Some((request, _)) = state.running.iter().find(|(_, running)| is_it(running)) else {
             return false;
         };
-        let Some(done) = self.finish(&mut state, request) else { return false };
+        let Some(done) = self.finish(&mut state, request, Ending::Cancelled) else { return false };
         if let Some(own) = &done.id {
             let error = answers.then(cancelled);
             // What takes the request back may write its id in another way.

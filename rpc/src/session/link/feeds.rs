@@ -17,6 +17,7 @@ use crate::{
     session::{
         Bounds,
         feed::{Feed, Gone, NewFeed, Pushed},
+        trace::Ending,
     },
 };
 
@@ -56,7 +57,12 @@ impl Link {
         let sends_notices = self.sends_notices(info);
         let mut state = self.lock();
         let is_open = matches!(state.phase, Phase::Open);
-        let Some(Running { id: Some(id), member, task, work, .. }) = self.finish(&mut state, request) else {
+        let ending = match is_open {
+            true => Ending::Result,
+            false => Ending::Error(ErrorCode::SERVER_BUSY),
+        };
+        let Some(Running { id: Some(id), member, task, work, .. }) = self.finish(&mut state, request, ending)
+        else {
             return false;
         };
         let replaced = match is_open {
@@ -147,7 +153,10 @@ impl Link {
             }
         });
         effects.drop_later(over);
-        let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request) else { return };
+        let ending = Ending::of_reply(result.as_ref().err().map(ErrorObject::code));
+        let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request, ending) else {
+            return;
+        };
         let mut reply = Vec::new();
         id.with(|id| {
             match result {
@@ -164,9 +173,11 @@ impl Link {
     }
 
     /// Answers the request of a subscription that does not come about.
-    pub(crate) fn refuse_subscription(&self, request: u64, error: &ErrorObject) {
+    pub(crate) fn refuse_subscription(&self, request: u64, error: &ErrorObject, ending: Ending) {
         let mut state = self.lock();
-        let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request) else { return };
+        let Some(Running { id: Some(id), member, .. }) = self.finish(&mut state, request, ending) else {
+            return;
+        };
         let mut reply = Vec::new();
         id.with(|id| {
             state.connection.version().put_error(&mut reply, id, error);

@@ -13,6 +13,7 @@ mod last;
 mod order;
 mod replying;
 mod serving;
+mod traces;
 mod unnamed;
 mod work;
 
@@ -45,6 +46,7 @@ use super::{
     statistics::{Counters, Statistics},
     subscription::{FullInlets, Inlets, Opening},
     tally::Tally,
+    trace::Trace,
 };
 use crate::{
     framing::{AnyFramer, NewlineFramer},
@@ -252,6 +254,7 @@ pub(crate) struct Running {
     pub(crate) bytes: usize,
     /// The number under which its context asks; 0 if it has none.
     pub(crate) work: WorkNumber,
+    pub(crate) trace: Trace,
 }
 
 /// A request that came in a batch of the peer's.

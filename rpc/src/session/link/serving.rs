@@ -19,6 +19,7 @@ use crate::{
         places::Place,
         slot::Slot,
         subscription::{End, Opening, Unsubscribe},
+        trace::Ending,
     },
 };
 
@@ -220,9 +221,9 @@ impl Link {
     }
 
     /// Appends the reply of a handler that had become a task, unless its request was already answered.
-    pub(crate) fn reply(&self, request: u64, message: &[u8]) {
+    pub(crate) fn reply(&self, request: u64, message: &[u8], ending: Ending) {
         let mut state = self.lock();
-        let Some(done) = self.finish(&mut state, request) else { return };
+        let Some(done) = self.finish(&mut state, request, ending) else { return };
         if let Some(id) = done.id {
             id.with(|id| self.answer(&mut state, done.member, id, message));
         }
@@ -259,8 +260,13 @@ impl Link {
         }
     }
 
-    pub(super) fn finish(&self, state: &mut State, request: u64) -> Option<Running> {
-        let done = state.running.remove(request)?;
+    /// Forgets a request that is answered now, or never will be. How it has ended is logged.
+    pub(super) fn finish(&self, state: &mut State, request: u64, ending: Ending) -> Option<Running> {
+        let mut done = state.running.remove(request)?;
+        if done.trace.is_some() {
+            let trace = done.trace.take();
+            state.effects.later(move || trace.end(ending));
+        }
         if done.work != 0 {
             state.effects.work_changed();
         }
@@ -343,7 +349,10 @@ impl Link {
             }
         }
         for request in late {
-            let Some(Running { id, task, member, .. }) = self.finish(&mut state, request) else { continue };
+            let Some(Running { id, task, member, .. }) = self.finish(&mut state, request, Ending::Timeout)
+            else {
+                continue;
+            };
             if let Some(task) = task {
                 state.effects.later(move || task.abort());
             }
@@ -377,10 +386,12 @@ impl Link {
         };
         state.phase = Phase::Ended(reason.clone());
         state.connection.drop_batches();
-        let tasks: Vec<_> = state.running.drain().filter_map(|running| running.task).collect();
+        let running: Vec<_> = state.running.drain().collect();
         let feeds = state.feeds.clear();
         self.end_calls(state, &reason, |position| still_leaves || loads.have_left(position));
-        tasks.iter().chain(feeds.iter().filter_map(Feed::task)).for_each(AbortHandle::abort);
+        let tasks = running.iter().filter_map(|running| running.task.as_ref());
+        tasks.chain(feeds.iter().filter_map(Feed::task)).for_each(AbortHandle::abort);
+        drop(running);
         self.work_changed();
         reason
     }

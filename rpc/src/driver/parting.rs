@@ -124,7 +124,8 @@ impl Driver {
                         | Framed::Between { consumed }
                         | Framed::Incomplete { consumed },
                     ) => consumed,
-                    // A rule that is broken now need not be told.
+                    // A rule that is broken now need not be told. Where frames are still told apart, the wait goes on.
+                    Err(_) if self.framer.is_in_step() => continue,
                     _ => return Poll::Ready(Ok(())),
                 };
                 self.framer.taken();

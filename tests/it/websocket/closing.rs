@@ -9,11 +9,13 @@ use rpc::{
 };
 use rpc_tests::{
     Events, echo, settled,
-    websocket::{BINARY, TEXT, WsPeer, frame, request, served},
+    websocket::{BINARY, CLOSE, PING, TEXT, WsPeer, frame, request, served},
 };
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::Level;
+
+use super::roads::Road;
 
 #[tokio::test(start_paused = true)]
 async fn a_close_of_ours_is_1000_and_waits_for_the_peers() {
@@ -21,7 +23,7 @@ async fn a_close_of_ours_is_1000_and_waits_for_the_peers() {
     session.start_close();
     assert_eq!(peer.closed().await, (1000, String::new()));
     settled().await;
-    assert!(tokio::time::timeout(Duration::from_secs(1), session.closed()).await.is_err());
+    assert!(timeout(Duration::from_secs(1), session.closed()).await.is_err());
     peer.answer_close(1000).await;
     assert!(matches!(session.closed().await, CloseReason::Local));
 
@@ -106,6 +108,42 @@ async fn a_message_over_the_limit_ends_the_session_with_1009() {
         let CloseReason::Frame(FrameError::TooLarge { size: 1001, limit: 1000 }) = cause else {
             panic!("{cause}")
         };
+    }
+}
+
+/// The peer may be in the middle of it, and has not read the close yet.
+#[tokio::test(start_paused = true)]
+async fn a_peer_whose_message_is_refused_may_finish_it_and_close() {
+    for road in Road::IN_MEMORY {
+        let frame = |first, payload: &[u8]| frame(first, payload, road.is_server());
+        let (first, more) = (frame(0x01, &[b' '; 500]), frame(0x00, &[b' '; 501]));
+        let refused = [
+            (1007, frame(0x01, b"\xff")),
+            (1008, [frame(0x02, b""), frame(0x00, b"").repeat(64)].concat()),
+            (1009, frame(0x01, &[b' '; 1001])),
+            (1009, [first, more].concat()),
+        ];
+        let others = [frame(PING, b""), frame(TEXT, b"\xff"), frame(BINARY, &[b' '; 2000])].concat();
+        let rest =
+            [frame(0x00, b"\xff"), frame(0x00, &[b' '; 2000]), frame(0x80, b""), others.clone()].concat();
+        let refused = refused.map(|(code, begin)| (code, begin, &rest));
+        for (code, begin, rest) in refused.into_iter().chain([(1007, frame(TEXT, b"\xff"), &others)]) {
+            let at = format!("{road:?}, {code}, {} bytes", begin.len());
+            let mut limits = Limits::server();
+            limits.frame_size = 1000;
+            let mut ends = road.open(echo(), limits).await;
+            ends.peer.write(begin).await;
+            assert_eq!(ends.peer.closed().await.0, code, "{at}");
+            let start = Instant::now();
+            ends.peer.write(rest).await;
+            let closed = timeout(Duration::from_secs(1), ends.session.closed()).await;
+            assert!(closed.is_err(), "{at}: the peer is not waited for");
+            ends.peer.frame(CLOSE, u16::to_be_bytes(code)).await;
+            assert_eq!(ends.peer.next().await, None, "{at}");
+            let reason = ends.session.closed().await;
+            assert!(matches!(reason, CloseReason::Frame(_)), "{at}: {reason}");
+            assert_eq!(start.elapsed().as_secs(), 1, "{at}");
+        }
     }
 }
 

@@ -67,8 +67,8 @@ pub(crate) struct FrameReader {
     searched: usize,
     /// How many bytes were done with when something was given last.
     given: usize,
-    /// How many bytes are still to come of a frame that was refused for its size.
-    skipping: u64,
+    /// A message was refused, and so many bytes of its frame, or of one behind it, are still to be passed over.
+    refused: Option<u64>,
 }
 
 /// A control frame behind what is not taken yet.
@@ -102,7 +102,7 @@ impl FrameReader {
             is_text: false,
             searched: 0,
             given: 0,
-            skipping: 0,
+            refused: None,
         }
     }
 
@@ -135,8 +135,8 @@ impl FrameReader {
 
     #[inline]
     fn read(&mut self, unread: &mut [u8]) -> Result<Read, Violation> {
-        if self.skipping > 0 {
-            return Ok(self.skip(unread));
+        if let Some(left) = self.refused {
+            return self.pass_over(left, unread);
         }
         let again = std::mem::take(&mut self.again);
         if let Some(joined) = self.joined.take()
@@ -222,17 +222,32 @@ impl FrameReader {
         };
         let size = header.length.saturating_add(before as u64);
         if size > self.limit as u64 {
-            self.skipping = header.length.saturating_add(start as u64);
+            self.refuse(header.length.saturating_add(start as u64));
             return Err(Violation::too_large(size, self.limit));
         }
         Ok(())
     }
 
+    /// A message is of no use whose frame has so many bytes.
     #[cold]
-    fn skip(&mut self, unread: &[u8]) -> Read {
-        let consumed = usize::try_from(self.skipping).unwrap_or(usize::MAX).min(unread.len());
-        self.skipping -= consumed as u64;
-        Read::Fragment { consumed }
+    fn refuse(&mut self, bytes: u64) {
+        self.fragments = None;
+        self.refused = Some(bytes);
+    }
+
+    /// Behind a message that was refused, frames are only told apart: the peer may be in the middle of others, and its close comes behind them.
+    #[cold]
+    fn pass_over(&mut self, mut left: u64, unread: &mut [u8]) -> Result<Read, Violation> {
+        if left == 0 {
+            let Some((header, start)) = Header::parse(unread, self.from)? else { return Ok(Read::Partial) };
+            if header.opcode.is_control() {
+                return self.read_control(header, start, unread);
+            }
+            left = header.length.saturating_add(start as u64);
+        }
+        let consumed = usize::try_from(left).unwrap_or(usize::MAX).min(unread.len());
+        self.refused = Some(left - consumed as u64);
+        Ok(Read::Fragment { consumed })
     }
 
     #[cold]
@@ -241,12 +256,13 @@ impl FrameReader {
             let is_text = header.opcode == OpCode::Text;
             Box::new(Fragments { bytes: Vec::new(), is_text, checked: 0, empty: 0 })
         });
-        fragments.add(payload)?;
+        if let Err(violation) = fragments.take(header.is_final, payload) {
+            self.refuse(consumed as u64);
+            return Err(violation);
+        }
         if !header.is_final {
-            fragments.count(payload)?;
             return Ok(Read::Fragment { consumed });
         }
-        fragments.end()?;
         self.is_text = false;
         let message = Bytes::from(self.fragments.take().map(|fragments| fragments.bytes).unwrap_or_default());
         self.joined = Some(Box::new((message.clone(), consumed)));
@@ -274,6 +290,14 @@ impl FrameReader {
 }
 
 impl Fragments {
+    fn take(&mut self, is_final: bool, payload: &[u8]) -> Result<(), Violation> {
+        self.add(payload)?;
+        match is_final {
+            true => self.end(),
+            false => self.count(payload),
+        }
+    }
+
     fn count(&mut self, payload: &[u8]) -> Result<(), Violation> {
         self.empty += u32::from(payload.is_empty());
         if self.empty > EMPTY_FRAGMENTS {

@@ -155,6 +155,55 @@ fn what_is_over_the_limit_is_refused_by_its_header() {
 }
 
 #[test]
+fn behind_a_message_that_was_refused_frames_are_told_apart_up_to_the_close() {
+    let begins = |payload: &[u8]| frame(OpCode::Text, false, payload);
+    let refused = [
+        (1007, begins(b"\xff")),
+        (1008, [begins(b""), frame(OpCode::Continuation, false, b"").repeat(64)].concat()),
+        (1009, begins(&[b'x'; 101])),
+        (1009, [begins(&[b'x'; 60]), frame(OpCode::Continuation, false, &[b'x'; 41])].concat()),
+    ];
+    let behind = [
+        frame(OpCode::Continuation, false, b"\xff"),
+        frame(OpCode::Pong, true, b""),
+        frame(OpCode::Continuation, true, &[b'x'; 101]),
+        frame(OpCode::Text, true, b"\xff"),
+        frame(OpCode::Binary, false, b"x"),
+        close(1000),
+    ]
+    .concat();
+    for (code, stream) in refused {
+        let stream = [&stream[..], &behind].concat();
+        for step in [1, 7, stream.len()] {
+            let mut reader = FrameReader::new(Role::Server);
+            reader.set_limit(100);
+            let (mut unread, mut violations, mut closes) = (Vec::new(), Vec::new(), 0);
+            for piece in stream.chunks(step) {
+                unread.extend_from_slice(piece);
+                while !unread.is_empty() {
+                    let consumed = match reader.next(&mut unread) {
+                        Ok(Read::Partial) => break,
+                        Ok(read @ Read::Close { .. }) => {
+                            closes += 1;
+                            read.consumed()
+                        }
+                        Ok(read) => read.consumed(),
+                        Err(violation) => {
+                            assert!(violation.in_step, "{violation:?}");
+                            violations.push(violation.code);
+                            continue;
+                        }
+                    };
+                    unread.drain(..consumed);
+                }
+            }
+            assert_eq!((violations, closes, unread.len()), (vec![code], 1, 0), "in pieces of {step}");
+            assert_eq!(reader.kept(), 0, "what was refused is not kept");
+        }
+    }
+}
+
+#[test]
 fn a_message_has_so_many_empty_fragments_and_no_more() {
     let with = |empty: usize| {
         let stream = [

@@ -2,6 +2,7 @@
 //!
 //! Only what `rpc` makes public is used: what is found here can happen to anyone.
 
+mod against_tungstenite;
 mod answers;
 mod framer;
 mod message;
@@ -10,6 +11,7 @@ mod session;
 mod websocket;
 mod world;
 
+pub use against_tungstenite::a_websocket_does_as_tungstenite;
 pub use framer::frames_do_not_depend_on_the_cuts;
 pub use message::any_bytes_are_a_message;
 pub use schedule::any_schedule_keeps_the_books;

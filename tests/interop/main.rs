@@ -10,6 +10,7 @@
 mod browser;
 mod curl;
 mod driven;
+mod given_up;
 mod lost;
 mod npm;
 mod our_client;

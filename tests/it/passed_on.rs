@@ -103,7 +103,10 @@ async fn other_failures_are_internal_errors_and_the_log_has_the_causes() {
         (ErrorCode::INTERNAL_ERROR, "the session with another peer is closed")
     );
     let logged = events.of("a handler passes on the failure of a call of its own");
-    assert_eq!(logged[1].field("error"), "the session is closed, and the call was not sent: aborted by this side");
+    assert_eq!(
+        logged[1].field("error"),
+        "the session is closed, and the call was not sent: aborted by this side"
+    );
 }
 
 /// Whether the call was carried out is the same on both sides of the handler.

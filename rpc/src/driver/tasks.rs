@@ -29,7 +29,8 @@ impl Driver {
         let task = tokio::spawn(async move {
             poll_fn(|cx| handler.poll_finished(cx)).await;
             if is_answered && !link.has_room_for_reply(member) {
-                link.room_for_reply(request, member).await;
+                // Seldom, and large: a task is moved more than once when it is started.
+                Box::pin(link.room_for_reply(request, member)).await;
             }
             let Finished { reply, ending } = handler.finish();
             link.reply(request, &reply, ending);

@@ -137,9 +137,23 @@ impl Routes {
         replies: &mut Replies,
         trace: Trace,
     ) -> (Outcome, Trace) {
-        trace.in_scope(|| self.run(request, replies, trace.is_some())).traced(trace)
+        if trace.is_some() {
+            return self.serve_traced(request, replies, trace);
+        }
+        (self.run(request, replies, false), trace)
     }
 
+    #[cold]
+    fn serve_traced(
+        &self,
+        request: &jsonrpc::Request<'_>,
+        replies: &mut Replies,
+        trace: Trace,
+    ) -> (Outcome, Trace) {
+        trace.in_scope(|| self.run(request, replies, true)).traced(trace)
+    }
+
+    #[inline]
     fn run(&self, request: &jsonrpc::Request<'_>, replies: &mut Replies, traced: bool) -> Outcome {
         let jsonrpc::Request { id, method, params } = request;
         let Some(route) = self.table.routes.get(&**method) else {

@@ -1,6 +1,6 @@
 //! `vscode-jsonrpc`, which language servers and editors speak, over standard input and output and over TCP, both ways.
 
-mod node;
+pub(crate) mod node;
 mod road;
 mod work;
 

@@ -8,7 +8,7 @@ use std::{
 use crate::npm::installed;
 
 /// Runs peer.js with `args`.
-pub(super) fn peer(args: &[&str]) -> tokio::process::Command {
+pub(crate) fn peer(args: &[&str]) -> tokio::process::Command {
     static MODULES: OnceLock<PathBuf> = OnceLock::new();
     let modules = MODULES.get_or_init(|| installed("vscode", include_str!("package.json")));
     let mut command = tokio::process::Command::new("node");

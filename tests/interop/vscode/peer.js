@@ -39,6 +39,7 @@ class Peer {
       throw new ResponseError(2, `5 is not enough, ${amount} needed`, { have: 5, need: amount })
     })
     connection.onRequest('crash', () => { throw new Error('a secret of the handler') })
+    connection.onRequest('hold', () => new Promise(() => {}))
     connection.onNotification('note', text => { this.noted.push(text) })
     connection.onRequest('notes', () => this.noted)
     connection.onRequest('relay', (method, args) => this.send(method, args))

@@ -115,7 +115,9 @@ async fn nothing_is_said_where_nothing_of_ours_can_be_meant() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_given_up_may_be_meant_until_its_reply_comes() {
     let events = Events::capture();
-    let (mut peer, session, given_up) = with_a_call().await;
+    let (mut peer, session) = Raw::peer_with(|connector| connector.cancellation(None)).await;
+    let given_up = calling(&session, "a");
+    peer.line().await.expect("a call");
     given_up.abort();
     settled().await;
     let call = calling(&session, "b");
@@ -124,6 +126,23 @@ async fn a_call_that_was_given_up_may_be_meant_until_its_reply_comes() {
     nothing_ends(&[&call], &events).await;
     // Now it is answered.
     peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
+    peer.send(REFUSED).await;
+    is_ended(call.await.expect("no panic"));
+}
+
+/// So may the question whether calls can be taken back.
+#[tokio::test(start_paused = true)]
+async fn the_question_behind_a_call_that_was_given_up_may_be_meant_too() {
+    let events = Events::capture();
+    let (mut peer, session, given_up) = with_a_call().await;
+    given_up.abort();
+    assert!(peer.line().await.expect("a question").contains("rpc.cancel"));
+    peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
+    let call = calling(&session, "b");
+    peer.line().await.expect("a call");
+    peer.send(REFUSED).await;
+    nothing_ends(&[&call], &events).await;
+    peer.send(r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32601,"message":"no such method"}}"#).await;
     peer.send(REFUSED).await;
     is_ended(call.await.expect("no panic"));
 }

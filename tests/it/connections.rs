@@ -31,7 +31,7 @@ async fn is_refused(server: &ServerHandle) {
     let mut peer = Raw::connect(server.endpoint()).await;
     // What it has sent already does not keep it from hearing why.
     peer.send(ECHO).await;
-    let told = "too many connections: 2 are open, and 2 may be. Try again later";
+    let told = "too many connections: 2 are open, and 2 may be (`Limits::connections`). Try again later";
     let error = format!(r#"{{"code":-102,"message":"{told}","data":{{"executed":false}}}}"#);
     peer.expect(&format!(r#"{{"jsonrpc":"2.0","id":null,"error":{error}}}"#)).await;
     peer.expect_end().await;

@@ -22,7 +22,10 @@ const EXCESSIVE: &str =
     r#"{"jsonrpc":"2.0","id":null,"error":{"code":-101,"message":"excessive resource usage"}}"#;
 
 /// What is told to a peer that is not let in for it.
-const NOT_LET_IN: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-101,"message":"excessive resource usage","data":{"executed":false}}}"#;
+const NOT_LET_IN: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-101,"message":"excessive resource usage: those where you are have cost "#,
+    r#"20000, and may cost 10000 (`cost_hard`). Try again later","data":{"executed":false}}}"#
+);
 
 async fn listening(groups: Groups) -> ServerHandle {
     let server = Server::builder().service(echo()).limits(Limits::public()).groups(groups);
@@ -79,7 +82,7 @@ async fn login(peer: &mut Raw<DuplexStream>, name: &str) -> String {
 async fn one_connection_too_many_of_a_network_is_told_so_and_closed() {
     let server = listening(Groups::by_subnet().connections(2)).await;
     let (mut first, second) = (served(&server).await, served(&server).await);
-    let told = "too many connections from where you are: 2 are open, and 2 may be";
+    let told = "too many connections from where you are: 2 are open, and 2 may be (`Groups::connections`). Try again later";
     let error = format!(r#"{{"code":-102,"message":"{told}","data":{{"executed":false}}}}"#);
     let told = format!(r#"{{"jsonrpc":"2.0","id":null,"error":{error}}}"#);
     is_refused(&server, &told).await;
@@ -96,7 +99,10 @@ async fn one_connection_too_many_of_a_network_is_told_so_and_closed() {
 
 #[tokio::test]
 async fn connecting_again_does_not_wash_a_peer_clean() {
-    let server = listening(Groups::by_address()).await;
+    let mut limits = Limits::public();
+    limits.cost_forgiven_per_second = 0.0;
+    let server = Server::builder().service(echo()).limits(limits).groups(Groups::by_address());
+    let server = server.bind("tcp://127.0.0.1:0").await.expect("a port is free").start();
     let mut peer = served(&server).await;
     let session = server.sessions().pop().expect("one");
     session.add_cost(20_000.0);

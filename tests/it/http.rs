@@ -3,8 +3,10 @@
 mod asked;
 mod bodies;
 mod contexts;
+mod ended;
 mod floods;
 mod gone;
+mod guests;
 mod held_back;
 mod hostile;
 mod hosts;
@@ -17,5 +19,6 @@ mod pages;
 mod refused;
 mod shielded;
 mod times;
+mod told;
 mod unread;
 mod websocket;

@@ -103,7 +103,8 @@ impl ServerHandle {
     /// Stops in good order: accepts nobody any more, lets handlers finish, closes every session, and returns when all have ended.
     ///
     /// A session that takes longer than [`Limits::close_timeout`](crate::Limits::close_timeout) is ended by force; idle ones end at
-    /// once. So it is with connections of HTTP, which finish the requests at hand. Work that handlers have
+    /// once. So it is with connections of HTTP, which finish the requests at hand, and with requests that another server has handed to an
+    /// [`http_service`](Self::http_service), which answers 503 from then on. Work that handlers have
     /// [shielded](crate::Context::shield) is waited for as long. Calling it again waits for the same end. Dropping the future does not undo it.
     pub async fn shutdown(&self) {
         self.shared.start_shutdown();

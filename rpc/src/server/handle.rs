@@ -35,6 +35,14 @@ pub(super) enum Heard<'a> {
     Spoken(&'a Spoken),
 }
 
+/// Why a server accepts no further connection. It is told to the peer.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("too many connections: {open} are open, and {limit} may be (`Limits::connections`). Try again later")]
+pub(super) struct Full {
+    pub(super) open: usize,
+    pub(super) limit: usize,
+}
+
 /// What accepting, sessions and handles share.
 pub(super) struct Shared {
     /// What holds wherever a listener does not say otherwise.
@@ -55,7 +63,7 @@ impl Shared {
         Arc::new(Self {
             groups: groups.map(|groups| InstalledGroups::new(groups, terms.limits())),
             #[cfg(feature = "http")]
-            http: super::http::Connections::default(),
+            http: super::http::Connections::new(),
             terms: Arc::new(terms),
             sessions: Mutex::default(),
             shaking: AtomicUsize::new(0),
@@ -88,34 +96,24 @@ impl Shared {
     }
 
     /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
-    pub(super) fn refusal(&self, connection: &Connection, heard: Heard<'_>, connections: usize) -> Vec<u8> {
-        let error = ErrorObject::new(
-            ErrorCode::SERVER_BUSY,
-            format!(
-                "too many connections: {connections} are open, and {} may be. Try again later",
-                self.connections()
-            ),
-        );
+    pub(super) fn refusal(&self, connection: &Connection, heard: Heard<'_>, open: usize) -> Vec<u8> {
+        let full = Full { open, limit: self.connections() };
+        let error = ErrorObject::new(ErrorCode::SERVER_BUSY, full.to_string());
         Self::told(connection, heard, &error.not_executed())
     }
 
     /// What a peer is told whose group is over its limits.
     pub(super) fn refusal_of_group(connection: &Connection, heard: Heard<'_>, over: OverLimit) -> Vec<u8> {
-        let error = match over {
-            OverLimit::Cost => {
-                ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage")
-            }
-            OverLimit::Connections { open, limit } => ErrorObject::new(
-                ErrorCode::SERVER_BUSY,
-                format!("too many connections from where you are: {open} are open, and {limit} may be"),
-            ),
+        let code = match over {
+            OverLimit::Cost { .. } => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
+            OverLimit::Connections { .. } => ErrorCode::SERVER_BUSY,
         };
-        Self::told(connection, heard, &error.not_executed())
+        Self::told(connection, heard, &ErrorObject::new(code, over.to_string()).not_executed())
     }
 
     fn told(connection: &Connection, heard: Heard<'_>, error: &ErrorObject) -> Vec<u8> {
         match heard {
-            Heard::Handshake(handshake) => handshake.refusal(error.message()),
+            Heard::Handshake(handshake) => handshake.refusal(error),
             #[cfg(feature = "http")]
             Heard::Spoken(Spoken::Http(http)) => http.refusal(error),
             Heard::Spoken(Spoken::Messages(terms)) => {

@@ -99,8 +99,19 @@ impl Membership {
         }
     }
 
+    /// Whether it is for the first time that the log is to have it that the requests of the group are
+    /// delayed.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_first_logged(&self) -> bool {
+        let Some(Member { groups, place }) = self.0.as_deref() else { return false };
+        match *lock(place) {
+            Place::In(key) => groups.lock().is_first_logged(key),
+            Place::None | Place::Left => false,
+        }
+    }
+
     /// Whether there are groups: then it is worth reading the clock.
-    pub(super) const fn is_some(&self) -> bool {
+    pub(crate) const fn is_some(&self) -> bool {
         self.0.is_some()
     }
 
@@ -115,7 +126,7 @@ impl Membership {
         let joined = match accounts.connect(key, now) {
             Ok(joined) => joined,
             // The cost is seen to by the session's loop, as ever.
-            Err(OverLimit::Cost) => accounts.attach(key, now),
+            Err(OverLimit::Cost { .. }) => accounts.attach(key, now),
             Err(OverLimit::Connections { open, limit }) => {
                 return Err(GroupFull { connections: open, limit });
             }

@@ -71,7 +71,7 @@ pub use web_access::WebAccess;
 #[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) use web_access::{Denied, FromItself, PageScheme, has_address};
 
-use crate::framing::AnyFramer;
+use crate::{framing::AnyFramer, jsonrpc::ErrorObject};
 
 /// A connection that was made, and not yet given to a session.
 pub(crate) struct Connection {
@@ -159,8 +159,8 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
 
     /// What a peer is sent for whom there is no place, in the language of the handshake: it has not come to messages yet. Nothing, where
     /// that takes more than sending.
-    fn refusal(&self, reason: &str) -> Vec<u8> {
-        let _ = reason;
+    fn refusal(&self, error: &ErrorObject) -> Vec<u8> {
+        let _ = error;
         Vec::new()
     }
 }

@@ -158,7 +158,9 @@ async fn no_connection_takes_all_permits_of_a_server() {
     let (answered, refused): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.status == StatusCode::OK);
     assert_eq!((answered.len(), refused.len()), (11, 9));
-    refused[0].expect_refusal(StatusCode::SERVICE_UNAVAILABLE, -102, "with fewer at once");
+    let told = "over one connection: it has 11, and may have no more than are left for others, 10 of the 20 that the \
+                server may work on (`Limits::connections`)";
+    refused[0].expect_refusal(StatusCode::SERVICE_UNAVAILABLE, -102, told);
     for call in others {
         call.await.expect("no panic");
     }

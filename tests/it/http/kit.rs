@@ -71,6 +71,17 @@ pub(super) fn message(body: impl Into<Bytes>) -> Request<Body> {
     posted().body(Full::new(body.into())).expect("a request")
 }
 
+/// A request for a WebSocket.
+pub(super) fn websocket() -> Request<Body> {
+    let request = Request::get("/")
+        .header(header::HOST, "localhost")
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==");
+    request.body(Body::default()).expect("a request")
+}
+
 pub(super) async fn ask(service: &HttpService, request: Request<Body>) -> Answer {
     Answer::read(respond(service, request).await).await
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
-use rpc::{Context, ErrorObject, HttpService, Params, Router};
+use rpc::{Context, ErrorObject, HttpService, Params, Router, Server};
 use rpc_tests::{CalcServer, Gate, MyCalc, echo, soon, waiting};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -133,4 +133,23 @@ async fn a_client_that_hangs_up_has_its_handler_dropped() {
     soon(gate.until(|gate| gate.waiting() == 1)).await;
     call.abort();
     soon(gate.until(|gate| gate.dropped() == 1)).await;
+}
+
+#[tokio::test]
+async fn a_server_that_has_shut_down_has_axum_close_the_connections_that_go_on_asking() {
+    let server = Server::builder().service(CalcServer::new(MyCalc)).build().expect("one service").start();
+    let app =
+        App::start(axum::Router::new().route("/", get("Hello")).route_service("/rpc", server.http_service()))
+            .await;
+    let mut sender = app.connect().await;
+    let answer = soon(sender.send_request(app.request("POST", "/rpc", ADD))).await.expect("a response");
+    assert_eq!(Answer::read(answer).await.json()["result"], 3);
+    // A connection over which nothing is asked does not hold it up.
+    soon(server.shutdown()).await;
+    soon(sender.ready()).await.expect("it is kept");
+    let refused = soon(sender.send_request(app.request("POST", "/rpc", ADD))).await.expect("a response");
+    Answer::read(refused).await.expect_refusal(StatusCode::SERVICE_UNAVAILABLE, -102, "shutting down");
+    soon(sender.ready()).await.expect_err("it is closed");
+    // What else is served goes on.
+    assert_eq!(app.send(app.request("GET", "/", "")).await.text(), "Hello");
 }

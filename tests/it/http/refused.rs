@@ -63,7 +63,7 @@ async fn as_many_requests_are_worked_on_as_there_may_be_connections() {
     ask(&service, message(call)).await.expect_refusal(
         StatusCode::SERVICE_UNAVAILABLE,
         -102,
-        "too many requests",
+        "too many requests at once: the server works on 2, and may work on 2 (`Limits::connections`)",
     );
     gate.open();
     for answer in at_work {

@@ -204,8 +204,8 @@ async fn a_server_that_has_stopped_begins_no_session_where_it_is_mounted() {
     let addr = listener.local_addr().expect("an address");
     let serving = tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
     soon(server.shutdown()).await;
-    if let Ok(session) = connect(&format!("ws://{addr}/rpc")).await {
-        soon(session.closed()).await;
-    }
+    let refused = connect(&format!("ws://{addr}/rpc")).await.expect_err("the server has stopped");
+    let refused = rpc::chain(&refused).to_string();
+    assert!(refused.contains("503") && refused.contains("shutting down"), "{refused}");
     serving.abort();
 }

@@ -31,13 +31,25 @@ pub(crate) struct Rules {
 struct Account {
     cost: Cost<Duration>,
     connections: usize,
+    /// Whether the log has it that its requests are delayed.
+    #[cfg(feature = "http")]
+    is_logged: bool,
 }
 
-/// Why a group may have no further connection.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Why a group may have no further connection. It is told to the peer.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub(crate) enum OverLimit {
+    #[error(
+        "too many connections from where you are: {open} are open, and {limit} may be (`Groups::connections`). \
+         Try again later"
+    )]
     Connections { open: usize, limit: usize },
-    Cost,
+
+    #[error(
+        "excessive resource usage: those where you are have cost {cost:.0}, and may cost {limit} (`cost_hard`). \
+         Try again later"
+    )]
+    Cost { cost: f64, limit: f64 },
 }
 
 impl Rules {
@@ -53,7 +65,12 @@ impl Rules {
 }
 
 impl Account {
-    const EMPTY: Self = Self { cost: Cost::new(), connections: 0 };
+    const EMPTY: Self = Self {
+        cost: Cost::new(),
+        connections: 0,
+        #[cfg(feature = "http")]
+        is_logged: false,
+    };
 
     /// What it has cost, as far as that counts for a session.
     fn charge(&mut self, amount: f64, rules: &Rules, now: Duration) -> f64 {
@@ -76,8 +93,9 @@ impl Accounts {
         let open = self.account(key).connections;
         let over = if open >= limit {
             Some(OverLimit::Connections { open, limit })
-        } else if cost_hard < f64::INFINITY && self.charge(key, 0.0, now) >= cost_hard {
-            Some(OverLimit::Cost)
+        } else if cost_hard < f64::INFINITY {
+            let cost = self.charge(key, 0.0, now);
+            (cost >= cost_hard).then_some(OverLimit::Cost { cost, limit: cost_hard })
         } else {
             None
         };
@@ -108,6 +126,13 @@ impl Accounts {
     pub(crate) fn charge(&mut self, key: GroupKey, amount: f64, now: Duration) -> f64 {
         let rules = self.rules;
         self.account(key).charge(amount, &rules, now)
+    }
+
+    /// Whether it is for the first time, as far as is remembered, that the log is to have it that the
+    /// requests of the group are delayed.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_first_logged(&mut self, key: GroupKey) -> bool {
+        !std::mem::replace(&mut self.account(key).is_logged, true)
     }
 
     fn count(&mut self, key: GroupKey) -> GroupKey {

@@ -45,8 +45,13 @@ fn a_cost_stays_when_the_last_connection_is_closed_until_it_is_forgiven() {
     let group = accounts.connect(key(1), at(0)).unwrap();
     accounts.charge(group, 10_100.0, at(0));
     accounts.disconnect(group, at(0));
-    assert_eq!(accounts.connect(key(1), at(0)), Err(OverLimit::Cost));
-    assert_eq!(accounts.connect(key(1), at(35)), Err(OverLimit::Cost));
+    assert_eq!(accounts.connect(key(1), at(0)), Err(OverLimit::Cost { cost: 10_100.0, limit: 10_000.0 }));
+    let over = accounts.connect(key(1), at(35));
+    // 35 s × 10,000 / 3,600 s = 97 forgiven.
+    assert!(
+        matches!(over, Err(OverLimit::Cost { cost, .. }) if (10_002.0..10_003.0).contains(&cost)),
+        "{over:?}"
+    );
     assert!(accounts.connect(key(2), at(0)).is_ok(), "another group");
     // 100 × 3,600 / 10,000 = 36 s, and one more second.
     assert_eq!(accounts.connect(key(1), at(37)), Ok(group));

@@ -41,6 +41,10 @@ type IsExempt = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
 /// The rule is that of ElectrumX's session groups, where a group's cost counts with the weight 1. (The numbers are those of the server's
 /// limits; those that are changed for one session do not change its group's account.)
 ///
+/// A service that is [mounted](crate::ServerHandle::http_service) in another server sees no connections. Where a layer tells the peer of a
+/// request, that counts as a connection while it is worked on, and its cost is its group's; a peer that is over a limit is
+/// answered 503 or 429. Where none tells, there is no group.
+///
 /// A peer without an IP address (one that was [attached](crate::ServerHandle::attach)) is in no group, unless [`by`](Self::by) names one,
 /// and is never one connection too many. Once it is known who a peer is, a handler may have its session
 /// [join another group](crate::Session::join_group).

@@ -111,22 +111,15 @@ impl Account {
             return Ok(());
         }
         let cost = self.charge(0.0, limits);
-        if cost >= limits.cost_hard {
-            return Err(Refusal::Cost);
-        }
-        let delay = Throttle::at(cost, limits).delay;
-        if !delay.is_zero() {
-            if !self.is_logged.swap(true, Ordering::Relaxed) {
-                tracing::warn!(
-                    rpc.system.name = "jsonrpc", network.transport = "http", network.peer.address = %peer,
-                    cost, limit = limits.cost_soft, limit.hard = limits.cost_hard,
-                    "the cost of a peer, or of its group, is over `Limits::cost_soft`: its requests are delayed. Where it does what it \
-                     should, raise that, or lower `Limits::cost_of_error` and `Limits::cost_of_unreadable`"
-                );
-            }
-            tokio::time::sleep(delay).await;
-        }
-        Ok(())
+        let is_first_logged = || !self.is_logged.swap(true, Ordering::Relaxed);
+        admit_at(cost, peer, limits, is_first_logged).await
+    }
+
+    /// Refuses a peer that has cost too much.
+    #[cfg(feature = "ws")]
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+        let (cost, limit) = (self.charge(0.0, limits), limits.cost_hard);
+        if cost >= limit { Err(Refusal::Cost { cost, limit }) } else { Ok(()) }
     }
 
     /// Waits until a body fits into what the requests of the connection may have together, in the order
@@ -151,6 +144,32 @@ impl Account {
     pub(super) async fn is_over(&self) {
         self.over.notified().await;
     }
+}
+
+/// Slows down a peer at this cost, and refuses it where that is too much. The log has it where it
+/// `is_first_logged`.
+pub(super) async fn admit_at(
+    cost: f64,
+    peer: &Endpoint,
+    limits: &Limits,
+    is_first_logged: impl FnOnce() -> bool,
+) -> Result<(), Refusal> {
+    if cost >= limits.cost_hard {
+        return Err(Refusal::Cost { cost, limit: limits.cost_hard });
+    }
+    let delay = Throttle::at(cost, limits).delay;
+    if !delay.is_zero() {
+        if is_first_logged() {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", network.transport = "http", network.peer.address = %peer,
+                cost, limit = limits.cost_soft, limit.hard = limits.cost_hard,
+                "the cost of a peer, or of its group, is over `Limits::cost_soft`: its requests are delayed. Where it does what it \
+                 should, raise that, or lower `Limits::cost_of_error` and `Limits::cost_of_unreadable`"
+            );
+        }
+        tokio::time::sleep(delay).await;
+    }
+    Ok(())
 }
 
 /// What a request has of the bytes of its connection, until this is dropped.

@@ -23,7 +23,7 @@ impl HttpService {
             settings.version,
             shared.http.shielded_work().clone(),
         );
-        let service = Self::sharing(dispatcher, Arc::clone(capacity));
+        let service = Self::sharing(dispatcher, Arc::clone(capacity)).in_server(shared);
         #[cfg(feature = "ws")]
         let service = service.with_sessions(Sessions::new(shared, terms, WebSocketServer::new()));
         service
@@ -32,7 +32,8 @@ impl HttpService {
 
 impl ServerHandle {
     /// What this server serves, as a tower service to mount in another one, axum's or any of hyper's. With the feature `ws`, requests for a
-    /// WebSocket become sessions of this server: it counts, lists and closes them.
+    /// WebSocket become sessions of this server: it counts, lists and closes them. Shutting it down waits for the requests that the service
+    /// is working on; those that come later are answered 503.
     ///
     /// ```
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -45,7 +46,7 @@ impl ServerHandle {
     ///     .route("/", get("Hello"))
     ///     .route_service("/rpc", server.http_service());
     /// axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8000").await?, app).await?;
-    /// server.shutdown().await; // of the sessions
+    /// server.shutdown().await; // of the sessions, and of requests under way
     /// # Ok(()) }
     /// ```
     pub fn http_service(&self) -> HttpService {

@@ -92,9 +92,9 @@ impl Pieces<'_> {
         if size > self.bytes.capacity() {
             // Twice as much each time, and never more than may come.
             let capacity = size.max(self.bytes.capacity().saturating_mul(2)).min(self.limit);
-            if !self.permits.grow(capacity - self.bytes.capacity()) {
-                return Err(Refusal::NoRoom { arrived: size, limit: self.permitted });
-            }
+            let (arrived, limit) = (size, self.permitted);
+            let grown = self.permits.grow(capacity - self.bytes.capacity());
+            grown.map_err(|scarce| Refusal::NoRoom { arrived, scarce, limit })?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         while data.has_remaining() {

@@ -30,8 +30,8 @@ impl Capacity {
     pub(super) fn request<'a>(&'a self, shares: &'a Shares, limits: &Limits) -> Result<Permits<'a>, Refusal> {
         let mut permit = self.requests.of(&shares.requests);
         match permit.grow(1) {
-            true => Ok(permit),
-            false => Err(Refusal::Busy(limits.connections)),
+            Ok(()) => Ok(permit),
+            Err(scarce) => Err(Refusal::Busy { scarce, limit: limits.connections }),
         }
     }
 
@@ -77,10 +77,25 @@ impl Pool {
         Permits { pool: self, share, amount: 0 }
     }
 
-    fn take(&self, held: usize, amount: usize) -> bool {
+    /// Takes `amount` for a holder that has `held`, or gives how many are left.
+    fn take(&self, held: usize, amount: usize) -> Result<(), usize> {
         let take = |left: usize| (held.saturating_add(amount) <= left).then(|| left - amount);
-        amount == 0 || self.left.fetch_update(Relaxed, Relaxed, take).is_ok()
+        match amount {
+            0 => Ok(()),
+            _ => self.left.fetch_update(Relaxed, Relaxed, take).map(drop),
+        }
     }
+}
+
+/// Why a holder was given no more permits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scarce {
+    /// How many the holder has, its own included.
+    pub(super) held: usize,
+    /// How many nobody has.
+    pub(super) left: usize,
+    /// Whether it would not have been given them either if it had none.
+    pub(super) is_for_all: bool,
 }
 
 #[derive(Debug, Default)]
@@ -114,17 +129,21 @@ pub(super) struct Permits<'a> {
 }
 
 impl Permits<'_> {
-    /// Takes so many more. False, and nothing is taken, where that is more than the share.
-    pub(super) fn grow(&mut self, amount: usize) -> bool {
+    /// Takes so many more.
+    ///
+    /// # Errors
+    ///
+    /// Where that is more than the share. Then nothing is taken.
+    pub(super) fn grow(&mut self, amount: usize) -> Result<(), Scarce> {
         let mut held = self.share.lock();
         let more = held.saturating_add(amount);
         let before = self.share.of_pool(*held);
-        let is_taken = self.pool.take(before, self.share.of_pool(more) - before);
-        if is_taken {
-            *held = more;
-            self.amount += amount;
-        }
-        is_taken
+        let wanted = self.share.of_pool(more) - before;
+        let taken = self.pool.take(before, wanted);
+        taken.map_err(|left| Scarce { held: *held, left, is_for_all: wanted > left })?;
+        *held = more;
+        self.amount += amount;
+        Ok(())
     }
 }
 
@@ -146,7 +165,7 @@ mod tests {
 
     fn taken<'a>(pool: &'a Pool, share: &'a Share) -> Permits<'a> {
         let mut permits = pool.of(share);
-        while permits.grow(1) {}
+        while permits.grow(1).is_ok() {}
         permits
     }
 
@@ -165,7 +184,7 @@ mod tests {
         while is_taken {
             is_taken = false;
             for permits in &mut all {
-                is_taken |= permits.grow(1);
+                is_taken |= permits.grow(1).is_ok();
             }
         }
         assert!(all.iter().all(|permits| permits.amount == 20));
@@ -177,10 +196,10 @@ mod tests {
         let pool = Pool::new(0);
         let share = Share::with_own(2);
         let mut one = pool.of(&share);
-        assert!(one.grow(2));
-        assert!(!pool.of(&share).grow(1));
+        assert_eq!(one.grow(2), Ok(()));
+        assert_eq!(pool.of(&share).grow(1), Err(Scarce { held: 2, left: 0, is_for_all: true }));
         drop(one);
-        assert!(pool.of(&share).grow(1));
+        assert_eq!(pool.of(&share).grow(1), Ok(()));
         assert_eq!(pool.left.load(Relaxed), 0);
     }
 
@@ -189,9 +208,10 @@ mod tests {
         let pool = Pool::new(10);
         let share = Share::with_own(2);
         let (mut one, mut other) = (pool.of(&share), pool.of(&share));
-        assert!(one.grow(2) && other.grow(3) && one.grow(1));
+        assert_eq!([one.grow(2), other.grow(3), one.grow(1)], [Ok(()); 3]);
         assert_eq!(pool.left.load(Relaxed), 6);
-        assert!(!other.grow(3), "4 are held and 3 more would be 7 of 6");
+        let scarce = other.grow(3).expect_err("4 are held and 3 more would be 7 of 6");
+        assert_eq!(scarce, Scarce { held: 6, left: 6, is_for_all: false }, "two of the 6 are its own");
         drop(one);
         assert_eq!(pool.left.load(Relaxed), 9);
         drop(other);
@@ -202,6 +222,6 @@ mod tests {
     fn no_limit_is_none() {
         let (pool, share) = (Pool::new(usize::MAX), Share::default());
         let mut permits = pool.of(&share);
-        assert!(permits.grow(usize::MAX / 4) && permits.grow(usize::MAX / 4));
+        assert_eq!([permits.grow(usize::MAX / 4), permits.grow(usize::MAX / 4)], [Ok(()); 2]);
     }
 }

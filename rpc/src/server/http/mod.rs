@@ -13,6 +13,7 @@ mod content_type;
 mod flow;
 mod frames;
 mod options;
+mod payer;
 mod refusal;
 mod service;
 #[cfg(feature = "ws")]

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 
-use super::body::HttpBody;
+use super::{body::HttpBody, capacity::Scarce};
 use crate::{
     framing::is_far_over,
     jsonrpc::{ErrorCode, ErrorObject, shown::brief},
-    limits::Limits,
+    limits::{Limits, OverLimit},
+    server::handle::Full,
     service::Dispatcher,
     transport::Denied,
 };
@@ -37,33 +38,69 @@ pub(super) enum Refusal {
     #[error("the body has {}: the limit is {limit} (`frame_size`)", declared.map_or("more bytes".to_owned(), |size| format!("{size} bytes")))]
     TooLarge { declared: Option<u64>, limit: usize },
 
-    #[error("the body has not arrived within {0:?}")]
+    #[error("the body has not arrived within {0:?} (`frame_timeout`)")]
     Late(Duration),
 
     #[error("the body could not be read: {0}")]
     Broken(String),
 
-    #[error(
-        "too many requests at once: the server works on no more than {0} (`connections`), of which one connection \
-         has a share. Try again later, or with fewer at once"
-    )]
-    Busy(usize),
+    #[error("{}", busy(scarce, *limit))]
+    Busy { scarce: Scarce, limit: usize },
 
-    #[cfg_attr(
-        not(feature = "ws"),
-        expect(dead_code, reason = "it refuses a client that asks for a WebSocket")
-    )]
-    #[error("too many connections: {open} are open, and {limit} may be. Try again later")]
-    Full { open: usize, limit: usize },
+    #[error(transparent)]
+    Full(#[from] Full),
+
+    #[error("no room for the body, of which {arrived} bytes have arrived: {}", no_room(scarce, *limit))]
+    NoRoom { arrived: usize, scarce: Scarce, limit: usize },
 
     #[error(
-        "no room for the body, of which {arrived} bytes have arrived: those that arrive at the server may have {limit} \
-         bytes together (`body_bytes`), of which one connection has a share. Try again later, or with fewer at once"
+        "excessive resource usage: this connection, or those where you are together, have cost {cost:.0}, and may cost \
+         {limit} (`cost_hard`). Try again later"
     )]
-    NoRoom { arrived: usize, limit: usize },
+    Cost { cost: f64, limit: f64 },
 
-    #[error("excessive resource usage")]
-    Cost,
+    #[error(transparent)]
+    Group(#[from] OverLimit),
+
+    #[error("the server is shutting down: it takes no further requests")]
+    ShuttingDown,
+
+    #[error(
+        "the server has shut down, and did not wait any longer for this request to be finished (`close_timeout`, or \
+         the time that the shutdown was given)"
+    )]
+    GivenUp,
+}
+
+fn busy(scarce: &Scarce, limit: usize) -> String {
+    let &Scarce { held, left, is_for_all } = scarce;
+    match is_for_all {
+        true => format!(
+            "too many requests at once: the server works on {}, and may work on {limit} (`Limits::connections`). \
+             Try again later",
+            limit.saturating_sub(left)
+        ),
+        false => format!(
+            "too many requests at once over one connection: it has {held}, and may have no more than are left for \
+             others, {left} of the {limit} that the server may work on (`Limits::connections`). Try again later, or \
+             with fewer at once"
+        ),
+    }
+}
+
+fn no_room(scarce: &Scarce, limit: usize) -> String {
+    let &Scarce { held, left, is_for_all } = scarce;
+    match is_for_all {
+        true => format!(
+            "those that arrive at the server have {}, and may have {limit} bytes together (`body_bytes`). Try again \
+             later",
+            limit.saturating_sub(left)
+        ),
+        false => format!(
+            "those that arrive over this connection have {held}, and may have no more than is left for others, {left} \
+             of what all may have, {limit} bytes together (`body_bytes`). Try again later, or with fewer at once"
+        ),
+    }
 }
 
 impl From<Denied> for Refusal {
@@ -85,15 +122,20 @@ impl Refusal {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Late(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Broken(_) | Self::Host(_) => StatusCode::BAD_REQUEST,
-            Self::Busy(_) | Self::Full { .. } | Self::NoRoom { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Cost => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy { .. }
+            | Self::Full(_)
+            | Self::NoRoom { .. }
+            | Self::Group(OverLimit::Connections { .. })
+            | Self::ShuttingDown
+            | Self::GivenUp => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Cost { .. } | Self::Group(OverLimit::Cost { .. }) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
     const fn code(&self) -> ErrorCode {
-        match self {
-            Self::Busy(_) | Self::Full { .. } | Self::NoRoom { .. } => ErrorCode::SERVER_BUSY,
-            Self::Cost => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
+        match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE => ErrorCode::SERVER_BUSY,
+            StatusCode::TOO_MANY_REQUESTS => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
             _ => ErrorCode::INVALID_REQUEST,
         }
     }
@@ -102,14 +144,29 @@ impl Refusal {
     pub(super) const fn cost(&self, limits: &Limits) -> f64 {
         match self {
             Self::TooLarge { .. } => limits.cost_of_unreadable,
-            // What is not the peer's fault, and what has been paid for.
-            Self::Busy(_) | Self::Full { .. } | Self::NoRoom { .. } | Self::Cost => 0.0,
-            _ => limits.cost_of_error,
+            _ => match self.code() {
+                ErrorCode::INVALID_REQUEST => limits.cost_of_error,
+                // What is not the peer's fault, and what has been paid for.
+                _ => 0.0,
+            },
         }
     }
 
-    /// The status, and an error with the id null for those who read on.
-    pub(super) fn response(&self, dispatcher: &Dispatcher) -> Response<HttpBody> {
+    /// Whether nothing more is to come over the connection: the rest of the body is not read, or it
+    /// is no use to go on.
+    const fn closes(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge { .. }
+                | Self::Cost { .. }
+                | Self::Group(OverLimit::Cost { .. })
+                | Self::ShuttingDown
+                | Self::GivenUp
+        )
+    }
+
+    /// The status, and an error with the id null for those who read on, in answer to a request of `version`.
+    pub(super) fn response(&self, dispatcher: &Dispatcher, version: Version) -> Response<HttpBody> {
         tracing::debug!(rpc.system.name = "jsonrpc", status = self.status().as_u16(), error = %brief(self), "an HTTP request was refused");
         if let &Self::TooLarge { declared: Some(size), limit } = self
             && is_far_over(usize::try_from(size).unwrap_or(usize::MAX), limit)
@@ -122,9 +179,11 @@ impl Refusal {
             );
         }
         let error = ErrorObject::new(self.code(), self.to_string());
-        let error = match self.code() {
+        let error = match self {
+            // Its handler may have done anything.
+            Self::GivenUp => error,
             // Its code says it.
-            ErrorCode::INVALID_REQUEST => error,
+            _ if self.code() == ErrorCode::INVALID_REQUEST => error,
             _ => error.not_executed(),
         };
         let mut response = Response::new(HttpBody::from(dispatcher.refuse(&error)));
@@ -132,6 +191,10 @@ impl Refusal {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Self::Method(_) = self {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        // HTTP/2 ends a stream, and has no such header.
+        if self.closes() && version < Version::HTTP_2 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -3,12 +3,13 @@
 use std::{
     convert::Infallible,
     fmt,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body;
 use tokio::time::timeout;
@@ -20,11 +21,13 @@ use super::{
     body::{self, HttpBody},
     capacity::{Capacity, Shares},
     content_type,
+    payer::{Guest, Payer},
     refusal::Refusal,
 };
 #[cfg(feature = "ws")]
 use crate::transport::websocket::{WebSocketServer, is_asked_for};
 use crate::{
+    server::handle::Shared,
     service::Dispatcher,
     transport::{Endpoint, Extensions, Net, WebAccess},
 };
@@ -69,8 +72,12 @@ use crate::{
 /// | a body over [`Limits::frame_size`](crate::Limits::frame_size), whether it says so or not | 413, and over HTTP/1 `connection: close` |
 /// | a body that takes longer to arrive than [`Limits::frame_timeout`](crate::Limits::frame_timeout) | 408 |
 /// | one more than may be worked on, or a body for which there is no room | 503 |
+/// | one more than the [group](crate::Groups) of its peer may have connections, where a server has groups and the peer is known | 503 |
+/// | from a peer whose group has cost too much | 429, and over HTTP/1 `connection: close` |
+/// | after the [server](crate::ServerHandle::http_service) was shut down | 503, and over HTTP/1 `connection: close` |
 ///
-/// The body of a refusal is a JSON-RPC error with the id null. A client that hangs up has its handlers dropped. Subscriptions are refused: they
+/// The body of a refusal is a JSON-RPC error with the id null; that of a 503 or a 429 says what was too
+/// many, the limit, how many there are, and the field that has the limit. A client that hangs up has its handlers dropped. Subscriptions are refused: they
 /// need a session.
 ///
 /// # What bounds it
@@ -86,13 +93,24 @@ use crate::{
 /// How many connections there are, how many requests each has at once, how long a head may take, and
 /// how long an answer is kept that the peer does not take, is up to the server that this is mounted
 /// in: an answer is handed to it as a whole. Servers of ours see to it: see
-/// [`HttpOptions`](crate::HttpOptions). Where the whole of a request, or of a batch, may only take so long, use tower-http's `TimeoutLayer`.
+/// [`HttpOptions`](crate::HttpOptions), and the guide for a
+/// [table](crate::guide::http#limits) of what holds where. Where the whole of a request, or of a batch, may only take so long, use tower-http's `TimeoutLayer`.
 ///
 /// # Who is asking
 ///
 /// Handlers find the request in [`Context::http`](crate::Context::http), and what a layer has put into its extensions in
 /// [`Context::extensions`](crate::Context::extensions): authentication may be any layer of tower's. A layer that knows the address of the
-/// peer tells by an [`Endpoint`] in the extensions; it is then the [`Context::peer`](crate::Context::peer).
+/// peer tells by an [`Endpoint`] in the extensions; it is then the [`Context::peer`](crate::Context::peer). Where this is the service of a
+/// [server](crate::ServerHandle::http_service) that has [`Groups`](crate::Groups), the peer's group is
+/// charged then as by a connection of ours, its requests are delayed and refused by what it has cost, and
+/// each counts as a connection of it while it is worked on. Where nobody tells, nothing is charged.
+///
+/// # Its end
+///
+/// [`ServerHandle::shutdown`](crate::ServerHandle::shutdown) waits for the requests that its service is
+/// working on, until [`Limits::close_timeout`](crate::Limits::close_timeout). What is not finished
+/// then is dropped, and answered 503; so is whatever comes later. A service that
+/// [belongs to no server](Self::new) has no end.
 ///
 /// Clones are the same service.
 #[derive(Clone)]
@@ -103,6 +121,8 @@ pub struct HttpService {
     path: Option<Arc<str>>,
     has_no_content: bool,
     capacity: Arc<Capacity>,
+    /// Whose service it is, if any server's.
+    server: Option<Arc<Shared>>,
     /// Where WebSockets are opened, if they are.
     #[cfg(feature = "ws")]
     sessions: Option<Sessions>,
@@ -123,9 +143,16 @@ impl HttpService {
             path: None,
             has_no_content: false,
             capacity,
+            server: None,
             #[cfg(feature = "ws")]
             sessions: None,
         }
+    }
+
+    /// It is what `server` serves, and ends with it.
+    pub(super) fn in_server(mut self, server: &Arc<Shared>) -> Self {
+        self.server = Some(Arc::clone(server));
+        self
     }
 
     /// Opens WebSockets, too: they become sessions of the server.
@@ -178,8 +205,7 @@ impl HttpService {
         }
         let (parts, body) = request.into_parts();
         let version = parts.version;
-        let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
-        match self.answer(parts, body, arrival.as_deref()).await {
+        match self.admit(parts, body).await {
             Ok(Some(answer)) => {
                 let mut response = Response::new(HttpBody::from(answer));
                 response
@@ -194,26 +220,39 @@ impl HttpService {
                 }
                 response
             }
-            Err(refusal) => {
-                if let Some(arrival) = &arrival {
-                    let limits = self.dispatcher.limits();
-                    arrival.account.charge(refusal.cost(limits), limits);
-                }
-                let mut response = refusal.response(&self.dispatcher);
-                // The rest of the body is not read. (HTTP/2 ends a stream, and has no such header.)
-                if matches!(refusal, Refusal::TooLarge { .. }) && version < Version::HTTP_2 {
-                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                }
-                response
-            }
+            Err(refusal) => refusal.response(&self.dispatcher, version),
         }
+    }
+
+    /// Answers on somebody's account, unless the server ends first.
+    async fn admit<B>(&self, parts: Parts, body: B) -> Result<Option<Bytes>, Refusal>
+    where
+        B: Body<Error: fmt::Display>,
+    {
+        let peer = Arrival::peer_of(&parts).cloned();
+        let payer = match (parts.extensions.get::<Arc<Arrival>>(), &self.server) {
+            (Some(arrival), _) => Payer::Connection(Arc::clone(arrival)),
+            (None, Some(server)) => Payer::Guest(Guest::arrived(server, peer.as_ref())?),
+            (None, None) => Payer::Nobody(Shares::default()),
+        };
+        let answer = pin!(self.answer(parts, body, peer.unwrap_or(Endpoint::MEMORY), &payer));
+        let answered = match select(answer, pin!(payer.is_forced())).await {
+            Either::Left((answered, _)) => answered,
+            Either::Right(_) => Err(Refusal::GivenUp),
+        };
+        if let Err(refusal) = &answered {
+            let limits = self.dispatcher.limits();
+            payer.charge(refusal.cost(limits), limits);
+        }
+        answered
     }
 
     async fn answer<B>(
         &self,
         parts: Parts,
         body: B,
-        arrival: Option<&Arrival>,
+        peer: Endpoint,
+        payer: &Payer,
     ) -> Result<Option<Bytes>, Refusal>
     where
         B: Body<Error: fmt::Display>,
@@ -224,16 +263,12 @@ impl HttpService {
         }
         content_type::check(&parts.headers)?;
         let limits = self.dispatcher.limits();
-        let shares_of_one = Shares::default();
-        let shares = arrival.map_or(&shares_of_one, |arrival| &arrival.account.shares);
-        let mut room = None;
-        if let Some(arrival) = arrival {
-            arrival.account.admit(&arrival.peer, limits).await?;
-            if parts.version == Version::HTTP_2 {
-                room = arrival.account.room_for(&body.size_hint(), limits).await;
-            }
-        }
-        let body = body::read(body, self.capacity.body(shares), limits);
+        payer.admit(&peer, limits).await?;
+        let mut room = match parts.version {
+            Version::HTTP_2 => payer.room_for(&body.size_hint(), limits).await,
+            _ => None,
+        };
+        let body = body::read(body, self.capacity.body(payer.shares()), limits);
         let message = match limits.frame_timeout {
             None => body.await?,
             Some(limit) => timeout(limit, body).await.unwrap_or(Err(Refusal::Late(limit)))?,
@@ -242,16 +277,13 @@ impl HttpService {
             room.shrink(message.len());
         }
         // Not before: what waits for its peer must not keep others from being served.
-        let _permit = self.capacity.request(shares, limits)?;
-        let peer = Arrival::peer_of(&parts).cloned().unwrap_or(Endpoint::MEMORY);
-        let extensions = match arrival {
-            Some(arrival) => arrival.extensions.for_request(parts),
-            None => Extensions::of_http(parts),
+        let _permit = self.capacity.request(payer.shares(), limits)?;
+        let extensions = match payer {
+            Payer::Connection(arrival) => arrival.extensions.for_request(parts),
+            Payer::Guest(_) | Payer::Nobody(_) => Extensions::of_http(parts),
         };
         let exchange = self.dispatcher.exchange(&message, peer, extensions).await;
-        if let Some(arrival) = arrival {
-            arrival.account.charge(exchange.cost, limits);
-        }
+        payer.charge(exchange.cost, limits);
         Ok(exchange.answer)
     }
 }

@@ -12,7 +12,7 @@ use super::{HttpService, arrival::Arrival, body::HttpBody, refusal::Refusal, wat
 use crate::{
     jsonrpc::{chain, shown::brief},
     server::{
-        handle::Shared,
+        handle::{Full, Shared},
         handshakes::{Place, within},
         listener::Spoken,
         terms::Terms,
@@ -45,6 +45,7 @@ impl Sessions {
     pub(super) fn open<B>(&self, service: &HttpService, mut request: Request<B>) -> Response<HttpBody> {
         let upgrade = hyper::upgrade::on(&mut request);
         let parts = request.into_parts().0;
+        let version = parts.version;
         let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
         let peer = Arrival::peer_of(&parts).cloned();
         let limits = self.terms.limits();
@@ -55,8 +56,11 @@ impl Sessions {
         };
         let refused = |refusal: Refusal| {
             charge(refusal.cost(limits));
-            refusal.response(&service.dispatcher)
+            refusal.response(&service.dispatcher, version)
         };
+        if !self.shared.stage.borrow().serves() {
+            return refused(Refusal::ShuttingDown);
+        }
         if let Err(refusal) = service.judge(&parts, self.options.access_or(&service.access)) {
             return refused(refusal);
         }
@@ -81,15 +85,16 @@ impl Sessions {
     /// A connection of ours is counted already, and gives its place in its group away. One of another server's is counted from now on.
     fn admit(&self, arrival: Option<&Arrival>, peer: Option<&Endpoint>) -> Result<Membership, Refusal> {
         if let Some(arrival) = arrival {
+            arrival.account.check(self.terms.limits())?;
             return Ok(arrival.account.hand_over());
         }
         let open = self.shared.connections_open();
         let limit = self.shared.connections();
         if open >= limit {
-            return Err(Refusal::Full { open, limit });
+            return Err(Refusal::Full(Full { open, limit }));
         }
         match (&self.shared.groups, peer) {
-            (Some(groups), Some(peer)) => groups.admit(peer).map_err(|_| Refusal::Full { open, limit }),
+            (Some(groups), Some(peer)) => Ok(groups.admit(peer)?),
             _ => Ok(Membership::default()),
         }
     }

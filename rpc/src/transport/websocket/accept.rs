@@ -14,6 +14,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::framing::websocket::Role;
+use crate::jsonrpc::{ErrorCode, ErrorObject};
 use crate::transport::{
     Connection, Denied, FromItself, Handshake, Net, PageScheme, Takes, WebAccess, has_address,
 };
@@ -43,8 +44,12 @@ impl Handshake for WebSocketHandshake {
         async move { accept(connection, &options, path.as_deref()).await }.boxed()
     }
 
-    fn refusal(&self, reason: &str) -> Vec<u8> {
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason).to_bytes()
+    fn refusal(&self, error: &ErrorObject) -> Vec<u8> {
+        let status = match error.code() {
+            ErrorCode::EXCESSIVE_RESOURCE_USAGE => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Refusal::new(status, error.message()).to_bytes()
     }
 }
 

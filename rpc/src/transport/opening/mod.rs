@@ -15,8 +15,6 @@ mod line;
 #[cfg(any(feature = "http", feature = "tls-no-provider"))]
 mod start;
 
-use std::fmt;
-
 use crate::{
     framing::{Framing, excerpt},
     jsonrpc::shown::escaped,
@@ -85,7 +83,7 @@ impl Foreign {
 
     /// What came, what it looks like, and what to do, in place of what was expected.
     #[cfg(any(feature = "http", feature = "ws"))]
-    pub(crate) fn told(&self, expected: Expected) -> impl fmt::Display {
+    pub(crate) fn told(&self, expected: Expected) -> impl std::fmt::Display {
         told(expected, self.protocol, &self.found)
     }
 }

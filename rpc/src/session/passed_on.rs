@@ -63,7 +63,7 @@ const fn of_http(error: &HttpError) -> &'static str {
 /// let error = StoreClient::from(session).stock("apples").await.unwrap_err();
 /// assert_eq!(error.to_string(), "the session with another peer is closed (code -32603)");
 /// # let rpc::CallError::Service(error) = error else { panic!("{error}") };
-/// assert_eq!(error.executed(), Executed::Perhaps);
+/// assert_eq!(error.executed(), Executed::No);
 /// # }
 /// ```
 impl<E: RpcError> From<CallError<E>> for ErrorObject {

@@ -293,6 +293,11 @@ impl CloseReason {
     pub(crate) const fn is_silent_end(&self) -> bool {
         matches!(self, Self::Peer | Self::PeerClosed { code: 1006, .. })
     }
+
+    /// Whether what was sent before an end at once still leaves, with what the peer is told of the end.
+    pub(crate) const fn lets_leave(&self) -> bool {
+        matches!(self, Self::Frame(_))
+    }
 }
 
 /// Errors of I/O are the same where their kind and their text are.

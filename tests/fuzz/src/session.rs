@@ -1,6 +1,6 @@
 //! Any lines to a session, whose reader takes shortcuts, and to a dispatcher, whose reader takes none.
 
-use rpc::{Connector, Dispatcher, Protocol, transport};
+use rpc::{CloseReason, Connector, Dispatcher, Protocol, transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world;
@@ -9,7 +9,8 @@ use crate::world;
 ///
 /// # Panics
 ///
-/// Where the session does not send just what the dispatcher answers to each line.
+/// Where the session does not send just what the dispatcher answers to each line, and does not say that these are no lines of
+/// JSON-RPC.
 pub fn a_session_answers_as_a_dispatcher_does(bytes: &[u8]) {
     let Some((choice, stream)) = bytes.split_first() else { return };
     let protocol = match choice % 4 {
@@ -27,7 +28,7 @@ pub fn a_session_answers_as_a_dispatcher_does(bytes: &[u8]) {
     }
     world::block_on(async {
         let mut expected = answers(&world::dispatcher(protocol), &lines).await;
-        let mut sent = sent_by_session(protocol, &lines).await;
+        let Some(mut sent) = sent_by_session(protocol, &lines).await else { return };
         // Answers may overtake each other.
         sent.retain(|sent| match expected.iter().position(|expected| expected == sent) {
             Some(found) => {
@@ -61,7 +62,9 @@ async fn answers(dispatcher: &Dispatcher, lines: &[&[u8]]) -> Vec<Vec<u8>> {
     answers
 }
 
-async fn sent_by_session(protocol: Protocol, lines: &[&[u8]]) -> Vec<Vec<u8>> {
+/// What a session sends; `None` where it takes the beginning for another protocol or framing, and ends: a dispatcher has no peer
+/// that could speak another.
+async fn sent_by_session(protocol: Protocol, lines: &[&[u8]]) -> Option<Vec<Vec<u8>>> {
     let (peer, io) = transport::memory(64 << 10);
     let connector = Connector::over(io).service(world::router()).service(world::calc());
     let session = connector.protocol(protocol).limits(world::limits()).connect().await.expect("a session");
@@ -69,17 +72,20 @@ async fn sent_by_session(protocol: Protocol, lines: &[&[u8]]) -> Vec<Vec<u8>> {
     let mut received = Vec::new();
     let send = async {
         for line in lines {
-            to.write_all(line).await.expect("the session reads");
-            to.write_all(b"\n").await.expect("the session reads");
+            to.write_all(line).await?;
+            to.write_all(b"\n").await?;
         }
         // Whatever was asked is still answered; then the session ends.
-        to.shutdown().await.expect("the session is there");
+        to.shutdown().await
     };
-    let (_, read) = tokio::join!(send, from.read_to_end(&mut received));
+    let (sent, read) = tokio::join!(send, from.read_to_end(&mut received));
+    if let CloseReason::WrongProtocol { .. } = session.closed().await {
+        return None;
+    }
+    sent.expect("the session reads");
     read.expect("the session ends well");
-    session.closed().await;
     let lines = received.split_inclusive(|&byte| byte == b'\n');
-    lines.map(|line| line.strip_suffix(b"\n").expect("whole lines").to_vec()).collect()
+    Some(lines.map(|line| line.strip_suffix(b"\n").expect("whole lines").to_vec()).collect())
 }
 
 fn shown(messages: &[Vec<u8>]) -> Vec<String> {

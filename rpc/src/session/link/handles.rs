@@ -188,9 +188,9 @@ impl Link {
         if matches!(state.phase, Phase::Open | Phase::Closing(_)) {
             state.phase = Phase::Ended(reason.clone());
             self.ending.store(true, Ordering::Release);
-            // The loop takes no more of it.
-            let loads = state.outbox.position().load;
-            self.end_calls(state, &reason, |position| position.load != loads);
+            // Unless it still leaves, the loop takes no more of it.
+            let (loads, leaves) = (state.outbox.position().load, reason.lets_leave());
+            self.end_calls(state, &reason, |position| leaves || position.load != loads);
             self.work_changed();
             self.driver.wake();
         }

@@ -79,7 +79,7 @@ impl Link {
     /// Moves what the handles have sent to the end of `buffer`, and says how many messages that are.
     pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) -> u64 {
         let mut state = self.lock();
-        if matches!(state.phase, Phase::Ended(_) | Phase::Gone(_)) {
+        if matches!(&state.phase, Phase::Ended(reason) if !reason.lets_leave()) {
             // Those whose calls these were have been told that nothing of them was sent.
             return 0;
         }

@@ -184,11 +184,13 @@ pub use session::{
     PendingCall, PendingNotify, RawSubscription, Returns, SendError, Session, Statistics, Subscribe,
     SubscribeFuture, Subscriber, Subscription, SubscriptionError, WithEmptyParams, Within,
 };
+#[cfg(feature = "http")]
+pub use transport::HttpError;
+#[cfg(any(feature = "http", feature = "ws"))]
+pub use transport::HttpHeaders;
 #[cfg(any(feature = "http", feature = "ws"))]
 pub use transport::WebAccess;
 pub use transport::{Endpoint, EndpointError, Extension, Extensions};
-#[cfg(feature = "http")]
-pub use transport::{HttpError, HttpHeaders};
 
 /// Pages to read.
 pub mod guide {

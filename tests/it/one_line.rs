@@ -171,7 +171,7 @@ fn errors_of_transports_are_shown_in_one_line() {
         error_shown(&error);
     }
     for error in [
-        WebSocketError::Refused { status: 500, text: evil() },
+        WebSocketError::Refused { status: 500, text: evil(), headers: HttpHeaders::default() },
         WebSocketError::Answer { reason: evil() },
         WebSocketError::Header { name: evil(), reason: "z".into() },
         WebSocketError::Io(evil_io()),

@@ -7,7 +7,8 @@ use http::{
     header::{DATE, RETRY_AFTER},
 };
 
-/// The headers of an answer that was an [error](super::HttpError). They are read as a [`HeaderMap`].
+/// The headers of an answer that was an error: of one over HTTP, or of a handshake of WebSocket that was refused. They
+/// are read as a [`HeaderMap`].
 ///
 /// `Debug` shows their names alone: `Set-Cookie` is a credential, and a server may repeat others.
 ///

@@ -7,7 +7,7 @@ mod endpoint;
 mod extensions;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "ws"))]
 mod http_headers;
 #[cfg(any(feature = "http", feature = "ws"))]
 mod interim;
@@ -50,7 +50,7 @@ pub use extensions::{Extension, Extensions};
 use futures::future::BoxFuture;
 #[cfg(feature = "http")]
 pub use http::HttpError;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "ws"))]
 pub use http_headers::HttpHeaders;
 #[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) use interim::{MOST_INTERIM, TooManyInterim};

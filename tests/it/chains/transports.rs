@@ -124,7 +124,10 @@ pub(super) fn cases() -> Vec<Case> {
             HttpClientError::Header { name: "x-till".into(), reason: "a line" },
             &["`x-till`", "a line"],
         ),
-        Case::of(WebSocketError::Refused { status: 403, text: "go home".into() }, &["403", "go home"]),
+        Case::of(
+            WebSocketError::Refused { status: 403, text: "go home".into(), headers: HttpHeaders::default() },
+            &["403", "go home"],
+        ),
         Case::of(WebSocketError::Answer { reason: "no key".into() }, &["no key"]),
         Case::of(
             WebSocketError::Header { name: "x-till".into(), reason: "a line".into() },
@@ -342,7 +345,7 @@ async fn the_body_of_a_refused_handshake_is_escaped_once() {
     io.write_all(answer.as_bytes()).await.expect("there is room");
     let url: Endpoint = "ws://shop/".parse().expect("a URL");
     let error = WebSocket::connect(there, &url, &WebSocketClient::new()).await.expect_err("it is refused");
-    let WebSocketError::Refused { status: 503, text } = &error else { panic!("{error:?}") };
+    let WebSocketError::Refused { status: 503, text, .. } = &error else { panic!("{error:?}") };
     assert_eq!(text, BODY);
     assert_eq!(
         rpc::chain(&error).to_string(),

@@ -226,6 +226,12 @@ async fn a_client_says_how_it_was_refused() {
         assert!(matches!(error, WebSocketError::Refused { .. }), "{error:?}");
         assert_eq!(rpc::chain(&error).to_string(), expected);
     }
+    let busy = refused_by("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\n\r\nlater", WebSocketClient::new()).await;
+    assert_eq!(busy.retry_after(), Some(Duration::from_secs(7)), "{busy:?}");
+    let WebSocketError::Refused { headers, .. } = busy else { panic!("{busy:?}") };
+    assert_eq!(headers["retry-after"], "7");
+    let other = refused_by("HTTP/1.1 403 No\r\n\r\n", WebSocketClient::new()).await;
+    assert_eq!(other.retry_after(), None, "{other:?}");
     let long = format!("HTTP/1.1 500 Oops\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
     let error = refused_by(&long, WebSocketClient::new()).await;
     assert_eq!(rpc::chain(&error).to_string(), format!("the server answered 500: {}", "x".repeat(512)));

@@ -45,7 +45,8 @@ pub(super) async fn connect(
     })?;
     if status != StatusCode::SWITCHING_PROTOCOLS {
         let text = text(status, &headers, read, &mut connection.io).await;
-        return Err(WebSocketError::Refused { status: status.as_u16(), text: hide(&text) });
+        let (status, text) = (status.as_u16(), hide(&text));
+        return Err(WebSocketError::Refused { status, text, headers: headers.into() });
     }
     connection.takes = notices::taken(&headers);
     if let Some(protocol) = check(&headers, &key, options)? {

@@ -22,6 +22,7 @@ mod link;
 mod loads;
 mod messages;
 mod notify;
+mod on_demand;
 mod outbox;
 mod outgoing;
 mod passed_on;

@@ -7,18 +7,20 @@ mod queue;
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::LazyLock,
     task::{Poll, Waker},
 };
 
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
+use super::on_demand::Empty;
 use crate::jsonrpc::{BatchId, ErrorCode, ErrorObject, subscription::SubscriptionKey};
 pub(crate) use queue::{Feed, NewFeed};
 use queue::{Push, Together};
 
 /// The subscriptions of one peer. They are numbered by the requests that made them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Feeds {
     feeds: FxHashMap<u64, Feed>,
     by_key: HashMap<SubscriptionKey, u64>,
@@ -59,19 +61,15 @@ fn too_slow(waiting: usize) -> ErrorObject {
     ErrorObject::new(ErrorCode::SERVER_BUSY, format!("the subscriber is too slow: {waiting} items wait"))
 }
 
-impl Feeds {
-    /// Subscriptions whose items have so many bytes together, and each has one in any case.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            feeds: FxHashMap::default(),
-            by_key: HashMap::new(),
-            ready: VecDeque::new(),
-            held: Vec::new(),
-            together: Together { bytes: 0, limit },
-            passed: 0,
-        }
+impl Empty for Feeds {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Feeds> = LazyLock::new(Feeds::default);
+        &EMPTY
     }
+}
 
+impl Feeds {
+    /// Their items have so many bytes together, and each of them has one in any case. Default: no limit.
     pub(crate) const fn set_limit(&mut self, limit: usize) {
         self.together.limit = limit;
     }

@@ -34,6 +34,12 @@ pub(super) struct Together {
     pub(super) limit: usize,
 }
 
+impl Default for Together {
+    fn default() -> Self {
+        Self { bytes: 0, limit: usize::MAX }
+    }
+}
+
 impl Together {
     const fn have_room(&self, bytes: usize) -> bool {
         self.bytes.saturating_add(bytes) <= self.limit

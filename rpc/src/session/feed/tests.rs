@@ -53,7 +53,7 @@ fn push(feeds: &mut Feeds, id: u64, items: &[&str]) {
 
 #[test]
 fn items_leave_in_order_and_one_of_each_in_turn() {
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, new("1", Overflow::Wait));
     feeds.add(2, new("2", Overflow::Wait));
     push(&mut feeds, 1, &["a1", "a2"]);
@@ -64,7 +64,7 @@ fn items_leave_in_order_and_one_of_each_in_turn() {
 
 #[test]
 fn an_item_passes_by_its_queue_where_nothing_waits_and_no_more_than_have_room_there() {
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, new("1", Overflow::Wait));
     feeds.add(2, new("2", Overflow::Wait));
     // Two items have room, and a thousand bytes.
@@ -86,7 +86,7 @@ fn an_item_passes_by_its_queue_where_nothing_waits_and_no_more_than_have_room_th
 
 #[test]
 fn the_oldest_items_are_dropped_and_counted() {
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, new("1", Overflow::DropOldest));
     push(&mut feeds, 1, &["a", "b", "c", "d", "e"]);
     let lost = r#""method":"rpc.lost","params":{"subscription":1,"items":3}"#;
@@ -98,7 +98,7 @@ fn the_oldest_items_are_dropped_and_counted() {
 #[test]
 fn what_the_stream_has_left_out_is_told_where_it_is_missing() {
     let lost = |items| format!(r#""method":"rpc.lost","params":{{"subscription":1,"items":{items}}}"#);
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, new("1", Overflow::Wait));
     feeds.bounds_of(1).items = 3;
     feeds.lose(1, 1).unwrap();
@@ -122,7 +122,7 @@ fn what_the_stream_has_left_out_is_told_where_it_is_missing() {
 
 #[test]
 fn a_subscription_that_is_to_end_ends_behind_what_waits() {
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, new("1", Overflow::End));
     push(&mut feeds, 1, &["a", "b"]);
     assert_eq!(feeds.push(1, b"c"), Err(Gone));
@@ -137,7 +137,7 @@ fn a_subscription_that_is_to_end_ends_behind_what_waits() {
 
 #[test]
 fn a_peer_that_is_not_known_to_take_notices_gets_none() {
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, unnoticed("1", Overflow::DropOldest));
     push(&mut feeds, 1, &["a", "b", "c"]);
     feeds.lose(1, 7).unwrap();
@@ -169,7 +169,7 @@ fn a_peer_that_is_not_known_to_take_notices_gets_none() {
 
 #[test]
 fn a_stream_that_waits_is_woken_when_there_is_room() {
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, new("1", Overflow::Wait));
     assert!(has_room(&mut feeds, 1, 1));
     assert_eq!(feeds.push(1, b"a"), Ok(Pushed::More));
@@ -182,7 +182,7 @@ fn a_stream_that_waits_is_woken_when_there_is_room() {
 
 #[test]
 fn an_item_that_does_not_fit_beside_others_waits_with_its_stream() {
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, new("1", Overflow::Wait));
     let large = [b'x'; 1000];
     assert_eq!(feeds.push(1, b"a"), Ok(Pushed::More), "there is room for a small one");
@@ -196,7 +196,8 @@ fn an_item_that_does_not_fit_beside_others_waits_with_its_stream() {
 
 /// Two subscriptions that have room for four bytes together, two of which the second one's item takes.
 fn crowded(overflow: Overflow) -> Feeds {
-    let mut feeds = Feeds::new(4);
+    let mut feeds = Feeds::default();
+    feeds.set_limit(4);
     feeds.add(1, new("1", overflow));
     feeds.add(2, new("2", Overflow::Wait));
     push(&mut feeds, 2, &["zz"]);
@@ -224,7 +225,8 @@ fn items_of_all_subscriptions_share_the_room_and_each_has_one() {
 
 #[test]
 fn a_stream_that_waits_for_others_is_woken_when_it_has_nothing_itself_any_more() {
-    let mut feeds = Feeds::new(4);
+    let mut feeds = Feeds::default();
+    feeds.set_limit(4);
     feeds.add(1, new("1", Overflow::Wait));
     feeds.add(2, new("2", Overflow::Wait));
     feeds.bounds_of(1).items = 10;
@@ -251,7 +253,7 @@ fn those_that_are_removed_make_room() {
 
 #[test]
 fn what_is_removed_is_not_sent_any_more() {
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, new("1", Overflow::Wait));
     feeds.add(2, new("2", Overflow::Wait));
     push(&mut feeds, 1, &["a"]);
@@ -265,7 +267,7 @@ fn what_is_removed_is_not_sent_any_more() {
 
 #[test]
 fn the_second_of_one_name_takes_the_place_of_the_first() {
-    let mut feeds = Feeds::new(usize::MAX);
+    let mut feeds = Feeds::default();
     feeds.add(1, new("1", Overflow::Wait));
     push(&mut feeds, 1, &["a"]);
     feeds.add(2, new("1", Overflow::Wait));

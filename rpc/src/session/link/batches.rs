@@ -16,7 +16,9 @@ impl State {
             // Members of others may wait for it.
             self.effects.work_changed();
         }
-        self.feeds.release(batch);
+        if let Some(feeds) = self.feeds.if_made() {
+            feeds.release(batch);
+        }
         self.last.batch_answered(batch);
         let is_due = !reply.is_empty();
         if is_due {

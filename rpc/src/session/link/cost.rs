@@ -77,7 +77,9 @@ impl Link {
         let mut state = self.lock();
         self.limits.store(limits);
         state.connection.set_limits(limits.batch_length, limits.reply_size);
-        state.feeds.set_limit(limits.outgoing_bytes);
+        if let Some(feeds) = state.feeds.if_made() {
+            feeds.set_limit(limits.outgoing_bytes);
+        }
         drop(state);
         if let Some(places) = self.places.get() {
             places.set_limits(limits);

@@ -66,7 +66,7 @@ impl Link {
             return false;
         };
         let replaced = match is_open {
-            true => state.feeds.add(request, NewFeed { writer, bounds, sends_notices, task, work }),
+            true => self.add_feed(&mut state, request, NewFeed { writer, bounds, sends_notices, task, work }),
             false => None,
         };
         if let Some(Member { batch, .. }) = member
@@ -94,6 +94,12 @@ impl Link {
         is_open
     }
 
+    /// Gives back the one that had the same key. To drop it runs code of the user's.
+    fn add_feed(&self, state: &mut State, request: u64, new: NewFeed) -> Option<Feed> {
+        state.feeds.set_limit(self.limits.outgoing_bytes());
+        state.feeds.add(request, new)
+    }
+
     /// Lets the reports of some work be sent. False where the request is waited for no more.
     pub(crate) fn accept_work(&self, request: u64, info: SubscriptionInfo, writer: ItemWriter) -> bool {
         let bounds = self.bounds_of_theirs(info);
@@ -103,7 +109,7 @@ impl Link {
         if is_running {
             // Another one whose token the peer has chosen for both reports nothing any more.
             let new = NewFeed { writer, bounds, sends_notices, task: None, work: 0 };
-            let replaced = state.feeds.add(request, new);
+            let replaced = self.add_feed(&mut state, request, new);
             state.effects.drop_later(replaced);
         }
         is_running

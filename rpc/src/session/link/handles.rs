@@ -10,7 +10,7 @@ use crate::{
     jsonrpc::{Body, CallId, Connection, Unsupported},
     session::{
         CloseReason,
-        feed::Feed,
+        feed::{Feed, Feeds},
         places::{Place, Places},
         slot::Slot,
     },
@@ -175,7 +175,7 @@ impl Link {
             state.phase = Phase::Closing(reason.clone());
             self.ending.store(true, Ordering::Release);
             // A stream may have no end that could be waited for.
-            let streams = state.feeds.clear_streams();
+            let streams = state.feeds.if_made().map(Feeds::clear_streams).unwrap_or_default();
             // What was sent still leaves.
             self.end_calls(state, &reason, |_| true);
             streams.iter().filter_map(Feed::task).for_each(AbortHandle::abort);

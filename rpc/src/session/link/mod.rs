@@ -40,6 +40,7 @@ use super::{
     CallError, CloseReason, InstalledHooks, Membership,
     feed::Feeds,
     loads::Position,
+    on_demand::OnDemand,
     outbox::Outbox,
     places::{Place, Places},
     slot::Slot,
@@ -148,9 +149,9 @@ pub(crate) struct State {
     /// Requests of the peer's whose handler did not finish at once.
     pub(crate) running: Table<Running>,
     /// The subscriptions that the peer has here.
-    pub(crate) feeds: Feeds,
+    pub(crate) feeds: OnDemand<Feeds>,
     /// Those that we have there.
-    pub(crate) inlets: Inlets,
+    pub(crate) inlets: OnDemand<Inlets>,
     pub(crate) phase: Phase,
     /// The requests after which it closes.
     last: last::Last,
@@ -296,8 +297,8 @@ impl Link {
                 .with_limits(new.limits.batch_length, new.limits.reply_size),
             outbox: Outbox::new(&*new.framer),
             running: Table::new(),
-            feeds: Feeds::new(new.limits.outgoing_bytes),
-            inlets: Inlets::default(),
+            feeds: OnDemand::default(),
+            inlets: OnDemand::default(),
             phase: Phase::Open,
             last: last::Last::default(),
             cancelling: new.cancelling,
@@ -378,9 +379,7 @@ impl Link {
             carries_messages: false,
             runtime: None,
         });
-        // Nobody is there yet to be told, as somebody is where a session ends.
         let state = link.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        drop(state.inlets.end(&CloseReason::NoSession, &mut Effects::default()));
         state.phase = Phase::Gone(CloseReason::NoSession);
         link.shielded_work = Some(shielded_work);
         Arc::new(link)
@@ -396,7 +395,7 @@ impl Link {
         let calls: Vec<InFlight> = state.connection.drain().collect();
         state.cancelling = Cancelling::Never;
         let State { inlets, effects, .. } = &mut *state;
-        let inlets = inlets.end(reason, effects);
+        let inlets = inlets.if_made().map(|inlets| inlets.end(reason, effects));
         drop(state);
         drop(inlets);
         for call in calls {

@@ -13,7 +13,7 @@ use crate::{
     jsonrpc::{CallId, ErrorCode, ErrorObject, Id, Reply, version::Version},
     session::{
         CallError, CloseReason,
-        feed::Feed,
+        feed::{Feed, Feeds},
         loads::Loads,
         outbox::ToFrame,
         places::Place,
@@ -387,7 +387,7 @@ impl Link {
         state.phase = Phase::Ended(reason.clone());
         state.connection.drop_batches();
         let running: Vec<_> = state.running.drain().collect();
-        let feeds = state.feeds.clear();
+        let feeds = state.feeds.if_made().map(Feeds::clear).unwrap_or_default();
         self.end_calls(state, &reason, |position| still_leaves || loads.have_left(position));
         let tasks = running.iter().filter_map(|running| running.task.as_ref());
         tasks.chain(feeds.iter().filter_map(Feed::task)).for_each(AbortHandle::abort);

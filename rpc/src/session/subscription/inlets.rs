@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use super::{End, Inlet, Opening};
@@ -11,7 +11,7 @@ use crate::{
         SubscriptionStyle,
         subscription::{About, SubscriptionEvent, SubscriptionKey, is_about_items},
     },
-    session::{Bounds, CloseReason, link::Effects},
+    session::{Bounds, CloseReason, link::Effects, on_demand::Empty},
 };
 
 /// Everything of one link that waits for items.
@@ -87,6 +87,13 @@ pub(crate) enum Destination {
     Done,
     /// It is about no subscription of ours.
     Nobody,
+}
+
+impl Empty for Inlets {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Inlets> = LazyLock::new(Inlets::default);
+        &EMPTY
+    }
 }
 
 impl Inlets {

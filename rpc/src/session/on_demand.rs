@@ -1,0 +1,42 @@
+//! What most sessions never need, and what therefore takes no memory until it is changed for the first time.
+
+use std::ops::{Deref, DerefMut};
+
+/// A value that is made when it is changed for the first time, and looks empty until then.
+#[derive(Debug)]
+pub(crate) struct OnDemand<T>(Option<Box<T>>);
+
+/// What an [`OnDemand`] looks like before it is made.
+pub(crate) trait Empty: Default + 'static {
+    fn empty() -> &'static Self;
+}
+
+impl<T> Default for OnDemand<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> OnDemand<T> {
+    /// The value, if it was made. Where it was not, there is nothing in it that could be changed.
+    pub(crate) fn if_made(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+}
+
+impl<T: Empty> Deref for OnDemand<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.0 {
+            Some(made) => made,
+            None => T::empty(),
+        }
+    }
+}
+
+impl<T: Empty> DerefMut for OnDemand<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.get_or_insert_default()
+    }
+}

@@ -157,6 +157,7 @@ pub mod private;
 mod server;
 mod service;
 mod session;
+mod sync;
 pub mod testing;
 pub mod transport;
 

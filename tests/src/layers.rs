@@ -1,7 +1,8 @@
 //! The direction of the layers: which module of `rpc` may use which.
 
 /// From the lowest to the highest. A module uses only those before it, and its own children.
-const LAYERS: [&str; 10] = [
+const LAYERS: [&str; 11] = [
+    "sync",
     "jsonrpc",
     "framing",
     "transport",

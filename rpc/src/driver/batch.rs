@@ -9,7 +9,7 @@ use crate::{
         Answered, BatchId, CallId, Elements, Id, Malformed, Message, Reply, Response, version::Version,
     },
     service::Replies,
-    session::{Link, Member},
+    session::{Member, Shared},
 };
 
 /// A batch whose members were not all looked at yet.
@@ -27,7 +27,7 @@ pub(super) struct OpenBatch {
 
 impl OpenBatch {
     /// A batch of which one member is looked at again.
-    pub(super) fn of(member: Member, version: Version, link: &Arc<Link>) -> Self {
+    pub(super) fn of(member: Member, version: Version, link: &Arc<Shared>) -> Self {
         let Member { batch: id, index } = member;
         let replies = Replies::unframed(version, Arc::clone(link));
         Self { id, position: 0, index, answered: Answered::default(), replies }
@@ -38,7 +38,7 @@ impl OpenBatch {
     }
 
     /// Adds what a handler has written in place.
-    pub(super) fn add_reply(&mut self, link: &Link, id: Id<'_>) {
+    pub(super) fn add_reply(&mut self, link: &Shared, id: Id<'_>) {
         let reply = self.replies.unwritten();
         link.add_to_batch(self.member(), id, reply);
         self.replies.advance(reply.len());

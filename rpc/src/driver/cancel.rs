@@ -98,7 +98,7 @@ impl Driver {
 
     fn cancel(&mut self, id: Id<'_>, answers: bool) {
         let known = id.known();
-        // What the loop still holds is earlier than what the link appends.
+        // What the loop still holds is earlier than what the shared state appends.
         if self.link.cancel_request(&known, answers) {
             return;
         }

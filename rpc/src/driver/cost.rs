@@ -56,7 +56,7 @@ impl Driver {
     /// Charges for what was read and written, once that is worth a reading of the clock, and looks after what the application has
     /// charged, or allowed.
     pub(super) fn charge_for_bytes(&mut self) {
-        let moved = self.link.take_terms_moved();
+        let moved = self.link.take_policy_changed();
         if moved {
             self.framer.set_limit(self.link.limits.frame_size());
         }

@@ -41,7 +41,7 @@ use crate::{
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{
-        Answers, Cancelling, CloseReason, Link, Membership, NewLink, Phase, Recent, Session, panic_message,
+        Answers, Cancelling, CloseReason, Membership, NewShared, Recent, Session, Shared, panic_message,
     },
     transport::{Closing, Connection, ControlFrames, Io},
 };
@@ -79,7 +79,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
     let mut framer = framer.unwrap_or_else(|| settings.framer.cloned());
     framer.set_limit(limits.frame_size);
     let handshake = framer.is_handshaken().then_some(takes);
-    let link = Link::new(NewLink {
+    let link = Shared::new(NewShared {
         framer: framer.cloned(),
         version,
         peer,
@@ -153,7 +153,7 @@ struct Driver {
     io: Box<dyn Io>,
     control: Option<Arc<ControlFrames>>,
     owner: Option<Arc<dyn Owner>>,
-    link: Arc<Link>,
+    link: Arc<Shared>,
     routes: Routes,
     /// Takes what arrives, where it is no JSON-RPC.
     messages: Option<Arc<dyn TakesMessages>>,
@@ -164,7 +164,7 @@ struct Driver {
     first_words: FirstWords,
     /// What was read and not yet taken apart.
     inbox: Inbox,
-    /// The outgoing bytes. Handlers that finish in place write their replies here; what handles send is fetched from the link.
+    /// The outgoing bytes. Handlers that finish in place write their replies here; what handles send is fetched from the shared state.
     replies: Replies,
     /// Replies to calls of ours, from one read: they are handed over together.
     answers: Answers,
@@ -181,7 +181,7 @@ struct Driver {
     parting: Option<Box<Parting>>,
     /// What was seen of a frame that is being dropped.
     dropping: Option<Box<Oversized>>,
-    /// The version in force: the link has it too, behind its lock.
+    /// The version in force: the shared state has it too, behind its lock.
     version: Version,
     /// The batch whose next member waits for a place.
     batch: Option<Box<OpenBatch>>,
@@ -258,10 +258,9 @@ impl Driver {
             self.charge_for_bytes();
             let closing = match self.link.is_ending() {
                 false => None,
-                true => match &self.link.lock().phase {
-                    Phase::Open => None,
-                    Phase::Closing(reason) => Some(reason.clone()),
-                    Phase::Ended(reason) | Phase::Gone(reason) => return Poll::Ready(reason.clone()),
+                true => match self.link.closing() {
+                    Ok(closing) => closing,
+                    Err(ended) => return Poll::Ready(ended),
                 },
             };
             if let Some(reason) = &closing {
@@ -271,7 +270,7 @@ impl Driver {
                 self.cut_off();
             }
             self.start_waiting();
-            if self.link.has_to_judge() {
+            if self.link.has_unjudged() {
                 self.judge_items();
             }
             // What was sent since the last turn leaves before more is read.
@@ -368,7 +367,7 @@ impl Driver {
     /// Ends calls and handlers, and says in the log what the operator can do about it. `still_leaves` says whether what was sent is
     /// written before the connection is closed.
     fn end_link(&self, reason: CloseReason, still_leaves: bool) -> CloseReason {
-        let was_ended = matches!(self.link.lock().phase, Phase::Ended(_));
+        let was_ended = self.link.has_ended();
         let reason = self.link.end(reason, self.replies.loads(), still_leaves);
         if let CloseReason::Frame(FrameError::TooLarge { size, limit }) = reason
             && !was_ended
@@ -408,7 +407,7 @@ impl Driver {
 /// The runtime may drop the loop at any time: then, too, every call ends.
 impl Drop for Driver {
     fn drop(&mut self) {
-        if !matches!(self.link.lock().phase, Phase::Gone(_)) {
+        if !self.link.is_gone() {
             self.ended(CloseReason::RuntimeStopped);
         }
     }

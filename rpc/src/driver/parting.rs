@@ -14,11 +14,7 @@ use tokio::{
 };
 
 use super::Driver;
-use crate::{
-    framing::Framed,
-    limits::deadline::after,
-    session::{CloseReason, Phase},
-};
+use crate::{framing::Framed, limits::deadline::after, session::CloseReason};
 
 /// How long it may take, whatever [`Limits::close_timeout`](crate::Limits::close_timeout) says: the peer only has to say that it has heard.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -94,7 +90,7 @@ impl Driver {
     }
 
     fn has_ended(&self) -> bool {
-        matches!(self.link.lock().phase, Phase::Ended(_))
+        self.link.has_ended()
     }
 
     fn poll_farewell(&mut self, cx: &mut Context<'_>, awaited: AwaitedEnd) -> Poll<io::Result<()>> {

@@ -92,7 +92,7 @@ impl Driver {
 
     /// Judges the messages whose items a subscriber has found to be no JSON.
     pub(super) fn judge_items(&mut self) {
-        for message in self.link.take_to_judge() {
+        for message in self.link.take_unjudged() {
             // Where that ends the session, the loop finds out.
             let _: Taken = self.judge(&message);
         }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Driver {
-    /// Starts a task that finishes the handler and sends the reply, when there is room for it. It ends with the session at the latest.
+    /// Starts a task that finishes the handler and sends the reply, when there is capacity for it. It ends with the session at the latest.
     pub(super) fn start_task(
         &self,
         request: &jsonrpc::Request<'_>,
@@ -28,9 +28,9 @@ impl Driver {
         let link = Arc::clone(&self.link);
         let task = tokio::spawn(async move {
             poll_fn(|cx| handler.poll_finished(cx)).await;
-            if is_answered && !link.has_room_for_reply(member) {
+            if is_answered && !link.has_capacity_for_reply(member) {
                 // Seldom, and large: a task is moved more than once when it is started.
-                Box::pin(link.room_for_reply(request, member)).await;
+                Box::pin(link.capacity_for_reply(request, member)).await;
             }
             let Finished { reply, ending } = handler.finish();
             link.reply(request, &reply, ending);

@@ -16,7 +16,7 @@ impl Driver {
         loop {
             ready!(self.poll_write_replies(cx))?;
             // Items of subscriptions leave when nothing else is to be sent.
-            if self.link.queued() == 0 && !self.link.gather_items() {
+            if self.link.queued() == 0 && !self.link.has_items() {
                 return self.poll_flush(cx);
             }
             if self.gathers(cx) {
@@ -85,10 +85,7 @@ impl Driver {
             return false;
         }
         // The lock is the callers': in company it is not taken for this.
-        let alone = self.last_handed_over <= 1 && {
-            let state = self.link.lock();
-            state.connection.len() <= 1 && state.running.len() == 0
-        };
+        let alone = self.last_handed_over <= 1 && self.link.is_alone();
         if !alone {
             self.step_back(cx);
         }

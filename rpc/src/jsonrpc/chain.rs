@@ -106,13 +106,14 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]
-    struct Link {
+    struct Shared {
         text: &'static str,
         source: Option<Box<Self>>,
     }
 
-    fn linked(texts: &[&'static str]) -> Link {
-        let mut links = texts.iter().rev().fold(None, |source, &text| Some(Box::new(Link { text, source })));
+    fn linked(texts: &[&'static str]) -> Shared {
+        let mut links =
+            texts.iter().rev().fold(None, |source, &text| Some(Box::new(Shared { text, source })));
         *links.take().expect("there is a text")
     }
 
@@ -136,7 +137,7 @@ mod tests {
     #[test]
     fn a_cause_stays_what_it_is_unless_it_would_end_a_line() {
         let error = clean_io(io::Error::new(io::ErrorKind::BrokenPipe, linked(&["a", "b"])));
-        assert!(error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Link>));
+        assert!(error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Shared>));
         let error = clean_io(io::Error::new(io::ErrorKind::BrokenPipe, linked(&["a", "b\n"])));
         assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::BrokenPipe, r"a: b\n".to_owned()));
         assert!(error.source().is_none());

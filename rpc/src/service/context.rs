@@ -41,7 +41,7 @@ pub struct Context {
     method: &'static str,
     id: Option<RequestId>,
     deadline: Option<Instant>,
-    /// The number by which the link knows the request.
+    /// The number under which the session knows the request.
     work: WorkNumber,
     /// The parameters that the method does not name.
     passed: Option<PassedParams>,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     framing::FrameError,
-    session::{Ending, Link, Message, MessageSession, Session},
+    session::{Ending, Message, MessageSession, Session, Shared},
 };
 
 /// What messages are called in the log.
@@ -26,7 +26,7 @@ pub(crate) const MESSAGE: &str = "message";
 /// Takes the messages of sessions, as frames.
 pub(crate) trait TakesMessages: Send + Sync {
     /// Reads a frame, and runs the handler as far as it goes without waiting.
-    fn take(&self, frame: &[u8], link: &Arc<Link>) -> Result<Outcome, FrameError>;
+    fn take(&self, frame: &[u8], link: &Arc<Shared>) -> Result<Outcome, FrameError>;
 }
 
 /// A handler of messages whose type is forgotten.
@@ -51,7 +51,7 @@ where
     M: Message,
     F: Future<Output = ()> + Send + 'static,
 {
-    fn take(&self, frame: &[u8], link: &Arc<Link>) -> Result<Outcome, FrameError> {
+    fn take(&self, frame: &[u8], link: &Arc<Shared>) -> Result<Outcome, FrameError> {
         // All of it is code of the user's.
         let started = catch_unwind(AssertUnwindSafe(|| {
             let message = M::read(frame)?;

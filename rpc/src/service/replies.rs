@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     framing::AnyFramer,
     jsonrpc::{ErrorCode, ErrorObject, Id, RpcError, result::put_result, version::Version},
-    session::{Link, Loads, put_refusal},
+    session::{Loads, Shared, put_refusal},
 };
 
 /// The outgoing bytes of the loop of one session. Only the loop touches them: writing a reply here takes no lock.
@@ -31,23 +31,23 @@ pub(crate) struct Replies {
     /// `None` where a reply becomes part of a larger message.
     framer: Option<Box<dyn AnyFramer>>,
     version: Version,
-    link: Arc<Link>,
+    link: Arc<Shared>,
 }
 
 /// What has left is cut off when it is more than this, and more than half.
 const MUCH: usize = 64 << 10;
 
 impl Replies {
-    pub(crate) const fn new(framer: Box<dyn AnyFramer>, version: Version, link: Arc<Link>) -> Self {
+    pub(crate) const fn new(framer: Box<dyn AnyFramer>, version: Version, link: Arc<Shared>) -> Self {
         Self::over(Some(framer), version, link)
     }
 
     /// A place for replies that do not leave by themselves.
-    pub(crate) const fn unframed(version: Version, link: Arc<Link>) -> Self {
+    pub(crate) const fn unframed(version: Version, link: Arc<Shared>) -> Self {
         Self::over(None, version, link)
     }
 
-    const fn over(framer: Option<Box<dyn AnyFramer>>, version: Version, link: Arc<Link>) -> Self {
+    const fn over(framer: Option<Box<dyn AnyFramer>>, version: Version, link: Arc<Shared>) -> Self {
         let loads = Loads::new();
         Self { bytes: Vec::new(), written: 0, shown: 0, messages: 0, loads, framer, version, link }
     }
@@ -61,7 +61,7 @@ impl Replies {
         self.version
     }
 
-    pub(super) const fn link(&self) -> &Arc<Link> {
+    pub(super) const fn link(&self) -> &Arc<Shared> {
         &self.link
     }
 

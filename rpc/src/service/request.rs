@@ -9,7 +9,7 @@ use super::{Context, Found, Params, Replies};
 use crate::{
     jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, params, subscription::Token},
     limits::deadline,
-    session::{Link, Session},
+    session::{Session, Shared},
 };
 
 /// One request or notification, and where its reply goes.
@@ -93,7 +93,7 @@ impl<'a> Request<'a> {
         Ok(Params::new(self.method.name(), self.params))
     }
 
-    pub(super) fn link(&self) -> &Arc<Link> {
+    pub(super) fn link(&self) -> &Arc<Shared> {
         self.replies.link()
     }
 }

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use tokio::task::JoinHandle;
 
 use super::{handle::log_panic, replies::Panic};
-use crate::session::Link;
+use crate::session::Shared;
 
 /// Work that is finished whatever becomes of its handler: made by [`Context::shield`](crate::Context::shield). Awaiting it gives the
 /// work's value; dropping it lets the work go on.
@@ -20,7 +20,7 @@ pub struct Shielded<T>(JoinHandle<Result<T, Panic>>);
 
 impl<T: Send + 'static> Shielded<T> {
     pub(super) fn start(
-        link: &Arc<Link>,
+        link: &Arc<Shared>,
         method: &'static str,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Self {

@@ -27,7 +27,7 @@ use crate::{
         shown::brief,
         subscription::{ItemWriter, SubscriptionKey, Token, positional},
     },
-    session::{CloseReason, Ending, Gone, Link, Pushed, Returns},
+    session::{CloseReason, Ending, Gone, Pushed, Returns, Shared},
 };
 
 /// After so many bytes of items that are there all at once, the loop gets to send them: while they are in the processor's caches, and
@@ -145,10 +145,10 @@ fn refuses(request: &Request<'_>) -> Option<ErrorObject> {
     if request.id.is_none() {
         return no(ErrorCode::INVALID_REQUEST, "a subscription is asked for with an id".to_owned());
     }
-    if matches!(link.lock().phase.reason(), Some(CloseReason::NoSession)) {
+    if link.closing().is_err_and(|ended| matches!(ended, CloseReason::NoSession)) {
         return no(ErrorCode::INVALID_REQUEST, "a subscription needs a session".to_owned());
     }
-    if request.token.is_some() && !link.lock().connection.version().has_named_params() {
+    if request.token.is_some() && !link.version().has_named_params() {
         let why = "JSON-RPC 1.0 has no named parameters, which reports of progress need: \
                    ask without a token, or in 2.0";
         return no(ErrorCode::INVALID_REQUEST, why.to_owned());
@@ -164,7 +164,7 @@ fn refuses(request: &Request<'_>) -> Option<ErrorObject> {
 }
 
 /// Tells the subscriber that its stream has ended or, where it is not known to take that, the log that it has failed.
-fn end_feed(link: &Link, method: &str, request: u64, error: Option<&ErrorObject>) {
+fn end_feed(link: &Shared, method: &str, request: u64, error: Option<&ErrorObject>) {
     if !link.end_feed(request, error)
         && let Some(error) = error
     {
@@ -188,7 +188,7 @@ pub struct Sink {
     /// In the styles of progress: what the one who asked wants reports under, if any.
     pub(super) token: Option<Token>,
     pub(super) number: RequestNumber,
-    pub(super) link: Arc<Link>,
+    pub(super) link: Arc<Shared>,
 }
 
 impl Sink {
@@ -238,7 +238,7 @@ impl Sink {
                 return self.refuse(&ErrorObject::internal());
             }
         };
-        let version = self.link.lock().connection.version();
+        let version = self.link.version();
         let writer = ItemWriter::new(self.info, key, &self.params, version);
         if !self.link.accept_subscription(number, self.info, writer.clone(), &result) {
             return;

@@ -203,7 +203,7 @@ impl Session {
     /// ```
     pub fn join_group(&self, key: GroupKey) -> Result<(), GroupFull> {
         self.link.group.join(key)?;
-        self.link.terms_have_moved();
+        self.link.policy_changed();
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The handle of a live peer, and what it shares with the loop that serves it.
 //!
-//! Nothing here reads, writes or waits for the network: handles append to the link's outgoing messages and wait for
+//! Nothing here reads, writes or waits for the network: handles append to the outgoing messages and wait for
 //! what the [driver](crate#the-way-of-a-request) brings.
 
 #[macro_use]
@@ -11,6 +11,7 @@ mod bounds;
 mod byte_queue;
 mod call;
 mod caller;
+mod calls;
 mod cost;
 mod error;
 mod feed;
@@ -18,7 +19,6 @@ mod framed;
 mod group;
 mod hooks;
 mod limits;
-mod link;
 mod loads;
 mod messages;
 mod notify;
@@ -29,7 +29,9 @@ mod passed_on;
 mod pending;
 mod ping;
 mod places;
+mod requests;
 mod room;
+mod shared;
 mod slot;
 mod statistics;
 mod subscription;
@@ -51,6 +53,7 @@ pub use batch::{
 pub(crate) use bounds::Bounds;
 pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
+pub(crate) use calls::Cancelling;
 pub use error::{CallError, CloseReason};
 pub(crate) use feed::{Gone, Pushed};
 pub(crate) use framed::{put_framed, put_refusal};
@@ -58,13 +61,12 @@ pub use group::GroupFull;
 pub(crate) use group::{InstalledGroups, Membership};
 pub use hooks::Hooks;
 pub(crate) use hooks::InstalledHooks;
-pub(crate) use link::{
-    Ahead, Answers, Cancelling, Link, Member, NewLink, Phase, Running, TellsWorkEnded, WorkNumber,
-};
 pub(crate) use loads::Loads;
 pub use messages::{Message, MessageSession, SendError};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
+pub(crate) use requests::{Ahead, Member, Running, WorkNumber};
+pub(crate) use shared::{Answers, NewShared, Shared, TellsWorkEnded};
 
 pub use pending::{PendingCall, PendingNotify};
 pub(crate) use ping::{Ping, PingOutcome};
@@ -112,16 +114,16 @@ use crate::{
 /// # Ok(()) }
 /// ```
 pub struct Session {
-    link: Arc<Link>,
+    link: Arc<Shared>,
 }
 
 impl Session {
-    pub(crate) fn new(link: Arc<Link>) -> Self {
+    pub(crate) fn new(link: Arc<Shared>) -> Self {
         link.handles.fetch_add(1, Ordering::Relaxed);
         Self { link }
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
+    pub(crate) fn link(&self) -> &Arc<Shared> {
         &self.link
     }
 
@@ -223,7 +225,7 @@ impl Session {
 
     /// Which version of JSON-RPC is spoken: [`Protocol::Detect`] until the peer's first message has come.
     pub fn protocol(&self) -> Protocol {
-        self.link.lock().connection.protocol()
+        self.link.read(|state| state.calls.protocol.protocol())
     }
 
     /// A number that no other session of this process has.
@@ -271,7 +273,7 @@ impl Session {
 
     /// Why the session ended, or is ending; `None` while it is open.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.link.lock().phase.reason().cloned()
+        self.link.read(|state| state.phase.reason().cloned())
     }
 
     /// Whether new calls are refused.
@@ -297,22 +299,22 @@ impl Session {
 
     /// How many calls of ours wait for a reply.
     pub fn calls_in_flight(&self) -> usize {
-        self.link.lock().calls_in_flight()
+        self.link.read(|state| state.calls.in_flight())
     }
 
     /// How many subscriptions the peer has here.
     pub fn subscriptions_served(&self) -> usize {
-        self.link.lock().feeds.len()
+        self.link.read(|state| state.feeds.len())
     }
 
     /// How many subscriptions we have at the peer.
     pub fn subscriptions(&self) -> usize {
-        self.link.lock().inlets.len()
+        self.link.read(|state| state.inlets.len())
     }
 
     /// How many of the peer's requests are being worked on.
     pub fn requests_in_flight(&self) -> usize {
-        self.link.lock().running.len()
+        self.link.read(|state| state.requests.len())
     }
 }
 

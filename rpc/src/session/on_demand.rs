@@ -18,6 +18,12 @@ impl<T> Default for OnDemand<T> {
 }
 
 impl<T> OnDemand<T> {
+    /// The value, if it was made.
+    #[inline]
+    pub(crate) fn made(&self) -> Option<&T> {
+        self.0.as_deref()
+    }
+
     /// The value, if it was made. Where it was not, there is nothing in it that could be changed.
     pub(crate) fn if_made(&mut self) -> Option<&mut T> {
         self.0.as_deref_mut()

@@ -8,8 +8,8 @@ use std::{convert::Infallible, ops::Range};
 
 use super::{
     framed::{Unsent, put_framed, put_refusal},
-    link::Effects,
     loads::Position,
+    shared::Effects,
 };
 use crate::{
     framing::{AnyFramer, FrameError},

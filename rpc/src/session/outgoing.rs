@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt, time::Duration};
 use serde::{Serialize, ser::Error as _};
 use tokio::time::Instant;
 
-use super::{CallError, link::Timeout};
+use super::{CallError, calls::Timeout};
 use crate::{
     jsonrpc::{
         Body, EmptyParams, ParamInfo, buffer::Buffer, clean_json, params::write_params, subscription::Token,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    CallError, Caller, Link, Outgoing, OutgoingBatch, PendingBatch, Session,
+    CallError, Caller, Outgoing, OutgoingBatch, PendingBatch, Session, Shared,
     room::{Room, when_there_is_room},
     slot::Slot,
 };
@@ -36,7 +36,7 @@ impl Caller for Session {
 /// A call of a session under way. Dropping it forgets the call.
 #[must_use = "a call is sent when it is polled"]
 pub struct PendingCall<'a> {
-    link: &'a Link,
+    link: &'a Shared,
     stage: Stage<'a>,
 }
 
@@ -114,7 +114,7 @@ impl fmt::Debug for PendingCall<'_> {
 /// A notification of a session under way.
 #[must_use = "a notification is sent when it is polled"]
 pub struct PendingNotify<'a> {
-    link: &'a Link,
+    link: &'a Shared,
     notification: Outgoing<'a>,
     room: Option<Box<Room<'a>>>,
 }

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Link, link::Timeout, slot::Slot};
+use super::{Shared, calls::Timeout, slot::Slot};
 use crate::jsonrpc::{Body, CallId, shown::brief};
 
 /// A ping that was sent.
@@ -40,7 +40,7 @@ impl Ping {
     }
 }
 
-impl Link {
+impl Shared {
     /// Calls `method`. `None` where nothing can be sent now: the session is ending, or there is no room.
     pub(crate) fn ping(&self, method: &str, now: Instant, after: Duration) -> Option<Ping> {
         let mut text = Vec::new();

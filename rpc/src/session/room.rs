@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use super::{CallError, CloseReason, Link, link::Refused, places::Place};
+use super::{CallError, CloseReason, Shared, places::Place, shared::Refused};
 use crate::{framing::FrameError, jsonrpc::Unsupported};
 
 /// One who waits. Most calls never make one.
@@ -37,7 +37,7 @@ enum Alarm {
 }
 
 impl Alarm {
-    fn after(link: &Link, time: Duration) -> Self {
+    fn after(link: &Shared, time: Duration) -> Self {
         let here = || Handle::try_current().map(|here| here.id()).ok();
         match &link.runtime {
             Some(runtime) if Some(runtime.id()) != here() => {
@@ -97,7 +97,7 @@ impl Turn {
 }
 
 impl<'a> Room<'a> {
-    fn new(link: &Link, timeout: Option<Duration>) -> Box<Self> {
+    fn new(link: &Shared, timeout: Option<Duration>) -> Box<Self> {
         let timeout = timeout.map(|after| (Alarm::after(link, after), after));
         let turn = Turn { since: Some(Instant::now()), place: None };
         Box::new(Self { wait: Wait::Over, turn, timeout })
@@ -144,7 +144,7 @@ impl NotSent {
 /// it does not use. `timeout` is how long to wait, asked when the wait begins.
 #[inline]
 pub(super) fn when_there_is_room<'a, T>(
-    link: &'a Link,
+    link: &'a Shared,
     room: &mut Option<Box<Room<'a>>>,
     timeout: impl Fn() -> Option<Duration>,
     cx: &mut Context<'_>,
@@ -165,8 +165,8 @@ pub(super) fn when_there_is_room<'a, T>(
             Err(Refused::Closed(reason)) => break Err(NotSent::Closed(reason)),
             Err(Refused::Unsupported(what)) => break Err(NotSent::Unsupported(what)),
             Err(Refused::Frame(error)) => break Err(NotSent::Frame(error)),
-            // Room that is made from here on leaves a permit: it is not missed.
-            Err(Refused::Full) => Wait::Room(Box::pin(link.room().notified())),
+            // Capacity that is made from here on leaves a permit: it is not missed.
+            Err(Refused::Full) => Wait::Room(Box::pin(link.capacity_made())),
             Err(Refused::NoPlace(places)) => Wait::Place(Box::pin(places.taken())),
         };
         let room = room.get_or_insert_with(|| Room::new(link, timeout()));

@@ -2,12 +2,15 @@
 
 use std::{
     cell::RefCell,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Poll, Waker},
 };
 
 use super::CallError;
-use crate::jsonrpc::Reply;
+use crate::{
+    jsonrpc::Reply,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// The place of one call in flight. It has a lock of its own, so that taking a reply does not contend with those who send.
 #[derive(Debug)]

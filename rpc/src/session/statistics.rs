@@ -143,7 +143,7 @@ impl Counters {
         Some(self.opened + Duration::from_nanos(after))
     }
 
-    /// What is counted here; the rest is what the link knows.
+    /// What is counted here; the rest is counted from the state.
     pub(super) fn read(&self) -> Statistics {
         Statistics {
             opened: self.opened,

@@ -20,7 +20,7 @@ use crate::{
         Verdict, buffer::Buffer, version::Version,
     },
     service::{Outcome, Replies, Routes, Working},
-    session::{Ending, Link, Session, Trace, log_refused},
+    session::{Ending, Session, Shared, Trace, log_refused},
     transport::{Endpoint, Extensions},
 };
 
@@ -67,7 +67,7 @@ impl Dispatcher {
         let events = connection.receive(message, &mut out);
         let version = connection.version();
         let link =
-            Link::detached(peer, limits.clone(), version, extensions, self.shared.shielded_work.clone());
+            Shared::detached(peer, limits.clone(), version, extensions, self.shared.shielded_work.clone());
         let _ends = Ends(&link);
         let mut events = Events { left: events.into_iter(), link: &link, ending: Ending::Abandoned };
         let Some(routes) = self.routes(&link) else {
@@ -138,7 +138,7 @@ impl Dispatcher {
     }
 
     /// The services for one message. `None` where making one has panicked.
-    fn routes(&self, link: &Arc<Link>) -> Option<Routes> {
+    fn routes(&self, link: &Arc<Shared>) -> Option<Routes> {
         let services = &self.shared.services;
         // What makes a service is code of the user's.
         let made = catch_unwind(AssertUnwindSafe(|| services.for_session(&Session::new(Arc::clone(link)))));
@@ -150,7 +150,7 @@ impl Dispatcher {
 }
 
 /// The end of an exchange, in whatever way it comes: who works on with a context of it is told.
-struct Ends<'a>(&'a Link);
+struct Ends<'a>(&'a Shared);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
@@ -162,7 +162,7 @@ impl Drop for Ends<'_> {
 /// were begun, or there is no service for them.
 struct Events<'a> {
     left: vec::IntoIter<Event<'a, ()>>,
-    link: &'a Link,
+    link: &'a Shared,
     ending: Ending,
 }
 

@@ -14,9 +14,9 @@ use super::{BatchError, BatchItem, OutgoingBatch};
 use crate::{
     jsonrpc::{CallId, Reply},
     session::{
-        CallError, Link,
-        link::Refused,
+        CallError, Shared,
         room::{Room, Turn, when_there_is_room},
+        shared::Refused,
         slot::Slot,
     },
 };
@@ -24,7 +24,7 @@ use crate::{
 /// A batch of a session under way. Dropping it forgets its calls.
 #[must_use = "a batch is sent when it is polled"]
 pub struct PendingBatch<'a> {
-    link: &'a Link,
+    link: &'a Shared,
     stage: Stage<'a>,
 }
 
@@ -43,7 +43,7 @@ enum Member {
 }
 
 impl<'a> PendingBatch<'a> {
-    pub(in crate::session) const fn new(link: &'a Link, batch: OutgoingBatch<'a>) -> Self {
+    pub(in crate::session) const fn new(link: &'a Shared, batch: OutgoingBatch<'a>) -> Self {
         Self { link, stage: Stage::Unsent { batch, room: None } }
     }
 }
@@ -124,7 +124,7 @@ fn patience(batch: &OutgoingBatch<'_>, default: Option<Duration>) -> Option<Dura
 }
 
 /// Sends what is not too late meanwhile.
-fn send(link: &Link, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Vec<Member>, Refused> {
+fn send(link: &Shared, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Vec<Member>, Refused> {
     if batch.items().iter().any(BatchItem::is_call) {
         link.find_place(&mut turn.place)?;
     }

@@ -11,7 +11,7 @@ use crate::{
         SubscriptionStyle,
         subscription::{About, SubscriptionEvent, SubscriptionKey, is_about_items},
     },
-    session::{Bounds, CloseReason, link::Effects, on_demand::Empty},
+    session::{Bounds, CloseReason, on_demand::Empty, shared::Effects},
 };
 
 /// Everything of one link that waits for items.

@@ -83,7 +83,7 @@ impl Opening {
         let _ = self.call.set(call);
     }
 
-    /// Its subscriber is gone: it is to end as soon as it is known what to end. Said under the lock of the link.
+    /// Its subscriber is gone: it is to end as soon as it is known what to end. Said under the lock of the state.
     pub(crate) fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use super::{Inlet, Opening, OutgoingSubscription, RawSubscription, Subscriber, raw::Source};
 use crate::{
     jsonrpc::{ProtocolError, Reply, shown::brief},
-    session::{Bounds, CallError, Link, Session, room::when_there_is_room, slot::Slot},
+    session::{Bounds, CallError, Session, Shared, room::when_there_is_room, slot::Slot},
 };
 
 impl Subscriber for Session {
@@ -101,7 +101,7 @@ async fn begin(
 
 /// The caller may go at any time: then the peer must not go on sending items to nobody.
 struct AbandonOnDrop<'a> {
-    link: &'a Link,
+    link: &'a Shared,
     opening: Option<Arc<Opening>>,
 }
 

@@ -1,0 +1,355 @@
+//! The calls in flight: which task waits for which reply, until when, and how they are taken back.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{loads::Position, places::Place, slot::Slot, subscription::Opening};
+use crate::{
+    jsonrpc::{CallId, CancelBy, Cancellation, Connection, version::Version},
+    limits::deadline,
+    transport::Takes,
+};
+
+/// The calls of this side that have no reply yet.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    /// Knows their ids, and the batches of both sides.
+    pub(crate) protocol: Connection<InFlight>,
+    cancelling: Cancelling,
+}
+
+/// A call that has no reply yet.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(super) slot: Arc<Slot>,
+    timeout: Option<Timeout>,
+    /// Where its message stands among those that leave.
+    pub(super) position: Position,
+    /// Set where the reply begins a subscription.
+    pub(super) opening: Option<Arc<Opening>>,
+    /// Given back when it ends.
+    pub(super) place: Option<Place>,
+    /// False for pings, for what ends a subscription, and for the question whether calls can be taken back: no task waits for
+    /// the reply.
+    pub(super) awaited: bool,
+}
+
+impl InFlight {
+    /// A call whose message is appended at `position`.
+    pub(super) fn new(position: Position, slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
+        Self { slot: Arc::clone(slot), timeout, position, opening: None, place: None, awaited: true }
+    }
+
+    /// The same of a call for whose reply no task waits.
+    pub(super) fn unawaited(position: Position, slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
+        Self { awaited: false, ..Self::new(position, slot, timeout) }
+    }
+
+    /// The same, whose reply begins a subscription.
+    pub(super) fn opening(self, opening: &Arc<Opening>) -> Self {
+        Self { opening: Some(Arc::clone(opening)), ..self }
+    }
+
+    /// Whether a task waits for the reply.
+    fn has_caller(&self) -> bool {
+        self.awaited && self.opening.as_deref().is_none_or(|opening| !opening.is_abandoned())
+    }
+
+    /// The same, and it may come while nothing else is taken: that to work whose own reports are not taken stands behind them.
+    fn is_awaited(&self) -> bool {
+        self.has_caller() && self.opening.as_deref().is_none_or(|opening| !opening.inlet.holds_reply_back())
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeout {
+    pub(super) at: Instant,
+    /// How long that was when the call was made.
+    pub(super) after: Duration,
+    /// Not later than this, whatever is heard of the call meanwhile.
+    pub(super) latest: Option<Instant>,
+}
+
+impl Timeout {
+    /// `after` from `now` on; `None`, which is no timeout, where no clock gets there.
+    pub(super) fn after(now: Instant, after: Duration) -> Option<Self> {
+        Some(Self { at: deadline::after(now, after)?, after, latest: None })
+    }
+}
+
+/// How calls are taken back, as far as that is known.
+#[derive(Debug)]
+pub(crate) enum Cancelling {
+    /// They are not: the peer would not know what that means, or it was chosen so.
+    Never,
+    /// As was chosen.
+    Chosen(Arc<Cancellation>),
+    /// By [`Cancellation::RPC`].
+    Known,
+    /// The peer is asked when a call is given up for the first time.
+    Unknown,
+    Asked(Box<Asked>),
+}
+
+/// The peer was asked to take a call back, and has not answered.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    by: CallId,
+    /// Calls that were given up since.
+    given_up: Vec<CallId>,
+}
+
+/// How many calls that are given up meanwhile are told of later.
+const REMEMBERED: usize = 1_024;
+
+impl Cancelling {
+    /// Of a session whose `peer` has said in a handshake what it takes, where there was one.
+    pub(crate) fn new(configured: &CancelBy, version: Version, peer: Option<Takes>) -> Self {
+        match (configured, peer) {
+            (CancelBy::Chosen(cancellation), _) => Self::Chosen(Arc::clone(cancellation)),
+            (CancelBy::Nothing, _) => Self::Never,
+            (CancelBy::Negotiated, _) if !version.has_named_params() => Self::Never,
+            (CancelBy::Negotiated, None) => Self::Unknown,
+            (CancelBy::Negotiated, Some(Takes { cancel: true, .. })) => Self::Known,
+            (CancelBy::Negotiated, Some(Takes { cancel: false, .. })) => Self::Never,
+        }
+    }
+}
+
+/// What the peer is told of a call that was given up.
+#[derive(Debug)]
+pub(super) enum Withdrawal {
+    /// Nothing: it would not know what that means, or is told later.
+    Untold,
+    /// The call is taken back by a notification.
+    Notify(Arc<Cancellation>),
+    /// The same, by [`Cancellation::RPC`].
+    NotifyOwn,
+    /// The peer is asked by a request to take the call back: its answer says whether it knows what that is.
+    Ask,
+}
+
+/// The calls that were late when the clock was looked at.
+#[derive(Debug, Default)]
+pub(super) struct Expired {
+    /// To be completed with a timeout.
+    pub(super) late: Vec<(Arc<Slot>, Duration)>,
+    /// Work whose reports have ceased.
+    pub(super) silent: Vec<(Arc<Opening>, Duration)>,
+    /// Those that have ended.
+    pub(super) ended: Vec<(CallId, InFlight)>,
+}
+
+impl Calls {
+    pub(crate) const fn new(protocol: Connection<InFlight>, cancelling: Cancelling) -> Self {
+        Self { protocol, cancelling }
+    }
+
+    pub(crate) const fn version(&self) -> Version {
+        self.protocol.version()
+    }
+
+    /// Calls of the application that wait for a reply, and pings.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.protocol.len() - usize::from(matches!(self.cancelling, Cancelling::Asked(_)))
+    }
+
+    /// Whether a call waits for a reply that may come while nothing else is taken.
+    pub(crate) fn are_awaited(&self) -> bool {
+        self.protocol.calls().any(InFlight::is_awaited)
+    }
+
+    /// The call that the peer means with an error to the id null: see [`Connection::only_call`]. What
+    /// no task waits for (a ping, what ends a subscription) is not ended, and any other call is not
+    /// the only one beside it.
+    pub(super) fn only_call(&self) -> Option<CallId> {
+        let call = self.protocol.only_call()?;
+        self.protocol.calls().all(InFlight::has_caller).then_some(call)
+    }
+
+    /// A call was sent, or a batch of which it is the first: it gives the permit back when it ends.
+    pub(super) fn take_place(&mut self, place: &mut Option<Place>, call: CallId, calls: usize) {
+        if let Some(place) = place.take()
+            && let Some(call) = self.protocol.get_mut(call)
+        {
+            call.place = Some(place.sent(calls));
+        }
+    }
+
+    /// Ends the calls that are late at `now`, and gives `next` the deadlines of the others.
+    pub(super) fn expire(&mut self, now: Instant, next: &mut Option<Instant>) -> Expired {
+        let Expired { mut late, mut silent, .. } = Expired::default();
+        let ended = self.protocol.extract_if(|call| {
+            // Work that reports is given its time from the last report on.
+            if let (Some(opening), Some(timeout)) = (&call.opening, &mut call.timeout)
+                && let Some(alive) = opening.inlet.was_alive(now)
+                && let Some(again) = Timeout::after(alive, timeout.after)
+            {
+                let at = timeout.at.max(again.at);
+                timeout.at = timeout.latest.map_or(at, |latest| at.min(latest));
+            }
+            let Some(Timeout { at, after, .. }) =
+                call.timeout.filter(|timeout| is_late(timeout.at, now, next))
+            else {
+                return false;
+            };
+            late.push((Arc::clone(&call.slot), after));
+            match &call.opening {
+                Some(opening) if opening.work().is_some() => {
+                    silent.push((Arc::clone(opening), after));
+                    true
+                }
+                // Should it begin after all, the peer has to be told that the subscriber is gone: it is waited for once more.
+                Some(opening) if !opening.is_abandoned() => {
+                    opening.abandon();
+                    call.timeout = Timeout::after(at, after);
+                    call.timeout.is_some_and(|again| is_late(again.at, now, next))
+                }
+                _ => true,
+            }
+        });
+        Expired { late, silent, ended }
+    }
+
+    /// What the peer is told of a call that is given up.
+    pub(super) fn give_up(&mut self, call: CallId) -> Withdrawal {
+        match &mut self.cancelling {
+            Cancelling::Never => Withdrawal::Untold,
+            Cancelling::Chosen(cancellation) => Withdrawal::Notify(Arc::clone(cancellation)),
+            Cancelling::Known => Withdrawal::NotifyOwn,
+            Cancelling::Unknown => Withdrawal::Ask,
+            Cancelling::Asked(asked) => {
+                if asked.given_up.len() < REMEMBERED {
+                    asked.given_up.push(call);
+                }
+                Withdrawal::Untold
+            }
+        }
+    }
+
+    /// The peer was asked by this call.
+    pub(super) fn asked(&mut self, by: CallId) {
+        self.cancelling = Cancelling::Asked(Box::new(Asked { by, given_up: Vec::new() }));
+    }
+
+    pub(super) fn is_asked_by(&self, call: CallId) -> bool {
+        matches!(&self.cancelling, Cancelling::Asked(asked) if asked.by == call)
+    }
+
+    /// The peer has said whether it takes calls back. Gives those that were given up meanwhile.
+    pub(super) fn answered_asking(&mut self, takes: bool) -> Vec<CallId> {
+        let answered = if takes { Cancelling::Known } else { Cancelling::Never };
+        match std::mem::replace(&mut self.cancelling, answered) {
+            Cancelling::Asked(asked) => asked.given_up,
+            _ => Vec::new(),
+        }
+    }
+
+    /// The peer takes calls back by [`Cancellation::RPC`]: it knows of it.
+    pub(super) fn peer_cancels(&mut self) {
+        if matches!(self.cancelling, Cancelling::Unknown) {
+            self.cancelling = Cancelling::Known;
+        }
+    }
+
+    /// The peer's first message has decided the version. Whether calls can no longer be taken back as was chosen.
+    pub(super) fn decided(&mut self, version: Version) -> bool {
+        self.protocol.set_version(version);
+        !version.has_named_params()
+            && matches!(std::mem::replace(&mut self.cancelling, Cancelling::Never), Cancelling::Chosen(_))
+    }
+
+    /// Ends all of them.
+    pub(super) fn end(&mut self) -> impl Iterator<Item = InFlight> + use<> {
+        self.cancelling = Cancelling::Never;
+        self.protocol.drain()
+    }
+}
+
+/// Whether a deadline has passed; one that has not is kept in `next` if it is the earliest.
+pub(super) fn is_late(deadline: Instant, now: Instant, next: &mut Option<Instant>) -> bool {
+    let is_late = deadline <= now;
+    if !is_late {
+        *next = Some(next.map_or(deadline, |next| next.min(deadline)));
+    }
+    is_late
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jsonrpc::{Body, Protocol};
+
+    fn calls(cancelling: Cancelling) -> Calls {
+        Calls::new(Connection::new(Protocol::V2), cancelling)
+    }
+
+    fn call(calls: &mut Calls, timeout: Option<Timeout>) -> CallId {
+        let (mut text, mut out) = (Vec::new(), Vec::new());
+        let Ok(body) = Body::write(&mut text, "m", |_| Ok::<_, std::convert::Infallible>(()));
+        let call = InFlight::new(Position::default(), &Slot::waiting(None), timeout);
+        calls.protocol.request(&mut out, body, call).unwrap()
+    }
+
+    #[test]
+    fn late_calls_end_and_the_next_deadline_is_that_of_the_others() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let mut calls = calls(Cancelling::Never);
+        let ids = [1, 2, 3].map(|after| call(&mut calls, Timeout::after(now, after * second)));
+        call(&mut calls, None);
+        let mut next = None;
+        let expired = calls.expire(now + second, &mut next);
+        assert_eq!(expired.ended.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [ids[0]]);
+        assert_eq!(expired.late.len(), 1);
+        assert_eq!(next, Some(now + 2 * second));
+        assert_eq!(calls.in_flight(), 3);
+    }
+
+    #[test]
+    fn a_peer_that_may_not_know_cancellations_is_asked_once() {
+        let mut calls = calls(Cancelling::Unknown);
+        let ids = [(); 4].map(|()| call(&mut calls, None));
+        assert!(matches!(calls.give_up(ids[0]), Withdrawal::Ask));
+        calls.asked(ids[3]);
+        assert!(calls.is_asked_by(ids[3]) && !calls.is_asked_by(ids[0]));
+        assert_eq!(calls.in_flight(), 3, "the question is no call of the application");
+        assert!(matches!(calls.give_up(ids[1]), Withdrawal::Untold));
+        assert_eq!(calls.answered_asking(true), [ids[1]]);
+        assert!(matches!(calls.give_up(ids[2]), Withdrawal::NotifyOwn));
+    }
+
+    #[test]
+    fn a_peer_that_does_not_know_cancellations_is_told_nothing_more() {
+        let mut calls = calls(Cancelling::Unknown);
+        let (given_up, by) = (call(&mut calls, None), call(&mut calls, None));
+        assert!(matches!(calls.give_up(given_up), Withdrawal::Ask));
+        calls.asked(by);
+        assert!(calls.answered_asking(false).is_empty());
+        assert!(matches!(calls.give_up(given_up), Withdrawal::Untold));
+        // It does not know them, whatever comes.
+        calls.peer_cancels();
+        assert!(matches!(calls.give_up(given_up), Withdrawal::Untold));
+    }
+
+    #[test]
+    fn a_version_without_named_params_has_no_cancellations() {
+        let chosen = || Cancelling::Chosen(Arc::new(Cancellation::RPC));
+        assert!(!calls(chosen()).decided(Version::V2));
+        let mut calls = calls(chosen());
+        assert!(calls.decided(Version::new(Protocol::V1)));
+        let given_up = call(&mut calls, None);
+        assert!(matches!(calls.give_up(given_up), Withdrawal::Untold));
+    }
+
+    #[test]
+    fn an_error_to_no_call_ends_none_beside_a_ping() {
+        let mut calls = calls(Cancelling::Never);
+        let only = call(&mut calls, None);
+        assert_eq!(calls.only_call(), Some(only));
+        let ping = call(&mut calls, None);
+        calls.protocol.get_mut(ping).unwrap().awaited = false;
+        calls.protocol.take(only);
+        assert_eq!(calls.only_call(), None, "it may be the ping that was refused");
+    }
+}

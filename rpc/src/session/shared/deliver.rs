@@ -1,0 +1,170 @@
+//! Replies of the peer, on their way to the calls that they answer, and the calls that get none.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::{
+    jsonrpc::{BatchIds, CallId, Reply, version::Version},
+    session::{
+        CallError,
+        calls::{Expired, InFlight},
+        places::Place,
+        slot::Slot,
+        subscription::{End, Unsubscribe},
+    },
+};
+
+/// Fewer replies than this are no group worth a turn of its own.
+const GROUP: usize = 16;
+
+/// Replies of one read, on their way to those who wait for them.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    replies: Vec<(Option<CallId>, Reply)>,
+    /// Kept, so that handing over does not allocate.
+    slots: Vec<(Arc<Slot>, Reply, Option<Place>)>,
+    /// How many calls were in flight when the last ones were handed over, these included.
+    in_flight: usize,
+}
+
+impl Answers {
+    /// Adds the reply to a call; `None` for an id that no call of this side can have.
+    pub(crate) fn push(&mut self, call: Option<CallId>, reply: Reply) {
+        self.replies.push((call, reply));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.replies.len()
+    }
+
+    /// Whether there are enough to be handed over together: a quarter of what is in flight.
+    ///
+    /// Then the callers have their turn, and what they send leaves, before the next ones: so neither side waits for the other to be
+    /// done with everything.
+    pub(crate) fn are_a_group(&self) -> bool {
+        self.replies.len() >= GROUP.max(self.in_flight / 4)
+    }
+}
+
+impl Shared {
+    /// Hands replies to the calls that they answer. Gives the number of those that answer no call; late ones, to calls that were
+    /// given up, are no fault of the peer's.
+    pub(crate) fn deliver(&self, answers: &mut Answers) -> usize {
+        let Answers { replies, slots, in_flight } = answers;
+        let mut unasked = 0;
+        self.with(|state, effects| {
+            *in_flight = state.calls.protocol.len();
+            for (id, reply) in replies.drain(..) {
+                match id.and_then(|id| state.calls.protocol.answered(id)) {
+                    Some(call) => {
+                        if let Some(opening) = &call.opening {
+                            self.opened(state, effects, opening, &reply);
+                        }
+                        if !call.awaited && id.is_some_and(|id| state.calls.is_asked_by(id)) {
+                            self.cancelling_answered(state, effects, reply.clone().into_result().is_ok());
+                        }
+                        effects.drop_later(call.opening);
+                        slots.push((call.slot, reply, call.place));
+                    }
+                    None if id.is_some_and(|id| state.calls.protocol.has_sent(id)) => {}
+                    None => unasked += 1,
+                }
+            }
+        });
+        // Here rather than by `Effects`: their memory is kept for the next ones.
+        for (slot, reply, _place) in slots.drain(..) {
+            Slot::complete(slot, Ok(reply));
+        }
+        unasked
+    }
+
+    /// Whether a call waits for a reply that may come while nothing else is taken.
+    pub(crate) fn calls_wait(&self) -> bool {
+        self.read(|state| state.calls.are_awaited())
+    }
+
+    /// Whether a call has no reply yet.
+    pub(crate) fn waits_for(&self, call: CallId) -> bool {
+        self.with(|state, _| state.calls.protocol.get_mut(call).is_some())
+    }
+
+    /// The call that the peer means with an error to the id null, if it can mean only one.
+    pub(crate) fn only_call(&self) -> Option<CallId> {
+        self.read(|state| state.calls.only_call())
+    }
+
+    /// The version that is spoken.
+    pub(crate) fn version(&self) -> Version {
+        self.read(|state| state.calls.version())
+    }
+
+    /// The version that the peer's first message has decided. Whether calls can no longer be taken back as was chosen.
+    pub(crate) fn decided(&self, version: Version) -> bool {
+        self.with(|state, _| state.calls.decided(version))
+    }
+
+    /// The batch in flight that the call belongs to.
+    pub(crate) fn batch_of(&self, call: CallId) -> Option<BatchIds> {
+        self.read(|state| state.calls.protocol.batch_of(call))
+    }
+
+    /// An array with replies to a batch has come: the calls of it that were left out end.
+    pub(crate) fn end_rest_of_batch(&self, ids: BatchIds) {
+        let rest = self.with(|state, _| state.calls.protocol.remove_rest_of_batch(ids));
+        complete(rest, &Reply::missing_in_batch());
+    }
+
+    /// The peer has refused a batch of this side as a whole: the one that was sent first. Whether there is one.
+    pub(crate) fn end_oldest_batch(&self, reply: &Reply) -> bool {
+        let calls = self.with(|state, _| state.calls.protocol.remove_oldest_batch());
+        let any = !calls.is_empty();
+        complete(calls, reply);
+        any
+    }
+
+    /// Ends the calls and the handlers that are late, and says when to look again.
+    pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
+        self.with(|state, effects| {
+            let mut next: Option<Instant> = None;
+            let Expired { late, silent, ended } = state.calls.expire(now, &mut next);
+            let late_requests = state.requests.late(now, &mut next);
+            state.deadline.set(next);
+            for (slot, after) in late {
+                effects.complete(slot, Err(CallError::Timeout(after)));
+            }
+            for (call, ended) in ended {
+                // What would have begun a subscription is taken back in its own way.
+                if ended.awaited && ended.opening.is_none() {
+                    self.gave_up(state, effects, call);
+                } else if state.calls.is_asked_by(call) {
+                    self.cancelling_answered(state, effects, false);
+                }
+                if let Some(opening) = &ended.opening {
+                    state.inlets.end_opening(opening);
+                }
+                effects.drop_later(Some(ended));
+            }
+            for (opening, after) in silent {
+                effects.wake(opening.inlet.end(End::Timeout(after)));
+                if let Some(Unsubscribe::Cancel { call, cancellation }) =
+                    opening.work().and_then(|key| opening.unsubscribe(key))
+                {
+                    self.tell_cancelled(state, effects, call, &cancellation);
+                }
+                effects.drop_later(Some(opening));
+            }
+            for request in late_requests {
+                self.time_out(state, effects, request);
+            }
+            next
+        })
+    }
+}
+
+fn complete(calls: Vec<InFlight>, reply: &Reply) {
+    for call in calls {
+        Slot::complete(call.slot, Ok(reply.clone()));
+    }
+}

@@ -1,0 +1,102 @@
+//! Effects of a change of the state that run code which is not the session's: they are applied once
+//! the lock is released.
+//!
+//! A waker may poll the task that it wakes, a log subscriber may ask the session for its statistics,
+//! and dropping a handler runs whatever the handler holds. Each of them may use the session, and
+//! under its lock that would hang.
+
+use std::{fmt, sync::Arc, task::Waker};
+
+use tokio::task::AbortHandle;
+
+use super::Shared;
+use crate::{
+    jsonrpc::Reply,
+    session::{CallError, slot::Slot},
+};
+
+/// What follows from a change, collected under the lock. It lives on the stack, and allocates where there is something to do.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// Nearly always false, and then nothing else is looked at.
+    any: bool,
+    wakers: Vec<Waker>,
+    others: Vec<Box<dyn FnOnce() + Send>>,
+    requests_changed: bool,
+    senders_look_again: bool,
+    is_gone: bool,
+}
+
+impl Effects {
+    pub(crate) fn wake(&mut self, waker: impl IntoIterator<Item = Waker>) {
+        self.wakers.extend(waker);
+        self.any |= !self.wakers.is_empty();
+    }
+
+    /// Ends a call, and wakes the task that waits for it.
+    pub(in crate::session) fn complete(&mut self, slot: Arc<Slot>, outcome: Result<Reply, CallError>) {
+        self.later(move || Slot::complete(slot, outcome));
+    }
+
+    pub(crate) fn abort(&mut self, task: AbortHandle) {
+        self.later(move || task.abort());
+    }
+
+    /// Logs something, for one.
+    pub(crate) fn later(&mut self, effect: impl FnOnce() + Send + 'static) {
+        self.others.push(Box::new(effect));
+        self.any = true;
+    }
+
+    /// Drops a value that holds something of the user's: a waker, a task, a permit that wakes the next.
+    pub(crate) fn drop_later<T: Send + 'static>(&mut self, value: Option<T>) {
+        if let Some(value) = value {
+            self.later(move || drop(value));
+        }
+    }
+
+    /// Tasks that wait for the end of a request look again.
+    pub(super) const fn requests_changed(&mut self) {
+        (self.requests_changed, self.any) = (true, true);
+    }
+
+    /// All senders that wait for capacity look again: it is not capacity that they will get.
+    pub(super) const fn senders_look_again(&mut self) {
+        (self.senders_look_again, self.any) = (true, true);
+    }
+
+    /// Tasks that wait for the end of the session are woken.
+    pub(super) const fn gone(&mut self) {
+        (self.is_gone, self.any) = (true, true);
+    }
+
+    #[inline]
+    pub(super) fn apply(self, shared: &Shared) {
+        match self.any {
+            true => self.apply_some(shared),
+            // It holds nothing: there is nothing to be dropped either.
+            false => std::mem::forget(self),
+        }
+    }
+
+    #[cold]
+    fn apply_some(self, shared: &Shared) {
+        self.wakers.into_iter().for_each(Waker::wake);
+        if self.senders_look_again {
+            shared.wake_all_senders();
+        }
+        self.others.into_iter().for_each(|effect| effect());
+        if self.requests_changed {
+            shared.requests_changed.notify_waiters();
+        }
+        if self.is_gone {
+            shared.closed.notify_waiters();
+        }
+    }
+}
+
+impl fmt::Debug for Effects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Effects").field("any", &self.any).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! Subscriptions that the peer has here: how they begin and end, and how their items are sent.
+
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use super::{Effects, Shared, State};
+use crate::{
+    jsonrpc::{
+        ErrorCode, ErrorObject, SubscriptionInfo,
+        subscription::{ItemWriter, SubscriptionKey},
+    },
+    session::{
+        Bounds,
+        feed::{Feed, Gone, NewFeed, Pushed},
+        requests::{Member, Running},
+        trace::Ending,
+    },
+};
+
+/// How many bytes of items are taken at once, so that replies that come meanwhile do not wait for long.
+const PART: usize = 64 << 10;
+
+/// How they begin and end.
+impl Shared {
+    /// Whether one more subscription may be begun, those counted that are about to be.
+    pub(crate) fn admits_subscription(&self) -> bool {
+        self.read(|state| {
+            let opening = state.requests.subscribing().filter(|id| !state.feeds.has(*id)).count();
+            state.feeds.len() + opening < self.limits.subscriptions()
+        })
+    }
+
+    /// The peer has said that it takes notices of its subscriptions.
+    pub(crate) fn takes_notices(&self) {
+        self.with(|state, _| (state.takes_notices, state.takes_closing) = (true, true));
+    }
+
+    /// Whether the peer is sent notices of a subscription like this one.
+    fn sends_notices(&self, state: &State, info: SubscriptionInfo) -> bool {
+        self.notices.are_sent(state.takes_notices, info.notices())
+    }
+
+    /// What a subscription of the peer's keeps, as the limits and the service have it.
+    fn bounds_of_theirs(&self, info: SubscriptionInfo) -> Bounds {
+        Bounds {
+            items: self.limits.subscription_items(),
+            bytes: self.limits.subscription_bytes(),
+            overflow: info.overflow(),
+        }
+    }
+
+    /// Answers the request with `result`, from where on it is a subscription. False where the request is
+    /// waited for no more.
+    pub(crate) fn accept_subscription(
+        &self,
+        request: u64,
+        info: SubscriptionInfo,
+        writer: ItemWriter,
+        result: &[u8],
+    ) -> bool {
+        let bounds = self.bounds_of_theirs(info);
+        self.with(|state, effects| {
+            let sends_notices = self.sends_notices(state, info);
+            let is_open = state.phase.is_open();
+            let ending = match is_open {
+                true => Ending::Result,
+                false => Ending::Error(ErrorCode::SERVER_BUSY),
+            };
+            let Some(done) = state.finish(effects, request, ending) else { return false };
+            let Running { id: Some(id), member, .. } = &done else { return false };
+            if !is_open {
+                let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing");
+                self.reply_error(state, effects, &done, &error);
+                return false;
+            }
+            let new = NewFeed { writer, bounds, sends_notices, task: done.task.clone(), work: done.work };
+            if let Some(replaced) = self.add_feed(state, request, new) {
+                replaced.task().into_iter().for_each(|task| effects.abort(task.clone()));
+                effects.drop_later(Some(replaced));
+            }
+            if let Some(Member { batch, .. }) = *member {
+                state.feeds.hold(request, batch);
+            }
+            let version = state.calls.version();
+            let mut reply = Vec::new();
+            id.with(|id| {
+                version.begin_result(&mut reply, id);
+                reply.extend_from_slice(result);
+                version.end_result(&mut reply, id);
+                state.answer(effects, *member, id, &reply);
+            });
+            self.close_if_due(state, effects);
+            true
+        })
+    }
+
+    /// Lets the reports of some work be sent. False where the request is waited for no more.
+    pub(crate) fn accept_work(&self, request: u64, info: SubscriptionInfo, writer: ItemWriter) -> bool {
+        let bounds = self.bounds_of_theirs(info);
+        self.with(|state, effects| {
+            let sends_notices = self.sends_notices(state, info);
+            let is_running = state.requests.get_mut(request).is_some();
+            if is_running {
+                // Another one whose token the peer has chosen for both reports nothing any more.
+                let new = NewFeed { writer, bounds, sends_notices, task: None, work: 0 };
+                effects.drop_later(self.add_feed(state, request, new));
+            }
+            is_running
+        })
+    }
+
+    /// Gives back the one that had the same key.
+    fn add_feed(&self, state: &mut State, request: u64, new: NewFeed) -> Option<Feed> {
+        state.feeds.set_limit(self.limits.outgoing_bytes());
+        state.feeds.add(request, new)
+    }
+
+    /// The work for a request goes on: its time is counted anew.
+    pub(crate) fn work_goes_on(&self, request: u64, now: Instant) {
+        self.with(|state, _| self.goes_on(state, request, now));
+    }
+
+    /// Answers the request that has asked for some work, behind all that was reported of it.
+    pub(crate) fn finish_work(&self, request: u64, result: &Result<Vec<u8>, ErrorObject>) {
+        self.with(|state, effects| {
+            let version = state.calls.version();
+            let is_awaited = state.requests.get_mut(request).is_some();
+            let State { outbox, feeds, .. } = state;
+            let over = feeds.if_made().and_then(|feeds| {
+                feeds.take(request, |report| {
+                    if is_awaited {
+                        outbox.item(effects, |out| version.put_notification(out, report));
+                    }
+                })
+            });
+            effects.drop_later(over);
+            let ending = Ending::of_reply(result.as_ref().err().map(ErrorObject::code));
+            let Some(done) = state.finish(effects, request, ending) else { return };
+            let result = match result {
+                Ok(result) => result,
+                Err(error) => return self.reply_error(state, effects, &done, error),
+            };
+            if let Some(id) = &done.id {
+                let mut reply = Vec::new();
+                id.with(|id| {
+                    version.begin_result(&mut reply, id);
+                    reply.extend_from_slice(result);
+                    version.end_result(&mut reply, id);
+                    state.answer(effects, done.member, id, &reply);
+                });
+            }
+            self.close_if_due(state, effects);
+        });
+    }
+
+    /// Answers the request of a subscription that does not come about.
+    pub(crate) fn refuse_subscription(&self, request: u64, error: &ErrorObject, ending: Ending) {
+        self.with(|state, effects| {
+            if let Some(done) = state.finish(effects, request, ending) {
+                self.reply_error(state, effects, &done, error);
+            }
+        });
+    }
+
+    /// Says that a stream has ended. False where the peer does not learn of it.
+    pub(crate) fn end_feed(&self, feed: u64, error: Option<&ErrorObject>) -> bool {
+        self.with(|state, effects| {
+            let Some(feeds) = state.feeds.if_made() else { return true };
+            let is_told = feeds.end(feed, error);
+            effects.drop_later(feeds.take_ended(feed));
+            is_told
+        })
+    }
+
+    /// The peer wants no more of a subscription. False where it had none of the name.
+    pub(crate) fn unsubscribe(&self, key: &SubscriptionKey) -> bool {
+        self.with(|state, effects| {
+            let Some(removed) = state.feeds.if_made().and_then(|feeds| feeds.remove(key)) else {
+                return false;
+            };
+            removed.task().into_iter().for_each(|task| effects.abort(task.clone()));
+            effects.drop_later(Some(removed));
+            true
+        })
+    }
+}
+
+/// How their items are sent.
+impl Shared {
+    /// Ready when an item of so many bytes may be pushed.
+    pub(crate) fn poll_feed_room(&self, feed: u64, size: usize, cx: &Context<'_>) -> Poll<Result<(), Gone>> {
+        // Cloned before, and dropped after: both are code of the user's.
+        let mut waker = Some(cx.waker().clone());
+        let polled = self.with(|state, _| state.feeds.poll_room(feed, size, &mut waker));
+        drop(waker);
+        polled
+    }
+
+    /// Hands the body of an item over for sending.
+    pub(crate) fn push_item(&self, feed: u64, body: &[u8]) -> Result<Pushed, Gone> {
+        self.with(|state, effects| {
+            // What would be sent next anyway need not wait in a queue of its own.
+            let unsent = state.outbox.len();
+            let is_next = self.capacity.unwritten() == 0
+                && unsent < PART.min(self.limits.outgoing_bytes())
+                && state.feeds.pass(feed, unsent);
+            if is_next {
+                let version = state.calls.version();
+                state.outbox.item(effects, |out| version.put_notification(out, body));
+                return Ok(Pushed::More);
+            }
+            state.feeds.push(feed, body)
+        })
+    }
+
+    /// Hands a report of work over for sending, like [`push_item`](Self::push_item): the time of the work is counted anew.
+    pub(crate) fn push_report(&self, request: u64, body: &[u8], now: Instant) -> Result<Pushed, Gone> {
+        self.with(|state, _| {
+            self.goes_on(state, request, now);
+            state.feeds.push(request, body)
+        })
+    }
+
+    /// Says that a stream has left out items.
+    pub(crate) fn lose_items(&self, feed: u64, items: u64) -> Result<(), Gone> {
+        self.with(|state, effects| {
+            let lost = state.feeds.lose(feed, items);
+            effects.drop_later(state.feeds.take_ended(feed));
+            lost
+        })
+    }
+}
+
+impl State {
+    /// Moves items to the messages that are to be sent.
+    pub(super) fn gather_items(&mut self, effects: &mut Effects) {
+        let version = self.calls.version();
+        let Self { outbox, feeds, .. } = self;
+        let Some(feeds) = feeds.if_made() else { return };
+        while outbox.len() < PART
+            && let Some(sent) =
+                feeds.next(|body| outbox.item(effects, |out| version.put_notification(out, body)))
+        {
+            effects.wake(sent.producer);
+            effects.drop_later(sent.ended);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Subscriptions at the peer: how they begin and end, and where their items go.
+
+use std::{convert::Infallible, sync::Arc, task::Waker};
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::{Effects, Flags, Shared, State};
+use crate::{
+    jsonrpc::{
+        Body, Overflow, ProtocolError, RawParams, Reply, ReplyError, SubscriptionStyle,
+        subscription::{self, About, SubscriptionEvent, SubscriptionKey, Token},
+    },
+    session::{
+        Bounds,
+        calls::{InFlight, Timeout},
+        slot::Slot,
+        subscription::{Destination, End, Inlet, Opening, Recent, Source, Unsubscribe},
+    },
+};
+
+/// How they begin and end.
+impl Shared {
+    /// A token for work that is to report its progress.
+    pub(in crate::session) fn next_token(&self) -> Token {
+        self.numbers.next_token()
+    }
+
+    /// The subscriber is gone before the subscription was answered: it is ended as soon as it is.
+    pub(in crate::session) fn abandon(&self, opening: &Opening) {
+        self.with(|state, effects| {
+            opening.abandon();
+            if let Some(key) = state.inlets.key_of(opening) {
+                self.stop(state, effects, &key, opening);
+            }
+        });
+        // It may be full already.
+        if opening.inlet.give_up() {
+            self.wake();
+        }
+    }
+
+    /// A subscription was answered.
+    pub(super) fn opened(
+        &self,
+        state: &mut State,
+        effects: &mut Effects,
+        opening: &Arc<Opening>,
+        reply: &Reply,
+    ) {
+        if opening.work().is_some() {
+            state.inlets.end_opening(opening);
+            let how = match reply.clone().decode::<Box<RawValue>>() {
+                Ok(result) => {
+                    opening.inlet.put_last(&subscription::done(result.get()));
+                    End::Finished
+                }
+                Err(ReplyError::Error(error)) => End::Failed(error),
+                Err(ReplyError::Protocol(error)) => End::Broken(error),
+                Err(ReplyError::Decode(error)) => {
+                    End::Broken(ProtocolError::MalformedReply { reason: error.to_string() })
+                }
+            };
+            effects.wake(opening.inlet.end(how));
+            return;
+        }
+        match opening.key(reply) {
+            None => state.inlets.end_opening(opening),
+            Some((key, _)) if opening.is_abandoned() => {
+                state.inlets.end_opening(opening);
+                if !state.inlets.want(&key)
+                    && let Some(unsubscribe) = opening.unsubscribe(&key)
+                {
+                    self.tell_to_stop(state, effects, &unsubscribe);
+                }
+            }
+            Some((key, result)) => {
+                // In the style of Electrum the reply is the first value.
+                if opening.style == SubscriptionStyle::Electrum {
+                    effects.wake(opening.inlet.put(result.get()).reader());
+                }
+                let goes_on = state.inlets.open(&key, opening, effects);
+                state.inlets.end_opening(opening);
+                if !goes_on {
+                    self.stop(state, effects, &key, opening);
+                }
+            }
+        }
+    }
+
+    /// A subscriber takes no more, or can take no more. Where it was the last one of a subscription that
+    /// goes on over there, the peer is told at once.
+    fn stop(&self, state: &mut State, effects: &mut Effects, key: &SubscriptionKey, opening: &Opening) {
+        if state.inlets.close(key, opening)
+            && let Some(unsubscribe) = opening.unsubscribe(key)
+        {
+            self.tell_to_stop(state, effects, &unsubscribe);
+        }
+    }
+
+    /// Asks the peer to end a subscription. No call waits for the answer, if there is one; it is forgotten like any that gets none.
+    fn tell_to_stop(&self, state: &mut State, effects: &mut Effects, unsubscribe: &Unsubscribe) {
+        if !state.phase.is_open() {
+            return;
+        }
+        let (method, params, empty_params) = match unsubscribe {
+            Unsubscribe::Call { method, params, empty_params } => (method, params, empty_params),
+            Unsubscribe::Cancel { call, cancellation } => {
+                self.take_back_by(state, effects, *call, cancellation);
+                return;
+            }
+        };
+        let timeout = self.limits.call_timeout().and_then(|after| Timeout::after(Instant::now(), after));
+        state.expect(timeout);
+        let mut text = Vec::new();
+        let Ok(body) = Body::write(&mut text, method, |out| {
+            out.extend_from_slice(params.as_deref().unwrap_or_default().as_bytes());
+            Ok::<_, Infallible>(())
+        });
+        let body = empty_params.map_or(body, |empty| body.with_empty_params(empty));
+        let call = InFlight::unawaited(state.outbox.position(), &Slot::waiting(None), timeout);
+        // Every version has parameters by position; but a frame may have a largest size.
+        if let Err(refused) = state.append_request(effects, body, call) {
+            let session = self.id;
+            effects.later(move || {
+                tracing::error!(
+                    rpc.system.name = "jsonrpc",
+                    session,
+                    ?refused,
+                    "a subscription goes on over there"
+                );
+            });
+        }
+    }
+
+    /// The subscriber is gone. The peer is told, unless the subscription has ended before.
+    pub(in crate::session) fn close_inlet(&self, source: &Source, inlet: &Arc<Inlet>) {
+        self.with(|state, effects| match source {
+            Source::Notifications(method) => {
+                if let Some(inlets) = state.inlets.if_made() {
+                    inlets.stop_listening(method, inlet);
+                }
+            }
+            Source::Subscription { key, opening } => self.stop(state, effects, key, opening),
+        });
+    }
+
+    /// Takes the notifications of a name.
+    pub(in crate::session) fn listen(&self, method: &str, inlet: &Arc<Inlet>) {
+        self.with(|state, effects| match state.phase.reason().cloned() {
+            None => {
+                state.facts.set(Flags::LISTENS);
+                state.inlets.listen(method, inlet);
+            }
+            Some(reason) => effects.wake(inlet.end(End::Closed(reason))),
+        });
+    }
+}
+
+/// Where their items go.
+impl Shared {
+    /// Gives an event of a subscription to its subscribers. False where there are none, and it is about no subscription of this side.
+    pub(crate) fn take_event(&self, recent: &mut Recent, method: &str, about: &About<'_>) -> bool {
+        let event = &about.event;
+        if let SubscriptionEvent::Item(item) = event
+            && let Some(inlet) = recent.find(&about.key)
+        {
+            if inlet.give(item) {
+                return true;
+            }
+            recent.forget();
+        }
+        let destination = self.with(|state, effects| {
+            let inlets = &mut state.inlets;
+            let key = inlets.key(method, about);
+            if let SubscriptionEvent::Item(item) = event
+                && let Some(takers) = inlets.takers(key)
+            {
+                let mut ended = Vec::new();
+                for opening in takers.iter() {
+                    let put = opening.inlet.put(item);
+                    if !put.is_kept() {
+                        ended.push(Arc::clone(opening));
+                    }
+                    effects.wake(put.reader());
+                }
+                if let Some(inlet) = takers.only().filter(|_| ended.is_empty()) {
+                    recent.set(key, inlet);
+                }
+                self.stop_all(state, effects, ended);
+                return Destination::Done;
+            }
+            inlets.find(method, key, event, self.bounds_of_ours(Overflow::DropOldest), effects)
+        });
+        match destination {
+            Destination::Done => true,
+            Destination::Nobody => false,
+            Destination::Inlets(takers) => {
+                for opening in takers.iter() {
+                    let inlet = &opening.inlet;
+                    wake(match event {
+                        SubscriptionEvent::Item(item) => inlet.put(item).reader(),
+                        SubscriptionEvent::Lost(items) => inlet.lose(*items),
+                        SubscriptionEvent::Ended(None) => inlet.end(End::Finished),
+                        SubscriptionEvent::Ended(Some(error)) => inlet.end(End::Failed(error.clone())),
+                    });
+                }
+                true
+            }
+        }
+    }
+
+    /// Subscribers that can take no more, because too much waits for them, have ended: the peer need not
+    /// go on until they are dropped.
+    fn stop_all(&self, state: &mut State, effects: &mut Effects, ended: Vec<Arc<Opening>>) {
+        for opening in ended {
+            if let Some(key) = state.inlets.key_of(&opening) {
+                self.stop(state, effects, &key, &opening);
+            }
+            effects.drop_later(Some(opening));
+        }
+    }
+
+    /// Gives what is reported of some work to its subscriber. False where the notification is no report.
+    pub(crate) fn take_report(&self, method: &str, params: RawParams<'_>) -> bool {
+        if !self.hints().has(Flags::REPORTS) {
+            return false;
+        }
+        let Some(style) = self.read(|state| state.inlets.report(method)) else { return false };
+        let Some((key, step)) = subscription::read_report(style, params) else { return false };
+        // Reports of what is over may still come.
+        let worker = self.read(|state| state.inlets.worker(&key));
+        if let Some(opening) = worker {
+            opening.inlet.is_alive(Instant::now());
+            if !opening.inlet.give(&step) {
+                self.with(|state, effects| self.stop_all(state, effects, vec![opening]));
+            }
+        }
+        true
+    }
+
+    /// Gives the parameters of a notification to the listeners for its name. False where there are none.
+    pub(crate) fn take_notification(&self, method: &str, params: &str) -> bool {
+        let listeners = self.read(|state| state.inlets.listeners(method).to_vec());
+        for inlet in &listeners {
+            inlet.give(params);
+        }
+        !listeners.is_empty()
+    }
+
+    /// An item has turned out to be no JSON: the message that it stood in is to be judged in full.
+    pub(in crate::session) fn judge_later(&self, message: Vec<u8>) {
+        self.with(|state, _| state.unjudged.push(message));
+    }
+
+    pub(crate) fn take_unjudged(&self) -> Vec<Vec<u8>> {
+        self.with(|state, _| std::mem::take(&mut state.unjudged))
+    }
+
+    /// What a subscription at the peer keeps, as the limits have it.
+    pub(in crate::session) fn bounds_of_ours(&self, overflow: Overflow) -> Bounds {
+        Bounds { items: self.limits.subscription_items(), bytes: self.limits.subscription_bytes(), overflow }
+    }
+}
+
+fn wake(reader: Option<Waker>) {
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}

@@ -1,0 +1,395 @@
+//! What the handles of a session and the loop that serves it share: a state behind one short lock, hints of it, and facts that
+//! never change.
+//!
+//! Every change of the state goes through [`Shared::with`]. No lock is held across an await, nor while code of the user's runs:
+//! see [`Effects`].
+
+mod batches;
+mod cancel;
+mod capacity;
+mod close;
+mod cost;
+mod deliver;
+mod effects;
+mod feeds;
+mod guarded;
+mod hints;
+mod inlets;
+mod numbers;
+mod send;
+mod serve;
+mod state;
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
+
+use capacity::Capacity;
+use cost::OwnCost;
+pub(crate) use deliver::Answers;
+pub(crate) use effects::Effects;
+use guarded::Guarded;
+use hints::{Flags, Hints};
+use numbers::Numbers;
+pub(crate) use numbers::TellsWorkEnded;
+pub(super) use send::Refused;
+use state::Deadline;
+pub(crate) use state::{Phase, State};
+
+use super::{
+    CloseReason, InstalledHooks, Membership,
+    calls::{Calls, Cancelling},
+    on_demand::OnDemand,
+    outbox::Outbox,
+    places::Places,
+    requests::Requests,
+    statistics::{Counters, Statistics},
+    subscription::FullInlets,
+    tally::Tally,
+};
+use crate::{
+    framing::{AnyFramer, NewlineFramer},
+    jsonrpc::{Connection, Notices, version::Version},
+    limits::{Limits, LiveLimits},
+    transport::{Endpoint, Extensions, Takes},
+};
+
+/// What the handles of a session and its loop share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    guarded: Guarded<State>,
+    capacity: Capacity,
+    /// Senders that wait for capacity. One is woken at a time, and wakes the next.
+    capacity_made: Notify,
+    /// Tasks that wait for the end of a request.
+    requests_changed: Notify,
+    closed: Notify,
+    /// The numbers of requests whose handlers have a context.
+    numbers: Numbers,
+    /// How many calls may be in flight; made when that is bounded for the first time.
+    pub(super) places: OnceLock<Arc<Places>>,
+    /// How many subscriptions have no room, and have the session wait.
+    full_inlets: FullInlets,
+    /// How many [`Session`](super::Session)s there are.
+    pub(super) handles: AtomicUsize,
+    pub(crate) counters: Counters,
+    pub(crate) limits: LiveLimits,
+    /// With which sessions the cost is shared.
+    pub(super) group: Membership,
+    /// Frames messages, where it is a framer of the user's: the outbox does it otherwise.
+    users_framer: Option<Box<dyn AnyFramer>>,
+    /// Where shielded work is counted besides, if no session waits for it.
+    shielded_work: Option<Tally>,
+    /// Whether the peer may call: then the session lives on without handles.
+    pub(crate) serves: bool,
+    pub(crate) id: u64,
+    pub(crate) peer: Endpoint,
+    /// Whether the peer is sent notices of its subscriptions.
+    notices: Notices,
+    pub(crate) hooks: InstalledHooks,
+    pub(crate) extensions: Extensions,
+    /// Whether it carries messages of the application's own, and no JSON-RPC.
+    pub(crate) carries_messages: bool,
+    /// Where its loop runs, if it has one: tasks that wait for the session may do so elsewhere.
+    pub(in crate::session) runtime: Option<Handle>,
+}
+
+/// What a [`Shared`] is made from.
+#[derive(Debug)]
+pub(crate) struct NewShared {
+    pub(crate) framer: Box<dyn AnyFramer>,
+    pub(crate) version: Version,
+    pub(crate) peer: Endpoint,
+    pub(crate) limits: Limits,
+    pub(crate) serves: bool,
+    pub(crate) cancelling: Cancelling,
+    pub(crate) notices: Notices,
+    pub(crate) takes: Takes,
+    pub(crate) hooks: InstalledHooks,
+    pub(crate) group: Membership,
+    pub(crate) extensions: Extensions,
+    pub(crate) carries_messages: bool,
+    /// Where its loop runs, if it has one.
+    pub(crate) runtime: Option<Handle>,
+}
+
+impl Shared {
+    pub(crate) fn new(new: NewShared) -> Arc<Self> {
+        Arc::new(Self::in_phase(Phase::Open, new))
+    }
+
+    fn in_phase(phase: Phase, new: NewShared) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let protocol =
+            Connection::of(new.version).with_limits(new.limits.batch_length, new.limits.reply_size);
+        let state = State {
+            phase,
+            calls: Calls::new(protocol, new.cancelling),
+            requests: Requests::new(),
+            outbox: Outbox::new(&*new.framer),
+            feeds: OnDemand::default(),
+            inlets: OnDemand::default(),
+            deadline: Deadline::default(),
+            facts: Flags::default(),
+            takes_notices: new.takes.notices,
+            takes_closing: new.takes.closing,
+            cost: OwnCost::new(),
+            unjudged: Vec::new(),
+        };
+        Self {
+            guarded: Guarded::new(state),
+            capacity: Capacity::default(),
+            capacity_made: Notify::new(),
+            requests_changed: Notify::new(),
+            closed: Notify::new(),
+            numbers: Numbers::default(),
+            places: OnceLock::new(),
+            full_inlets: FullInlets::default(),
+            handles: AtomicUsize::new(0),
+            counters: Counters::new(),
+            limits: LiveLimits::new(&new.limits),
+            group: new.group,
+            users_framer: Some(new.framer).filter(|framer| !framer.is_own()),
+            shielded_work: None,
+            serves: new.serves,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            peer: new.peer,
+            notices: new.notices,
+            hooks: new.hooks,
+            extensions: new.extensions,
+            carries_messages: new.carries_messages,
+            runtime: new.runtime,
+        }
+    }
+
+    /// That of a request that came by itself: it was never open.
+    pub(crate) fn detached(
+        peer: Endpoint,
+        limits: Limits,
+        version: Version,
+        extensions: Extensions,
+        shielded_work: Tally,
+    ) -> Arc<Self> {
+        let mut shared = Self::in_phase(
+            Phase::Gone(CloseReason::NoSession),
+            NewShared {
+                framer: Box::new(NewlineFramer::new()),
+                version,
+                peer,
+                limits,
+                serves: false,
+                cancelling: Cancelling::Never,
+                notices: Notices::default(),
+                takes: Takes::default(),
+                hooks: InstalledHooks::default(),
+                group: Membership::default(),
+                extensions,
+                carries_messages: false,
+                runtime: None,
+            },
+        );
+        shared.shielded_work = Some(shielded_work);
+        Arc::new(shared)
+    }
+
+    /// Changes the state, and applies the effects once the lock is released.
+    ///
+    /// This is the one place that locks for a change. Hints are published and the loop is woken where that is due:
+    /// see [`Guarded`]. In `change` nothing waits, no code of the user's runs, and this is not called again.
+    #[inline]
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State, &mut Effects) -> R) -> R {
+        let mut effects = Effects::default();
+        let result = self.guarded.with(|state| change(state, &mut effects));
+        effects.apply(self);
+        result
+    }
+
+    /// Looks at the state.
+    #[inline]
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        self.guarded.read(look)
+    }
+
+    const fn hints(&self) -> &Hints {
+        self.guarded.hints()
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let (counted, cost) = (self.counters.read(), self.add_cost(0.0, Instant::now()));
+        let calls_waiting = self.places.get().map_or(0, |places| places.waiting());
+        self.read(|state| Statistics {
+            cost,
+            bytes_unsent: self.waiting_bytes(),
+            requests_in_flight: state.requests.len() + counted.requests_waiting,
+            calls_in_flight: state.calls.in_flight(),
+            calls_waiting,
+            subscriptions_served: state.feeds.len(),
+            subscriptions: state.inlets.len(),
+            ..counted
+        })
+    }
+}
+
+/// What is known without the lock.
+impl Shared {
+    /// Whether the session is closing, or has ended.
+    #[inline]
+    pub(crate) fn is_ending(&self) -> bool {
+        self.hints().has(Flags::ENDING)
+    }
+
+    /// Whether the peer has said that it shuts down.
+    pub(crate) fn is_peer_closing(&self) -> bool {
+        self.hints().has(Flags::PEER_CLOSING)
+    }
+
+    /// How many bytes handles have sent that the loop has not taken.
+    #[inline]
+    pub(crate) fn queued(&self) -> usize {
+        self.hints().queued()
+    }
+
+    /// Whether items of subscriptions wait to be sent.
+    #[inline]
+    pub(crate) fn has_items(&self) -> bool {
+        self.hints().has(Flags::ITEMS)
+    }
+
+    /// Whether a notification may be an item of a subscription at the peer.
+    #[inline]
+    pub(crate) fn subscribes(&self) -> bool {
+        self.hints().has(Flags::SUBSCRIBES)
+    }
+
+    /// Whether a listener may take notifications by their method.
+    #[inline]
+    pub(crate) fn listens(&self) -> bool {
+        self.hints().has(Flags::LISTENS)
+    }
+
+    /// Whether every notification that is an item is one of a subscription, and of nothing else.
+    #[inline]
+    pub(crate) fn only_subscribes(&self) -> bool {
+        self.subscribes() && !self.listens() && !self.hints().has(Flags::REPORTS)
+    }
+
+    /// Whether messages whose items have turned out to be no JSON are to be judged.
+    #[inline]
+    pub(crate) fn has_unjudged(&self) -> bool {
+        self.hints().has(Flags::UNJUDGED)
+    }
+
+    /// Whether a subscription is full that has the session wait.
+    #[inline]
+    pub(crate) fn has_full_inlets(&self) -> bool {
+        self.full_inlets.any()
+    }
+
+    pub(in crate::session) const fn full_inlets(&self) -> &FullInlets {
+        &self.full_inlets
+    }
+}
+
+/// The loop, and when it is woken.
+impl Shared {
+    /// Has the loop's task woken by whatever the handles do.
+    pub(crate) fn register(&self, driver: &Waker) {
+        self.guarded.register(driver);
+    }
+
+    /// Has the loop go round once more.
+    pub(crate) fn wake(&self) {
+        self.guarded.wake();
+    }
+
+    /// The earliest deadline of any call or request, if it moved since the last look.
+    #[inline]
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        match self.hints().has(Flags::DEADLINE) {
+            true => self.with(|state, _| state.deadline.look()),
+            false => None,
+        }
+    }
+
+    /// Gives back memory that only large messages needed.
+    pub(crate) fn trim(&self) {
+        self.with(|state, _| state.outbox.trim());
+    }
+
+    /// Whether at most one call is in flight and no request is worked on, so that there is nothing to wait for before writing.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.read(|state| state.calls.protocol.len() <= 1 && state.requests.len() == 0)
+    }
+
+    /// Whether nothing is left to do for the peer: no handler runs, and nothing waits to be sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.read(|state| state.requests.permits() == 0 && state.outbox.len() == 0)
+    }
+
+    /// Whether a call, a request or a subscription is under way, in either direction, or shielded work; `pings` of the calls do not count.
+    pub(crate) fn is_busy(&self, pings: usize) -> bool {
+        self.read(|state| {
+            let calls = state.calls.protocol.len().saturating_sub(pings);
+            calls + state.requests.permits() + state.feeds.len() + state.inlets.len() > 0
+        })
+    }
+}
+
+/// Back-pressure on senders: see [`Capacity`].
+impl Shared {
+    /// Bytes that wait to be sent.
+    #[inline]
+    fn waiting_bytes(&self) -> usize {
+        self.capacity.waiting(self.queued())
+    }
+
+    /// Whether a further message may wait to be sent.
+    #[inline]
+    pub(crate) fn has_capacity(&self) -> bool {
+        self.waiting_bytes() < self.limits.outgoing_bytes()
+    }
+
+    /// Whether there is capacity; if not, the loop is told that a sender waits for it.
+    #[inline]
+    fn has_or_wants_capacity(&self) -> bool {
+        self.capacity.has_or_wants(|| self.has_capacity())
+    }
+
+    /// Completes when the loop has made capacity. A wake-up that comes before the first poll is not missed.
+    pub(in crate::session) fn capacity_made(&self) -> Notified<'_> {
+        self.capacity_made.notified()
+    }
+
+    /// Says how many of the bytes that the loop holds are not written yet.
+    pub(crate) fn set_unwritten(&self, bytes: usize) {
+        self.capacity.set_unwritten(bytes);
+        if self.capacity.made(|| self.has_capacity()) {
+            self.capacity_made.notify_one();
+        }
+    }
+
+    /// Called by a sender that had waited: senders are woken one at a time, and each wakes the next. Where it took the last capacity,
+    /// the loop does when it has made some.
+    pub(in crate::session) fn wake_next_sender(&self) {
+        if self.has_or_wants_capacity() {
+            self.capacity_made.notify_one();
+        }
+    }
+
+    /// Wakes the senders that wait, and one that was about to: it wakes the next.
+    fn wake_all_senders(&self) {
+        self.capacity.wake_all();
+        self.capacity_made.notify_waiters();
+        self.capacity_made.notify_one();
+    }
+}

@@ -1,0 +1,323 @@
+//! How messages are sent: what a handle sends, which is told at once where it cannot be, and what follows from something else.
+
+use std::{
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
+};
+
+use super::{Effects, Flags, Phase, Shared, State};
+use crate::{
+    framing::{AnyFramer, FrameError},
+    jsonrpc::{Body, CallId, Connection, Unsupported, subscription},
+    session::{
+        CloseReason,
+        calls::{InFlight, Timeout},
+        framed::{Unsent, put_framed},
+        loads::Position,
+        outbox::ToFrame,
+        places::{Place, Places},
+        slot::Slot,
+        subscription::Opening,
+    },
+};
+
+/// A call of a batch: where its reply will be, and until when.
+pub(in crate::session) type Awaited = (Arc<Slot>, Option<Timeout>);
+
+/// Why a message was not accepted for sending.
+#[derive(Debug)]
+pub(in crate::session) enum Refused {
+    Closed(CloseReason),
+    /// It may be tried again when there is capacity.
+    Full,
+    /// It may be tried again with a permit from here.
+    NoPlace(Arc<Places>),
+    /// The version that is spoken has no way to say it.
+    Unsupported(Unsupported),
+    /// It does not fit into a frame.
+    Frame(FrameError),
+}
+
+/// What handles send.
+impl Shared {
+    /// Appends a request, whose method and parameters are written.
+    pub(in crate::session) fn send_request(
+        &self,
+        body: Body<'_>,
+        slot: &Arc<Slot>,
+        timeout: Option<Timeout>,
+        place: &mut Option<Place>,
+    ) -> Result<CallId, Refused> {
+        self.send(
+            Self::admit_call,
+            |protocol, out, position| protocol.request(out, body, InFlight::new(position, slot, timeout)),
+            |state, &id| {
+                state.expect(timeout);
+                state.calls.take_place(place, id, 1);
+            },
+            State::forget_call,
+        )
+    }
+
+    /// The same for a call whose reply no task waits for.
+    pub(in crate::session) fn send_ping(
+        &self,
+        body: Body<'_>,
+        slot: &Arc<Slot>,
+        timeout: Option<Timeout>,
+    ) -> Result<CallId, Refused> {
+        self.send(
+            Self::admit_call,
+            |protocol, out, position| {
+                protocol.request(out, body, InFlight::unawaited(position, slot, timeout))
+            },
+            |state, _| state.expect(timeout),
+            State::forget_call,
+        )
+    }
+
+    /// Appends the request that begins a subscription.
+    pub(in crate::session) fn send_subscribe(
+        &self,
+        body: Body<'_>,
+        slot: &Arc<Slot>,
+        timeout: Option<Timeout>,
+        opening: &Arc<Opening>,
+        place: &mut Option<Place>,
+    ) -> Result<CallId, Refused> {
+        self.send(
+            Self::admit_call,
+            |protocol, out, position| {
+                let call = InFlight::new(position, slot, timeout).opening(opening);
+                let sent = protocol.request(out, body, call)?;
+                subscription::mark(out);
+                Ok(sent)
+            },
+            |state, &id| {
+                state.expect(timeout);
+                state.facts.set(Flags::SUBSCRIBES.and(Flags::REPORTS.when(opening.work().is_some())));
+                state.inlets.begin_opening(opening);
+                opening.sent(id);
+                state.calls.take_place(place, id, 1);
+            },
+            State::forget_call,
+        )
+    }
+
+    /// Appends a batch: members with a slot are calls, those without are notifications. Gives the ids of the calls.
+    pub(in crate::session) fn send_batch(
+        &self,
+        members: Vec<(Body<'_>, Option<Awaited>)>,
+        place: &mut Option<Place>,
+    ) -> Result<Vec<CallId>, Refused> {
+        let timeouts = members.iter().filter_map(|(_, call)| call.as_ref()?.1);
+        let first_timeout = timeouts.min_by_key(|timeout| timeout.at);
+        self.send(
+            Self::admit_call,
+            |protocol, out, position| {
+                let in_flight = |(slot, timeout): Awaited| InFlight::new(position, &slot, timeout);
+                protocol.batch(out, members.into_iter().map(|(body, call)| (body, call.map(in_flight))))
+            },
+            |state, ids| {
+                state.expect(first_timeout);
+                if let Some(&first) = ids.first() {
+                    state.calls.take_place(place, first, ids.len());
+                }
+            },
+            |state, effects, ids| ids.into_iter().for_each(|id| state.forget_call(effects, id)),
+        )
+    }
+
+    /// Appends a notification, whose method and parameters are written.
+    pub(in crate::session) fn send_notification(&self, body: Body<'_>) -> Result<(), Refused> {
+        self.send(
+            Self::admit_call,
+            |protocol, out, _| protocol.notification(out, body),
+            |_, ()| {},
+            |_, _, ()| {},
+        )
+    }
+
+    /// Appends a message of the application's own, which is written.
+    pub(in crate::session) fn send_message(&self, message: &[u8]) -> Result<(), Refused> {
+        let write = |_: &mut Connection<InFlight>, out: &mut Vec<u8>, _| {
+            out.extend_from_slice(message);
+            Ok(())
+        };
+        self.send(Self::admit_message, write, |_, ()| {}, |_, _, ()| {})
+    }
+
+    /// A permit for calls that are about to be sent, where there are to be so many only.
+    pub(in crate::session) fn find_place(&self, place: &mut Option<Place>) -> Result<(), Refused> {
+        if place.is_some() || self.limits.calls_in_flight() == usize::MAX {
+            return Ok(());
+        }
+        let places = self.places.get_or_init(|| Places::new(&self.limits.load()));
+        *place = Some(places.take().ok_or_else(|| Refused::NoPlace(Arc::clone(places)))?);
+        Ok(())
+    }
+
+    fn admit_call(&self, state: &State) -> Result<(), Refused> {
+        if self.carries_messages {
+            return Err(Refused::Unsupported(Unsupported::Calls));
+        }
+        self.admit_message(state)
+    }
+
+    fn admit_message(&self, state: &State) -> Result<(), Refused> {
+        if let Some(reason) = state.phase.reason() {
+            return Err(Refused::Closed(reason.clone()));
+        }
+        if state.facts.has(Flags::PEER_CLOSING) {
+            return Err(Refused::Closed(CloseReason::Shutdown));
+        }
+        if !self.has_or_wants_capacity() {
+            return Err(Refused::Full);
+        }
+        Ok(())
+    }
+
+    /// Sends one message: `admit` says whether it may be, `write` writes it, and `sent` notes it. Where it does not fit into a
+    /// frame, `forget` undoes what `write` has done.
+    #[inline]
+    fn send<R>(
+        &self,
+        admit: impl FnOnce(&Self, &State) -> Result<(), Refused>,
+        write: impl FnOnce(&mut Connection<InFlight>, &mut Vec<u8>, Position) -> Result<R, Unsupported>,
+        sent: impl FnOnce(&mut State, &R),
+        forget: impl FnOnce(&mut State, &mut Effects, R),
+    ) -> Result<R, Refused> {
+        if let Some(framer) = &self.users_framer {
+            return self.send_framed(&**framer, admit, write, sent, forget);
+        }
+        self.with(|state, effects| {
+            admit(self, state)?;
+            let position = state.outbox.position();
+            let State { calls, outbox, .. } = state;
+            match outbox.notice(|out| write(&mut calls.protocol, out, position)) {
+                Ok(written) => {
+                    sent(state, &written);
+                    Ok(written)
+                }
+                Err(unsent) => Err(refused(unsent, |written| forget(state, effects, written))),
+            }
+        })
+    }
+
+    /// The same with a framer of the user's, which must not run under the lock: between being written and being appended, the
+    /// message has no other owner.
+    #[cold]
+    fn send_framed<R>(
+        &self,
+        framer: &dyn AnyFramer,
+        admit: impl FnOnce(&Self, &State) -> Result<(), Refused>,
+        write: impl FnOnce(&mut Connection<InFlight>, &mut Vec<u8>, Position) -> Result<R, Unsupported>,
+        sent: impl FnOnce(&mut State, &R),
+        forget: impl FnOnce(&mut State, &mut Effects, R),
+    ) -> Result<R, Refused> {
+        let mut message = Vec::new();
+        let written = self.with(|state, _| {
+            admit(self, state)?;
+            let position = state.outbox.position();
+            write(&mut state.calls.protocol, &mut message, position).map_err(Refused::Unsupported)
+        })?;
+        let mut framed = Vec::new();
+        let put = catch_unwind(AssertUnwindSafe(|| {
+            put_framed(framer, &mut framed, |out| {
+                out.extend_from_slice(&message);
+                Ok::<_, Infallible>(())
+            })
+        }));
+        self.with(|state, effects| match put {
+            Ok(Ok(())) => {
+                state.outbox.framed(&framed);
+                sent(state, &written);
+                Ok(Ok(written))
+            }
+            Ok(Err(Unsent::Unframed((), error))) => {
+                forget(state, effects, written);
+                Ok(Err(Refused::Frame(error)))
+            }
+            Ok(Err(Unsent::Unwritten(never))) => match never {},
+            Err(panic) => {
+                forget(state, effects, written);
+                Err(panic)
+            }
+        })
+        .unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+/// Messages that follow from something else. Their framer, where it is the user's, frames them when the loop takes them.
+impl State {
+    /// Appends a request.
+    pub(super) fn append_request(
+        &mut self,
+        effects: &mut Effects,
+        body: Body<'_>,
+        call: InFlight,
+    ) -> Result<CallId, Refused> {
+        let Self { calls, outbox, .. } = self;
+        let appended = outbox.notice(|out| calls.protocol.request(out, body, call));
+        appended.map_err(|unsent| refused(unsent, |id| self.forget_call(effects, id)))
+    }
+
+    /// Appends a notification.
+    pub(super) fn append_notification(&mut self, body: Body<'_>) -> Result<(), Refused> {
+        let Self { calls, outbox, .. } = self;
+        outbox.notice(|out| calls.protocol.notification(out, body)).map_err(|unsent| refused(unsent, |()| {}))
+    }
+
+    /// No reply will come: the call was not sent.
+    fn forget_call(&mut self, effects: &mut Effects, call: CallId) {
+        effects.drop_later(self.calls.protocol.take(call));
+    }
+
+    /// Has the loop look for what is late when this is over.
+    #[inline]
+    pub(super) fn expect(&mut self, timeout: Option<Timeout>) {
+        if let Some(Timeout { at, .. }) = timeout {
+            self.deadline.expect(at);
+        }
+    }
+}
+
+#[cold]
+fn refused<R>(unsent: Unsent<R, Unsupported>, forget: impl FnOnce(R)) -> Refused {
+    match unsent {
+        Unsent::Unwritten(unsupported) => Refused::Unsupported(unsupported),
+        Unsent::Unframed(written, error) => {
+            forget(written);
+            Refused::Frame(error)
+        }
+    }
+}
+
+/// What the loop takes of it.
+impl Shared {
+    /// Moves what waits to be sent to the end of `buffer`, and says how many messages that are. Items of subscriptions
+    /// leave when nothing else waits.
+    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) -> u64 {
+        let (messages, to_frame, version) = self.with(|state, effects| {
+            let version = state.calls.version();
+            if let Phase::Ended(reason) = &state.phase
+                && !reason.lets_leave()
+            {
+                // Their callers have been told that nothing of them was sent.
+                return (0, None, version);
+            }
+            if state.outbox.len() == 0 {
+                state.gather_items(effects);
+            }
+            let (messages, to_frame) = state.outbox.take_into(buffer);
+            // The bytes are still waiting: they are counted on one side or the other at any time.
+            self.capacity.set_unwritten(buffer.len() + to_frame.as_ref().map_or(0, ToFrame::len));
+            (messages, to_frame, version)
+        });
+        let (Some(to_frame), Some(framer)) = (to_frame, &self.users_framer) else { return messages };
+        let messages = messages + to_frame.frame(&**framer, version, buffer);
+        self.capacity.set_unwritten(buffer.len());
+        messages
+    }
+}

@@ -1,0 +1,240 @@
+//! Requests of the peer: from their handler's becoming a task to their reply.
+
+use std::pin::pin;
+
+use tokio::{task::AbortHandle, time::Instant};
+
+use super::{Effects, Phase, Shared, State};
+use crate::{
+    jsonrpc::{ErrorCode, ErrorObject, Id, Request},
+    session::{
+        CloseReason,
+        requests::{Ahead, Member, Running, WorkNumber},
+        trace::{Ending, Trace, log_refused},
+    },
+};
+
+impl Shared {
+    /// Whether a further request may be worked on, of `most` at once, beside `waiting` that have to wait; `bytes` is what it and they
+    /// take up.
+    #[inline]
+    pub(crate) fn admits(&self, most: usize, waiting: usize, bytes: usize) -> bool {
+        let requests = self.hints().requests() + waiting;
+        let together = self.hints().request_bytes().saturating_add(bytes);
+        requests < most && (requests == 0 || together <= self.limits.request_bytes())
+    }
+
+    /// What the requests that are worked on keep from starting.
+    pub(crate) fn running_orders(&self) -> Ahead {
+        self.read(|state| state.requests.orders())
+    }
+
+    /// Remembers a request whose handler becomes a task.
+    pub(crate) fn begin(&self, running: Running) -> u64 {
+        self.with(|state, _| {
+            if let Some(deadline) = running.deadline {
+                state.deadline.expect(deadline);
+            }
+            if let (Some(member), Some(_)) = (running.member, &running.id) {
+                state.calls.protocol.expect_member(member.batch);
+            }
+            state.requests.begin(running)
+        })
+    }
+
+    /// Says which task works on the request, unless it has finished already.
+    pub(crate) fn begun(&self, request: u64, task: AbortHandle) {
+        self.with(|state, effects| match state.requests.get_mut(request) {
+            Some(running) => running.task = Some(task),
+            // It may have become a subscription already; and that may have ended with the session, before there was a task to end.
+            None => {
+                if !state.feeds.if_made().is_some_and(|feeds| feeds.set_task(request, &task)) {
+                    effects.abort(task);
+                }
+            }
+        });
+    }
+
+    /// Appends the reply of a handler that had become a task, unless its request was already answered.
+    pub(crate) fn reply(&self, request: u64, message: &[u8], ending: Ending) {
+        self.with(|state, effects| {
+            let Some(done) = state.finish(effects, request, ending) else { return };
+            if let Some(id) = done.id {
+                id.with(|id| state.answer(effects, done.member, id, message));
+            }
+            self.close_if_due(state, effects);
+        });
+    }
+
+    /// Answers a request that is finished with an error.
+    pub(super) fn reply_error(
+        &self,
+        state: &mut State,
+        effects: &mut Effects,
+        done: &Running,
+        error: &ErrorObject,
+    ) {
+        if let Some(id) = &done.id {
+            let version = state.calls.version();
+            let mut reply = Vec::new();
+            id.with(|id| {
+                version.put_error(&mut reply, id, error);
+                state.answer(effects, done.member, id, &reply);
+            });
+        }
+        self.close_if_due(state, effects);
+    }
+
+    /// Ends a request that took too long.
+    pub(super) fn time_out(&self, state: &mut State, effects: &mut Effects, request: u64) {
+        let Some(mut done) = state.finish(effects, request, Ending::Timeout) else { return };
+        if let Some(task) = done.task.take() {
+            effects.abort(task);
+        }
+        let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
+        self.reply_error(state, effects, &done, &error);
+    }
+}
+
+impl State {
+    /// Appends the reply to a request: as a message of its own, or to its batch, which goes out with the last one.
+    pub(super) fn answer(&mut self, effects: &mut Effects, member: Option<Member>, id: Id<'_>, reply: &[u8]) {
+        match member {
+            None => {
+                let version = self.calls.version();
+                self.outbox.reply(version, id, effects, |out| out.extend_from_slice(reply));
+            }
+            Some(Member { batch, index }) => {
+                self.calls.protocol.add_to_batch(batch, index, id, reply);
+                self.end_batch(effects, batch);
+            }
+        }
+    }
+
+    /// Forgets a request that is answered now, or never will be. How it has ended is logged.
+    pub(super) fn finish(&mut self, effects: &mut Effects, request: u64, ending: Ending) -> Option<Running> {
+        let mut done = self.requests.finish(request)?;
+        if done.trace.is_some() {
+            let trace = done.trace.take();
+            effects.later(move || trace.end(ending));
+        }
+        if done.work != 0 {
+            effects.requests_changed();
+        }
+        if done.subscribes {
+            // Reports of work that is over, one way or another, and that have not left.
+            let over = self.feeds.if_made().and_then(|feeds| feeds.forget(request));
+            effects.drop_later(over);
+        }
+        Some(done)
+    }
+}
+
+/// When the replies of handlers that have finished are written: as soon as there is capacity to send them, so that no more than
+/// [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes) of them wait for a peer that does not read, besides the last.
+impl Shared {
+    /// Whether the reply to a request may be written.
+    ///
+    /// That to a member of a batch waits with the others of its batch for the last of them. Where as many bytes wait so as may
+    /// wait to be sent, the oldest batch goes on, and the others when it has ended.
+    pub(crate) fn has_capacity_for_reply(&self, member: Option<Member>) -> bool {
+        self.has_capacity() && member.is_none_or(|member| self.may_collect(member))
+    }
+
+    fn may_collect(&self, Member { batch, .. }: Member) -> bool {
+        self.read(|state| {
+            state.calls.protocol.collected(None) < self.limits.outgoing_bytes()
+                || state.calls.protocol.is_oldest_batch(batch)
+        })
+    }
+
+    /// Waits until the reply to a request may be written. What its handler has made is kept meanwhile, and it keeps its permit.
+    /// It is late no more: the handler has finished.
+    pub(crate) async fn capacity_for_reply(&self, request: u64, member: Option<Member>) {
+        self.with(|state, _| {
+            if let Some(running) = state.requests.get_mut(request) {
+                running.deadline = None;
+            }
+        });
+        if let Some(member) = member {
+            loop {
+                let mut ended = pin!(self.requests_changed.notified());
+                ended.as_mut().enable();
+                if self.may_collect(member) {
+                    break;
+                }
+                ended.await;
+            }
+        }
+        loop {
+            // Capacity that is made from here on leaves a permit: it is not missed.
+            let made = self.capacity_made();
+            if self.has_or_wants_capacity() {
+                break;
+            }
+            made.await;
+        }
+        self.wake_next_sender();
+    }
+}
+
+/// Requests and their contexts.
+impl Shared {
+    /// Whether a request is still worked on, or is a subscription that goes on.
+    pub(crate) fn is_worked_on(&self, number: WorkNumber) -> bool {
+        self.read(|state| match &state.phase {
+            // Requests that came by themselves are not listed: all that came in one message have one number, until it is answered.
+            Phase::Gone(CloseReason::NoSession) => self.starting() == number,
+            Phase::Ended(_) | Phase::Gone(_) => false,
+            Phase::Open | Phase::Closing(_) => {
+                self.starting() == number || state.requests.has_number(number) || state.feeds.work_for(number)
+            }
+        })
+    }
+
+    /// Waits until a request is not worked on any more.
+    pub(crate) async fn work_ended(&self, number: WorkNumber) {
+        loop {
+            let mut changed = pin!(self.requests_changed.notified());
+            changed.as_mut().enable();
+            if !self.is_worked_on(number) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// See [`Context::close_after_reply`](crate::Context::close_after_reply).
+    pub(crate) fn close_after(&self, request: WorkNumber) {
+        self.with(|state, effects| {
+            if self.starting() == request || state.requests.has_number(request) {
+                state.requests.close_after(request);
+            } else {
+                self.begin_close(state, effects, CloseReason::Local);
+            }
+        });
+    }
+
+    /// The work for a request goes on: its time is counted anew.
+    pub(super) fn goes_on(&self, state: &mut State, request: u64, now: Instant) {
+        if let Some(running) = state.requests.get_mut(request)
+            && let Some(timeout) = self.limits.request_timeout()
+        {
+            running.deadline = crate::limits::deadline::after(now, timeout);
+        }
+    }
+}
+
+/// What is logged of requests.
+impl Shared {
+    /// Begins the trace of a request.
+    #[inline]
+    pub(crate) fn trace(&self, request: &Request<'_>) -> Trace {
+        Trace::begin(request, self.id, &self.peer)
+    }
+
+    /// Logs that a message was refused which is no request, or was not read.
+    pub(crate) fn log_refused(&self, id: Option<Id<'_>>, error: &ErrorObject) {
+        log_refused(id, error, Some(self.id), &self.peer);
+    }
+}

@@ -1,0 +1,142 @@
+//! The state of a session: components that know nothing of each other, and what is said of them without the lock.
+
+use tokio::time::Instant;
+
+use super::{
+    cost::OwnCost,
+    guarded::Hinted,
+    hints::{Flags, Snapshot},
+};
+use crate::session::{
+    CloseReason, calls::Calls, feed::Feeds, on_demand::OnDemand, outbox::Outbox, requests::Requests,
+    subscription::Inlets,
+};
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    /// The calls in flight, and the protocol machine that they are in flight at.
+    pub(crate) calls: Calls,
+    /// The requests of the peer that are worked on.
+    pub(crate) requests: Requests,
+    /// Messages that wait to be taken by the loop.
+    pub(crate) outbox: Outbox,
+    /// The subscriptions that the peer has here.
+    pub(crate) feeds: OnDemand<Feeds>,
+    /// The subscriptions at the peer.
+    pub(crate) inlets: OnDemand<Inlets>,
+    pub(crate) deadline: Deadline,
+    /// Facts that are nothing but a hint: [`SUBSCRIBES`](Flags::SUBSCRIBES), [`REPORTS`](Flags::REPORTS) and
+    /// [`LISTENS`](Flags::LISTENS), which stay once they are set, [`PEER_CLOSING`](Flags::PEER_CLOSING), and
+    /// [`POLICY`](Flags::POLICY).
+    pub(super) facts: Flags,
+    /// Whether the peer takes notices of its subscriptions.
+    pub(super) takes_notices: bool,
+    /// Whether it takes the notice that this side shuts down.
+    pub(super) takes_closing: bool,
+    pub(super) cost: OwnCost,
+    /// Messages whose items have turned out to be no JSON.
+    pub(super) unjudged: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Phase {
+    Open,
+    /// Finishing what was begun, then closing.
+    Closing(CloseReason),
+    /// The connection is to be dropped; the loop may not have noticed yet.
+    Ended(CloseReason),
+    /// The loop is gone too.
+    Gone(CloseReason),
+}
+
+impl Phase {
+    pub(crate) const fn reason(&self) -> Option<&CloseReason> {
+        match self {
+            Self::Open => None,
+            Self::Closing(reason) | Self::Ended(reason) | Self::Gone(reason) => Some(reason),
+        }
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+
+    pub(crate) const fn has_ended(&self) -> bool {
+        matches!(self, Self::Ended(_) | Self::Gone(_))
+    }
+}
+
+/// The earliest deadline of any call or request, or an earlier moment.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline {
+    next: Option<Instant>,
+    /// Whether the loop has to look at it.
+    has_moved: bool,
+}
+
+impl Deadline {
+    /// Has the loop look for what is late at `at`, unless it looks earlier.
+    #[inline]
+    pub(super) fn expect(&mut self, at: Instant) {
+        if self.next.is_none_or(|next| at < next) {
+            (self.next, self.has_moved) = (Some(at), true);
+        }
+    }
+
+    /// The deadline, for the loop.
+    pub(super) const fn look(&mut self) -> Option<Instant> {
+        self.has_moved = false;
+        self.next
+    }
+
+    /// The loop has looked at all calls and requests.
+    pub(super) const fn set(&mut self, next: Option<Instant>) {
+        self.next = next;
+    }
+}
+
+impl Hinted for State {
+    #[inline]
+    fn snapshot(&self) -> Snapshot {
+        let flags = Flags::ENDING
+            .when(!self.phase.is_open())
+            .and(Flags::ENDED.when(self.phase.has_ended()))
+            .and(Flags::ITEMS.when(self.feeds.made().is_some_and(Feeds::are_ready)))
+            .and(Flags::DEADLINE.when(self.deadline.has_moved))
+            .and(Flags::UNJUDGED.when(!self.unjudged.is_empty()))
+            .and(Flags::CLOSES_AFTER.when(self.requests.any_closes_after()))
+            .and(self.facts);
+        Snapshot {
+            flags,
+            queued: self.outbox.len(),
+            requests: self.requests.permits(),
+            request_bytes: self.requests.bytes(),
+            open_batches: self.calls.protocol.batches_in_progress(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_loop_looks_at_a_deadline_that_is_earlier_and_at_no_other() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let mut deadline = Deadline::default();
+        deadline.expect(now + 2 * second);
+        assert!(deadline.has_moved);
+        assert_eq!(deadline.look(), Some(now + 2 * second));
+        deadline.expect(now + 3 * second);
+        assert!(!deadline.has_moved, "it will have looked by then");
+        deadline.expect(now + second);
+        assert!(deadline.has_moved);
+        assert_eq!(deadline.look(), Some(now + second));
+        deadline.set(None);
+        deadline.expect(now + 5 * second);
+        assert_eq!(deadline.look(), Some(now + 5 * second));
+    }
+}

@@ -7,8 +7,6 @@
 mod through;
 
 mod batch;
-mod bounds;
-mod byte_queue;
 mod call;
 mod caller;
 mod calls;
@@ -18,6 +16,7 @@ mod feed;
 mod framed;
 mod group;
 mod hooks;
+mod item_queue;
 mod limits;
 mod loads;
 mod messages;
@@ -50,7 +49,6 @@ pub use batch::{
     Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape,
     MemberShape, OutgoingBatch, PendingBatch,
 };
-pub(crate) use bounds::Bounds;
 pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
 pub(crate) use calls::Cancelling;
@@ -61,6 +59,7 @@ pub use group::GroupFull;
 pub(crate) use group::{InstalledGroups, Membership};
 pub use hooks::Hooks;
 pub(crate) use hooks::InstalledHooks;
+pub(crate) use item_queue::Bounds;
 pub(crate) use loads::Loads;
 pub use messages::{Message, MessageSession, SendError};
 pub use notify::{Notify, NotifyFuture};

@@ -14,10 +14,12 @@ use std::{
 use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
-use super::on_demand::Empty;
-use crate::jsonrpc::{BatchId, ErrorCode, ErrorObject, subscription::SubscriptionKey};
+use super::{
+    item_queue::{Push, TotalBytes},
+    on_demand::Empty,
+};
+use crate::jsonrpc::{BatchId, ErrorObject, subscription::SubscriptionKey};
 pub(crate) use queue::{Feed, NewFeed};
-use queue::{Push, Together};
 
 /// The subscriptions of one peer. They are numbered by the requests that made them.
 #[derive(Debug, Default)]
@@ -28,7 +30,7 @@ pub(crate) struct Feeds {
     ready: VecDeque<u64>,
     /// Those whose reply is part of a batch that was not answered yet: nothing of them is sent before it.
     held: Vec<(BatchId, u64)>,
-    together: Together,
+    total: TotalBytes,
     /// How many items have passed by their queues since everything was sent.
     passed: usize,
 }
@@ -57,10 +59,6 @@ pub(crate) enum Pushed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone;
 
-fn too_slow(waiting: usize) -> ErrorObject {
-    ErrorObject::new(ErrorCode::SERVER_BUSY, format!("the subscriber is too slow: {waiting} items wait"))
-}
-
 impl Empty for Feeds {
     fn empty() -> &'static Self {
         static EMPTY: LazyLock<Feeds> = LazyLock::new(Feeds::default);
@@ -71,7 +69,7 @@ impl Empty for Feeds {
 impl Feeds {
     /// Their items have so many bytes together, and each of them has one in any case. Default: no limit.
     pub(crate) const fn set_limit(&mut self, limit: usize) {
-        self.together.limit = limit;
+        self.total.set_limit(limit);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -93,7 +91,7 @@ impl Feeds {
         let key = new.writer.key().clone();
         self.feeds.insert(id, Feed::new(new));
         let before = self.by_key.insert(key, id)?;
-        Some(self.feeds.remove(&before)?.removed(&mut self.together))
+        Some(self.feeds.remove(&before)?.removed(&mut self.total))
     }
 
     /// Nothing of a subscription is sent before the reply to the batch.
@@ -119,7 +117,7 @@ impl Feeds {
     /// Gives `send` the bodies of everything that waits to be sent of one, which is over then.
     pub(crate) fn take(&mut self, id: u64, mut send: impl FnMut(&[u8])) -> Option<Feed> {
         if let Some(feed) = self.feeds.get_mut(&id) {
-            while feed.next(&mut self.together, &mut send) {}
+            while feed.next(&mut self.total, &mut send) {}
         }
         self.forget(id)
     }
@@ -130,7 +128,7 @@ impl Feeds {
         if self.by_key.get(feed.key()) == Some(&id) {
             self.by_key.remove(feed.key());
         }
-        Some(feed.removed(&mut self.together))
+        Some(feed.removed(&mut self.total))
     }
 
     /// Says which task brings the items. False where there is no such subscription any more.
@@ -153,7 +151,7 @@ impl Feeds {
         match self.feeds.get_mut(&id) {
             None => Poll::Ready(Err(Gone)),
             Some(feed) if feed.is_over() => Poll::Ready(Err(Gone)),
-            Some(feed) => feed.poll_room(size, &self.together, waker).map(Ok),
+            Some(feed) => feed.poll_room(size, &self.total, waker).map(Ok),
         }
     }
 
@@ -174,12 +172,12 @@ impl Feeds {
     pub(crate) fn push(&mut self, id: u64, body: &[u8]) -> Result<Pushed, Gone> {
         let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
         let had = feed.has_something();
-        let pushed = match feed.push(body, &mut self.together) {
-            Push::Kept if feed.takes_more(1, &self.together) => Ok(Pushed::More),
+        let pushed = match feed.push(body, &mut self.total) {
+            Push::Kept if feed.is_ready(1, &self.total) => Ok(Pushed::More),
             Push::Kept => Ok(Pushed::Full),
-            Push::Waits => return Ok(Pushed::Waits),
+            Push::Full => return Ok(Pushed::Waits),
             Push::Ends => {
-                feed.end(Some(&too_slow(feed.len())));
+                feed.end_as_too_slow();
                 Err(Gone)
             }
         };
@@ -193,7 +191,7 @@ impl Feeds {
         let had = feed.has_something();
         let goes_on = feed.lose(items);
         if !goes_on {
-            feed.end(Some(&too_slow(feed.len())));
+            feed.end_as_too_slow();
         }
         self.is_ready_now(id, had);
         if goes_on { Ok(()) } else { Err(Gone) }
@@ -230,7 +228,7 @@ impl Feeds {
     /// Ends a subscription, of which nothing is sent any more. `None` where there is none.
     pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<Feed> {
         let id = self.by_key.remove(key)?;
-        Some(self.feeds.remove(&id)?.removed(&mut self.together))
+        Some(self.feeds.remove(&id)?.removed(&mut self.total))
     }
 
     /// Ends all but the reports of work, which has an end that can be waited for.
@@ -242,7 +240,7 @@ impl Feeds {
             .filter_map(|id| {
                 let feed = self.feeds.remove(&id)?;
                 self.by_key.remove(feed.key());
-                Some(feed.removed(&mut self.together))
+                Some(feed.removed(&mut self.total))
             })
             .collect()
     }
@@ -252,7 +250,7 @@ impl Feeds {
         self.by_key.clear();
         self.ready.clear();
         self.held.clear();
-        self.feeds.drain().map(|(_, feed)| feed.removed(&mut self.together)).collect()
+        self.feeds.drain().map(|(_, feed)| feed.removed(&mut self.total)).collect()
     }
 
     /// Gives `send` the body of the next thing to send, if there is any.
@@ -261,10 +259,10 @@ impl Feeds {
             let id = self.ready.pop_front()?;
             // Those that were removed are found here for the last time.
             let Some(feed) = self.feeds.get_mut(&id) else { continue };
-            if !feed.next(&mut self.together, &mut send) {
+            if !feed.next(&mut self.total, &mut send) {
                 continue;
             }
-            let mut sent = Sent { producer: feed.room_for(&self.together), ended: None };
+            let mut sent = Sent { producer: feed.room_for(&self.total), ended: None };
             if feed.has_something() {
                 self.ready.push_back(id);
             } else if feed.is_over() {

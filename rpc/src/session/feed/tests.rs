@@ -18,15 +18,15 @@ fn new(key: &str, overflow: Overflow) -> NewFeed {
     }
 }
 
+/// One that has room for more than two items.
+fn roomy(key: &str, overflow: Overflow) -> NewFeed {
+    let new = new(key, overflow);
+    NewFeed { bounds: Bounds { items: 10, ..new.bounds }, ..new }
+}
+
 /// One whose peer is not known to take notices.
 fn unnoticed(key: &str, overflow: Overflow) -> NewFeed {
     NewFeed { sends_notices: false, ..new(key, overflow) }
-}
-
-impl Feeds {
-    fn bounds_of(&mut self, id: u64) -> &mut Bounds {
-        &mut self.feeds.get_mut(&id).unwrap().bounds
-    }
 }
 
 /// What is sent next, and the stream that waits for the room that it leaves.
@@ -99,8 +99,7 @@ fn the_oldest_items_are_dropped_and_counted() {
 fn what_the_stream_has_left_out_is_told_where_it_is_missing() {
     let lost = |items| format!(r#""method":"rpc.lost","params":{{"subscription":1,"items":{items}}}"#);
     let mut feeds = Feeds::default();
-    feeds.add(1, new("1", Overflow::Wait));
-    feeds.bounds_of(1).items = 3;
+    feeds.add(1, roomy("1", Overflow::Wait));
     feeds.lose(1, 1).unwrap();
     push(&mut feeds, 1, &["a"]);
     feeds.lose(1, 2).unwrap();
@@ -198,7 +197,7 @@ fn an_item_that_does_not_fit_beside_others_waits_with_its_stream() {
 fn crowded(overflow: Overflow) -> Feeds {
     let mut feeds = Feeds::default();
     feeds.set_limit(4);
-    feeds.add(1, new("1", overflow));
+    feeds.add(1, roomy("1", overflow));
     feeds.add(2, new("2", Overflow::Wait));
     push(&mut feeds, 2, &["zz"]);
     push(&mut feeds, 1, &["a", "b"]);
@@ -209,7 +208,6 @@ fn crowded(overflow: Overflow) -> Feeds {
 fn items_of_all_subscriptions_share_the_room_and_each_has_one() {
     let lost = r#""method":"rpc.lost","params":{"subscription":1,"items":1}"#;
     let mut feeds = crowded(Overflow::DropOldest);
-    feeds.bounds_of(1).items = 10;
     push(&mut feeds, 1, &["c"]);
     assert_eq!(drained(&mut feeds), ["zz", lost, "b", "c"]);
     push(&mut feeds, 1, &["d", "e", "f", "g"]);
@@ -219,7 +217,6 @@ fn items_of_all_subscriptions_share_the_room_and_each_has_one() {
     assert_eq!(drained(&mut feeds), ["12345", "67890"], "one is always kept");
 
     let mut feeds = crowded(Overflow::End);
-    feeds.bounds_of(1).items = 10;
     assert_eq!(feeds.push(1, b"c"), Err(Gone));
 }
 
@@ -227,9 +224,8 @@ fn items_of_all_subscriptions_share_the_room_and_each_has_one() {
 fn a_stream_that_waits_for_others_is_woken_when_it_has_nothing_itself_any_more() {
     let mut feeds = Feeds::default();
     feeds.set_limit(4);
-    feeds.add(1, new("1", Overflow::Wait));
+    feeds.add(1, roomy("1", Overflow::Wait));
     feeds.add(2, new("2", Overflow::Wait));
-    feeds.bounds_of(1).items = 10;
     push(&mut feeds, 1, &["a", "b"]);
     // A first one is kept whatever its size.
     push(&mut feeds, 2, &["zzzzz"]);
@@ -244,7 +240,6 @@ fn those_that_are_removed_make_room() {
         [|feeds: &mut Feeds| feeds.forget(2), |feeds: &mut Feeds| feeds.remove(&SubscriptionKey::of_id("2"))]
     {
         let mut feeds = crowded(Overflow::Wait);
-        feeds.bounds_of(1).items = 10;
         assert!(!has_room(&mut feeds, 1, 1));
         assert!(end(&mut feeds).is_some());
         assert!(has_room(&mut feeds, 1, 1));

@@ -1,7 +1,6 @@
 //! Where the items of one subscription of ours wait to be taken.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -13,8 +12,11 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    jsonrpc::{ErrorObject, Overflow, ProtocolError},
-    session::{Bounds, CloseReason, byte_queue::ByteQueue},
+    jsonrpc::{ErrorObject, ProtocolError},
+    session::{
+        Bounds, CloseReason,
+        item_queue::{ItemQueue, Next, NoLimit, Push},
+    },
 };
 
 /// The end of a subscription that the loop puts items into. It has a lock of its own, so that one who takes items contends with
@@ -22,7 +24,6 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Inlet {
     state: Mutex<State>,
-    bounds: Bounds,
     is_of_work: bool,
     full: FullInlets,
     /// Whether the subscriber has found no item, and has taken none since.
@@ -39,15 +40,10 @@ impl FullInlets {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// The JSON of items.
-    items: ByteQueue,
-    /// How many bytes each of them has.
-    lengths: VecDeque<usize>,
-    /// How many were dropped before the first of those that wait.
-    lost: u64,
-    end: Option<End>,
+    queue: ItemQueue<End>,
     reader: Option<Waker>,
     /// Whether the session was told that there is no room.
     is_full: bool,
@@ -104,8 +100,12 @@ impl Inlet {
     /// `full` is the session's.
     pub(crate) fn new(bounds: Bounds, full: &FullInlets) -> Self {
         Self {
-            state: Mutex::default(),
-            bounds,
+            state: Mutex::new(State {
+                queue: ItemQueue::new(bounds),
+                reader: None,
+                is_full: false,
+                alive: None,
+            }),
             is_of_work: false,
             full: full.clone(),
             is_awaited: AtomicBool::new(false),
@@ -125,33 +125,21 @@ impl Inlet {
     /// Puts an item in, and does what is to be done where there is no room.
     pub(crate) fn put(&self, item: &str) -> Put {
         let mut state = self.lock();
-        if state.end.is_some() {
+        if !state.queue.is_open() {
             return Put::Ended(None);
         }
-        let mut full = false;
-        while !state.has_room(&self.bounds, item.len()) {
-            match self.bounds.overflow {
-                // The session reads on only while it waits for a reply: twice the bounds is as far as that may go.
-                Overflow::Wait if state.has_room(&self.bounds.doubled(), item.len()) => {
-                    full = true;
-                    break;
-                }
-                Overflow::Wait | Overflow::End => {
-                    let waiting = state.lengths.len();
-                    return Put::Ended(state.end(End::TooSlow(waiting)));
-                }
-                Overflow::DropOldest => {
-                    if let Some(dropped) = state.lengths.pop_front() {
-                        state.items.pop(dropped);
-                        state.lost = state.lost.saturating_add(1);
-                    }
+        match state.queue.push(item.as_bytes(), &mut NoLimit) {
+            Push::Kept => {}
+            // The session reads on only while it waits for a reply: twice the bounds is as far as that may go.
+            Push::Full if state.queue.push_over(item.as_bytes(), &mut NoLimit) => {
+                if !std::mem::replace(&mut state.is_full, true) {
+                    self.full.0.fetch_add(1, Relaxed);
                 }
             }
-        }
-        state.push(item);
-        if full && !state.is_full {
-            state.is_full = true;
-            self.full.0.fetch_add(1, Relaxed);
+            Push::Full | Push::Ends => {
+                let waiting = state.queue.len();
+                return Put::Ended(state.end(End::TooSlow(waiting)));
+            }
         }
         Put::Kept(state.reader.take())
     }
@@ -169,8 +157,8 @@ impl Inlet {
     /// Puts in the last item, for which there is always room.
     pub(crate) fn put_last(&self, item: &str) {
         let mut state = self.lock();
-        if state.end.is_none() {
-            state.push(item);
+        if state.queue.is_open() {
+            state.queue.push_unbounded(item.as_bytes(), &mut NoLimit);
         }
     }
 
@@ -187,14 +175,13 @@ impl Inlet {
 
     /// Ready when there is an item to take, or one was lost.
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
-        self.poll(cx, |state| (!state.lengths.is_empty() || state.lost > 0).then_some(()))
+        self.poll(cx, |state| state.queue.has_items().then_some(()))
     }
 
     /// The peer has dropped items. Gives the reader that waits.
     pub(crate) fn lose(&self, items: u64) -> Option<Waker> {
         let mut state = self.lock();
-        // The number is the peer's.
-        state.lost = state.lost.saturating_add(items);
+        state.queue.lose_first(items);
         state.reader.take()
     }
 
@@ -207,7 +194,7 @@ impl Inlet {
     pub(crate) fn poll_take(&self, cx: &Context<'_>, json: &mut Vec<u8>) -> Poll<(Taken, bool)> {
         let taken = self.poll(cx, |state| {
             let taken = state.take(json)?;
-            let resumes = state.has_room(&self.bounds, 1) && self.resumes(state);
+            let resumes = state.queue.has_capacity(1, &NoLimit) && self.resumes(state);
             Some((taken, resumes))
         });
         self.is_awaited.store(taken.is_pending(), Relaxed);
@@ -222,8 +209,7 @@ impl Inlet {
     /// Whether it keeps the session from reading; then it does no more.
     pub(crate) fn give_up(&self) -> bool {
         let mut state = self.lock();
-        state.end = Some(End::Finished);
-        (state.items, state.lengths) = Default::default();
+        state.queue.clear(&mut NoLimit);
         self.resumes(&mut state)
     }
 
@@ -264,42 +250,31 @@ impl Inlet {
 }
 
 impl State {
-    fn has_room(&self, bounds: &Bounds, size: usize) -> bool {
-        bounds.have_room(self.lengths.len(), self.items.len(), size)
-    }
-
     /// Takes something out, into `json` if it is an item.
     fn take(&mut self, json: &mut Vec<u8>) -> Option<Taken> {
-        if self.lost > 0 {
-            return Some(Taken::Lost(std::mem::take(&mut self.lost)));
-        }
-        if let Some(length) = self.lengths.pop_front() {
-            json.clear();
-            json.extend_from_slice(self.items.first(length));
-            self.items.pop(length);
-            return Some(Taken::Item);
-        }
-        Some(match self.end.as_ref()? {
-            End::Finished => Taken::Nothing,
-            _ => self.end.replace(End::Finished).map_or(Taken::Nothing, Taken::End),
-        })
+        let taken = self.queue.take(&mut NoLimit, |next| match next {
+            Next::Item(item) => {
+                json.clear();
+                json.extend_from_slice(item);
+                Taken::Item
+            }
+            Next::Lost(items) => Taken::Lost(items),
+            Next::End(how) => Taken::End(how),
+        });
+        taken.or_else(|| (!self.queue.is_open()).then_some(Taken::Nothing))
     }
 
     /// The first end is the one that counts. Gives the reader that waits.
     fn end(&mut self, how: End) -> Option<Waker> {
-        self.end.get_or_insert(how);
+        self.queue.end(Some(how));
         self.reader.take()
-    }
-
-    fn push(&mut self, item: &str) {
-        self.items.push(item.as_bytes());
-        self.lengths.push_back(item.len());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jsonrpc::Overflow;
 
     fn inlet(overflow: Overflow) -> Inlet {
         inlet_of(Bounds { items: 2, bytes: 1000, overflow })
@@ -382,7 +357,7 @@ mod tests {
         ] {
             let inlet = inlet_of(Bounds { items: 100, bytes: 1000, overflow });
             let puts = [0; 4].map(|_| put(&inlet, &large));
-            assert_eq!((inlet.lock().lengths.len(), puts[3]), (kept, last), "{overflow:?}");
+            assert_eq!((inlet.lock().queue.len(), puts[3]), (kept, last), "{overflow:?}");
             // One is kept in any case.
             let inlet = inlet_of(Bounds { items: 100, bytes: 10, overflow });
             assert_eq!(put(&inlet, &large), "Kept", "{overflow:?}");

@@ -3,9 +3,9 @@
 /// An empty queue keeps no more memory than this.
 const KEPT: usize = 4 << 10;
 
-/// The bytes of texts whose lengths somebody else knows. It takes up to about twice the memory that they need.
+/// The bytes of texts whose lengths the caller keeps. It takes up to about twice the memory that they need.
 #[derive(Debug, Default)]
-pub(crate) struct ByteQueue {
+pub(super) struct ByteQueue {
     bytes: Vec<u8>,
     /// Where the first text begins: what stands before it was taken.
     start: usize,
@@ -13,11 +13,11 @@ pub(crate) struct ByteQueue {
 
 impl ByteQueue {
     /// How many bytes wait.
-    pub(crate) const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
 
-    pub(crate) fn push(&mut self, text: &[u8]) {
+    pub(super) fn push(&mut self, text: &[u8]) {
         if self.start > 0 && self.bytes.capacity() - self.bytes.len() < text.len() {
             self.make_room(text.len());
         }
@@ -25,19 +25,19 @@ impl ByteQueue {
     }
 
     /// The first text, which has `length` bytes.
-    pub(crate) fn first(&self, length: usize) -> &[u8] {
+    pub(super) fn first(&self, length: usize) -> &[u8] {
         &self.bytes[self.start..self.start + length]
     }
 
     /// Takes the first text out, which has `length` bytes.
-    pub(crate) fn pop(&mut self, length: usize) {
+    pub(super) fn pop(&mut self, length: usize) {
         self.start += length;
         if self.start == self.bytes.len() {
             self.clear();
         }
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.start = 0;
         match self.bytes.capacity() > KEPT {
             true => self.bytes = Vec::new(),

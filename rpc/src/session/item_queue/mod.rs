@@ -1,0 +1,299 @@
+//! The items of one subscription that its consumer has not taken yet: bounded by their number and by their bytes.
+//!
+//! A plain value without lock, link or waker. Both directions use it: for items that are to be sent to the peer's subscriber, and for
+//! items from the peer that a subscriber here is to take.
+
+mod byte_queue;
+
+use std::collections::VecDeque;
+
+use crate::jsonrpc::Overflow;
+use byte_queue::ByteQueue;
+
+/// The capacity of a subscription's queue, and its rule for an item that exceeds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) items: usize,
+    pub(crate) bytes: usize,
+    pub(crate) overflow: Overflow,
+}
+
+impl Bounds {
+    /// Whether an item of `size` bytes fits behind `items` with `bytes` together. A first one always does: otherwise an item larger
+    /// than the bound would never get through.
+    pub(crate) const fn have_room(&self, items: usize, bytes: usize, size: usize) -> bool {
+        items == 0 || (items < self.items && bytes.saturating_add(size) <= self.bytes)
+    }
+
+    const fn doubled(&self) -> Self {
+        let (items, bytes) = (self.items.saturating_mul(2), self.bytes.saturating_mul(2));
+        Self { items, bytes, overflow: self.overflow }
+    }
+}
+
+/// A limit on bytes that a queue may share with others, beside its own bounds.
+pub(crate) trait ByteLimit {
+    fn has_room(&self, size: usize) -> bool;
+    fn add(&mut self, size: usize);
+    fn remove(&mut self, size: usize);
+}
+
+/// The limit of a queue that has its own bounds only.
+#[derive(Debug)]
+pub(crate) struct NoLimit;
+
+impl ByteLimit for NoLimit {
+    fn has_room(&self, _: usize) -> bool {
+        true
+    }
+
+    fn add(&mut self, _: usize) {}
+
+    fn remove(&mut self, _: usize) {}
+}
+
+/// The bytes that several queues hold together, and their common limit. Default: no limit.
+#[derive(Debug)]
+pub(crate) struct TotalBytes {
+    used: usize,
+    limit: usize,
+}
+
+impl Default for TotalBytes {
+    fn default() -> Self {
+        Self { used: 0, limit: usize::MAX }
+    }
+}
+
+impl TotalBytes {
+    pub(crate) const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+}
+
+impl ByteLimit for TotalBytes {
+    fn has_room(&self, size: usize) -> bool {
+        self.used.saturating_add(size) <= self.limit
+    }
+
+    fn add(&mut self, size: usize) {
+        self.used += size;
+    }
+
+    fn remove(&mut self, size: usize) {
+        self.used -= size;
+    }
+}
+
+/// The outcome of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Push {
+    Kept,
+    /// Not kept: under [`Overflow::Wait`] the producer keeps it until there is capacity.
+    Full,
+    /// Not kept: under [`Overflow::End`] the subscription ends.
+    Ends,
+}
+
+/// The next thing that the consumer takes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next<'a, E> {
+    Item(&'a [u8]),
+    /// So many items are missing here.
+    Lost(u64),
+    /// The subscription has ended like this. It comes once, behind all items.
+    End(E),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    /// An item of so many bytes.
+    Item(usize),
+    /// The producer has left out items here.
+    Lost(u64),
+}
+
+#[derive(Debug)]
+enum Ending<E> {
+    Open,
+    /// It has ended, and the consumer has not been told yet.
+    Untold(E),
+    Over,
+}
+
+impl<E> Ending<E> {
+    /// The end, if the consumer has not been told yet; it is over then.
+    fn tell(&mut self) -> Option<E> {
+        if !matches!(self, Self::Untold(_)) {
+            return None;
+        }
+        match std::mem::replace(self, Self::Over) {
+            Self::Untold(end) => Some(end),
+            Self::Open | Self::Over => None,
+        }
+    }
+}
+
+/// Items in the order of their arrival, marks where some are missing, and the end. `E` is how a subscription ends.
+#[derive(Debug)]
+pub(crate) struct ItemQueue<E> {
+    bounds: Bounds,
+    entries: VecDeque<Entry>,
+    /// The bytes of the items among the entries.
+    bytes: ByteQueue,
+    /// How many items are missing before the first entry.
+    lost: u64,
+    /// A consumer that is not told of lost items has no use for their number.
+    counts_lost: bool,
+    ending: Ending<E>,
+}
+
+impl<E> ItemQueue<E> {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            entries: VecDeque::new(),
+            bytes: ByteQueue::default(),
+            lost: 0,
+            counts_lost: true,
+            ending: Ending::Open,
+        }
+    }
+
+    /// The same for a consumer that is told of lost items only if `counts_lost`.
+    pub(crate) fn counting_lost(self, counts_lost: bool) -> Self {
+        Self { counts_lost, ..self }
+    }
+
+    pub(crate) const fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// How many items and marks wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether an item waits, or some were lost.
+    pub(crate) fn has_items(&self) -> bool {
+        !self.entries.is_empty() || self.lost > 0
+    }
+
+    /// Whether there is nothing to take: no item, no mark and no end.
+    pub(crate) fn is_drained(&self) -> bool {
+        !self.has_items() && !matches!(self.ending, Ending::Untold(_))
+    }
+
+    /// False once it has ended: then nothing more is to be pushed.
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.ending, Ending::Open)
+    }
+
+    /// Whether an item of `size` bytes fits within the bounds and the limit of all queues. A first one always does.
+    pub(crate) fn has_capacity(&self, size: usize, total: &impl ByteLimit) -> bool {
+        self.entries.is_empty()
+            || (self.bounds.have_room(self.entries.len(), self.bytes.len(), size) && total.has_room(size))
+    }
+
+    /// Whether the producer may push an item of `size` bytes without waiting.
+    pub(crate) fn is_ready(&self, size: usize, total: &impl ByteLimit) -> bool {
+        self.bounds.overflow != Overflow::Wait || self.has_capacity(size, total)
+    }
+
+    /// Keeps an item if it fits, and applies the overflow rule if not.
+    pub(crate) fn push(&mut self, item: &[u8], total: &mut impl ByteLimit) -> Push {
+        while !self.has_capacity(item.len(), total) {
+            match self.bounds.overflow {
+                Overflow::Wait => return Push::Full,
+                Overflow::End => return Push::Ends,
+                Overflow::DropOldest => self.drop_oldest(total),
+            }
+        }
+        self.push_unbounded(item, total);
+        Push::Kept
+    }
+
+    /// Keeps an item that was refused as [`Push::Full`], if it fits within twice the bounds: for a producer that is stopped only some
+    /// items later. False where it was not kept.
+    pub(crate) fn push_over(&mut self, item: &[u8], total: &mut impl ByteLimit) -> bool {
+        let fits = self.bounds.doubled().have_room(self.entries.len(), self.bytes.len(), item.len());
+        if fits {
+            self.push_unbounded(item, total);
+        }
+        fits
+    }
+
+    /// Keeps an item whatever the bounds.
+    pub(crate) fn push_unbounded(&mut self, item: &[u8], total: &mut impl ByteLimit) {
+        total.add(item.len());
+        self.bytes.push(item);
+        self.entries.push_back(Entry::Item(item.len()));
+    }
+
+    fn drop_oldest(&mut self, total: &mut impl ByteLimit) {
+        match self.entries.pop_front() {
+            Some(Entry::Item(size)) => {
+                self.bytes.pop(size);
+                total.remove(size);
+                self.lose_first(1);
+            }
+            Some(Entry::Lost(items)) => self.lose_first(items),
+            None => {}
+        }
+    }
+
+    /// Items are missing behind those that wait.
+    pub(crate) fn lose(&mut self, items: u64) {
+        match self.entries.back_mut() {
+            None => self.lose_first(items),
+            _ if !self.counts_lost => {}
+            Some(Entry::Lost(before)) => *before = before.saturating_add(items),
+            Some(Entry::Item(_)) => self.entries.push_back(Entry::Lost(items)),
+        }
+    }
+
+    /// Items are missing before those that wait. The number may be the peer's: it must not wrap.
+    pub(crate) const fn lose_first(&mut self, items: u64) {
+        if self.counts_lost {
+            self.lost = self.lost.saturating_add(items);
+        }
+    }
+
+    /// Ends it. The first end counts. `None` is one that the consumer is not told.
+    pub(crate) fn end(&mut self, end: Option<E>) {
+        if self.is_open() {
+            self.ending = end.map_or(Ending::Over, Ending::Untold);
+        }
+    }
+
+    /// Gives the next thing to `read` and takes it out. `None` where there is nothing now.
+    pub(crate) fn take<R>(
+        &mut self,
+        total: &mut impl ByteLimit,
+        read: impl FnOnce(Next<'_, E>) -> R,
+    ) -> Option<R> {
+        if self.lost > 0 {
+            return Some(read(Next::Lost(std::mem::take(&mut self.lost))));
+        }
+        match self.entries.pop_front() {
+            Some(Entry::Item(size)) => {
+                let taken = read(Next::Item(self.bytes.first(size)));
+                self.bytes.pop(size);
+                total.remove(size);
+                Some(taken)
+            }
+            Some(Entry::Lost(items)) => Some(read(Next::Lost(items))),
+            None => self.ending.tell().map(|end| read(Next::End(end))),
+        }
+    }
+
+    /// Drops all that waits: its consumer is gone.
+    pub(crate) fn clear(&mut self, total: &mut impl ByteLimit) {
+        total.remove(self.bytes.len());
+        (self.bytes, self.entries, self.lost, self.ending) =
+            (ByteQueue::default(), VecDeque::new(), 0, Ending::Over);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -28,13 +28,13 @@ impl Driver {
             if self.control.is_some() {
                 let has_ended = self.framer.look_ahead(self.inbox.rest()) || self.inbox.has_ended();
                 // Items that wait for a subscriber of this side are not lost to it.
-                if has_ended && !self.link.has_full_inlets() {
+                if has_ended && !self.link.has_full_channels() {
                     return Poll::Ready(self.ended_by_peer());
                 }
             }
             match ready!(self.inbox.poll_read_ahead(cx, &mut self.io)) {
                 // A subscriber of this side takes its time: that is no reply that the peer waits for.
-                Ok(()) if self.inbox.has_ended() && self.link.has_full_inlets() => {}
+                Ok(()) if self.inbox.has_ended() && self.link.has_full_channels() => {}
                 Ok(()) if self.inbox.has_ended() => self.timers.stream_ended(&self.link.limits),
                 Ok(()) if self.left == Left::Nothing => self.left = Left::Ahead,
                 Ok(()) => {}

@@ -41,7 +41,7 @@ use crate::{
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{
-        Answers, Cancelling, CloseReason, Membership, NewShared, Recent, Session, Shared, panic_message,
+        Answers, Cancelling, CloseReason, LastHit, Membership, NewShared, Session, Shared, panic_message,
     },
     transport::{Closing, Connection, ControlFrames, Io},
 };
@@ -120,7 +120,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         left: if read.is_empty() { Left::Nothing } else { Left::Ahead },
         inbox: Inbox::holding(&read),
         answers: Answers::default(),
-        recent: Recent::default(),
+        last_hit: LastHit::default(),
         handed_over: 0,
         last_handed_over: 0,
         stepped_back: false,
@@ -169,7 +169,7 @@ struct Driver {
     /// Replies to calls of ours, from one read: they are handed over together.
     answers: Answers,
     /// Who has taken the last item of a subscription of ours.
-    recent: Recent,
+    last_hit: LastHit,
     /// How many replies were handed over in this round.
     handed_over: usize,
     /// How many it were the last time that there were any: above one, callers come in company.

@@ -272,7 +272,7 @@ impl Driver {
     /// reading goes on, and requests are refused; a peer that keeps asking then and does not read is given up.
     pub(super) fn must_not_read(&self) -> Result<bool, CloseReason> {
         let (unsent, limit) = (self.unsent(), self.link.limits.outgoing_bytes());
-        if unsent < limit && !self.link.has_full_inlets() {
+        if unsent < limit && !self.link.has_full_channels() {
             return Ok(false);
         }
         if !self.link.calls_wait() {
@@ -357,7 +357,7 @@ impl Driver {
         self.handed_over += self.answers.len();
         self.last_handed_over = self.answers.len();
         // One of them may begin a subscription.
-        self.recent.forget();
+        self.last_hit.forget();
         let unasked = self.link.deliver(&mut self.answers);
         if unasked > 0 {
             tracing::debug!(

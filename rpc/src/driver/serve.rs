@@ -79,7 +79,7 @@ impl Driver {
         let Some(item) = subscription::scan(&request.method, request.params) else { return false };
         // A reply right before it may have begun another subscription with the same id.
         self.hand_over();
-        let inlet = self.recent.find(item.id()).filter(|inlet| inlet.is_awaited());
+        let inlet = self.last_hit.find(item.id()).filter(|inlet| inlet.is_awaited());
         inlet
             .is_some_and(|inlet| !self.routes.takes_notifications(&request.method) && inlet.give(item.text()))
     }
@@ -100,7 +100,7 @@ impl Driver {
 
     /// Whether the request may be an item for one who has the session wait, and has taken none of those before it yet.
     pub(super) fn holds_item(&self, request: &jsonrpc::Request<'_>) -> bool {
-        request.id.is_none() && self.link.has_full_inlets() && !self.link.calls_wait()
+        request.id.is_none() && self.link.has_full_channels() && !self.link.calls_wait()
     }
 
     /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
@@ -121,7 +121,7 @@ impl Driver {
         let taken = reported
             || item.is_some_and(|about| {
                 let about = About { id: about.id.filter(|_| self.version.has_positional_items()), ..about };
-                self.link.take_event(&mut self.recent, method, &about)
+                self.link.take_event(&mut self.last_hit, method, &about)
             });
         let listened =
             listens && self.link.take_notification(method, request.params.as_json().unwrap_or("[]"));

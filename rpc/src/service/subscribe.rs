@@ -79,7 +79,7 @@ where
             None => (ErrorObject::internal(), Ending::Error(ErrorCode::INTERNAL_ERROR)),
         };
         link.refuse_subscription(started.get(), &refusal, ending);
-        end_feed(&link, method, started.get(), error.as_ref());
+        end_subscriber(&link, method, started.get(), error.as_ref());
     };
     Handled::subscribing(Box::pin(task), number)
 }
@@ -164,8 +164,8 @@ fn refuses(request: &Request<'_>) -> Option<ErrorObject> {
 }
 
 /// Tells the subscriber that its stream has ended or, where it is not known to take that, the log that it has failed.
-fn end_feed(link: &Shared, method: &str, request: u64, error: Option<&ErrorObject>) {
-    if !link.end_feed(request, error)
+fn end_subscriber(link: &Shared, method: &str, request: u64, error: Option<&ErrorObject>) {
+    if !link.end_subscriber(request, error)
         && let Some(error) = error
     {
         tracing::warn!(
@@ -281,7 +281,7 @@ impl Sink {
                 tokio::task::yield_now().await;
             }
         };
-        end_feed(&self.link, self.method, number, end.as_ref());
+        end_subscriber(&self.link, self.method, number, end.as_ref());
     }
 
     /// There will be no subscription: the request is answered with `error`.
@@ -291,7 +291,7 @@ impl Sink {
 
     /// Waits for room for an item of so many bytes.
     pub(super) async fn has_room(&self, size: usize) -> Result<(), Gone> {
-        poll_fn(|cx| self.link.poll_feed_room(self.number.get(), size, cx)).await
+        poll_fn(|cx| self.link.poll_item_capacity(self.number.get(), size, cx)).await
     }
 
     /// Appends the JSON of an item; an error where it is one, or cannot be sent.

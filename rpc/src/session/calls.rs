@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{loads::Position, places::Place, slot::Slot, subscription::Opening};
+use super::{loads::Position, places::Place, slot::Slot, subscriptions::PendingSubscription};
 use crate::{
     jsonrpc::{CallId, CancelBy, Cancellation, Connection, version::Version},
     limits::deadline,
@@ -27,7 +27,7 @@ pub(crate) struct InFlight {
     /// Where its message stands among those that leave.
     pub(super) position: Position,
     /// Set where the reply begins a subscription.
-    pub(super) opening: Option<Arc<Opening>>,
+    pub(super) pending: Option<Arc<PendingSubscription>>,
     /// Given back when it ends.
     pub(super) place: Option<Place>,
     /// False for pings, for what ends a subscription, and for the question whether calls can be taken back: no task waits for
@@ -38,7 +38,7 @@ pub(crate) struct InFlight {
 impl InFlight {
     /// A call whose message is appended at `position`.
     pub(super) fn new(position: Position, slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
-        Self { slot: Arc::clone(slot), timeout, position, opening: None, place: None, awaited: true }
+        Self { slot: Arc::clone(slot), timeout, position, pending: None, place: None, awaited: true }
     }
 
     /// The same of a call for whose reply no task waits.
@@ -47,18 +47,18 @@ impl InFlight {
     }
 
     /// The same, whose reply begins a subscription.
-    pub(super) fn opening(self, opening: &Arc<Opening>) -> Self {
-        Self { opening: Some(Arc::clone(opening)), ..self }
+    pub(super) fn pending(self, pending: &Arc<PendingSubscription>) -> Self {
+        Self { pending: Some(Arc::clone(pending)), ..self }
     }
 
     /// Whether a task waits for the reply.
     fn has_caller(&self) -> bool {
-        self.awaited && self.opening.as_deref().is_none_or(|opening| !opening.is_abandoned())
+        self.awaited && self.pending.as_deref().is_none_or(|pending| !pending.is_abandoned())
     }
 
     /// The same, and it may come while nothing else is taken: that to work whose own reports are not taken stands behind them.
     fn is_awaited(&self) -> bool {
-        self.has_caller() && self.opening.as_deref().is_none_or(|opening| !opening.inlet.holds_reply_back())
+        self.has_caller() && self.pending.as_deref().is_none_or(|pending| !pending.channel.holds_reply_back())
     }
 }
 
@@ -136,7 +136,7 @@ pub(super) struct Expired {
     /// To be completed with a timeout.
     pub(super) late: Vec<(Arc<Slot>, Duration)>,
     /// Work whose reports have ceased.
-    pub(super) silent: Vec<(Arc<Opening>, Duration)>,
+    pub(super) silent: Vec<(Arc<PendingSubscription>, Duration)>,
     /// Those that have ended.
     pub(super) ended: Vec<(CallId, InFlight)>,
 }
@@ -182,8 +182,8 @@ impl Calls {
         let Expired { mut late, mut silent, .. } = Expired::default();
         let ended = self.protocol.extract_if(|call| {
             // Work that reports is given its time from the last report on.
-            if let (Some(opening), Some(timeout)) = (&call.opening, &mut call.timeout)
-                && let Some(alive) = opening.inlet.was_alive(now)
+            if let (Some(pending), Some(timeout)) = (&call.pending, &mut call.timeout)
+                && let Some(alive) = pending.channel.was_alive(now)
                 && let Some(again) = Timeout::after(alive, timeout.after)
             {
                 let at = timeout.at.max(again.at);
@@ -195,14 +195,14 @@ impl Calls {
                 return false;
             };
             late.push((Arc::clone(&call.slot), after));
-            match &call.opening {
-                Some(opening) if opening.work().is_some() => {
-                    silent.push((Arc::clone(opening), after));
+            match &call.pending {
+                Some(pending) if pending.work().is_some() => {
+                    silent.push((Arc::clone(pending), after));
                     true
                 }
                 // Should it begin after all, the peer has to be told that the subscriber is gone: it is waited for once more.
-                Some(opening) if !opening.is_abandoned() => {
-                    opening.abandon();
+                Some(pending) if !pending.is_abandoned() => {
+                    pending.abandon();
                     call.timeout = Timeout::after(at, after);
                     call.timeout.is_some_and(|again| is_late(again.at, now, next))
                 }

@@ -12,7 +12,6 @@ mod caller;
 mod calls;
 mod cost;
 mod error;
-mod feed;
 mod framed;
 mod group;
 mod hooks;
@@ -33,7 +32,9 @@ mod room;
 mod shared;
 mod slot;
 mod statistics;
+mod subscribers;
 mod subscription;
+mod subscriptions;
 mod tally;
 mod task;
 mod trace;
@@ -53,7 +54,6 @@ pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
 pub(crate) use calls::Cancelling;
 pub use error::{CallError, CloseReason};
-pub(crate) use feed::{Gone, Pushed};
 pub(crate) use framed::{put_framed, put_refusal};
 pub use group::GroupFull;
 pub(crate) use group::{InstalledGroups, Membership};
@@ -70,11 +70,12 @@ pub(crate) use shared::{Answers, NewShared, Shared, TellsWorkEnded};
 pub use pending::{PendingCall, PendingNotify};
 pub(crate) use ping::{Ping, PingOutcome};
 pub use statistics::Statistics;
-pub(crate) use subscription::Recent;
+pub(crate) use subscribers::{Gone, Pushed};
 pub use subscription::{
     Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
     SubscriptionError,
 };
+pub(crate) use subscriptions::LastHit;
 #[cfg(feature = "http")]
 pub(crate) use tally::Counted;
 pub(crate) use tally::Tally;
@@ -303,12 +304,12 @@ impl Session {
 
     /// How many subscriptions the peer has here.
     pub fn subscriptions_served(&self) -> usize {
-        self.link.read(|state| state.feeds.len())
+        self.link.read(|state| state.subscribers.len())
     }
 
     /// How many subscriptions we have at the peer.
     pub fn subscriptions(&self) -> usize {
-        self.link.read(|state| state.inlets.len())
+        self.link.read(|state| state.subscriptions.len())
     }
 
     /// How many of the peer's requests are being worked on.

@@ -14,8 +14,8 @@ impl State {
             // Members of others may wait for it.
             effects.requests_changed();
         }
-        if let Some(feeds) = self.feeds.if_made() {
-            feeds.release(batch);
+        if let Some(subscribers) = self.subscribers.if_made() {
+            subscribers.release(batch);
         }
         self.requests.batch_answered(batch);
         if !reply.is_empty() {

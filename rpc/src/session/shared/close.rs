@@ -7,8 +7,8 @@ use crate::{
     jsonrpc::{Body, subscription::CLOSING},
     session::{
         CallError, CloseReason,
-        feed::{Feed, Feeds},
         loads::{Loads, Position},
+        subscribers::{RemoteSubscriber, Subscribers},
     },
 };
 
@@ -29,8 +29,8 @@ impl Shared {
         // What was sent still leaves.
         end_calls(state, effects, &reason, |_| true);
         // A stream may have no end that could be waited for.
-        let streams = state.feeds.if_made().map(Feeds::clear_streams).unwrap_or_default();
-        abort_feeds(effects, streams);
+        let streams = state.subscribers.if_made().map(Subscribers::clear_streams).unwrap_or_default();
+        abort_subscribers(effects, streams);
     }
 
     /// Closes the session where the request that has asked for that is answered.
@@ -71,7 +71,10 @@ impl Shared {
             let running = state.requests.end();
             running.iter().filter_map(|running| running.task.clone()).for_each(|task| effects.abort(task));
             effects.drop_later(Some(running).filter(|running| !running.is_empty()));
-            abort_feeds(effects, state.feeds.if_made().map(Feeds::clear).unwrap_or_default());
+            abort_subscribers(
+                effects,
+                state.subscribers.if_made().map(Subscribers::clear).unwrap_or_default(),
+            );
             effects.requests_changed();
             reason
         })
@@ -153,14 +156,14 @@ fn end_calls(
         let sent = has_left(call.position);
         effects.complete(call.slot, Err(CallError::Closed { reason: reason.clone(), sent }));
         effects.drop_later(call.place);
-        effects.drop_later(call.opening);
+        effects.drop_later(call.pending);
     }
-    let inlets = state.inlets.if_made().map(|inlets| inlets.end(reason, effects));
-    effects.drop_later(inlets);
+    let subscriptions = state.subscriptions.if_made().map(|subscriptions| subscriptions.end(reason, effects));
+    effects.drop_later(subscriptions);
     effects.senders_look_again();
 }
 
-fn abort_feeds(effects: &mut Effects, feeds: Vec<Feed>) {
-    feeds.iter().filter_map(Feed::task).for_each(|task| effects.abort(task.clone()));
-    effects.drop_later(Some(feeds).filter(|feeds| !feeds.is_empty()));
+fn abort_subscribers(effects: &mut Effects, subscribers: Vec<RemoteSubscriber>) {
+    subscribers.iter().filter_map(RemoteSubscriber::task).for_each(|task| effects.abort(task.clone()));
+    effects.drop_later(Some(subscribers).filter(|subscribers| !subscribers.is_empty()));
 }

@@ -75,8 +75,8 @@ impl Shared {
         self.with(|state, _| {
             self.limits.store(limits);
             state.calls.protocol.set_limits(limits.batch_length, limits.reply_size);
-            if let Some(feeds) = state.feeds.if_made() {
-                feeds.set_limit(limits.outgoing_bytes);
+            if let Some(subscribers) = state.subscribers.if_made() {
+                subscribers.set_limit(limits.outgoing_bytes);
             }
             state.facts.set(Flags::POLICY);
         });

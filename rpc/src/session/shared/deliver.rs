@@ -12,7 +12,8 @@ use crate::{
         calls::{Expired, InFlight},
         places::Place,
         slot::Slot,
-        subscription::{End, Unsubscribe},
+        subscription::Unsubscribe,
+        subscriptions::End,
     },
 };
 
@@ -59,13 +60,13 @@ impl Shared {
             for (id, reply) in replies.drain(..) {
                 match id.and_then(|id| state.calls.protocol.answered(id)) {
                     Some(call) => {
-                        if let Some(opening) = &call.opening {
-                            self.opened(state, effects, opening, &reply);
+                        if let Some(pending) = &call.pending {
+                            self.opened(state, effects, pending, &reply);
                         }
                         if !call.awaited && id.is_some_and(|id| state.calls.is_asked_by(id)) {
                             self.cancelling_answered(state, effects, reply.clone().into_result().is_ok());
                         }
-                        effects.drop_later(call.opening);
+                        effects.drop_later(call.pending);
                         slots.push((call.slot, reply, call.place));
                     }
                     None if id.is_some_and(|id| state.calls.protocol.has_sent(id)) => {}
@@ -136,24 +137,24 @@ impl Shared {
             }
             for (call, ended) in ended {
                 // What would have begun a subscription is taken back in its own way.
-                if ended.awaited && ended.opening.is_none() {
+                if ended.awaited && ended.pending.is_none() {
                     self.gave_up(state, effects, call);
                 } else if state.calls.is_asked_by(call) {
                     self.cancelling_answered(state, effects, false);
                 }
-                if let Some(opening) = &ended.opening {
-                    state.inlets.end_opening(opening);
+                if let Some(pending) = &ended.pending {
+                    state.subscriptions.end_pending(pending);
                 }
                 effects.drop_later(Some(ended));
             }
-            for (opening, after) in silent {
-                effects.wake(opening.inlet.end(End::Timeout(after)));
+            for (pending, after) in silent {
+                effects.wake(pending.channel.end(End::Timeout(after)));
                 if let Some(Unsubscribe::Cancel { call, cancellation }) =
-                    opening.work().and_then(|key| opening.unsubscribe(key))
+                    pending.work().and_then(|key| pending.unsubscribe(key))
                 {
                     self.tell_cancelled(state, effects, call, &cancellation);
                 }
-                effects.drop_later(Some(opening));
+                effects.drop_later(Some(pending));
             }
             for request in late_requests {
                 self.time_out(state, effects, request);

@@ -11,14 +11,14 @@ mod close;
 mod cost;
 mod deliver;
 mod effects;
-mod feeds;
 mod guarded;
 mod hints;
-mod inlets;
 mod numbers;
+mod publish;
 mod send;
 mod serve;
 mod state;
+mod subscribe;
 
 use std::{
     sync::{
@@ -54,7 +54,7 @@ use super::{
     places::Places,
     requests::Requests,
     statistics::{Counters, Statistics},
-    subscription::FullInlets,
+    subscriptions::FullChannels,
     tally::Tally,
 };
 use crate::{
@@ -79,7 +79,7 @@ pub(crate) struct Shared {
     /// How many calls may be in flight; made when that is bounded for the first time.
     pub(super) places: OnceLock<Arc<Places>>,
     /// How many subscriptions have no room, and have the session wait.
-    full_inlets: FullInlets,
+    full_channels: FullChannels,
     /// How many [`Session`](super::Session)s there are.
     pub(super) handles: AtomicUsize,
     pub(crate) counters: Counters,
@@ -137,8 +137,8 @@ impl Shared {
             calls: Calls::new(protocol, new.cancelling),
             requests: Requests::new(),
             outbox: Outbox::new(&*new.framer),
-            feeds: OnDemand::default(),
-            inlets: OnDemand::default(),
+            subscribers: OnDemand::default(),
+            subscriptions: OnDemand::default(),
             deadline: Deadline::default(),
             facts: Flags::default(),
             takes_notices: new.takes.notices,
@@ -154,7 +154,7 @@ impl Shared {
             closed: Notify::new(),
             numbers: Numbers::default(),
             places: OnceLock::new(),
-            full_inlets: FullInlets::default(),
+            full_channels: FullChannels::default(),
             handles: AtomicUsize::new(0),
             counters: Counters::new(),
             limits: LiveLimits::new(&new.limits),
@@ -233,8 +233,8 @@ impl Shared {
             requests_in_flight: state.requests.len() + counted.requests_waiting,
             calls_in_flight: state.calls.in_flight(),
             calls_waiting,
-            subscriptions_served: state.feeds.len(),
-            subscriptions: state.inlets.len(),
+            subscriptions_served: state.subscribers.len(),
+            subscriptions: state.subscriptions.len(),
             ..counted
         })
     }
@@ -291,12 +291,12 @@ impl Shared {
 
     /// Whether a subscription is full that has the session wait.
     #[inline]
-    pub(crate) fn has_full_inlets(&self) -> bool {
-        self.full_inlets.any()
+    pub(crate) fn has_full_channels(&self) -> bool {
+        self.full_channels.any()
     }
 
-    pub(in crate::session) const fn full_inlets(&self) -> &FullInlets {
-        &self.full_inlets
+    pub(in crate::session) const fn full_channels(&self) -> &FullChannels {
+        &self.full_channels
     }
 }
 
@@ -340,7 +340,7 @@ impl Shared {
     pub(crate) fn is_busy(&self, pings: usize) -> bool {
         self.read(|state| {
             let calls = state.calls.protocol.len().saturating_sub(pings);
-            calls + state.requests.permits() + state.feeds.len() + state.inlets.len() > 0
+            calls + state.requests.permits() + state.subscribers.len() + state.subscriptions.len() > 0
         })
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         outbox::ToFrame,
         places::{Place, Places},
         slot::Slot,
-        subscription::Opening,
+        subscriptions::PendingSubscription,
     },
 };
 
@@ -83,22 +83,22 @@ impl Shared {
         body: Body<'_>,
         slot: &Arc<Slot>,
         timeout: Option<Timeout>,
-        opening: &Arc<Opening>,
+        pending: &Arc<PendingSubscription>,
         place: &mut Option<Place>,
     ) -> Result<CallId, Refused> {
         self.send(
             Self::admit_call,
             |protocol, out, position| {
-                let call = InFlight::new(position, slot, timeout).opening(opening);
+                let call = InFlight::new(position, slot, timeout).pending(pending);
                 let sent = protocol.request(out, body, call)?;
                 subscription::mark(out);
                 Ok(sent)
             },
             |state, &id| {
                 state.expect(timeout);
-                state.facts.set(Flags::SUBSCRIBES.and(Flags::REPORTS.when(opening.work().is_some())));
-                state.inlets.begin_opening(opening);
-                opening.sent(id);
+                state.facts.set(Flags::SUBSCRIBES.and(Flags::REPORTS.when(pending.work().is_some())));
+                state.subscriptions.begin_pending(pending);
+                pending.sent(id);
                 state.calls.take_place(place, id, 1);
             },
             State::forget_call,

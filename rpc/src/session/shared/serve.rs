@@ -48,7 +48,11 @@ impl Shared {
             Some(running) => running.task = Some(task),
             // It may have become a subscription already; and that may have ended with the session, before there was a task to end.
             None => {
-                if !state.feeds.if_made().is_some_and(|feeds| feeds.set_task(request, &task)) {
+                if !state
+                    .subscribers
+                    .if_made()
+                    .is_some_and(|subscribers| subscribers.set_task(request, &task))
+                {
                     effects.abort(task);
                 }
             }
@@ -123,7 +127,7 @@ impl State {
         }
         if done.subscribes {
             // Reports of work that is over, one way or another, and that have not left.
-            let over = self.feeds.if_made().and_then(|feeds| feeds.forget(request));
+            let over = self.subscribers.if_made().and_then(|subscribers| subscribers.forget(request));
             effects.drop_later(over);
         }
         Some(done)
@@ -187,7 +191,9 @@ impl Shared {
             Phase::Gone(CloseReason::NoSession) => self.starting() == number,
             Phase::Ended(_) | Phase::Gone(_) => false,
             Phase::Open | Phase::Closing(_) => {
-                self.starting() == number || state.requests.has_number(number) || state.feeds.work_for(number)
+                self.starting() == number
+                    || state.requests.has_number(number)
+                    || state.subscribers.work_for(number)
             }
         })
     }

@@ -8,8 +8,8 @@ use super::{
     hints::{Flags, Snapshot},
 };
 use crate::session::{
-    CloseReason, calls::Calls, feed::Feeds, on_demand::OnDemand, outbox::Outbox, requests::Requests,
-    subscription::Inlets,
+    CloseReason, calls::Calls, on_demand::OnDemand, outbox::Outbox, requests::Requests,
+    subscribers::Subscribers, subscriptions::Subscriptions,
 };
 
 #[derive(Debug)]
@@ -22,9 +22,9 @@ pub(crate) struct State {
     /// Messages that wait to be taken by the loop.
     pub(crate) outbox: Outbox,
     /// The subscriptions that the peer has here.
-    pub(crate) feeds: OnDemand<Feeds>,
+    pub(crate) subscribers: OnDemand<Subscribers>,
     /// The subscriptions at the peer.
-    pub(crate) inlets: OnDemand<Inlets>,
+    pub(crate) subscriptions: OnDemand<Subscriptions>,
     pub(crate) deadline: Deadline,
     /// Facts that are nothing but a hint: [`SUBSCRIBES`](Flags::SUBSCRIBES), [`REPORTS`](Flags::REPORTS) and
     /// [`LISTENS`](Flags::LISTENS), which stay once they are set, [`PEER_CLOSING`](Flags::PEER_CLOSING), and
@@ -102,7 +102,7 @@ impl Hinted for State {
         let flags = Flags::ENDING
             .when(!self.phase.is_open())
             .and(Flags::ENDED.when(self.phase.has_ended()))
-            .and(Flags::ITEMS.when(self.feeds.made().is_some_and(Feeds::are_ready)))
+            .and(Flags::ITEMS.when(self.subscribers.made().is_some_and(Subscribers::are_ready)))
             .and(Flags::DEADLINE.when(self.deadline.has_moved))
             .and(Flags::UNJUDGED.when(!self.unjudged.is_empty()))
             .and(Flags::CLOSES_AFTER.when(self.requests.any_closes_after()))

@@ -1,12 +1,8 @@
 //! Subscriptions of ours: streams of items that the peer sends.
 
+mod begin;
 mod error;
-mod inlet;
-mod inlets;
-mod opening;
-mod pending;
 mod raw;
-mod recent;
 mod subscribe;
 
 use std::{
@@ -21,14 +17,11 @@ use futures::{Stream, stream::FusedStream};
 use serde::de::DeserializeOwned;
 
 pub use error::SubscriptionError;
-pub(crate) use inlet::{End, FullInlets, Inlet, Taken};
-pub(crate) use inlets::{Destination, Inlets};
-pub(crate) use opening::Opening;
 pub use raw::RawSubscription;
 pub(crate) use raw::{Source, Unsubscribe};
-pub(crate) use recent::Recent;
 pub use subscribe::{Items, OutgoingSubscription, Subscribe, SubscribeFuture, Subscriber};
 
+use super::subscriptions::{End, Taken};
 use crate::jsonrpc::{RpcError, clean_json};
 
 /// The items of a subscription, as a stream. `E` is the error type of items that are `Result`s.

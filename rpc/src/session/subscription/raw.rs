@@ -8,13 +8,15 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use super::{Inlet, Opening, Taken};
 use crate::{
     jsonrpc::{
         CallId, Cancellation, EmptyParams, Overflow, RawParams,
         subscription::{self, SubscriptionKey},
     },
-    session::Session,
+    session::{
+        Session,
+        subscriptions::{ItemChannel, PendingSubscription, Taken},
+    },
 };
 
 /// How much memory is kept for the next item.
@@ -23,7 +25,7 @@ const KEPT: usize = 4 << 10;
 /// A subscription that does not know the type of its items: what a [`Subscriber`](super::Subscriber) makes, and a
 /// [`Subscription`](super::Subscription) reads.
 pub struct RawSubscription {
-    inlet: Arc<Inlet>,
+    channel: Arc<ItemChannel>,
     session: Session,
     source: Source,
     /// The JSON of the item that was taken last.
@@ -34,7 +36,7 @@ pub struct RawSubscription {
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A subscription.
-    Subscription { key: SubscriptionKey, opening: Arc<Opening> },
+    Subscription { key: SubscriptionKey, pending: Arc<PendingSubscription> },
     /// Notifications of this name, which nobody has asked for.
     Notifications(Box<str>),
 }
@@ -49,16 +51,17 @@ pub(crate) enum Unsubscribe {
 }
 
 impl RawSubscription {
-    pub(crate) const fn new(session: Session, inlet: Arc<Inlet>, source: Source) -> Self {
-        Self { inlet, session, source, json: Vec::new() }
+    pub(crate) const fn new(session: Session, channel: Arc<ItemChannel>, source: Source) -> Self {
+        Self { channel, session, source, json: Vec::new() }
     }
 
     /// The notifications of one name.
     pub(in crate::session) fn listening(session: &Session, method: &str) -> Self {
         let link = session.link();
-        let inlet = Arc::new(Inlet::new(link.bounds_of_ours(Overflow::DropOldest), link.full_inlets()));
-        link.listen(method, &inlet);
-        Self::new(session.clone(), inlet, Source::Notifications(method.into()))
+        let channel =
+            Arc::new(ItemChannel::new(link.bounds_of_ours(Overflow::DropOldest), link.full_channels()));
+        link.listen(method, &channel);
+        Self::new(session.clone(), channel, Source::Notifications(method.into()))
     }
 
     /// The session that the items come by.
@@ -69,7 +72,7 @@ impl RawSubscription {
     pub(super) fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Taken> {
         // Only a large item needed so much.
         self.json.shrink_to(KEPT);
-        let (taken, resumes) = ready!(self.inlet.poll_take(cx, &mut self.json));
+        let (taken, resumes) = ready!(self.channel.poll_take(cx, &mut self.json));
         if resumes {
             self.session.link().wake();
         }
@@ -95,10 +98,10 @@ impl RawSubscription {
 impl Drop for RawSubscription {
     fn drop(&mut self) {
         let link = self.session.link();
-        if self.inlet.give_up() {
+        if self.channel.give_up() {
             link.wake();
         }
-        link.close_inlet(&self.source, &self.inlet);
+        link.close_channel(&self.source, &self.channel);
     }
 }
 

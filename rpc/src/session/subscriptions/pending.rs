@@ -7,16 +7,19 @@ use std::sync::{
 
 use serde_json::value::RawValue;
 
-use super::{Inlet, OutgoingSubscription, raw::Unsubscribe};
-use crate::jsonrpc::{
-    CallId, EmptyParams, Reply, SubscriptionStyle,
-    subscription::{SubscriptionKey, Token},
+use super::ItemChannel;
+use crate::{
+    jsonrpc::{
+        CallId, EmptyParams, Reply, SubscriptionStyle,
+        subscription::{SubscriptionKey, Token},
+    },
+    session::subscription::{OutgoingSubscription, Unsubscribe},
 };
 
 /// A subscription that was asked for, until its subscriber is gone.
 #[derive(Debug)]
-pub(crate) struct Opening {
-    pub(crate) inlet: Arc<Inlet>,
+pub(crate) struct PendingSubscription {
+    pub(crate) channel: Arc<ItemChannel>,
     pub(crate) style: SubscriptionStyle,
     pub(crate) method: Box<str>,
     /// The parameters, as they are sent, if there are any.
@@ -33,16 +36,16 @@ pub(crate) struct Opening {
     is_abandoned: AtomicBool,
 }
 
-impl Opening {
+impl PendingSubscription {
     /// Of a call that carries `token`, if its style is one of progress.
     pub(crate) fn new(
         subscription: &OutgoingSubscription<'_>,
         token: Option<&Token>,
-        inlet: Arc<Inlet>,
+        channel: Arc<ItemChannel>,
     ) -> Self {
         let OutgoingSubscription { call, positional, item, style, unsubscribe, .. } = subscription;
         Self {
-            inlet,
+            channel,
             style: *style,
             method: call.method().into(),
             params: call.params().map(Into::into),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Inlet;
+use super::ItemChannel;
 
 /// Who has taken the last item. Items come in rows for the same one, who then need not be looked up each time: that takes the lock of
 /// the link.
@@ -10,15 +10,15 @@ use super::Inlet;
 /// It is right for as long as nobody else takes items under the same key, which only the reply to a call of ours can change; and one who
 /// takes no more says so when given the next.
 #[derive(Debug, Default)]
-pub(crate) struct Recent(Option<(Box<str>, Arc<Inlet>)>);
+pub(crate) struct LastHit(Option<(Box<str>, Arc<ItemChannel>)>);
 
-impl Recent {
-    pub(crate) fn find(&self, key: &str) -> Option<&Arc<Inlet>> {
-        self.0.as_ref().and_then(|(known, inlet)| (**known == *key).then_some(inlet))
+impl LastHit {
+    pub(crate) fn find(&self, key: &str) -> Option<&Arc<ItemChannel>> {
+        self.0.as_ref().and_then(|(known, channel)| (**known == *key).then_some(channel))
     }
 
-    pub(crate) fn set(&mut self, key: &str, inlet: &Arc<Inlet>) {
-        self.0 = Some((key.into(), Arc::clone(inlet)));
+    pub(crate) fn set(&mut self, key: &str, channel: &Arc<ItemChannel>) {
+        self.0 = Some((key.into(), Arc::clone(channel)));
     }
 
     pub(crate) fn forget(&mut self) {

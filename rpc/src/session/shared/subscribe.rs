@@ -15,7 +15,8 @@ use crate::{
         Bounds,
         calls::{InFlight, Timeout},
         slot::Slot,
-        subscription::{Destination, End, Inlet, Opening, Recent, Source, Unsubscribe},
+        subscription::{Source, Unsubscribe},
+        subscriptions::{Destination, End, ItemChannel, LastHit, PendingSubscription},
     },
 };
 
@@ -27,15 +28,15 @@ impl Shared {
     }
 
     /// The subscriber is gone before the subscription was answered: it is ended as soon as it is.
-    pub(in crate::session) fn abandon(&self, opening: &Opening) {
+    pub(in crate::session) fn abandon(&self, pending: &PendingSubscription) {
         self.with(|state, effects| {
-            opening.abandon();
-            if let Some(key) = state.inlets.key_of(opening) {
-                self.stop(state, effects, &key, opening);
+            pending.abandon();
+            if let Some(key) = state.subscriptions.key_of(pending) {
+                self.stop(state, effects, &key, pending);
             }
         });
         // It may be full already.
-        if opening.inlet.give_up() {
+        if pending.channel.give_up() {
             self.wake();
         }
     }
@@ -45,14 +46,14 @@ impl Shared {
         &self,
         state: &mut State,
         effects: &mut Effects,
-        opening: &Arc<Opening>,
+        pending: &Arc<PendingSubscription>,
         reply: &Reply,
     ) {
-        if opening.work().is_some() {
-            state.inlets.end_opening(opening);
+        if pending.work().is_some() {
+            state.subscriptions.end_pending(pending);
             let how = match reply.clone().decode::<Box<RawValue>>() {
                 Ok(result) => {
-                    opening.inlet.put_last(&subscription::done(result.get()));
+                    pending.channel.put_last(&subscription::done(result.get()));
                     End::Finished
                 }
                 Err(ReplyError::Error(error)) => End::Failed(error),
@@ -61,28 +62,28 @@ impl Shared {
                     End::Broken(ProtocolError::MalformedReply { reason: error.to_string() })
                 }
             };
-            effects.wake(opening.inlet.end(how));
+            effects.wake(pending.channel.end(how));
             return;
         }
-        match opening.key(reply) {
-            None => state.inlets.end_opening(opening),
-            Some((key, _)) if opening.is_abandoned() => {
-                state.inlets.end_opening(opening);
-                if !state.inlets.want(&key)
-                    && let Some(unsubscribe) = opening.unsubscribe(&key)
+        match pending.key(reply) {
+            None => state.subscriptions.end_pending(pending),
+            Some((key, _)) if pending.is_abandoned() => {
+                state.subscriptions.end_pending(pending);
+                if !state.subscriptions.want(&key)
+                    && let Some(unsubscribe) = pending.unsubscribe(&key)
                 {
                     self.tell_to_stop(state, effects, &unsubscribe);
                 }
             }
             Some((key, result)) => {
                 // In the style of Electrum the reply is the first value.
-                if opening.style == SubscriptionStyle::Electrum {
-                    effects.wake(opening.inlet.put(result.get()).reader());
+                if pending.style == SubscriptionStyle::Electrum {
+                    effects.wake(pending.channel.put(result.get()).reader());
                 }
-                let goes_on = state.inlets.open(&key, opening, effects);
-                state.inlets.end_opening(opening);
+                let goes_on = state.subscriptions.open(&key, pending, effects);
+                state.subscriptions.end_pending(pending);
                 if !goes_on {
-                    self.stop(state, effects, &key, opening);
+                    self.stop(state, effects, &key, pending);
                 }
             }
         }
@@ -90,9 +91,15 @@ impl Shared {
 
     /// A subscriber takes no more, or can take no more. Where it was the last one of a subscription that
     /// goes on over there, the peer is told at once.
-    fn stop(&self, state: &mut State, effects: &mut Effects, key: &SubscriptionKey, opening: &Opening) {
-        if state.inlets.close(key, opening)
-            && let Some(unsubscribe) = opening.unsubscribe(key)
+    fn stop(
+        &self,
+        state: &mut State,
+        effects: &mut Effects,
+        key: &SubscriptionKey,
+        pending: &PendingSubscription,
+    ) {
+        if state.subscriptions.close(key, pending)
+            && let Some(unsubscribe) = pending.unsubscribe(key)
         {
             self.tell_to_stop(state, effects, &unsubscribe);
         }
@@ -134,25 +141,25 @@ impl Shared {
     }
 
     /// The subscriber is gone. The peer is told, unless the subscription has ended before.
-    pub(in crate::session) fn close_inlet(&self, source: &Source, inlet: &Arc<Inlet>) {
+    pub(in crate::session) fn close_channel(&self, source: &Source, channel: &Arc<ItemChannel>) {
         self.with(|state, effects| match source {
             Source::Notifications(method) => {
-                if let Some(inlets) = state.inlets.if_made() {
-                    inlets.stop_listening(method, inlet);
+                if let Some(subscriptions) = state.subscriptions.if_made() {
+                    subscriptions.stop_listening(method, channel);
                 }
             }
-            Source::Subscription { key, opening } => self.stop(state, effects, key, opening),
+            Source::Subscription { key, pending } => self.stop(state, effects, key, pending),
         });
     }
 
     /// Takes the notifications of a name.
-    pub(in crate::session) fn listen(&self, method: &str, inlet: &Arc<Inlet>) {
+    pub(in crate::session) fn listen(&self, method: &str, channel: &Arc<ItemChannel>) {
         self.with(|state, effects| match state.phase.reason().cloned() {
             None => {
                 state.facts.set(Flags::LISTENS);
-                state.inlets.listen(method, inlet);
+                state.subscriptions.listen(method, channel);
             }
-            Some(reason) => effects.wake(inlet.end(End::Closed(reason))),
+            Some(reason) => effects.wake(channel.end(End::Closed(reason))),
         });
     }
 }
@@ -160,49 +167,49 @@ impl Shared {
 /// Where their items go.
 impl Shared {
     /// Gives an event of a subscription to its subscribers. False where there are none, and it is about no subscription of this side.
-    pub(crate) fn take_event(&self, recent: &mut Recent, method: &str, about: &About<'_>) -> bool {
+    pub(crate) fn take_event(&self, last_hit: &mut LastHit, method: &str, about: &About<'_>) -> bool {
         let event = &about.event;
         if let SubscriptionEvent::Item(item) = event
-            && let Some(inlet) = recent.find(&about.key)
+            && let Some(channel) = last_hit.find(&about.key)
         {
-            if inlet.give(item) {
+            if channel.give(item) {
                 return true;
             }
-            recent.forget();
+            last_hit.forget();
         }
         let destination = self.with(|state, effects| {
-            let inlets = &mut state.inlets;
-            let key = inlets.key(method, about);
+            let subscriptions = &mut state.subscriptions;
+            let key = subscriptions.key(method, about);
             if let SubscriptionEvent::Item(item) = event
-                && let Some(takers) = inlets.takers(key)
+                && let Some(found) = subscriptions.get(key)
             {
                 let mut ended = Vec::new();
-                for opening in takers.iter() {
-                    let put = opening.inlet.put(item);
+                for pending in found.iter() {
+                    let put = pending.channel.put(item);
                     if !put.is_kept() {
-                        ended.push(Arc::clone(opening));
+                        ended.push(Arc::clone(pending));
                     }
                     effects.wake(put.reader());
                 }
-                if let Some(inlet) = takers.only().filter(|_| ended.is_empty()) {
-                    recent.set(key, inlet);
+                if let Some(channel) = found.only().filter(|_| ended.is_empty()) {
+                    last_hit.set(key, channel);
                 }
                 self.stop_all(state, effects, ended);
                 return Destination::Done;
             }
-            inlets.find(method, key, event, self.bounds_of_ours(Overflow::DropOldest), effects)
+            subscriptions.find(method, key, event, self.bounds_of_ours(Overflow::DropOldest), effects)
         });
         match destination {
             Destination::Done => true,
             Destination::Nobody => false,
-            Destination::Inlets(takers) => {
-                for opening in takers.iter() {
-                    let inlet = &opening.inlet;
+            Destination::Found(found) => {
+                for pending in found.iter() {
+                    let channel = &pending.channel;
                     wake(match event {
-                        SubscriptionEvent::Item(item) => inlet.put(item).reader(),
-                        SubscriptionEvent::Lost(items) => inlet.lose(*items),
-                        SubscriptionEvent::Ended(None) => inlet.end(End::Finished),
-                        SubscriptionEvent::Ended(Some(error)) => inlet.end(End::Failed(error.clone())),
+                        SubscriptionEvent::Item(item) => channel.put(item).reader(),
+                        SubscriptionEvent::Lost(items) => channel.lose(*items),
+                        SubscriptionEvent::Ended(None) => channel.end(End::Finished),
+                        SubscriptionEvent::Ended(Some(error)) => channel.end(End::Failed(error.clone())),
                     });
                 }
                 true
@@ -212,12 +219,12 @@ impl Shared {
 
     /// Subscribers that can take no more, because too much waits for them, have ended: the peer need not
     /// go on until they are dropped.
-    fn stop_all(&self, state: &mut State, effects: &mut Effects, ended: Vec<Arc<Opening>>) {
-        for opening in ended {
-            if let Some(key) = state.inlets.key_of(&opening) {
-                self.stop(state, effects, &key, &opening);
+    fn stop_all(&self, state: &mut State, effects: &mut Effects, ended: Vec<Arc<PendingSubscription>>) {
+        for pending in ended {
+            if let Some(key) = state.subscriptions.key_of(&pending) {
+                self.stop(state, effects, &key, &pending);
             }
-            effects.drop_later(Some(opening));
+            effects.drop_later(Some(pending));
         }
     }
 
@@ -226,14 +233,14 @@ impl Shared {
         if !self.hints().has(Flags::REPORTS) {
             return false;
         }
-        let Some(style) = self.read(|state| state.inlets.report(method)) else { return false };
+        let Some(style) = self.read(|state| state.subscriptions.report(method)) else { return false };
         let Some((key, step)) = subscription::read_report(style, params) else { return false };
         // Reports of what is over may still come.
-        let worker = self.read(|state| state.inlets.worker(&key));
-        if let Some(opening) = worker {
-            opening.inlet.is_alive(Instant::now());
-            if !opening.inlet.give(&step) {
-                self.with(|state, effects| self.stop_all(state, effects, vec![opening]));
+        let worker = self.read(|state| state.subscriptions.worker(&key));
+        if let Some(pending) = worker {
+            pending.channel.is_alive(Instant::now());
+            if !pending.channel.give(&step) {
+                self.with(|state, effects| self.stop_all(state, effects, vec![pending]));
             }
         }
         true
@@ -241,9 +248,9 @@ impl Shared {
 
     /// Gives the parameters of a notification to the listeners for its name. False where there are none.
     pub(crate) fn take_notification(&self, method: &str, params: &str) -> bool {
-        let listeners = self.read(|state| state.inlets.listeners(method).to_vec());
-        for inlet in &listeners {
-            inlet.give(params);
+        let listeners = self.read(|state| state.subscriptions.listeners(method).to_vec());
+        for channel in &listeners {
+            channel.give(params);
         }
         !listeners.is_empty()
     }

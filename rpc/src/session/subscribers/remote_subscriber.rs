@@ -17,7 +17,7 @@ use crate::{
 
 /// What a subscription is made from.
 #[derive(Debug)]
-pub(crate) struct NewFeed {
+pub(crate) struct NewRemoteSubscriber {
     pub(crate) writer: ItemWriter,
     pub(crate) bounds: Bounds,
     /// Whether the peer is told of lost items, and of the end.
@@ -28,7 +28,7 @@ pub(crate) struct NewFeed {
 }
 
 #[derive(Debug)]
-pub(crate) struct Feed {
+pub(crate) struct RemoteSubscriber {
     writer: ItemWriter,
     /// The bodies of notifications that are not sent yet.
     queue: ItemQueue<Vec<u8>>,
@@ -40,9 +40,9 @@ pub(crate) struct Feed {
     producer: Option<Waker>,
 }
 
-impl Feed {
-    pub(super) fn new(new: NewFeed) -> Self {
-        let NewFeed { writer, bounds, sends_notices, task, work } = new;
+impl RemoteSubscriber {
+    pub(super) fn new(new: NewRemoteSubscriber) -> Self {
+        let NewRemoteSubscriber { writer, bounds, sends_notices, task, work } = new;
         let queue = ItemQueue::new(bounds).counting_lost(sends_notices);
         Self { writer, queue, sends_notices, task, work, producer: None }
     }
@@ -95,7 +95,7 @@ impl Feed {
     }
 
     /// Until there is capacity the waker is kept; the one that was kept before is left in its place, to be dropped outside the lock.
-    pub(super) fn poll_room(
+    pub(super) fn poll_capacity(
         &mut self,
         size: usize,
         total: &TotalBytes,
@@ -155,7 +155,7 @@ impl Feed {
     }
 
     /// The producer that waits for capacity, if there is some now.
-    pub(super) fn room_for(&mut self, total: &TotalBytes) -> Option<Waker> {
+    pub(super) fn take_ready_producer(&mut self, total: &TotalBytes) -> Option<Waker> {
         if self.queue.has_capacity(1, total) { self.producer.take() } else { None }
     }
 }

@@ -22,19 +22,19 @@ use crate::{
 /// The end of a subscription that the loop puts items into. It has a lock of its own, so that one who takes items contends with
 /// nobody else. Under that no waker is woken, cloned or dropped, which is code of the user's.
 #[derive(Debug)]
-pub(crate) struct Inlet {
+pub(crate) struct ItemChannel {
     state: Mutex<State>,
     is_of_work: bool,
-    full: FullInlets,
+    full: FullChannels,
     /// Whether the subscriber has found no item, and has taken none since.
     is_awaited: AtomicBool,
 }
 
 /// How many inlets of one session are full, and have it wait. Each counts itself, where it becomes full and where it ends to be.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FullInlets(Arc<AtomicUsize>);
+pub(crate) struct FullChannels(Arc<AtomicUsize>);
 
-impl FullInlets {
+impl FullChannels {
     pub(crate) fn any(&self) -> bool {
         self.0.load(Relaxed) > 0
     }
@@ -96,9 +96,9 @@ impl Put {
     }
 }
 
-impl Inlet {
+impl ItemChannel {
     /// `full` is the session's.
-    pub(crate) fn new(bounds: Bounds, full: &FullInlets) -> Self {
+    pub(crate) fn new(bounds: Bounds, full: &FullChannels) -> Self {
         Self {
             state: Mutex::new(State {
                 queue: ItemQueue::new(bounds),
@@ -113,7 +113,7 @@ impl Inlet {
     }
 
     /// For what is reported of some work.
-    pub(crate) fn of_work(bounds: Bounds, full: &FullInlets) -> Self {
+    pub(crate) fn of_work(bounds: Bounds, full: &FullChannels) -> Self {
         Self { is_of_work: true, ..Self::new(bounds, full) }
     }
 
@@ -276,18 +276,18 @@ mod tests {
     use super::*;
     use crate::jsonrpc::Overflow;
 
-    fn inlet(overflow: Overflow) -> Inlet {
+    fn channel(overflow: Overflow) -> ItemChannel {
         inlet_of(Bounds { items: 2, bytes: 1000, overflow })
     }
 
-    fn inlet_of(bounds: Bounds) -> Inlet {
-        Inlet::new(bounds, &FullInlets::default())
+    fn inlet_of(bounds: Bounds) -> ItemChannel {
+        ItemChannel::new(bounds, &FullChannels::default())
     }
 
-    fn taken(inlet: &Inlet) -> Vec<String> {
+    fn taken(channel: &ItemChannel) -> Vec<String> {
         let cx = Context::from_waker(Waker::noop());
         let (mut all, mut json) = (Vec::new(), Vec::new());
-        while let Poll::Ready((taken, _)) = inlet.poll_take(&cx, &mut json) {
+        while let Poll::Ready((taken, _)) = channel.poll_take(&cx, &mut json) {
             match taken {
                 Taken::Nothing => break,
                 Taken::Item => all.push(format!("Item({})", String::from_utf8_lossy(&json))),
@@ -297,8 +297,8 @@ mod tests {
         all
     }
 
-    fn put(inlet: &Inlet, item: &str) -> &'static str {
-        match inlet.put(item) {
+    fn put(channel: &ItemChannel, item: &str) -> &'static str {
+        match channel.put(item) {
             Put::Kept(_) => "Kept",
             Put::Ended(_) => "Ended",
         }
@@ -306,44 +306,44 @@ mod tests {
 
     #[test]
     fn one_who_waits_is_to_be_woken_once() {
-        let inlet = inlet(Overflow::DropOldest);
+        let channel = channel(Overflow::DropOldest);
         let cx = Context::from_waker(Waker::noop());
-        assert!(inlet.poll_take(&cx, &mut Vec::new()).is_pending());
-        assert!(matches!(inlet.put("1"), Put::Kept(Some(_))));
-        assert!(matches!(inlet.put("2"), Put::Kept(None)));
+        assert!(channel.poll_take(&cx, &mut Vec::new()).is_pending());
+        assert!(matches!(channel.put("1"), Put::Kept(Some(_))));
+        assert!(matches!(channel.put("2"), Put::Kept(None)));
     }
 
     #[test]
     fn the_oldest_are_dropped_and_counted_where_they_were() {
-        let inlet = inlet(Overflow::DropOldest);
+        let channel = channel(Overflow::DropOldest);
         for item in ["1", "2", "3"] {
-            assert_eq!(put(&inlet, item), "Kept");
+            assert_eq!(put(&channel, item), "Kept");
         }
-        assert_eq!(taken(&inlet), ["Lost(1)", "Item(2)", "Item(3)"]);
+        assert_eq!(taken(&channel), ["Lost(1)", "Item(2)", "Item(3)"]);
     }
 
     #[test]
     fn it_ends_when_it_is_to() {
-        let inlet = inlet(Overflow::End);
-        assert_eq!(["1", "2", "3"].map(|item| put(&inlet, item)), ["Kept", "Kept", "Ended"]);
-        assert_eq!(taken(&inlet), ["Item(1)", "Item(2)", "End(TooSlow(2))"]);
+        let channel = channel(Overflow::End);
+        assert_eq!(["1", "2", "3"].map(|item| put(&channel, item)), ["Kept", "Kept", "Ended"]);
+        assert_eq!(taken(&channel), ["Item(1)", "Item(2)", "End(TooSlow(2))"]);
     }
 
     #[test]
     fn the_session_is_told_once_that_there_is_no_room_and_once_that_there_is() {
-        let inlet = inlet(Overflow::Wait);
-        let puts = ["1", "2", "3", "4", "5"].map(|item| (put(&inlet, item), inlet.full.any()));
+        let channel = channel(Overflow::Wait);
+        let puts = ["1", "2", "3", "4", "5"].map(|item| (put(&channel, item), channel.full.any()));
         let expected = [("Kept", false), ("Kept", false), ("Kept", true), ("Kept", true), ("Ended", true)];
         assert_eq!(puts, expected);
         let cx = Context::from_waker(Waker::noop());
         let resumes: Vec<bool> = (0..4)
-            .map(|_| match inlet.poll_take(&cx, &mut Vec::new()) {
+            .map(|_| match channel.poll_take(&cx, &mut Vec::new()) {
                 Poll::Ready((_, resumes)) => resumes,
                 Poll::Pending => panic!("there is something"),
             })
             .collect();
         assert_eq!(resumes, [false, false, true, false]);
-        assert!(!inlet.full.any());
+        assert!(!channel.full.any());
     }
 
     #[test]
@@ -355,32 +355,32 @@ mod tests {
             // Twice the bounds, while a call waits: 1,800 bytes, and not 2,400.
             (Overflow::Wait, 3, "Ended"),
         ] {
-            let inlet = inlet_of(Bounds { items: 100, bytes: 1000, overflow });
-            let puts = [0; 4].map(|_| put(&inlet, &large));
-            assert_eq!((inlet.lock().queue.len(), puts[3]), (kept, last), "{overflow:?}");
+            let channel = inlet_of(Bounds { items: 100, bytes: 1000, overflow });
+            let puts = [0; 4].map(|_| put(&channel, &large));
+            assert_eq!((channel.lock().queue.len(), puts[3]), (kept, last), "{overflow:?}");
             // One is kept in any case.
-            let inlet = inlet_of(Bounds { items: 100, bytes: 10, overflow });
-            assert_eq!(put(&inlet, &large), "Kept", "{overflow:?}");
+            let channel = inlet_of(Bounds { items: 100, bytes: 10, overflow });
+            assert_eq!(put(&channel, &large), "Kept", "{overflow:?}");
         }
     }
 
     #[test]
     fn a_peer_that_says_how_much_was_lost_cannot_make_the_number_wrap() {
-        let inlet = inlet(Overflow::DropOldest);
-        inlet.lose(u64::MAX);
-        inlet.lose(u64::MAX);
-        inlet.put("1");
-        assert_eq!(taken(&inlet), ["Lost(18446744073709551615)", "Item(1)"]);
+        let channel = channel(Overflow::DropOldest);
+        channel.lose(u64::MAX);
+        channel.lose(u64::MAX);
+        channel.put("1");
+        assert_eq!(taken(&channel), ["Lost(18446744073709551615)", "Item(1)"]);
     }
 
     #[test]
     fn what_waits_is_taken_before_the_end_which_comes_once() {
-        let inlet = inlet(Overflow::Wait);
-        inlet.put("1");
-        inlet.end(End::Failed(ErrorObject::new(7, "no")));
-        inlet.end(End::Finished);
-        assert_eq!(put(&inlet, "2"), "Ended");
-        let all = taken(&inlet);
+        let channel = channel(Overflow::Wait);
+        channel.put("1");
+        channel.end(End::Failed(ErrorObject::new(7, "no")));
+        channel.end(End::Finished);
+        assert_eq!(put(&channel, "2"), "Ended");
+        let all = taken(&channel);
         assert_eq!(all.len(), 2, "{all:?}");
         assert!(all[1].starts_with("End(Failed("), "{all:?}");
     }

@@ -1,11 +1,14 @@
 //! The subscriptions that we have at the peer: which items go where.
 
+mod item_channel;
+mod last_hit;
+mod pending;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     sync::{Arc, LazyLock},
 };
 
-use super::{End, Inlet, Opening};
 use crate::{
     jsonrpc::{
         SubscriptionStyle,
@@ -13,19 +16,22 @@ use crate::{
     },
     session::{Bounds, CloseReason, on_demand::Empty, shared::Effects},
 };
+pub(crate) use item_channel::{End, FullChannels, ItemChannel, Taken};
+pub(crate) use last_hit::LastHit;
+pub(crate) use pending::PendingSubscription;
 
 /// Everything of one link that waits for items.
 #[derive(Debug, Default)]
-pub(crate) struct Inlets {
-    by_key: HashMap<SubscriptionKey, Takers>,
+pub(crate) struct Subscriptions {
+    by_key: HashMap<SubscriptionKey, SharedSubscription>,
     /// Those who take notifications of a name, whoever sends them for what reason.
-    listeners: HashMap<Box<str>, Vec<Arc<Inlet>>>,
+    listeners: HashMap<Box<str>, Vec<Arc<ItemChannel>>>,
     /// Subscriptions that were asked for, and not answered yet.
-    opening: usize,
+    pending: usize,
     /// How many of them will have this key, where that is known before the reply.
     expected: HashMap<SubscriptionKey, usize>,
     /// What came meanwhile, and may belong to one of them.
-    early: VecDeque<(SubscriptionKey, Early)>,
+    early_items: VecDeque<(SubscriptionKey, EarlyEvent)>,
     early_bytes: usize,
     /// Methods that we have subscribed to in the style of Electrum: what still comes under their names is no surprise.
     methods: HashSet<Box<str>>,
@@ -36,37 +42,37 @@ pub(crate) struct Inlets {
 /// The subscribers of one subscription. Where it is known by its parameters, to subscribe once more is
 /// the same subscription to the peer: there is one, and it ends with its last subscriber.
 #[derive(Debug, Clone)]
-pub(crate) struct Takers {
-    first: Arc<Opening>,
+pub(crate) struct SharedSubscription {
+    first: Arc<PendingSubscription>,
     /// Nearly always empty, and then it allocates nothing.
-    others: Vec<Arc<Opening>>,
+    others: Vec<Arc<PendingSubscription>>,
 }
 
-impl Takers {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Opening>> {
+impl SharedSubscription {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<PendingSubscription>> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
     /// The only one, where it is one.
-    pub(crate) fn only(&self) -> Option<&Arc<Inlet>> {
-        self.others.is_empty().then_some(&self.first.inlet)
+    pub(crate) fn only(&self) -> Option<&Arc<ItemChannel>> {
+        self.others.is_empty().then_some(&self.first.channel)
     }
 
     /// Takes one out. Gives those that are left, if any.
-    fn without(self, opening: &Opening) -> Option<Self> {
-        let mut left = std::iter::once(self.first).chain(self.others).filter(|one| !one.is(opening));
+    fn without(self, pending: &PendingSubscription) -> Option<Self> {
+        let mut left = std::iter::once(self.first).chain(self.others).filter(|one| !one.is(pending));
         Some(Self { first: left.next()?, others: left.collect() })
     }
 }
 
 #[derive(Debug)]
-enum Early {
+enum EarlyEvent {
     Item(Box<str>),
     Lost(u64),
     End(End),
 }
 
-impl Early {
+impl EarlyEvent {
     /// How many bytes it takes up, beside itself.
     fn bytes(&self) -> usize {
         match self {
@@ -82,23 +88,23 @@ impl Early {
 /// What was found for an event of a subscription.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    Inlets(Takers),
+    Found(SharedSubscription),
     /// It was dealt with.
     Done,
     /// It is about no subscription of ours.
     Nobody,
 }
 
-impl Empty for Inlets {
+impl Empty for Subscriptions {
     fn empty() -> &'static Self {
-        static EMPTY: LazyLock<Inlets> = LazyLock::new(Inlets::default);
+        static EMPTY: LazyLock<Subscriptions> = LazyLock::new(Subscriptions::default);
         &EMPTY
     }
 }
 
-impl Inlets {
+impl Subscriptions {
     pub(crate) fn len(&self) -> usize {
-        self.by_key.values().map(|takers| takers.iter().count()).sum()
+        self.by_key.values().map(|shared| shared.iter().count()).sum()
     }
 
     /// Whether somebody takes what comes under the key, or is about to.
@@ -106,27 +112,27 @@ impl Inlets {
         self.by_key.contains_key(key) || self.expected.contains_key(key)
     }
 
-    pub(crate) fn begin_opening(&mut self, opening: &Arc<Opening>) {
-        if let Some(key) = opening.work() {
-            self.reports.extend(opening.item.clone().map(|item| (item, opening.style)));
-            self.add(key, opening);
+    pub(crate) fn begin_pending(&mut self, pending: &Arc<PendingSubscription>) {
+        if let Some(key) = pending.work() {
+            self.reports.extend(pending.item.clone().map(|item| (item, pending.style)));
+            self.add(key, pending);
             return;
         }
-        self.opening += 1;
-        if opening.style == SubscriptionStyle::Electrum {
-            self.methods.insert(opening.method.clone());
+        self.pending += 1;
+        if pending.style == SubscriptionStyle::Electrum {
+            self.methods.insert(pending.method.clone());
         }
-        if let Some(key) = &opening.key {
+        if let Some(key) = &pending.key {
             *self.expected.entry(key.clone()).or_default() += 1;
         }
     }
 
-    pub(crate) fn end_opening(&mut self, opening: &Opening) {
-        if let Some(key) = opening.work() {
-            self.close(key, opening);
+    pub(crate) fn end_pending(&mut self, pending: &PendingSubscription) {
+        if let Some(key) = pending.work() {
+            self.close(key, pending);
             return;
         }
-        if let Some(key) = &opening.key
+        if let Some(key) = &pending.key
             && let Some(expected) = self.expected.get_mut(key)
         {
             *expected -= 1;
@@ -134,9 +140,9 @@ impl Inlets {
                 self.expected.remove(key);
             }
         }
-        self.opening = self.opening.saturating_sub(1);
-        if self.opening == 0 {
-            self.early = VecDeque::new();
+        self.pending = self.pending.saturating_sub(1);
+        if self.pending == 0 {
+            self.early_items = VecDeque::new();
             self.early_bytes = 0;
         }
     }
@@ -146,28 +152,28 @@ impl Inlets {
     pub(crate) fn open(
         &mut self,
         key: &SubscriptionKey,
-        opening: &Arc<Opening>,
+        pending: &Arc<PendingSubscription>,
         effects: &mut Effects,
     ) -> bool {
-        self.add(key, opening);
-        let inlet = &opening.inlet;
+        self.add(key, pending);
+        let channel = &pending.channel;
         let mut goes_on = true;
-        let early = std::mem::take(&mut self.early);
+        let early = std::mem::take(&mut self.early_items);
         for (of, event) in early {
             if of != *key {
-                self.early.push_back((of, event));
+                self.early_items.push_back((of, event));
                 continue;
             }
             self.early_bytes -= event.bytes();
             match event {
-                Early::Item(item) => {
-                    let put = inlet.put(&item);
+                EarlyEvent::Item(item) => {
+                    let put = channel.put(&item);
                     goes_on &= put.is_kept();
                     effects.wake(put.reader());
                 }
-                Early::Lost(items) => effects.wake(inlet.lose(items)),
-                Early::End(end) => {
-                    effects.wake(inlet.end(end));
+                EarlyEvent::Lost(items) => effects.wake(channel.lose(items)),
+                EarlyEvent::End(end) => {
+                    effects.wake(channel.end(end));
                     self.by_key.remove(key);
                 }
             }
@@ -175,12 +181,12 @@ impl Inlets {
         goes_on
     }
 
-    fn add(&mut self, key: &SubscriptionKey, opening: &Arc<Opening>) {
+    fn add(&mut self, key: &SubscriptionKey, pending: &Arc<PendingSubscription>) {
         match self.by_key.entry(key.clone()) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Takers { first: Arc::clone(opening), others: Vec::new() });
+                vacant.insert(SharedSubscription { first: Arc::clone(pending), others: Vec::new() });
             }
-            Entry::Occupied(mut takers) => takers.get_mut().others.push(Arc::clone(opening)),
+            Entry::Occupied(mut shared) => shared.get_mut().others.push(Arc::clone(pending)),
         }
     }
 
@@ -190,17 +196,17 @@ impl Inlets {
     }
 
     /// The subscriber of the reports of some work.
-    pub(crate) fn worker(&self, key: &SubscriptionKey) -> Option<Arc<Opening>> {
-        self.by_key.get(key).map(|takers| Arc::clone(&takers.first))
+    pub(crate) fn worker(&self, key: &SubscriptionKey) -> Option<Arc<PendingSubscription>> {
+        self.by_key.get(key).map(|shared| Arc::clone(&shared.first))
     }
 
     /// The key of the subscription that a notification is about. Where that may stand there in two ways,
     /// it is an id only where the other is no subscription of this side's.
     pub(crate) fn key<'a>(&self, method: &str, about: &'a About<'_>) -> &'a str {
         let is_item_of = |id: &str| match self.by_key.get(id) {
-            Some(takers) => takers.first.has_items_called(method),
+            Some(shared) => shared.first.has_items_called(method),
             // It may be one that comes before the reply that begins its subscription.
-            None => self.opening > 0,
+            None => self.pending > 0,
         };
         match about.id.as_deref() {
             Some(id) if !self.methods.contains(method) && is_item_of(id) => id,
@@ -209,7 +215,7 @@ impl Inlets {
     }
 
     /// Who takes the items of a subscription.
-    pub(crate) fn takers(&self, key: &str) -> Option<&Takers> {
+    pub(crate) fn get(&self, key: &str) -> Option<&SharedSubscription> {
         self.by_key.get(key)
     }
 
@@ -222,17 +228,17 @@ impl Inlets {
         bounds: Bounds,
         effects: &mut Effects,
     ) -> Destination {
-        let takers = match event {
+        let shared = match event {
             // The end of work is the reply to its call.
             SubscriptionEvent::Ended(_) if key.starts_with('{') => return Destination::Done,
             SubscriptionEvent::Ended(_) => self.by_key.remove(key),
             SubscriptionEvent::Item(_) | SubscriptionEvent::Lost(_) => self.by_key.get(key).cloned(),
         };
-        if let Some(takers) = takers {
-            return Destination::Inlets(takers);
+        if let Some(shared) = shared {
+            return Destination::Found(shared);
         }
         // Work has a token of this side's before its peer hears of it: nothing of it can come early.
-        if self.opening > 0 && !key.starts_with('{') {
+        if self.pending > 0 && !key.starts_with('{') {
             self.keep_early(key, event, bounds, effects);
         }
         // Items of the style of Electrum look like any notification; others say themselves that they are items.
@@ -248,16 +254,16 @@ impl Inlets {
         effects: &mut Effects,
     ) {
         let event = match event {
-            SubscriptionEvent::Item(item) => Early::Item((*item).into()),
-            SubscriptionEvent::Lost(items) => Early::Lost(*items),
-            SubscriptionEvent::Ended(None) => Early::End(End::Finished),
-            SubscriptionEvent::Ended(Some(error)) => Early::End(End::Failed(error.clone())),
+            SubscriptionEvent::Item(item) => EarlyEvent::Item((*item).into()),
+            SubscriptionEvent::Lost(items) => EarlyEvent::Lost(*items),
+            SubscriptionEvent::Ended(None) => EarlyEvent::End(End::Finished),
+            SubscriptionEvent::Ended(Some(error)) => EarlyEvent::End(End::Failed(error.clone())),
         };
         self.early_bytes += event.bytes();
-        self.early.push_back((SubscriptionKey::of_id(key), event));
+        self.early_items.push_back((SubscriptionKey::of_id(key), event));
         // Most of what is old belongs to nobody: subscriptions that were dropped while another one was asked for.
-        while self.early.len() > bounds.items || self.early_bytes > bounds.bytes {
-            let Some((_, dropped)) = self.early.pop_front() else { break };
+        while self.early_items.len() > bounds.items || self.early_bytes > bounds.bytes {
+            let Some((_, dropped)) = self.early_items.pop_front() else { break };
             self.early_bytes -= dropped.bytes();
             effects.later(|| {
                 tracing::warn!(
@@ -269,35 +275,35 @@ impl Inlets {
     }
 
     /// The subscription whose items go there.
-    pub(crate) fn key_of(&self, opening: &Opening) -> Option<SubscriptionKey> {
-        let takes = |takers: &Takers| takers.iter().any(|found| found.is(opening));
-        self.by_key.iter().find(|(_, takers)| takes(takers)).map(|(key, _)| key.clone())
+    pub(crate) fn key_of(&self, pending: &PendingSubscription) -> Option<SubscriptionKey> {
+        let takes = |shared: &SharedSubscription| shared.iter().any(|found| found.is(pending));
+        self.by_key.iter().find(|(_, shared)| takes(shared)).map(|(key, _)| key.clone())
     }
 
     /// A subscriber takes no items any more. True where it was the last one of a subscription that had
     /// not ended: then the peer is to be told.
-    pub(crate) fn close(&mut self, key: &SubscriptionKey, opening: &Opening) -> bool {
-        let Some(takers) = self.by_key.remove(key) else { return false };
-        if let Some(left) = takers.without(opening) {
+    pub(crate) fn close(&mut self, key: &SubscriptionKey, pending: &PendingSubscription) -> bool {
+        let Some(shared) = self.by_key.remove(key) else { return false };
+        if let Some(left) = shared.without(pending) {
             self.by_key.insert(key.clone(), left);
         }
         !self.want(key)
     }
 
-    pub(crate) fn listen(&mut self, method: &str, inlet: &Arc<Inlet>) {
-        self.listeners.entry(method.into()).or_default().push(Arc::clone(inlet));
+    pub(crate) fn listen(&mut self, method: &str, channel: &Arc<ItemChannel>) {
+        self.listeners.entry(method.into()).or_default().push(Arc::clone(channel));
     }
 
-    pub(crate) fn stop_listening(&mut self, method: &str, inlet: &Arc<Inlet>) {
+    pub(crate) fn stop_listening(&mut self, method: &str, channel: &Arc<ItemChannel>) {
         if let Some(listeners) = self.listeners.get_mut(method) {
-            listeners.retain(|found| !Arc::ptr_eq(found, inlet));
+            listeners.retain(|found| !Arc::ptr_eq(found, channel));
             if listeners.is_empty() {
                 self.listeners.remove(method);
             }
         }
     }
 
-    pub(crate) fn listeners(&self, method: &str) -> &[Arc<Inlet>] {
+    pub(crate) fn listeners(&self, method: &str) -> &[Arc<ItemChannel>] {
         self.listeners.get(method).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -306,9 +312,10 @@ impl Inlets {
     pub(crate) fn end(&mut self, reason: &CloseReason, effects: &mut Effects) -> Self {
         let ended = std::mem::take(self);
         let listeners = ended.listeners.values().flatten();
-        let subscribers = ended.by_key.values().flat_map(Takers::iter).map(|opening| &opening.inlet);
+        let subscribers =
+            ended.by_key.values().flat_map(SharedSubscription::iter).map(|pending| &pending.channel);
         let all = subscribers.chain(listeners);
-        all.for_each(|inlet| effects.wake(inlet.end(End::Closed(reason.clone()))));
+        all.for_each(|channel| effects.wake(channel.end(End::Closed(reason.clone()))));
         ended
     }
 }

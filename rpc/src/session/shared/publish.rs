@@ -12,8 +12,8 @@ use crate::{
     },
     session::{
         Bounds,
-        feed::{Feed, Gone, NewFeed, Pushed},
         requests::{Member, Running},
+        subscribers::{Gone, NewRemoteSubscriber, Pushed, RemoteSubscriber},
         trace::Ending,
     },
 };
@@ -26,8 +26,8 @@ impl Shared {
     /// Whether one more subscription may be begun, those counted that are about to be.
     pub(crate) fn admits_subscription(&self) -> bool {
         self.read(|state| {
-            let opening = state.requests.subscribing().filter(|id| !state.feeds.has(*id)).count();
-            state.feeds.len() + opening < self.limits.subscriptions()
+            let pending = state.requests.subscribing().filter(|id| !state.subscribers.has(*id)).count();
+            state.subscribers.len() + pending < self.limits.subscriptions()
         })
     }
 
@@ -74,13 +74,19 @@ impl Shared {
                 self.reply_error(state, effects, &done, &error);
                 return false;
             }
-            let new = NewFeed { writer, bounds, sends_notices, task: done.task.clone(), work: done.work };
-            if let Some(replaced) = self.add_feed(state, request, new) {
+            let new = NewRemoteSubscriber {
+                writer,
+                bounds,
+                sends_notices,
+                task: done.task.clone(),
+                work: done.work,
+            };
+            if let Some(replaced) = self.add_subscriber(state, request, new) {
                 replaced.task().into_iter().for_each(|task| effects.abort(task.clone()));
                 effects.drop_later(Some(replaced));
             }
             if let Some(Member { batch, .. }) = *member {
-                state.feeds.hold(request, batch);
+                state.subscribers.hold(request, batch);
             }
             let version = state.calls.version();
             let mut reply = Vec::new();
@@ -103,17 +109,22 @@ impl Shared {
             let is_running = state.requests.get_mut(request).is_some();
             if is_running {
                 // Another one whose token the peer has chosen for both reports nothing any more.
-                let new = NewFeed { writer, bounds, sends_notices, task: None, work: 0 };
-                effects.drop_later(self.add_feed(state, request, new));
+                let new = NewRemoteSubscriber { writer, bounds, sends_notices, task: None, work: 0 };
+                effects.drop_later(self.add_subscriber(state, request, new));
             }
             is_running
         })
     }
 
     /// Gives back the one that had the same key.
-    fn add_feed(&self, state: &mut State, request: u64, new: NewFeed) -> Option<Feed> {
-        state.feeds.set_limit(self.limits.outgoing_bytes());
-        state.feeds.add(request, new)
+    fn add_subscriber(
+        &self,
+        state: &mut State,
+        request: u64,
+        new: NewRemoteSubscriber,
+    ) -> Option<RemoteSubscriber> {
+        state.subscribers.set_limit(self.limits.outgoing_bytes());
+        state.subscribers.add(request, new)
     }
 
     /// The work for a request goes on: its time is counted anew.
@@ -126,9 +137,9 @@ impl Shared {
         self.with(|state, effects| {
             let version = state.calls.version();
             let is_awaited = state.requests.get_mut(request).is_some();
-            let State { outbox, feeds, .. } = state;
-            let over = feeds.if_made().and_then(|feeds| {
-                feeds.take(request, |report| {
+            let State { outbox, subscribers, .. } = state;
+            let over = subscribers.if_made().and_then(|subscribers| {
+                subscribers.take(request, |report| {
                     if is_awaited {
                         outbox.item(effects, |out| version.put_notification(out, report));
                     }
@@ -164,11 +175,11 @@ impl Shared {
     }
 
     /// Says that a stream has ended. False where the peer does not learn of it.
-    pub(crate) fn end_feed(&self, feed: u64, error: Option<&ErrorObject>) -> bool {
+    pub(crate) fn end_subscriber(&self, feed: u64, error: Option<&ErrorObject>) -> bool {
         self.with(|state, effects| {
-            let Some(feeds) = state.feeds.if_made() else { return true };
-            let is_told = feeds.end(feed, error);
-            effects.drop_later(feeds.take_ended(feed));
+            let Some(subscribers) = state.subscribers.if_made() else { return true };
+            let is_told = subscribers.end(feed, error);
+            effects.drop_later(subscribers.take_ended(feed));
             is_told
         })
     }
@@ -176,7 +187,8 @@ impl Shared {
     /// The peer wants no more of a subscription. False where it had none of the name.
     pub(crate) fn unsubscribe(&self, key: &SubscriptionKey) -> bool {
         self.with(|state, effects| {
-            let Some(removed) = state.feeds.if_made().and_then(|feeds| feeds.remove(key)) else {
+            let Some(removed) = state.subscribers.if_made().and_then(|subscribers| subscribers.remove(key))
+            else {
                 return false;
             };
             removed.task().into_iter().for_each(|task| effects.abort(task.clone()));
@@ -189,10 +201,15 @@ impl Shared {
 /// How their items are sent.
 impl Shared {
     /// Ready when an item of so many bytes may be pushed.
-    pub(crate) fn poll_feed_room(&self, feed: u64, size: usize, cx: &Context<'_>) -> Poll<Result<(), Gone>> {
+    pub(crate) fn poll_item_capacity(
+        &self,
+        feed: u64,
+        size: usize,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), Gone>> {
         // Cloned before, and dropped after: both are code of the user's.
         let mut waker = Some(cx.waker().clone());
-        let polled = self.with(|state, _| state.feeds.poll_room(feed, size, &mut waker));
+        let polled = self.with(|state, _| state.subscribers.poll_capacity(feed, size, &mut waker));
         drop(waker);
         polled
     }
@@ -204,13 +221,13 @@ impl Shared {
             let unsent = state.outbox.len();
             let is_next = self.capacity.unwritten() == 0
                 && unsent < PART.min(self.limits.outgoing_bytes())
-                && state.feeds.pass(feed, unsent);
+                && state.subscribers.pass(feed, unsent);
             if is_next {
                 let version = state.calls.version();
                 state.outbox.item(effects, |out| version.put_notification(out, body));
                 return Ok(Pushed::More);
             }
-            state.feeds.push(feed, body)
+            state.subscribers.push(feed, body)
         })
     }
 
@@ -218,15 +235,15 @@ impl Shared {
     pub(crate) fn push_report(&self, request: u64, body: &[u8], now: Instant) -> Result<Pushed, Gone> {
         self.with(|state, _| {
             self.goes_on(state, request, now);
-            state.feeds.push(request, body)
+            state.subscribers.push(request, body)
         })
     }
 
     /// Says that a stream has left out items.
     pub(crate) fn lose_items(&self, feed: u64, items: u64) -> Result<(), Gone> {
         self.with(|state, effects| {
-            let lost = state.feeds.lose(feed, items);
-            effects.drop_later(state.feeds.take_ended(feed));
+            let lost = state.subscribers.lose(feed, items);
+            effects.drop_later(state.subscribers.take_ended(feed));
             lost
         })
     }
@@ -236,11 +253,11 @@ impl State {
     /// Moves items to the messages that are to be sent.
     pub(super) fn gather_items(&mut self, effects: &mut Effects) {
         let version = self.calls.version();
-        let Self { outbox, feeds, .. } = self;
-        let Some(feeds) = feeds.if_made() else { return };
+        let Self { outbox, subscribers, .. } = self;
+        let Some(subscribers) = subscribers.if_made() else { return };
         while outbox.len() < PART
             && let Some(sent) =
-                feeds.next(|body| outbox.item(effects, |out| version.put_notification(out, body)))
+                subscribers.next(|body| outbox.item(effects, |out| version.put_notification(out, body)))
         {
             effects.wake(sent.producer);
             effects.drop_later(sent.ended);

@@ -4,10 +4,15 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use futures::future::BoxFuture;
 
-use super::{Inlet, Opening, OutgoingSubscription, RawSubscription, Subscriber, raw::Source};
+use super::{OutgoingSubscription, RawSubscription, Subscriber, raw::Source};
 use crate::{
     jsonrpc::{ProtocolError, Reply, shown::brief},
-    session::{Bounds, CallError, Session, Shared, room::when_there_is_room, slot::Slot},
+    session::{
+        Bounds, CallError, Session, Shared,
+        room::when_there_is_room,
+        slot::Slot,
+        subscriptions::{ItemChannel, PendingSubscription},
+    },
 };
 
 impl Subscriber for Session {
@@ -31,11 +36,11 @@ async fn begin(
     let call = &subscription.call;
     let bounds = link.bounds_of_ours(subscription.overflow);
     let bounds = Bounds { items: subscription.buffer.unwrap_or(bounds.items), ..bounds };
-    let inlet = match subscription.style.is_progress() {
-        true => Inlet::of_work(bounds, link.full_inlets()),
-        false => Inlet::new(bounds, link.full_inlets()),
+    let channel = match subscription.style.is_progress() {
+        true => ItemChannel::of_work(bounds, link.full_channels()),
+        false => ItemChannel::new(bounds, link.full_channels()),
     };
-    let opening = Arc::new(Opening::new(&subscription, token.as_ref(), Arc::new(inlet)));
+    let pending = Arc::new(PendingSubscription::new(&subscription, token.as_ref(), Arc::new(channel)));
     if call.is_late() {
         return Err(CallError::Timeout(Duration::ZERO));
     }
@@ -49,12 +54,12 @@ async fn begin(
             cx,
             |turn, _| {
                 // How long work takes says nothing about how fast the peer answers.
-                if opening.work().is_none() {
+                if pending.work().is_none() {
                     link.find_place(&mut turn.place)?;
                 }
                 let timeout = call.times_out(turn.since, default);
                 let slot = Slot::waiting(None);
-                link.send_subscribe(call.body(), &slot, timeout, &opening, &mut turn.place)
+                link.send_subscribe(call.body(), &slot, timeout, &pending, &mut turn.place)
                     .map(|id| (id, slot))
             },
         )
@@ -67,10 +72,10 @@ async fn begin(
         session = link.id,
         "subscribe"
     );
-    let unless_answered = AbandonOnDrop { link, opening: Some(Arc::clone(&opening)) };
-    if let Some(key) = opening.work() {
+    let unless_answered = AbandonOnDrop { link, pending: Some(Arc::clone(&pending)) };
+    if let Some(key) = pending.work() {
         // It has begun when it is heard of for the first time; what ends it without a report is its reply.
-        let reply = poll_fn(|cx| match opening.inlet.poll_ready(cx) {
+        let reply = poll_fn(|cx| match pending.channel.poll_ready(cx) {
             Poll::Ready(()) => Poll::Ready(Ok(None)),
             Poll::Pending => slot.poll(cx.waker()).map_ok(Some),
         });
@@ -79,15 +84,15 @@ async fn begin(
         if let Some(Err(error)) = reply.map(Reply::into_result) {
             return Err(CallError::of_reply(call.method(), error));
         }
-        let source = Source::Subscription { key: key.clone(), opening: Arc::clone(&opening) };
-        return Ok(RawSubscription::new(session.clone(), Arc::clone(&opening.inlet), source));
+        let source = Source::Subscription { key: key.clone(), pending: Arc::clone(&pending) };
+        return Ok(RawSubscription::new(session.clone(), Arc::clone(&pending.channel), source));
     }
     let reply = poll_fn(|cx| slot.poll(cx.waker())).await?;
     unless_answered.disarm();
-    match opening.key(&reply) {
+    match pending.key(&reply) {
         Some((key, _)) => {
-            let inlet = Arc::clone(&opening.inlet);
-            Ok(RawSubscription::new(session.clone(), inlet, Source::Subscription { key, opening }))
+            let channel = Arc::clone(&pending.channel);
+            Ok(RawSubscription::new(session.clone(), channel, Source::Subscription { key, pending }))
         }
         None => Err(match reply.into_result() {
             Err(error) => CallError::of_reply(call.method(), error),
@@ -102,19 +107,19 @@ async fn begin(
 /// The caller may go at any time: then the peer must not go on sending items to nobody.
 struct AbandonOnDrop<'a> {
     link: &'a Shared,
-    opening: Option<Arc<Opening>>,
+    pending: Option<Arc<PendingSubscription>>,
 }
 
 impl AbandonOnDrop<'_> {
     fn disarm(mut self) {
-        self.opening = None;
+        self.pending = None;
     }
 }
 
 impl Drop for AbandonOnDrop<'_> {
     fn drop(&mut self) {
-        if let Some(opening) = &self.opening {
-            self.link.abandon(opening);
+        if let Some(pending) = &self.pending {
+            self.link.abandon(pending);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Each has a queue of its own. The loop takes items out when everything else is sent, one from each in turn: a subscription can hold up
 //! neither replies nor another one.
 
-mod queue;
+mod remote_subscriber;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,12 +19,12 @@ use super::{
     on_demand::Empty,
 };
 use crate::jsonrpc::{BatchId, ErrorObject, subscription::SubscriptionKey};
-pub(crate) use queue::{Feed, NewFeed};
+pub(crate) use remote_subscriber::{NewRemoteSubscriber, RemoteSubscriber};
 
 /// The subscriptions of one peer. They are numbered by the requests that made them.
 #[derive(Debug, Default)]
-pub(crate) struct Feeds {
-    feeds: FxHashMap<u64, Feed>,
+pub(crate) struct Subscribers {
+    by_id: FxHashMap<u64, RemoteSubscriber>,
     by_key: HashMap<SubscriptionKey, u64>,
     /// Those that have something to send, in turn.
     ready: VecDeque<u64>,
@@ -41,7 +41,7 @@ pub(crate) struct Sent {
     /// The stream that waited for the room that it leaves.
     pub(crate) producer: Option<Waker>,
     /// The subscription, where that was its end.
-    pub(crate) ended: Option<Feed>,
+    pub(crate) ended: Option<RemoteSubscriber>,
 }
 
 /// What became of an item that was pushed.
@@ -59,26 +59,26 @@ pub(crate) enum Pushed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone;
 
-impl Empty for Feeds {
+impl Empty for Subscribers {
     fn empty() -> &'static Self {
-        static EMPTY: LazyLock<Feeds> = LazyLock::new(Feeds::default);
+        static EMPTY: LazyLock<Subscribers> = LazyLock::new(Subscribers::default);
         &EMPTY
     }
 }
 
-impl Feeds {
+impl Subscribers {
     /// Their items have so many bytes together, and each of them has one in any case. Default: no limit.
     pub(crate) const fn set_limit(&mut self, limit: usize) {
         self.total.set_limit(limit);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.feeds.len()
+        self.by_id.len()
     }
 
     /// Whether a stream still works for the request with this number.
     pub(crate) fn work_for(&self, work: u64) -> bool {
-        self.feeds.values().any(|feed| feed.works_for(work))
+        self.by_id.values().any(|subscriber| subscriber.works_for(work))
     }
 
     /// Whether anything waits to be sent.
@@ -87,11 +87,11 @@ impl Feeds {
     }
 
     /// Adds a subscription. Another one with the same key ends, and is given back: dropping it runs code of the user's.
-    pub(crate) fn add(&mut self, id: u64, new: NewFeed) -> Option<Feed> {
+    pub(crate) fn add(&mut self, id: u64, new: NewRemoteSubscriber) -> Option<RemoteSubscriber> {
         let key = new.writer.key().clone();
-        self.feeds.insert(id, Feed::new(new));
+        self.by_id.insert(id, RemoteSubscriber::new(new));
         let before = self.by_key.insert(key, id)?;
-        Some(self.feeds.remove(&before)?.removed(&mut self.total))
+        Some(self.by_id.remove(&before)?.removed(&mut self.total))
     }
 
     /// Nothing of a subscription is sent before the reply to the batch.
@@ -103,7 +103,7 @@ impl Feeds {
     pub(crate) fn release(&mut self, batch: BatchId) {
         let released: Vec<_> = self.held.extract_if(.., |(of, _)| *of == batch).collect();
         for (_, id) in released {
-            if self.feeds.get(&id).is_some_and(Feed::has_something) {
+            if self.by_id.get(&id).is_some_and(RemoteSubscriber::has_something) {
                 self.ready.push_back(id);
             }
         }
@@ -111,47 +111,47 @@ impl Feeds {
 
     /// Whether the request has made a subscription.
     pub(crate) fn has(&self, id: u64) -> bool {
-        self.feeds.contains_key(&id)
+        self.by_id.contains_key(&id)
     }
 
     /// Gives `send` the bodies of everything that waits to be sent of one, which is over then.
-    pub(crate) fn take(&mut self, id: u64, mut send: impl FnMut(&[u8])) -> Option<Feed> {
-        if let Some(feed) = self.feeds.get_mut(&id) {
-            while feed.next(&mut self.total, &mut send) {}
+    pub(crate) fn take(&mut self, id: u64, mut send: impl FnMut(&[u8])) -> Option<RemoteSubscriber> {
+        if let Some(subscriber) = self.by_id.get_mut(&id) {
+            while subscriber.next(&mut self.total, &mut send) {}
         }
         self.forget(id)
     }
 
     /// Ends one whose number is known.
-    pub(crate) fn forget(&mut self, id: u64) -> Option<Feed> {
-        let feed = self.feeds.remove(&id)?;
-        if self.by_key.get(feed.key()) == Some(&id) {
-            self.by_key.remove(feed.key());
+    pub(crate) fn forget(&mut self, id: u64) -> Option<RemoteSubscriber> {
+        let subscriber = self.by_id.remove(&id)?;
+        if self.by_key.get(subscriber.key()) == Some(&id) {
+            self.by_key.remove(subscriber.key());
         }
-        Some(feed.removed(&mut self.total))
+        Some(subscriber.removed(&mut self.total))
     }
 
     /// Says which task brings the items. False where there is no such subscription any more.
     pub(crate) fn set_task(&mut self, id: u64, task: &AbortHandle) -> bool {
-        let feed = self.feeds.get_mut(&id);
-        let is_there = feed.is_some();
-        if let Some(feed) = feed {
-            feed.set_task(task.clone());
+        let subscriber = self.by_id.get_mut(&id);
+        let is_there = subscriber.is_some();
+        if let Some(subscriber) = subscriber {
+            subscriber.set_task(task.clone());
         }
         is_there
     }
 
     /// Ready when an item of so many bytes may be pushed; until then the waker is kept, and one that was kept before is left in its place.
-    pub(crate) fn poll_room(
+    pub(crate) fn poll_capacity(
         &mut self,
         id: u64,
         size: usize,
         waker: &mut Option<Waker>,
     ) -> Poll<Result<(), Gone>> {
-        match self.feeds.get_mut(&id) {
+        match self.by_id.get_mut(&id) {
             None => Poll::Ready(Err(Gone)),
-            Some(feed) if feed.is_over() => Poll::Ready(Err(Gone)),
-            Some(feed) => feed.poll_room(size, &self.total, waker).map(Ok),
+            Some(subscriber) if subscriber.is_over() => Poll::Ready(Err(Gone)),
+            Some(subscriber) => subscriber.poll_capacity(size, &self.total, waker).map(Ok),
         }
     }
 
@@ -162,7 +162,7 @@ impl Feeds {
             self.passed = 0;
         }
         let passes = self.ready.is_empty()
-            && self.feeds.get(&id).is_some_and(|feed| feed.is_passed(self.passed, unsent))
+            && self.by_id.get(&id).is_some_and(|subscriber| subscriber.is_passed(self.passed, unsent))
             && !self.is_held(id);
         self.passed += usize::from(passes);
         passes
@@ -170,14 +170,14 @@ impl Feeds {
 
     /// Adds the body of an item.
     pub(crate) fn push(&mut self, id: u64, body: &[u8]) -> Result<Pushed, Gone> {
-        let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
-        let had = feed.has_something();
-        let pushed = match feed.push(body, &mut self.total) {
-            Push::Kept if feed.is_ready(1, &self.total) => Ok(Pushed::More),
+        let subscriber = self.by_id.get_mut(&id).filter(|subscriber| !subscriber.is_over()).ok_or(Gone)?;
+        let had = subscriber.has_something();
+        let pushed = match subscriber.push(body, &mut self.total) {
+            Push::Kept if subscriber.is_ready(1, &self.total) => Ok(Pushed::More),
             Push::Kept => Ok(Pushed::Full),
             Push::Full => return Ok(Pushed::Waits),
             Push::Ends => {
-                feed.end_as_too_slow();
+                subscriber.end_as_too_slow();
                 Err(Gone)
             }
         };
@@ -187,11 +187,11 @@ impl Feeds {
 
     /// The stream has left out items: the peer is told where.
     pub(crate) fn lose(&mut self, id: u64, items: u64) -> Result<(), Gone> {
-        let feed = self.feeds.get_mut(&id).filter(|feed| !feed.is_over()).ok_or(Gone)?;
-        let had = feed.has_something();
-        let goes_on = feed.lose(items);
+        let subscriber = self.by_id.get_mut(&id).filter(|subscriber| !subscriber.is_over()).ok_or(Gone)?;
+        let had = subscriber.has_something();
+        let goes_on = subscriber.lose(items);
         if !goes_on {
-            feed.end_as_too_slow();
+            subscriber.end_as_too_slow();
         }
         self.is_ready_now(id, had);
         if goes_on { Ok(()) } else { Err(Gone) }
@@ -199,23 +199,23 @@ impl Feeds {
 
     /// The stream has ended: the peer is told when it has all items. False where it is not told.
     pub(crate) fn end(&mut self, id: u64, error: Option<&ErrorObject>) -> bool {
-        let Some(feed) = self.feeds.get_mut(&id) else { return true };
-        let had = feed.has_something();
-        feed.end(error);
-        let is_told = feed.sends_notices || feed.is_of_work();
+        let Some(subscriber) = self.by_id.get_mut(&id) else { return true };
+        let had = subscriber.has_something();
+        subscriber.end(error);
+        let is_told = subscriber.sends_notices || subscriber.is_of_work();
         self.is_ready_now(id, had);
         is_told
     }
 
     /// Takes a subscription out that has ended, and of which nothing is left to send: its peer is not told.
-    pub(crate) fn take_ended(&mut self, id: u64) -> Option<Feed> {
-        let feed = self.feeds.get(&id)?;
-        let is_done = feed.is_over() && !feed.has_something() && !feed.is_of_work();
+    pub(crate) fn take_ended(&mut self, id: u64) -> Option<RemoteSubscriber> {
+        let subscriber = self.by_id.get(&id)?;
+        let is_done = subscriber.is_over() && !subscriber.has_something() && !subscriber.is_of_work();
         if is_done { self.forget(id) } else { None }
     }
 
     fn is_ready_now(&mut self, id: u64, had: bool) {
-        let has = self.feeds.get(&id).is_some_and(Feed::has_something);
+        let has = self.by_id.get(&id).is_some_and(RemoteSubscriber::has_something);
         if has && !had && !self.is_held(id) {
             self.ready.push_back(id);
         }
@@ -226,31 +226,31 @@ impl Feeds {
     }
 
     /// Ends a subscription, of which nothing is sent any more. `None` where there is none.
-    pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<Feed> {
+    pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<RemoteSubscriber> {
         let id = self.by_key.remove(key)?;
-        Some(self.feeds.remove(&id)?.removed(&mut self.total))
+        Some(self.by_id.remove(&id)?.removed(&mut self.total))
     }
 
     /// Ends all but the reports of work, which has an end that can be waited for.
-    pub(crate) fn clear_streams(&mut self) -> Vec<Feed> {
+    pub(crate) fn clear_streams(&mut self) -> Vec<RemoteSubscriber> {
         let streams: Vec<u64> =
-            self.feeds.iter().filter(|(_, feed)| !feed.is_of_work()).map(|(id, _)| *id).collect();
+            self.by_id.iter().filter(|(_, subscriber)| !subscriber.is_of_work()).map(|(id, _)| *id).collect();
         streams
             .into_iter()
             .filter_map(|id| {
-                let feed = self.feeds.remove(&id)?;
-                self.by_key.remove(feed.key());
-                Some(feed.removed(&mut self.total))
+                let subscriber = self.by_id.remove(&id)?;
+                self.by_key.remove(subscriber.key());
+                Some(subscriber.removed(&mut self.total))
             })
             .collect()
     }
 
     /// Ends all of them.
-    pub(crate) fn clear(&mut self) -> Vec<Feed> {
+    pub(crate) fn clear(&mut self) -> Vec<RemoteSubscriber> {
         self.by_key.clear();
         self.ready.clear();
         self.held.clear();
-        self.feeds.drain().map(|(_, feed)| feed.removed(&mut self.total)).collect()
+        self.by_id.drain().map(|(_, subscriber)| subscriber.removed(&mut self.total)).collect()
     }
 
     /// Gives `send` the body of the next thing to send, if there is any.
@@ -258,16 +258,16 @@ impl Feeds {
         loop {
             let id = self.ready.pop_front()?;
             // Those that were removed are found here for the last time.
-            let Some(feed) = self.feeds.get_mut(&id) else { continue };
-            if !feed.next(&mut self.total, &mut send) {
+            let Some(subscriber) = self.by_id.get_mut(&id) else { continue };
+            if !subscriber.next(&mut self.total, &mut send) {
                 continue;
             }
-            let mut sent = Sent { producer: feed.room_for(&self.total), ended: None };
-            if feed.has_something() {
+            let mut sent = Sent { producer: subscriber.take_ready_producer(&self.total), ended: None };
+            if subscriber.has_something() {
                 self.ready.push_back(id);
-            } else if feed.is_over() {
-                let key = feed.key().clone();
-                sent.ended = self.feeds.remove(&id);
+            } else if subscriber.is_over() {
+                let key = subscriber.key().clone();
+                sent.ended = self.by_id.remove(&id);
                 self.by_key.remove(&key);
             }
             return Some(sent);

@@ -12,8 +12,7 @@ use crate::{
         calls::{Expired, InFlight},
         places::Place,
         slot::Slot,
-        subscription::Unsubscribe,
-        subscriptions::End,
+        subscriptions::{End, Unsubscribe},
     },
 };
 

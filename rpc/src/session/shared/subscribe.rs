@@ -15,8 +15,8 @@ use crate::{
         Bounds,
         calls::{InFlight, Timeout},
         slot::Slot,
-        subscription::{Source, Unsubscribe},
-        subscriptions::{Destination, End, ItemChannel, LastHit, PendingSubscription},
+        subscription::Source,
+        subscriptions::{Destination, End, ItemChannel, LastHit, PendingSubscription, Unsubscribe},
     },
 };
 

@@ -11,7 +11,7 @@ use crate::{
         Bounds, CallError, Session, Shared,
         room::when_there_is_room,
         slot::Slot,
-        subscriptions::{ItemChannel, PendingSubscription},
+        subscriptions::{ItemChannel, NewSubscription, PendingSubscription},
     },
 };
 
@@ -40,7 +40,17 @@ async fn begin(
         true => ItemChannel::of_work(bounds, link.full_channels()),
         false => ItemChannel::new(bounds, link.full_channels()),
     };
-    let pending = Arc::new(PendingSubscription::new(&subscription, token.as_ref(), Arc::new(channel)));
+    let new = NewSubscription {
+        style: subscription.style,
+        method: call.method(),
+        params: call.params(),
+        positional: subscription.positional.as_deref(),
+        empty_params: call.empty_params(),
+        token: token.as_ref(),
+        item: Some(subscription.item).filter(|item| !item.is_empty()),
+        unsubscribe: subscription.unsubscribe,
+    };
+    let pending = Arc::new(PendingSubscription::new(new, Arc::new(channel)));
     if call.is_late() {
         return Err(CallError::Timeout(Duration::ZERO));
     }

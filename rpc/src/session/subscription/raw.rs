@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     jsonrpc::{
-        CallId, Cancellation, EmptyParams, Overflow, RawParams,
+        Overflow, RawParams,
         subscription::{self, SubscriptionKey},
     },
     session::{
@@ -39,15 +39,6 @@ pub(crate) enum Source {
     Subscription { key: SubscriptionKey, pending: Arc<PendingSubscription> },
     /// Notifications of this name, which nobody has asked for.
     Notifications(Box<str>),
-}
-
-/// How the peer is told to stop.
-#[derive(Debug, Clone)]
-pub(crate) enum Unsubscribe {
-    /// By a call, with these parameters, if any.
-    Call { method: Box<str>, params: Option<Box<str>>, empty_params: Option<EmptyParams> },
-    /// By taking back the call whose reply would end it.
-    Cancel { call: CallId, cancellation: Cancellation },
 }
 
 impl RawSubscription {

@@ -18,7 +18,7 @@ use crate::{
 };
 pub(crate) use item_channel::{End, FullChannels, ItemChannel, Taken};
 pub(crate) use last_hit::LastHit;
-pub(crate) use pending::PendingSubscription;
+pub(crate) use pending::{NewSubscription, PendingSubscription, Unsubscribe};
 
 /// Everything of one link that waits for items.
 #[derive(Debug, Default)]

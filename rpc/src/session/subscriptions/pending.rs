@@ -8,13 +8,36 @@ use std::sync::{
 use serde_json::value::RawValue;
 
 use super::ItemChannel;
-use crate::{
-    jsonrpc::{
-        CallId, EmptyParams, Reply, SubscriptionStyle,
-        subscription::{SubscriptionKey, Token},
-    },
-    session::subscription::{OutgoingSubscription, Unsubscribe},
+use crate::jsonrpc::{
+    CallId, Cancellation, EmptyParams, Reply, SubscriptionStyle,
+    subscription::{SubscriptionKey, Token},
 };
+
+/// How a subscription is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewSubscription<'a> {
+    pub(crate) style: SubscriptionStyle,
+    pub(crate) method: &'a str,
+    /// The parameters, as they are sent, if there are any.
+    pub(crate) params: Option<&'a str>,
+    /// The same by position, where they are sent by name and the subscription is known by them.
+    pub(crate) positional: Option<&'a str>,
+    pub(crate) empty_params: Option<EmptyParams>,
+    /// The token that the call carries, if its style is one of progress.
+    pub(crate) token: Option<&'a Token>,
+    /// The name of its items, where that is known.
+    pub(crate) item: Option<&'a str>,
+    pub(crate) unsubscribe: Option<&'a str>,
+}
+
+/// How the peer is told to stop.
+#[derive(Debug, Clone)]
+pub(crate) enum Unsubscribe {
+    /// By a call, with these parameters, if any.
+    Call { method: Box<str>, params: Option<Box<str>>, empty_params: Option<EmptyParams> },
+    /// By cancelling the call whose reply would end it.
+    Cancel { call: CallId, cancellation: Cancellation },
+}
 
 /// A subscription that was asked for, until its subscriber is gone.
 #[derive(Debug)]
@@ -37,31 +60,27 @@ pub(crate) struct PendingSubscription {
 }
 
 impl PendingSubscription {
-    /// Of a call that carries `token`, if its style is one of progress.
-    pub(crate) fn new(
-        subscription: &OutgoingSubscription<'_>,
-        token: Option<&Token>,
-        channel: Arc<ItemChannel>,
-    ) -> Self {
-        let OutgoingSubscription { call, positional, item, style, unsubscribe, .. } = subscription;
+    pub(crate) fn new(new: NewSubscription<'_>, channel: Arc<ItemChannel>) -> Self {
+        let NewSubscription { style, method, params, positional, empty_params, token, item, unsubscribe } =
+            new;
         Self {
             channel,
-            style: *style,
-            method: call.method().into(),
-            params: call.params().map(Into::into),
-            empty_params: call.empty_params(),
+            style,
+            method: method.into(),
+            params: params.map(Into::into),
+            empty_params,
             key: match style {
                 SubscriptionStyle::PubSub => None,
                 SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => token.map(Token::key),
                 SubscriptionStyle::Electrum => {
-                    // None are the same as an empty list, and so is an object without members.
-                    let params = positional.as_deref().or(call.params()).filter(|params| *params != "{}");
-                    Some(SubscriptionKey::of_params(call.method(), params.unwrap_or("[]")))
+                    // No parameters are the same as an empty list, and so is an object without members.
+                    let params = positional.or(params).filter(|params| *params != "{}");
+                    Some(SubscriptionKey::of_params(method, params.unwrap_or("[]")))
                 }
             },
             unsubscribe: unsubscribe.map(Into::into),
             call: OnceLock::new(),
-            item: (!item.is_empty()).then(|| (*item).into()),
+            item: item.map(Into::into),
             is_abandoned: AtomicBool::new(false),
         }
     }

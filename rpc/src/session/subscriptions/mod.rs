@@ -319,3 +319,6 @@ impl Subscriptions {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Texts that wait one behind another, in one buffer: none of them has memory of its own to be found and given back.
+//! Texts that wait one behind another in one buffer: none of them is an allocation of its own.
 
 /// An empty queue keeps no more memory than this.
 const KEPT: usize = 4 << 10;
@@ -7,7 +7,7 @@ const KEPT: usize = 4 << 10;
 #[derive(Debug, Default)]
 pub(super) struct ByteQueue {
     bytes: Vec<u8>,
-    /// Where the first text begins: what stands before it was taken.
+    /// The start of the first text: bytes before it are taken, and their memory not reused yet.
     start: usize,
 }
 
@@ -45,7 +45,8 @@ impl ByteQueue {
         }
     }
 
-    /// Gives the room up that was left by what was taken. What waits is moved only where as much was taken meanwhile as makes up for it.
+    /// Makes the memory of taken texts usable again. The texts that wait are moved in place only if at
+    /// least as many bytes were taken, which pays for the move; otherwise into a buffer of twice the size.
     fn make_room(&mut self, more: usize) {
         if self.start >= self.len() {
             self.bytes.drain(..self.start);

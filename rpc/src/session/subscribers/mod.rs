@@ -1,7 +1,8 @@
-//! Subscriptions that the peer has here: the items that wait to be sent to it.
+//! The subscribers at the peer that this side serves: the items that wait to be sent to them.
 //!
-//! Each has a queue of its own. The loop takes items out when everything else is sent, one from each in turn: a subscription can hold up
-//! neither replies nor another one.
+//! Each has a queue of its own. The loop takes items out once the write buffer is empty, one from each
+//! in turn, so that a busy producer delays neither replies nor another subscriber. A plain value: it
+//! knows neither the link nor the subscriptions of this side.
 
 mod remote_subscriber;
 
@@ -21,41 +22,41 @@ use super::{
 use crate::jsonrpc::{BatchId, ErrorObject, subscription::SubscriptionKey};
 pub(crate) use remote_subscriber::{NewRemoteSubscriber, RemoteSubscriber};
 
-/// The subscriptions of one peer. They are numbered by the requests that made them.
+/// The subscribers of one peer, by the number of the request that made each.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
     by_id: FxHashMap<u64, RemoteSubscriber>,
     by_key: HashMap<SubscriptionKey, u64>,
-    /// Those that have something to send, in turn.
+    /// Subscribers with something to send, in turn.
     ready: VecDeque<u64>,
-    /// Those whose reply is part of a batch that was not answered yet: nothing of them is sent before it.
+    /// Subscribers whose reply is part of an unanswered batch: nothing is sent to them before it.
     held: Vec<(BatchId, u64)>,
     total: TotalBytes,
-    /// How many items have passed by their queues since everything was sent.
+    /// Items that were sent without being queued since the write buffer was last empty.
     passed: usize,
 }
 
-/// What follows when something was sent: both run code of the user's.
+/// The effects of sending something. Both run the user's code: they happen outside the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    /// The stream that waited for the room that it leaves.
+    /// The producer that waited for the capacity that this has freed.
     pub(crate) producer: Option<Waker>,
-    /// The subscription, where that was its end.
+    /// The subscriber, if that was its end.
     pub(crate) ended: Option<RemoteSubscriber>,
 }
 
-/// What became of an item that was pushed.
+/// The outcome of pushing an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
-    /// It was taken, and there is room for another one.
+    /// It was taken, and there is capacity for another one.
     More,
-    /// It was taken, and the stream is to wait before it brings another one.
+    /// It was taken; back-pressure: the producer waits before it pushes another one.
     Full,
-    /// It was not taken: the stream is to wait until there is room for it.
+    /// It was not taken: the producer waits until there is capacity for it.
     Waits,
 }
 
-/// The subscription has ended: items are of no use any more.
+/// The subscription has ended: it takes no more items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone;
 
@@ -67,7 +68,8 @@ impl Empty for Subscribers {
 }
 
 impl Subscribers {
-    /// Their items have so many bytes together, and each of them has one in any case. Default: no limit.
+    /// Limits the bytes that wait in all queues together. Each queue may hold one item in any case, so
+    /// that none starves. Default: no limit.
     pub(crate) const fn set_limit(&mut self, limit: usize) {
         self.total.set_limit(limit);
     }
@@ -76,7 +78,7 @@ impl Subscribers {
         self.by_id.len()
     }
 
-    /// Whether a stream still works for the request with this number.
+    /// Whether a producer still works for the request with this number.
     pub(crate) fn work_for(&self, work: u64) -> bool {
         self.by_id.values().any(|subscriber| subscriber.works_for(work))
     }
@@ -86,7 +88,8 @@ impl Subscribers {
         !self.ready.is_empty()
     }
 
-    /// Adds a subscription. Another one with the same key ends, and is given back: dropping it runs code of the user's.
+    /// Adds a subscriber. Another one with the same key ends, and is returned to be dropped outside the
+    /// lock, as that runs the user's code.
     pub(crate) fn add(&mut self, id: u64, new: NewRemoteSubscriber) -> Option<RemoteSubscriber> {
         let key = new.writer.key().clone();
         self.by_id.insert(id, RemoteSubscriber::new(new));
@@ -94,7 +97,7 @@ impl Subscribers {
         Some(self.by_id.remove(&before)?.removed(&mut self.total))
     }
 
-    /// Nothing of a subscription is sent before the reply to the batch.
+    /// Sends nothing to a subscriber before the reply to the batch.
     pub(crate) fn hold(&mut self, id: u64, batch: BatchId) {
         self.held.push((batch, id));
     }
@@ -109,12 +112,12 @@ impl Subscribers {
         }
     }
 
-    /// Whether the request has made a subscription.
+    /// Whether the request has made a subscriber.
     pub(crate) fn has(&self, id: u64) -> bool {
         self.by_id.contains_key(&id)
     }
 
-    /// Gives `send` the bodies of everything that waits to be sent of one, which is over then.
+    /// Removes a subscriber after giving `send` the bodies of everything that waits to be sent to it.
     pub(crate) fn take(&mut self, id: u64, mut send: impl FnMut(&[u8])) -> Option<RemoteSubscriber> {
         if let Some(subscriber) = self.by_id.get_mut(&id) {
             while subscriber.next(&mut self.total, &mut send) {}
@@ -122,7 +125,7 @@ impl Subscribers {
         self.forget(id)
     }
 
-    /// Ends one whose number is known.
+    /// Removes the subscriber of this request.
     pub(crate) fn forget(&mut self, id: u64) -> Option<RemoteSubscriber> {
         let subscriber = self.by_id.remove(&id)?;
         if self.by_key.get(subscriber.key()) == Some(&id) {
@@ -131,7 +134,7 @@ impl Subscribers {
         Some(subscriber.removed(&mut self.total))
     }
 
-    /// Says which task brings the items. False where there is no such subscription any more.
+    /// Sets the task of the producer. False if the subscriber is gone.
     pub(crate) fn set_task(&mut self, id: u64, task: &AbortHandle) -> bool {
         let subscriber = self.by_id.get_mut(&id);
         let is_there = subscriber.is_some();
@@ -141,7 +144,8 @@ impl Subscribers {
         is_there
     }
 
-    /// Ready when an item of so many bytes may be pushed; until then the waker is kept, and one that was kept before is left in its place.
+    /// Ready when an item of `size` bytes may be pushed. Until then the waker is kept, and the one that
+    /// was kept before is left in its place, to be dropped outside the lock.
     pub(crate) fn poll_capacity(
         &mut self,
         id: u64,
@@ -155,8 +159,8 @@ impl Subscribers {
         }
     }
 
-    /// Whether an item of this one may pass by its queue, and be sent at once: none waits, of it or of others, and of those that are
-    /// being sent, `unsent` bytes with what else there is, there are no more than would have room in the queue.
+    /// Whether an item may skip the queue and be written at once. It overtakes nothing: no item waits
+    /// anywhere. And the write buffer, which holds `unsent` bytes, is bounded like the queue.
     pub(crate) fn pass(&mut self, id: u64, unsent: usize) -> bool {
         if unsent == 0 {
             self.passed = 0;
@@ -185,7 +189,7 @@ impl Subscribers {
         pushed
     }
 
-    /// The stream has left out items: the peer is told where.
+    /// The producer has left out items: the peer is told where.
     pub(crate) fn lose(&mut self, id: u64, items: u64) -> Result<(), Gone> {
         let subscriber = self.by_id.get_mut(&id).filter(|subscriber| !subscriber.is_over()).ok_or(Gone)?;
         let had = subscriber.has_something();
@@ -197,7 +201,7 @@ impl Subscribers {
         if goes_on { Ok(()) } else { Err(Gone) }
     }
 
-    /// The stream has ended: the peer is told when it has all items. False where it is not told.
+    /// The producer has ended: the peer is told behind all items. False if it is not told.
     pub(crate) fn end(&mut self, id: u64, error: Option<&ErrorObject>) -> bool {
         let Some(subscriber) = self.by_id.get_mut(&id) else { return true };
         let had = subscriber.has_something();
@@ -207,7 +211,7 @@ impl Subscribers {
         is_told
     }
 
-    /// Takes a subscription out that has ended, and of which nothing is left to send: its peer is not told.
+    /// Removes a subscriber that has ended with nothing left to send, not even the notice of its end.
     pub(crate) fn take_ended(&mut self, id: u64) -> Option<RemoteSubscriber> {
         let subscriber = self.by_id.get(&id)?;
         let is_done = subscriber.is_over() && !subscriber.has_something() && !subscriber.is_of_work();
@@ -225,13 +229,14 @@ impl Subscribers {
         self.held.iter().any(|(_, held)| *held == id)
     }
 
-    /// Ends a subscription, of which nothing is sent any more. `None` where there is none.
+    /// Removes a subscriber at once: nothing that waits is sent. `None` if there is none.
     pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<RemoteSubscriber> {
         let id = self.by_key.remove(key)?;
         Some(self.by_id.remove(&id)?.removed(&mut self.total))
     }
 
-    /// Ends all but the reports of work, which has an end that can be waited for.
+    /// Removes all but those that report progress: their work has an end, which a graceful shutdown
+    /// waits for.
     pub(crate) fn clear_streams(&mut self) -> Vec<RemoteSubscriber> {
         let streams: Vec<u64> =
             self.by_id.iter().filter(|(_, subscriber)| !subscriber.is_of_work()).map(|(id, _)| *id).collect();
@@ -245,7 +250,7 @@ impl Subscribers {
             .collect()
     }
 
-    /// Ends all of them.
+    /// Removes all of them.
     pub(crate) fn clear(&mut self) -> Vec<RemoteSubscriber> {
         self.by_key.clear();
         self.ready.clear();
@@ -257,7 +262,7 @@ impl Subscribers {
     pub(crate) fn next(&mut self, mut send: impl FnMut(&[u8])) -> Option<Sent> {
         loop {
             let id = self.ready.pop_front()?;
-            // Those that were removed are found here for the last time.
+            // Removing a subscriber leaves its entry here, to be skipped now.
             let Some(subscriber) = self.by_id.get_mut(&id) else { continue };
             if !subscriber.next(&mut self.total, &mut send) {
                 continue;

@@ -1,4 +1,4 @@
-//! One subscription that the peer has here.
+//! One subscriber at the peer, and its producer here.
 
 use std::task::{Poll, Waker};
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// What a subscription is made from.
+/// The parts of a [`RemoteSubscriber`].
 #[derive(Debug)]
 pub(crate) struct NewRemoteSubscriber {
     pub(crate) writer: ItemWriter,
@@ -23,7 +23,7 @@ pub(crate) struct NewRemoteSubscriber {
     /// Whether the peer is told of lost items, and of the end.
     pub(crate) sends_notices: bool,
     pub(crate) task: Option<AbortHandle>,
-    /// The number under which the context of its request asks.
+    /// The number that the context of its request asks by, see [`RemoteSubscriber::works_for`].
     pub(crate) work: u64,
 }
 
@@ -59,13 +59,13 @@ impl RemoteSubscriber {
         self.task = Some(task);
     }
 
-    /// It was removed: its items count no more.
+    /// The same without its items, which count no more towards the common limit.
     pub(super) fn removed(mut self, total: &mut TotalBytes) -> Self {
         self.queue.clear(total);
         self
     }
 
-    /// The task of the producer. To abort it, or to drop the rest, runs the user's code.
+    /// The task of the producer. Aborting it, or dropping the rest, runs the user's code.
     pub(crate) const fn task(&self) -> Option<&AbortHandle> {
         self.task.as_ref()
     }
@@ -74,7 +74,8 @@ impl RemoteSubscriber {
         !self.queue.is_drained()
     }
 
-    /// Whether a further item may be sent at once, where `items` with `bytes` are being sent that were not queued here either.
+    /// Whether an item may skip the queue, after `items` that have done so while `bytes` wait in the
+    /// write buffer.
     pub(super) fn is_passed(&self, items: usize, bytes: usize) -> bool {
         self.queue.is_drained() && self.queue.is_open() && self.queue.bounds().have_room(items, bytes, 1)
     }
@@ -89,12 +90,12 @@ impl RemoteSubscriber {
         self.work == work && self.queue.is_open()
     }
 
-    /// Whether the producer need not wait before it pushes an item of so many bytes.
+    /// Whether the producer may push an item of `size` bytes without waiting.
     pub(super) fn is_ready(&self, size: usize, total: &TotalBytes) -> bool {
         self.queue.is_ready(size, total)
     }
 
-    /// Until there is capacity the waker is kept; the one that was kept before is left in its place, to be dropped outside the lock.
+    /// Until there is capacity the waker is kept, and the one that was kept before is left in its place.
     pub(super) fn poll_capacity(
         &mut self,
         size: usize,
@@ -112,13 +113,13 @@ impl RemoteSubscriber {
         self.queue.push(body, total)
     }
 
-    /// The producer has left out items. False where the subscription is to end for it.
+    /// The producer has left out items. False if the overflow rule ends the subscription for it.
     pub(super) fn lose(&mut self, items: u64) -> bool {
         self.queue.lose(items);
         self.queue.bounds().overflow != Overflow::End
     }
 
-    /// Ends it because its peer takes too few items.
+    /// Ends it because the peer reads more slowly than the producer pushes.
     pub(super) fn end_as_too_slow(&mut self) {
         let waiting = self.queue.len();
         let error = format!("the subscriber is too slow: {waiting} items wait");
@@ -129,7 +130,7 @@ impl RemoteSubscriber {
         if self.is_over() {
             return;
         }
-        // The end of work is told by the reply to its call.
+        // Where the items report progress, the reply to the call is the end.
         let is_told = !self.is_of_work() && self.sends_notices;
         let body = is_told.then(|| {
             let mut body = Vec::new();
@@ -139,7 +140,7 @@ impl RemoteSubscriber {
         self.queue.end(body);
     }
 
-    /// Gives `send` the body of the next thing to send. False where there is none.
+    /// Gives `send` the body of the next notification. False if there is none.
     pub(super) fn next(&mut self, total: &mut TotalBytes, send: impl FnOnce(&[u8])) -> bool {
         let Self { writer, queue, .. } = self;
         let sent = queue.take(total, |next| match next {

@@ -1,4 +1,4 @@
-//! Queues of items, without a session.
+//! Subscribers without a session.
 
 use super::*;
 use crate::{
@@ -29,7 +29,7 @@ fn unnoticed(key: &str, overflow: Overflow) -> NewRemoteSubscriber {
     NewRemoteSubscriber { sends_notices: false, ..new(key, overflow) }
 }
 
-/// What is sent next, and the stream that waits for the room that it leaves.
+/// The next notification, and the producer that waits for the capacity that it frees.
 fn next(subscribers: &mut Subscribers) -> Option<(String, Option<Waker>)> {
     let mut body = String::new();
     let sent = subscribers.next(|sent| body.push_str(std::str::from_utf8(sent).unwrap()))?;

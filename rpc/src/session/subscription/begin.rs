@@ -1,4 +1,4 @@
-//! A subscription of a session under way.
+//! Beginning a subscription of a session: the call, its reply, and dropping the future before that.
 
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
@@ -84,7 +84,7 @@ async fn begin(
     );
     let unless_answered = AbandonOnDrop { link, pending: Some(Arc::clone(&pending)) };
     if let Some(key) = pending.work() {
-        // It has begun when it is heard of for the first time; what ends it without a report is its reply.
+        // The first report begins it; a reply without any report ends it.
         let reply = poll_fn(|cx| match pending.channel.poll_ready(cx) {
             Poll::Ready(()) => Poll::Ready(Ok(None)),
             Poll::Pending => slot.poll(cx.waker()).map_ok(Some),
@@ -114,7 +114,8 @@ async fn begin(
     }
 }
 
-/// The caller may go at any time: then the peer must not go on sending items to nobody.
+/// Dropping the future of the caller ends the subscription: the peer must not go on sending items that
+/// no subscriber takes.
 struct AbandonOnDrop<'a> {
     link: &'a Shared,
     pending: Option<Arc<PendingSubscription>>,

@@ -1,4 +1,4 @@
-//! Subscriptions of ours: streams of items that the peer sends.
+//! Subscriptions of this side: streams of items that the peer sends.
 
 mod begin;
 mod error;
@@ -37,7 +37,7 @@ pub struct Subscription<T, E = Infallible> {
 }
 
 impl<T, E> Subscription<T, E> {
-    /// Reads items of a type that nobody has checked yet.
+    /// Reads items as `T`, which is not checked before the first one.
     pub const fn new(raw: RawSubscription) -> Self {
         Self { raw, has_ended: false, items: PhantomData }
     }

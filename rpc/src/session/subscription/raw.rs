@@ -1,4 +1,4 @@
-//! A subscription whose items nobody has looked into.
+//! A subscription whose items are not decoded yet.
 
 use std::{
     fmt,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// How much memory is kept for the next item.
+/// The most memory that is kept for the next item, in bytes.
 const KEPT: usize = 4 << 10;
 
 /// A subscription that does not know the type of its items: what a [`Subscriber`](super::Subscriber) makes, and a
@@ -32,12 +32,12 @@ pub struct RawSubscription {
     json: Vec<u8>,
 }
 
-/// Where items come from, and how that is ended.
+/// The source of items, and how to end it.
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A subscription.
     Subscription { key: SubscriptionKey, pending: Arc<PendingSubscription> },
-    /// Notifications of this name, which nobody has asked for.
+    /// Notifications of this name, which belong to no subscription.
     Notifications(Box<str>),
 }
 

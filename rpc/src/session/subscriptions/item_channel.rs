@@ -1,4 +1,4 @@
-//! Where the items of one subscription of ours wait to be taken.
+//! The channel between the loop, which receives the items of a subscription, and their subscriber.
 
 use std::{
     sync::{
@@ -19,18 +19,20 @@ use crate::{
     },
 };
 
-/// The end of a subscription that the loop puts items into. It has a lock of its own, so that one who takes items contends with
-/// nobody else. Under that no waker is woken, cloned or dropped, which is code of the user's.
+/// An [`ItemQueue`] that the loop puts items into and one subscriber takes them from. It has a lock of
+/// its own, so that taking an item does not contend for that of the session. No waker is woken, cloned
+/// or dropped under it: that is the user's code.
 #[derive(Debug)]
 pub(crate) struct ItemChannel {
     state: Mutex<State>,
     is_of_work: bool,
     full: FullChannels,
-    /// Whether the subscriber has found no item, and has taken none since.
+    /// Whether the subscriber has found the queue empty, and has not polled since.
     is_awaited: AtomicBool,
 }
 
-/// How many inlets of one session are full, and have it wait. Each counts itself, where it becomes full and where it ends to be.
+/// Back-pressure: the number of channels of one session that are full, so that it stops reading. Each
+/// channel counts itself in when it becomes full, and out when it has capacity again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FullChannels(Arc<AtomicUsize>);
 
@@ -45,38 +47,39 @@ struct State {
     /// The JSON of items.
     queue: ItemQueue<End>,
     reader: Option<Waker>,
-    /// Whether the session was told that there is no room.
+    /// Whether this channel is counted among the full ones.
     is_full: bool,
-    /// When the work was last heard of whose reports these are.
+    /// The time of the last progress report, where the items are reports.
     alive: Option<Instant>,
 }
 
 /// How a subscription ended.
 #[derive(Debug, Clone)]
 pub(crate) enum End {
-    /// The stream has ended.
+    /// The producer has ended.
     Finished,
     Failed(ErrorObject),
     Closed(CloseReason),
     TooSlow(usize),
-    /// The reply that was to end it breaks the rules.
+    /// The reply that was to end it breaks the protocol.
     Broken(ProtocolError),
-    /// Nothing was heard for so long.
+    /// Neither reply nor report came for so long.
     Timeout(Duration),
 }
 
-/// What is taken out.
+/// The next thing in a channel.
 #[derive(Debug)]
 pub(crate) enum Taken {
-    /// An item, whose JSON was copied out.
+    /// An item; its JSON was copied out.
     Item,
     Lost(u64),
-    /// Once; then there is nothing more.
+    /// It comes once, behind the items.
     End(End),
+    /// The subscription has ended, and that was taken before.
     Nothing,
 }
 
-/// What became of an item. The reader that waits is to be woken.
+/// The outcome of putting an item. The reader that waits is to be woken outside all locks.
 #[derive(Debug)]
 pub(crate) enum Put {
     Kept(Option<Waker>),
@@ -97,7 +100,7 @@ impl Put {
 }
 
 impl ItemChannel {
-    /// `full` is the session's.
+    /// `full` counts the full channels of the session.
     pub(crate) fn new(bounds: Bounds, full: &FullChannels) -> Self {
         Self {
             state: Mutex::new(State {
@@ -112,17 +115,17 @@ impl ItemChannel {
         }
     }
 
-    /// For what is reported of some work.
+    /// A channel for reports of progress.
     pub(crate) fn of_work(bounds: Bounds, full: &FullChannels) -> Self {
         Self { is_of_work: true, ..Self::new(bounds, full) }
     }
 
-    /// Whether the reply to the call whose work this is stands behind reports that are not taken.
+    /// Whether reports that are not taken keep the session from reading the reply to their call.
     pub(crate) fn holds_reply_back(&self) -> bool {
         self.is_of_work && self.lock().is_full
     }
 
-    /// Puts an item in, and does what is to be done where there is no room.
+    /// Puts an item in, and applies the overflow rule where it does not fit.
     pub(crate) fn put(&self, item: &str) -> Put {
         let mut state = self.lock();
         if !state.queue.is_open() {
@@ -130,7 +133,8 @@ impl ItemChannel {
         }
         match state.queue.push(item.as_bytes(), &mut NoLimit) {
             Push::Kept => {}
-            // The session reads on only while it waits for a reply: twice the bounds is as far as that may go.
+            // A full channel stops the session from reading, except while a call is in flight whose reply may
+            // be next: until then items may come, up to twice the bounds.
             Push::Full if state.queue.push_over(item.as_bytes(), &mut NoLimit) => {
                 if !std::mem::replace(&mut state.is_full, true) {
                     self.full.0.fetch_add(1, Relaxed);
@@ -154,7 +158,7 @@ impl ItemChannel {
         is_kept
     }
 
-    /// Puts in the last item, for which there is always room.
+    /// Puts in the last item, whatever the bounds.
     pub(crate) fn put_last(&self, item: &str) {
         let mut state = self.lock();
         if state.queue.is_open() {
@@ -162,12 +166,13 @@ impl ItemChannel {
         }
     }
 
-    /// The work whose reports these are was heard of.
+    /// A report came.
     pub(crate) fn is_alive(&self, now: Instant) {
         self.lock().alive = Some(now);
     }
 
-    /// When that was last: now, where it has reported more than was taken, so that it is not listened to.
+    /// The time of the last report. It is `now` while the channel is full: the session does not read, so
+    /// that silence says nothing about the peer.
     pub(crate) fn was_alive(&self, now: Instant) -> Option<Instant> {
         let state = self.lock();
         if state.is_full { Some(now) } else { state.alive }
@@ -178,19 +183,20 @@ impl ItemChannel {
         self.poll(cx, |state| state.queue.has_items().then_some(()))
     }
 
-    /// The peer has dropped items. Gives the reader that waits.
+    /// The peer has dropped items. Returns the reader that waits.
     pub(crate) fn lose(&self, items: u64) -> Option<Waker> {
         let mut state = self.lock();
         state.queue.lose_first(items);
         state.reader.take()
     }
 
-    /// Gives the reader that waits.
+    /// Returns the reader that waits.
     pub(crate) fn end(&self, how: End) -> Option<Waker> {
         self.lock().end(how)
     }
 
-    /// Takes something out, into `json` if it is an item. The second value says that the session may read again.
+    /// Takes the next thing, an item into `json`. The second value says that the channel is no longer
+    /// full: the session is to be woken.
     pub(crate) fn poll_take(&self, cx: &Context<'_>, json: &mut Vec<u8>) -> Poll<(Taken, bool)> {
         let taken = self.poll(cx, |state| {
             let taken = state.take(json)?;
@@ -201,19 +207,19 @@ impl ItemChannel {
         taken
     }
 
-    /// Whether the subscriber waits, and reads an item that is put in now at once.
+    /// Whether the subscriber waits, and will take an item that is put in now at once.
     pub(crate) fn is_awaited(&self) -> bool {
         self.is_awaited.load(Relaxed)
     }
 
-    /// Whether it keeps the session from reading; then it does no more.
+    /// The subscriber is gone. True if the channel was full: the session is to be woken.
     pub(crate) fn give_up(&self) -> bool {
         let mut state = self.lock();
         state.queue.clear(&mut NoLimit);
         self.resumes(&mut state)
     }
 
-    /// It is full no longer, if it was.
+    /// Counts the channel out of the full ones. False if it was not among them.
     fn resumes(&self, state: &mut State) -> bool {
         let was_full = std::mem::take(&mut state.is_full);
         if was_full {
@@ -222,7 +228,7 @@ impl ItemChannel {
         was_full
     }
 
-    /// Waits until `take` gives something.
+    /// Ready when `take` returns something.
     fn poll<T>(&self, cx: &Context<'_>, mut take: impl FnMut(&mut State) -> Option<T>) -> Poll<T> {
         let mut waker: Option<Waker> = None;
         loop {
@@ -250,7 +256,7 @@ impl ItemChannel {
 }
 
 impl State {
-    /// Takes something out, into `json` if it is an item.
+    /// Takes the next thing, an item into `json`. `None` if there is nothing now.
     fn take(&mut self, json: &mut Vec<u8>) -> Option<Taken> {
         let taken = self.queue.take(&mut NoLimit, |next| match next {
             Next::Item(item) => {
@@ -264,7 +270,7 @@ impl State {
         taken.or_else(|| (!self.queue.is_open()).then_some(Taken::Nothing))
     }
 
-    /// The first end is the one that counts. Gives the reader that waits.
+    /// The first end counts. Returns the reader that waits.
     fn end(&mut self, how: End) -> Option<Waker> {
         self.queue.end(Some(how));
         self.reader.take()
@@ -277,10 +283,10 @@ mod tests {
     use crate::jsonrpc::Overflow;
 
     fn channel(overflow: Overflow) -> ItemChannel {
-        inlet_of(Bounds { items: 2, bytes: 1000, overflow })
+        channel_of(Bounds { items: 2, bytes: 1000, overflow })
     }
 
-    fn inlet_of(bounds: Bounds) -> ItemChannel {
+    fn channel_of(bounds: Bounds) -> ItemChannel {
         ItemChannel::new(bounds, &FullChannels::default())
     }
 
@@ -355,11 +361,11 @@ mod tests {
             // Twice the bounds, while a call waits: 1,800 bytes, and not 2,400.
             (Overflow::Wait, 3, "Ended"),
         ] {
-            let channel = inlet_of(Bounds { items: 100, bytes: 1000, overflow });
+            let channel = channel_of(Bounds { items: 100, bytes: 1000, overflow });
             let puts = [0; 4].map(|_| put(&channel, &large));
             assert_eq!((channel.lock().queue.len(), puts[3]), (kept, last), "{overflow:?}");
-            // One is kept in any case.
-            let channel = inlet_of(Bounds { items: 100, bytes: 10, overflow });
+            // A first item is kept whatever its size.
+            let channel = channel_of(Bounds { items: 100, bytes: 10, overflow });
             assert_eq!(put(&channel, &large), "Kept", "{overflow:?}");
         }
     }

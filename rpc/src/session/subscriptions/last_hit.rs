@@ -1,14 +1,14 @@
-//! Who has taken the last item.
+//! The subscriber of the last item.
 
 use std::sync::Arc;
 
 use super::ItemChannel;
 
-/// Who has taken the last item. Items come in rows for the same one, who then need not be looked up each time: that takes the lock of
-/// the link.
+/// A cache of one entry: the channel that took the last item. Items tend to come in runs for one key,
+/// and looking a key up takes the lock of the session.
 ///
-/// It is right for as long as nobody else takes items under the same key, which only the reply to a call of ours can change; and one who
-/// takes no more says so when given the next.
+/// The entry is valid as long as no second subscriber takes items under the key. Only a reply to a call
+/// can add one: the loop forgets the entry then. A channel that has ended refuses the next item.
 #[derive(Debug, Default)]
 pub(crate) struct LastHit(Option<(Box<str>, Arc<ItemChannel>)>);
 

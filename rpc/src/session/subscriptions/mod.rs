@@ -1,4 +1,7 @@
-//! The subscriptions that we have at the peer: which items go where.
+//! The subscriptions of this side at the peer: which items go to which subscriber.
+//!
+//! A plain value: it knows neither the link nor the subscribers of the peer. Items wait in the
+//! [`ItemChannel`] of each subscriber.
 
 mod item_channel;
 mod last_hit;
@@ -20,27 +23,29 @@ pub(crate) use item_channel::{End, FullChannels, ItemChannel, Taken};
 pub(crate) use last_hit::LastHit;
 pub(crate) use pending::{NewSubscription, PendingSubscription, Unsubscribe};
 
-/// Everything of one link that waits for items.
+/// Everything in one session that takes items.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     by_key: HashMap<SubscriptionKey, SharedSubscription>,
-    /// Those who take notifications of a name, whoever sends them for what reason.
+    /// Takers of every notification of a name, which belong to no subscription.
     listeners: HashMap<Box<str>, Vec<Arc<ItemChannel>>>,
-    /// Subscriptions that were asked for, and not answered yet.
+    /// The number of subscriptions that were asked for and not answered yet.
     pending: usize,
-    /// How many of them will have this key, where that is known before the reply.
+    /// How many of them will have this key, if it is known before the reply.
     expected: HashMap<SubscriptionKey, usize>,
-    /// What came meanwhile, and may belong to one of them.
+    /// Events that came meanwhile under an unknown key: they may belong to one of them, since the peer
+    /// may send items ahead of the reply that names the subscription.
     early_items: VecDeque<(SubscriptionKey, EarlyEvent)>,
     early_bytes: usize,
-    /// Methods that we have subscribed to in the style of Electrum: what still comes under their names is no surprise.
+    /// Methods that were subscribed to in the style of Electrum: items that are still on their way after
+    /// the end are no unknown notifications.
     methods: HashSet<Box<str>>,
-    /// What reports of work that we have asked for are called, and how they look.
+    /// The names of progress notifications that were asked for, and their style.
     reports: HashMap<Box<str>, SubscriptionStyle>,
 }
 
-/// The subscribers of one subscription. Where it is known by its parameters, to subscribe once more is
-/// the same subscription to the peer: there is one, and it ends with its last subscriber.
+/// One subscription at the peer, and its subscribers here: more than one where the key comes from the
+/// parameters. Then the peer knows a single subscription, which is to end with its last subscriber.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedSubscription {
     first: Arc<PendingSubscription>,
@@ -53,12 +58,12 @@ impl SharedSubscription {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// The only one, where it is one.
+    /// The channel of the only subscriber, if there is one.
     pub(crate) fn only(&self) -> Option<&Arc<ItemChannel>> {
         self.others.is_empty().then_some(&self.first.channel)
     }
 
-    /// Takes one out. Gives those that are left, if any.
+    /// The same without one subscriber; `None` if it was the last.
     fn without(self, pending: &PendingSubscription) -> Option<Self> {
         let mut left = std::iter::once(self.first).chain(self.others).filter(|one| !one.is(pending));
         Some(Self { first: left.next()?, others: left.collect() })
@@ -73,7 +78,7 @@ enum EarlyEvent {
 }
 
 impl EarlyEvent {
-    /// How many bytes it takes up, beside itself.
+    /// Its bytes on the heap.
     fn bytes(&self) -> usize {
         match self {
             Self::Item(item) => item.len(),
@@ -85,13 +90,13 @@ impl EarlyEvent {
     }
 }
 
-/// What was found for an event of a subscription.
+/// Where an event of a subscription goes.
 #[derive(Debug)]
 pub(crate) enum Destination {
     Found(SharedSubscription),
-    /// It was dealt with.
+    /// Nowhere: it was kept for later, or is late.
     Done,
-    /// It is about no subscription of ours.
+    /// It is about no subscription of this side.
     Nobody,
 }
 
@@ -107,7 +112,7 @@ impl Subscriptions {
         self.by_key.values().map(|shared| shared.iter().count()).sum()
     }
 
-    /// Whether somebody takes what comes under the key, or is about to.
+    /// Whether the key has a subscriber, or a pending one.
     pub(crate) fn want(&self, key: &SubscriptionKey) -> bool {
         self.by_key.contains_key(key) || self.expected.contains_key(key)
     }
@@ -147,8 +152,8 @@ impl Subscriptions {
         }
     }
 
-    /// A subscription has begun, whose items are known by `key` from here on. False where what came
-    /// before was more than it keeps, so that it has ended here.
+    /// A subscription was answered: its items come under `key`. It is given its early events. False if
+    /// those were more than it keeps, so that it has ended on this side.
     pub(crate) fn open(
         &mut self,
         key: &SubscriptionKey,
@@ -190,22 +195,22 @@ impl Subscriptions {
         }
     }
 
-    /// How a notification of this name reports of work, if it does.
+    /// The style of a progress notification of this name, if it was asked for.
     pub(crate) fn report(&self, method: &str) -> Option<SubscriptionStyle> {
         self.reports.get(method).copied()
     }
 
-    /// The subscriber of the reports of some work.
+    /// The subscriber to the progress of the call with this token.
     pub(crate) fn worker(&self, key: &SubscriptionKey) -> Option<Arc<PendingSubscription>> {
         self.by_key.get(key).map(|shared| Arc::clone(&shared.first))
     }
 
-    /// The key of the subscription that a notification is about. Where that may stand there in two ways,
-    /// it is an id only where the other is no subscription of this side's.
+    /// The key of the subscription that a notification is about. An array of two values can be read in
+    /// two ways: its first value is an id only if a subscription with that id may exist.
     pub(crate) fn key<'a>(&self, method: &str, about: &'a About<'_>) -> &'a str {
         let is_item_of = |id: &str| match self.by_key.get(id) {
             Some(shared) => shared.first.has_items_called(method),
-            // It may be one that comes before the reply that begins its subscription.
+            // It may come ahead of the reply that begins its subscription.
             None => self.pending > 0,
         };
         match about.id.as_deref() {
@@ -214,12 +219,12 @@ impl Subscriptions {
         }
     }
 
-    /// Who takes the items of a subscription.
+    /// The subscription with this key.
     pub(crate) fn get(&self, key: &str) -> Option<&SharedSubscription> {
         self.by_key.get(key)
     }
 
-    /// Who takes the event; those that end a subscription end it here. `bounds` are those of what comes before its subscription.
+    /// Where an event goes. One that ends a subscription removes it. `bounds` limit the early events.
     pub(crate) fn find(
         &mut self,
         method: &str,
@@ -229,7 +234,7 @@ impl Subscriptions {
         effects: &mut Effects,
     ) -> Destination {
         let shared = match event {
-            // The end of work is the reply to its call.
+            // Progress ends with the reply to its call.
             SubscriptionEvent::Ended(_) if key.starts_with('{') => return Destination::Done,
             SubscriptionEvent::Ended(_) => self.by_key.remove(key),
             SubscriptionEvent::Item(_) | SubscriptionEvent::Lost(_) => self.by_key.get(key).cloned(),
@@ -237,11 +242,11 @@ impl Subscriptions {
         if let Some(shared) = shared {
             return Destination::Found(shared);
         }
-        // Work has a token of this side's before its peer hears of it: nothing of it can come early.
+        // The token of a call is known before the call is sent: no progress can come early.
         if self.pending > 0 && !key.starts_with('{') {
             self.keep_early(key, event, bounds, effects);
         }
-        // Items of the style of Electrum look like any notification; others say themselves that they are items.
+        // Items in the style of Electrum look like any notification; others name a subscription.
         let is_item = !key.starts_with('[') || self.methods.contains(method) || is_about_items(method);
         if is_item { Destination::Done } else { Destination::Nobody }
     }
@@ -261,7 +266,7 @@ impl Subscriptions {
         };
         self.early_bytes += event.bytes();
         self.early_items.push_back((SubscriptionKey::of_id(key), event));
-        // Most of what is old belongs to nobody: subscriptions that were dropped while another one was asked for.
+        // The oldest most likely belong to a subscription that was dropped while this one was pending.
         while self.early_items.len() > bounds.items || self.early_bytes > bounds.bytes {
             let Some((_, dropped)) = self.early_items.pop_front() else { break };
             self.early_bytes -= dropped.bytes();
@@ -274,14 +279,14 @@ impl Subscriptions {
         }
     }
 
-    /// The subscription whose items go there.
+    /// The key that a subscriber takes items under.
     pub(crate) fn key_of(&self, pending: &PendingSubscription) -> Option<SubscriptionKey> {
         let takes = |shared: &SharedSubscription| shared.iter().any(|found| found.is(pending));
         self.by_key.iter().find(|(_, shared)| takes(shared)).map(|(key, _)| key.clone())
     }
 
-    /// A subscriber takes no items any more. True where it was the last one of a subscription that had
-    /// not ended: then the peer is to be told.
+    /// Removes a subscriber. True if the peer is to be told: it was the last one of a subscription that
+    /// had not ended, and none with the same key is pending.
     pub(crate) fn close(&mut self, key: &SubscriptionKey, pending: &PendingSubscription) -> bool {
         let Some(shared) = self.by_key.remove(key) else { return false };
         if let Some(left) = shared.without(pending) {
@@ -307,7 +312,7 @@ impl Subscriptions {
         self.listeners.get(method).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Ends all of them. What is given back is not to be dropped under the lock: it holds wakers.
+    /// Ends all of them. The value that it returns holds wakers: drop it outside the lock.
     #[must_use = "it is not to be dropped under the lock"]
     pub(crate) fn end(&mut self, reason: &CloseReason, effects: &mut Effects) -> Self {
         let ended = std::mem::take(self);

@@ -1,4 +1,4 @@
-//! A subscription of this side's: how it was asked for, and how it is ended.
+//! A subscription of this side: how it was asked for, and how it is ended.
 
 use std::sync::{
     Arc, OnceLock,
@@ -18,14 +18,14 @@ use crate::jsonrpc::{
 pub(crate) struct NewSubscription<'a> {
     pub(crate) style: SubscriptionStyle,
     pub(crate) method: &'a str,
-    /// The parameters, as they are sent, if there are any.
+    /// The JSON of the parameters, if there are any.
     pub(crate) params: Option<&'a str>,
-    /// The same by position, where they are sent by name and the subscription is known by them.
+    /// The same by position, if they are sent by name and the key is made of them.
     pub(crate) positional: Option<&'a str>,
     pub(crate) empty_params: Option<EmptyParams>,
     /// The token that the call carries, if its style is one of progress.
     pub(crate) token: Option<&'a Token>,
-    /// The name of its items, where that is known.
+    /// The method of its items, if known.
     pub(crate) item: Option<&'a str>,
     pub(crate) unsubscribe: Option<&'a str>,
 }
@@ -33,27 +33,27 @@ pub(crate) struct NewSubscription<'a> {
 /// How the peer is told to stop.
 #[derive(Debug, Clone)]
 pub(crate) enum Unsubscribe {
-    /// By a call, with these parameters, if any.
+    /// By a call.
     Call { method: Box<str>, params: Option<Box<str>>, empty_params: Option<EmptyParams> },
     /// By cancelling the call whose reply would end it.
     Cancel { call: CallId, cancellation: Cancellation },
 }
 
-/// A subscription that was asked for, until its subscriber is gone.
+/// One subscriber of this side, from its request on until it is gone.
 #[derive(Debug)]
 pub(crate) struct PendingSubscription {
     pub(crate) channel: Arc<ItemChannel>,
     pub(crate) style: SubscriptionStyle,
     pub(crate) method: Box<str>,
-    /// The parameters, as they are sent, if there are any.
+    /// The JSON of the parameters, if there are any.
     params: Option<Box<str>>,
-    /// What is sent where there are none, if the call says so.
+    /// How to send no parameters, if the call says so.
     empty_params: Option<EmptyParams>,
-    /// What the subscription will be known by, where that does not depend on the reply.
+    /// The key of the subscription, if it does not depend on the reply.
     pub(super) key: Option<SubscriptionKey>,
     /// The call, once it is sent.
     call: OnceLock<CallId>,
-    /// What its items are called, where that is known.
+    /// The method of its items, if known.
     pub(super) item: Option<Box<str>>,
     pub(crate) unsubscribe: Option<Box<str>>,
     is_abandoned: AtomicBool,
@@ -85,17 +85,17 @@ impl PendingSubscription {
         }
     }
 
-    /// Whether its items come under this name: under any, where none is known.
+    /// Whether its items may have this method: any, if theirs is not known.
     pub(super) fn has_items_called(&self, method: &str) -> bool {
         self.item.as_deref().is_none_or(|item| item == method)
     }
 
-    /// Whether it is this very one.
+    /// Whether both are the same subscriber.
     pub(super) fn is(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)
     }
 
-    /// What the work is known by that the call has asked for, if it is any.
+    /// The key of the call's token, if its items are reports of progress.
     pub(crate) fn work(&self) -> Option<&SubscriptionKey> {
         self.key.as_ref().filter(|_| self.style.is_progress())
     }
@@ -105,7 +105,8 @@ impl PendingSubscription {
         let _ = self.call.set(call);
     }
 
-    /// Its subscriber is gone: it is to end as soon as it is known what to end. Said under the lock of the state.
+    /// The subscriber is gone: the subscription is to end as soon as the reply gives its key. Called under
+    /// the lock of the session.
     pub(crate) fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Relaxed);
     }
@@ -114,7 +115,7 @@ impl PendingSubscription {
         self.is_abandoned.load(Ordering::Relaxed)
     }
 
-    /// The subscription that the reply has made; `None` where it is an error.
+    /// The key of the subscription, and the result; `None` if the reply is an error.
     pub(crate) fn key(&self, reply: &Reply) -> Option<(SubscriptionKey, Box<RawValue>)> {
         let result = reply.clone().decode::<Box<RawValue>>().ok()?;
         let key = self.key.clone().unwrap_or_else(|| SubscriptionKey::of_id(result.get()));

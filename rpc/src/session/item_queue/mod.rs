@@ -201,6 +201,7 @@ impl<E> ItemQueue<E> {
     }
 
     /// Keeps an item if it fits, and applies the overflow rule if not.
+    #[inline]
     pub(crate) fn push(&mut self, item: &[u8], total: &mut impl ByteLimit) -> Push {
         while !self.has_capacity(item.len(), total) {
             match self.bounds.overflow {
@@ -267,6 +268,7 @@ impl<E> ItemQueue<E> {
     }
 
     /// Gives the next thing to `read` and takes it out. `None` where there is nothing now.
+    #[inline]
     pub(crate) fn take<R>(
         &mut self,
         total: &mut impl ByteLimit,

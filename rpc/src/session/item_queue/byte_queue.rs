@@ -3,7 +3,8 @@
 /// An empty queue keeps no more memory than this.
 const KEPT: usize = 4 << 10;
 
-/// The bytes of texts whose lengths the caller keeps. It takes up to about twice the memory that they need.
+/// The bytes of texts whose lengths the caller keeps. It takes up to about twice the memory that
+/// they need.
 #[derive(Debug, Default)]
 pub(super) struct ByteQueue {
     bytes: Vec<u8>,
@@ -45,8 +46,9 @@ impl ByteQueue {
         }
     }
 
-    /// Makes the memory of taken texts usable again. The texts that wait are moved in place only if at
-    /// least as many bytes were taken, which pays for the move; otherwise into a buffer of twice the size.
+    /// Makes the memory of taken texts usable again. The texts that wait are moved in place only if
+    /// at least as many bytes were taken, which pays for the move; otherwise into a buffer of twice
+    /// the size.
     fn make_room(&mut self, more: usize) {
         if self.start >= self.len() {
             self.bytes.drain(..self.start);

@@ -1,7 +1,8 @@
-//! The items of one subscription that its consumer has not taken yet: bounded by their number and by their bytes.
+//! The items of one subscription that its consumer has not taken yet: bounded by their number and
+//! by their bytes.
 //!
-//! A plain value without lock, link or waker. Both directions use it: for items that are to be sent to the peer's subscriber, and for
-//! items from the peer that a subscriber here is to take.
+//! A plain value without lock, link or waker. Both directions use it: for items that are to be sent
+//! to the peer's subscriber, and for items from the peer that a subscriber here is to take.
 
 mod byte_queue;
 
@@ -19,8 +20,8 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Whether an item of `size` bytes fits behind `items` with `bytes` together. A first one always does: otherwise an item larger
-    /// than the bound would never get through.
+    /// Whether an item of `size` bytes fits behind `items` with `bytes` together. A first one
+    /// always does: otherwise an item larger than the bound would never get through.
     pub(crate) const fn have_room(&self, items: usize, bytes: usize, size: usize) -> bool {
         items == 0 || (items < self.items && bytes.saturating_add(size) <= self.bytes)
     }
@@ -134,7 +135,8 @@ impl<E> Ending<E> {
     }
 }
 
-/// Items in the order of their arrival, marks where some are missing, and the end. `E` is how a subscription ends.
+/// Items in the order of their arrival, marks where some are missing, and the end. `E` is how a
+/// subscription ends.
 #[derive(Debug)]
 pub(crate) struct ItemQueue<E> {
     bounds: Bounds,
@@ -189,7 +191,8 @@ impl<E> ItemQueue<E> {
         matches!(self.ending, Ending::Open)
     }
 
-    /// Whether an item of `size` bytes fits within the bounds and the limit of all queues. A first one always does.
+    /// Whether an item of `size` bytes fits within the bounds and the limit of all queues. A first
+    /// one always does.
     pub(crate) fn has_capacity(&self, size: usize, total: &impl ByteLimit) -> bool {
         self.entries.is_empty()
             || (self.bounds.have_room(self.entries.len(), self.bytes.len(), size) && total.has_room(size))
@@ -214,8 +217,8 @@ impl<E> ItemQueue<E> {
         Push::Kept
     }
 
-    /// Keeps an item that was refused as [`Push::Full`], if it fits within twice the bounds: for a producer that is stopped only some
-    /// items later. False where it was not kept.
+    /// Keeps an item that was refused as [`Push::Full`], if it fits within twice the bounds: for a
+    /// producer that is stopped only some items later. False where it was not kept.
     pub(crate) fn push_over(&mut self, item: &[u8], total: &mut impl ByteLimit) -> bool {
         let fits = self.bounds.doubled().have_room(self.entries.len(), self.bytes.len(), item.len());
         if fits {

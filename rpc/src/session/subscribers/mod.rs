@@ -1,8 +1,8 @@
 //! The subscribers at the peer that this side serves: the items that wait to be sent to them.
 //!
-//! Each has a queue of its own. The loop takes items out once the write buffer is empty, one from each
-//! in turn, so that a busy producer delays neither replies nor another subscriber. A plain value: it
-//! knows neither the link nor the subscriptions of this side.
+//! Each has a queue of its own. The loop takes items out once the write buffer is empty, one from
+//! each in turn, so that a busy producer delays neither replies nor another subscriber. A plain
+//! value: it knows neither the link nor the subscriptions of this side.
 
 mod remote_subscriber;
 
@@ -68,8 +68,8 @@ impl Empty for Subscribers {
 }
 
 impl Subscribers {
-    /// Limits the bytes that wait in all queues together. Each queue may hold one item in any case, so
-    /// that none starves. Default: no limit.
+    /// Limits the bytes that wait in all queues together. Each queue may hold one item in any case,
+    /// so that none starves. Default: no limit.
     pub(crate) const fn set_limit(&mut self, limit: usize) {
         self.total.set_limit(limit);
     }
@@ -88,8 +88,8 @@ impl Subscribers {
         !self.ready.is_empty()
     }
 
-    /// Adds a subscriber. Another one with the same key ends, and is returned to be dropped outside the
-    /// lock, as that runs the user's code.
+    /// Adds a subscriber. Another one with the same key ends, and is returned to be dropped outside
+    /// the lock, as that runs the user's code.
     pub(crate) fn add(&mut self, id: u64, new: NewRemoteSubscriber) -> Option<RemoteSubscriber> {
         let key = new.writer.key().clone();
         self.by_id.insert(id, RemoteSubscriber::new(new));
@@ -117,7 +117,8 @@ impl Subscribers {
         self.by_id.contains_key(&id)
     }
 
-    /// Removes a subscriber after giving `send` the bodies of everything that waits to be sent to it.
+    /// Removes a subscriber after giving `send` the bodies of everything that waits to be sent to
+    /// it.
     pub(crate) fn take(&mut self, id: u64, mut send: impl FnMut(&[u8])) -> Option<RemoteSubscriber> {
         if let Some(subscriber) = self.by_id.get_mut(&id) {
             while subscriber.next(&mut self.total, &mut send) {}
@@ -144,8 +145,8 @@ impl Subscribers {
         is_there
     }
 
-    /// Ready when an item of `size` bytes may be pushed. Until then the waker is kept, and the one that
-    /// was kept before is left in its place, to be dropped outside the lock.
+    /// Ready when an item of `size` bytes may be pushed. Until then the waker is kept, and the one
+    /// that was kept before is left in its place, to be dropped outside the lock.
     pub(crate) fn poll_capacity(
         &mut self,
         id: u64,
@@ -159,8 +160,8 @@ impl Subscribers {
         }
     }
 
-    /// Whether an item may skip the queue and be written at once. It overtakes nothing: no item waits
-    /// anywhere. And the write buffer, which holds `unsent` bytes, is bounded like the queue.
+    /// Whether an item may skip the queue and be written at once. It overtakes nothing: no item
+    /// waits anywhere. And the write buffer, which holds `unsent` bytes, is bounded like the queue.
     pub(crate) fn pass(&mut self, id: u64, unsent: usize) -> bool {
         if unsent == 0 {
             self.passed = 0;
@@ -211,7 +212,8 @@ impl Subscribers {
         is_told
     }
 
-    /// Removes a subscriber that has ended with nothing left to send, not even the notice of its end.
+    /// Removes a subscriber that has ended with nothing left to send, not even the notice of its
+    /// end.
     pub(crate) fn take_ended(&mut self, id: u64) -> Option<RemoteSubscriber> {
         let subscriber = self.by_id.get(&id)?;
         let is_done = subscriber.is_over() && !subscriber.has_something() && !subscriber.is_of_work();

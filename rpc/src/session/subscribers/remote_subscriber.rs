@@ -74,8 +74,8 @@ impl RemoteSubscriber {
         !self.queue.is_drained()
     }
 
-    /// Whether an item may skip the queue, after `items` that have done so while `bytes` wait in the
-    /// write buffer.
+    /// Whether an item may skip the queue, after `items` that have done so while `bytes` wait in
+    /// the write buffer.
     pub(super) fn is_passed(&self, items: usize, bytes: usize) -> bool {
         self.queue.is_drained() && self.queue.is_open() && self.queue.bounds().have_room(items, bytes, 1)
     }
@@ -95,7 +95,8 @@ impl RemoteSubscriber {
         self.queue.is_ready(size, total)
     }
 
-    /// Until there is capacity the waker is kept, and the one that was kept before is left in its place.
+    /// Until there is capacity the waker is kept, and the one that was kept before is left in its
+    /// place.
     pub(super) fn poll_capacity(
         &mut self,
         size: usize,

@@ -197,7 +197,8 @@ fn an_item_that_does_not_fit_beside_others_waits_with_its_stream() {
     assert_eq!(drained(&mut subscribers).len(), 1);
 }
 
-/// Two subscriptions that have room for four bytes together, two of which the second one's item takes.
+/// Two subscriptions that have room for four bytes together, two of which the second one's item
+/// takes.
 fn crowded(overflow: Overflow) -> Subscribers {
     let mut subscribers = Subscribers::default();
     subscribers.set_limit(4);

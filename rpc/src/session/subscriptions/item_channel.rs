@@ -19,9 +19,9 @@ use crate::{
     },
 };
 
-/// An [`ItemQueue`] that the loop puts items into and one subscriber takes them from. It has a lock of
-/// its own, so that taking an item does not contend for that of the session. No waker is woken, cloned
-/// or dropped under it: that is the user's code.
+/// An [`ItemQueue`] that the loop puts items into and one subscriber takes them from. It has a lock
+/// of its own, so that taking an item does not contend for that of the session. No waker is woken,
+/// cloned or dropped under it: that is the user's code.
 #[derive(Debug)]
 pub(crate) struct ItemChannel {
     state: Mutex<State>,
@@ -31,8 +31,8 @@ pub(crate) struct ItemChannel {
     is_awaited: AtomicBool,
 }
 
-/// Back-pressure: the number of channels of one session that are full, so that it stops reading. Each
-/// channel counts itself in when it becomes full, and out when it has capacity again.
+/// Back-pressure: the number of channels of one session that are full, so that it stops reading.
+/// Each channel counts itself in when it becomes full, and out when it has capacity again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FullChannels(Arc<AtomicUsize>);
 
@@ -133,8 +133,8 @@ impl ItemChannel {
         }
         match state.queue.push(item.as_bytes(), &mut NoLimit) {
             Push::Kept => {}
-            // A full channel stops the session from reading, except while a call is in flight whose reply may
-            // be next: until then items may come, up to twice the bounds.
+            // A full channel stops the session from reading, except while a call is in flight whose
+            // reply may be next: until then items may come, up to twice the bounds.
             Push::Full if state.queue.push_over(item.as_bytes(), &mut NoLimit) => {
                 if !std::mem::replace(&mut state.is_full, true) {
                     self.full.0.fetch_add(1, Relaxed);
@@ -171,8 +171,8 @@ impl ItemChannel {
         self.lock().alive = Some(now);
     }
 
-    /// The time of the last report. It is `now` while the channel is full: the session does not read, so
-    /// that silence says nothing about the peer.
+    /// The time of the last report. It is `now` while the channel is full: the session does not
+    /// read, so that silence says nothing about the peer.
     pub(crate) fn was_alive(&self, now: Instant) -> Option<Instant> {
         let state = self.lock();
         if state.is_full { Some(now) } else { state.alive }
@@ -195,8 +195,8 @@ impl ItemChannel {
         self.lock().end(how)
     }
 
-    /// Takes the next thing, an item into `json`. The second value says that the channel is no longer
-    /// full: the session is to be woken.
+    /// Takes the next thing, an item into `json`. The second value says that the channel is no
+    /// longer full: the session is to be woken.
     pub(crate) fn poll_take(&self, cx: &Context<'_>, json: &mut Vec<u8>) -> Poll<(Taken, bool)> {
         let taken = self.poll(cx, |state| {
             let taken = state.take(json)?;

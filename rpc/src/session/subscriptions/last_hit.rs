@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::ItemChannel;
 
-/// A cache of one entry: the channel that took the last item. Items tend to come in runs for one key,
-/// and looking a key up takes the lock of the session.
+/// A cache of one entry: the channel that took the last item. Items tend to come in runs for one
+/// key, and looking a key up takes the lock of the session.
 ///
-/// The entry is valid as long as no second subscriber takes items under the key. Only a reply to a call
-/// can add one: the loop forgets the entry then. A channel that has ended refuses the next item.
+/// The entry is valid as long as no second subscriber takes items under the key. Only a reply to a
+/// call can add one: the loop forgets the entry then. A channel that has ended refuses the next
+/// item.
 #[derive(Debug, Default)]
 pub(crate) struct LastHit(Option<(Box<str>, Arc<ItemChannel>)>);
 

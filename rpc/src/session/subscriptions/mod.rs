@@ -33,19 +33,20 @@ pub(crate) struct Subscriptions {
     pending: usize,
     /// How many of them will have this key, if it is known before the reply.
     expected: HashMap<SubscriptionKey, usize>,
-    /// Events that came meanwhile under an unknown key: they may belong to one of them, since the peer
-    /// may send items ahead of the reply that names the subscription.
+    /// Events that came meanwhile under an unknown key: they may belong to one of them, since the
+    /// peer may send items ahead of the reply that names the subscription.
     early_items: VecDeque<(SubscriptionKey, EarlyEvent)>,
     early_bytes: usize,
-    /// Methods that were subscribed to in the style of Electrum: items that are still on their way after
-    /// the end are no unknown notifications.
+    /// Methods that were subscribed to in the style of Electrum: items that are still on their way
+    /// after the end are no unknown notifications.
     methods: HashSet<Box<str>>,
     /// The names of progress notifications that were asked for, and their style.
     reports: HashMap<Box<str>, SubscriptionStyle>,
 }
 
-/// One subscription at the peer, and its subscribers here: more than one where the key comes from the
-/// parameters. Then the peer knows a single subscription, which is to end with its last subscriber.
+/// One subscription at the peer, and its subscribers here: more than one where the key comes from
+/// the parameters. Then the peer knows a single subscription, which is to end with its last
+/// subscriber.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedSubscription {
     first: Arc<PendingSubscription>,
@@ -152,8 +153,8 @@ impl Subscriptions {
         }
     }
 
-    /// A subscription was answered: its items come under `key`. It is given its early events. False if
-    /// those were more than it keeps, so that it has ended on this side.
+    /// A subscription was answered: its items come under `key`. It is given its early events. False
+    /// if those were more than it keeps, so that it has ended on this side.
     pub(crate) fn open(
         &mut self,
         key: &SubscriptionKey,
@@ -205,8 +206,8 @@ impl Subscriptions {
         self.by_key.get(key).map(|shared| Arc::clone(&shared.first))
     }
 
-    /// The key of the subscription that a notification is about. An array of two values can be read in
-    /// two ways: its first value is an id only if a subscription with that id may exist.
+    /// The key of the subscription that a notification is about. An array of two values can be read
+    /// in two ways: its first value is an id only if a subscription with that id may exist.
     pub(crate) fn key<'a>(&self, method: &str, about: &'a About<'_>) -> &'a str {
         let is_item_of = |id: &str| match self.by_key.get(id) {
             Some(shared) => shared.first.has_items_called(method),
@@ -224,7 +225,8 @@ impl Subscriptions {
         self.by_key.get(key)
     }
 
-    /// Where an event goes. One that ends a subscription removes it. `bounds` limit the early events.
+    /// Where an event goes. One that ends a subscription removes it. `bounds` limit the early
+    /// events.
     pub(crate) fn find(
         &mut self,
         method: &str,
@@ -266,7 +268,8 @@ impl Subscriptions {
         };
         self.early_bytes += event.bytes();
         self.early_items.push_back((SubscriptionKey::of_id(key), event));
-        // The oldest most likely belong to a subscription that was dropped while this one was pending.
+        // The oldest most likely belong to a subscription that was dropped while this one was
+        // pending.
         while self.early_items.len() > bounds.items || self.early_bytes > bounds.bytes {
             let Some((_, dropped)) = self.early_items.pop_front() else { break };
             self.early_bytes -= dropped.bytes();
@@ -285,8 +288,8 @@ impl Subscriptions {
         self.by_key.iter().find(|(_, shared)| takes(shared)).map(|(key, _)| key.clone())
     }
 
-    /// Removes a subscriber. True if the peer is to be told: it was the last one of a subscription that
-    /// had not ended, and none with the same key is pending.
+    /// Removes a subscriber. True if the peer is to be told: it was the last one of a subscription
+    /// that had not ended, and none with the same key is pending.
     pub(crate) fn close(&mut self, key: &SubscriptionKey, pending: &PendingSubscription) -> bool {
         let Some(shared) = self.by_key.remove(key) else { return false };
         if let Some(left) = shared.without(pending) {

@@ -73,7 +73,8 @@ impl PendingSubscription {
                 SubscriptionStyle::PubSub => None,
                 SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => token.map(Token::key),
                 SubscriptionStyle::Electrum => {
-                    // No parameters are the same as an empty list, and so is an object without members.
+                    // No parameters are the same as an empty list, and so is an object without
+                    // members.
                     let params = positional.or(params).filter(|params| *params != "{}");
                     Some(SubscriptionKey::of_params(method, params.unwrap_or("[]")))
                 }
@@ -105,8 +106,8 @@ impl PendingSubscription {
         let _ = self.call.set(call);
     }
 
-    /// The subscriber is gone: the subscription is to end as soon as the reply gives its key. Called under
-    /// the lock of the session.
+    /// The subscriber is gone: the subscription is to end as soon as the reply gives its key.
+    /// Called under the lock of the session.
     pub(crate) fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Relaxed);
     }

@@ -92,6 +92,7 @@ mod unread;
 mod versions;
 mod waiting_replies;
 mod websocket;
+mod without_session;
 mod wrong_calls;
 mod wrong_protocol;
 mod zeros;

@@ -5,10 +5,11 @@ use std::{
     collections::HashMap,
     fmt,
     ops::Deref,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
-type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
+type Value = Arc<dyn Any + Send + Sync>;
+type Values = HashMap<TypeId, Value>;
 
 /// One value of each type, shared by everything that knows the session, or the request that came by itself.
 ///
@@ -26,8 +27,8 @@ type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 /// ```
 #[derive(Default)]
 pub struct Extensions {
-    /// Most sessions keep nothing: an empty map allocates nothing.
-    values: RwLock<Values>,
+    /// Made with the first value: most sessions and messages keep nothing.
+    values: OnceLock<Arc<RwLock<Values>>>,
     #[cfg(any(feature = "http", feature = "ws"))]
     http: Option<Arc<http::request::Parts>>,
 }
@@ -36,27 +37,34 @@ impl Extensions {
     /// Keeps `value`, in place of another of its type.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
         let value = Arc::new(value);
-        let replaced =
-            self.values.write().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), value);
+        let mut values = self.values().write().unwrap_or_else(PoisonError::into_inner);
+        let replaced = values.insert(TypeId::of::<T>(), value);
+        drop(values);
         // Not under the lock: dropping it is code of the user's, which may ask for another one.
         drop(replaced);
     }
 
     /// The value of type `T`, if there is one.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
-        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(own) = values.get(&TypeId::of::<T>()) else {
-            drop(values);
-            return self.of_request();
-        };
-        Some(Extension(Found::Own(Arc::clone(own).downcast().ok()?)))
+        match self.own(TypeId::of::<T>()) {
+            Some(own) => Some(Extension(Found::Own(own.downcast().ok()?))),
+            None => self.of_request(),
+        }
     }
 
     /// Takes the value of type `T` out. One that is in the extensions of the HTTP request stays there.
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
-        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let mut values = self.values.get()?.write().unwrap_or_else(PoisonError::into_inner);
         let own = values.remove(&TypeId::of::<T>())?;
         Some(Extension(Found::Own(own.downcast().ok()?)))
+    }
+
+    fn values(&self) -> &Arc<RwLock<Values>> {
+        self.values.get_or_init(Arc::default)
+    }
+
+    fn own(&self, of: TypeId) -> Option<Value> {
+        self.values.get()?.read().unwrap_or_else(PoisonError::into_inner).get(&of).cloned()
     }
 
     #[cfg(not(any(feature = "http", feature = "ws")))]
@@ -86,7 +94,7 @@ impl Extensions {
     /// # Ok(()) }
     /// ```
     pub fn of_http(request: http::request::Parts) -> Self {
-        Self { values: RwLock::default(), http: Some(Arc::new(request)) }
+        Self { values: OnceLock::new(), http: Some(Arc::new(request)) }
     }
 
     /// The HTTP request that the message came in, or by which the session was begun: its headers, its path, its extensions. A
@@ -104,8 +112,11 @@ impl Extensions {
 
     /// The values of a connection, for a request that came by it, or for the session that has begun with one.
     pub(crate) fn for_request(&self, request: http::request::Parts) -> Self {
-        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
-        Self { values: RwLock::new(values.clone()), http: Some(Arc::new(request)) }
+        let copied = self.values.get().map(|values| {
+            let values = values.read().unwrap_or_else(PoisonError::into_inner);
+            OnceLock::from(Arc::new(RwLock::new(values.clone())))
+        });
+        Self { values: copied.unwrap_or_default(), http: Some(Arc::new(request)) }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     jsonrpc::{
         Answered, BatchId, CallId, Elements, Id, Malformed, Message, Reply, Response, version::Version,
     },
-    service::Replies,
+    service::{Replies, RequestPeer},
     session::{Member, Shared},
 };
 
@@ -29,7 +29,7 @@ impl OpenBatch {
     /// A batch of which one member is looked at again.
     pub(super) fn of(member: Member, version: Version, link: &Arc<Shared>) -> Self {
         let Member { batch: id, index } = member;
-        let replies = Replies::unframed(version, Arc::clone(link));
+        let replies = Replies::unframed(version, RequestPeer::Session(Arc::clone(link)));
         Self { id, position: 0, index, answered: Answered::default(), replies }
     }
 

@@ -41,7 +41,8 @@ use crate::{
     limits::Throttle,
     service::{Replies, Routes, TakesMessages},
     session::{
-        Answers, Cancelling, CloseReason, LastHit, Membership, NewShared, Session, Shared, panic_message,
+        Answers, Cancelling, CloseReason, LastHit, Membership, NewShared, Session, Shared, next_session_id,
+        panic_message,
     },
     transport::{Closing, Connection, ControlFrames, Io},
 };
@@ -80,6 +81,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
     framer.set_limit(limits.frame_size);
     let handshake = framer.is_handshaken().then_some(takes);
     let link = Shared::new(NewShared {
+        id: next_session_id(),
         framer: framer.cloned(),
         version,
         peer,

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::Shielded;
+use super::{RequestPeer, Shielded};
 use crate::{
     jsonrpc::{
         ErrorObject, RequestId,
@@ -37,11 +37,11 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct Context {
-    session: Session,
+    peer: RequestPeer,
     method: &'static str,
     id: Option<RequestId>,
     deadline: Option<Instant>,
-    /// The number under which the session knows the request.
+    /// The number by which its session knows the request.
     work: WorkNumber,
     /// The parameters that the method does not name.
     passed: Option<PassedParams>,
@@ -49,27 +49,28 @@ pub struct Context {
 
 impl Context {
     pub(super) const fn new(
-        session: Session,
+        peer: RequestPeer,
         method: &'static str,
         id: Option<RequestId>,
         deadline: Option<Instant>,
         work: WorkNumber,
         passed: Option<PassedParams>,
     ) -> Self {
-        Self { session, method, id, deadline, work, passed }
+        Self { peer, method, id, deadline, work, passed }
     }
 
     /// The session that the request came in by: a way to call the caller back.
     ///
     /// A request that came by itself (see [`Dispatcher`](crate::Dispatcher)) has one that is closed, with
-    /// [`CloseReason::NoSession`](crate::CloseReason::NoSession).
-    pub const fn session(&self) -> &Session {
-        &self.session
+    /// [`CloseReason::NoSession`](crate::CloseReason::NoSession). It is made when it is asked for, once for all requests of a message:
+    /// [`peer`](Self::peer) and [`extensions`](Self::extensions) do without.
+    pub fn session(&self) -> &Session {
+        self.peer.session()
     }
 
     /// Where the caller is.
     pub fn peer(&self) -> &Endpoint {
-        self.session.peer()
+        self.peer.endpoint()
     }
 
     /// The name of the method on the wire: its own, also where it was called by an alias.
@@ -146,7 +147,7 @@ impl Context {
     /// }
     /// ```
     pub fn caller(&self) -> Within<Session> {
-        self.within(self.session.clone())
+        self.within(self.session().clone())
     }
 
     /// Any other caller, for calls that end when the handler has to: what it asks of others does not outlive it.
@@ -163,7 +164,7 @@ impl Context {
     /// A request that came by itself (see [`Dispatcher`](crate::Dispatcher)) is worked on until the message that it came in is answered, or
     /// nobody waits for the answer any more.
     pub fn is_cancelled(&self) -> bool {
-        !self.session.link().is_worked_on(self.work)
+        !self.peer.is_worked_on(self.work)
     }
 
     /// Waits until [`is_cancelled`](Self::is_cancelled). Cancel safe.
@@ -189,7 +190,7 @@ impl Context {
     /// # Ok(()) }
     /// ```
     pub async fn cancelled(&self) {
-        self.session.link().work_ended(self.work).await;
+        self.peer.work_ended(self.work).await;
     }
 
     /// Runs `work` to its end, even where the handler is dropped before: for what must not be left half done. It is started at once, as a
@@ -218,7 +219,7 @@ impl Context {
     ///
     /// Outside a tokio runtime. A panic of `work` is passed on to whoever awaits it.
     pub fn shield<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Shielded<T> {
-        Shielded::start(self.session.link(), self.method, work)
+        Shielded::start(&self.peer, self.method, work)
     }
 
     /// Closes the session in good order once this request is answered, whether with a result or an error: for a peer that is to be told
@@ -228,7 +229,7 @@ impl Context {
     /// the reply to the batch is out; that of a notification begins when its handler has finished. Then it is as with
     /// [`Session::start_close`]: no further request is read, other handlers at work are finished and answered, and after
     /// [`Limits::close_timeout`](crate::Limits::close_timeout) that is forced. Asked of a context whose request was answered already, it
-    /// begins at once.
+    /// begins at once. A request that came by itself has no session to close, and nothing happens.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -244,13 +245,13 @@ impl Context {
     /// # Ok(()) }
     /// ```
     pub fn close_after_reply(&self) {
-        self.session.link().close_after(self.work);
+        self.peer.close_after(self.work);
     }
 
     /// What is kept with the session: by the transport, and by the application. Of a request that came by itself (by HTTP, or see
     /// [`Dispatcher`](crate::Dispatcher)) it is what came with it, and ends with it.
     pub fn extensions(&self) -> &Extensions {
-        self.session.extensions()
+        self.peer.extensions()
     }
 
     /// The HTTP request that this one came in, or by which its session was begun (WebSocket): its headers, and its path. `None` for all that

@@ -92,7 +92,7 @@ where
         Err(panic) => answer_panic(request, panic),
         Ok(Poll::Pending) => {
             let id = request.id.map(|id| id.to_owned());
-            let limit = request.link().limits.reply_size();
+            let limit = request.peer().reply_size();
             let (version, traced) = (request.replies.version(), request.traced);
             let stage = Stage::Running(handler);
             return Handled::pending(Box::new(AtWork::<FALLIBLE, F, R> {

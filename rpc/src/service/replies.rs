@@ -9,6 +9,7 @@ use std::{
 
 use serde::Serialize;
 
+use super::RequestPeer;
 use crate::{
     framing::AnyFramer,
     jsonrpc::{ErrorCode, ErrorObject, Id, RpcError, result::put_result, version::Version},
@@ -31,7 +32,7 @@ pub(crate) struct Replies {
     /// `None` where a reply becomes part of a larger message.
     framer: Option<Box<dyn AnyFramer>>,
     version: Version,
-    link: Arc<Shared>,
+    peer: RequestPeer<Arc<Shared>>,
 }
 
 /// What has left is cut off when it is more than this, and more than half.
@@ -39,17 +40,21 @@ const MUCH: usize = 64 << 10;
 
 impl Replies {
     pub(crate) const fn new(framer: Box<dyn AnyFramer>, version: Version, link: Arc<Shared>) -> Self {
-        Self::over(Some(framer), version, link)
+        Self::over(Some(framer), version, RequestPeer::Session(link))
     }
 
     /// A place for replies that do not leave by themselves.
-    pub(crate) const fn unframed(version: Version, link: Arc<Shared>) -> Self {
-        Self::over(None, version, link)
+    pub(crate) const fn unframed(version: Version, peer: RequestPeer<Arc<Shared>>) -> Self {
+        Self::over(None, version, peer)
     }
 
-    const fn over(framer: Option<Box<dyn AnyFramer>>, version: Version, link: Arc<Shared>) -> Self {
+    const fn over(
+        framer: Option<Box<dyn AnyFramer>>,
+        version: Version,
+        peer: RequestPeer<Arc<Shared>>,
+    ) -> Self {
         let loads = Loads::new();
-        Self { bytes: Vec::new(), written: 0, shown: 0, messages: 0, loads, framer, version, link }
+        Self { bytes: Vec::new(), written: 0, shown: 0, messages: 0, loads, framer, version, peer }
     }
 
     /// What replies are written in from here on.
@@ -61,8 +66,8 @@ impl Replies {
         self.version
     }
 
-    pub(super) const fn link(&self) -> &Arc<Shared> {
-        &self.link
+    pub(super) const fn peer(&self) -> &RequestPeer<Arc<Shared>> {
+        &self.peer
     }
 
     /// What has not left yet.
@@ -119,7 +124,9 @@ impl Replies {
     pub(crate) fn take_queued(&mut self) {
         self.forget_written();
         self.loads.take(self.bytes.len());
-        self.messages += self.link.take_queued(&mut self.bytes);
+        if let Some(link) = self.peer.link() {
+            self.messages += link.take_queued(&mut self.bytes);
+        }
     }
 
     /// Which of the handles' messages have left.
@@ -140,7 +147,7 @@ impl Replies {
 
     /// Appends an error.
     pub(crate) fn error(&mut self, id: Id<'_>, error: &ErrorObject) {
-        if self.link.carries_messages {
+        if self.peer.link().is_some_and(|link| link.carries_messages) {
             // Nobody there would understand it.
             return;
         }
@@ -156,7 +163,7 @@ impl Replies {
         id: Id<'_>,
         result: &Result<T, E>,
     ) -> Result<Option<ErrorCode>, Panic> {
-        let limit = self.link.limits.reply_size();
+        let limit = self.peer.reply_size();
         let start = self.begin();
         let (bytes, version) = (&mut self.bytes, self.version);
         let result = result.as_ref();
@@ -179,7 +186,7 @@ impl Replies {
             return self.bytes.len();
         }
         // What a handler sent before it returned leaves before its reply.
-        if self.link.queued() > 0 {
+        if self.peer.link().is_some_and(|link| link.queued() > 0) {
             self.take_queued();
         }
         let start = self.bytes.len();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::Instant;
 
-use super::{Context, Found, Params, Replies};
+use super::{Context, Found, Params, Replies, RequestPeer};
 use crate::{
     jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, params, subscription::Token},
     limits::deadline,
@@ -66,17 +66,17 @@ impl<'a> Request<'a> {
 
     /// The session that it came in by.
     pub fn session(&self) -> Session {
-        Session::new(Arc::clone(self.link()))
+        self.peer().to_handle().into_session()
     }
 
     /// What a handler is told about it.
     pub fn context(&self) -> Context {
-        let timeout = self.link().limits.request_timeout();
+        let timeout = self.peer().request_timeout();
         let deadline = timeout.and_then(|after| deadline::after(Instant::now(), after));
         let id = self.id.map(|id| id.to_owned());
-        let work = self.link().work_number();
+        let work = self.peer().work_number();
         let passed = params::passed(self.method, self.params);
-        Context::new(self.session(), self.method.name(), id, deadline, work, passed)
+        Context::new(self.peer().to_handle(), self.method.name(), id, deadline, work, passed)
     }
 
     /// The parameters as the tuple that the method takes, by position or by name.
@@ -93,7 +93,7 @@ impl<'a> Request<'a> {
         Ok(Params::new(self.method.name(), self.params))
     }
 
-    pub(super) fn link(&self) -> &Arc<Shared> {
-        self.replies.link()
+    pub(super) const fn peer(&self) -> &RequestPeer<Arc<Shared>> {
+        self.replies.peer()
     }
 }

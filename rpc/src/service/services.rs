@@ -72,6 +72,11 @@ impl BuiltServices {
         !self.table.is_empty() || !self.factories.is_empty()
     }
 
+    /// Whether a session has to be there to make some of them.
+    pub(crate) const fn need_session(&self) -> bool {
+        !self.factories.is_empty()
+    }
+
     /// The services that need no session.
     pub(crate) fn shared(&self) -> Routes {
         Routes::new(Arc::clone(&self.table), Arc::clone(&self.shared))
@@ -79,7 +84,7 @@ impl BuiltServices {
 
     /// The services for one session.
     pub(crate) fn for_session(&self, session: &Session) -> Routes {
-        if self.factories.is_empty() {
+        if !self.need_session() {
             return self.shared();
         }
         let mut table = Table::default();

@@ -4,15 +4,13 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, resume_unwind},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use futures::FutureExt;
 use tokio::task::JoinHandle;
 
-use super::{handle::log_panic, replies::Panic};
-use crate::session::Shared;
+use super::{RequestPeer, handle::log_panic, replies::Panic};
 
 /// Work that is finished whatever becomes of its handler: made by [`Context::shield`](crate::Context::shield). Awaiting it gives the
 /// work's value; dropping it lets the work go on.
@@ -20,11 +18,11 @@ pub struct Shielded<T>(JoinHandle<Result<T, Panic>>);
 
 impl<T: Send + 'static> Shielded<T> {
     pub(super) fn start(
-        link: &Arc<Shared>,
+        peer: &RequestPeer,
         method: &'static str,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Self {
-        let shield = link.shield();
+        let shield = peer.shield();
         Self(tokio::spawn(async move {
             let done = AssertUnwindSafe(work).catch_unwind().await;
             drop(shield);

@@ -27,7 +27,7 @@ use crate::{
         shown::brief,
         subscription::{ItemWriter, SubscriptionKey, Token, positional},
     },
-    session::{CloseReason, Ending, Gone, Pushed, Returns, Shared},
+    session::{Ending, Gone, Pushed, Returns, Shared},
 };
 
 /// After so many bytes of items that are there all at once, the loop gets to send them: while they are in the processor's caches, and
@@ -56,11 +56,11 @@ where
     let Some(info) = request.method.subscription() else {
         return Handled::refused(ErrorObject::internal());
     };
-    if let Some(error) = refuses(&request) {
-        return Handled::refused(error);
-    }
+    let link = match admits(&request) {
+        Ok(link) => Arc::clone(link),
+        Err(error) => return Handled::refused(error),
+    };
     let method = request.method.name();
-    let link = Arc::clone(request.link());
     let number = RequestNumber::default();
     let params = positional(request.params, request.method);
     let token = request.token.clone();
@@ -111,7 +111,7 @@ pub(super) fn unsubscribe(
             return Outcome::Refused(ErrorObject::method_not_found(&request.method));
         }
     };
-    let found = replies.link().unsubscribe(&key);
+    let found = replies.peer().link().is_some_and(|link| link.unsubscribe(&key));
     if let Some(id) = request.id {
         // A truth value can always be written.
         drop(replies.result(id, &Ok::<_, Infallible>(found)));
@@ -138,16 +138,15 @@ fn id_of(params: RawParams<'_>, unknown: UnknownParams) -> Option<&str> {
     Some(id.get())
 }
 
-/// Why there can be no subscription.
-fn refuses(request: &Request<'_>) -> Option<ErrorObject> {
-    let link = request.link();
-    let no = |code, why: String| Some(ErrorObject::new(code, why));
+/// The session that may have one subscription more, or why there can be none.
+fn admits<'r>(request: &'r Request<'_>) -> Result<&'r Arc<Shared>, ErrorObject> {
+    let no = |code, why: String| Err(ErrorObject::new(code, why));
     if request.id.is_none() {
         return no(ErrorCode::INVALID_REQUEST, "a subscription is asked for with an id".to_owned());
     }
-    if link.closing().is_err_and(|ended| matches!(ended, CloseReason::NoSession)) {
+    let Some(link) = request.peer().link() else {
         return no(ErrorCode::INVALID_REQUEST, "a subscription needs a session".to_owned());
-    }
+    };
     if request.token.is_some() && !link.version().has_named_params() {
         let why = "JSON-RPC 1.0 has no named parameters, which reports of progress need: \
                    ask without a token, or in 2.0";
@@ -160,7 +159,7 @@ fn refuses(request: &Request<'_>) -> Option<ErrorObject> {
             format!("too many subscriptions: the limit is {limit}"),
         );
     }
-    None
+    Ok(link)
 }
 
 /// Tells the subscriber that its stream has ended or, where it is not known to take that, the log that it has failed.

@@ -65,7 +65,7 @@ pub use messages::{Message, MessageSession, SendError};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
 pub(crate) use requests::{Ahead, Member, Running, WorkNumber};
-pub(crate) use shared::{Answers, NewShared, Shared, TellsWorkEnded};
+pub(crate) use shared::{Answers, NewShared, Shared, Shield, TellsWorkEnded, next_session_id};
 
 pub use pending::{PendingCall, PendingNotify};
 pub(crate) use ping::{Ping, PingOutcome};
@@ -76,9 +76,7 @@ pub use subscription::{
     SubscriptionError,
 };
 pub(crate) use subscriptions::LastHit;
-#[cfg(feature = "http")]
-pub(crate) use tally::Counted;
-pub(crate) use tally::Tally;
+pub(crate) use tally::{Counted, Tally};
 pub(crate) use task::panic_message;
 pub(crate) use trace::{Ending, Trace, log_refused};
 pub use with_empty_params::WithEmptyParams;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// When the session began.
+    /// When the session began; that of a request that came by itself, when it was asked for.
     pub opened: Instant,
 
     /// Messages that came whole. A batch is one message; what was too large and dropped is none.

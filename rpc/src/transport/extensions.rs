@@ -27,7 +27,7 @@ type Values = HashMap<TypeId, Value>;
 /// ```
 #[derive(Default)]
 pub struct Extensions {
-    /// Made with the first value: most sessions and messages keep nothing.
+    /// Made with the first value, or with the first share: most sessions and messages keep nothing.
     values: OnceLock<Arc<RwLock<Values>>>,
     #[cfg(any(feature = "http", feature = "ws"))]
     http: Option<Arc<http::request::Parts>>,
@@ -57,6 +57,15 @@ impl Extensions {
         let mut values = self.values.get()?.write().unwrap_or_else(PoisonError::into_inner);
         let own = values.remove(&TypeId::of::<T>())?;
         Some(Extension(Found::Own(own.downcast().ok()?)))
+    }
+
+    /// The same values for another owner: a value that is inserted into either is found in both.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            values: OnceLock::from(Arc::clone(self.values())),
+            #[cfg(any(feature = "http", feature = "ws"))]
+            http: self.http.clone(),
+        }
     }
 
     fn values(&self) -> &Arc<RwLock<Values>> {

@@ -47,7 +47,7 @@ impl Caller for Dispatcher {
             let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
             let sent = connection.request(&mut message, call.body(), 0);
             debug_assert!(sent.is_ok(), "2.0 has calls of every kind");
-            let timeout = call.timeout_or(self.shared.limits.call_timeout);
+            let timeout = call.timeout_or(self.limits().call_timeout);
             let mut replies = self.ask(connection, &message, timeout, 1).await;
             replies.pop().unwrap_or_else(|| Ok(no_reply()))
         })
@@ -79,7 +79,7 @@ impl Caller for Dispatcher {
                 if let BatchItem::Notification(_) = item {
                     return (outgoing.body(), None);
                 }
-                timeouts.push(outgoing.timeout_or(self.shared.limits.call_timeout));
+                timeouts.push(outgoing.timeout_or(self.limits().call_timeout));
                 (outgoing.body(), calls.next())
             });
             connection.batch(&mut message, members).map_err(BatchError::Unsupported)?;

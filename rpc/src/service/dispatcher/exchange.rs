@@ -11,7 +11,6 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
-use tokio::time::Instant;
 
 use super::Dispatcher;
 use crate::{
@@ -19,8 +18,8 @@ use crate::{
         self, Connection, ErrorCode, ErrorObject, Event, Id, Order, RawParams, RequestId, Rest, Skim, Ticket,
         Verdict, buffer::Buffer, version::Version,
     },
-    service::{Outcome, Replies, Routes, Working},
-    session::{Ending, Session, Shared, Trace, log_refused},
+    service::{Outcome, Replies, RequestPeer, Routes, Working, one_shot::OneShot},
+    session::{Ending, Trace, log_refused},
     transport::{Endpoint, Extensions},
 };
 
@@ -53,7 +52,7 @@ impl Dispatcher {
         peer: Endpoint,
         extensions: Extensions,
     ) -> Exchange {
-        let limits = &self.shared.limits;
+        let limits = self.limits();
         let mut out = Vec::new();
         if message.len() > limits.frame_size {
             refuse_too_large(&peer, version, message, limits.frame_size, &mut out);
@@ -66,17 +65,16 @@ impl Dispatcher {
             Connection::<()>::of(version).with_limits(limits.batch_length, limits.reply_size);
         let events = connection.receive(message, &mut out);
         let version = connection.version();
-        let link =
-            Shared::detached(peer, limits.clone(), version, extensions, self.shared.shielded_work.clone());
-        let _ends = Ends(&link);
-        let mut events = Events { left: events.into_iter(), link: &link, ending: Ending::Abandoned };
-        let Some(routes) = self.routes(&link) else {
+        let one_shot = OneShot::new(&self.shared.policy, peer, version, extensions);
+        let _ends = Ends(&one_shot);
+        let mut events = Events { left: events.into_iter(), one_shot: &one_shot, ending: Ending::Abandoned };
+        let Some(routes) = self.routes(&one_shot) else {
             events.ending = Ending::Panicked;
             out.clear();
             version.put_error(&mut out, Id::NULL, &ErrorObject::internal());
             return Exchange { answer: Some(out.into()), cost: 0.0 };
         };
-        let mut replies = Replies::unframed(version, Arc::clone(&link));
+        let mut replies = Replies::unframed(version, RequestPeer::OneShot(Arc::clone(&one_shot)));
         let mut at_work = FuturesUnordered::new();
         let mut cost = 0.0;
         for event in events.left.by_ref() {
@@ -84,7 +82,7 @@ impl Dispatcher {
                 Event::Request { method, params, ticket } => (method, params, Some(ticket)),
                 Event::Notification { method, params } => (method, params, None),
                 Event::Refused { id, error } => {
-                    id.with(|id| link.log_refused(Some(id), &error));
+                    id.with(|id| one_shot.log_refused(id, &error));
                     cost += match error.code() {
                         ErrorCode::PARSE_ERROR => limits.cost_of_unreadable,
                         _ => limits.cost_of_error,
@@ -102,7 +100,7 @@ impl Dispatcher {
                 // There is nothing to gain from running others meanwhile: they are members of the same batch.
                 Order::Ordered | Order::Exclusive => 0,
             };
-            let trace = with_request(&method, params, ticket.as_ref(), |request| link.trace(request));
+            let trace = with_request(&method, params, ticket.as_ref(), |request| one_shot.trace(request));
             while at_work.len() > beside {
                 finish(&mut connection, &mut out, at_work.next().await);
             }
@@ -134,14 +132,17 @@ impl Dispatcher {
             finish(&mut connection, &mut out, Some(done));
         }
         cost += (message.len() + out.len()) as f64 * limits.cost_per_byte;
-        Exchange { answer: (!out.is_empty()).then(|| out.into()), cost: link.add_cost(cost, Instant::now()) }
+        Exchange { answer: (!out.is_empty()).then(|| out.into()), cost: one_shot.cost(cost) }
     }
 
     /// The services for one message. `None` where making one has panicked.
-    fn routes(&self, link: &Arc<Shared>) -> Option<Routes> {
+    fn routes(&self, one_shot: &OneShot) -> Option<Routes> {
         let services = &self.shared.services;
+        if !services.need_session() {
+            return Some(services.shared());
+        }
         // What makes a service is code of the user's.
-        let made = catch_unwind(AssertUnwindSafe(|| services.for_session(&Session::new(Arc::clone(link)))));
+        let made = catch_unwind(AssertUnwindSafe(|| services.for_session(one_shot.session())));
         if made.is_err() {
             tracing::error!(rpc.system.name = "jsonrpc", "making a service for a message panicked");
         }
@@ -149,12 +150,12 @@ impl Dispatcher {
     }
 }
 
-/// The end of an exchange, in whatever way it comes: who works on with a context of it is told.
-struct Ends<'a>(&'a Shared);
+/// The end of an exchange, answered or dropped: tasks that work on with a context of it are told.
+struct Ends<'a>(&'a OneShot);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
-        self.0.started();
+        self.0.end();
     }
 }
 
@@ -162,7 +163,7 @@ impl Drop for Ends<'_> {
 /// were begun, or there is no service for them.
 struct Events<'a> {
     left: vec::IntoIter<Event<'a, ()>>,
-    link: &'a Shared,
+    one_shot: &'a OneShot,
     ending: Ending,
 }
 
@@ -174,7 +175,8 @@ impl Drop for Events<'_> {
                 Event::Notification { method, params } => (method, params, None),
                 _ => continue,
             };
-            let trace = with_request(&method, params, ticket.as_ref(), |request| self.link.trace(request));
+            let trace =
+                with_request(&method, params, ticket.as_ref(), |request| self.one_shot.trace(request));
             trace.end(self.ending);
         }
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 pub use builder::DispatcherBuilder;
 pub use exchange::Exchange;
 
-use super::BuiltServices;
+use super::{BuiltServices, one_shot::OneShotPolicy};
 #[cfg(feature = "http")]
 use crate::jsonrpc::{ErrorObject, Id};
 use crate::{
@@ -60,9 +60,8 @@ pub struct Dispatcher {
 
 struct Shared {
     services: Arc<BuiltServices>,
-    limits: Limits,
     version: Version,
-    shielded_work: Tally,
+    policy: Arc<OneShotPolicy>,
 }
 
 impl Dispatcher {
@@ -110,7 +109,8 @@ impl Dispatcher {
         version: Version,
         shielded_work: Tally,
     ) -> Self {
-        Self { shared: Arc::new(Shared { services, limits, version, shielded_work }) }
+        let policy = Arc::new(OneShotPolicy { limits, shielded_work });
+        Self { shared: Arc::new(Shared { services, version, policy }) }
     }
 
     /// What is sent in place of an answer to a message that does not get this far.
@@ -123,7 +123,7 @@ impl Dispatcher {
 
     /// What each message may use.
     pub fn limits(&self) -> &Limits {
-        &self.shared.limits
+        &self.shared.policy.limits
     }
 }
 

@@ -41,13 +41,13 @@ pub(crate) use effects::Effects;
 use guarded::Guarded;
 use hints::{Flags, Hints};
 use numbers::Numbers;
-pub(crate) use numbers::TellsWorkEnded;
+pub(crate) use numbers::{Shield, TellsWorkEnded};
 pub(super) use send::Refused;
 use state::Deadline;
 pub(crate) use state::{Phase, State};
 
 use super::{
-    CloseReason, InstalledHooks, Membership,
+    InstalledHooks, Membership,
     calls::{Calls, Cancelling},
     on_demand::OnDemand,
     outbox::Outbox,
@@ -55,10 +55,9 @@ use super::{
     requests::Requests,
     statistics::{Counters, Statistics},
     subscriptions::FullChannels,
-    tally::Tally,
 };
 use crate::{
-    framing::{AnyFramer, NewlineFramer},
+    framing::AnyFramer,
     jsonrpc::{Connection, Notices, version::Version},
     limits::{Limits, LiveLimits},
     transport::{Endpoint, Extensions, Takes},
@@ -88,8 +87,6 @@ pub(crate) struct Shared {
     pub(super) group: Membership,
     /// Frames messages, where it is a framer of the user's: the outbox does it otherwise.
     users_framer: Option<Box<dyn AnyFramer>>,
-    /// Where shielded work is counted besides, if no session waits for it.
-    shielded_work: Option<Tally>,
     /// Whether the peer may call: then the session lives on without handles.
     pub(crate) serves: bool,
     pub(crate) id: u64,
@@ -107,6 +104,7 @@ pub(crate) struct Shared {
 /// What a [`Shared`] is made from.
 #[derive(Debug)]
 pub(crate) struct NewShared {
+    pub(crate) id: u64,
     pub(crate) framer: Box<dyn AnyFramer>,
     pub(crate) version: Version,
     pub(crate) peer: Endpoint,
@@ -123,17 +121,18 @@ pub(crate) struct NewShared {
     pub(crate) runtime: Option<Handle>,
 }
 
+/// A number that no other session of this process has.
+pub(crate) fn next_session_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Shared {
     pub(crate) fn new(new: NewShared) -> Arc<Self> {
-        Arc::new(Self::in_phase(Phase::Open, new))
-    }
-
-    fn in_phase(phase: Phase, new: NewShared) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let protocol =
             Connection::of(new.version).with_limits(new.limits.batch_length, new.limits.reply_size);
         let state = State {
-            phase,
+            phase: Phase::Open,
             calls: Calls::new(protocol, new.cancelling),
             requests: Requests::new(),
             outbox: Outbox::new(&*new.framer),
@@ -146,7 +145,7 @@ impl Shared {
             cost: OwnCost::new(),
             unjudged: Vec::new(),
         };
-        Self {
+        Arc::new(Self {
             guarded: Guarded::new(state),
             capacity: Capacity::default(),
             capacity_made: Notify::new(),
@@ -160,46 +159,15 @@ impl Shared {
             limits: LiveLimits::new(&new.limits),
             group: new.group,
             users_framer: Some(new.framer).filter(|framer| !framer.is_own()),
-            shielded_work: None,
             serves: new.serves,
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: new.id,
             peer: new.peer,
             notices: new.notices,
             hooks: new.hooks,
             extensions: new.extensions,
             carries_messages: new.carries_messages,
             runtime: new.runtime,
-        }
-    }
-
-    /// That of a request that came by itself: it was never open.
-    pub(crate) fn detached(
-        peer: Endpoint,
-        limits: Limits,
-        version: Version,
-        extensions: Extensions,
-        shielded_work: Tally,
-    ) -> Arc<Self> {
-        let mut shared = Self::in_phase(
-            Phase::Gone(CloseReason::NoSession),
-            NewShared {
-                framer: Box::new(NewlineFramer::new()),
-                version,
-                peer,
-                limits,
-                serves: false,
-                cancelling: Cancelling::Never,
-                notices: Notices::default(),
-                takes: Takes::default(),
-                hooks: InstalledHooks::default(),
-                group: Membership::default(),
-                extensions,
-                carries_messages: false,
-                runtime: None,
-            },
-        );
-        shared.shielded_work = Some(shielded_work);
-        Arc::new(shared)
+        })
     }
 
     /// Changes the state, and applies the effects once the lock is released.

@@ -8,10 +8,7 @@ use std::sync::{
 use super::{Flags, Shared};
 use crate::{
     jsonrpc::subscription::Token,
-    session::{
-        requests::{Member, WorkNumber},
-        tally::{Counted, Tally},
-    },
+    session::requests::{Member, WorkNumber},
 };
 
 /// Numbers that are given out without the lock.
@@ -72,7 +69,7 @@ impl Shared {
     /// Work that is to be finished whatever becomes of its handler.
     pub(crate) fn shield(self: &Arc<Self>) -> Shield {
         self.with(|state, _| state.requests.shield());
-        Shield { shared: Arc::clone(self), _counted: self.shielded_work.as_ref().map(Tally::begin) }
+        Shield { shared: Arc::clone(self) }
     }
 }
 
@@ -80,7 +77,6 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Shield {
     shared: Arc<Shared>,
-    _counted: Option<Counted>,
 }
 
 impl Drop for Shield {

@@ -187,8 +187,6 @@ impl Shared {
     /// Whether a request is still worked on, or is a subscription that goes on.
     pub(crate) fn is_worked_on(&self, number: WorkNumber) -> bool {
         self.read(|state| match &state.phase {
-            // Requests that came by themselves are not listed: all that came in one message have one number, until it is answered.
-            Phase::Gone(CloseReason::NoSession) => self.starting() == number,
             Phase::Ended(_) | Phase::Gone(_) => false,
             Phase::Open | Phase::Closing(_) => {
                 self.starting() == number

@@ -2,6 +2,7 @@
 
 mod bounded;
 mod declared;
+mod one_shot;
 
 use futures::FutureExt;
 use rpc::{Context, Limits, rpc_service, testing};

@@ -8,7 +8,7 @@ use rpc::{
     Exchange, Extensions, GroupKey, Limits, Params, Protocol, Request, Router, Server, Session,
     SubscriptionError,
 };
-use rpc_tests::{Gate, is_pending, settled, soon};
+use rpc_tests::{Events, Gate, is_pending, settled, soon};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tower::ServiceExt as _;
@@ -147,6 +147,20 @@ async fn all_requests_of_a_message_have_one_session_and_two_messages_have_two() 
     assert!(![first.session().id(), other.session().id()].contains(&live.id()));
 }
 
+#[tokio::test]
+async fn the_log_has_the_number_of_its_session() {
+    let events = Events::capture();
+    let (router, mut given) = looking();
+    let dispatcher = dispatcher(router, |builder| builder);
+    let batch = [b"[5,", LOOK, b"]"].concat();
+    exchange(&dispatcher, &batch, Extensions::default()).await;
+    let cx = given.recv().await.expect("a context");
+    for event in ["request", "request refused"] {
+        let [logged] = &events.of(event)[..] else { panic!("{event}: {:?}", events.all()) };
+        assert_eq!(logged.field("session"), cx.session().id().to_string(), "{event}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_has_done_nothing() {
     let cx = context(Limits::server()).await;
@@ -161,7 +175,7 @@ async fn it_has_done_nothing() {
     assert_eq!((done.subscriptions_served, done.subscriptions), (0, 0));
     assert_eq!((session.calls_in_flight(), session.requests_in_flight()), (0, 0));
     assert_eq!((session.subscriptions(), session.subscriptions_served()), (0, 0));
-    session.join_group(GroupKey::name("nobody")).expect("there are no groups");
+    session.join_group(GroupKey::name("ann")).expect("there are no groups");
 }
 
 #[tokio::test(start_paused = true)]

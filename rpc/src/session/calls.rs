@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{loads::Position, places::Place, slot::Slot, subscriptions::PendingSubscription};
+use super::{places::Place, slot::Slot, subscriptions::PendingSubscription, write_buffer::Position};
 use crate::{
     jsonrpc::{CallId, CancelBy, Cancellation, Connection, version::Version},
     limits::deadline,

@@ -12,16 +12,13 @@ mod caller;
 mod calls;
 mod cost;
 mod error;
-mod framed;
 mod group;
 mod hooks;
 mod item_queue;
 mod limits;
-mod loads;
 mod messages;
 mod notify;
 mod on_demand;
-mod outbox;
 mod outgoing;
 mod passed_on;
 mod pending;
@@ -40,6 +37,7 @@ mod task;
 mod trace;
 mod with_empty_params;
 mod within;
+mod write_buffer;
 
 use std::{
     fmt,
@@ -54,13 +52,11 @@ pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
 pub(crate) use calls::Cancelling;
 pub use error::{CallError, CloseReason};
-pub(crate) use framed::{put_framed, put_refusal};
 pub use group::GroupFull;
 pub(crate) use group::{InstalledGroups, Membership};
 pub use hooks::Hooks;
 pub(crate) use hooks::InstalledHooks;
 pub(crate) use item_queue::Bounds;
-pub(crate) use loads::Loads;
 pub use messages::{Message, MessageSession, SendError};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
@@ -81,6 +77,7 @@ pub(crate) use task::panic_message;
 pub(crate) use trace::{Ending, Trace, log_refused};
 pub use with_empty_params::WithEmptyParams;
 pub use within::Within;
+pub(crate) use write_buffer::{Loads, put_framed, put_refusal};
 
 use serde::Serialize;
 

@@ -7,8 +7,8 @@ use crate::{
     jsonrpc::{Body, subscription::CLOSING},
     session::{
         CallError, CloseReason,
-        loads::{Loads, Position},
         subscribers::{RemoteSubscriber, Subscribers},
+        write_buffer::{Loads, Position},
     },
 };
 

@@ -50,11 +50,11 @@ use super::{
     InstalledHooks, Membership,
     calls::{Calls, Cancelling},
     on_demand::OnDemand,
-    outbox::Outbox,
     places::Places,
     requests::Requests,
     statistics::{Counters, Statistics},
     subscriptions::FullChannels,
+    write_buffer::Outbox,
 };
 use crate::{
     framing::AnyFramer,

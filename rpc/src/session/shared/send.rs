@@ -13,12 +13,12 @@ use crate::{
     session::{
         CloseReason,
         calls::{InFlight, Timeout},
-        framed::{Unsent, put_framed},
-        loads::Position,
-        outbox::ToFrame,
         places::{Place, Places},
         slot::Slot,
         subscriptions::PendingSubscription,
+        write_buffer::Position,
+        write_buffer::ToFrame,
+        write_buffer::{Unsent, put_framed},
     },
 };
 

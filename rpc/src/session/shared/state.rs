@@ -8,8 +8,8 @@ use super::{
     hints::{Flags, Snapshot},
 };
 use crate::session::{
-    CloseReason, calls::Calls, on_demand::OnDemand, outbox::Outbox, requests::Requests,
-    subscribers::Subscribers, subscriptions::Subscriptions,
+    CloseReason, calls::Calls, on_demand::OnDemand, requests::Requests, subscribers::Subscribers,
+    subscriptions::Subscriptions, write_buffer::Outbox,
 };
 
 #[derive(Debug)]

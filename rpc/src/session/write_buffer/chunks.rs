@@ -5,9 +5,9 @@
 
 /// Where a message of a handle's stands: in which load, and how far in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Position {
-    pub(super) load: u32,
-    pub(super) offset: u32,
+pub(in crate::session) struct Position {
+    pub(in crate::session) load: u32,
+    pub(in crate::session) offset: u32,
 }
 
 /// The loads that the loop has taken, as far as they have not left.
@@ -44,7 +44,7 @@ impl Loads {
     }
 
     /// Whether the first byte of a message has left.
-    pub(super) fn have_left(&self, Position { load, offset }: Position) -> bool {
+    pub(in crate::session) fn have_left(&self, Position { load, offset }: Position) -> bool {
         // How many loads were taken after it; one that was not taken is ahead of them all.
         let behind = self.taken.wrapping_sub(load).wrapping_sub(1);
         if behind > u32::MAX / 2 {

@@ -7,13 +7,13 @@
 use std::{convert::Infallible, ops::Range};
 
 use super::{
-    framed::{Unsent, put_framed, put_refusal},
-    loads::Position,
-    shared::Effects,
+    chunks::Position,
+    frames::{Unsent, put_framed, put_refusal},
 };
 use crate::{
     framing::{AnyFramer, FrameError},
     jsonrpc::{Id, RequestId, shown::brief, version::Version},
+    session::shared::Effects,
 };
 
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Outbox {
     }
 
     /// Where a message stands that is appended next.
-    pub(super) fn position(&self) -> Position {
+    pub(in crate::session) fn position(&self) -> Position {
         // What is framed later becomes longer: of that no more is known than its load.
         let offset = self.framer.as_ref().and_then(|_| u32::try_from(self.bytes.len()).ok());
         Position { load: self.loads, offset: offset.unwrap_or(0) }

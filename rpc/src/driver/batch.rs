@@ -1,14 +1,9 @@
 //! Batches of the peer's: their members run under the same rules as single requests, and are answered together.
 
-use std::sync::Arc;
-
 use super::{Driver, Left, drain::closing, receive::Taken, serve::Served};
 use crate::{
     framing::Framed,
-    jsonrpc::{
-        Answered, BatchId, CallId, Elements, Id, Malformed, Message, Reply, Response, version::Version,
-    },
-    service::{Replies, RequestPeer},
+    jsonrpc::{Answered, BatchId, CallId, Elements, Id, Malformed, Message, Reply, Response},
     session::{Member, Shared},
 };
 
@@ -21,27 +16,25 @@ pub(super) struct OpenBatch {
     index: usize,
     /// What it answers of ours.
     answered: Answered,
-    /// Where handlers that finish in place write their replies.
-    pub(super) replies: Replies,
+    /// Where a handler that finishes in place writes its reply.
+    pub(super) reply: Vec<u8>,
 }
 
 impl OpenBatch {
     /// A batch of which one member is looked at again.
-    pub(super) fn of(member: Member, version: Version, link: &Arc<Shared>) -> Self {
+    pub(super) fn of(member: Member) -> Self {
         let Member { batch: id, index } = member;
-        let replies = Replies::unframed(version, RequestPeer::Session(Arc::clone(link)));
-        Self { id, position: 0, index, answered: Answered::default(), replies }
+        Self { id, position: 0, index, answered: Answered::default(), reply: Vec::new() }
     }
 
     pub(super) const fn member(&self) -> Member {
         Member { batch: self.id, index: self.index }
     }
 
-    /// Adds what a handler has written in place.
+    /// Adds the reply that a handler has written in place.
     pub(super) fn add_reply(&mut self, link: &Shared, id: Id<'_>) {
-        let reply = self.replies.unwritten();
-        link.add_to_batch(self.member(), id, reply);
-        self.replies.advance(reply.len());
+        link.add_to_batch(self.member(), id, &self.reply);
+        self.reply.clear();
     }
 }
 
@@ -57,7 +50,7 @@ impl Driver {
             return self.malformed(&malformed, None);
         }
         let first = Member { batch: self.link.begin_batch(), index: 0 };
-        self.receive_members(members, OpenBatch::of(first, self.version, &self.link))
+        self.receive_members(members, OpenBatch::of(first))
     }
 
     /// Takes up a batch whose next member had to wait.

@@ -3,7 +3,7 @@
 use super::{Driver, batch::OpenBatch, order::Removed};
 use crate::{
     jsonrpc::{self, CancelBy, Cancellation, Id, shown::brief},
-    service::Routes,
+    service::{Replies, RequestPeer, Routes},
     session::Ending,
     transport::Takes,
 };
@@ -87,9 +87,9 @@ impl Driver {
         }
         match (request.id, batch) {
             (None, _) => {}
-            (Some(id), None) => self.replies.null(id),
+            (Some(id), None) => self.replies().null(id),
             (Some(id), Some(batch)) => {
-                batch.replies.null(id);
+                Replies::part(&mut batch.reply, self.version, RequestPeer::Session(&self.link)).null(id);
                 batch.add_reply(&self.link, id);
             }
         }

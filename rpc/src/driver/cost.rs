@@ -64,7 +64,7 @@ impl Driver {
             let sent = control.take_sent() as u64;
             if sent > 0 {
                 self.uncharged += sent;
-                self.link.counters.sent(self.replies.messages(), sent, Instant::now());
+                self.link.counters.sent(self.write_buffer.messages(), sent, Instant::now());
             }
         }
         if moved || self.cost_of_bytes() >= 1.0 {
@@ -121,7 +121,7 @@ impl Driver {
         }
         let error = ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage");
         self.link.log_refused(None, &error);
-        self.replies.error(Id::NULL, &error);
+        self.replies().error(Id::NULL, &error);
         // Handlers that run may finish; what waits is not begun any more.
         self.queue = Queue::default();
         self.link.counters.waiting(0);

@@ -28,7 +28,7 @@ impl Driver {
             self.left = Left::Ahead;
         }
         for (text, member, trace) in self.queue.take_kept() {
-            let batch = member.map(|member| OpenBatch::of(member, self.version, &self.link));
+            let batch = member.map(OpenBatch::of);
             match self.version.read_in_full(&text) {
                 Message::Request(request) => {
                     self.refuse_closing(&request, trace, batch.as_ref());

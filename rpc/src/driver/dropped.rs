@@ -7,6 +7,7 @@ use super::{Driver, receive::Taken};
 use crate::{
     framing::{FrameError, is_far_over},
     jsonrpc::{CallId, ErrorObject, Id, Reply, Rest, Skim, Verdict, shown::brief},
+    service::Replies,
     session::CloseReason,
 };
 
@@ -135,9 +136,9 @@ impl Driver {
             let is_whole = oversized.declared.is_some() || rest == Rest::Nothing;
             let error = ErrorObject::too_large(oversized.declared.unwrap_or(size), is_whole, limit);
             self.link.log_refused(Some(id), &error);
-            self.replies.set_version(oversized.skim.answered_in(self.version));
-            self.answer_error(id, &error, None);
-            self.replies.set_version(self.version);
+            self.count_refusal(id, &error);
+            let version = oversized.skim.answered_in(self.version);
+            Replies::new(&mut self.write_buffer, version, &self.link).error(id, &error);
         }
         let answers = id.is_some();
         oversized.is_settled = is_settled;

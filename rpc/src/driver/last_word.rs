@@ -12,7 +12,7 @@ use crate::{
 impl Driver {
     /// Whether the peer was sent anything, or is about to be.
     pub(super) fn has_sent(&self) -> bool {
-        self.replies.messages() > 0 || self.link.queued() > 0
+        self.write_buffer.messages() > 0 || self.link.queued() > 0
     }
 
     /// Tells the peer what is spoken here: over HTTP by a response, in another framing by an error of
@@ -49,7 +49,7 @@ impl Driver {
                 self.error(&*self.framer.cloned(), told)
             }
         };
-        self.replies.last_word(&answer);
+        self.write_buffer.last_word(&answer);
     }
 
     fn error(&self, framer: &dyn AnyFramer, told: String) -> Vec<u8> {
@@ -58,7 +58,6 @@ impl Driver {
         // Where it does not fit into a frame, nothing is said.
         let _put = put_framed(framer, &mut answer, |out| {
             self.version.put_error(out, Id::NULL, &error);
-            Ok::<_, std::convert::Infallible>(())
         });
         answer
     }

@@ -39,10 +39,10 @@ use crate::{
     framing::{AnyFramer, FrameError},
     jsonrpc::{ErrorObject, chain, clean_io, shown::brief, version::Version},
     limits::Throttle,
-    service::{Replies, Routes, TakesMessages},
+    service::{Routes, TakesMessages},
     session::{
-        Answers, Cancelling, CloseReason, LastHit, Membership, NewShared, Session, Shared, next_session_id,
-        panic_message,
+        Answers, Cancelling, CloseReason, LastHit, Membership, NewShared, Session, Shared, WriteBuffer,
+        next_session_id, panic_message,
     },
     transport::{Closing, Connection, ControlFrames, Io},
 };
@@ -107,7 +107,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
     let cancellations = Cancellations::new(cancellation, &routes, takes);
     tokio::spawn(Driver {
         cancellations,
-        replies: Replies::new(framer.cloned(), version, Arc::clone(&link)),
+        write_buffer: WriteBuffer::new(framer.cloned()),
         version,
         link,
         io,
@@ -166,8 +166,8 @@ struct Driver {
     first_words: FirstWords,
     /// What was read and not yet taken apart.
     inbox: Inbox,
-    /// The outgoing bytes. Handlers that finish in place write their replies here; what handles send is fetched from the shared state.
-    replies: Replies,
+    /// Handlers that finish in place write their replies here; the messages that handles send are fetched from the shared state.
+    write_buffer: WriteBuffer,
     /// Replies to calls of ours, from one read: they are handed over together.
     answers: Answers,
     /// Who has taken the last item of a subscription of ours.
@@ -296,7 +296,7 @@ impl Driver {
             }
             let in_company = self.handed_over > 1;
             if wrote.is_ready() {
-                wrote = if in_company { self.poll_write_replies(cx) } else { self.poll_write(cx) };
+                wrote = if in_company { self.poll_write_buffer(cx) } else { self.poll_write(cx) };
             }
             match (wrote, closing) {
                 (Poll::Ready(Err(error)), _) => {
@@ -370,7 +370,7 @@ impl Driver {
     /// written before the connection is closed.
     fn end_link(&self, reason: CloseReason, still_leaves: bool) -> CloseReason {
         let was_ended = self.link.has_ended();
-        let reason = self.link.end(reason, self.replies.loads(), still_leaves);
+        let reason = self.link.end(reason, &self.write_buffer, still_leaves);
         if let CloseReason::Frame(FrameError::TooLarge { size, limit }) = reason
             && !was_ended
         {

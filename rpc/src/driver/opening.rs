@@ -117,7 +117,7 @@ impl Driver {
     #[cold]
     pub(super) fn remember_sent(&mut self) {
         if self.first_words.sent.is_empty() {
-            let bytes = self.replies.unwritten();
+            let bytes = self.write_buffer.unwritten();
             self.first_words.sent = bytes[..bytes.len().min(SENT)].to_vec();
         }
     }

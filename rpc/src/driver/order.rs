@@ -242,7 +242,7 @@ impl Driver {
                 return;
             }
         };
-        let mut batch = member.map(|member| OpenBatch::of(member, self.version, &self.link));
+        let mut batch = member.map(OpenBatch::of);
         if let Served::Refused(error, trace) = self.start_handler(&request, &text, batch.as_mut(), trace) {
             // What it costs is charged; where that is too much the session is closing, and finishes what it has begun.
             self.refuse(&request, &error, trace, batch.as_ref());

@@ -46,7 +46,9 @@ impl Driver {
     pub(super) fn takes_leave(&mut self, reason: &CloseReason) -> bool {
         let awaited = match reason {
             // What a peer of another protocol was told.
-            CloseReason::WrongProtocol { .. } if !self.has_sent() && !self.replies.unwritten().is_empty() => {
+            CloseReason::WrongProtocol { .. }
+                if !self.has_sent() && !self.write_buffer.unwritten().is_empty() =>
+            {
                 AwaitedEnd::Stream
             }
             _ if self.control.is_none() => return false,
@@ -60,7 +62,7 @@ impl Driver {
             _ => return false,
         };
         // What is ready was sent before the end.
-        self.replies.take_queued();
+        self.link.take_queued(&mut self.write_buffer);
         // Handlers are dropped, and calls end, before the peer has read what it is told.
         let reason = self.end_link(reason.clone(), true);
         self.part(reason, awaited);
@@ -94,7 +96,7 @@ impl Driver {
     }
 
     fn poll_farewell(&mut self, cx: &mut Context<'_>, awaited: AwaitedEnd) -> Poll<io::Result<()>> {
-        ready!(self.poll_write_replies(cx))?;
+        ready!(self.poll_write_buffer(cx))?;
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         match awaited {
             AwaitedEnd::Nothing => {}

@@ -174,8 +174,8 @@ impl Driver {
             };
             match taken {
                 // Much is answered in parts, so that the peer has something to do meanwhile.
-                Taken::Yes if self.replies.unwritten().len() >= PART => {
-                    if let Poll::Ready(Err(error)) = self.poll_write_replies(cx) {
+                Taken::Yes if self.write_buffer.unwritten().len() >= PART => {
+                    if let Poll::Ready(Err(error)) = self.poll_write_buffer(cx) {
                         break Err(self.by_peer(CloseReason::Io(Arc::new(clean_io(error)))));
                     }
                 }
@@ -258,7 +258,6 @@ impl Driver {
     #[cold]
     fn decided(&mut self, version: Version) {
         self.version = version;
-        self.replies.set_version(version);
         if self.link.decided(version) {
             tracing::warn!(
                 rpc.system.name = "jsonrpc",
@@ -287,7 +286,7 @@ impl Driver {
 
     /// How many bytes wait to be sent.
     pub(super) fn unsent(&self) -> usize {
-        self.replies.unwritten().len() + self.link.queued()
+        self.write_buffer.unwritten().len() + self.link.queued()
     }
 
     /// Keeps the reply to a call until it is handed over.

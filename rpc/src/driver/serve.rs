@@ -7,7 +7,7 @@ use crate::{
         shown::brief,
         subscription::{self, About, PlainItem},
     },
-    service::Outcome,
+    service::{Outcome, Replies, RequestPeer},
     session::Trace,
 };
 
@@ -189,8 +189,11 @@ impl Driver {
         trace: Trace,
     ) -> Served {
         let replies = match &mut batch {
-            None => &mut self.replies,
-            Some(batch) => &mut batch.replies,
+            None => Replies::new(&mut self.write_buffer, self.version, &self.link),
+            Some(batch) => {
+                let peer = RequestPeer::Session(&self.link);
+                Replies::part(&mut batch.reply, self.version, peer)
+            }
         };
         let bytes = text.len();
         let mut closes = false;
@@ -319,14 +322,23 @@ impl Driver {
     }
 
     pub(super) fn answer_error(&mut self, id: Id<'_>, error: &ErrorObject, batch: Option<&OpenBatch>) {
-        // Errors are written also where nothing else is: see `must_not_read`.
+        self.count_refusal(id, error);
+        match batch {
+            None => self.replies().error(id, error),
+            Some(batch) => self.link.add_error_to_batch(batch.member(), id, error),
+        }
+    }
+
+    /// Where replies to requests that came by themselves are written.
+    pub(super) const fn replies(&mut self) -> Replies<'_> {
+        Replies::new(&mut self.write_buffer, self.version, &self.link)
+    }
+
+    /// Errors are written also where nothing else is: see `must_not_read`.
+    pub(super) fn count_refusal(&mut self, id: Id<'_>, error: &ErrorObject) {
         self.refusals = match self.unsent() < self.link.limits.outgoing_bytes() {
             true => 0,
             false => self.refusals.saturating_add(id.as_json().len() + error.message().len() + ENVELOPE),
         };
-        match batch {
-            None => self.replies.error(id, error),
-            Some(batch) => self.link.add_error_to_batch(batch.member(), id, error),
-        }
     }
 }

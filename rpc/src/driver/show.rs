@@ -21,9 +21,8 @@ impl Driver {
 
     /// Shows what is about to leave, and was not shown yet.
     pub(super) fn show_sent(&mut self) {
-        if enabled!(Level::TRACE)
-            && let Some((framer, bytes)) = self.replies.take_unshown()
-        {
+        if enabled!(Level::TRACE) {
+            let (framer, bytes) = self.write_buffer.take_unshown();
             each_message(framer, bytes, |message| {
                 let text = brief_to(LONGEST, secret::shown(message));
                 trace!(rpc.system.name = "jsonrpc", session = self.link.id, %text, "message sent");

@@ -71,7 +71,7 @@ impl Driver {
             let limit = self.link.limits.close_timeout();
             *close = limit.and_then(|limit| after(Instant::now(), limit));
         }
-        if trim.is_none() && self.inbox.capacity().max(self.replies.capacity()) > LARGE {
+        if trim.is_none() && self.inbox.capacity().max(self.write_buffer.capacity()) > LARGE {
             *trim = Some(Instant::now() + TRIM_AFTER);
         }
         let silent = silence.next(&self.link.limits);
@@ -111,7 +111,7 @@ impl Driver {
             self.timers.trim = None;
             self.inbox.trim();
             self.link.trim();
-            self.replies.trim();
+            self.write_buffer.trim();
         }
         if is_due(self.timers.late) {
             self.timers.late = self.link.expire(now);

@@ -14,7 +14,7 @@ impl Driver {
     /// Writes what there is. Ready when nothing is left.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.poll_write_replies(cx))?;
+            ready!(self.poll_write_buffer(cx))?;
             // Items of subscriptions leave when nothing else is to be sent.
             if self.link.queued() == 0 && !self.link.has_items() {
                 return self.poll_flush(cx);
@@ -22,10 +22,10 @@ impl Driver {
             if self.gathers(cx) {
                 return Poll::Pending;
             }
-            let before = self.replies.messages();
-            self.replies.take_queued();
+            let before = self.write_buffer.messages();
+            self.link.take_queued(&mut self.write_buffer);
             if self.link.limits.idle_timeout().is_some() {
-                self.timers.silence.sent(self.replies.messages() - before, Instant::now());
+                self.timers.silence.sent(self.write_buffer.messages() - before, Instant::now());
             }
         }
     }
@@ -41,8 +41,8 @@ impl Driver {
     }
 
     /// Writes what the loop itself holds. Ready when all of it is written.
-    pub(super) fn poll_write_replies(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.replies.unwritten().is_empty() {
+    pub(super) fn poll_write_buffer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.write_buffer.unwritten().is_empty() {
             return Poll::Ready(Ok(()));
         }
         if !self.is_judged {
@@ -51,13 +51,13 @@ impl Driver {
         self.show_sent();
         let mut bytes = 0;
         let written = loop {
-            match Pin::new(&mut self.io).poll_write(cx, self.replies.unwritten()) {
+            match Pin::new(&mut self.io).poll_write(cx, self.write_buffer.unwritten()) {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
-                    self.replies.advance(written);
+                    self.write_buffer.advance(written);
                     bytes += written as u64;
                     self.progress = true;
-                    if self.replies.unwritten().is_empty() {
+                    if self.write_buffer.unwritten().is_empty() {
                         break Poll::Ready(Ok(()));
                     }
                 }
@@ -72,9 +72,9 @@ impl Driver {
             self.uncharged += bytes;
             // What was read just now is answered just now.
             let now = self.read_at.unwrap_or_else(Instant::now);
-            self.link.counters.sent(self.replies.messages(), bytes, now);
+            self.link.counters.sent(self.write_buffer.messages(), bytes, now);
         }
-        self.link.set_unwritten(self.replies.unwritten().len());
+        self.link.set_unwritten(self.write_buffer.unwritten().len());
         written
     }
 

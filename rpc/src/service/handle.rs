@@ -113,7 +113,7 @@ fn answer<const FALLIBLE: bool, R>(request: Request<'_>, value: R) -> Handled
 where
     R: Returns<FALLIBLE, Value: Serialize>,
 {
-    let Request { method, id, replies, traced, .. } = request;
+    let Request { method, id, mut replies, traced, .. } = request;
     let Some(id) = id else {
         return Handled::done(leave(method.name(), value, traced));
     };
@@ -131,7 +131,7 @@ where
 
 /// Answers a request for which code of the service's has panicked.
 #[cold]
-pub(super) fn answer_panic(request: Request<'_>, panic: Panic) -> Handled {
+pub(super) fn answer_panic(mut request: Request<'_>, panic: Panic) -> Handled {
     let error = panicked(request.method.name(), panic);
     if let Some(id) = request.id {
         request.replies.error(id, &error);

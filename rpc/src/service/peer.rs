@@ -12,11 +12,14 @@ use crate::{
 ///
 /// A context keeps the [`Session`], which is a handle: it keeps a session open that serves nothing. The loop of the session has the
 /// bare [`Shared`] in its place, or the session would never be without handles.
-#[derive(Debug, Clone)]
-pub(crate) enum RequestPeer<S = Session> {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RequestPeer<S = Session, M = Arc<OneShot>> {
     Session(S),
-    OneShot(Arc<OneShot>),
+    OneShot(M),
 }
+
+/// The same, for as long as a request is started.
+pub(crate) type RequestPeerRef<'a> = RequestPeer<&'a Arc<Shared>, &'a Arc<OneShot>>;
 
 /// Holds up the close of the session, or the end of the server, until it is dropped.
 #[derive(Debug)]
@@ -25,9 +28,9 @@ pub(super) enum ShieldGuard {
     OneShot { _counted: Counted },
 }
 
-impl RequestPeer<Arc<Shared>> {
-    /// The link of the session, where there is one.
-    pub(super) const fn link(&self) -> Option<&Arc<Shared>> {
+impl<'a> RequestPeerRef<'a> {
+    /// The shared state of the session, where there is one.
+    pub(super) const fn link(self) -> Option<&'a Arc<Shared>> {
         match self {
             Self::Session(link) => Some(link),
             Self::OneShot(_) => None,
@@ -35,7 +38,7 @@ impl RequestPeer<Arc<Shared>> {
     }
 
     /// The same for a context.
-    pub(super) fn to_handle(&self) -> RequestPeer {
+    pub(super) fn to_handle(self) -> RequestPeer {
         match self {
             Self::Session(link) => RequestPeer::Session(Session::new(Arc::clone(link))),
             Self::OneShot(message) => RequestPeer::OneShot(Arc::clone(message)),
@@ -43,14 +46,14 @@ impl RequestPeer<Arc<Shared>> {
     }
 
     /// How many bytes the reply to a request may have.
-    pub(super) fn reply_size(&self) -> usize {
+    pub(super) fn reply_size(self) -> usize {
         match self {
             Self::Session(link) => link.limits.reply_size(),
             Self::OneShot(message) => message.reply_size(),
         }
     }
 
-    pub(super) fn request_timeout(&self) -> Option<Duration> {
+    pub(super) fn request_timeout(self) -> Option<Duration> {
         match self {
             Self::Session(link) => link.limits.request_timeout(),
             Self::OneShot(message) => message.request_timeout(),
@@ -59,7 +62,7 @@ impl RequestPeer<Arc<Shared>> {
 
     /// The number by which the request that is being started can be asked about. Those of one message are asked about together, and
     /// have none.
-    pub(super) fn work_number(&self) -> WorkNumber {
+    pub(super) fn work_number(self) -> WorkNumber {
         match self {
             Self::Session(link) => link.work_number(),
             Self::OneShot(_) => 0,

@@ -1,15 +1,13 @@
 //! A request on its way to a handler.
 
-use std::sync::Arc;
-
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::Instant;
 
-use super::{Context, Found, Params, Replies, RequestPeer};
+use super::{Context, Found, Params, Replies, peer::RequestPeerRef};
 use crate::{
     jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, params, subscription::Token},
     limits::deadline,
-    session::{Session, Shared},
+    session::Session,
 };
 
 /// One request or notification, and where its reply goes.
@@ -19,7 +17,7 @@ pub struct Request<'a> {
     /// `None` for a notification.
     pub(super) id: Option<Id<'a>>,
     pub(super) params: RawParams<'a>,
-    pub(super) replies: &'a mut Replies,
+    pub(super) replies: Replies<'a>,
     /// Whether the handler is started as a task without being polled in place.
     pub(super) deferred: bool,
     /// What ties reports to it, where they are wanted.
@@ -33,7 +31,7 @@ impl<'a> Request<'a> {
         found: &Found<'a>,
         id: Option<Id<'a>>,
         params: RawParams<'a>,
-        replies: &'a mut Replies,
+        replies: Replies<'a>,
         deferred: bool,
     ) -> Self {
         Self { method: found.info, id, params, replies, deferred, token: None, traced: false }
@@ -93,7 +91,7 @@ impl<'a> Request<'a> {
         Ok(Params::new(self.method.name(), self.params))
     }
 
-    pub(super) const fn peer(&self) -> &RequestPeer<Arc<Shared>> {
+    pub(super) const fn peer(&self) -> RequestPeerRef<'a> {
         self.replies.peer()
     }
 }

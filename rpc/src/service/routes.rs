@@ -134,7 +134,7 @@ impl Routes {
     pub(crate) fn serve(
         &self,
         request: &jsonrpc::Request<'_>,
-        replies: &mut Replies,
+        replies: Replies<'_>,
         trace: Trace,
     ) -> (Outcome, Trace) {
         if trace.is_some() {
@@ -147,14 +147,14 @@ impl Routes {
     fn serve_traced(
         &self,
         request: &jsonrpc::Request<'_>,
-        replies: &mut Replies,
+        replies: Replies<'_>,
         trace: Trace,
     ) -> (Outcome, Trace) {
         trace.in_scope(|| self.run(request, replies, true)).traced(trace)
     }
 
     #[inline]
-    fn run(&self, request: &jsonrpc::Request<'_>, replies: &mut Replies, traced: bool) -> Outcome {
+    fn run(&self, request: &jsonrpc::Request<'_>, replies: Replies<'_>, traced: bool) -> Outcome {
         let jsonrpc::Request { id, method, params } = request;
         let Some(route) = self.table.routes.get(&**method) else {
             return Outcome::Refused(ErrorObject::method_not_found(method));

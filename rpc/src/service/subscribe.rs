@@ -88,7 +88,7 @@ where
 pub(super) fn unsubscribe(
     method: &MethodInfo,
     request: &jsonrpc::Request<'_>,
-    replies: &mut Replies,
+    mut replies: Replies<'_>,
 ) -> Outcome {
     let style = method.subscription().map(|subscription| subscription.style()).unwrap_or_default();
     let key = match style {

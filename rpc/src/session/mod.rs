@@ -77,7 +77,7 @@ pub(crate) use task::panic_message;
 pub(crate) use trace::{Ending, Trace, log_refused};
 pub use with_empty_params::WithEmptyParams;
 pub use within::Within;
-pub(crate) use write_buffer::{Loads, put_framed, put_refusal};
+pub(crate) use write_buffer::{WriteBuffer, put_framed};
 
 use serde::Serialize;
 

@@ -4,7 +4,6 @@ use std::{
     borrow::Cow,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     time::Duration,
     vec,
 };
@@ -74,7 +73,7 @@ impl Dispatcher {
             version.put_error(&mut out, Id::NULL, &ErrorObject::internal());
             return Exchange { answer: Some(out.into()), cost: 0.0 };
         };
-        let mut replies = Replies::unframed(version, RequestPeer::OneShot(Arc::clone(&one_shot)));
+        let (mut reply, peer) = (Vec::new(), RequestPeer::OneShot(&one_shot));
         let mut at_work = FuturesUnordered::new();
         let mut cost = 0.0;
         for event in events.left.by_ref() {
@@ -105,14 +104,15 @@ impl Dispatcher {
                 finish(&mut connection, &mut out, at_work.next().await);
             }
             let (outcome, trace) = with_request(&method, params, ticket.as_ref(), |request| {
-                routes.serve(request, &mut replies, trace)
+                routes.serve(request, Replies::part(&mut reply, version, peer), trace)
             });
             match (outcome, ticket) {
                 (Outcome::Pending(handler), ticket) => {
                     at_work.push(in_time(trace, handler, limits.request_timeout, version, ticket));
                 }
                 (Outcome::Done(_), Some(ticket)) => {
-                    connection.respond_with(&mut out, &ticket, &replies.take());
+                    connection.respond_with(&mut out, &ticket, &reply);
+                    reply.clear();
                 }
                 (Outcome::Refused(error), ticket) => {
                     trace.refuse(&error);

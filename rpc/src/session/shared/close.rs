@@ -8,7 +8,7 @@ use crate::{
     session::{
         CallError, CloseReason,
         subscribers::{RemoteSubscriber, Subscribers},
-        write_buffer::{Loads, Position},
+        write_buffer::{Position, WriteBuffer},
     },
 };
 
@@ -50,16 +50,16 @@ impl Shared {
             }
             state.phase = Phase::Ended(reason.clone());
             // Unless it still leaves, the loop takes no more of it.
-            let (load, leaves) = (state.outbox.position().load, reason.lets_leave());
-            end_calls(state, effects, &reason, |position| leaves || position.load != load);
+            let (chunk, leaves) = (state.outbox.position().chunk, reason.lets_leave());
+            end_calls(state, effects, &reason, |position| leaves || position.chunk != chunk);
             effects.requests_changed();
         });
     }
 
     /// The loop has ended: so do the calls and handlers that are left. Gives the reason that came first.
     ///
-    /// Calls have left where `loads` say so, or where what the loop has taken `still_leaves`.
-    pub(crate) fn end(&self, reason: CloseReason, loads: &Loads, still_leaves: bool) -> CloseReason {
+    /// Calls have left where `buffer` has written them, or where all that the loop has taken `still_leaves`.
+    pub(crate) fn end(&self, reason: CloseReason, buffer: &WriteBuffer, still_leaves: bool) -> CloseReason {
         self.with(|state, effects| {
             let reason = match std::mem::replace(&mut state.phase, Phase::Open) {
                 Phase::Open => reason,
@@ -67,7 +67,7 @@ impl Shared {
             };
             state.phase = Phase::Ended(reason.clone());
             state.calls.protocol.drop_batches();
-            end_calls(state, effects, &reason, |position| still_leaves || loads.have_left(position));
+            end_calls(state, effects, &reason, |position| still_leaves || buffer.has_written(position));
             let running = state.requests.end();
             running.iter().filter_map(|running| running.task.clone()).for_each(|task| effects.abort(task));
             effects.drop_later(Some(running).filter(|running| !running.is_empty()));

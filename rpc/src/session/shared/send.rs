@@ -1,7 +1,6 @@
 //! How messages are sent: what a handle sends, which is told at once where it cannot be, and what follows from something else.
 
 use std::{
-    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
 };
@@ -16,9 +15,7 @@ use crate::{
         places::{Place, Places},
         slot::Slot,
         subscriptions::PendingSubscription,
-        write_buffer::Position,
-        write_buffer::ToFrame,
-        write_buffer::{Unsent, put_framed},
+        write_buffer::{Position, ToFrame, Unsent, WriteBuffer, put_framed},
     },
 };
 
@@ -224,10 +221,7 @@ impl Shared {
         })?;
         let mut framed = Vec::new();
         let put = catch_unwind(AssertUnwindSafe(|| {
-            put_framed(framer, &mut framed, |out| {
-                out.extend_from_slice(&message);
-                Ok::<_, Infallible>(())
-            })
+            put_framed(framer, &mut framed, |out| out.extend_from_slice(&message))
         }));
         self.with(|state, effects| match put {
             Ok(Ok(())) => {
@@ -235,11 +229,10 @@ impl Shared {
                 sent(state, &written);
                 Ok(Ok(written))
             }
-            Ok(Err(Unsent::Unframed((), error))) => {
+            Ok(Err(error)) => {
                 forget(state, effects, written);
                 Ok(Err(Refused::Frame(error)))
             }
-            Ok(Err(Unsent::Unwritten(never))) => match never {},
             Err(panic) => {
                 forget(state, effects, written);
                 Err(panic)
@@ -296,28 +289,28 @@ fn refused<R>(unsent: Unsent<R, Unsupported>, forget: impl FnOnce(R)) -> Refused
 
 /// What the loop takes of it.
 impl Shared {
-    /// Moves what waits to be sent to the end of `buffer`, and says how many messages that are. Items of subscriptions
-    /// leave when nothing else waits.
-    pub(crate) fn take_queued(&self, buffer: &mut Vec<u8>) -> u64 {
-        let (messages, to_frame, version) = self.with(|state, effects| {
+    /// Moves the messages that wait to be sent to the end of `buffer`. Items of subscriptions leave when nothing else waits.
+    pub(crate) fn take_queued(&self, buffer: &mut WriteBuffer) {
+        let (to_frame, version) = self.with(|state, effects| {
             let version = state.calls.version();
             if let Phase::Ended(reason) = &state.phase
                 && !reason.lets_leave()
             {
                 // Their callers have been told that nothing of them was sent.
-                return (0, None, version);
+                return (None, version);
             }
             if state.outbox.len() == 0 {
                 state.gather_items(effects);
             }
-            let (messages, to_frame) = state.outbox.take_into(buffer);
+            let to_frame = state.outbox.take_into(buffer);
             // The bytes are still waiting: they are counted on one side or the other at any time.
-            self.capacity.set_unwritten(buffer.len() + to_frame.as_ref().map_or(0, ToFrame::len));
-            (messages, to_frame, version)
+            let unframed = to_frame.as_ref().map_or(0, ToFrame::len);
+            self.capacity.set_unwritten(buffer.unwritten().len() + unframed);
+            (to_frame, version)
         });
-        let (Some(to_frame), Some(framer)) = (to_frame, &self.users_framer) else { return messages };
-        let messages = messages + to_frame.frame(&**framer, version, buffer);
-        self.capacity.set_unwritten(buffer.len());
-        messages
+        if let Some(to_frame) = to_frame {
+            to_frame.frame_into(buffer, version);
+            self.capacity.set_unwritten(buffer.unwritten().len());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A message and the marks of its framing, appended together or not at all.
+//! Messages between the marks of their framing, appended as a whole or not at all.
 
 use crate::{
     framing::{AnyFramer, FrameError},
@@ -14,77 +14,112 @@ pub(crate) enum Unsent<R, E> {
     Unframed(R, FrameError),
 }
 
-/// Appends what `write` writes, within a frame.
-pub(crate) fn put_framed<R, E>(
+/// Appends the message that `write` writes, in a frame; nothing if it does not fit into one.
+pub(crate) fn put_framed(
     framer: &dyn AnyFramer,
     out: &mut Vec<u8>,
-    write: impl FnOnce(&mut Vec<u8>) -> Result<R, E>,
-) -> Result<R, Unsent<R, E>> {
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), FrameError> {
     let start = out.len();
     framer.begin(out);
-    let outcome = match write(out) {
-        Ok(written) => match framer.finish(out, start) {
-            Ok(()) => return Ok(written),
-            Err(error) => Err(Unsent::Unframed(written, error)),
-        },
-        Err(error) => Err(Unsent::Unwritten(error)),
-    };
-    out.truncate(start);
-    outcome
+    write(out);
+    finish(framer, out, start)
 }
 
-/// What became of an error in the place of a reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Ends the frame that begins at `start`, or cuts it off.
+#[inline]
+fn finish(framer: &dyn AnyFramer, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
+    framer.finish(out, start).inspect_err(|_| out.truncate(start))
+}
+
+/// Framed messages, one behind another.
+#[derive(Debug)]
+pub(super) struct Frames {
+    pub(super) bytes: Vec<u8>,
+    /// How many messages were appended. It is the owner's to start again.
+    pub(super) count: u64,
+}
+
+impl Frames {
+    pub(super) const fn new() -> Self {
+        Self { bytes: Vec::new(), count: 0 }
+    }
+
+    /// Begins a message, and gives where. It is written behind the bytes; then it is ended, or cut
+    /// off at its start.
+    #[inline]
+    pub(super) fn begin(&mut self, framer: &dyn AnyFramer) -> usize {
+        let start = self.bytes.len();
+        framer.begin(&mut self.bytes);
+        start
+    }
+
+    /// Ends the message that was begun at `start`. Nothing is left of one that does not fit into a
+    /// frame.
+    #[inline]
+    pub(super) fn end(&mut self, framer: &dyn AnyFramer, start: usize) -> Result<(), FrameError> {
+        finish(framer, &mut self.bytes, start)?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Ends the reply to the request `id`, begun at `start`. In the place of one that does not fit
+    /// into a frame stands an error: every request is answered, unless no error fits either.
+    /// `refused` is told, and logs it where no lock is held.
+    #[inline]
+    pub(super) fn end_reply(
+        &mut self,
+        framer: &dyn AnyFramer,
+        start: usize,
+        version: Version,
+        id: Id<'_>,
+        refused: impl FnOnce(Refusal),
+    ) {
+        if let Err(error) = self.end(framer, start) {
+            refused(self.refuse(framer, version, id, error));
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, framer: &dyn AnyFramer, version: Version, id: Id<'_>, error: FrameError) -> Refusal {
+        let told = ErrorObject::new(ErrorCode::INTERNAL_ERROR, format!("the reply cannot be sent: {error}"));
+        // The id is the peer's choice: it may be the part that is too long.
+        let is_told = [id, Id::NULL].into_iter().any(|id| {
+            let start = self.begin(framer);
+            version.put_error(&mut self.bytes, id, &told);
+            self.end(framer, start).is_ok()
+        });
+        Refusal { is_told, error }
+    }
+
+    /// Gives back the memory of a buffer that is empty.
+    pub(super) fn trim(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+/// A reply did not fit into a frame.
+#[derive(Debug)]
 #[must_use = "the log is to say why"]
-pub(crate) enum Refusal {
-    /// The peer is told.
-    Told,
-    /// No error fits into a frame either.
-    Untold,
+pub(super) struct Refusal {
+    /// Whether the peer was sent an error instead.
+    is_told: bool,
+    error: FrameError,
 }
 
 impl Refusal {
-    pub(crate) const fn is_told(self) -> bool {
-        matches!(self, Self::Told)
-    }
-
-    /// Apart from [`put_refusal`], which may be called under a lock.
     #[cold]
-    pub(crate) fn log(self, error: &FrameError) {
-        match self {
-            Self::Told => {
-                tracing::debug!(rpc.system.name = "jsonrpc", error = %brief(error), "a reply does not fit into a frame");
-            }
-            Self::Untold => {
-                tracing::error!(
-                    rpc.system.name = "jsonrpc", error = %brief(error),
-                    "a request is not answered: no error fits into a frame"
-                );
-            }
+    pub(super) fn log(self) {
+        let error = brief(&self.error);
+        if self.is_told {
+            tracing::debug!(rpc.system.name = "jsonrpc", %error, "a reply does not fit into a frame");
+        } else {
+            tracing::error!(
+                rpc.system.name = "jsonrpc", %error,
+                "a request is not answered: no error fits into a frame"
+            );
         }
     }
-}
-
-/// Appends an error in the place of a reply that does not fit into a frame: the request is answered
-/// in any case, unless no error fits either.
-#[cold]
-pub(crate) fn put_refusal(
-    framer: &dyn AnyFramer,
-    out: &mut Vec<u8>,
-    version: Version,
-    id: Id<'_>,
-    error: &FrameError,
-) -> Refusal {
-    let told = ErrorObject::new(ErrorCode::INTERNAL_ERROR, format!("the reply cannot be sent: {error}"));
-    // The id is the peer's, and may be what is too long.
-    for id in [id, Id::NULL] {
-        let put = put_framed(framer, out, |out| {
-            version.put_error(out, id, &told);
-            Ok::<_, std::convert::Infallible>(())
-        });
-        if put.is_ok() {
-            return Refusal::Told;
-        }
-    }
-    Refusal::Untold
 }

@@ -1,11 +1,189 @@
-//! The write buffer of a session: framed messages that wait to be written.
+//! The write buffer of a session: framed messages that wait to be written, and how far writing has
+//! come.
+//!
+//! It has two ends. Handles append to an [`Outbox`], under the lock of the session. The loop writes
+//! from a [`WriteBuffer`], which no other task touches: handlers that finish in place append their
+//! replies to it without a lock. Whenever the loop has room, it moves all that is in the outbox to
+//! its own end: that is one chunk.
+//!
+//! They are two types over one core, [`Frames`]: only the loop's end is written from, and only in
+//! the outbox may a message be framed later than it was appended.
 
-mod chunks;
 mod frames;
 mod outbox;
 
-pub(crate) use chunks::Loads;
-pub(super) use chunks::Position;
 pub(super) use frames::Unsent;
-pub(crate) use frames::{put_framed, put_refusal};
-pub(crate) use outbox::{Outbox, ToFrame};
+pub(crate) use frames::put_framed;
+pub(super) use outbox::{Outbox, ToFrame};
+
+use crate::{
+    framing::AnyFramer,
+    jsonrpc::{Id, version::Version},
+};
+use frames::{Frames, Refusal};
+
+/// Bytes that were written are cut off where they are more than this, and more than half of the
+/// buffer.
+const MUCH: usize = 64 << 10;
+
+/// The bytes that the loop writes to the transport.
+#[derive(Debug)]
+pub(crate) struct WriteBuffer {
+    frames: Frames,
+    framer: Box<dyn AnyFramer>,
+    /// How many of the bytes were written.
+    written: usize,
+    /// How many of them are in the log, where every message is logged.
+    shown: usize,
+    chunks: Chunks,
+}
+
+impl WriteBuffer {
+    pub(crate) const fn new(framer: Box<dyn AnyFramer>) -> Self {
+        Self { frames: Frames::new(), framer, written: 0, shown: 0, chunks: Chunks::new() }
+    }
+
+    /// The bytes that were not written yet.
+    pub(crate) fn unwritten(&self) -> &[u8] {
+        &self.frames.bytes[self.written..]
+    }
+
+    /// The transport has taken the next `bytes` bytes.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.written += bytes;
+        let all = self.frames.bytes.len();
+        self.chunks.advance(bytes, self.written == all);
+        if self.written == all {
+            self.frames.bytes.clear();
+            (self.written, self.shown) = (0, 0);
+        } else if self.written > MUCH && self.written > all / 2 {
+            self.drop_written();
+        }
+    }
+
+    /// What is appended from here on is the next chunk.
+    fn begin_chunk(&mut self) {
+        self.drop_written();
+        self.chunks.begin(self.frames.bytes.len());
+    }
+
+    fn drop_written(&mut self) {
+        self.frames.bytes.drain(..self.written);
+        self.shown = self.shown.saturating_sub(self.written);
+        self.written = 0;
+    }
+
+    /// How many messages were appended, those included that were not written yet.
+    pub(crate) const fn messages(&self) -> u64 {
+        self.frames.count
+    }
+
+    /// Begins a reply, which the caller writes behind the bytes that this gives, and then either
+    /// [ends](Self::end_reply) or [takes back](Self::take_back_reply). Gives where it begins, too.
+    ///
+    /// These are three methods, and not one that takes a closure: handlers are generic, and this is
+    /// compiled once.
+    pub(crate) fn begin_reply(&mut self) -> (usize, &mut Vec<u8>) {
+        let start = self.frames.begin(&*self.framer);
+        (start, &mut self.frames.bytes)
+    }
+
+    /// Ends the reply to the request `id`, begun at `start`. One that does not fit into a frame
+    /// becomes an error.
+    pub(crate) fn end_reply(&mut self, start: usize, version: Version, id: Id<'_>) {
+        self.frames.end_reply(&*self.framer, start, version, id, Refusal::log);
+    }
+
+    /// Leaves nothing of the reply that was begun at `start`.
+    pub(crate) fn take_back_reply(&mut self, start: usize) {
+        self.frames.bytes.truncate(start);
+    }
+
+    /// Appends bytes that are no message to the peer's framer, and after which no message comes.
+    pub(crate) fn last_word(&mut self, bytes: &[u8]) {
+        self.frames.bytes.extend_from_slice(bytes);
+        self.shown = self.frames.bytes.len();
+    }
+
+    /// The unwritten bytes that were not given before, for the log, and a framer that takes them
+    /// apart.
+    #[cold]
+    pub(crate) fn take_unshown(&mut self) -> (Box<dyn AnyFramer>, &[u8]) {
+        let from = std::mem::replace(&mut self.shown, self.frames.bytes.len()).max(self.written);
+        let mut framer = self.framer.of_sent();
+        framer.set_limit(usize::MAX);
+        (framer, &self.frames.bytes[from..])
+    }
+
+    /// The memory that is held, in bytes.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.frames.bytes.capacity()
+    }
+
+    /// Gives back memory that only large messages needed.
+    pub(crate) fn trim(&mut self) {
+        self.frames.trim();
+    }
+
+    /// Whether the first byte of a message from the outbox was written.
+    pub(super) fn has_written(&self, message: Position) -> bool {
+        self.chunks.has_written(message)
+    }
+}
+
+/// Where a message from the outbox stands: in which chunk, and how many bytes behind its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Position {
+    pub(super) chunk: u32,
+    offset: u32,
+}
+
+/// Where the chunks stand among the bytes that are written. Replies of the loop's own stand between
+/// them.
+#[derive(Debug)]
+struct Chunks {
+    /// How many there were.
+    count: u32,
+    /// How many bytes were written, of chunks and of replies, since the session began.
+    written: u64,
+    /// The starts, on the same scale, of those that may not be written in full. The last one is
+    /// chunk `count - 1`.
+    starts: Vec<u64>,
+}
+
+impl Chunks {
+    const fn new() -> Self {
+        Self { count: 0, written: 0, starts: Vec::new() }
+    }
+
+    /// Another one begins, behind `unwritten` bytes.
+    fn begin(&mut self, unwritten: usize) {
+        self.count = self.count.wrapping_add(1);
+        self.starts.push(self.written + unwritten as u64);
+    }
+
+    /// `bytes` more were written; `all` says whether there is nothing behind them.
+    fn advance(&mut self, bytes: usize, all: bool) {
+        self.written += bytes as u64;
+        if all {
+            self.starts.clear();
+        } else if let Some(current) = self.starts.iter().rposition(|start| *start <= self.written) {
+            // That one is being written, and those before it are.
+            self.starts.drain(..current);
+        }
+    }
+
+    fn has_written(&self, Position { chunk, offset }: Position) -> bool {
+        // How many chunks there were after it. One that is still in the outbox is ahead of them
+        // all.
+        let behind = self.count.wrapping_sub(chunk).wrapping_sub(1);
+        if behind > u32::MAX / 2 {
+            return false;
+        }
+        let known = self.starts.len().checked_sub(1 + behind as usize);
+        known.is_none_or(|at| self.written > self.starts[at] + u64::from(offset))
+    }
+}
+
+#[cfg(test)]
+mod tests;

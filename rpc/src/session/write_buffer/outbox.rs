@@ -1,14 +1,14 @@
-//! The messages that wait to be taken by the loop: one buffer, framed as they are appended.
+//! Messages that wait for the loop, in the order in which they were appended.
 //!
-//! Where the framer is the user's, none of its code runs in here, under the session's lock. What a
-//! handle sends is framed before it is appended; what the session itself appends is framed by the
-//! loop, when it takes it.
+//! Under the session's lock no code of the user's runs. Where the framer is the user's, handles
+//! frame their messages before they append them; what the session itself appends is framed by the
+//! loop, when it has taken it.
 
-use std::{convert::Infallible, ops::Range};
+use std::ops::Range;
 
 use super::{
-    chunks::Position,
-    frames::{Unsent, put_framed, put_refusal},
+    Position, WriteBuffer,
+    frames::{Frames, Refusal, Unsent},
 };
 use crate::{
     framing::{AnyFramer, FrameError},
@@ -16,17 +16,22 @@ use crate::{
     session::shared::Effects,
 };
 
+/// The end of the write buffer that handles append to.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    /// Whole messages, in the order in which they were sent.
-    bytes: Vec<u8>,
-    messages: u64,
-    /// How many loads the loop has taken.
-    loads: u32,
-    /// `None` where it is the user's.
-    framer: Option<Box<dyn AnyFramer>>,
-    /// Which of the bytes are not framed yet.
-    unframed: Vec<Unframed>,
+    pub(super) frames: Frames,
+    framing: Framing,
+    /// How many chunks were taken from it.
+    pub(super) chunks: u32,
+}
+
+/// When messages are framed.
+#[derive(Debug)]
+enum Framing {
+    /// As they are appended.
+    Now(Box<dyn AnyFramer>),
+    /// By the loop, since the framer is the user's: these are not framed yet.
+    Later(Vec<Unframed>),
 }
 
 /// A message that is not framed yet.
@@ -36,7 +41,7 @@ struct Unframed {
     kind: Kind,
 }
 
-/// What follows where a message does not fit into a frame.
+/// Decides what happens to a message that does not fit into a frame.
 #[derive(Debug)]
 enum Kind {
     /// The request is answered with an error.
@@ -46,7 +51,7 @@ enum Kind {
     Notice,
 }
 
-/// Messages that the loop frames.
+/// A chunk that the loop frames.
 #[derive(Debug)]
 pub(crate) struct ToFrame {
     bytes: Vec<u8>,
@@ -55,43 +60,38 @@ pub(crate) struct ToFrame {
 
 impl Outbox {
     pub(crate) fn new(framer: &dyn AnyFramer) -> Self {
-        let framer = framer.is_own().then(|| framer.cloned());
-        Self { bytes: Vec::new(), messages: 0, loads: 0, framer, unframed: Vec::new() }
+        let framing = match framer.is_own() {
+            true => Framing::Now(framer.cloned()),
+            false => Framing::Later(Vec::new()),
+        };
+        Self { frames: Frames::new(), framing, chunks: 0 }
     }
 
     /// Appends one message, unless `write` fails or it does not fit into a frame. Where the framer
     /// is the user's, that is found out later.
+    #[inline]
     pub(crate) fn notice<R, E>(
         &mut self,
         write: impl FnOnce(&mut Vec<u8>) -> Result<R, E>,
     ) -> Result<R, Unsent<R, E>> {
-        self.put(write, || Kind::Notice)
-    }
-
-    #[inline]
-    fn put<R, E>(
-        &mut self,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<R, E>,
-        kind: impl FnOnce() -> Kind,
-    ) -> Result<R, Unsent<R, E>> {
-        let Some(framer) = &self.framer else {
-            let start = self.bytes.len();
-            let written = write(&mut self.bytes);
-            match written {
-                Ok(_) => self.unframed.push(Unframed { message: start..self.bytes.len(), kind: kind() }),
-                Err(_) => self.bytes.truncate(start),
+        let start = self.begin();
+        let written = match write(&mut self.frames.bytes) {
+            Ok(written) => written,
+            Err(error) => {
+                self.frames.bytes.truncate(start);
+                return Err(Unsent::Unwritten(error));
             }
-            return written.map_err(Unsent::Unwritten);
         };
-        let put = put_framed(&**framer, &mut self.bytes, write);
-        self.messages += u64::from(put.is_ok());
-        put
+        match self.end(start, || Kind::Notice) {
+            Ok(()) => Ok(written),
+            Err(error) => Err(Unsent::Unframed(written, error)),
+        }
     }
 
     /// Appends a message that was framed already.
     pub(crate) fn framed(&mut self, message: &[u8]) {
-        self.bytes.extend_from_slice(message);
-        self.messages += 1;
+        self.frames.bytes.extend_from_slice(message);
+        self.frames.count += 1;
     }
 
     /// Appends the reply to the request `id`. One that does not fit into a frame becomes an error.
@@ -102,56 +102,92 @@ impl Outbox {
         effects: &mut Effects,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        let put = self.put(infallible(write), || Kind::Reply(id.to_owned()));
-        if let (Err(error), Some(framer)) = (does_not_fit(put), &self.framer) {
-            let refusal = put_refusal(&**framer, &mut self.bytes, version, id, &error);
-            self.messages += u64::from(refusal.is_told());
-            effects.later(move || refusal.log(&error));
+        let start = self.begin();
+        write(&mut self.frames.bytes);
+        match &mut self.framing {
+            Framing::Now(framer) => {
+                let refused = |refusal: Refusal| effects.later(move || refusal.log());
+                self.frames.end_reply(&**framer, start, version, id, refused);
+            }
+            Framing::Later(unframed) => {
+                let message = start..self.frames.bytes.len();
+                leave_unframed(unframed, message, Kind::Reply(id.to_owned()));
+            }
         }
     }
 
     /// Appends an item of a subscription. One that does not fit into a frame is left out: no call
     /// waits for it.
     pub(crate) fn item(&mut self, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
-        let put = self.put(infallible(write), || Kind::Item);
-        if let Err(error) = does_not_fit(put) {
+        let start = self.begin();
+        write(&mut self.frames.bytes);
+        if let Err(error) = self.end(start, || Kind::Item) {
             effects.later(move || log_item(&error));
         }
     }
 
-    /// Where a message stands that is appended next.
+    /// Where the message will stand that is appended next.
     pub(in crate::session) fn position(&self) -> Position {
-        // What is framed later becomes longer: of that no more is known than its load.
-        let offset = self.framer.as_ref().and_then(|_| u32::try_from(self.bytes.len()).ok());
-        Position { load: self.loads, offset: offset.unwrap_or(0) }
+        // Framing makes messages longer: before it, no more is known of a message than its chunk.
+        let offset = match &self.framing {
+            Framing::Now(_) => u32::try_from(self.frames.bytes.len()).unwrap_or(0),
+            Framing::Later(_) => 0,
+        };
+        Position { chunk: self.chunks, offset }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+    pub(crate) const fn len(&self) -> usize {
+        self.frames.bytes.len()
     }
 
-    /// Moves everything to the end of `buffer`, which costs nothing where that is empty, and gives
-    /// the number of messages; or gives what is to be framed first.
-    pub(crate) fn take_into(&mut self, buffer: &mut Vec<u8>) -> (u64, Option<ToFrame>) {
-        let messages = std::mem::take(&mut self.messages);
-        self.loads = self.loads.wrapping_add(1);
-        if !self.unframed.is_empty() {
-            let (bytes, unframed) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.unframed));
-            return (messages, Some(ToFrame { bytes, unframed }));
+    /// Moves everything to the end of `buffer`, as one chunk; or gives what is to be framed first.
+    /// Where that buffer is empty, the two only exchange their memory.
+    pub(crate) fn take_into(&mut self, buffer: &mut WriteBuffer) -> Option<ToFrame> {
+        self.chunks = self.chunks.wrapping_add(1);
+        buffer.begin_chunk();
+        buffer.frames.count += std::mem::take(&mut self.frames.count);
+        if let Framing::Later(unframed) = &mut self.framing
+            && !unframed.is_empty()
+        {
+            let (bytes, unframed) = (std::mem::take(&mut self.frames.bytes), std::mem::take(unframed));
+            return Some(ToFrame { bytes, unframed });
         }
-        if buffer.is_empty() {
-            std::mem::swap(buffer, &mut self.bytes);
+        if buffer.frames.bytes.is_empty() {
+            std::mem::swap(&mut buffer.frames.bytes, &mut self.frames.bytes);
         } else {
-            buffer.append(&mut self.bytes);
+            buffer.frames.bytes.append(&mut self.frames.bytes);
         }
-        (messages, None)
+        None
     }
 
+    /// Gives back memory that only large messages needed.
     pub(crate) fn trim(&mut self) {
-        if self.bytes.is_empty() {
-            self.bytes = Vec::new();
+        self.frames.trim();
+    }
+
+    #[inline]
+    fn begin(&mut self) -> usize {
+        match &self.framing {
+            Framing::Now(framer) => self.frames.begin(&**framer),
+            Framing::Later(_) => self.frames.bytes.len(),
         }
     }
+
+    #[inline]
+    fn end(&mut self, start: usize, kind: impl FnOnce() -> Kind) -> Result<(), FrameError> {
+        match &mut self.framing {
+            Framing::Now(framer) => self.frames.end(&**framer, start),
+            Framing::Later(unframed) => {
+                leave_unframed(unframed, start..self.frames.bytes.len(), kind());
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cold]
+fn leave_unframed(unframed: &mut Vec<Unframed>, message: Range<usize>, kind: Kind) {
+    unframed.push(Unframed { message, kind });
 }
 
 impl ToFrame {
@@ -159,51 +195,42 @@ impl ToFrame {
         self.bytes.len()
     }
 
-    /// Appends everything to `buffer`, framed. Gives the number of messages that were not yet.
-    pub(crate) fn frame(self, framer: &dyn AnyFramer, version: Version, buffer: &mut Vec<u8>) -> u64 {
-        let (mut messages, mut at) = (0, 0);
+    /// Appends the chunk to the buffer that it was taken for, framed. This runs code of the user's.
+    pub(crate) fn frame_into(self, buffer: &mut WriteBuffer, version: Version) {
+        let WriteBuffer { frames, framer, .. } = buffer;
+        let mut at = 0;
         for Unframed { message, kind } in self.unframed {
-            buffer.extend_from_slice(&self.bytes[at..message.start]);
+            // Handles have framed theirs, which are counted.
+            frames.bytes.extend_from_slice(&self.bytes[at..message.start]);
             at = message.end;
-            let put =
-                put_framed(framer, buffer, infallible(|out| out.extend_from_slice(&self.bytes[message])));
-            messages += u64::from(match (does_not_fit(put), kind) {
-                (Ok(()), _) => true,
-                (Err(error), Kind::Reply(id)) => {
-                    let refusal = id.with(|id| put_refusal(framer, buffer, version, id, &error));
-                    refusal.log(&error);
-                    refusal.is_told()
+            let start = frames.begin(&**framer);
+            frames.bytes.extend_from_slice(&self.bytes[message]);
+            match kind {
+                Kind::Reply(id) => {
+                    id.with(|id| frames.end_reply(&**framer, start, version, id, Refusal::log));
                 }
-                (Err(error), Kind::Item) => {
-                    log_item(&error);
-                    false
+                Kind::Item => {
+                    if let Err(error) = frames.end(&**framer, start) {
+                        log_item(&error);
+                    }
                 }
-                (Err(error), Kind::Notice) => {
-                    tracing::error!(rpc.system.name = "jsonrpc", error = %brief(&error), "a message does not fit into a frame");
-                    false
+                Kind::Notice => {
+                    if let Err(error) = frames.end(&**framer, start) {
+                        log_notice(&error);
+                    }
                 }
-            });
+            }
         }
-        buffer.extend_from_slice(&self.bytes[at..]);
-        messages
+        frames.bytes.extend_from_slice(&self.bytes[at..]);
     }
-}
-
-fn infallible(write: impl FnOnce(&mut Vec<u8>)) -> impl FnOnce(&mut Vec<u8>) -> Result<(), Infallible> {
-    |out| {
-        write(out);
-        Ok(())
-    }
-}
-
-fn does_not_fit(put: Result<(), Unsent<(), Infallible>>) -> Result<(), FrameError> {
-    put.map_err(|unsent| match unsent {
-        Unsent::Unframed((), error) => error,
-        Unsent::Unwritten(never) => match never {},
-    })
 }
 
 #[cold]
 fn log_item(error: &FrameError) {
     tracing::error!(rpc.system.name = "jsonrpc", error = %brief(error), "an item of a subscription was left out");
+}
+
+#[cold]
+fn log_notice(error: &FrameError) {
+    tracing::error!(rpc.system.name = "jsonrpc", error = %brief(error), "a message does not fit into a frame");
 }

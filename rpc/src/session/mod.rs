@@ -11,6 +11,7 @@ mod call;
 mod caller;
 mod calls;
 mod cost;
+mod effects;
 mod error;
 mod group;
 mod hooks;

@@ -10,7 +10,6 @@ mod capacity;
 mod close;
 mod cost;
 mod deliver;
-mod effects;
 mod guarded;
 mod hints;
 mod numbers;
@@ -37,7 +36,6 @@ use tokio::{
 use capacity::Capacity;
 use cost::OwnCost;
 pub(crate) use deliver::Answers;
-pub(crate) use effects::Effects;
 use guarded::Guarded;
 use hints::{Flags, Hints};
 use numbers::Numbers;
@@ -49,6 +47,7 @@ pub(crate) use state::{Phase, State};
 use super::{
     InstalledHooks, Membership,
     calls::{Calls, Cancelling},
+    effects::{Effects, Tells},
     on_demand::OnDemand,
     places::Places,
     requests::Requests,
@@ -178,8 +177,23 @@ impl Shared {
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State, &mut Effects) -> R) -> R {
         let mut effects = Effects::default();
         let result = self.guarded.with(|state| change(state, &mut effects));
-        effects.apply(self);
+        if let Some(tells) = effects.apply() {
+            self.tell(tells);
+        }
         result
+    }
+
+    #[cold]
+    fn tell(&self, tells: Tells) {
+        if tells.senders_look_again {
+            self.wake_all_senders();
+        }
+        if tells.requests_changed {
+            self.requests_changed.notify_waiters();
+        }
+        if tells.is_gone {
+            self.closed.notify_waiters();
+        }
     }
 
     /// Looks at the state.

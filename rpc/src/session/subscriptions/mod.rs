@@ -17,7 +17,7 @@ use crate::{
         SubscriptionStyle,
         subscription::{About, SubscriptionEvent, SubscriptionKey, is_about_items},
     },
-    session::{Bounds, CloseReason, on_demand::Empty, shared::Effects},
+    session::{Bounds, CloseReason, effects::Effects, on_demand::Empty},
 };
 pub(crate) use item_channel::{End, FullChannels, ItemChannel, Taken};
 pub(crate) use last_hit::LastHit;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     framing::{AnyFramer, FrameError},
     jsonrpc::{Id, RequestId, shown::brief, version::Version},
-    session::shared::Effects,
+    session::effects::Effects,
 };
 
 /// The end of the write buffer that handles append to.

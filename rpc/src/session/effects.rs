@@ -9,11 +9,8 @@ use std::{fmt, sync::Arc, task::Waker};
 
 use tokio::task::AbortHandle;
 
-use super::Shared;
-use crate::{
-    jsonrpc::Reply,
-    session::{CallError, slot::Slot},
-};
+use super::{CallError, slot::Slot};
+use crate::jsonrpc::Reply;
 
 /// What follows from a change, collected under the lock. It lives on the stack, and allocates where there is something to do.
 #[derive(Default)]
@@ -22,9 +19,18 @@ pub(crate) struct Effects {
     any: bool,
     wakers: Vec<Waker>,
     others: Vec<Box<dyn FnOnce() + Send>>,
-    requests_changed: bool,
-    senders_look_again: bool,
-    is_gone: bool,
+    tells: Tells,
+}
+
+/// Which waiting tasks of the session are woken. They wait where the effects do not reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tells {
+    /// Those that wait for the end of a request look again.
+    pub(super) requests_changed: bool,
+    /// All senders that wait for capacity look again: it is not capacity that they will get.
+    pub(super) senders_look_again: bool,
+    /// Those that wait for the end of the session.
+    pub(super) is_gone: bool,
 }
 
 impl Effects {
@@ -34,7 +40,7 @@ impl Effects {
     }
 
     /// Ends a call, and wakes the task that waits for it.
-    pub(in crate::session) fn complete(&mut self, slot: Arc<Slot>, outcome: Result<Reply, CallError>) {
+    pub(super) fn complete(&mut self, slot: Arc<Slot>, outcome: Result<Reply, CallError>) {
         self.later(move || Slot::complete(slot, outcome));
     }
 
@@ -57,41 +63,37 @@ impl Effects {
 
     /// Tasks that wait for the end of a request look again.
     pub(super) const fn requests_changed(&mut self) {
-        (self.requests_changed, self.any) = (true, true);
+        (self.tells.requests_changed, self.any) = (true, true);
     }
 
     /// All senders that wait for capacity look again: it is not capacity that they will get.
     pub(super) const fn senders_look_again(&mut self) {
-        (self.senders_look_again, self.any) = (true, true);
+        (self.tells.senders_look_again, self.any) = (true, true);
     }
 
     /// Tasks that wait for the end of the session are woken.
     pub(super) const fn gone(&mut self) {
-        (self.is_gone, self.any) = (true, true);
+        (self.tells.is_gone, self.any) = (true, true);
     }
 
+    /// Called once the lock is released. Gives which tasks are to be woken besides, if any.
     #[inline]
-    pub(super) fn apply(self, shared: &Shared) {
+    pub(super) fn apply(self) -> Option<Tells> {
         match self.any {
-            true => self.apply_some(shared),
+            true => Some(self.apply_some()),
             // It holds nothing: there is nothing to be dropped either.
-            false => std::mem::forget(self),
+            false => {
+                std::mem::forget(self);
+                None
+            }
         }
     }
 
     #[cold]
-    fn apply_some(self, shared: &Shared) {
+    fn apply_some(self) -> Tells {
         self.wakers.into_iter().for_each(Waker::wake);
-        if self.senders_look_again {
-            shared.wake_all_senders();
-        }
         self.others.into_iter().for_each(|effect| effect());
-        if self.requests_changed {
-            shared.requests_changed.notify_waiters();
-        }
-        if self.is_gone {
-            shared.closed.notify_waiters();
-        }
+        self.tells
     }
 }
 

@@ -4,20 +4,22 @@
 mod nosy;
 
 use std::{
+    io,
+    pin::Pin,
     sync::{Arc, Mutex, OnceLock},
     task::{Context as Cx, Poll},
     time::Duration,
 };
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt as _, Stream, StreamExt};
 use rpc::{
-    Cancellation, Connector, Context, ErrorObject, KeepAlive, Limits, Message, MessageSession, MethodInfo,
-    OutgoingBatch, Overflow, Params, Protocol, Router, Session, SubscriptionInfo, SubscriptionStyle,
-    framing::FrameError, testing,
+    Cancellation, CloseReason, Connector, Context, ErrorObject, KeepAlive, Limits, Message, MessageSession,
+    MethodInfo, OutgoingBatch, Overflow, Params, Protocol, Router, Session, SubscriptionInfo,
+    SubscriptionStyle, framing::FrameError, testing,
 };
 use rpc_tests::{Gate, Raw, settled, soon, waiting};
 use serde_json::Value;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, ReadBuf};
 
 use nosy::{Nosy, NosyFramer, nosily, unless_it_hangs, use_all, use_it, used, watch};
 
@@ -418,5 +420,52 @@ fn a_handler_and_a_stream_may_use_the_session_that_drops_them() {
             soon(server.closed()).await;
             drop(streams);
         }
+    });
+}
+
+/// A stream that ends the session which writes to it, after having queued more to be written.
+struct Aborting {
+    io: DuplexStream,
+    session: Arc<OnceLock<Session>>,
+}
+
+impl AsyncRead for Aborting {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Cx<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Aborting {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Cx<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(session) = self.session.get() {
+            let queued = session.notify("queued", ()).into_future().now_or_never();
+            assert!(queued.is_some_and(|sent| sent.is_ok()) || session.is_closed());
+            session.abort();
+        }
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[test]
+fn a_session_that_is_aborted_while_it_writes_ends_whatever_is_queued() {
+    unless_it_hangs(|| async {
+        let (here, mut there) = rpc::transport::memory(1 << 10);
+        let session = Arc::new(OnceLock::new());
+        let io = Aborting { io: here, session: Arc::clone(&session) };
+        let aborted = testing::session(io, (), Limits::client());
+        session.set(aborted.clone()).expect("set once");
+        aborted.notify("written", ()).await.expect("queued");
+        assert_eq!(aborted.closed().await, CloseReason::Aborted);
+        let mut received = String::new();
+        there.read_to_string(&mut received).await.expect("a text");
+        assert_eq!(received.matches("queued").count(), 0, "{received}");
     });
 }

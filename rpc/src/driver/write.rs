@@ -23,7 +23,10 @@ impl Driver {
                 return Poll::Pending;
             }
             let before = self.write_buffer.messages();
-            self.link.take_queued(&mut self.write_buffer);
+            if !self.link.take_queued(&mut self.write_buffer) {
+                // It has ended meanwhile: the rest is not sent.
+                return self.poll_flush(cx);
+            }
             if self.link.limits.idle_timeout().is_some() {
                 self.timers.silence.sent(self.write_buffer.messages() - before, Instant::now());
             }

@@ -290,14 +290,15 @@ fn refused<R>(unsent: Unsent<R, Unsupported>, forget: impl FnOnce(R)) -> Refused
 /// What the loop takes of it.
 impl Shared {
     /// Moves the messages that wait to be sent to the end of `buffer`. Items of subscriptions leave when nothing else waits.
-    pub(crate) fn take_queued(&self, buffer: &mut WriteBuffer) {
-        let (to_frame, version) = self.with(|state, effects| {
+    /// False where the session has ended, and nothing more of them leaves.
+    pub(crate) fn take_queued(&self, buffer: &mut WriteBuffer) -> bool {
+        let taken = self.with(|state, effects| {
             let version = state.calls.version();
             if let Phase::Ended(reason) = &state.phase
                 && !reason.lets_leave()
             {
                 // Their callers have been told that nothing of them was sent.
-                return (None, version);
+                return None;
             }
             if state.outbox.len() == 0 {
                 state.gather_items(effects);
@@ -306,11 +307,13 @@ impl Shared {
             // The bytes are still waiting: they are counted on one side or the other at any time.
             let unframed = to_frame.as_ref().map_or(0, ToFrame::len);
             self.capacity.set_unwritten(buffer.unwritten().len() + unframed);
-            (to_frame, version)
+            Some((to_frame, version))
         });
+        let Some((to_frame, version)) = taken else { return false };
         if let Some(to_frame) = to_frame {
             to_frame.frame_into(buffer, version);
             self.capacity.set_unwritten(buffer.unwritten().len());
         }
+        true
     }
 }

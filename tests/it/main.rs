@@ -78,6 +78,7 @@ mod specification;
 mod state_machine;
 mod statistics;
 mod stdio;
+mod stress;
 mod subscriptions;
 mod tcp;
 mod tls;

@@ -72,14 +72,14 @@ async fn run(scenario: &str, scheme: &str, calls: u64) -> Result<()> {
             }
         }
         "pipelined" => {
-            at_once(calls, |number| {
+            at_once(calls, move |number| {
                 let api = Arc::clone(&api);
                 async move { Ok(api.add(number, 1).await?) }
             })
             .await?;
         }
         "later" => {
-            at_once(calls, |number| {
+            at_once(calls, move |number| {
                 let api = Arc::clone(&api);
                 async move { Ok(api.later(number).await?) }
             })

@@ -41,12 +41,28 @@ fn a_module_uses_only_those_below_it() {
 }
 
 #[test]
+fn the_components_of_a_session_know_nothing_of_what_shares_them() {
+    let sources = sources(&workspace().join("rpc/src"));
+    let above: Vec<String> =
+        sources.iter().flat_map(|(file, source)| layers::above_components(file, source)).collect();
+    assert!(above.is_empty(), "{}", above.join("\n"));
+    for (file, source, found) in [
+        ("session/calls.rs", "use super::shared::State;", 1),
+        ("session/write_buffer/outbox.rs", "fn f(session: &Session) {}", 1),
+        ("session/write_buffer/outbox.rs", "// The session's lock, `Shared`.\nlet shares = 1;", 0),
+        ("session/call.rs", "use super::Shared;", 0),
+    ] {
+        assert_eq!(layers::above_components(file, source).len(), found, "{file}: {source}");
+    }
+}
+
+#[test]
 fn a_use_that_runs_the_wrong_way_is_found() {
     for (file, source) in [
-        ("session/link.rs", "use crate::driver::Start;"),
-        ("session/link.rs", "use crate::{\n    framing::AnyFramer,\n    service::{Service, Handled},\n};"),
+        ("session/shared.rs", "use crate::driver::Start;"),
+        ("session/shared.rs", "use crate::{\n    framing::AnyFramer,\n    service::{Service, Handled},\n};"),
         ("session/mod.rs", "use super::driver;"),
-        ("session/link.rs", "use super::super::driver;"),
+        ("session/shared.rs", "use super::super::driver;"),
         ("jsonrpc/version/v2.rs", "fn f() -> crate::session::Session { todo() }"),
         ("jsonrpc/id.rs", "pub(crate) use crate::limits;"),
         ("server/mod.rs", "use crate::Session;"),
@@ -58,19 +74,19 @@ fn a_use_that_runs_the_wrong_way_is_found() {
     ] {
         assert_eq!(layers::violations(file, source).len(), 1, "{file}: {source}");
     }
-    let found = layers::violations("session/link.rs", "//! Why.\n\nuse crate::driver::Start;\n");
-    assert_eq!(found, ["session/link.rs:3: `session` uses `driver`, which stands above it"]);
+    let found = layers::violations("session/shared.rs", "//! Why.\n\nuse crate::driver::Start;\n");
+    assert_eq!(found, ["session/shared.rs:3: `session` uses `driver`, which stands above it"]);
 }
 
 #[test]
 fn a_use_that_runs_the_right_way_is_fine() {
     for (file, source) in [
         (
-            "session/link.rs",
+            "session/shared.rs",
             "use super::{CallError, outbox::Outbox};\nuse crate::{framing::AnyFramer, jsonrpc::{Id, table}};",
         ),
-        ("session/mod.rs", "/// See [`Server`](crate::server::Server).\npub(crate) use link::Link;"),
-        ("session/mod.rs", "// use crate::driver;\nuse crate::session::link;"),
+        ("session/mod.rs", "/// See [`Server`](crate::server::Server).\npub(crate) use shared::Shared;"),
+        ("session/mod.rs", "// use crate::driver;\nuse crate::session::shared;"),
         ("driver/mod.rs", "use crate::service::Service;\nmod tests { use super::*; }"),
         ("lib.rs", "pub use crate::server::Server;"),
         ("private.rs", "pub use crate::service::handle;"),

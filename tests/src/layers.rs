@@ -18,7 +18,7 @@ const LAYERS: [&str; 11] = [
 /// What stands above all layers: it may name any, and only `private` may be named by what is generated.
 const EXEMPT: [&str; 2] = ["lib", "private"];
 
-/// Every use in `source` that runs the wrong way. `file` is its path from `src`, for example `session/link.rs`.
+/// Every use in `source` that runs the wrong way. `file` is its path from `src`, for example `session/shared.rs`.
 pub fn violations(file: &str, source: &str) -> Vec<String> {
     let module: Vec<&str> = file.trim_end_matches(".rs").trim_end_matches("/mod").split('/').collect();
     let own = module[0];
@@ -40,6 +40,39 @@ pub fn violations(file: &str, source: &str) -> Vec<String> {
                 "{file}:{line}: `crate::{name}` is named through the root, not through its layer"
             )),
         })
+        .collect()
+}
+
+/// The parts of a session's state: values that are changed under its lock, and know nothing of that, nor of the handles.
+const COMPONENTS: [&str; 8] = [
+    "session/calls",
+    "session/effects",
+    "session/item_queue",
+    "session/on_demand",
+    "session/requests",
+    "session/subscribers",
+    "session/subscriptions",
+    "session/write_buffer",
+];
+
+/// Every place in the source of a component that names the shared state or a handle.
+pub fn above_components(file: &str, source: &str) -> Vec<String> {
+    let is_of = |component: &str| {
+        let rest = file.strip_prefix(component);
+        rest.is_some_and(|rest| rest.starts_with(['/', '.']))
+    };
+    let Some(component) = COMPONENTS.into_iter().find(|component| is_of(component)) else {
+        return Vec::new();
+    };
+    let names_above = |line: &str| {
+        let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        line.contains("shared::") || words.any(|word| matches!(word, "Shared" | "Session"))
+    };
+    let code = without_comments(source);
+    code.lines()
+        .enumerate()
+        .filter(|(_, line)| names_above(line))
+        .map(|(number, line)| format!("{file}:{}: `{component}` names `{}`", number + 1, line.trim()))
         .collect()
 }
 

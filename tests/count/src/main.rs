@@ -49,7 +49,7 @@ fn main() -> Result<()> {
     // While a thread is blocked, the paused clock does not run ahead to the next timer.
     let (hold, held) = mpsc::channel::<()>();
     runtime.block_on(async {
-        let blocked = tokio::task::spawn_blocking(move || drop(held.recv()));
+        let blocked = tokio::task::spawn_blocking(move || held.recv().is_ok());
         let result = run(scenario, scheme, calls).await;
         drop(hold);
         blocked.await?;

@@ -15,8 +15,7 @@ use crate::{
         Bounds,
         calls::{InFlight, Timeout},
         slot::Slot,
-        subscription::Source,
-        subscriptions::{Destination, End, ItemChannel, LastHit, PendingSubscription, Unsubscribe},
+        subscriptions::{Destination, End, ItemChannel, LastHit, PendingSubscription, Source, Unsubscribe},
     },
 };
 

@@ -4,14 +4,14 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use futures::future::BoxFuture;
 
-use super::{OutgoingSubscription, RawSubscription, Subscriber, raw::Source};
+use super::{OutgoingSubscription, RawSubscription, Subscriber};
 use crate::{
     jsonrpc::{ProtocolError, Reply, shown::brief},
     session::{
         Bounds, CallError, Session, Shared,
         room::when_there_is_room,
         slot::Slot,
-        subscriptions::{ItemChannel, NewSubscription, PendingSubscription},
+        subscriptions::{ItemChannel, NewSubscription, PendingSubscription, Source},
     },
 };
 

@@ -18,7 +18,6 @@ use serde::de::DeserializeOwned;
 
 pub use error::SubscriptionError;
 pub use raw::RawSubscription;
-pub(crate) use raw::Source;
 pub use subscribe::{Items, OutgoingSubscription, Subscribe, SubscribeFuture, Subscriber};
 
 use super::subscriptions::{End, Taken};

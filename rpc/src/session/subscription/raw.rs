@@ -9,13 +9,10 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    jsonrpc::{
-        Overflow, RawParams,
-        subscription::{self, SubscriptionKey},
-    },
+    jsonrpc::{Overflow, RawParams, subscription},
     session::{
         Session,
-        subscriptions::{ItemChannel, PendingSubscription, Taken},
+        subscriptions::{ItemChannel, Source, Taken},
     },
 };
 
@@ -30,15 +27,6 @@ pub struct RawSubscription {
     source: Source,
     /// The JSON of the item that was taken last.
     json: Vec<u8>,
-}
-
-/// The source of items, and how to end it.
-#[derive(Debug)]
-pub(crate) enum Source {
-    /// A subscription.
-    Subscription { key: SubscriptionKey, pending: Arc<PendingSubscription> },
-    /// Notifications of this name, which belong to no subscription.
-    Notifications(Box<str>),
 }
 
 impl RawSubscription {

@@ -1,6 +1,6 @@
 //! The subscriptions of this side at the peer: which items go to which subscriber.
 //!
-//! A plain value: it knows neither the link nor the subscribers of the peer. Items wait in the
+//! A plain value: it knows neither the shared state nor the subscribers of the peer. Items wait in the
 //! [`ItemChannel`] of each subscriber.
 
 mod item_channel;
@@ -22,6 +22,15 @@ use crate::{
 pub(crate) use item_channel::{End, FullChannels, ItemChannel, Taken};
 pub(crate) use last_hit::LastHit;
 pub(crate) use pending::{NewSubscription, PendingSubscription, Unsubscribe};
+
+/// The source of items, and how to end it.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A subscription.
+    Subscription { key: SubscriptionKey, pending: Arc<PendingSubscription> },
+    /// Notifications of this name, which belong to no subscription.
+    Notifications(Box<str>),
+}
 
 /// Everything in one session that takes items.
 #[derive(Debug, Default)]

@@ -30,8 +30,8 @@ pub(crate) struct InFlight {
     pub(super) pending: Option<Arc<PendingSubscription>>,
     /// Given back when it ends.
     pub(super) place: Option<Place>,
-    /// False for pings, for what ends a subscription, and for the question whether calls can be taken back: no task waits for
-    /// the reply.
+    /// False for pings, for what ends a subscription, and for the question whether calls can be
+    /// taken back: no task waits for the reply.
     pub(super) awaited: bool,
 }
 
@@ -56,7 +56,8 @@ impl InFlight {
         self.awaited && self.pending.as_deref().is_none_or(|pending| !pending.is_abandoned())
     }
 
-    /// The same, and it may come while nothing else is taken: that to work whose own reports are not taken stands behind them.
+    /// The same, and it may come while nothing else is taken: that to work whose own reports are
+    /// not taken stands behind them.
     fn is_awaited(&self) -> bool {
         self.has_caller() && self.pending.as_deref().is_none_or(|pending| !pending.channel.holds_reply_back())
     }
@@ -117,7 +118,7 @@ impl Cancelling {
     }
 }
 
-/// What the peer is told of a call that was given up.
+/// The message that tells the peer of a call that was given up.
 #[derive(Debug)]
 pub(super) enum Withdrawal {
     /// Nothing: it would not know what that means, or is told later.
@@ -126,7 +127,8 @@ pub(super) enum Withdrawal {
     Notify(Arc<Cancellation>),
     /// The same, by [`Cancellation::RPC`].
     NotifyOwn,
-    /// The peer is asked by a request to take the call back: its answer says whether it knows what that is.
+    /// The peer is asked by a request to take the call back: its answer says whether it knows what
+    /// that is.
     Ask,
 }
 
@@ -160,9 +162,9 @@ impl Calls {
         self.protocol.calls().any(InFlight::is_awaited)
     }
 
-    /// The call that the peer means with an error to the id null: see [`Connection::only_call`]. What
-    /// no task waits for (a ping, what ends a subscription) is not ended, and any other call is not
-    /// the only one beside it.
+    /// The call that the peer means with an error to the id null: see [`Connection::only_call`].
+    /// What no task waits for (a ping, what ends a subscription) is not ended, and any other call
+    /// is not the only one beside it.
     pub(super) fn only_call(&self) -> Option<CallId> {
         let call = self.protocol.only_call()?;
         self.protocol.calls().all(InFlight::has_caller).then_some(call)
@@ -200,7 +202,8 @@ impl Calls {
                     silent.push((Arc::clone(pending), after));
                     true
                 }
-                // Should it begin after all, the peer has to be told that the subscriber is gone: it is waited for once more.
+                // Should it begin after all, the peer has to be told that the subscriber is gone:
+                // it is waited for once more.
                 Some(pending) if !pending.is_abandoned() => {
                     pending.abandon();
                     call.timeout = Timeout::after(at, after);
@@ -212,7 +215,7 @@ impl Calls {
         Expired { late, silent, ended }
     }
 
-    /// What the peer is told of a call that is given up.
+    /// Gives a call up: how the peer is to be told of it.
     pub(super) fn give_up(&mut self, call: CallId) -> Withdrawal {
         match &mut self.cancelling {
             Cancelling::Never => Withdrawal::Untold,
@@ -253,7 +256,8 @@ impl Calls {
         }
     }
 
-    /// The peer's first message has decided the version. Whether calls can no longer be taken back as was chosen.
+    /// The peer's first message has decided the version. Whether calls can no longer be taken back
+    /// as was chosen.
     pub(super) fn decided(&mut self, version: Version) -> bool {
         self.protocol.set_version(version);
         !version.has_named_params()

@@ -1,9 +1,9 @@
 //! Effects of a change of the state that run code which is not the session's: they are applied once
 //! the lock is released.
 //!
-//! A waker may poll the task that it wakes, a log subscriber may ask the session for its statistics,
-//! and dropping a handler runs whatever the handler holds. Each of them may use the session, and
-//! under its lock that would hang.
+//! A waker may poll the task that it wakes, a log subscriber may ask the session for its
+//! statistics, and dropping a handler runs whatever the handler holds. Each of them may use the
+//! session, and under its lock that would hang.
 
 use std::{fmt, sync::Arc, task::Waker};
 
@@ -12,7 +12,8 @@ use tokio::task::AbortHandle;
 use super::{CallError, slot::Slot};
 use crate::jsonrpc::Reply;
 
-/// What follows from a change, collected under the lock. It lives on the stack, and allocates where there is something to do.
+/// The effects of a change, collected under the lock. It lives on the stack, and allocates where
+/// there is something to do.
 #[derive(Default)]
 pub(crate) struct Effects {
     /// Nearly always false, and then nothing else is looked at.
@@ -54,7 +55,8 @@ impl Effects {
         self.any = true;
     }
 
-    /// Drops a value that holds something of the user's: a waker, a task, a permit that wakes the next.
+    /// Drops a value that holds something of the user's: a waker, a task, a permit that wakes the
+    /// next.
     pub(crate) fn drop_later<T: Send + 'static>(&mut self, value: Option<T>) {
         if let Some(value) = value {
             self.later(move || drop(value));

@@ -1,4 +1,5 @@
-//! What most sessions never need, and what therefore takes no memory until it is changed for the first time.
+//! Values that most sessions never need: they take no memory until they are changed for the first
+//! time.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 #[derive(Debug)]
 pub(crate) struct OnDemand<T>(Option<Box<T>>);
 
-/// What an [`OnDemand`] looks like before it is made.
+/// A value that an [`OnDemand`] can stand for before it is made.
 pub(crate) trait Empty: Default + 'static {
     fn empty() -> &'static Self;
 }

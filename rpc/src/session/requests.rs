@@ -5,7 +5,8 @@ use tokio::{task::AbortHandle, time::Instant};
 use super::{calls::is_late, trace::Trace};
 use crate::jsonrpc::{BatchId, Order, RequestId, table::Table};
 
-/// The number under which the contexts of a request ask for it; 0 is none. Most requests never have one.
+/// The number under which the contexts of a request ask for it; 0 is none. Most requests never have
+/// one.
 pub(crate) type WorkNumber = u64;
 
 /// A request whose handler has become a task.
@@ -111,7 +112,7 @@ impl Requests {
         self.running.iter().filter(|(_, running)| running.subscribes).map(|(request, _)| request)
     }
 
-    /// What stands in the way of others.
+    /// The orders of all of them: others may have to wait for them.
     pub(super) fn orders(&self) -> Ahead {
         self.running.iter().fold(Ahead::NOTHING, |ahead, (_, running)| ahead.and(running.order))
     }
@@ -187,7 +188,7 @@ impl CloseAfter {
     }
 }
 
-/// What may stand in the way of a request: those that are worked on, and those that came before it.
+/// The requests ahead of another one: those that are worked on, and those that came before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ahead {
     any: bool,

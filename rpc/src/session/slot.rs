@@ -1,4 +1,4 @@
-//! Where the reply to one call meets the one who waits for it.
+//! The slot of a call: its reply meets the task that waits for it.
 
 use std::{
     cell::RefCell,
@@ -12,7 +12,8 @@ use crate::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// The place of one call in flight. It has a lock of its own, so that taking a reply does not contend with those who send.
+/// The slot of one call in flight. It has a lock of its own, so that taking a reply does not
+/// contend with senders.
 #[derive(Debug)]
 pub(super) struct Slot(Mutex<Stage>);
 
@@ -32,14 +33,15 @@ thread_local! {
 }
 
 impl Slot {
-    /// A slot that waits: one that the thread has kept, or a new one. Without a waker, whoever waits will poll it first.
+    /// A slot that waits: one that the thread has kept, or a new one. Without a waker, the task
+    /// that waits polls it first.
     pub(super) fn waiting(waker: Option<&Waker>) -> Arc<Self> {
         let slot = FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Arc::new(Self(Mutex::new(Stage::Empty))));
         *slot.lock() = Stage::Waiting(waker.cloned());
         slot
     }
 
-    /// Keeps a slot whose call has ended, unless somebody still holds it.
+    /// Keeps a slot whose call has ended, unless it is still held elsewhere.
     pub(super) fn recycle(mut slot: Arc<Self>) {
         if Arc::get_mut(&mut slot).is_none() {
             return;
@@ -55,10 +57,10 @@ impl Slot {
         });
     }
 
-    /// Ends the call, and wakes whoever waits for it.
+    /// Ends the call, and wakes the task that waits for it.
     pub(super) fn complete(slot: Arc<Self>, outcome: Result<Reply, CallError>) {
         let before = std::mem::replace(&mut *slot.lock(), Stage::Done(outcome));
-        // Let go first: the one who is woken can then keep the slot.
+        // Let go first: the task that is woken can then keep the slot.
         drop(slot);
         if let Stage::Waiting(Some(waker)) = before {
             waker.wake();

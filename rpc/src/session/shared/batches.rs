@@ -26,7 +26,7 @@ impl State {
 }
 
 impl Shared {
-    /// What is wrong with a batch as a whole, if anything.
+    /// The error of a batch as a whole, if it has one: it is empty, or too long.
     pub(crate) fn refuses_batch(&self, members: &Elements<'_>) -> Option<Malformed<'static>> {
         self.read(|state| state.calls.protocol.refuses_batch(members))
     }
@@ -40,8 +40,9 @@ impl Shared {
         self.with(|state, _| state.calls.protocol.expect_member(member.batch));
     }
 
-    /// Whether so many bytes of replies wait for the end of their batches, other than `own`, that nothing more is started: they count
-    /// like those that wait to be sent. A batch does not wait for itself.
+    /// Whether so many bytes of replies wait for the end of their batches, other than `own`, that
+    /// nothing more is started: they count like those that wait to be sent. A batch does not wait
+    /// for itself.
     #[inline]
     pub(crate) fn others_are_full(&self, own: Option<BatchId>) -> bool {
         let others = self.hints().open_batches() > usize::from(own.is_some());

@@ -33,9 +33,10 @@ impl Capacity {
         self.unwritten.store(bytes, Ordering::Release);
     }
 
-    /// Whether there is capacity; if not, the loop will wake a waiting sender when it has made some. `has_capacity` is asked
-    /// again after the wish was noted. Of the two fences, this one and that of [`made`](Self::made), one comes first: either
-    /// the loop sees the wish, or this sees the capacity that the loop has made.
+    /// Whether there is capacity; if not, the loop will wake a waiting sender when it has made
+    /// some. `has_capacity` is asked again after the wish was noted. Of the two fences, this one
+    /// and that of [`made`](Self::made), one comes first: either the loop sees the wish, or this
+    /// sees the capacity that the loop has made.
     #[inline]
     pub(crate) fn has_or_wants(&self, has_capacity: impl Fn() -> bool) -> bool {
         if has_capacity() {

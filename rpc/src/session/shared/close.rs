@@ -26,7 +26,7 @@ impl Shared {
             self.tell_closing(state);
         }
         state.phase = Phase::Closing(reason.clone());
-        // What was sent still leaves.
+        // Messages that were sent still leave.
         end_calls(state, effects, &reason, |_| true);
         // A stream may have no end that could be waited for.
         let streams = state.subscribers.if_made().map(Subscribers::clear_streams).unwrap_or_default();
@@ -42,7 +42,8 @@ impl Shared {
         is_due
     }
 
-    /// The session ends now: nothing more is begun, and what waits is sent only where the reason lets it leave.
+    /// The session ends now: nothing more is begun, and what waits is sent only where the reason
+    /// lets it leave.
     pub(crate) fn abort(&self, reason: CloseReason) {
         self.with(|state, effects| {
             if state.phase.has_ended() {
@@ -56,9 +57,11 @@ impl Shared {
         });
     }
 
-    /// The loop has ended: so do the calls and handlers that are left. Gives the reason that came first.
+    /// The loop has ended: so do the calls and handlers that are left. Gives the reason that came
+    /// first.
     ///
-    /// Calls have left where `buffer` has written them, or where all that the loop has taken `still_leaves`.
+    /// Calls have left where `buffer` has written them, or where all that the loop has taken
+    /// `still_leaves`.
     pub(crate) fn end(&self, reason: CloseReason, buffer: &WriteBuffer, still_leaves: bool) -> CloseReason {
         self.with(|state, effects| {
             let reason = match std::mem::replace(&mut state.phase, Phase::Open) {
@@ -145,7 +148,8 @@ impl Shared {
     }
 }
 
-/// Ends every call with the same reason, and the wait of those that were not sent. `has_left` says which of them have left.
+/// Ends every call with the same reason, and the wait of those that were not sent. `has_left` says
+/// which of them have left.
 fn end_calls(
     state: &mut State,
     effects: &mut Effects,

@@ -1,18 +1,20 @@
-//! What the peer has cost, and what it may: the loop charges for what it sees, the application for what it likes.
+//! The cost of the peer, and its limits. The loop charges for what the peer does, the application
+//! for whatever it likes.
 
 use tokio::time::Instant;
 
 use super::{Flags, Shared};
 use crate::limits::{Cost, Limits};
 
-/// What a session has cost.
+/// The cost of one session, without that of its group.
 #[derive(Debug)]
 pub(super) struct OwnCost {
     running: Cost<Instant>,
     by_application: f64,
 }
 
-/// What a session has cost without its group, and what the application has added since it began, forgiven or not.
+/// The cost of a session without its group's, and all that the application has added to it,
+/// forgiven or not.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CostNow {
     pub(crate) cost: f64,
@@ -31,14 +33,15 @@ impl OwnCost {
 }
 
 impl Shared {
-    /// Adds to the cost, and gives what it comes to: the session's own, or its group's where that is more.
+    /// Adds to the cost, and gives what it comes to: the session's own, or its group's where that
+    /// is more.
     pub(crate) fn add_cost(&self, amount: f64, now: Instant) -> f64 {
         let forgiven = self.limits.cost_forgiven_per_second();
         let own = self.with(|state, _| state.cost.add(amount, forgiven, now));
         own.max(self.group.charge(amount, now))
     }
 
-    /// What the session costs from the start, for what its group has cost.
+    /// The cost that a session starts with: that of its group.
     pub(crate) fn first_cost(&self) -> f64 {
         if self.group.is_some() { self.group.charge(0.0, Instant::now()) } else { 0.0 }
     }
@@ -51,7 +54,7 @@ impl Shared {
         }
     }
 
-    /// What the application adds.
+    /// Adds what the application charges.
     pub(in crate::session) fn add_application_cost(&self, amount: f64, now: Instant) {
         self.add_cost(amount, now);
         self.with(|state, _| {

@@ -19,7 +19,7 @@ use crate::{
 /// Fewer replies than this are no group worth a turn of its own.
 const GROUP: usize = 16;
 
-/// Replies of one read, on their way to those who wait for them.
+/// Replies of one read, on their way to the calls that wait for them.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     replies: Vec<(Option<CallId>, Reply)>,
@@ -41,16 +41,16 @@ impl Answers {
 
     /// Whether there are enough to be handed over together: a quarter of what is in flight.
     ///
-    /// Then the callers have their turn, and what they send leaves, before the next ones: so neither side waits for the other to be
-    /// done with everything.
+    /// Then the callers have their turn, and what they send leaves, before the next ones: so
+    /// neither side waits for the other to be done with everything.
     pub(crate) fn are_a_group(&self) -> bool {
         self.replies.len() >= GROUP.max(self.in_flight / 4)
     }
 }
 
 impl Shared {
-    /// Hands replies to the calls that they answer. Gives the number of those that answer no call; late ones, to calls that were
-    /// given up, are no fault of the peer's.
+    /// Hands replies to the calls that they answer. Gives the number of those that answer no call;
+    /// late ones, to calls that were given up, are no fault of the peer's.
     pub(crate) fn deliver(&self, answers: &mut Answers) -> usize {
         let Answers { replies, slots, in_flight } = answers;
         let mut unasked = 0;
@@ -100,7 +100,8 @@ impl Shared {
         self.read(|state| state.calls.version())
     }
 
-    /// The version that the peer's first message has decided. Whether calls can no longer be taken back as was chosen.
+    /// The version that the peer's first message has decided. Whether calls can no longer be taken
+    /// back as was chosen.
     pub(crate) fn decided(&self, version: Version) -> bool {
         self.with(|state, _| state.calls.decided(version))
     }
@@ -116,7 +117,8 @@ impl Shared {
         complete(rest, &Reply::missing_in_batch());
     }
 
-    /// The peer has refused a batch of this side as a whole: the one that was sent first. Whether there is one.
+    /// The peer has refused a batch of this side as a whole: the one that was sent first. Whether
+    /// there is one.
     pub(crate) fn end_oldest_batch(&self, reply: &Reply) -> bool {
         let calls = self.with(|state, _| state.calls.protocol.remove_oldest_batch());
         let any = !calls.is_empty();
@@ -135,7 +137,7 @@ impl Shared {
                 effects.complete(slot, Err(CallError::Timeout(after)));
             }
             for (call, ended) in ended {
-                // What would have begun a subscription is taken back in its own way.
+                // A call that would have begun a subscription is taken back in its own way.
                 if ended.awaited && ended.pending.is_none() {
                     self.gave_up(state, effects, call);
                 } else if state.calls.is_asked_by(call) {

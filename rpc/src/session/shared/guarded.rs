@@ -5,7 +5,7 @@ use std::task::Waker;
 use super::hints::{Hints, Snapshot};
 use crate::sync::{AtomicWaker, Mutex, MutexGuard, PoisonError};
 
-/// What a state lets be known of it without its lock.
+/// A state of which something may be known without its lock.
 pub(crate) trait Hinted {
     fn snapshot(&self) -> Snapshot;
 }
@@ -15,8 +15,8 @@ pub(crate) trait Hinted {
 /// Its lock is taken here and nowhere else. Each change publishes the hints before the lock is
 /// released, and wakes the loop after it, where the hints ask for that: neither can be forgotten.
 ///
-/// The loop registers its waker first, then looks at the hints, then sleeps. So whatever was published
-/// before it looked is seen, and whatever is published later wakes it.
+/// The loop registers its waker first, then looks at the hints, then sleeps. So whatever was
+/// published before it looked is seen, and whatever is published later wakes it.
 #[derive(Debug)]
 pub(crate) struct Guarded<S> {
     state: Mutex<S>,
@@ -52,7 +52,8 @@ impl<S: Hinted> Guarded<S> {
     }
 
     fn lock(&self) -> MutexGuard<'_, S> {
-        // Nothing that can panic runs under the lock; were it to happen, the state would still be whole.
+        // Nothing that can panic runs under the lock; were it to happen, the state would still be
+        // whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,8 +1,9 @@
-//! What may be known of the state without its lock.
+//! Hints: facts about the state that may be read without its lock.
 //!
-//! The hints are derived from the state in one place, whenever it was changed and before its lock is
-//! released. So they are never behind a change that a task has been told of. A reader without the lock
-//! may see them as they were a moment ago: it treats them as advice, and takes the lock to act.
+//! The hints are derived from the state in one place, whenever it was changed and before its lock
+//! is released. So they are never behind a change that a task has been told of. A reader without
+//! the lock may see them as they were a moment ago: it treats them as advice, and takes the lock to
+//! act.
 
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 

@@ -1,8 +1,8 @@
-//! What the handles of a session and the loop that serves it share: a state behind one short lock, hints of it, and facts that
-//! never change.
+//! The value that the handles of a session and its loop share: a state behind one short lock, hints
+//! of it, and facts that never change.
 //!
-//! Every change of the state goes through [`Shared::with`]. No lock is held across an await, nor while code of the user's runs:
-//! see [`Effects`].
+//! Every change of the state goes through [`Shared::with`]. No lock is held across an await, nor
+//! while code of the user's runs: see [`Effects`].
 
 mod batches;
 mod cancel;
@@ -62,7 +62,7 @@ use crate::{
     transport::{Endpoint, Extensions, Takes},
 };
 
-/// What the handles of a session and its loop share.
+/// The value that the handles of a session and its loop share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     guarded: Guarded<State>,
@@ -100,7 +100,7 @@ pub(crate) struct Shared {
     pub(in crate::session) runtime: Option<Handle>,
 }
 
-/// What a [`Shared`] is made from.
+/// The parts that a [`Shared`] is made from.
 #[derive(Debug)]
 pub(crate) struct NewShared {
     pub(crate) id: u64,
@@ -171,8 +171,9 @@ impl Shared {
 
     /// Changes the state, and applies the effects once the lock is released.
     ///
-    /// This is the one place that locks for a change. Hints are published and the loop is woken where that is due:
-    /// see [`Guarded`]. In `change` nothing waits, no code of the user's runs, and this is not called again.
+    /// This is the one place that locks for a change. Hints are published and the loop is woken
+    /// where that is due: see [`Guarded`]. In `change` nothing waits, no code of the user's runs,
+    /// and this is not called again.
     #[inline]
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State, &mut Effects) -> R) -> R {
         let mut effects = Effects::default();
@@ -222,7 +223,7 @@ impl Shared {
     }
 }
 
-/// What is known without the lock.
+/// Questions that need no lock.
 impl Shared {
     /// Whether the session is closing, or has ended.
     #[inline]
@@ -308,7 +309,8 @@ impl Shared {
         self.with(|state, _| state.outbox.trim());
     }
 
-    /// Whether at most one call is in flight and no request is worked on, so that there is nothing to wait for before writing.
+    /// Whether at most one call is in flight and no request is worked on, so that there is nothing
+    /// to wait for before writing.
     pub(crate) fn is_alone(&self) -> bool {
         self.read(|state| state.calls.protocol.len() <= 1 && state.requests.len() == 0)
     }
@@ -318,7 +320,8 @@ impl Shared {
         self.read(|state| state.requests.permits() == 0 && state.outbox.len() == 0)
     }
 
-    /// Whether a call, a request or a subscription is under way, in either direction, or shielded work; `pings` of the calls do not count.
+    /// Whether a call, a request or a subscription is under way, in either direction, or shielded
+    /// work; `pings` of the calls do not count.
     pub(crate) fn is_busy(&self, pings: usize) -> bool {
         self.read(|state| {
             let calls = state.calls.protocol.len().saturating_sub(pings);
@@ -347,7 +350,8 @@ impl Shared {
         self.capacity.has_or_wants(|| self.has_capacity())
     }
 
-    /// Completes when the loop has made capacity. A wake-up that comes before the first poll is not missed.
+    /// Completes when the loop has made capacity. A wake-up that comes before the first poll is not
+    /// missed.
     pub(in crate::session) fn capacity_made(&self) -> Notified<'_> {
         self.capacity_made.notified()
     }
@@ -360,8 +364,8 @@ impl Shared {
         }
     }
 
-    /// Called by a sender that had waited: senders are woken one at a time, and each wakes the next. Where it took the last capacity,
-    /// the loop does when it has made some.
+    /// Called by a sender that had waited: senders are woken one at a time, and each wakes the
+    /// next. Where it took the last capacity, the loop does when it has made some.
     pub(in crate::session) fn wake_next_sender(&self) {
         if self.has_or_wants_capacity() {
             self.capacity_made.notify_one();

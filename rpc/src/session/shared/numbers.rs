@@ -1,4 +1,5 @@
-//! Which request a [`Context`](crate::Context) belongs to, when its handler has handed work to others.
+//! Which request a [`Context`](crate::Context) belongs to, when its handler has handed work to
+//! others.
 
 use std::sync::{
     Arc,
@@ -14,8 +15,8 @@ use crate::{
 /// Numbers that are given out without the lock.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    /// That of the request that is being started, if a context was made of it. Only the loop writes here and to the next, which
-    /// starts requests one after the other.
+    /// That of the request that is being started, if a context was made of it. Only the loop writes
+    /// here and to the next, which starts requests one after the other.
     starting: AtomicU64,
     last: AtomicU64,
     /// The last token given to work at the peer that reports its progress.
@@ -29,7 +30,8 @@ impl Numbers {
 }
 
 impl Shared {
-    /// The number of the request that is being started. It is made when the first context of the request is.
+    /// The number of the request that is being started. It is made when the first context of the
+    /// request is.
     pub(crate) fn work_number(&self) -> WorkNumber {
         match self.starting() {
             0 => {
@@ -56,7 +58,8 @@ impl Shared {
         }
     }
 
-    /// The handler of a request has finished where it was begun, and its reply is written. Whether the session closes now.
+    /// The handler of a request has finished where it was begun, and its reply is written. Whether
+    /// the session closes now.
     #[inline]
     pub(crate) fn finished_in_place(&self, member: Option<Member>) -> bool {
         self.hints().has(Flags::CLOSES_AFTER)

@@ -18,7 +18,8 @@ use crate::{
     },
 };
 
-/// How many bytes of items are taken at once, so that replies that come meanwhile do not wait for long.
+/// How many bytes of items are taken at once, so that replies that come meanwhile do not wait for
+/// long.
 const PART: usize = 64 << 10;
 
 /// How they begin and end.
@@ -41,7 +42,7 @@ impl Shared {
         self.notices.are_sent(state.takes_notices, info.notices())
     }
 
-    /// What a subscription of the peer's keeps, as the limits and the service have it.
+    /// The bounds of a subscription of the peer, as the limits and the service have them.
     fn bounds_of_theirs(&self, info: SubscriptionInfo) -> Bounds {
         Bounds {
             items: self.limits.subscription_items(),
@@ -50,8 +51,8 @@ impl Shared {
         }
     }
 
-    /// Answers the request with `result`, from where on it is a subscription. False where the request is
-    /// waited for no more.
+    /// Answers the request with `result`, from where on it is a subscription. False where the
+    /// request is waited for no more.
     pub(crate) fn accept_subscription(
         &self,
         request: u64,
@@ -108,7 +109,8 @@ impl Shared {
             let sends_notices = self.sends_notices(state, info);
             let is_running = state.requests.get_mut(request).is_some();
             if is_running {
-                // Another one whose token the peer has chosen for both reports nothing any more.
+                // Another request with the same token, which the peer has chosen, reports nothing
+                // any more.
                 let new = NewRemoteSubscriber { writer, bounds, sends_notices, task: None, work: 0 };
                 effects.drop_later(self.add_subscriber(state, request, new));
             }
@@ -217,7 +219,7 @@ impl Shared {
     /// Hands the body of an item over for sending.
     pub(crate) fn push_item(&self, feed: u64, body: &[u8]) -> Result<Pushed, Gone> {
         self.with(|state, effects| {
-            // What would be sent next anyway need not wait in a queue of its own.
+            // An item that would be sent next anyway need not wait in a queue of its own.
             let unsent = state.outbox.len();
             let is_next = self.capacity.unwritten() == 0
                 && unsent < PART.min(self.limits.outgoing_bytes())
@@ -231,7 +233,8 @@ impl Shared {
         })
     }
 
-    /// Hands a report of work over for sending, like [`push_item`](Self::push_item): the time of the work is counted anew.
+    /// Hands a report of work over for sending, like [`push_item`](Self::push_item): the time of
+    /// the work is counted anew.
     pub(crate) fn push_report(&self, request: u64, body: &[u8], now: Instant) -> Result<Pushed, Gone> {
         self.with(|state, _| {
             self.goes_on(state, request, now);

@@ -1,4 +1,5 @@
-//! How messages are sent: what a handle sends, which is told at once where it cannot be, and what follows from something else.
+//! How messages are sent: what a handle sends, which is told at once where it cannot be, and what
+//! follows from something else.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -36,7 +37,7 @@ pub(in crate::session) enum Refused {
     Frame(FrameError),
 }
 
-/// What handles send.
+/// Messages of the handles.
 impl Shared {
     /// Appends a request, whose method and parameters are written.
     pub(in crate::session) fn send_request(
@@ -102,7 +103,8 @@ impl Shared {
         )
     }
 
-    /// Appends a batch: members with a slot are calls, those without are notifications. Gives the ids of the calls.
+    /// Appends a batch: members with a slot are calls, those without are notifications. Gives the
+    /// ids of the calls.
     pub(in crate::session) fn send_batch(
         &self,
         members: Vec<(Body<'_>, Option<Awaited>)>,
@@ -175,8 +177,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Sends one message: `admit` says whether it may be, `write` writes it, and `sent` notes it. Where it does not fit into a
-    /// frame, `forget` undoes what `write` has done.
+    /// Sends one message: `admit` says whether it may be, `write` writes it, and `sent` notes it.
+    /// Where it does not fit into a frame, `forget` undoes what `write` has done.
     #[inline]
     fn send<R>(
         &self,
@@ -202,8 +204,8 @@ impl Shared {
         })
     }
 
-    /// The same with a framer of the user's, which must not run under the lock: between being written and being appended, the
-    /// message has no other owner.
+    /// The same with a framer of the user's, which must not run under the lock: between being
+    /// written and being appended, the message has no other owner.
     #[cold]
     fn send_framed<R>(
         &self,
@@ -242,7 +244,8 @@ impl Shared {
     }
 }
 
-/// Messages that follow from something else. Their framer, where it is the user's, frames them when the loop takes them.
+/// Messages that follow from something else. Their framer, where it is the user's, frames them when
+/// the loop takes them.
 impl State {
     /// Appends a request.
     pub(super) fn append_request(
@@ -287,10 +290,10 @@ fn refused<R>(unsent: Unsent<R, Unsupported>, forget: impl FnOnce(R)) -> Refused
     }
 }
 
-/// What the loop takes of it.
+/// How the loop takes the messages.
 impl Shared {
-    /// Moves the messages that wait to be sent to the end of `buffer`. Items of subscriptions leave when nothing else waits.
-    /// False where the session has ended, and nothing more of them leaves.
+    /// Moves the messages that wait to be sent to the end of `buffer`. Items of subscriptions leave
+    /// when nothing else waits. False where the session has ended, and nothing more of them leaves.
     pub(crate) fn take_queued(&self, buffer: &mut WriteBuffer) -> bool {
         let taken = self.with(|state, effects| {
             let version = state.calls.version();

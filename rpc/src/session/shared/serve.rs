@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Shared {
-    /// Whether a further request may be worked on, of `most` at once, beside `waiting` that have to wait; `bytes` is what it and they
-    /// take up.
+    /// Whether a further request may be worked on, of `most` at once, beside `waiting` that have to
+    /// wait; `bytes` is what it and they take up.
     #[inline]
     pub(crate) fn admits(&self, most: usize, waiting: usize, bytes: usize) -> bool {
         let requests = self.hints().requests() + waiting;
@@ -24,7 +24,7 @@ impl Shared {
         requests < most && (requests == 0 || together <= self.limits.request_bytes())
     }
 
-    /// What the requests that are worked on keep from starting.
+    /// The order of the requests that are worked on: others may have to wait for them.
     pub(crate) fn running_orders(&self) -> Ahead {
         self.read(|state| state.requests.orders())
     }
@@ -46,7 +46,8 @@ impl Shared {
     pub(crate) fn begun(&self, request: u64, task: AbortHandle) {
         self.with(|state, effects| match state.requests.get_mut(request) {
             Some(running) => running.task = Some(task),
-            // It may have become a subscription already; and that may have ended with the session, before there was a task to end.
+            // It may have become a subscription already; and that may have ended with the session,
+            // before there was a task to end.
             None => {
                 if !state
                     .subscribers
@@ -59,7 +60,8 @@ impl Shared {
         });
     }
 
-    /// Appends the reply of a handler that had become a task, unless its request was already answered.
+    /// Appends the reply of a handler that had become a task, unless its request was already
+    /// answered.
     pub(crate) fn reply(&self, request: u64, message: &[u8], ending: Ending) {
         self.with(|state, effects| {
             let Some(done) = state.finish(effects, request, ending) else { return };
@@ -101,7 +103,8 @@ impl Shared {
 }
 
 impl State {
-    /// Appends the reply to a request: as a message of its own, or to its batch, which goes out with the last one.
+    /// Appends the reply to a request: as a message of its own, or to its batch, which goes out
+    /// with the last one.
     pub(super) fn answer(&mut self, effects: &mut Effects, member: Option<Member>, id: Id<'_>, reply: &[u8]) {
         match member {
             None => {
@@ -134,13 +137,15 @@ impl State {
     }
 }
 
-/// When the replies of handlers that have finished are written: as soon as there is capacity to send them, so that no more than
-/// [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes) of them wait for a peer that does not read, besides the last.
+/// When the replies of handlers that have finished are written: as soon as there is capacity to
+/// send them, so that no more than [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes) of
+/// them wait for a peer that does not read, besides the last.
 impl Shared {
     /// Whether the reply to a request may be written.
     ///
-    /// That to a member of a batch waits with the others of its batch for the last of them. Where as many bytes wait so as may
-    /// wait to be sent, the oldest batch goes on, and the others when it has ended.
+    /// That to a member of a batch waits with the others of its batch for the last of them. Where
+    /// as many bytes wait so as may wait to be sent, the oldest batch goes on, and the others when
+    /// it has ended.
     pub(crate) fn has_capacity_for_reply(&self, member: Option<Member>) -> bool {
         self.has_capacity() && member.is_none_or(|member| self.may_collect(member))
     }
@@ -152,8 +157,8 @@ impl Shared {
         })
     }
 
-    /// Waits until the reply to a request may be written. What its handler has made is kept meanwhile, and it keeps its permit.
-    /// It is late no more: the handler has finished.
+    /// Waits until the reply to a request may be written. What its handler has made is kept
+    /// meanwhile, and it keeps its permit. It is late no more: the handler has finished.
     pub(crate) async fn capacity_for_reply(&self, request: u64, member: Option<Member>) {
         self.with(|state, _| {
             if let Some(running) = state.requests.get_mut(request) {
@@ -229,7 +234,7 @@ impl Shared {
     }
 }
 
-/// What is logged of requests.
+/// Logs of requests.
 impl Shared {
     /// Begins the trace of a request.
     #[inline]

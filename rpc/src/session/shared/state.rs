@@ -1,4 +1,5 @@
-//! The state of a session: components that know nothing of each other, and what is said of them without the lock.
+//! The state of a session: components that know nothing of each other, and what is said of them
+//! without the lock.
 
 use tokio::time::Instant;
 
@@ -26,9 +27,9 @@ pub(crate) struct State {
     /// The subscriptions at the peer.
     pub(crate) subscriptions: OnDemand<Subscriptions>,
     pub(crate) deadline: Deadline,
-    /// Facts that are nothing but a hint: [`SUBSCRIBES`](Flags::SUBSCRIBES), [`REPORTS`](Flags::REPORTS) and
-    /// [`LISTENS`](Flags::LISTENS), which stay once they are set, [`PEER_CLOSING`](Flags::PEER_CLOSING), and
-    /// [`POLICY`](Flags::POLICY).
+    /// Facts that are nothing but a hint: [`SUBSCRIBES`](Flags::SUBSCRIBES),
+    /// [`REPORTS`](Flags::REPORTS) and [`LISTENS`](Flags::LISTENS), which stay once they are set,
+    /// [`PEER_CLOSING`](Flags::PEER_CLOSING), and [`POLICY`](Flags::POLICY).
     pub(super) facts: Flags,
     /// Whether the peer takes notices of its subscriptions.
     pub(super) takes_notices: bool,

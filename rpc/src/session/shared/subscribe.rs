@@ -88,8 +88,8 @@ impl Shared {
         }
     }
 
-    /// A subscriber takes no more, or can take no more. Where it was the last one of a subscription that
-    /// goes on over there, the peer is told at once.
+    /// A subscriber takes no more, or can take no more. Where it was the last one of a subscription
+    /// that goes on over there, the peer is told at once.
     fn stop(
         &self,
         state: &mut State,
@@ -104,7 +104,8 @@ impl Shared {
         }
     }
 
-    /// Asks the peer to end a subscription. No call waits for the answer, if there is one; it is forgotten like any that gets none.
+    /// Asks the peer to end a subscription. No call waits for the answer, if there is one; it is
+    /// forgotten like any that gets none.
     fn tell_to_stop(&self, state: &mut State, effects: &mut Effects, unsubscribe: &Unsubscribe) {
         if !state.phase.is_open() {
             return;
@@ -165,7 +166,8 @@ impl Shared {
 
 /// Where their items go.
 impl Shared {
-    /// Gives an event of a subscription to its subscribers. False where there are none, and it is about no subscription of this side.
+    /// Gives an event of a subscription to its subscribers. False where there are none, and it is
+    /// about no subscription of this side.
     pub(crate) fn take_event(&self, last_hit: &mut LastHit, method: &str, about: &About<'_>) -> bool {
         let event = &about.event;
         if let SubscriptionEvent::Item(item) = event
@@ -216,8 +218,8 @@ impl Shared {
         }
     }
 
-    /// Subscribers that can take no more, because too much waits for them, have ended: the peer need not
-    /// go on until they are dropped.
+    /// Subscribers that can take no more, because too much waits for them, have ended: the peer
+    /// need not go on until they are dropped.
     fn stop_all(&self, state: &mut State, effects: &mut Effects, ended: Vec<Arc<PendingSubscription>>) {
         for pending in ended {
             if let Some(key) = state.subscriptions.key_of(&pending) {
@@ -227,7 +229,8 @@ impl Shared {
         }
     }
 
-    /// Gives what is reported of some work to its subscriber. False where the notification is no report.
+    /// Gives what is reported of some work to its subscriber. False where the notification is no
+    /// report.
     pub(crate) fn take_report(&self, method: &str, params: RawParams<'_>) -> bool {
         if !self.hints().has(Flags::REPORTS) {
             return false;
@@ -245,7 +248,8 @@ impl Shared {
         true
     }
 
-    /// Gives the parameters of a notification to the listeners for its name. False where there are none.
+    /// Gives the parameters of a notification to the listeners for its name. False where there are
+    /// none.
     pub(crate) fn take_notification(&self, method: &str, params: &str) -> bool {
         let listeners = self.read(|state| state.subscriptions.listeners(method).to_vec());
         for channel in &listeners {
@@ -263,7 +267,7 @@ impl Shared {
         self.with(|state, _| std::mem::take(&mut state.unjudged))
     }
 
-    /// What a subscription at the peer keeps, as the limits have it.
+    /// The bounds of a subscription at the peer, as the limits have them.
     pub(in crate::session) fn bounds_of_ours(&self, overflow: Overflow) -> Bounds {
         Bounds { items: self.limits.subscription_items(), bytes: self.limits.subscription_bytes(), overflow }
     }

@@ -1,4 +1,4 @@
-//! A client that has cost its server too much is told so, and finds that in its errors.
+//! A client that has cost its server too much, or for which there is no place, is told so, and finds that in its errors.
 
 use std::error::Error;
 
@@ -145,4 +145,82 @@ async fn over_websocket_the_error_goes_before_the_code() {
             }
         }
     }
+}
+
+/// What a server says first that has no place.
+const BUSY: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-102,"message":"too many connections","data":{"executed":false}}}"#;
+
+#[track_caller]
+fn is_busy(reason: &CloseReason) {
+    let CloseReason::Refused(error) = reason else { panic!("{reason:?}") };
+    assert_eq!(error.code(), ErrorCode::SERVER_BUSY);
+    let text = rpc::chain(reason).to_string();
+    assert!(text.contains("refused this connection") && text.contains("too many connections"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_refused_before_the_first_call_says_why_to_later_ones() {
+    for first in [BUSY.to_owned(), BUSY.replace("-102", "-7")] {
+        let events = Events::capture();
+        let (mut peer, session) = Raw::peer_of(echo(), Limits::client());
+        peer.send(&first).await;
+        drop(peer);
+        let error = calling(&session, "a").await.expect("no panic").expect_err("there is no session");
+        assert_eq!(error.executed(), rpc::Executed::No);
+        let CallError::Closed { reason, .. } = error else { panic!("{error:?}") };
+        let CloseReason::Refused(told) = &reason else { panic!("{reason:?}") };
+        assert_eq!(told.message(), "too many connections");
+        assert_eq!(session.closed().await, reason);
+        let told = events.of(
+            "the first word of the peer is a refusal: where it closes the session next, calls end with this",
+        );
+        let [event] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(event.level, Level::WARN);
+        assert!(event.field("error").contains("too many connections"), "{event:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_crossed_with_the_refusal_of_their_connection_were_not_carried_out() {
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::client());
+    let calls = ["a", "b"].map(|method| calling(&session, method));
+    for _ in 0..2 {
+        peer.line().await.expect("a call");
+    }
+    peer.send(BUSY).await;
+    drop(peer);
+    for call in calls {
+        let error = call.await.expect("no panic").expect_err("there is no session");
+        assert_eq!(error.executed(), rpc::Executed::No);
+        let CallError::Closed { reason, .. } = error else { panic!("{error:?}") };
+        is_busy(&reason);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_call_has_the_refusal_for_its_answer_and_later_ones_for_their_cause() {
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::client());
+    let call = calling(&session, "a");
+    peer.line().await.expect("a call");
+    peer.send(BUSY).await;
+    drop(peer);
+    let outcome = call.await.expect("no panic");
+    assert!(
+        matches!(&outcome, Err(CallError::Rpc(error)) if error.code() == ErrorCode::SERVER_BUSY),
+        "{outcome:?}"
+    );
+    is_busy(&session.closed().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_on_after_it_was_no_refusal_of_the_connection() {
+    let (mut peer, session) = Raw::peer_of(echo(), Limits::client());
+    peer.send(BUSY).await;
+    peer.expect_silence().await;
+    let call = calling(&session, "a");
+    peer.line().await.expect("a call");
+    peer.send(r#"{"jsonrpc":"2.0","id":1,"result":7}"#).await;
+    assert_eq!(call.await.expect("no panic").expect("a reply"), 7);
+    drop(peer);
+    assert!(matches!(session.closed().await, CloseReason::Peer));
 }

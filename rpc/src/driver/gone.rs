@@ -7,7 +7,12 @@ use std::{
 };
 
 use super::{Driver, Left};
-use crate::{framing::FrameError, jsonrpc::clean_io, session::CloseReason, transport::CloseFrame};
+use crate::{
+    framing::FrameError,
+    jsonrpc::{ErrorCode, ErrorObject, clean_io},
+    session::CloseReason,
+    transport::CloseFrame,
+};
 
 /// Stands for an end without a close frame (RFC 6455, section 7.1.5). It is never sent.
 const ABNORMAL: u16 = 1006;
@@ -77,8 +82,12 @@ impl Driver {
 
     /// Why the peer has ended the session: `reason`, unless it has said why.
     pub(super) fn by_peer(&self, reason: CloseReason) -> CloseReason {
-        match &self.refused {
-            Some(error) => CloseReason::Refused((**error).clone()),
+        // A refusal of the connection is its first word, and its last one.
+        let is_meant = |error: &ErrorObject| {
+            error.code() == ErrorCode::EXCESSIVE_RESOURCE_USAGE || self.link.counters.messages_received() <= 1
+        };
+        match self.refused.as_deref().filter(|error| is_meant(error)) {
+            Some(error) => CloseReason::Refused(error.clone()),
             None if self.link.is_peer_closing() => CloseReason::Shutdown,
             None => reason,
         }

@@ -197,7 +197,7 @@ struct Driver {
     throttle: Throttle,
     /// Whether requests that come are refused, because this side closes the session.
     drains: bool,
-    /// With which the peer has said that this side costs it too much.
+    /// With which the peer has said that this side costs it too much, or that it has no place for it.
     refused: Option<Box<ErrorObject>>,
     /// Whether its cost was over the soft limit when it was reckoned last.
     over_soft: bool,

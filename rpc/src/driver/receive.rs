@@ -13,7 +13,8 @@ use super::{Driver, Left, inbox::Unread};
 use crate::{
     framing::Framed,
     jsonrpc::{
-        CallId, Message, Reply, ReplyError, Response, chain, clean_io, shown::brief, version::Version,
+        CallId, ErrorCode, Message, Reply, ReplyError, Response, chain, clean_io, shown::brief,
+        version::Version,
     },
     service::Pace,
     session::CloseReason,
@@ -307,6 +308,7 @@ impl Driver {
             self.answers.push(None, reply);
             return;
         }
+        let refuses_connection = self.refuses_connection(&reply);
         // What came before may end the batch, or the other calls.
         self.hand_over();
         if self.link.end_oldest_batch(&reply) {
@@ -314,6 +316,8 @@ impl Driver {
         }
         match self.link.only_call() {
             Some(call) => self.answers.push(Some(call), reply.answering_no_id()),
+            // The end comes next, and ends the calls that wait.
+            None if refuses_connection => self.answers.push(None, reply),
             None => self.take_unmatched(reply),
         }
     }
@@ -331,6 +335,24 @@ impl Driver {
             );
             self.refused = Some(Box::new(error));
         }
+        true
+    }
+
+    /// Whether the peer has no place for this side: its first word is an error, and it is busy, or was not asked anything. It closes the
+    /// session next, if that is what it means.
+    fn refuses_connection(&mut self, reply: &Reply) -> bool {
+        if self.link.counters.messages_received() > 0 || self.refused.is_some() {
+            return false;
+        }
+        let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
+        if error.code() != ErrorCode::SERVER_BUSY && self.has_sent() {
+            return false;
+        }
+        tracing::warn!(
+            rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
+            "the first word of the peer is a refusal: where it closes the session next, calls end with this"
+        );
+        self.refused = Some(Box::new(error));
         true
     }
 

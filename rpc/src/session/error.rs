@@ -6,7 +6,7 @@ use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
 use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
-    jsonrpc::{ErrorObject, Executed, ProtocolError, Unsupported, chain, shown::escaped},
+    jsonrpc::{ErrorCode, ErrorObject, Executed, ProtocolError, Unsupported, chain, shown::escaped},
     transport::{Expected, told},
 };
 
@@ -147,6 +147,12 @@ impl<E: std::error::Error + 'static> CallError<E> {
         match self {
             Self::Service(_) | Self::Decode { .. } => Executed::Yes,
             Self::Rpc(error) => error.executed(),
+            // A connection that was refused was not read, if the refusal says so.
+            Self::Closed { reason: CloseReason::Refused(error), sent: true }
+                if error.code() == ErrorCode::SERVER_BUSY && error.executed() == Executed::No =>
+            {
+                Executed::No
+            }
             // What the peer has done with it is not known.
             Self::Timeout(_) | Self::Closed { sent: true, .. } | Self::Protocol { .. } => Executed::Perhaps,
             Self::Closed { sent: false, .. }
@@ -268,10 +274,11 @@ pub enum CloseReason {
         /// [`Limits::cost_hard`](crate::Limits::cost_hard).
         limit: f64,
     },
-    /// The peer has said that this side cost it too much, with an error of the code -101 and the id null,
-    /// and has closed the connection: it is the peer's [`Cost`](Self::Cost). Send less, or ask its
-    /// operator for more.
-    #[error("closed by the peer, to which this side has cost too much")]
+    /// The peer has said why it closes the connection, with an error of the id null. With the code -101 this side
+    /// has cost it too much: it is the peer's [`Cost`](Self::Cost). Send less, or ask its operator for more. With
+    /// any other code, such as -102 of a server that has too many connections, it was the first and only thing
+    /// that the peer has said: try again later, or do what the error says.
+    #[error("{}", refused(.0))]
     Refused(#[source] ErrorObject),
     /// The request did not come by a session, but by itself: see [`Dispatcher`](crate::Dispatcher). Nobody can be called back.
     #[error("there is no session: the request came by itself")]
@@ -357,6 +364,13 @@ impl PartialEq for CloseReason {
                 _,
             ) => false,
         }
+    }
+}
+
+fn refused(error: &ErrorObject) -> &'static str {
+    match error.code() {
+        ErrorCode::EXCESSIVE_RESOURCE_USAGE => "closed by the peer, to which this side has cost too much",
+        _ => "closed by the peer, which has refused this connection",
     }
 }
 

@@ -113,6 +113,11 @@ impl Counters {
     }
 
     /// Bytes were written at `now`. `messages` is how many were handed to the loop since it began.
+    /// Messages of the reads that are over.
+    pub(crate) fn messages_received(&self) -> u64 {
+        self.messages_received.load(Relaxed)
+    }
+
     pub(crate) fn sent(&self, messages: u64, bytes: u64, now: Instant) {
         self.messages_sent.store(messages, Relaxed);
         add(&self.bytes_sent, bytes);

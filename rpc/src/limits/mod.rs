@@ -53,7 +53,8 @@ pub(crate) use throttle::Throttle;
 #[non_exhaustive]
 pub struct Limits {
     /// How many sessions a server may have at once for one more peer to be accepted. A peer that is one too many is sent an error, -102
-    /// with the id null, and its connection is closed. It means nothing on a client.
+    /// with the id null, and its connection is closed. Over HTTP and WebSocket its first request is answered with 503, behind the handshake
+    /// of TLS where there is one. 64 at a time are told so for each place that is listened at; more are cut off. It means nothing on a client.
     ///
     /// Default: 1,000 (ElectrumX's `MAX_SESSIONS`): each takes a file descriptor, of which many systems give a process 1,024 unless
     /// they are asked for more. With a higher limit, ask for more.

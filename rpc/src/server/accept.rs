@@ -11,7 +11,7 @@ use futures::future::{Either, select};
 use super::{
     ServerHandle,
     accept_backoff::AcceptBackoff,
-    handle::{Heard, Shared},
+    handle::Shared,
     handshakes::Handshakes,
     listener::{Listener, Spoken},
     refusals::Refusals,
@@ -34,18 +34,12 @@ impl ServerHandle {
                     Either::Right((None, _)) => break true,
                     Either::Right((Some(connection), _)) => connection,
                 };
-                // What is told before a handshake is no message to the peer.
-                let spoken = listener.spoken();
-                let heard = match listener.handshakes().first() {
-                    Some(handshake) => Heard::Handshake(&**handshake),
-                    None => Heard::Spoken(spoken),
-                };
-                let Some((connection, group)) = admit(&shared, heard, connection, &mut refusals) else {
+                let Some((connection, group)) = admit(&shared, &listener, connection, &mut refusals) else {
                     continue;
                 };
                 match handshakes.are_needed() {
                     true => handshakes.begin(connection, group),
-                    false => shared.arrived(connection, group, spoken),
+                    false => shared.arrived(connection, group, listener.spoken()),
                 }
             };
             // In this order: whoever waits for the listener finds that the place is free.
@@ -58,17 +52,16 @@ impl ServerHandle {
     }
 }
 
-/// Finds out whether there is a place for a peer, and tells it where there is none, in what it has `heard` of.
+/// Finds out whether there is a place for a peer, and tells it where there is none.
 fn admit(
     shared: &Arc<Shared>,
-    heard: Heard<'_>,
+    listener: &Listener,
     connection: Connection,
     refusals: &mut Refusals,
 ) -> Option<(Connection, Membership)> {
     let connections = shared.connections_open();
     if connections >= shared.connections() {
-        let refusal = shared.refusal(&connection, heard, connections);
-        refusals.refuse(connection, refusal);
+        refusals.refuse(listener, connection, shared.refusal(connections));
         return None;
     }
     refusals.end();
@@ -77,8 +70,7 @@ fn admit(
     match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
         Ok(Ok(group)) => Some((connection, group)),
         Ok(Err(over)) => {
-            let refusal = Shared::refusal_of_group(&connection, heard, over);
-            refusals.refuse_one(connection, refusal);
+            refusals.refuse_one(listener, connection, Shared::refusal_of_group(over));
             None
         }
         Err(_) => {

@@ -11,13 +11,13 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{ending::Stage, listener::Spoken, terms::Terms};
+use super::{ending::Stage, terms::Terms};
 use crate::{
-    driver::{self, Owner, Settings, Start},
-    jsonrpc::{ErrorCode, ErrorObject, Id},
+    driver::{self, Owner, Start},
+    jsonrpc::{ErrorCode, ErrorObject},
     limits::{Groups, Limits, OverLimit},
     session::{InstalledGroups, Membership, Session, Tally},
-    transport::{ByteStream, Connection, Endpoint, Handshake, MessageChannel},
+    transport::{ByteStream, Connection, Endpoint, MessageChannel},
 };
 
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
@@ -25,14 +25,6 @@ use crate::{
 pub struct ServerHandle {
     pub(super) shared: Arc<Shared>,
     endpoints: Arc<[Endpoint]>,
-}
-
-/// What a peer understands that has arrived.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Heard<'a> {
-    /// Nothing but the handshake that comes first.
-    Handshake(&'a dyn Handshake),
-    Spoken(&'a Spoken),
 }
 
 /// Why a server accepts no further connection. It is told to the peer.
@@ -95,43 +87,19 @@ impl Shared {
         self.terms.limits()
     }
 
-    /// What a peer is told for whom there is no place: a message, framed. Nothing, where it does not fit into a frame.
-    pub(super) fn refusal(&self, connection: &Connection, heard: Heard<'_>, open: usize) -> Vec<u8> {
+    /// What a peer is told for whom there is no place.
+    pub(super) fn refusal(&self, open: usize) -> ErrorObject {
         let full = Full { open, limit: self.connections() };
-        let error = ErrorObject::new(ErrorCode::SERVER_BUSY, full.to_string());
-        Self::told(connection, heard, &error.not_executed())
+        ErrorObject::new(ErrorCode::SERVER_BUSY, full.to_string()).not_executed()
     }
 
     /// What a peer is told whose group is over its limits.
-    pub(super) fn refusal_of_group(connection: &Connection, heard: Heard<'_>, over: OverLimit) -> Vec<u8> {
+    pub(super) fn refusal_of_group(over: OverLimit) -> ErrorObject {
         let code = match over {
             OverLimit::Cost { .. } => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
             OverLimit::Connections { .. } => ErrorCode::SERVER_BUSY,
         };
-        Self::told(connection, heard, &ErrorObject::new(code, over.to_string()).not_executed())
-    }
-
-    fn told(connection: &Connection, heard: Heard<'_>, error: &ErrorObject) -> Vec<u8> {
-        match heard {
-            Heard::Handshake(handshake) => handshake.refusal(error),
-            #[cfg(feature = "http")]
-            Heard::Spoken(Spoken::Http(http)) => http.refusal(error),
-            Heard::Spoken(Spoken::Messages(terms)) => {
-                let Settings { framer, version, messages, .. } = &terms.settings;
-                if messages.is_some() {
-                    // The peer would not understand it.
-                    return Vec::new();
-                }
-                let framer = connection.framer.as_ref().unwrap_or(framer);
-                let mut message = Vec::new();
-                framer.begin(&mut message);
-                version.put_error(&mut message, Id::NULL, error);
-                match framer.finish(&mut message, 0) {
-                    Ok(()) => message,
-                    Err(_) => Vec::new(),
-                }
-            }
-        }
+        ErrorObject::new(code, over.to_string()).not_executed()
     }
 
     /// Starts the session of a peer that has arrived.

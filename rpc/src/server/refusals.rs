@@ -1,6 +1,6 @@
 //! Peers for whom there is no place: they are told so, and nobody waits for them.
 
-use std::time::Duration;
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,10 +8,18 @@ use tokio::{
     time::timeout,
 };
 
-use crate::transport::{Connection, Io};
+use super::listener::{Listener, Spoken};
+use crate::{
+    driver::Settings,
+    jsonrpc::{ErrorObject, Id},
+    transport::{Connection, Io},
+};
 
 /// How many peers are being told at a time. Each keeps a descriptor meanwhile; those beyond are cut off without a word.
 const AT_ONCE: usize = 64;
+
+/// How long a peer may take to ask, where it is told in answer to what it asks, and where handshakes have no limit of their own.
+const ASKING: Duration = Duration::from_secs(10);
 
 /// How long a peer may take to read it and to close its side.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,8 +37,8 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Sends `message` to a peer, one of many as long as there is no place, and closes the connection.
-    pub(super) fn refuse(&mut self, connection: Connection, message: Vec<u8>) {
+    /// Tells a peer `error`, one of many as long as there is no place, and closes the connection.
+    pub(super) fn refuse(&mut self, listener: &Listener, connection: Connection, error: ErrorObject) {
         if self.refused == 0 {
             tracing::warn!(
                 rpc.system.name = "jsonrpc",
@@ -38,18 +46,29 @@ impl Refusals {
             );
         }
         self.refused += 1;
-        self.refuse_one(connection, message);
+        self.refuse_one(listener, connection, error);
     }
 
     /// The same for one for whom alone there is no place.
-    pub(super) fn refuse_one(&mut self, connection: Connection, message: Vec<u8>) {
+    pub(super) fn refuse_one(&mut self, listener: &Listener, connection: Connection, error: ErrorObject) {
         while self.tasks.try_join_next().is_some() {}
-        let Connection { io, peer, .. } = connection;
-        tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %peer, "a connection was refused");
+        tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %connection.peer, "a connection was refused");
         if self.tasks.len() < AT_ONCE {
+            let (steps, spoken) = (Arc::clone(listener.handshakes()), listener.spoken().clone());
+            let asking = listener.terms().limits().handshake_timeout.unwrap_or(ASKING);
             self.tasks.spawn(async move {
+                let told = async {
+                    let mut connection = connection;
+                    for step in &*steps {
+                        match step.refuse(connection, &error).await? {
+                            Some(shaken) => connection = shaken,
+                            None => return Ok(()),
+                        }
+                    }
+                    tell(&spoken, connection, &error).await
+                };
                 // Whether the peer has heard it makes no difference.
-                drop(timeout(PATIENCE, tell(io, message)).await);
+                drop(timeout(asking.saturating_add(PATIENCE), told).await);
             });
         }
     }
@@ -67,8 +86,41 @@ impl Refusals {
     }
 }
 
-async fn tell(mut io: Box<dyn Io>, message: Vec<u8>) -> std::io::Result<()> {
-    io.write_all(&message).await?;
+/// Tells a peer in the language that is spoken behind all handshakes.
+async fn tell(spoken: &Spoken, connection: Connection, error: &ErrorObject) -> io::Result<()> {
+    match spoken {
+        #[cfg(feature = "http")]
+        Spoken::Http(http) => {
+            http.refuse(connection.io, error).await;
+            Ok(())
+        }
+        Spoken::Messages(terms) => {
+            let message = framed(&terms.settings, &connection, error);
+            let told = send(connection.io, &message);
+            timeout(PATIENCE, told).await.unwrap_or_else(|late| Err(late.into()))
+        }
+    }
+}
+
+/// A message, framed. Nothing, where it does not fit into a frame.
+fn framed(settings: &Settings, connection: &Connection, error: &ErrorObject) -> Vec<u8> {
+    let Settings { framer, version, messages, .. } = settings;
+    if messages.is_some() {
+        // The peer would not understand it.
+        return Vec::new();
+    }
+    let framer = connection.framer.as_ref().unwrap_or(framer);
+    let mut message = Vec::new();
+    framer.begin(&mut message);
+    version.put_error(&mut message, Id::NULL, error);
+    match framer.finish(&mut message, 0) {
+        Ok(()) => message,
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn send(mut io: Box<dyn Io>, message: &[u8]) -> io::Result<()> {
+    io.write_all(message).await?;
     io.shutdown().await?;
     tokio::io::copy(&mut io.take(DISCARDED), &mut tokio::io::sink()).await?;
     Ok(())

@@ -157,11 +157,16 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
     /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), and is dropped then.
     fn shake(&self, connection: Connection) -> BoxFuture<'static, std::io::Result<Connection>>;
 
-    /// What a peer is sent for whom there is no place, in the language of the handshake: it has not come to messages yet. Nothing, where
-    /// that takes more than sending.
-    fn refusal(&self, error: &ErrorObject) -> Vec<u8> {
+    /// Tells a peer `error` for whom there is no place, in answer to what it asks, and gives nothing; or, where the handshake has no
+    /// words for that, goes through it, and gives what comes behind it. Waits no longer than it is let.
+    fn refuse<'a>(
+        &'a self,
+        connection: Connection,
+        error: &'a ErrorObject,
+    ) -> BoxFuture<'a, std::io::Result<Option<Connection>>> {
         let _ = error;
-        Vec::new()
+        let shaken = self.shake(connection);
+        Box::pin(async { shaken.await.map(Some) })
     }
 }
 

@@ -46,6 +46,9 @@ async fn post(sender: &mut Http1, body: &'static str) -> Answer {
 }
 
 /// Sends bytes as they are, and reads until the server closes.
+/// A request, of whatever it may be.
+const ASKED: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 async fn raw(server: &ServerHandle, bytes: &[u8]) -> String {
     let mut stream = dial(server).await;
     // It may close before it has taken all.
@@ -234,7 +237,7 @@ async fn one_connection_too_many_is_told_so() {
     let server = listening(Server::builder().service(CalcServer::new(MyCalc)).limits(limits)).await;
     let mut sender = connect(&server).await;
     post(&mut sender, PING).await;
-    let refused = raw(&server, b"").await;
+    let refused = raw(&server, ASKED).await;
     assert!(refused.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{refused}");
     assert!(refused.contains("content-type: application/json\r\n"), "{refused}");
     let (_, body) = refused.split_once("\r\n\r\n").expect("a body");
@@ -263,7 +266,7 @@ async fn connections_of_a_group_are_counted_together() {
     let server = listening(Server::builder().service(CalcServer::new(MyCalc)).groups(groups)).await;
     let mut sender = connect(&server).await;
     post(&mut sender, PING).await;
-    assert!(raw(&server, b"").await.contains("too many connections from where you are"));
+    assert!(raw(&server, ASKED).await.contains("too many connections from where you are"));
     server.shutdown().await;
 }
 

@@ -1,10 +1,19 @@
 //! What peers are told for whom there is no place: what was too many, the limit, how many there are, and
 //! the field that has the limit.
 
+use std::time::Duration;
+
 use http::StatusCode;
-use rpc::{Endpoint, GroupKey, Groups, Limits, Server, ServerHandle};
-use rpc_tests::{Raw, echo, soon};
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use rpc::{
+    CallError, Endpoint, Executed, GroupKey, Groups, HttpClient, Limits, Listen, Server, ServerHandle,
+};
+use rpc_tests::{Authority, Raw, echo, soon};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time,
+};
 
 use super::kit::{Answer, ask, attach, message, serving, websocket};
 
@@ -24,10 +33,13 @@ async fn listening(url: &str, limits: Limits, groups: Groups) -> ServerHandle {
     server.and_bind(url).await.expect("a port is free").start()
 }
 
-/// What one hears that connects to the second place.
+/// What one hears that connects to the second place, and asks for something: nothing before that.
 async fn told(server: &ServerHandle) -> String {
     let addr = server.endpoints()[1].socket_addr().expect("an address");
     let mut peer = TcpStream::connect(addr).await.expect("it listens");
+    let silent = time::timeout(Duration::from_millis(50), peer.read_u8()).await;
+    assert!(silent.is_err(), "it was answered before it has asked: {silent:?}");
+    peer.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it is read");
     let mut told = String::new();
     soon(peer.read_to_string(&mut told)).await.expect("it is closed in good order");
     told
@@ -106,4 +118,70 @@ async fn no_websocket_is_opened_where_it_is_mounted_and_there_are_as_many_sessio
     let refused = ask(&server.http_service(), websocket()).await;
     let told = "too many connections: 1 are open, and 1 may be (`Limits::connections`)";
     refused.expect_refusal(StatusCode::SERVICE_UNAVAILABLE, -102, told);
+}
+
+/// How our own client asks: over HTTP/1.1 and HTTP/2, in the clear and with TLS, which offers both.
+async fn our_clients(limits: Limits, groups: Groups) -> Vec<(ServerHandle, HttpClient)> {
+    let authority = Authority::new();
+    let mut all = Vec::new();
+    for (scheme, http2_only) in [("http", false), ("http", true), ("https", false)] {
+        let at = Listen::at(&format!("{scheme}://127.0.0.1:0")).expect("a URL");
+        let at = if scheme == "https" { at.tls(authority.issue(&["localhost"]).server()) } else { at };
+        let server = Server::builder().service(echo()).limits(limits.clone()).groups(groups.clone());
+        let server = server.bind("tcp://127.0.0.1:0").await.expect("a port is free");
+        let server = server.and_bind(at).await.expect("a port is free").start();
+        let port = server.endpoints()[1].port().expect("it has one");
+        let client = HttpClient::builder(&format!("{scheme}://localhost:{port}")).expect("a URL");
+        let client = if scheme == "https" { client.tls(authority.trusted()) } else { client };
+        let client = if http2_only { client.http2_only() } else { client };
+        all.push((server, client.build().expect("nothing is wrong with it")));
+    }
+    all
+}
+
+/// Whatever the size of what is asked, the client reads why it is not answered.
+async fn our_client_reads(client: &HttpClient, code: i64, why: &str) {
+    for round in 0..20 {
+        let param = "x".repeat(if round % 2 == 0 { 1 } else { 256 << 10 });
+        let error = soon(client.call::<Value>("echo", (param,))).await.expect_err("there is no place");
+        let CallError::Rpc(told) = &error else { panic!("round {round}: {error:?}") };
+        assert_eq!(told.code(), rpc::ErrorCode::new(code));
+        assert!(told.message().contains(why), "round {round}: {told}");
+        assert_eq!(error.executed(), Executed::No);
+    }
+}
+
+#[tokio::test]
+async fn our_client_reads_that_the_server_has_as_many_connections_as_may_be() {
+    let mut few = limits();
+    few.connections = 1;
+    for (server, client) in our_clients(few, Groups::by_address()).await {
+        let mut peer = Raw::connect(server.endpoint()).await;
+        peer.ask(ECHO).await;
+        our_client_reads(&client, -102, "1 are open, and 1 may be (`Limits::connections`)").await;
+        soon(server.shutdown()).await;
+    }
+}
+
+#[tokio::test]
+async fn our_client_reads_that_its_group_has_as_many_connections_as_may_be() {
+    for (server, client) in our_clients(limits(), Groups::by_address().connections(1)).await {
+        let mut peer = Raw::connect(server.endpoint()).await;
+        peer.ask(ECHO).await;
+        our_client_reads(&client, -102, "1 are open, and 1 may be (`Groups::connections`)").await;
+        soon(server.shutdown()).await;
+    }
+}
+
+#[tokio::test]
+async fn our_client_reads_what_its_group_has_cost() {
+    for (server, client) in our_clients(limits(), Groups::by_address()).await {
+        let mut peer = Raw::connect(server.endpoint()).await;
+        peer.ask(ECHO).await;
+        let session = server.sessions().pop().expect("one");
+        session.add_cost(20_000.0);
+        soon(session.closed()).await;
+        our_client_reads(&client, -101, "have cost 20000, and may cost 10000 (`cost_hard`)").await;
+        soon(server.shutdown()).await;
+    }
 }

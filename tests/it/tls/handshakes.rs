@@ -78,7 +78,7 @@ async fn a_handshake_that_drips_in_has_no_longer() {
 }
 
 #[tokio::test]
-async fn half_a_handshake_is_a_connection_and_one_too_many_is_just_closed() {
+async fn half_a_handshake_is_a_connection_and_one_too_many_is_told_so_behind_its_own() {
     let issued = Issued::by_itself(&["localhost"]);
     let mut limits = Limits::server();
     limits.connections = 1;
@@ -86,8 +86,10 @@ async fn half_a_handshake_is_a_connection_and_one_too_many_is_just_closed() {
     let mut half = connected(&server).await;
     half.write_all(&BEGINNING).await.expect("it is there");
     // A message would not be one before the handshake.
-    let error = connect(&server, &issued.pinned()).await.expect_err("there is no place");
-    let ConnectError::Tls { source: TlsError::Closed { .. }, .. } = error else { panic!("{error:?}") };
+    let session = connect(&server, &issued.pinned()).await.expect("the handshake is done");
+    let reason = soon(session.closed()).await;
+    let CloseReason::Refused(told) = &reason else { panic!("{reason:?}") };
+    assert!(told.message().contains("1 are open, and 1 may be (`Limits::connections`)"), "{told}");
     soon(server.shutdown()).await;
     assert_eq!(soon(half.read(&mut [0; 8])).await.expect("it ends well"), 0);
 }

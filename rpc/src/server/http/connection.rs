@@ -27,7 +27,7 @@ use super::{
 #[cfg(feature = "ws")]
 use crate::transport::websocket::WebSocketServer;
 use crate::{
-    jsonrpc::{ErrorCode, ErrorObject, Id, chain, shown::brief},
+    jsonrpc::{chain, shown::brief},
     limits::Limits,
     server::{handle::Shared, terms::Terms},
     session::Membership,
@@ -50,7 +50,7 @@ const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// What is spoken with the peers of one listener.
 pub(in crate::server) struct Http {
     service: Layered,
-    terms: Arc<Terms>,
+    pub(super) terms: Arc<Terms>,
 }
 
 impl Http {
@@ -81,23 +81,6 @@ impl Http {
 
     fn limits(&self) -> &Limits {
         self.terms.limits()
-    }
-
-    /// What a peer is told for whom there is no place: a response, before it has asked anything.
-    pub(in crate::server) fn refusal(&self, error: &ErrorObject) -> Vec<u8> {
-        let mut body = Vec::new();
-        self.terms.settings.version.put_error(&mut body, Id::NULL, error);
-        let status = match error.code() {
-            ErrorCode::EXCESSIVE_RESOURCE_USAGE => "429 Too Many Requests",
-            _ => "503 Service Unavailable",
-        };
-        let mut told = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            body.len()
-        )
-        .into_bytes();
-        told.append(&mut body);
-        told
     }
 
     /// Serves a peer that has arrived, in a task of its own.
@@ -204,7 +187,7 @@ impl Http {
         ended
     }
 
-    fn builder(&self) -> auto::Builder<Tasks> {
+    pub(super) fn builder(&self) -> auto::Builder<Tasks> {
         let mut builder = auto::Builder::new(Tasks::default());
         // Timeouts are ours: hyper's do not tell an idle connection from half a head.
         builder.http1().max_buf_size(HEAD as usize).header_read_timeout(None);
@@ -253,7 +236,7 @@ impl fmt::Debug for Http {
 
 /// The requests of one connection of HTTP/2. They end with it.
 #[derive(Clone, Default)]
-struct Tasks(Arc<Mutex<JoinSet<()>>>);
+pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
     fn execute(&self, task: F) {

@@ -15,6 +15,7 @@ mod frames;
 mod options;
 mod payer;
 mod refusal;
+mod refused;
 mod service;
 #[cfg(feature = "ws")]
 mod upgrade;

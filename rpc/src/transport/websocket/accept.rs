@@ -44,12 +44,23 @@ impl Handshake for WebSocketHandshake {
         async move { accept(connection, &options, path.as_deref()).await }.boxed()
     }
 
-    fn refusal(&self, error: &ErrorObject) -> Vec<u8> {
-        let status = match error.code() {
-            ErrorCode::EXCESSIVE_RESOURCE_USAGE => StatusCode::TOO_MANY_REQUESTS,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Refusal::new(status, error.message()).to_bytes()
+    /// Whatever the peer asks for: but not before, as many clients take no answer that comes before they have asked.
+    fn refuse<'a>(
+        &'a self,
+        mut connection: Connection,
+        error: &'a ErrorObject,
+    ) -> BoxFuture<'a, io::Result<Option<Connection>>> {
+        async move {
+            if let Err(HeadError::Io(error)) = head::read(&mut connection.io, Vec::new(), request).await {
+                return Err(error);
+            }
+            let status = match error.code() {
+                ErrorCode::EXCESSIVE_RESOURCE_USAGE => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            Err(Refusal::new(status, error.message()).tell(connection.io).await)
+        }
+        .boxed()
     }
 }
 

@@ -43,7 +43,7 @@ impl Refusal {
     }
 
     /// As it is sent over HTTP/1.1.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Vec<u8> {
         let Self { status, text, headers, .. } = self;
         let reason = status.canonical_reason().unwrap_or_default();
         let mut answer = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();

@@ -191,7 +191,7 @@ async fn a_handler_that_hangs_is_dropped_and_its_caller_is_told() {
     let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::server());
     let start = tokio::time::Instant::now();
     let answer = peer.ask(r#"{"jsonrpc":"2.0","id":1.0,"method":"wait"}"#).await;
-    let late = r#"{"code":-102,"message":"the request took too long"}"#;
+    let late = r#"{"code":-102,"message":"the request took longer than 30s (`Limits::request_timeout`), and its handler was dropped"}"#;
     assert_eq!(answer, format!(r#"{{"jsonrpc":"2.0","id":1.0,"error":{late}}}"#));
     assert_eq!(start.elapsed(), Duration::from_secs(30), "the default");
     settled().await;

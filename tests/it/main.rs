@@ -41,6 +41,7 @@ mod keep_alive;
 mod last_line;
 mod leftovers;
 mod limits;
+mod limits_logged;
 mod listens;
 mod lost;
 mod macros;

@@ -1,6 +1,6 @@
 //! Errors that travel, and errors about what travelled.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -187,6 +187,16 @@ impl ErrorObject {
         Self::invalid_request(format!(
             "the message has {size} bytes{more}, and the limit is {limit} (`frame_size`): send less at once"
         ))
+    }
+
+    /// For a request whose handler was dropped at `limit`. It may have done anything.
+    pub(crate) fn took_too_long(limit: Option<Duration>) -> Self {
+        // The limit may be another one by now.
+        let told = limit.map_or_else(
+            || "the request took too long, and its handler was dropped".to_owned(),
+            |limit| format!("the request took longer than {limit:?} (`Limits::request_timeout`), and its handler was dropped"),
+        );
+        Self::new(ErrorCode::SERVER_BUSY, told)
     }
 
     pub(crate) fn internal() -> Self {

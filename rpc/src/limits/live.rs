@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::Limits;
+use super::{Limits, Reached};
 
 /// What fits into a word, so that it is read without a lock.
 trait Word: Sized {
@@ -61,12 +61,14 @@ macro_rules! live {
         #[derive(Debug)]
         pub(crate) struct LiveLimits {
             $($name: AtomicU64,)*
+            /// What the log has of them.
+            pub(crate) reached: Reached,
         }
 
         #[allow(dead_code, reason = "some are only read all together")]
         impl LiveLimits {
             pub(crate) fn new(limits: &Limits) -> Self {
-                Self { $($name: AtomicU64::new(limits.$name.to_word()),)* }
+                Self { $($name: AtomicU64::new(limits.$name.to_word()),)* reached: Reached::default() }
             }
 
             pub(crate) fn load(&self) -> Limits {

@@ -6,6 +6,7 @@ mod groups;
 mod keep_alive;
 mod live;
 mod presets;
+mod reached;
 mod response_time;
 mod setters;
 mod throttle;
@@ -17,6 +18,7 @@ pub(crate) use groups::{Accounts, OverLimit, Rules};
 pub use groups::{GroupKey, Groups, Network, NetworkError};
 pub use keep_alive::KeepAlive;
 pub(crate) use live::LiveLimits;
+pub(crate) use reached::Reached;
 pub(crate) use response_time::ResponseTimes;
 pub(crate) use throttle::Throttle;
 

@@ -11,7 +11,7 @@ use futures::future::{Either, select};
 use super::{
     ServerHandle,
     accept_backoff::AcceptBackoff,
-    handle::Shared,
+    handle::{Full, Shared},
     handshakes::Handshakes,
     listener::{Listener, Spoken},
     refusals::Refusals,
@@ -59,9 +59,9 @@ fn admit(
     connection: Connection,
     refusals: &mut Refusals,
 ) -> Option<(Connection, Membership)> {
-    let connections = shared.connections_open();
-    if connections >= shared.connections() {
-        refusals.refuse(listener, connection, shared.refusal(connections));
+    let full = Full { open: shared.connections_open(), limit: shared.connections() };
+    if full.open >= full.limit {
+        refusals.refuse(listener, connection, &full);
         return None;
     }
     refusals.end();
@@ -70,7 +70,7 @@ fn admit(
     match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
         Ok(Ok(group)) => Some((connection, group)),
         Ok(Err(over)) => {
-            refusals.refuse_one(listener, connection, Shared::refusal_of_group(over));
+            refusals.refuse_in_group(listener, connection, &over);
             None
         }
         Err(_) => {

@@ -15,7 +15,7 @@ use super::{ending::Stage, terms::Terms};
 use crate::{
     driver::{self, Owner, Start},
     jsonrpc::{ErrorCode, ErrorObject},
-    limits::{Groups, Limits, OverLimit},
+    limits::{Groups, Limits},
     session::{InstalledGroups, Membership, Session, Tally},
     transport::{ByteStream, Connection, Endpoint, MessageChannel},
 };
@@ -33,6 +33,13 @@ pub struct ServerHandle {
 pub(super) struct Full {
     pub(super) open: usize,
     pub(super) limit: usize,
+}
+
+impl Full {
+    /// What the peer is told.
+    pub(super) fn to_error(self) -> ErrorObject {
+        ErrorObject::new(ErrorCode::SERVER_BUSY, self.to_string()).not_executed()
+    }
 }
 
 /// What accepting, sessions and handles share.
@@ -85,21 +92,6 @@ impl Shared {
     /// The server's own. A listener may have others.
     pub(super) fn limits(&self) -> &Limits {
         self.terms.limits()
-    }
-
-    /// What a peer is told for whom there is no place.
-    pub(super) fn refusal(&self, open: usize) -> ErrorObject {
-        let full = Full { open, limit: self.connections() };
-        ErrorObject::new(ErrorCode::SERVER_BUSY, full.to_string()).not_executed()
-    }
-
-    /// What a peer is told whose group is over its limits.
-    pub(super) fn refusal_of_group(over: OverLimit) -> ErrorObject {
-        let code = match over {
-            OverLimit::Cost { .. } => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
-            OverLimit::Connections { .. } => ErrorCode::SERVER_BUSY,
-        };
-        ErrorObject::new(code, over.to_string()).not_executed()
     }
 
     /// Starts the session of a peer that has arrived.

@@ -11,6 +11,7 @@ mod handshakes;
 mod http;
 mod listen;
 mod listener;
+mod reached;
 mod refusals;
 mod sockets;
 mod terms;

@@ -8,11 +8,16 @@ use tokio::{
     time::timeout,
 };
 
-use super::listener::{Listener, Spoken};
+use super::{
+    handle::Full,
+    listener::{Listener, Spoken},
+    reached,
+};
 use crate::{
     driver::Settings,
-    jsonrpc::{ErrorObject, Id},
-    transport::{Connection, Io},
+    jsonrpc::{ErrorCode, ErrorObject, Id},
+    limits::OverLimit,
+    transport::{Connection, Io, LogRate},
 };
 
 /// How many peers are being told at a time. Each keeps a descriptor meanwhile; those beyond are cut off without a word.
@@ -34,23 +39,33 @@ pub(super) struct Refusals {
     tasks: JoinSet<()>,
     /// How many there were since somebody was accepted.
     refused: u64,
+    /// Whether the log has it that there are some.
+    is_logged: bool,
+    rate: LogRate,
 }
 
 impl Refusals {
     /// Tells a peer `error`, one of many as long as there is no place, and closes the connection.
-    pub(super) fn refuse(&mut self, listener: &Listener, connection: Connection, error: ErrorObject) {
-        if self.refused == 0 {
-            tracing::warn!(
-                rpc.system.name = "jsonrpc",
-                "as many connections are open as may be: further ones are refused"
-            );
+    pub(super) fn refuse(&mut self, listener: &Listener, connection: Connection, full: &Full) {
+        if self.refused == 0
+            && let Some(unlogged) = self.rate.admit()
+        {
+            reached::full(full, &connection.peer, unlogged);
+            self.is_logged = true;
         }
         self.refused += 1;
-        self.refuse_one(listener, connection, error);
+        self.tell_one(listener, connection, full.to_error());
     }
 
-    /// The same for one for whom alone there is no place.
-    pub(super) fn refuse_one(&mut self, listener: &Listener, connection: Connection, error: ErrorObject) {
+    /// The same for one whose group has no place for it.
+    pub(super) fn refuse_in_group(&mut self, listener: &Listener, connection: Connection, over: &OverLimit) {
+        if let Some(unlogged) = self.rate.admit() {
+            reached::over(over, &connection.peer, unlogged);
+        }
+        self.tell_one(listener, connection, error_of(over));
+    }
+
+    fn tell_one(&mut self, listener: &Listener, connection: Connection, error: ErrorObject) {
         while self.tasks.try_join_next().is_some() {}
         tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %connection.peer, "a connection was refused");
         if self.tasks.len() < AT_ONCE {
@@ -75,15 +90,24 @@ impl Refusals {
 
     /// There is a place again.
     pub(super) fn end(&mut self) {
-        if self.refused > 0 {
+        if std::mem::take(&mut self.is_logged) {
             tracing::info!(
                 rpc.system.name = "jsonrpc",
                 refused = self.refused,
                 "connections are accepted again"
             );
-            self.refused = 0;
         }
+        self.refused = 0;
     }
+}
+
+/// What a peer is told whose group is over its limits.
+fn error_of(over: &OverLimit) -> ErrorObject {
+    let code = match over {
+        OverLimit::Cost { .. } => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
+        OverLimit::Connections { .. } => ErrorCode::SERVER_BUSY,
+    };
+    ErrorObject::new(code, over.to_string()).not_executed()
 }
 
 /// Tells a peer in the language that is spoken behind all handshakes.

@@ -154,6 +154,7 @@ fn admits<'r>(request: &'r Request<'_>) -> Result<&'r Arc<Shared>, ErrorObject> 
     }
     if !link.admits_subscription() {
         let limit = link.limits.subscriptions();
+        link.limits.reached.subscriptions(&link.peer, link.id, limit);
         return no(
             ErrorCode::TOO_MANY_SUBSCRIPTIONS,
             format!("too many subscriptions: the limit is {limit}"),

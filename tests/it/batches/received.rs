@@ -154,7 +154,15 @@ async fn a_member_that_takes_too_long_is_answered_in_its_place() {
     let (mut peer, session) = Raw::peer_of(waiting(&gate), Limits::server());
     let start = Instant::now();
     let sent = batch([request(1, "echo"), request(2, "wait"), request(3, "later")]);
-    let expected = batch([result(1), error(2, -102, "the request took too long"), result(3)]);
+    let expected = batch([
+        result(1),
+        error(
+            2,
+            -102,
+            "the request took longer than 30s (`Limits::request_timeout`), and its handler was dropped",
+        ),
+        result(3),
+    ]);
     assert_eq!(peer.ask(&sent).await, expected);
     assert_eq!(start.elapsed().as_secs(), 30);
     assert_eq!((gate.dropped(), session.requests_in_flight()), (1, 0));

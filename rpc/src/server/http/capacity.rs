@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::refusal::Refusal;
-use crate::limits::Limits;
+use crate::{limits::Limits, transport::LogRate};
 
 /// How many bytes of bodies a connection may have arriving that count nowhere: small messages get
 /// through whatever others hold. Together these are bounded by the number of connections.
@@ -19,11 +19,17 @@ pub(in crate::server) struct Capacity {
     requests: Pool,
     /// One for each byte of a body that has begun to arrive.
     body_bytes: Pool,
+    /// How often the log has it that there is none for a request, or another limit was reached.
+    pub(super) refusals: LogRate,
 }
 
 impl Capacity {
     pub(in crate::server) fn new(limits: &Limits) -> Self {
-        Self { requests: Pool::new(limits.connections), body_bytes: Pool::new(body_bytes(limits)) }
+        Self {
+            requests: Pool::new(limits.connections),
+            body_bytes: Pool::new(body_bytes(limits)),
+            refusals: LogRate::default(),
+        }
     }
 
     /// A permit to work on a request, until it is dropped.

@@ -9,9 +9,9 @@ use crate::{
     framing::is_far_over,
     jsonrpc::{ErrorCode, ErrorObject, shown::brief},
     limits::{Limits, OverLimit},
-    server::handle::Full,
+    server::{handle::Full, reached},
     service::Dispatcher,
-    transport::Denied,
+    transport::{Denied, Endpoint, LogRate},
 };
 
 /// Why a request has not come to the dispatcher.
@@ -163,6 +163,34 @@ impl Refusal {
                 | Self::ShuttingDown
                 | Self::GivenUp
         )
+    }
+
+    /// Says in the log which limit was reached, if one was, and what to change.
+    pub(super) fn log(&self, peer: &Endpoint, rate: &LogRate) {
+        let is_limit = matches!(
+            self,
+            Self::Busy { .. } | Self::NoRoom { .. } | Self::Full(_) | Self::Group(_) | Self::Cost { .. }
+        );
+        if !is_limit {
+            return;
+        }
+        let Some(unlogged) = rate.admit() else { return };
+        match self {
+            &Self::Busy { limit, .. } => tracing::warn!(
+                rpc.system.name = "jsonrpc", network.transport = "http", network.peer.address = %peer, limit, unlogged,
+                "an HTTP request was answered 503, as too many are worked on at once. Where the system has room for more, raise \
+                 `Limits::connections`"
+            ),
+            &Self::NoRoom { limit, .. } => tracing::warn!(
+                rpc.system.name = "jsonrpc", network.transport = "http", network.peer.address = %peer, limit, unlogged,
+                "an HTTP request was answered 503, as too many bytes of bodies arrive at once. Where there is memory for more, raise \
+                 `Limits::body_bytes`"
+            ),
+            Self::Full(full) => reached::full(full, peer, unlogged),
+            Self::Group(over) => reached::over(over, peer, unlogged),
+            &Self::Cost { cost, limit } => reached::over(&OverLimit::Cost { cost, limit }, peer, unlogged),
+            _ => {}
+        }
     }
 
     /// The status, and an error with the id null for those who read on, in answer to a request of `version`.

@@ -120,7 +120,7 @@ pub struct HttpService {
     /// The only path there is.
     path: Option<Arc<str>>,
     has_no_content: bool,
-    capacity: Arc<Capacity>,
+    pub(super) capacity: Arc<Capacity>,
     /// Whose service it is, if any server's.
     server: Option<Arc<Shared>>,
     /// Where WebSockets are opened, if they are.
@@ -205,6 +205,7 @@ impl HttpService {
         }
         let (parts, body) = request.into_parts();
         let version = parts.version;
+        let peer = Arrival::peer_of(&parts).cloned().unwrap_or(Endpoint::MEMORY);
         match self.admit(parts, body).await {
             Ok(Some(answer)) => {
                 let mut response = Response::new(HttpBody::from(answer));
@@ -220,7 +221,10 @@ impl HttpService {
                 }
                 response
             }
-            Err(refusal) => refusal.response(&self.dispatcher, version),
+            Err(refusal) => {
+                refusal.log(&peer, &self.capacity.refusals);
+                refusal.response(&self.dispatcher, version)
+            }
         }
     }
 

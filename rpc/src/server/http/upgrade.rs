@@ -56,6 +56,7 @@ impl Sessions {
         };
         let refused = |refusal: Refusal| {
             charge(refusal.cost(limits));
+            refusal.log(peer.as_ref().unwrap_or(&Endpoint::MEMORY), &service.capacity.refusals);
             refusal.response(&service.dispatcher, version)
         };
         if !self.shared.stage.borrow().serves() {

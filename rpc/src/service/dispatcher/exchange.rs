@@ -108,7 +108,10 @@ impl Dispatcher {
             });
             match (outcome, ticket) {
                 (Outcome::Pending(handler), ticket) => {
-                    at_work.push(in_time(trace, handler, limits.request_timeout, version, ticket));
+                    let late = || {
+                        self.shared.reached.request_timeout(one_shot.endpoint(), None, limits.request_timeout)
+                    };
+                    at_work.push(in_time(trace, handler, limits.request_timeout, late, version, ticket));
                 }
                 (Outcome::Done(_), Some(ticket)) => {
                     connection.respond_with(&mut out, &ticket, &reply);
@@ -197,6 +200,7 @@ async fn in_time(
     trace: Trace,
     mut handler: Box<dyn Working>,
     limit: Option<Duration>,
+    late: impl FnOnce(),
     version: Version,
     ticket: Option<Ticket>,
 ) -> Answered {
@@ -208,13 +212,16 @@ async fn in_time(
         }
         Some(limit) => tokio::time::timeout(limit, has_finished).await.is_ok(),
     };
+    if !in_time {
+        late();
+    }
     // It is asked for the reply to a notification, too: a panic is told.
     let finished = in_time.then(|| handler.finish());
     trace.end(finished.as_ref().map_or(Ending::Timeout, |finished| finished.ending));
     let ticket = ticket?;
-    let reply = finished.map(|finished| finished.reply).unwrap_or_else(|| {
-        written(version, ticket.id(), &ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long"))
-    });
+    let reply = finished
+        .map(|finished| finished.reply)
+        .unwrap_or_else(|| written(version, ticket.id(), &ErrorObject::took_too_long(limit)));
     Some((ticket, reply))
 }
 

@@ -16,7 +16,7 @@ use super::{BuiltServices, one_shot::OneShotPolicy};
 use crate::jsonrpc::{ErrorObject, Id};
 use crate::{
     jsonrpc::version::Version,
-    limits::Limits,
+    limits::{Limits, Reached},
     session::Tally,
     transport::{Endpoint, Extensions},
 };
@@ -62,6 +62,8 @@ struct Shared {
     services: Arc<BuiltServices>,
     version: Version,
     policy: Arc<OneShotPolicy>,
+    /// Limits that were reached, as far as the log has them.
+    reached: Reached,
 }
 
 impl Dispatcher {
@@ -110,7 +112,7 @@ impl Dispatcher {
         shielded_work: Tally,
     ) -> Self {
         let policy = Arc::new(OneShotPolicy { limits, shielded_work });
-        Self { shared: Arc::new(Shared { services, version, policy }) }
+        Self { shared: Arc::new(Shared { services, version, policy, reached: Reached::default() }) }
     }
 
     /// What is sent in place of an answer to a message that does not get this far.

@@ -128,7 +128,8 @@ impl Shared {
 
     /// Ends the calls and the handlers that are late, and says when to look again.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
-        self.with(|state, effects| {
+        let mut is_late = false;
+        let next = self.with(|state, effects| {
             let mut next: Option<Instant> = None;
             let Expired { late, silent, ended } = state.calls.expire(now, &mut next);
             let late_requests = state.requests.late(now, &mut next);
@@ -159,9 +160,14 @@ impl Shared {
             }
             for request in late_requests {
                 self.time_out(state, effects, request);
+                is_late = true;
             }
             next
-        })
+        });
+        if is_late {
+            self.limits.reached.request_timeout(&self.peer, Some(self.id), self.limits.request_timeout());
+        }
+        next
     }
 }
 

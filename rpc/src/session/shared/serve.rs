@@ -6,7 +6,7 @@ use tokio::{task::AbortHandle, time::Instant};
 
 use super::{Effects, Phase, Shared, State};
 use crate::{
-    jsonrpc::{ErrorCode, ErrorObject, Id, Request},
+    jsonrpc::{ErrorObject, Id, Request},
     session::{
         CloseReason,
         requests::{Ahead, Member, Running, WorkNumber},
@@ -97,7 +97,7 @@ impl Shared {
         if let Some(task) = done.task.take() {
             effects.abort(task);
         }
-        let error = ErrorObject::new(ErrorCode::SERVER_BUSY, "the request took too long");
+        let error = ErrorObject::took_too_long(self.limits.request_timeout());
         self.reply_error(state, effects, &done, &error);
     }
 }

@@ -2,6 +2,7 @@
 //! the first bytes that came, what they look like, and what to use instead.
 
 mod answers;
+mod logged;
 mod pairs;
 mod processes;
 mod speech;

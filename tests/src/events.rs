@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     pin::pin,
     rc::Rc,
@@ -57,6 +57,8 @@ pub struct Event {
     pub message: String,
     /// Everything else, as text: its own attributes, and those of the spans that it is in.
     pub fields: BTreeMap<&'static str, String>,
+    /// Its own attributes that are text: a subscriber quotes and escapes them.
+    pub texts: BTreeSet<&'static str>,
     /// The number of the innermost span that it is in.
     pub span: Option<u64>,
 }
@@ -156,9 +158,9 @@ impl Subscriber for Keeper {
 
     fn event(&self, event: &tracing::Event<'_>) {
         let span = ENTERED.with_borrow(|entered| entered.last().copied());
-        let mut fields = Fields(BTreeMap::new());
+        let mut fields = Fields::default();
         event.record(&mut fields);
-        let Fields(mut fields) = fields;
+        let Fields(mut fields, texts) = fields;
         let message = fields.remove("message").unwrap_or_default();
         let (all, mut around) = (spans(), span);
         while let Some(kept) = around.and_then(|span| all.get(&span)) {
@@ -171,7 +173,7 @@ impl Subscriber for Keeper {
         let (level, target) = (*event.metadata().level(), event.metadata().target());
         CAPTURE.with_borrow(|capture| {
             if let Some(capture) = capture {
-                capture.seen.borrow_mut().push(Event { level, target, message, fields, span });
+                capture.seen.borrow_mut().push(Event { level, target, message, fields, texts, span });
             }
         });
         CHANGED.notify_waiters();
@@ -179,7 +181,7 @@ impl Subscriber for Keeper {
 
     fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let mut fields = Fields(BTreeMap::new());
+        let mut fields = Fields::default();
         attributes.record(&mut fields);
         let parent = match attributes.is_contextual() {
             true => ENTERED.with_borrow(|entered| entered.last().copied()),
@@ -193,7 +195,7 @@ impl Subscriber for Keeper {
     }
 
     fn record(&self, id: &span::Id, values: &span::Record<'_>) {
-        let mut fields = Fields(BTreeMap::new());
+        let mut fields = Fields::default();
         values.record(&mut fields);
         if let Some(span) = spans().get_mut(&id.into_u64()) {
             span.fields.extend(fields.0);
@@ -240,11 +242,13 @@ impl Subscriber for Keeper {
     }
 }
 
-struct Fields(BTreeMap<&'static str, String>);
+#[derive(Default)]
+struct Fields(BTreeMap<&'static str, String>, BTreeSet<&'static str>);
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.0.insert(field.name(), value.to_owned());
+        self.1.insert(field.name());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -44,7 +44,7 @@ use crate::{
         Answers, Cancelling, CloseReason, LastHit, Membership, NewShared, Session, Shared, WriteBuffer,
         next_session_id, panic_message,
     },
-    transport::{Closing, Connection, ControlFrames, Io},
+    transport::{Closing, Connection, ControlFrames, Io, LogRate},
 };
 use batch::OpenBatch;
 use cancel::Cancellations;
@@ -69,6 +69,9 @@ pub(crate) struct Start<'a> {
 /// Whoever keeps sessions, and wants to know when one has ended.
 pub(crate) trait Owner: Send + Sync {
     fn ended(&self, session: u64);
+
+    /// How often the log has it that a peer speaks another protocol.
+    fn strangers(&self) -> &LogRate;
 }
 
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.

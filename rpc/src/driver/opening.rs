@@ -5,12 +5,12 @@ use std::task::Context;
 
 use tokio::time::Instant;
 
-use super::{Driver, inbox::Unread};
+use super::{Driver, Owner, inbox::Unread};
 use crate::{
     framing::{Beginning, Framed, Framing},
-    jsonrpc::{Message, shown::brief},
+    jsonrpc::Message,
     session::CloseReason,
-    transport::{ECHO, Expected, Extensions, Foreign, Opening, advice},
+    transport::{ECHO, Expected, Extensions, Foreign, Opening, log_foreign},
 };
 
 /// So many blanks are held until what follows them tells what is spoken, in bytes.
@@ -159,7 +159,7 @@ impl Driver {
         tracing::debug!(
             rpc.system.name = "jsonrpc",
             session = self.link.id,
-            found = foreign.found,
+            found = %foreign.found,
             "a line that is no message was passed over"
         );
         self.first_words.passed_over.get_or_insert_with(|| Box::new(foreign));
@@ -201,12 +201,10 @@ impl Driver {
         if foreign.asks() && !self.has_sent() {
             self.answer_foreign(&foreign);
         }
+        let rate = self.owner.as_deref().map(Owner::strangers);
+        let of = (&self.link.peer, Some(self.link.id));
+        log_foreign((Expected::Messages, &foreign), of, rate, "its session ends");
         let Foreign { protocol, found } = foreign;
-        tracing::info!(
-            rpc.system.name = "jsonrpc", network.transport = self.link.peer.scheme(), network.peer.address = %self.link.peer,
-            session = self.link.id, protocol, found, advice = %brief(advice(Expected::Messages, protocol, &found)),
-            "a peer speaks another protocol: its session ends, and nothing of it was handled"
-        );
         CloseReason::WrongProtocol { protocol, found }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     jsonrpc::{ErrorCode, ErrorObject},
     limits::{Groups, Limits},
     session::{InstalledGroups, Membership, Session, Tally},
-    transport::{ByteStream, Connection, Endpoint, MessageChannel},
+    transport::{ByteStream, Connection, Endpoint, LogRate, MessageChannel},
 };
 
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
@@ -55,6 +55,8 @@ pub(super) struct Shared {
     /// How many listeners are at work.
     pub(super) listening: Tally,
     pub(super) stage: watch::Sender<Stage>,
+    /// How often the log has it that a peer speaks another protocol.
+    strangers: LogRate,
 }
 
 impl Shared {
@@ -68,6 +70,7 @@ impl Shared {
             shaking: AtomicUsize::new(0),
             listening: Tally::default(),
             stage: watch::Sender::new(Stage::Running),
+            strangers: LogRate::default(),
         })
     }
 
@@ -123,6 +126,10 @@ impl Owner for Shared {
         // Dropped outside the lock: the last handle may end what the application keeps with the session.
         let ended = self.sessions().remove(&session);
         drop(ended);
+    }
+
+    fn strangers(&self) -> &LogRate {
+        &self.strangers
     }
 }
 

@@ -18,11 +18,15 @@ use super::{
     listener::{Listener, Spoken},
     terms::Terms,
 };
+#[cfg(feature = "ws")]
+use crate::transport::ForeignHandshake;
+#[cfg(feature = "tls-no-provider")]
+use crate::transport::{Expected, Foreign, log_foreign, tls::TlsError};
 use crate::{
     jsonrpc::{chain, shown::brief},
     limits::Limits,
     session::Membership,
-    transport::{Connection, Endpoint, Handshake, RefusedHandshake},
+    transport::{Connection, Endpoint, Handshake, LogRate, RefusedHandshake},
 };
 
 /// Those of one listener. They are given up with it.
@@ -33,6 +37,8 @@ pub(super) struct Handshakes {
     spoken: Spoken,
     terms: Arc<Terms>,
     shared: Arc<Shared>,
+    /// How often the log has it that a peer does not speak TLS.
+    strangers: Arc<LogRate>,
     tasks: JoinSet<()>,
 }
 
@@ -40,7 +46,14 @@ impl Handshakes {
     pub(super) fn new(shared: &Arc<Shared>, listener: &Listener) -> Self {
         let (steps, spoken) = (Arc::clone(listener.handshakes()), listener.spoken().clone());
         let terms = Arc::clone(listener.terms());
-        Self { steps, spoken, terms, shared: Arc::clone(shared), tasks: JoinSet::new() }
+        Self {
+            steps,
+            spoken,
+            terms,
+            shared: Arc::clone(shared),
+            strangers: Arc::default(),
+            tasks: JoinSet::new(),
+        }
     }
 
     pub(super) fn are_needed(&self) -> bool {
@@ -52,7 +65,7 @@ impl Handshakes {
         while self.tasks.try_join_next().is_some() {}
         let (steps, spoken, shared) =
             (Arc::clone(&self.steps), self.spoken.clone(), Arc::clone(&self.shared));
-        let terms = Arc::clone(&self.terms);
+        let (terms, strangers) = (Arc::clone(&self.terms), Arc::clone(&self.strangers));
         let place = Place::taken(&shared);
         self.tasks.spawn(async move {
             let peer = connection.peer.clone();
@@ -75,7 +88,7 @@ impl Handshakes {
                     if has_begun {
                         group.charge(cost_of(&error, terms.limits()), Instant::now());
                     }
-                    given_up(&peer, &error);
+                    given_up(&peer, &error, &strangers);
                 }
             }
         });
@@ -102,11 +115,32 @@ pub(super) async fn within<T>(
     })
 }
 
-fn given_up(peer: &Endpoint, error: &io::Error) {
+fn given_up(peer: &Endpoint, error: &io::Error, strangers: &LogRate) {
+    if is_logged(peer, error, strangers) {
+        return;
+    }
     tracing::debug!(
         rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer, error = %brief(chain(error)),
         "a handshake has failed"
     );
+}
+
+/// Whether the log has it that the peer speaks another protocol.
+fn is_logged(peer: &Endpoint, error: &io::Error, strangers: &LogRate) -> bool {
+    let Some(inner) = error.get_ref() else { return false };
+    #[cfg(feature = "tls-no-provider")]
+    if let Some(TlsError::NotTls { protocol, found, .. }) = inner.downcast_ref() {
+        let foreign = Foreign { protocol, found: found.clone() };
+        let outcome = "its handshake of TLS has failed";
+        log_foreign((Expected::Tls, &foreign), (peer, None), Some(strangers), outcome);
+        return true;
+    }
+    #[cfg(feature = "ws")]
+    if inner.is::<ForeignHandshake>() {
+        return true;
+    }
+    let _ = (peer, strangers, inner);
+    false
 }
 
 /// A connection that is no session yet.

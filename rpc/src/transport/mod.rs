@@ -65,7 +65,7 @@ pub use messages::MessageChannel;
 pub(crate) use messages::{MessageFramer, MessageStream};
 #[cfg(any(feature = "http", feature = "tls-no-provider"))]
 pub(crate) use opening::Start;
-pub(crate) use opening::{ECHO, Expected, Foreign, Opening, advice, told};
+pub(crate) use opening::{ECHO, Expected, Foreign, Opening, log_foreign, told};
 #[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) use secrets::Secrets;
 #[cfg(any(feature = "http", feature = "ws"))]
@@ -176,6 +176,12 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct RefusedHandshake(pub(crate) String);
+
+/// The peer speaks another protocol, and the log has that.
+#[cfg(feature = "ws")]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct ForeignHandshake(pub(crate) String);
 
 /// What is said of a scheme that this crate was built without.
 pub(crate) fn built_without(feature: &str) -> std::io::Error {

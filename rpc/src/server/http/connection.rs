@@ -31,7 +31,7 @@ use crate::{
     limits::Limits,
     server::{handle::Shared, terms::Terms},
     session::Membership,
-    transport::{Connection, Endpoint, Expected, Foreign, Io, advice},
+    transport::{Connection, Endpoint, Expected, Io, LogRate, log_foreign},
 };
 
 /// The largest head of a request, with all of its headers, and how much is read at once.
@@ -51,6 +51,8 @@ const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 pub(in crate::server) struct Http {
     service: Layered,
     pub(super) terms: Arc<Terms>,
+    /// How often the log has it that a peer does not speak HTTP.
+    strangers: LogRate,
 }
 
 impl Http {
@@ -76,7 +78,7 @@ impl Http {
     }
 
     fn of(service: HttpService, terms: &Arc<Terms>, options: &HttpOptions) -> Self {
-        Self { service: options.apply(service), terms: Arc::clone(terms) }
+        Self { service: options.apply(service), terms: Arc::clone(terms), strangers: LogRate::default() }
     }
 
     fn limits(&self) -> &Limits {
@@ -175,13 +177,9 @@ impl Http {
             arrival.account.charge(self.limits().cost_of_unreadable, self.limits());
             // Where the peer has gone within its first request, there is nothing to be said of it.
             let is_refused = ended.as_ref().is_err_and(|error| is_no_http(&**error));
-            if let Some(Foreign { protocol, found }) = watch.foreign().filter(|_| is_refused) {
-                let peer = &arrival.peer;
-                tracing::info!(
-                    rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer,
-                    protocol, found, advice = %brief(advice(Expected::Http, protocol, &found)),
-                    "a peer speaks another protocol: it was answered 400 over HTTP, and nothing of it was handled"
-                );
+            if let Some(foreign) = watch.foreign().filter(|_| is_refused) {
+                let (peer, rate) = (&arrival.peer, Some(&self.strangers));
+                log_foreign((Expected::Http, &foreign), (peer, None), rate, "it was answered 400 over HTTP");
             }
         }
         ended

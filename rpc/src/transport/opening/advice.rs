@@ -88,3 +88,18 @@ fn not_http(protocol: &str, framing: Option<Framing>, plain: &str, secure: &str,
         _ => OTHER_PLACE.to_owned(),
     }
 }
+
+/// The same for the client, which takes a server of WebSockets for one of something else.
+#[cfg(feature = "ws")]
+pub(super) fn advice_to_client(protocol: &str) -> String {
+    match (protocol, Framing::called(protocol)) {
+        (_, Some(framing)) => format!(
+            "WebSocket is spoken here: connect to `ws://`, or have the server listen at `tcp://` with `{}`",
+            framing.in_code()
+        ),
+        ("TLS", _) => {
+            "TLS is not spoken here: connect to `ws://`, or have the server listen at `wss://`".to_owned()
+        }
+        _ => OTHER_PLACE.to_owned(),
+    }
+}

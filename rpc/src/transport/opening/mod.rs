@@ -12,6 +12,7 @@
 mod advice;
 mod binary;
 mod line;
+mod log;
 #[cfg(any(feature = "http", feature = "tls-no-provider"))]
 mod start;
 
@@ -19,9 +20,12 @@ use crate::{
     framing::{Framing, excerpt},
     jsonrpc::shown::escaped,
 };
+#[cfg(feature = "ws")]
+use advice::advice_to_client;
 use advice::{BINARY, TEXT};
 pub(crate) use advice::{ECHO, Expected, advice};
 use line::Line;
+pub(crate) use log::log_foreign;
 #[cfg(any(feature = "http", feature = "tls-no-provider"))]
 pub(crate) use start::Start;
 
@@ -79,6 +83,13 @@ impl Foreign {
             "TLS" => !self.found.starts_with("\\x15"),
             protocol => Framing::called(protocol).is_some(),
         }
+    }
+
+    /// What a client of another protocol is told in place of the answer to the handshake of a WebSocket.
+    #[cfg(feature = "ws")]
+    pub(crate) fn told_to_client(&self) -> String {
+        let advice = advice_to_client(self.protocol);
+        format!("it began with `{}`, which looks like {}. {advice}", self.found, self.protocol)
     }
 
     /// What came, what it looks like, and what to do, in place of what was expected.

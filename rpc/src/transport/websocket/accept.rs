@@ -16,7 +16,8 @@ use super::{
 use crate::framing::websocket::Role;
 use crate::jsonrpc::{ErrorCode, ErrorObject};
 use crate::transport::{
-    Connection, Denied, FromItself, Handshake, Net, PageScheme, Takes, WebAccess, has_address,
+    Connection, Denied, Expected, ForeignHandshake, FromItself, Handshake, Net, PageScheme, Takes, WebAccess,
+    has_address, log_foreign,
 };
 
 /// The handshake of a `ws://` or `wss://` listener.
@@ -74,6 +75,13 @@ pub(super) async fn accept(
             agreed(&request, path, &connection, options).map(|agreed| (agreed, request, read))
         }
         Err(HeadError::Io(error)) => return Err(error),
+        Err(HeadError::Foreign(reason, foreign)) => {
+            let (peer, rate) = (&connection.peer, Some(&*options.strangers));
+            log_foreign((Expected::WebSocket, &foreign), (peer, None), rate, "it was answered 400 over HTTP");
+            let text = format!("{reason}: {}", foreign.told_to_client());
+            let told = Refusal::unreadable(StatusCode::BAD_REQUEST, text).tell(connection.io).await;
+            return Err(io::Error::new(told.kind(), ForeignHandshake(told.to_string())));
+        }
         Err(HeadError::Invalid(reason)) => Err(Refusal::unreadable(StatusCode::BAD_REQUEST, reason)),
         Err(HeadError::TooLarge(reason)) => {
             Err(Refusal::unreadable(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason))

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     framing::websocket::Role,
-    transport::{Connection, Io, MOST_INTERIM, Secrets, TooManyInterim},
+    transport::{Connection, Expected, Io, MOST_INTERIM, Secrets, TooManyInterim},
 };
 
 /// How much of what a server says when it refuses is kept.
@@ -40,6 +40,10 @@ pub(super) async fn connect(
         HeadError::Io(error) => error.into(),
         // The server may send back what it was sent.
         HeadError::TooLarge(reason) | HeadError::Invalid(reason) => {
+            WebSocketError::Answer { reason: hide(&reason) }
+        }
+        HeadError::Foreign(reason, foreign) => {
+            let reason = format!("{reason}: {}", foreign.told(Expected::WebSocket));
             WebSocketError::Answer { reason: hide(&reason) }
         }
     })?;

@@ -5,7 +5,7 @@ use std::io;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::transport::{Expected, Foreign};
+use crate::transport::Foreign;
 
 /// How many bytes a head may have.
 const LIMIT: usize = 16 << 10;
@@ -20,6 +20,8 @@ pub(super) enum HeadError {
     /// It does not end, or has too many headers.
     TooLarge(String),
     Invalid(String),
+    /// The same, where it is another protocol.
+    Foreign(String, Foreign),
 }
 
 /// Reads until `parse` has found a whole head, whose length it gives besides: in what was `read`
@@ -51,7 +53,7 @@ impl HeadError {
         match self {
             Self::Invalid(reason) => match Foreign::seen_in(read) {
                 Foreign { protocol: "HTTP", .. } => Self::Invalid(reason),
-                foreign => Self::Invalid(format!("{reason}: {}", foreign.told(Expected::WebSocket))),
+                foreign => Self::Foreign(reason, foreign),
             },
             other => other,
         }

@@ -1,11 +1,11 @@
 //! What a URL cannot say of a WebSocket.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::WebSocketError;
-use crate::transport::WebAccess;
+use crate::transport::{LogRate, WebAccess};
 
 /// How to connect to a `ws://` or `wss://` URL: see [`Connector::websocket`](crate::Connector::websocket).
 ///
@@ -117,6 +117,8 @@ pub struct WebSocketServer {
     access: Option<WebAccess>,
     pub(super) protocols: Vec<String>,
     pub(super) binary: bool,
+    /// How often the log has it that a peer does not speak WebSocket.
+    pub(super) strangers: Arc<LogRate>,
 }
 
 impl WebSocketServer {

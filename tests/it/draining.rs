@@ -225,3 +225,27 @@ async fn a_method_of_that_name_is_called() {
     let mut call = Box::pin(session.call::<Value>("a", ()).into_future());
     assert!(is_pending(&mut call));
 }
+
+#[tokio::test]
+async fn a_client_that_is_told_knows_the_cause_where_the_shutdown_is_forced() {
+    for scheme in ["tcp", "ws"] {
+        let gate = Gate::closed();
+        let mut limits = Limits::server();
+        limits.close_timeout = Some(std::time::Duration::from_millis(200));
+        let at = Listen::at(&format!("{scheme}://127.0.0.1:0")).expect("a URL").limits(limits);
+        let (server, client) = knowing(at, &gate).await;
+        let calls = [1, 2].map(|n| client.call::<Value>("wait", (n,)).without_timeout().into_future());
+        let [mut one, mut other] = calls.map(Box::pin);
+        assert!(is_pending(&mut one) && is_pending(&mut other));
+        soon(gate.until(|gate| gate.waiting() == 2)).await;
+        soon(server.shutdown()).await;
+        for call in [one, other] {
+            let error = soon(call).await.expect_err("it was given up");
+            assert!(
+                matches!(error, CallError::Closed { reason: CloseReason::Shutdown, .. }),
+                "{scheme}: {error:?}"
+            );
+        }
+        assert_eq!(soon(client.closed()).await, CloseReason::Shutdown, "{scheme}");
+    }
+}

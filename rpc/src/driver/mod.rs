@@ -44,7 +44,7 @@ use crate::{
         Answers, Cancelling, CloseReason, LastHit, Membership, NewShared, Session, Shared, WriteBuffer,
         next_session_id, panic_message,
     },
-    transport::{Closing, Connection, ControlFrames, Io, LogRate},
+    transport::{Connection, ControlFrames, Io, LogRate},
 };
 use batch::OpenBatch;
 use cancel::Cancellations;
@@ -53,7 +53,7 @@ use dropped::Oversized;
 use inbox::Inbox;
 use opening::FirstWords;
 use order::Queue;
-use parting::{AwaitedEnd, Parting};
+use parting::{AwaitedEnd, Parting, say_why};
 pub(crate) use settings::Settings;
 use timers::Timers;
 
@@ -332,11 +332,7 @@ impl Driver {
     /// Everything is sent: says so to the peer, and ends.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<CloseReason> {
         if let Some(control) = &self.control {
-            control.close(match reason {
-                CloseReason::Shutdown => Closing::Away,
-                CloseReason::Cost { .. } => Closing::Policy,
-                _ => Closing::Done,
-            });
+            say_why(control, &reason);
             self.part(reason.clone(), AwaitedEnd::Close);
             return Poll::Ready(reason);
         }

@@ -14,7 +14,12 @@ use tokio::{
 };
 
 use super::Driver;
-use crate::{framing::Framed, limits::deadline::after, session::CloseReason};
+use crate::{
+    framing::Framed,
+    limits::deadline::after,
+    session::CloseReason,
+    transport::{Closing, ControlFrames},
+};
 
 /// How long it may take, whatever [`Limits::close_timeout`](crate::Limits::close_timeout) says: the peer only has to say that it has heard.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,6 +34,30 @@ pub(super) enum AwaitedEnd {
     /// The end of its stream, of which nothing is understood any more. A socket that is closed with unread bytes has TCP throw away what was
     /// sent last: the peer would not learn which rule it has broken.
     Stream,
+}
+
+/// Closes with a code, and with what a person reads on the other side.
+pub(super) fn say_why(control: &ControlFrames, reason: &CloseReason) {
+    let (closing, told) = match reason {
+        CloseReason::Shutdown => (Closing::Away, "the server is shutting down".to_owned()),
+        CloseReason::Cost { .. } => (Closing::Policy, "excessive resource usage".to_owned()),
+        CloseReason::Idle { after } => (
+            Closing::Done,
+            format!("nothing came or went for {after:?} (`Limits::idle_timeout` of this side)"),
+        ),
+        CloseReason::Silent { after } => {
+            (Closing::Policy, format!("nothing came for {after:?}, not even the answer to a ping"))
+        }
+        CloseReason::FrameTimeout { after, .. } => (
+            Closing::Policy,
+            format!(
+                "a message was begun, and not ended within {after:?} (`Limits::frame_timeout` of this side)"
+            ),
+        ),
+        // All is done, and there is nothing to explain.
+        _ => (Closing::Done, String::new()),
+    };
+    control.close(closing, told);
 }
 
 /// A connection that is being closed.
@@ -59,6 +88,7 @@ impl Driver {
             }
             CloseReason::Frame(_) if self.framer.is_in_step() => AwaitedEnd::Close,
             CloseReason::Frame(_) => AwaitedEnd::Stream,
+            _ if self.says_why(reason) => AwaitedEnd::Nothing,
             _ => return false,
         };
         // What is ready was sent before the end.
@@ -66,6 +96,22 @@ impl Driver {
         // Handlers are dropped, and calls end, before the peer has read what it is told.
         let reason = self.end_link(reason.clone(), true);
         self.part(reason, awaited);
+        true
+    }
+
+    /// Whether the peer, with which nothing more is to be done, is said why in a close frame. It is not waited for.
+    fn says_why(&self, reason: &CloseReason) -> bool {
+        let Some(control) = self.control.as_deref().filter(|_| self.unsent() == 0) else { return false };
+        let why = match reason {
+            CloseReason::Silent { .. } | CloseReason::FrameTimeout { .. } => reason.clone(),
+            // The session was closing, and had its time.
+            CloseReason::Peer => match self.link.closing() {
+                Ok(Some(first)) => first,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        say_why(control, &why);
         true
     }
 

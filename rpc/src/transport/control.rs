@@ -55,7 +55,7 @@ pub(crate) enum Closing {
     Done,
     /// This side goes away.
     Away,
-    /// The peer went too far.
+    /// The peer went too far, or said too little.
     Policy,
 }
 
@@ -68,14 +68,6 @@ impl Closing {
             Self::Policy => 1008,
         }
     }
-
-    /// What a person reads beside the code.
-    const fn reason(self) -> &'static str {
-        match self {
-            Self::Done | Self::Away => "",
-            Self::Policy => "excessive resource usage",
-        }
-    }
 }
 
 /// What the loop asks.
@@ -86,9 +78,9 @@ impl ControlFrames {
         self.is_due.store(true, Ordering::Relaxed);
     }
 
-    /// Has a close frame sent when the stream is flushed, unless there is another.
-    pub(crate) fn close(&self, closing: Closing) {
-        self.close_with(CloseFrame { code: closing.code(), reason: closing.reason().to_owned() });
+    /// Has a close frame sent when the stream is flushed, unless there is another. A person reads `reason`, of no more than 123 bytes.
+    pub(crate) fn close(&self, closing: Closing, reason: String) {
+        self.close_with(CloseFrame { code: closing.code(), reason });
     }
 
     /// What the peer has closed with, if it has.

@@ -55,7 +55,7 @@ async fn a_server_that_shuts_down_says_that_it_goes_away() {
     let session = server.attach_websocket(accepted);
     peer.head().await;
     let stopping = tokio::spawn(async move { server.shutdown().await });
-    assert_eq!(peer.closed().await, (1001, String::new()));
+    assert_eq!(peer.closed().await, (1001, "the server is shutting down".to_owned()));
     peer.answer_close(1001).await;
     stopping.await.expect("no panic");
     assert!(matches!(session.closed().await, CloseReason::Shutdown));
@@ -179,4 +179,65 @@ async fn a_limit_that_is_moved_while_the_session_is_open_holds() {
     sleep(Duration::from_secs(1)).await;
     peer.text(call).await;
     assert_eq!(peer.closed().await.0, 1009);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_idle_or_silent_or_stops_within_a_message_says_so() {
+    let second = Duration::from_secs(1);
+    let mut idle = Limits::unlimited();
+    idle.idle_timeout = Some(second * 60);
+    let mut slow = Limits::unlimited();
+    slow.frame_timeout = Some(second * 5);
+    for (limits, half, code, told) in [
+        (idle, false, 1000, "nothing came or went for 60s (`Limits::idle_timeout` of this side)"),
+        (Limits::unlimited(), false, 1008, "nothing came for 70s, not even the answer to a ping"),
+        (
+            slow,
+            true,
+            1008,
+            "a message was begun, and not ended within 5s (`Limits::frame_timeout` of this side)",
+        ),
+    ] {
+        let (mut peer, session) = WsPeer::client_of(|connector| {
+            let connector = connector.service(echo()).limits(limits.clone());
+            if code == 1008 && !half { connector.keep_alive(rpc::KeepAlive::ping()) } else { connector }
+        })
+        .await;
+        if half {
+            let whole = frame(TEXT, br#"{"jsonrpc":"2.0"}"#, true);
+            peer.write(&whole[..8]).await;
+        }
+        loop {
+            let (first, payload) = peer.next().await.unwrap_or_else(|| panic!("no close frame: {told}"));
+            if first == CLOSE {
+                let (stated, text) = payload.split_at(2);
+                assert_eq!(stated, u16::to_be_bytes(code));
+                assert_eq!(String::from_utf8_lossy(text), told);
+                break;
+            }
+        }
+        session.closed().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_that_is_forced_says_so_too() {
+    let gate = rpc_tests::Gate::closed();
+    let mut limits = Limits::server();
+    limits.close_timeout = Some(Duration::from_secs(3));
+    let server = Server::builder().service(rpc_tests::waiting(&gate)).limits(limits);
+    let server = server.build().expect("no method twice").start();
+    let (here, there) = rpc::transport::memory(4096);
+    let mut peer = WsPeer::over(here, true);
+    peer.write(request("localhost", "/", "")).await;
+    let accepted = WebSocket::accept(there, &WebSocketServer::new()).await.expect("a handshake");
+    let session = server.attach_websocket(accepted);
+    peer.head().await;
+    peer.text(r#"{"jsonrpc":"2.0","id":1,"method":"wait"}"#).await;
+    gate.until(|gate| gate.waiting() == 1).await;
+    let start = Instant::now();
+    server.shutdown().await;
+    assert_eq!(start.elapsed().as_secs(), 3);
+    assert_eq!(peer.closed().await, (1001, "the server is shutting down".to_owned()));
+    assert!(matches!(session.closed().await, CloseReason::Shutdown));
 }

@@ -108,7 +108,7 @@ impl Connector {
     /// # Ok(()) }
     /// ```
     ///
-    /// The session ends when the process does; calls in flight learn how that was, if it was not well, from [`ChildExit`]. The process ends
+    /// The session ends when the process does; calls in flight learn how that was from [`ChildExit`]. The process ends
     /// when the session does: how, and how one waits for it, is said at [`ChildProcess`]; how much time it is given, is said with [`Spawn`].
     ///
     /// [`ChildExit`]: crate::transport::stdio::ChildExit

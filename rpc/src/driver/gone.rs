@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::{Driver, Left};
+use super::{Driver, Left, process};
 use crate::{
     framing::FrameError,
     jsonrpc::{ErrorCode, ErrorObject, clean_io},
@@ -74,7 +74,10 @@ impl Driver {
 
     /// The peer has closed the connection, or it has come to its end.
     pub(super) fn ended_by_peer(&self) -> CloseReason {
-        let Some(control) = &self.control else { return self.by_peer(CloseReason::Peer) };
+        let Some(control) = &self.control else {
+            let reason = process::ended(&self.link.extensions).unwrap_or(CloseReason::Peer);
+            return self.by_peer(reason);
+        };
         let CloseFrame { code, reason } =
             control.closed().unwrap_or(CloseFrame { code: ABNORMAL, reason: String::new() });
         self.by_peer(CloseReason::PeerClosed { code, reason })
@@ -106,16 +109,9 @@ impl Driver {
     }
 
     /// A process that has failed may have said why, in place of messages.
-    #[cfg(feature = "stdio")]
     fn add_last_words(&mut self, error: &mut io::Error) {
-        use crate::transport::stdio::ChildExit;
-
-        let exit = error.get_mut().and_then(|inner| inner.downcast_mut::<ChildExit>());
-        if let Some(exit) = exit {
-            exit.printed = self.last_words().map(|words| words.found);
+        if let Some(printed) = process::printed(error) {
+            *printed = self.last_words().map(|words| words.found);
         }
     }
-
-    #[cfg(not(feature = "stdio"))]
-    const fn add_last_words(&mut self, _: &mut io::Error) {}
 }

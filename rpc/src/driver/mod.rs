@@ -16,6 +16,7 @@ mod messages;
 mod opening;
 mod order;
 mod parting;
+mod process;
 mod receive;
 mod serve;
 mod settings;
@@ -102,10 +103,14 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
     let throttle = Throttle::at(link.first_cost(), limits);
     let session = Session::new(Arc::clone(&link));
     let routes = services(&session);
-    tracing::debug!(
-        rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
-        session = link.id, "session opened"
-    );
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let process = process::name_and_id(&link.extensions);
+        tracing::debug!(
+            rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
+            program = process.as_ref().map(|(name, _)| display(name)), process.pid = process.as_ref().map(|&(_, id)| id),
+            session = link.id, "session opened"
+        );
+    }
     link.hooks.run(|hooks| hooks.opened(&session));
     let cancellations = Cancellations::new(cancellation, &routes, takes);
     tokio::spawn(Driver {
@@ -390,8 +395,10 @@ impl Driver {
         self.link.leave_group(self.cost_of_bytes() + self.cost_of_end(&reason));
         let reason = self.end_link(reason, false);
         let statistics = self.link.statistics();
+        let process = process::name_and_id(&self.link.extensions);
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
+            program = process.as_ref().map(|(name, _)| display(name)), process.pid = process.as_ref().map(|&(_, id)| id),
             messages_received = statistics.messages_received, messages_sent = statistics.messages_sent,
             bytes_received = statistics.bytes_received, bytes_sent = statistics.bytes_sent,
             bytes_unsent = statistics.bytes_unsent, errors = statistics.errors, cost = statistics.cost,

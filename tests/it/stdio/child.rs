@@ -8,7 +8,7 @@ use rpc::{
     framing::ContentLengthFramer,
     transport::stdio::{ChildExit, ChildProcess},
 };
-use rpc_tests::{echo, soon};
+use rpc_tests::{Events, echo, soon};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -106,7 +106,9 @@ async fn a_process_that_ends_at_once_ends_the_session() {
 
     let done = started(program_with("exit", "0")).await;
     let reason = soon(done.closed()).await;
-    assert!(matches!(reason, CloseReason::Peer), "it ended well: {reason:?}");
+    assert_eq!(exit_in(&reason).status.code(), Some(0));
+    let told = rpc::chain(&reason).to_string();
+    assert!(told.ends_with("stdio-peer` has ended: exit status: 0"), "{told}");
     assert_eq!(process_of(&done).exit_status().map(|status| status.success()), Some(true));
 }
 
@@ -191,4 +193,22 @@ async fn standard_error_can_be_read() {
     let line = soon(BufReader::new(stderr).lines().next_line()).await.expect("it is read");
     assert_eq!(line.as_deref(), Some("a word"));
     soon(session.close()).await;
+}
+
+/// Several of them can be told apart.
+#[tokio::test]
+async fn the_log_has_the_program_and_its_number() {
+    let events = Events::capture();
+    let session = started(program("serve")).await;
+    let id = process_of(&session).id().to_string();
+    soon(session.close()).await;
+    for message in ["session opened", "session closed"] {
+        let of = |event: &rpc_tests::Event| event.field("session") == session.id().to_string();
+        let told: Vec<_> = events.of(message).into_iter().filter(of).collect();
+        let [event] = &told[..] else { panic!("{message}: {told:?}") };
+        assert_eq!(event.field("process.pid"), id, "{event:?}");
+        let name = event.field("program");
+        assert!(name.contains("stdio-peer") && !name.contains('/'), "{event:?}");
+        assert_eq!(event.field("network.peer.address"), "stdio:");
+    }
 }

@@ -50,8 +50,8 @@
 //! Whatever ends the session ends the process: its standard input is closed; after [`Spawn::exit_timeout`](Spawn::exit_timeout) (2 s)
 //! it is told to end (SIGTERM, where there are signals), after [`Spawn::terminate_timeout`](Spawn::terminate_timeout) (2 s more) it is
 //! killed. `Session::close` waits for that. And whatever ends the process ends the session: one that fails with
-//! [`ChildExit`], one that ends well with [`CloseReason::Peer`](crate::CloseReason::Peer), after everything that it has
-//! written was read.
+//! [`ChildExit`], as one does that ends well, after everything that it has written was read: the status tells. One that closes
+//! its standard output and goes on ends it with [`CloseReason::Peer`](crate::CloseReason::Peer).
 //!
 //! Lines of text that it prints before its first message are passed over, where messages are lines. If no message comes at all, the end of
 //! the session says what came instead: [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol), or [`ChildExit::printed`].

@@ -46,6 +46,7 @@ use crate::jsonrpc::shown::{brief, escaped};
 #[derive(Clone)]
 pub struct ChildProcess {
     id: u32,
+    program: Arc<str>,
     exit: Shared<BoxFuture<'static, Exit>>,
     stderr: Arc<Mutex<Option<ChildStderr>>>,
 }
@@ -53,7 +54,7 @@ pub struct ChildProcess {
 /// The end of a process, or why it is not known.
 pub(super) type Exit = Result<ExitStatus, Arc<io::Error>>;
 
-/// A process ended although the session had not, and not well.
+/// A process ended although the session had not: well, or not.
 ///
 /// It is what the [`CloseReason::Io`](crate::CloseReason::Io) of such a session holds:
 ///
@@ -93,6 +94,11 @@ impl ChildProcess {
         self.id
     }
 
+    /// What was started, as its command says.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
     /// Waits until it has ended, and says how. It does not make it end: closing the session does. Cancel safe.
     ///
     /// # Errors
@@ -123,6 +129,7 @@ impl fmt::Debug for ChildProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChildProcess")
             .field("id", &self.id)
+            .field("program", &self.program)
             .field("exit_status", &self.exit_status())
             .finish()
     }
@@ -151,6 +158,7 @@ pub(super) fn supervise(
     patience: Patience,
 ) -> (ChildProcess, oneshot::Sender<()>) {
     let id = child.id().unwrap_or_default();
+    let name = Arc::from(&*program);
     let (closing, closed) = oneshot::channel::<()>();
     let stderr = Arc::new(Mutex::new(child.stderr.take()));
     let task = tokio::spawn(async move {
@@ -171,7 +179,7 @@ pub(super) fn supervise(
         Ok(exit) => exit.map_err(Arc::new),
         Err(error) => Err(Arc::new(io::Error::other(error))),
     });
-    (ChildProcess { id, exit: exit.boxed().shared(), stderr }, closing)
+    (ChildProcess { id, program: name, exit: exit.boxed().shared(), stderr }, closing)
 }
 
 async fn end(child: &mut Child, patience: Patience) -> io::Result<ExitStatus> {

@@ -44,7 +44,7 @@ async fn listening(url: &str, connections: usize, groups: Option<Groups>) -> Ser
     let mut limits = Limits::server();
     (limits.connections, limits.cost_forgiven_per_second) = (connections, 0.0);
     let server = Server::builder().service(echo()).limits(limits);
-    let server = groups.into_iter().fold(server, |server, groups| server.groups(groups));
+    let server = groups.into_iter().fold(server, rpc::ServerBuilder::groups);
     let server = server.bind("tcp://127.0.0.1:0").await.expect("a port is free");
     server.and_bind(url).await.expect("a port is free").start()
 }

@@ -52,7 +52,7 @@ mod tests {
         let admitted = |times: u32| (0..times).filter_map(|_| rate.admit()).collect::<Vec<_>>();
         assert_eq!(admitted(300), [0; 10]);
         tokio::time::advance(Duration::from_secs(59)).await;
-        assert_eq!(admitted(5), []);
+        assert_eq!(admitted(5), [0; 0]);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(admitted(3), [295, 0, 0]);
         assert_eq!(admitted(8), [0; 7]);

@@ -22,6 +22,7 @@ mod routes;
 mod services;
 mod shield;
 mod subscribe;
+mod unreported;
 mod working;
 mod written;
 

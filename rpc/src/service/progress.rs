@@ -6,7 +6,10 @@ use futures::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Sink, subscribe::PART};
+use super::{
+    Sink,
+    subscribe::{PART, SendsTo, capacity_for},
+};
 use crate::{
     jsonrpc::{
         ErrorCode, ErrorObject, Overflow, Progress, RpcError, SubscriptionStyle, subscription::ItemWriter,
@@ -51,7 +54,10 @@ impl Sink {
             Ok(stream) => self.work(stream).await,
             Err(error) => Err(error.to_error_object()),
         };
-        self.link.finish_work(self.number.get(), &result);
+        match &self.to {
+            SendsTo::Session { link, number } => link.finish_work(number.get(), &result),
+            SendsTo::Message { left, .. } => left.finish(result),
+        }
     }
 
     /// Gives the JSON of the result.
@@ -59,11 +65,10 @@ impl Sink {
     where
         T: Returns<ITEMS, Value: Report>,
     {
-        let number = self.number.get();
         let mut stream = pin!(stream);
         let mut writer = self.token.as_ref().map(|token| ItemWriter::of_work(self.info, token));
-        if let Some(writer) = &writer {
-            self.link.accept_work(number, self.info, writer.clone());
+        if let (Some(writer), SendsTo::Session { link, number }) = (&writer, &self.to) {
+            link.accept_work(number.get(), self.info, writer.clone());
         }
         let mut body = Vec::new();
         while let Some(item) = stream.next().await {
@@ -77,18 +82,25 @@ impl Sink {
                 }
             };
             let now = Instant::now();
+            let (link, number) = match &self.to {
+                SendsTo::Session { link, number } => (link, number.get()),
+                SendsTo::Message { left, .. } => {
+                    left.goes_on(now);
+                    continue;
+                }
+            };
             let Some(reports) = &writer else {
-                self.link.work_goes_on(number, now);
+                link.work_goes_on(number, now);
                 continue;
             };
             body.clear();
             body.shrink_to(PART);
             reports.item(&mut body, |out| self.write_step(step, out))?;
             let room = loop {
-                match self.link.push_report(number, &body, now) {
+                match link.push_report(number, &body, now) {
                     Ok(Pushed::More) => break Ok(()),
-                    Ok(Pushed::Full) => break self.has_room(1).await,
-                    Ok(Pushed::Waits) => match self.has_room(body.len()).await {
+                    Ok(Pushed::Full) => break capacity_for(link, number, 1).await,
+                    Ok(Pushed::Waits) => match capacity_for(link, number, body.len()).await {
                         Ok(()) => {}
                         Err(gone) => break Err(gone),
                     },

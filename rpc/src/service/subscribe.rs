@@ -15,10 +15,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{
-    Handled, Outcome, Replies, Request,
+    Handled, Outcome, Replies, Request, RequestPeer,
     broadcast::lag,
     handle::{answer_panic, panicked},
     handled::RequestNumber,
+    one_shot::OneShot,
+    unreported::{Left, Unreported},
 };
 use crate::{
     jsonrpc::{
@@ -56,18 +58,30 @@ where
     let Some(info) = request.method.subscription() else {
         return Handled::refused(ErrorObject::internal());
     };
-    let link = match admits(&request) {
-        Ok(link) => Arc::clone(link),
+    let to = match admits(&request, info) {
+        Ok(to) => to,
         Err(error) => return Handled::refused(error),
     };
     let method = request.method.name();
-    let number = RequestNumber::default();
     let params = positional(request.params, request.method);
-    let token = request.token.clone();
-    let sink = Sink { method, info, params, token, number: number.clone(), link: Arc::clone(&link) };
+    let token = request.token.clone().filter(|_| matches!(to, SendsTo::Session { .. }));
+    let sink = Sink { method, info, params, token, to: to.clone() };
     let handler = match catch_unwind(AssertUnwindSafe(|| handler(sink))) {
         Ok(handler) => handler,
         Err(panic) => return answer_panic(request, panic),
+    };
+    let (link, number) = match to {
+        SendsTo::Session { link, number } => (link, number),
+        SendsTo::Message { left, .. } => {
+            let panics = left.clone();
+            let handler = Box::pin(async move {
+                if let Err(panic) = AssertUnwindSafe(handler).catch_unwind().await {
+                    panics.panicked(panicked(method, panic));
+                }
+            });
+            let (id, version) = (request.id.map(|id| id.to_owned()), request.replies.version());
+            return Handled::pending(Box::new(Unreported { handler, left, version, id }));
+        }
     };
     let started = number.clone();
     let task = async move {
@@ -138,14 +152,20 @@ fn id_of(params: RawParams<'_>, unknown: UnknownParams) -> Option<&str> {
     Some(id.get())
 }
 
-/// The session that may have one subscription more, or why there can be none.
-fn admits<'r>(request: &'r Request<'_>) -> Result<&'r Arc<Shared>, ErrorObject> {
+/// Where a subscription may send, or why there can be none.
+fn admits(request: &Request<'_>, info: SubscriptionInfo) -> Result<SendsTo, ErrorObject> {
     let no = |code, why: String| Err(ErrorObject::new(code, why));
     if request.id.is_none() {
         return no(ErrorCode::INVALID_REQUEST, "a subscription is asked for with an id".to_owned());
     }
-    let Some(link) = request.peer().link() else {
-        return no(ErrorCode::INVALID_REQUEST, "a subscription needs a session".to_owned());
+    let link = match request.peer() {
+        RequestPeer::Session(link) => link,
+        RequestPeer::OneShot(message) if info.style().is_progress() => {
+            return Ok(SendsTo::Message { message: Arc::clone(message), left: Left::default() });
+        }
+        RequestPeer::OneShot(_) => {
+            return no(ErrorCode::INVALID_REQUEST, "a subscription needs a session".to_owned());
+        }
     };
     if request.token.is_some() && !link.version().has_named_params() {
         let why = "JSON-RPC 1.0 has no named parameters, which reports of progress need: \
@@ -160,7 +180,7 @@ fn admits<'r>(request: &'r Request<'_>) -> Result<&'r Arc<Shared>, ErrorObject> 
             format!("too many subscriptions: the limit is {limit}"),
         );
     }
-    Ok(link)
+    Ok(SendsTo::Session { link: Arc::clone(link), number: RequestNumber::default() })
 }
 
 /// Tells the subscriber that its stream has ended or, where it is not known to take that, the log that it has failed.
@@ -187,8 +207,21 @@ pub struct Sink {
     params: String,
     /// In the styles of progress: what the one who asked wants reports under, if any.
     pub(super) token: Option<Token>,
-    pub(super) number: RequestNumber,
-    pub(super) link: Arc<Shared>,
+    pub(super) to: SendsTo,
+}
+
+/// Waits for capacity for an item of so many bytes.
+pub(super) async fn capacity_for(link: &Shared, number: u64, size: usize) -> Result<(), Gone> {
+    poll_fn(|cx| link.poll_item_capacity(number, size, cx)).await
+}
+
+/// Where a handler that makes a stream sends.
+#[derive(Debug, Clone)]
+pub(super) enum SendsTo {
+    /// Items go to the session, as those of the request with this number.
+    Session { link: Arc<Shared>, number: RequestNumber },
+    /// The request came by itself: its reply is all that can be sent, and is left here.
+    Message { message: Arc<OneShot>, left: Left },
 }
 
 impl Sink {
@@ -209,8 +242,11 @@ impl Sink {
     where
         T: Returns<ITEMS, Value: Serialize>,
     {
+        let SendsTo::Session { link, number } = &self.to else {
+            return self.refuse(&ErrorObject::internal());
+        };
         let mut stream = pin!(stream);
-        let number = self.number.get();
+        let number = number.get();
         let (key, result) = match self.info.style() {
             SubscriptionStyle::PubSub => {
                 let id = random_id();
@@ -238,21 +274,21 @@ impl Sink {
                 return self.refuse(&ErrorObject::internal());
             }
         };
-        let version = self.link.version();
+        let version = link.version();
         let writer = ItemWriter::new(self.info, key, &self.params, version);
-        if !self.link.accept_subscription(number, self.info, writer.clone(), &result) {
+        if !link.accept_subscription(number, self.info, writer.clone(), &result) {
             return;
         }
         let mut has_room = true;
         let mut body = Vec::new();
         let mut in_one_go = 0;
         let end = loop {
-            if !has_room && self.has_room(1).await.is_err() {
+            if !has_room && capacity_for(link, number, 1).await.is_err() {
                 return;
             }
             let item = poll_fn(|cx| {
                 let (item, lost) = lag::noticing(|| stream.as_mut().poll_next(cx));
-                if lost > 0 && self.link.lose_items(number, lost).is_err() {
+                if lost > 0 && link.lose_items(number, lost).is_err() {
                     return Poll::Ready(Err(Gone));
                 }
                 item.map(Ok)
@@ -268,10 +304,10 @@ impl Sink {
                 break Some(error);
             }
             has_room = loop {
-                match self.link.push_item(number, &body) {
+                match link.push_item(number, &body) {
                     Ok(Pushed::More) => break true,
                     Ok(Pushed::Full) => break false,
-                    Ok(Pushed::Waits) if self.has_room(body.len()).await.is_ok() => {}
+                    Ok(Pushed::Waits) if capacity_for(link, number, body.len()).await.is_ok() => {}
                     Ok(Pushed::Waits) | Err(Gone) => return,
                 }
             };
@@ -281,17 +317,25 @@ impl Sink {
                 tokio::task::yield_now().await;
             }
         };
-        end_subscriber(&self.link, self.method, number, end.as_ref());
+        end_subscriber(link, self.method, number, end.as_ref());
     }
 
     /// There will be no subscription: the request is answered with `error`.
     fn refuse(&self, error: &ErrorObject) {
-        self.link.refuse_subscription(self.number.get(), error, Ending::Error(error.code()));
+        match &self.to {
+            SendsTo::Session { link, number } => {
+                link.refuse_subscription(number.get(), error, Ending::Error(error.code()));
+            }
+            SendsTo::Message { left, .. } => left.finish(Err(error.clone())),
+        }
     }
 
-    /// Waits for room for an item of so many bytes.
-    pub(super) async fn has_room(&self, size: usize) -> Result<(), Gone> {
-        poll_fn(|cx| self.link.poll_item_capacity(self.number.get(), size, cx)).await
+    /// How many bytes an item or a result may have.
+    fn reply_size(&self) -> usize {
+        match &self.to {
+            SendsTo::Session { link, .. } => link.limits.reply_size(),
+            SendsTo::Message { message, .. } => message.reply_size(),
+        }
     }
 
     /// Appends the JSON of an item; an error where it is one, or cannot be sent.
@@ -306,7 +350,7 @@ impl Sink {
             tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, error = %brief(&error), "an item cannot be written as JSON");
             return Err(ErrorObject::internal());
         }
-        let (size, limit) = (out.len() - start, self.link.limits.reply_size());
+        let (size, limit) = (out.len() - start, self.reply_size());
         match size > limit {
             true => Err(ErrorObject::new(
                 ErrorCode::INTERNAL_ERROR,

@@ -11,6 +11,7 @@ use std::{
 
 use futures::future::BoxFuture;
 use serde::Serialize;
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::{
@@ -30,6 +31,11 @@ pub(crate) trait Working: Send {
 
     /// What has come of a handler that has finished, with its reply. Once.
     fn finish(&mut self) -> Finished;
+
+    /// When work that makes steps has made its last: its time is counted from there.
+    fn last_step(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// The handler of a method.
@@ -134,6 +140,10 @@ impl Working for InSpan {
             Some(handler) => span.in_scope(|| handler.finish()),
             None => Finished { reply: Buffer::new(), ending: Ending::Abandoned },
         }
+    }
+
+    fn last_step(&self) -> Option<Instant> {
+        self.handler.as_ref()?.last_step()
     }
 }
 

@@ -97,6 +97,30 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     }
 }
 
+impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
+    /// What is left of a subscription whose items nobody takes.
+    pub(super) const fn of_result(
+        caller: &'a C,
+        method: &'a str,
+        params: P,
+        names: Option<&'static [ParamInfo]>,
+        empty_params: Option<EmptyParams>,
+        timeout: CallTimeout,
+    ) -> Self {
+        Self {
+            caller,
+            method,
+            params,
+            names,
+            empty_params,
+            timeout,
+            deadline: None,
+            idempotent: false,
+            returns: PhantomData,
+        }
+    }
+}
+
 impl<'a, C, P, R> Call<'a, C, P, R> {
     /// A call of a method by its name.
     pub const fn untyped(caller: &'a C, method: &'a str, params: P) -> Self {

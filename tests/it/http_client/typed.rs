@@ -5,14 +5,14 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use futures::Stream;
+use futures::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use rpc::{CallError, Dispatcher, HttpClient, Protocol, Unsupported, rpc_service};
+use rpc::{CallError, Dispatcher, HttpClient, Progress, Protocol, RpcError, Unsupported, rpc_service};
 use rpc_tests::{CalcClient, CalcServer, DivError, MyCalc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -133,4 +133,77 @@ async fn a_subscription_says_that_http_has_none() {
         rpc::chain(&error).to_string(),
         "`headlines` cannot be called: nothing comes unasked over HTTP, so there are no subscriptions: use a connection that stays open"
     );
+}
+
+#[derive(Debug, PartialEq, thiserror::Error, RpcError)]
+enum WorkError {
+    #[error("there is nothing to do")]
+    #[rpc(code = 7)]
+    Nothing,
+    #[error("it has failed")]
+    #[rpc(code = 8)]
+    Failed,
+}
+
+#[rpc_service]
+trait Work {
+    #[rpc(subscription, style = "progress")]
+    async fn count(&self, to: u32) -> impl Stream<Item = Progress<u32, u32>>;
+    #[rpc(subscription, style = "mcp_progress", name = "tools/call")]
+    async fn tool(&self, name: &str) -> impl Stream<Item = Progress<Vec<u8>, String>>;
+    #[rpc(subscription, style = "progress")]
+    async fn fail(&self) -> impl Stream<Item = Result<Progress<u32, u32>, WorkError>>;
+    #[rpc(subscription, style = "progress")]
+    async fn refuse(&self, all: bool) -> Result<impl Stream<Item = Progress<u32, u32>>, WorkError>;
+    #[rpc(subscription, style = "progress")]
+    async fn both(&self) -> Result<impl Stream<Item = Result<Progress<u32, u32>, WorkError>>, WorkError>;
+}
+
+struct Worker;
+
+impl Work for Worker {
+    async fn count(&self, to: u32) -> impl Stream<Item = Progress<u32, u32>> {
+        stream::iter(1..=to).map(Progress::Step).chain(stream::iter([Progress::Done(to)]))
+    }
+
+    async fn tool(&self, name: &str) -> impl Stream<Item = Progress<Vec<u8>, String>> {
+        // No member of a report: where reports are sent, this is a mistake of the service's.
+        stream::iter([Progress::Step(vec![1]), Progress::Done(name.to_uppercase())])
+    }
+
+    async fn fail(&self) -> impl Stream<Item = Result<Progress<u32, u32>, WorkError>> {
+        stream::iter([Ok(Progress::Step(1)), Err(WorkError::Failed)])
+    }
+
+    async fn refuse(&self, all: bool) -> Result<impl Stream<Item = Progress<u32, u32>>, WorkError> {
+        (!all).then(|| stream::iter([Progress::Done(1)])).ok_or(WorkError::Nothing)
+    }
+
+    async fn both(&self) -> Result<impl Stream<Item = Result<Progress<u32, u32>, WorkError>>, WorkError> {
+        Ok(stream::iter([Ok(Progress::Done(2))]))
+    }
+}
+
+async fn expect_results_alone(http: impl rpc::Caller) {
+    let work = WorkClient::from(http);
+    assert_eq!(work.count(3).result_alone().await.unwrap(), 3);
+    assert_eq!(work.tool("saw").result_alone().await.unwrap(), "SAW");
+    let failed = work.fail().result_alone().await.unwrap_err();
+    assert!(matches!(failed, CallError::Service(WorkError::Failed)), "{failed:?}");
+    assert_eq!(work.refuse(false).result_alone().await.unwrap(), 1);
+    let refused = work.refuse(true).result_alone().await.unwrap_err();
+    assert!(matches!(refused, CallError::Service(WorkError::Nothing)), "{refused:?}");
+    assert_eq!(work.both().result_alone().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn work_that_would_report_gives_its_result_alone() {
+    let dispatcher = Dispatcher::builder().service(WorkServer::new(Worker)).build().expect("one service");
+    expect_results_alone(dispatcher.clone()).await;
+    let (session, _peer) = rpc::testing::pair((), WorkServer::new(Worker));
+    expect_results_alone(session).await;
+    let http = HttpClient::new(&format!("http://{}/", serve(dispatcher).await)).unwrap();
+    let error = WorkClient::from(http.clone()).count(3).await.unwrap_err();
+    assert!(matches!(error, CallError::Unsupported { source: Unsupported::Progress, .. }), "{error:?}");
+    expect_results_alone(http).await;
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, channel::mpsc, stream};
 use rpc::{
-    CallError, CloseReason, Context, ErrorCode, ErrorObject, Limits, MethodInfo, Overflow, Params, Progress,
-    Router, RpcError, Session, Subscription, SubscriptionError, SubscriptionInfo, SubscriptionStyle,
-    rpc_service, testing,
+    CallError, CloseReason, Context, Dispatcher, ErrorCode, ErrorObject, Limits, MethodInfo, Overflow,
+    Params, Progress, Router, RpcError, Session, Subscription, SubscriptionError, SubscriptionInfo,
+    SubscriptionStyle, rpc_service, testing,
 };
 use rpc_tests::{Raw, is_pending, settled};
 use serde::{Deserialize, Serialize};
@@ -441,4 +441,64 @@ async fn without_a_trait_the_names_are_said_by_hand() {
     };
     let items = all(tokio::join!(work.into_future(), answers).0.expect("begun")).await;
     assert!(matches!(items[..], [Ok(Progress::Step(1)), Ok(Progress::Done(2))]), "{items:?}");
+}
+
+async fn dispatched(dispatcher: &Dispatcher, message: &str) -> String {
+    let answer = dispatcher.dispatch(message.as_bytes()).await.expect("an answer");
+    String::from_utf8(answer.to_vec()).expect("text")
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_session_there_is_the_result_alone_with_a_token_or_without() {
+    let dispatcher =
+        Dispatcher::builder().service(IndexerServer::new(Worker::default())).build().expect("one");
+    for (params, outcome) in [
+        ("[3]", r#""result":6"#),
+        (r#"{"to":3}"#, r#""result":6"#),
+        (r#"{"to":3,"workDoneToken":"t"}"#, r#""result":6"#),
+        (r#"{"to":0}"#, r#""error":{"code":3,"message":"there is no such folder"}"#),
+    ] {
+        let asked = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"count","params":{params}}}"#);
+        assert_eq!(dispatched(&dispatcher, &asked).await, format!(r#"{{"jsonrpc":"2.0","id":1,{outcome}}}"#));
+    }
+    let tool =
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":1}}}"#;
+    assert_eq!(dispatched(&dispatcher, tool).await, r#"{"jsonrpc":"2.0","id":1,"result":"X"}"#);
+    let failed = dispatched(&dispatcher, r#"{"jsonrpc":"2.0","id":1,"method":"fail"}"#).await;
+    assert!(failed.contains("a file cannot be read"), "{failed}");
+    let forgot = dispatched(&dispatcher, r#"{"jsonrpc":"2.0","id":1,"method":"forget"}"#).await;
+    assert!(forgot.contains("-32603"), "{forgot}");
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"count","params":[2]},{"jsonrpc":"2.0","id":2,"method":"count","params":[3]}]"#;
+    assert_eq!(
+        dispatched(&dispatcher, batch).await,
+        r#"[{"jsonrpc":"2.0","id":1,"result":3},{"jsonrpc":"2.0","id":2,"result":6}]"#
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_work_without_a_session_is_an_error_of_the_request() {
+    // Its one feed was taken by nobody, and there is none.
+    let dispatcher =
+        Dispatcher::builder().service(IndexerServer::new(Worker::default())).build().expect("one");
+    let answer = dispatched(&dispatcher, r#"{"jsonrpc":"2.0","id":1,"method":"fed"}"#).await;
+    assert!(answer.contains("-32603"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_work_without_a_session_is_counted_from_its_last_step() {
+    let limits = Limits::server().with_request_timeout(Duration::from_secs(10));
+    let (steps, service) = fed();
+    let dispatcher = Dispatcher::builder().service(service).limits(limits).build().expect("one");
+    let begun = tokio::time::Instant::now();
+    tokio::spawn(async move {
+        for n in 0..5 {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            steps.unbounded_send(Progress::Step(n)).expect("it is taken");
+        }
+        // And nothing more.
+        std::future::pending::<()>().await;
+    });
+    let answer = dispatched(&dispatcher, r#"{"jsonrpc":"2.0","id":1,"method":"fed"}"#).await;
+    assert!(answer.contains("the request took too long"), "{answer}");
+    assert_eq!(begun.elapsed().as_secs(), 40);
 }

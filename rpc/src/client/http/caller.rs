@@ -50,7 +50,11 @@ impl Subscriber for HttpClient {
         subscription: OutgoingSubscription<'a>,
     ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
         let method = subscription.call().method().to_owned();
-        Box::pin(ready(Err(CallError::Unsupported { method, source: Unsupported::Subscriptions })))
+        let source = match subscription.style().is_progress() {
+            true => Unsupported::Progress,
+            false => Unsupported::Subscriptions,
+        };
+        Box::pin(ready(Err(CallError::Unsupported { method, source })))
     }
 }
 

@@ -59,6 +59,13 @@ pub enum Unsupported {
         "nothing comes unasked over HTTP, so there are no subscriptions: use a connection that stays open"
     )]
     Subscriptions,
+    /// The same, of work that reports how far it is: its result can be had, by
+    /// [`Subscribe::result_alone`](crate::Subscribe::result_alone).
+    #[error(
+        "nothing comes unasked over HTTP, so no progress can be reported: ask for the result alone \
+         (`.result_alone()`), or use a connection that stays open"
+    )]
+    Progress,
     /// The session carries messages of the application's own: see [`MessageSession`](crate::MessageSession).
     #[error("the session carries messages of the application's own, and no JSON-RPC")]
     Calls,

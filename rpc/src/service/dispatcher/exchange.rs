@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::time::Instant;
 
 use super::Dispatcher;
 use crate::{
@@ -124,7 +125,7 @@ impl Dispatcher {
                         connection.respond_with(&mut out, &ticket, &written(version, ticket.id(), &error));
                     }
                 }
-                // A subscription needs a session, and was refused.
+                // A subscription needs a session, and was refused; work that reports its progress is pending.
                 (Outcome::Subscribing(..), _) | (Outcome::Done(_), None) => {}
             }
             while order == Order::Exclusive && !at_work.is_empty() {
@@ -204,13 +205,12 @@ async fn in_time(
     version: Version,
     ticket: Option<Ticket>,
 ) -> Answered {
-    let has_finished = poll_fn(|cx| handler.poll_finished(cx));
     let in_time = match limit {
         None => {
-            has_finished.await;
+            poll_fn(|cx| handler.poll_finished(cx)).await;
             true
         }
-        Some(limit) => tokio::time::timeout(limit, has_finished).await.is_ok(),
+        Some(limit) => within(limit, &mut handler).await,
     };
     if !in_time {
         late();
@@ -223,6 +223,21 @@ async fn in_time(
         .map(|finished| finished.reply)
         .unwrap_or_else(|| written(version, ticket.id(), &ErrorObject::took_too_long(limit)));
     Some((ticket, reply))
+}
+
+/// Whether the handler finishes within `limit`, counted anew from each step of its work.
+async fn within(limit: Duration, handler: &mut Box<dyn Working>) -> bool {
+    let mut began = Instant::now();
+    loop {
+        let left = limit.saturating_sub(began.elapsed());
+        if tokio::time::timeout(left, poll_fn(|cx| handler.poll_finished(cx))).await.is_ok() {
+            return true;
+        }
+        match handler.last_step().filter(|last| *last > began) {
+            Some(last) => began = last,
+            None => return false,
+        }
+    }
 }
 
 fn written(version: Version, id: &RequestId, error: &ErrorObject) -> Buffer {

@@ -14,8 +14,10 @@ use tokio::time::Instant;
 
 use super::{RawSubscription, Subscription};
 use crate::{
-    jsonrpc::{EmptyParams, MethodInfo, Overflow, ParamInfo, RpcError, SubscriptionInfo, SubscriptionStyle},
-    session::{CallError, Caller, Outgoing, Returns, outgoing::CallTimeout},
+    jsonrpc::{
+        EmptyParams, MethodInfo, Overflow, ParamInfo, Progress, RpcError, SubscriptionInfo, SubscriptionStyle,
+    },
+    session::{Call, CallError, Caller, Outgoing, Returns, outgoing::CallTimeout},
 };
 
 /// What can be subscribed to: a [`Session`](crate::Session), or what stands in for one.
@@ -181,6 +183,70 @@ impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
     pub fn unsubscribe_with(mut self, method: &'a str) -> Self {
         self.unsubscribe = Some(method);
         self
+    }
+}
+
+impl<'a, C, P, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
+    /// The call, without a token.
+    fn unreported<T, const FAILS: bool>(self) -> Call<'a, C, P, T, FAILS> {
+        let Self { caller, method, params, names, empty_params, timeout, .. } = self;
+        Call::of_result(caller, method, params, names, empty_params, timeout)
+    }
+}
+
+/// Work whose steps are not wanted.
+impl<'a, C, P, S, T> Subscribe<'a, C, P, Items<Progress<S, T>>> {
+    /// Asks for the result alone: a [`Call`] that gives what [`Progress::Done`] has, and of which nothing is reported. It can
+    /// be made through every [`Caller`], over HTTP too, where nothing comes that is no reply, and be a member of a batch.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures::{Stream, stream};
+    /// use rpc::{Dispatcher, Progress, rpc_service};
+    ///
+    /// #[rpc_service]
+    /// trait Indexer {
+    ///     #[rpc(subscription, style = "progress")]
+    ///     async fn index(&self, folder: &str) -> impl Stream<Item = Progress<String, usize>>;
+    /// }
+    ///
+    /// struct Files;
+    /// impl Indexer for Files {
+    ///     async fn index(&self, _folder: &str) -> impl Stream<Item = Progress<String, usize>> {
+    ///         stream::iter([Progress::Step("a.md".to_owned()), Progress::Done(1)])
+    ///     }
+    /// }
+    ///
+    /// let dispatcher = Dispatcher::builder().service(IndexerServer::new(Files)).build()?;
+    /// assert_eq!(IndexerClient::from(dispatcher).index("notes").result_alone().await?, 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn result_alone(self) -> Call<'a, C, P, T> {
+        self.unreported()
+    }
+}
+
+/// Work that can fail on its way, and whose steps are not wanted.
+impl<'a, C, P, S, T, E> Subscribe<'a, C, P, Items<Result<Progress<S, T>, E>, true>> {
+    /// Asks for the result alone. What is an error of the stream's is one of the call's.
+    pub fn result_alone(self) -> Call<'a, C, P, Result<T, E>, true> {
+        self.unreported()
+    }
+}
+
+/// Work that can be refused, and whose steps are not wanted.
+impl<'a, C, P, S, T, E> Subscribe<'a, C, P, Result<Items<Progress<S, T>>, E>, true> {
+    /// Asks for the result alone.
+    pub fn result_alone(self) -> Call<'a, C, P, Result<T, E>, true> {
+        self.unreported()
+    }
+}
+
+/// Work that can be refused and can fail on its way, and whose steps are not wanted.
+impl<'a, C, P, S, T, E, F> Subscribe<'a, C, P, Result<Items<Result<Progress<S, T>, F>, true>, E>, true> {
+    /// Asks for the result alone. An error of the stream's that is none of the method's is [`CallError::Rpc`].
+    pub fn result_alone(self) -> Call<'a, C, P, Result<T, E>, true> {
+        self.unreported()
     }
 }
 

@@ -129,7 +129,10 @@ where
             .idempotent(),
         ::rpc::MethodInfo::request("findFirst")
             .with_params(
-                &[::rpc::ParamInfo::new("note"), ::rpc::ParamInfo::new("keys").rest()],
+                &[
+                    ::rpc::ParamInfo::new("note").optional(),
+                    ::rpc::ParamInfo::new("keys").rest(),
+                ],
             ),
     ];
 }

@@ -32,6 +32,8 @@ pub(crate) struct WireParam {
     pub(crate) extent: Extent,
     /// What is missing is made by `Default`.
     pub(crate) default: bool,
+    /// Its type is seen to be an `Option`.
+    pub(crate) optional: bool,
     /// It is kept out of the log.
     pub(crate) secret: bool,
     pub(crate) docs: Option<String>,

@@ -126,7 +126,8 @@ fn wire(
     let docs = attr::docs(&input.attrs);
     let (passing, ty) = passed?;
     let (default, secret) = (words.default.is_some(), words.secret.is_some());
-    Some(Role::Wire(Box::new(WireParam { name, ty, passing, extent, default, secret, docs })))
+    let optional = extent == Extent::Single && option_of(types::bare(&input.ty)).is_some();
+    Some(Role::Wire(Box::new(WireParam { name, ty, passing, extent, default, optional, secret, docs })))
 }
 
 fn extent(words: &ParamWords, errors: &mut Errors) -> Extent {
@@ -160,14 +161,19 @@ fn passed(ty: &Type, errors: &mut Errors) -> Option<(Passing, Type)> {
 
 /// The `&T` of an `Option<&T>`. Should another type be called so, the compiler finds that it is none.
 fn optional_reference(ty: &Type) -> Option<&TypeReference> {
+    match types::bare(option_of(ty)?) {
+        Type::Reference(reference) => Some(reference),
+        _ => None,
+    }
+}
+
+/// The `T` of an `Option<T>`.
+fn option_of(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|last| last.ident.unraw() == "Option")?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
     match (arguments.args.first()?, arguments.args.len()) {
-        (GenericArgument::Type(inner), 1) => match types::bare(inner) {
-            Type::Reference(reference) => Some(reference),
-            _ => None,
-        },
+        (GenericArgument::Type(inner), 1) => Some(inner),
         _ => None,
     }
 }

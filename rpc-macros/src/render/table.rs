@@ -92,16 +92,17 @@ fn subscription(runtime: &Path, of: &Subscription) -> TokenStream {
 }
 
 fn param(runtime: &Path, wire: &WireParam) -> TokenStream {
-    let WireParam { name, extent, default, secret, docs, .. } = wire;
+    let WireParam { name, extent, default, optional, secret, docs, .. } = wire;
     let extent = match extent {
         Extent::Single => None,
         Extent::Rest => Some(quote!(.rest())),
         Extent::Whole => Some(quote!(.whole())),
     };
     let default = default.then(|| quote!(.with_default()));
+    let optional = optional.then(|| quote!(.optional()));
     let secret = secret.then(|| quote!(.secret()));
     let docs = docs.as_ref().map(|docs| quote!(.with_docs(#docs)));
-    quote_spanned!(at(name.span())=> #runtime::ParamInfo::new(#name) #extent #default #secret #docs)
+    quote_spanned!(at(name.span())=> #runtime::ParamInfo::new(#name) #extent #default #optional #secret #docs)
 }
 
 /// Where a method stands in the table.

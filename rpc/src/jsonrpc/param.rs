@@ -6,6 +6,7 @@ pub struct ParamInfo {
     name: &'static str,
     extent: Extent,
     default: bool,
+    optional: bool,
     secret: bool,
     docs: &'static str,
 }
@@ -21,7 +22,7 @@ enum Extent {
 impl ParamInfo {
     /// A parameter under its name on the wire: one value.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, extent: Extent::Single, default: false, secret: false, docs: "" }
+        Self { name, extent: Extent::Single, default: false, optional: false, secret: false, docs: "" }
     }
 
     /// The same parameter, which is a list of all values from here on: `sum(1, 2, 3)`. By name it is sent as a list. It is the last
@@ -39,6 +40,11 @@ impl ParamInfo {
     /// The same parameter, which may be missing: its type has a default.
     pub const fn with_default(self) -> Self {
         Self { default: true, ..self }
+    }
+
+    /// The same parameter, whose type is an `Option`: sent by name, it is left out where it is `None`.
+    pub const fn optional(self) -> Self {
+        Self { optional: true, ..self }
     }
 
     /// The same parameter, which is kept out of the log: see
@@ -70,6 +76,11 @@ impl ParamInfo {
     /// Whether a default stands in where it is missing. (What is an `Option` may be missing too.)
     pub const fn has_default(&self) -> bool {
         self.default
+    }
+
+    /// Whether it is seen to be an `Option`, and left out where it is `None` and sent by name.
+    pub const fn is_optional(&self) -> bool {
+        self.optional
     }
 
     /// Whether it is kept out of the log.

@@ -281,3 +281,82 @@ async fn a_parameter_may_be_called_anything_or_nothing_in_rust() {
     let answer: Result<u8, CallError> = ParamsClient::from(session).unnamed(1, 2, 3).await;
     assert_eq!(answer.expect("unnamed"), 3);
 }
+
+#[rpc_service(params = "by_name")]
+trait Lists {
+    async fn list(
+        &self,
+        cursor: Option<&str>,
+        most: Option<u32>,
+        #[rpc(rest)] others: Vec<u8>,
+    ) -> (Option<String>, Option<u32>);
+    async fn set(&self, value: Option<Option<u32>>) -> bool;
+    #[rpc(notification)]
+    async fn listed(&self, cursor: Option<String>);
+    #[rpc(params = "by_position")]
+    async fn listed_by_position(&self, cursor: Option<u32>, most: Option<u32>);
+}
+
+struct MyLists;
+
+impl Lists for MyLists {
+    async fn list(
+        &self,
+        cursor: Option<&str>,
+        most: Option<u32>,
+        _: Vec<u8>,
+    ) -> (Option<String>, Option<u32>) {
+        (cursor.map(Into::into), most)
+    }
+    async fn set(&self, value: Option<Option<u32>>) -> bool {
+        value.is_some()
+    }
+    async fn listed(&self, _: Option<String>) {}
+    async fn listed_by_position(&self, _: Option<u32>, _: Option<u32>) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_option_that_is_none_is_left_out_by_name() {
+    let (mut peer, session) = Raw::peer_of((), Limits::server());
+    let lists = ListsClient::from(session);
+    let sent = async {
+        drop(lists.listed(None).await);
+        drop(lists.listed(Some("x".to_owned())).await);
+        let calls = (
+            lists.list(None, None, vec![]).into_future(),
+            lists.list(Some("c"), None, vec![]).into_future(),
+            lists.set(None).into_future(),
+            lists.set(Some(None)).into_future(),
+            lists.set(Some(Some(1))).into_future(),
+            lists.listed_by_position(None, Some(1)).into_future(),
+        );
+        drop(tokio::join!(calls.0, calls.1, calls.2, calls.3, calls.4, calls.5));
+    };
+    let received = async {
+        for line in [
+            r#""method":"listed","params":{}}"#,
+            r#""method":"listed","params":{"cursor":"x"}}"#,
+            r#""id":1,"method":"list","params":{"others":[]}}"#,
+            r#""id":2,"method":"list","params":{"cursor":"c","others":[]}}"#,
+            r#""id":3,"method":"set","params":{}}"#,
+            r#""id":4,"method":"set","params":{"value":null}}"#,
+            r#""id":5,"method":"set","params":{"value":1}}"#,
+            r#""id":6,"method":"listed_by_position","params":[null,1]}"#,
+        ] {
+            peer.expect(&format!(r#"{{"jsonrpc":"2.0",{line}"#)).await;
+        }
+    };
+    tokio::select! {
+        () = sent => panic!("they wait for replies"),
+        () = received => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_out_is_none_again() {
+    let (session, _peer) = testing::pair((), ListsServer::new(MyLists));
+    let lists = ListsClient::from(session);
+    assert_eq!(lists.list(None, Some(3), vec![]).await.unwrap(), (None, Some(3)));
+    assert_eq!(lists.list(Some("c"), None, vec![]).await.unwrap(), (Some("c".to_owned()), None));
+    assert!(!lists.set(None).await.unwrap());
+}

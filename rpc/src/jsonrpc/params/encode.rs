@@ -5,9 +5,11 @@ use serde::{
     ser::{Error, Impossible, SerializeMap, SerializeTuple},
 };
 
+use super::none::is_none;
 use crate::jsonrpc::{ParamInfo, one_line};
 
-/// Appends the parameters' JSON text: `null` where there are none. With `names`, a tuple is written as an object under them.
+/// Appends the parameters' JSON text: `null` where there are none. With `names`, a tuple is written as an object under them, without
+/// those that are optional and `None`.
 ///
 /// # Errors
 ///
@@ -64,6 +66,9 @@ impl<M: SerializeMap> SerializeTuple for Members<'_, M> {
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), M::Error> {
         let param =
             self.names.next().ok_or_else(|| M::Error::custom("more parameters than the table has names"))?;
+        if param.is_optional() && is_none(value) {
+            return Ok(());
+        }
         self.map.serialize_entry(param.name(), value)
     }
 
@@ -146,6 +151,19 @@ mod tests {
         const AB: &[ParamInfo] = &[ParamInfo::new("a"), ParamInfo::new("b")];
         assert_eq!(text((1, "x"), None), r#"[1,"x"]"#);
         assert_eq!(text((1, "x"), Some(AB)), r#"{"a":1,"b":"x"}"#);
+    }
+
+    #[test]
+    fn by_name_what_is_optional_and_none_is_left_out() {
+        const AB: &[ParamInfo] = &[ParamInfo::new("a").optional(), ParamInfo::new("b")];
+        const BOTH: &[ParamInfo] = &[ParamInfo::new("a").optional(), ParamInfo::new("b").optional()];
+        let none = None::<u8>;
+        assert_eq!(text((none, none), Some(AB)), r#"{"b":null}"#);
+        assert_eq!(text((none, Some(1)), Some(BOTH)), r#"{"b":1}"#);
+        assert_eq!(text((Some(1), none), Some(BOTH)), r#"{"a":1}"#);
+        assert_eq!(text((none, none), Some(BOTH)), "{}");
+        assert_eq!(text((Some(none), Some(())), Some(BOTH)), r#"{"a":null,"b":null}"#);
+        assert_eq!(text((none, none), None), "[null,null]");
     }
 
     #[test]

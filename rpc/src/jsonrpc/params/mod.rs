@@ -10,6 +10,7 @@ mod decode;
 mod empty;
 mod encode;
 mod given;
+mod none;
 mod or_default;
 mod problem;
 mod reader;

@@ -8,6 +8,9 @@ pub trait Calc {
     async fn owned(&self, #[rpc(context)] cx: Context);
     async fn exclusive(&self, #[rpc(context)] cx: &mut Context);
     async fn named(&self, #[rpc(context, name = "cx")] cx: &Context);
+    async fn unmarked(&self, cx: &Context);
+    async fn unmarked_and_owned(&self, cx: rpc::Context, count: u8);
+    async fn of_their_own(&self, #[rpc(name = "context")] cx: u8);
     #[rpc(context)]
     async fn misplaced(&self, cx: u8);
 }

@@ -53,7 +53,10 @@ fn param(index: usize, input: &PatType, naming: Naming, errors: &mut Errors) -> 
     let ident = ident(index, input, &words, errors);
     let role = match &words.context {
         Some(_) => context(&input.ty, &words, errors),
-        None => wire(input, ident.as_ref(), naming, &words, errors),
+        None => {
+            check_is_no_context(&input.ty, &words, errors);
+            wire(input, ident.as_ref(), naming, &words, errors)
+        }
     };
     Some(Param { ident: ident?, role: role?, conditions: attr::conditions(&input.attrs) })
 }
@@ -103,6 +106,26 @@ fn context(ty: &Type, words: &ParamWords, errors: &mut Errors) -> Option<Role> {
             errors.at(ty, "a context is lent; write `&Context`");
             None
         }
+    }
+}
+
+/// Reports a context that is not marked as one. A type of the user's that is called so, too, says that it travels by its name.
+fn check_is_no_context(ty: &Type, words: &ParamWords, errors: &mut Errors) {
+    if words.name.is_some() || words.whole.is_some() {
+        return;
+    }
+    let bare = match types::bare(ty) {
+        Type::Reference(reference) => types::bare(&reference.elem),
+        bare => bare,
+    };
+    let Type::Path(path) = bare else { return };
+    let is_context = |last: &syn::PathSegment| last.ident.unraw() == "Context" && last.arguments.is_empty();
+    if path.path.segments.last().is_some_and(is_context) {
+        errors.at(
+            ty,
+            "a context does not travel; write `#[rpc(context)] cx: &Context` (a `Context` of your own, which \
+             does travel, says so by a name: `#[rpc(name = \"..\")]`)",
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::mpsc, time::Duration};
 
 use rpc::{Context, ErrorObject, Limits, Params, testing};
-use rpc_tests::{Gate, echo, is_pending, soon, waiting};
+use rpc_tests::{Gate, Raw, echo, is_pending, soon, waiting};
 use serde_json::{Value, json};
 
 #[tokio::test(start_paused = true)]
@@ -51,4 +51,23 @@ async fn a_handler_that_computes_holds_the_others_up_only_until_it_is_noticed() 
     }
     done.send(()).expect("it waits");
     soon(long).await.expect("no panic").expect("computed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_small_lines_leaves_others_their_turns() {
+    const LINES: usize = 128 << 10;
+    let (mut peer, session) = Raw::deaf_peer_of(64 << 20, (), Limits::unlimited());
+    for piece in ["{\"jsonrpc\":\"2.0\",\"method\":\"x\"}\n", &"y\n".repeat(LINES)] {
+        peer.write(piece).await;
+    }
+    // This task is one of the others: how much is done at once is seen at each turn that it has.
+    let (mut received, mut most) = (0, 0);
+    while received < 1 + LINES as u64 {
+        tokio::task::yield_now().await;
+        let now = session.statistics().messages_received;
+        most = most.max(now - received);
+        received = now;
+        assert!(!session.is_closed(), "{:?}", session.statistics());
+    }
+    assert!(most <= 2 * 2048, "{most} messages in one turn");
 }

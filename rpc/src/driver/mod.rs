@@ -29,7 +29,7 @@ mod write;
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -40,7 +40,7 @@ use crate::{
     framing::{AnyFramer, FrameError},
     jsonrpc::{ErrorObject, chain, clean_io, shown::brief, version::Version},
     limits::Throttle,
-    service::{Routes, TakesMessages},
+    service::{Pace, Routes, TakesMessages},
     session::{
         Answers, Cancelling, CloseReason, LastHit, Membership, NewShared, Session, Shared, WriteBuffer,
         next_session_id, panic_message,
@@ -148,6 +148,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         uncharged: 0,
         cost_per_byte: limits.cost_per_byte,
         read_at: None,
+        turn: Turn::default(),
         // There are no methods to ask by where there is no JSON-RPC.
         timers: Timers::new(settings.keep_alive.clone().filter(|_| settings.messages.is_none())),
     });
@@ -156,6 +157,10 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
 
 /// How often a session reads and writes before others get their turn, should its transport never have it wait.
 const ROUNDS: usize = 64;
+
+/// How many frames it takes in one go: somewhat more than the requests that one read can bring, so that only the
+/// rest of a read of smaller messages, none of which is a request, is left for the next turn.
+const FRAMES: usize = 2048;
 
 /// One session's loop.
 struct Driver {
@@ -216,7 +221,26 @@ struct Driver {
     cost_per_byte: f64,
     /// When something was read in this round, if it was.
     read_at: Option<Instant>,
+    turn: Turn,
     timers: Timers,
+}
+
+/// What the loop has done since others had their turn.
+#[derive(Debug, Default)]
+struct Turn {
+    /// When the first read was taken apart.
+    began: Option<Instant>,
+    /// How many frames were taken.
+    frames: usize,
+}
+
+impl Turn {
+    /// Whether others are due. `read_at` is the time now, if something was read.
+    fn is_over(&self, read_at: Option<Instant>) -> bool {
+        let took_long =
+            || matches!((self.began, read_at), (Some(began), Some(now)) if now - began > Pace::SLOW);
+        self.frames >= FRAMES || took_long()
+    }
 }
 
 /// What was left in the inbox although it is whole.
@@ -226,8 +250,8 @@ enum Left {
     Nothing,
     /// A request that waits for a place.
     Request,
-    /// Further replies, until those whom the first ones woke have had their turn.
-    Replies,
+    /// Further frames, until others have had their turn: those whom the first replies woke, or all.
+    Further,
     /// What was read while nothing could be taken.
     Ahead,
 }
@@ -262,6 +286,7 @@ impl Driver {
 
     /// Goes on until there is nothing to do but wait, or the session ends.
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.turn = Turn::default();
         for _ in 0..ROUNDS {
             self.progress = false;
             self.read_at = None;
@@ -329,8 +354,12 @@ impl Driver {
             if read.is_pending() && !self.progress {
                 return Poll::Pending;
             }
+            if self.turn.is_over(self.read_at) {
+                break;
+            }
         }
-        cx.waker().wake_by_ref();
+        // Woken at once, the loop would be run again and again before the runtime looks at its timers: after 61 such turns.
+        let _ = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending
     }
 

@@ -5,7 +5,7 @@ use std::task::Context;
 
 use tokio::time::Instant;
 
-use super::{Driver, Owner, inbox::Unread};
+use super::{Driver, FRAMES, Left, Owner, inbox::Unread};
 use crate::{
     framing::{Beginning, Framed, Framing},
     jsonrpc::Message,
@@ -36,6 +36,7 @@ impl Driver {
         cx: &mut Context<'_>,
         mut unread: Unread,
     ) -> Result<(), CloseReason> {
+        let mut lines = 0;
         loop {
             match Opening::of(unread.bytes(), false) {
                 Opening::Ours => {}
@@ -62,7 +63,12 @@ impl Driver {
                     let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
                     self.pass_text_over(&bytes[..line]);
                     unread.consume(line);
-                    if unread.is_empty() {
+                    lines += 1;
+                    if unread.is_empty() || lines == FRAMES {
+                        if !unread.is_empty() {
+                            self.left = Left::Further;
+                        }
+                        self.turn.frames += lines;
                         self.inbox.keep(unread);
                         self.count_opening();
                         return Ok(());

@@ -9,7 +9,7 @@ use std::{
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
-use super::{Driver, Left, inbox::Unread};
+use super::{Driver, FRAMES, Left, inbox::Unread};
 use crate::{
     framing::Framed,
     jsonrpc::{
@@ -41,18 +41,18 @@ impl Driver {
         match left {
             Left::Nothing => {}
             Left::Ahead if self.must_not_read()? => self.left = Left::Ahead,
-            Left::Ahead if !self.is_judged => {
+            Left::Ahead | Left::Further if !self.is_judged => {
                 let unread = self.inbox.unread();
                 self.take_opening(cx, unread)?;
             }
-            Left::Ahead | Left::Request | Left::Replies => {
+            Left::Ahead | Left::Request | Left::Further => {
                 let unread = self.inbox.unread();
                 self.take_apart(cx, unread, left == Left::Request)?;
             }
         }
         // What was taken up again may have something to send, or have ended the session.
         let was_taken = left != Left::Nothing && self.left == Left::Nothing;
-        if self.left == Left::Replies || was_taken {
+        if self.left == Left::Further || was_taken {
             return Poll::Ready(Ok(()));
         }
         if matches!(self.left, Left::Request | Left::Ahead) || self.must_not_read()? {
@@ -77,6 +77,8 @@ impl Driver {
         mut again: bool,
     ) -> Result<(), CloseReason> {
         let started = Instant::now();
+        self.turn.began.get_or_insert(started);
+        let mut frames = 0;
         let (mut messages, bytes) = (0, self.inbox.take_last_read() as u64);
         let quiet_since = self.timers.silence.last();
         // What had to wait in the inbox is not heard again.
@@ -88,6 +90,11 @@ impl Driver {
             if unread.is_empty() {
                 break Ok(());
             }
+            if frames == FRAMES {
+                self.left = Left::Further;
+                break Ok(());
+            }
+            frames += 1;
             let taken = match self.framer.next(unread.bytes_mut()) {
                 Ok(Framed::Frame { frame, consumed }) => {
                     self.timers.silence.frame_ended();
@@ -181,7 +188,7 @@ impl Driver {
                     }
                 }
                 Taken::Yes if self.answers.are_a_group() => {
-                    self.left = Left::Replies;
+                    self.left = Left::Further;
                     break Ok(());
                 }
                 Taken::Yes => {}
@@ -194,6 +201,7 @@ impl Driver {
             }
         };
         self.inbox.keep(unread);
+        self.turn.frames += frames;
         self.link.counters.received(messages, bytes, started);
         self.hand_over();
         self.timers.silence.received(messages);

@@ -332,3 +332,17 @@ async fn a_subscription_is_refused_where_it_cannot_be_served() {
     assert!(answer.contains("it takes the id of a subscription"), "{answer}");
     assert_eq!(session.subscriptions_served(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_is_one_too_many_breaks_no_rule() {
+    let (mut peer, session) = Raw::peer_of(counting(), Limits::public().with_subscriptions(0));
+    for id in 0..200 {
+        let answer =
+            peer.ask(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"count","params":[0,9]}}"#)).await;
+        assert!(answer.contains("-32006"), "{answer}");
+    }
+    let statistics = session.statistics();
+    assert!(!session.is_closed());
+    assert_eq!(statistics.errors, 0);
+    assert!(statistics.cost < 10.0, "{statistics:?}");
+}

@@ -243,7 +243,11 @@ impl Driver {
             None if request.method.starts_with("$/") => return Taken::Yes,
             None => {}
         }
-        self.charge_for_errors(1)
+        match error.code() {
+            // No rule is broken by asking for more than there is: it costs its bytes, as a handler's error does.
+            ErrorCode::TOO_MANY_SUBSCRIPTIONS => Taken::Yes,
+            _ => self.charge_for_errors(1),
+        }
     }
 
     pub(super) fn malformed(&mut self, malformed: &Malformed<'_>, batch: Option<&OpenBatch>) -> Taken {

@@ -19,7 +19,8 @@ use crate::jsonrpc::{EmptyParams, ErrorObject, MethodInfo, ParamInfo, Reply, Rep
 /// `R` is the return type of the method as the trait has it, `P` the tuple of its parameters, and `FALLIBLE` says whether `R` is a
 /// `Result` (then its error comes back as [`CallError::Service`]).
 ///
-/// Dropping the call while it waits forgets it: the reply, when it comes, is ignored.
+/// Dropping the call while it waits forgets it: the reply, when it comes, is ignored. A peer that knows how calls are taken back is told,
+/// by a [`Cancellation`](crate::Cancellation), and drops its handler; another one works on.
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call<'a, C, P, R, const FALLIBLE: bool = false> {
     caller: &'a C,

@@ -86,6 +86,8 @@ impl Dial {
     /// Opens what the messages of the scheme go over: of HTTP, the stream of bytes.
     #[cfg(feature = "tcp")]
     pub(super) async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
+        // Before anybody is connected to for nothing.
+        can_speak(net.scheme)?;
         let connection = self.to_host(endpoint, net).await?;
         #[cfg(feature = "tls-no-provider")]
         let connection = match net.scheme {
@@ -96,18 +98,9 @@ impl Dial {
             _ => connection,
         };
         match net.scheme {
-            Scheme::Tls | Scheme::Wss | Scheme::Https if !cfg!(feature = "tls-no-provider") => {
-                Err(built_without("tls"))
-            }
-            Scheme::Tcp | Scheme::Tls => Ok(connection),
             #[cfg(feature = "ws")]
             Scheme::Ws | Scheme::Wss => websocket::connect(connection, net, &self.websocket).await,
-            #[cfg(not(feature = "ws"))]
-            Scheme::Ws | Scheme::Wss => Err(built_without("ws")),
-            #[cfg(feature = "http")]
-            Scheme::Http | Scheme::Https => Ok(connection),
-            #[cfg(not(feature = "http"))]
-            Scheme::Http | Scheme::Https => Err(built_without("http")),
+            _ => Ok(connection),
         }
     }
 
@@ -131,6 +124,21 @@ impl Dial {
     }
 }
 
+/// # Errors
+///
+/// Where a feature that the scheme takes is missing.
+#[cfg(feature = "tcp")]
+fn can_speak(scheme: Scheme) -> io::Result<()> {
+    match scheme {
+        Scheme::Tls | Scheme::Wss | Scheme::Https if !cfg!(feature = "tls-no-provider") => {
+            Err(built_without("tls"))
+        }
+        Scheme::Ws | Scheme::Wss if !cfg!(feature = "ws") => Err(built_without("ws")),
+        Scheme::Http | Scheme::Https if !cfg!(feature = "http") => Err(built_without("http")),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(all(unix, feature = "unix"))]
 async fn over_unix(endpoint: &Endpoint, path: &Path) -> io::Result<Connection> {
     crate::transport::unix::connect(path, endpoint.clone()).await
@@ -149,4 +157,24 @@ fn over_stdio(endpoint: &Endpoint) -> io::Result<Connection> {
 #[cfg(not(feature = "stdio"))]
 fn over_stdio(_: &Endpoint) -> io::Result<Connection> {
     Err(built_without("stdio"))
+}
+
+#[cfg(all(test, feature = "tcp"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_feature_that_is_missing_is_named_before_anybody_is_connected_to() {
+        // Nobody listens there: whoever tries is refused.
+        for (url, feature) in [
+            ("tls://127.0.0.1:1", ("tls", cfg!(feature = "tls-no-provider"))),
+            ("wss://127.0.0.1:1", ("tls", cfg!(feature = "tls-no-provider"))),
+            ("ws://127.0.0.1:1", ("ws", cfg!(feature = "ws"))),
+        ] {
+            let error = Dial::default().open(url.parse().unwrap()).await.map(drop).unwrap_err();
+            let text = crate::chain(&error).to_string();
+            let (name, is_there) = feature;
+            assert_eq!(text.contains(&format!("feature `{name}`")), !is_there, "{text}");
+        }
+    }
 }

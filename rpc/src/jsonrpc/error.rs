@@ -111,7 +111,7 @@ pub struct ErrorObject {
 
 /// What is said of an answer to the id null.
 pub(super) const TO_NO_ID: &str =
-    ", to the id null: the peer does not say to which call, and no other was in flight";
+    ", to the id null: the peer does not say to which call, and this is the only one that it can mean";
 
 /// Reads a member that is there, even if it is null: an `Option` takes null for a member that is
 /// missing.

@@ -248,7 +248,7 @@ fn size(declared: &Option<u64>, limit: &usize) -> String {
 }
 
 fn said(text: &str) -> &str {
-    if text.is_empty() { "nothing else" } else { text }
+    if text.is_empty() { "its body is empty" } else { text }
 }
 
 fn later(headers: &HttpHeaders) -> String {

@@ -130,6 +130,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::of(Unsupported::Batches, &["batches"]),
         Case::of(Unsupported::EmptyBatch, &["at least one member"]),
         Case::of(Unsupported::Subscriptions, &["subscriptions"]),
+        Case::of(Unsupported::Progress, &["no progress can be reported", "result_alone"]),
         Case::of(Unsupported::Calls, &["messages of the application's own"]),
     ]
 }

@@ -127,7 +127,7 @@ async fn what_another_version_answers_breaks_the_rules_of_a_strict_one() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_in_plain_text_says_the_status_and_the_text() {
     for (status, headers, text, said) in [
-        ("401 Unauthorized", "www-authenticate: Basic realm=\"jsonrpc\"\r\n", "", "nothing else"),
+        ("401 Unauthorized", "www-authenticate: Basic realm=\"jsonrpc\"\r\n", "", "its body is empty"),
         ("401 ", "", "Unauthorized\n", "Unauthorized"),
         ("403 Forbidden", "", "Host not\r\nallowed", "Host not  allowed"),
         (
@@ -139,7 +139,7 @@ async fn a_refusal_in_plain_text_says_the_status_and_the_text() {
         ("500 ", "", r#"{"message":"no"}"#, r#"{"message":"no"}"#),
         ("400 Bad Request", "", r#"{"error":"unauthorized"}"#, r#"{"error":"unauthorized"}"#),
         ("400 Bad Request", "", "[]", "[]"),
-        ("304 Not Modified", "", "", "nothing else"),
+        ("304 Not Modified", "", "", "its body is empty"),
     ] {
         let error = http_error_of(response(status, headers, text)).await;
         let number: u16 = status[..3].parse().unwrap();
@@ -154,8 +154,8 @@ async fn a_refusal_in_plain_text_says_the_status_and_the_text() {
 async fn success_without_json_is_no_reply() {
     for (status, body, said) in [
         ("200 OK", "<html>\n<title>Welcome</title>", "<html> <title>Welcome</title>"),
-        ("200 OK", "", "nothing else"),
-        ("204 No Content", "", "nothing else"),
+        ("200 OK", "", "its body is empty"),
+        ("204 No Content", "", "its body is empty"),
         ("200 OK", r#"{"jsonrpc":"2.0","id":1,"resu"#, r#"{"jsonrpc":"2.0","id":1,"resu"#),
     ] {
         let error = http_error_of(response(status, "", body)).await;

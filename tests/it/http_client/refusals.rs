@@ -40,7 +40,10 @@ async fn too_many_requests_and_unavailable_are_kinds_of_their_own() {
 
     let error = error_of(&response("503 Service Unavailable", "", "")).await;
     assert_eq!(error.retry_after(), None);
-    assert_eq!(error.to_string(), "http://server.test:8332 answered with the HTTP status 503: nothing else");
+    assert_eq!(
+        error.to_string(),
+        "http://server.test:8332 answered with the HTTP status 503: its body is empty"
+    );
 }
 
 #[tokio::test(start_paused = true)]

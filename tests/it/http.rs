@@ -14,6 +14,7 @@ mod http2;
 mod kit;
 mod listening;
 mod mounted;
+mod notified;
 mod our_client;
 mod pages;
 mod refused;

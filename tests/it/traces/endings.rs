@@ -177,7 +177,16 @@ pub(super) async fn the_end_of_the_caller<C: Caller>(open: impl AsyncFn(Gate, Li
                 Either::Right(((), _calls)) => (road.leave)(&road.caller),
             }
         }
-        assert_eq!(Ends::new(&events, road.peer).next(2).await, both("abandoned"));
+        let mut ends = Ends::new(&events, road.peer);
+        // By itself, a notification over HTTP was answered when it was begun: it has nothing to do with its caller any more.
+        if road.peer.starts_with("http") && !in_batch {
+            soon(gate.until(|gate| gate.dropped() == 1)).await;
+            gate.open();
+            let ([notification, _], [_, call]) = (both("result"), both("abandoned"));
+            assert_eq!(ends.next(2).await, [notification, call]);
+        } else {
+            assert_eq!(ends.next(2).await, both("abandoned"));
+        }
         nothing_leaks(&events);
     }
 }

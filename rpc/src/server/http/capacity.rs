@@ -41,6 +41,11 @@ impl Capacity {
         }
     }
 
+    /// The permit of a request that goes on when it is answered, which was [kept](Permits::keep).
+    pub(super) const fn kept<'a>(&'a self, shares: &'a Shares) -> Permits<'a> {
+        Permits { pool: &self.requests, share: &shares.requests, amount: 1 }
+    }
+
     /// Permits for the body of a request. It grows as bytes arrive.
     pub(super) const fn body<'a>(&'a self, shares: &'a Shares) -> Permits<'a> {
         self.body_bytes.of(&shares.body_bytes)
@@ -150,6 +155,13 @@ impl Permits<'_> {
         *held = more;
         self.amount += amount;
         Ok(())
+    }
+}
+
+impl Permits<'_> {
+    /// They stay taken, until they are dropped as what [`Capacity::kept`] gives.
+    pub(super) fn keep(self) {
+        std::mem::forget(self);
     }
 }
 

@@ -96,6 +96,15 @@ use crate::{
 /// [`HttpOptions`](crate::HttpOptions), and the guide for a
 /// [table](crate::guide::http#limits) of what holds where. Where the whole of a request, or of a batch, may only take so long, use tower-http's `TimeoutLayer`.
 ///
+/// # Notifications
+///
+/// An answer waits for the handlers of calls alone, and what needs no answer is answered when it was begun. Handlers of notifications go
+/// on beside that: they keep the permit of their request, have [`Limits::request_timeout`](crate::Limits::request_timeout), are not
+/// dropped where the client hangs up behind the answer, and are waited for where the server shuts down, until
+/// [`Limits::close_timeout`](crate::Limits::close_timeout), as what is [shielded](crate::Context::shield) is. What they
+/// [add to the cost](crate::Session::add_cost) behind the answer is not charged. Members of a batch still wait for one another beyond
+/// [`Limits::requests_in_flight`](crate::Limits::requests_in_flight), and where a method is ordered or exclusive.
+///
 /// # Who is asking
 ///
 /// Handlers find the request in [`Context::http`](crate::Context::http), and what a layer has put into its extensions in
@@ -239,25 +248,39 @@ impl HttpService {
             (None, Some(server)) => Payer::Guest(Guest::arrived(server, peer.as_ref())?),
             (None, None) => Payer::Nobody(Shares::default()),
         };
-        let answer = pin!(self.answer(parts, body, peer.unwrap_or(Endpoint::MEMORY), &payer));
-        let answered = match select(answer, pin!(payer.is_forced())).await {
-            Either::Left((answered, _)) => answered,
-            Either::Right(_) => Err(Refusal::GivenUp),
+        let answered = {
+            let answer = pin!(self.answer(parts, body, peer.unwrap_or(Endpoint::MEMORY), &payer));
+            match select(answer, pin!(payer.is_forced())).await {
+                Either::Left((answered, _)) => answered,
+                Either::Right(_) => Err(Refusal::GivenUp),
+            }
         };
-        if let Err(refusal) = &answered {
-            let limits = self.dispatcher.limits();
-            payer.charge(refusal.cost(limits), limits);
+        match answered {
+            Ok((answer, None)) => Ok(answer),
+            Ok((answer, Some(notifications))) => {
+                let capacity = Arc::clone(&self.capacity);
+                tokio::spawn(async move {
+                    let _permit = capacity.kept(payer.shares());
+                    select(notifications, pin!(payer.is_forced())).await;
+                });
+                Ok(answer)
+            }
+            Err(refusal) => {
+                let limits = self.dispatcher.limits();
+                payer.charge(refusal.cost(limits), limits);
+                Err(refusal)
+            }
         }
-        answered
     }
 
+    /// Gives the answer, and the handlers of notifications that are left, if any: they have kept the permit of the request.
     async fn answer<B>(
         &self,
         parts: Parts,
         body: B,
         peer: Endpoint,
         payer: &Payer,
-    ) -> Result<Option<Bytes>, Refusal>
+    ) -> Result<(Option<Bytes>, Option<BoxFuture<'static, ()>>), Refusal>
     where
         B: Body<Error: fmt::Display>,
     {
@@ -281,14 +304,17 @@ impl HttpService {
             room.shrink(message.len());
         }
         // Not before: what waits for its peer must not keep others from being served.
-        let _permit = self.capacity.request(payer.shares(), limits)?;
+        let permit = self.capacity.request(payer.shares(), limits)?;
         let extensions = match payer {
             Payer::Connection(arrival) => arrival.extensions.for_request(parts),
             Payer::Guest(_) | Payer::Nobody(_) => Extensions::of_http(parts),
         };
-        let exchange = self.dispatcher.exchange(&message, peer, extensions).await;
+        let (exchange, notifications) = self.dispatcher.exchange_calls(&message, peer, extensions).await;
         payer.charge(exchange.cost, limits);
-        Ok(exchange.answer)
+        if notifications.is_some() {
+            permit.keep();
+        }
+        Ok((exchange.answer, notifications))
     }
 }
 

@@ -4,12 +4,13 @@ use std::{
     borrow::Cow,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::Duration,
     vec,
 };
 
 use bytes::Bytes;
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use super::Dispatcher;
@@ -52,30 +53,54 @@ impl Dispatcher {
         peer: Endpoint,
         extensions: Extensions,
     ) -> Exchange {
+        self.exchange_until::<false>(version, message, peer, extensions).await.0
+    }
+
+    /// Like [`exchange`](Self::exchange), where the answer does not wait for the handlers of
+    /// notifications: the caller is given those that are left, and has to see to it that they go
+    /// on. They are counted with shielded work.
+    #[cfg(feature = "http")]
+    pub(crate) async fn exchange_calls(
+        &self,
+        message: &[u8],
+        peer: Endpoint,
+        extensions: Extensions,
+    ) -> (Exchange, Option<BoxFuture<'static, ()>>) {
+        self.exchange_until::<true>(self.shared.version, message, peer, extensions).await
+    }
+
+    /// `CALLS` says whether the answer waits for the handlers of calls alone. Else nothing is left.
+    async fn exchange_until<const CALLS: bool>(
+        &self,
+        version: Version,
+        message: &[u8],
+        peer: Endpoint,
+        extensions: Extensions,
+    ) -> (Exchange, Option<BoxFuture<'static, ()>>) {
         let limits = self.limits();
         let mut out = Vec::new();
         if message.len() > limits.frame_size {
             refuse_too_large(&peer, version, message, limits.frame_size, &mut out);
-            return Exchange {
-                answer: (!out.is_empty()).then(|| out.into()),
-                cost: limits.cost_of_unreadable,
-            };
+            let answer = (!out.is_empty()).then(|| out.into());
+            return (Exchange { answer, cost: limits.cost_of_unreadable }, None);
         }
         let mut connection =
             Connection::<()>::of(version).with_limits(limits.batch_length, limits.reply_size);
         let events = connection.receive(message, &mut out);
         let version = connection.version();
         let one_shot = OneShot::new(&self.shared.policy, peer, version, extensions);
-        let _ends = Ends(&one_shot);
+        let ends = Ends(Arc::clone(&one_shot));
         let mut events = Events { left: events.into_iter(), one_shot: &one_shot, ending: Ending::Abandoned };
         let Some(routes) = self.routes(&one_shot) else {
             events.ending = Ending::Panicked;
             out.clear();
             version.put_error(&mut out, Id::NULL, &ErrorObject::internal());
-            return Exchange { answer: Some(out.into()), cost: 0.0 };
+            return (Exchange { answer: Some(out.into()), cost: 0.0 }, None);
         };
         let (mut reply, peer) = (Vec::new(), RequestPeer::OneShot(&one_shot));
         let mut at_work = FuturesUnordered::new();
+        // How many of them are calls.
+        let mut calls = 0;
         let mut cost = 0.0;
         for event in events.left.by_ref() {
             let (method, params, ticket) = match event {
@@ -102,17 +127,18 @@ impl Dispatcher {
             };
             let trace = with_request(&method, params, ticket.as_ref(), |request| one_shot.trace(request));
             while at_work.len() > beside {
-                finish(&mut connection, &mut out, at_work.next().await);
+                calls -= finish(&mut connection, &mut out, at_work.next().await);
             }
             let (outcome, trace) = with_request(&method, params, ticket.as_ref(), |request| {
                 routes.serve(request, Replies::part(&mut reply, version, peer), trace)
             });
             match (outcome, ticket) {
                 (Outcome::Pending(handler), ticket) => {
-                    let late = || {
-                        self.shared.reached.request_timeout(one_shot.endpoint(), None, limits.request_timeout)
-                    };
-                    at_work.push(in_time(trace, handler, limits.request_timeout, late, version, ticket));
+                    calls += usize::from(ticket.is_some());
+                    let (shared, message) = (Arc::clone(&self.shared), Arc::clone(&one_shot));
+                    let timeout = limits.request_timeout;
+                    let late = move || shared.reached.request_timeout(message.endpoint(), None, timeout);
+                    at_work.push(in_time(trace, handler, timeout, late, version, ticket));
                 }
                 (Outcome::Done(_), Some(ticket)) => {
                     connection.respond_with(&mut out, &ticket, &reply);
@@ -129,14 +155,26 @@ impl Dispatcher {
                 (Outcome::Subscribing(..), _) | (Outcome::Done(_), None) => {}
             }
             while order == Order::Exclusive && !at_work.is_empty() {
-                finish(&mut connection, &mut out, at_work.next().await);
+                calls -= finish(&mut connection, &mut out, at_work.next().await);
             }
         }
-        while let Some(done) = at_work.next().await {
-            finish(&mut connection, &mut out, Some(done));
+        while (calls > 0 || !CALLS)
+            && let Some(done) = at_work.next().await
+        {
+            calls -= finish(&mut connection, &mut out, Some(done));
         }
         cost += (message.len() + out.len()) as f64 * limits.cost_per_byte;
-        Exchange { answer: (!out.is_empty()).then(|| out.into()), cost: one_shot.cost(cost) }
+        let answer = (!out.is_empty()).then(|| out.into());
+        let exchange = Exchange { answer, cost: one_shot.cost(cost) };
+        let left = (!at_work.is_empty()).then(|| {
+            let counted = self.shared.policy.shielded_work.begin();
+            async move {
+                let (_until_then, mut at_work) = ((ends, counted), at_work);
+                while at_work.next().await.is_some() {}
+            }
+            .boxed()
+        });
+        (exchange, left)
     }
 
     /// The services for one message. `None` where making one has panicked.
@@ -155,9 +193,9 @@ impl Dispatcher {
 }
 
 /// The end of an exchange, answered or dropped: tasks that work on with a context of it are told.
-struct Ends<'a>(&'a OneShot);
+struct Ends(Arc<OneShot>);
 
-impl Drop for Ends<'_> {
+impl Drop for Ends {
     fn drop(&mut self) {
         self.0.end();
     }
@@ -188,10 +226,11 @@ impl Drop for Events<'_> {
 
 type Answered = Option<(Ticket, Buffer)>;
 
-fn finish(connection: &mut Connection<()>, out: &mut Vec<u8>, done: Option<Answered>) {
-    if let Some(Some((ticket, reply))) = done {
-        connection.respond_with(out, &ticket, &reply);
-    }
+/// Gives how many calls were answered with it.
+fn finish(connection: &mut Connection<()>, out: &mut Vec<u8>, done: Option<Answered>) -> usize {
+    let Some(Some((ticket, reply))) = done else { return 0 };
+    connection.respond_with(out, &ticket, &reply);
+    1
 }
 
 /// Waits for a handler, and no longer than it may take.

@@ -74,7 +74,8 @@ impl Dispatcher {
 
     /// Answers one message, which may be a batch. `None` where no answer is due: it was a notification, or an answer itself.
     ///
-    /// It returns when all handlers have; the members of a batch run at the same time, up to
+    /// It returns when all handlers have, those of notifications too: a dispatcher has no task of its own on which they could go on. (An
+    /// `HttpService` over it has: there the answer waits for calls alone.) The members of a batch run at the same time, up to
     /// [`Limits::requests_in_flight`]. Dropping the future drops the handlers.
     pub async fn dispatch(&self, message: &[u8]) -> Option<Bytes> {
         self.dispatch_with(message, Extensions::default()).await

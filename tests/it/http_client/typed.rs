@@ -186,14 +186,14 @@ impl Work for Worker {
 
 async fn expect_results_alone(http: impl rpc::Caller) {
     let work = WorkClient::from(http);
-    assert_eq!(work.count(3).result_alone().await.unwrap(), 3);
-    assert_eq!(work.tool("saw").result_alone().await.unwrap(), "SAW");
-    let failed = work.fail().result_alone().await.unwrap_err();
+    assert_eq!(work.count(3).result_alone().await.expect("a result"), 3);
+    assert_eq!(work.tool("saw").result_alone().await.expect("a result"), "SAW");
+    let failed = work.fail().result_alone().await.expect_err("it fails");
     assert!(matches!(failed, CallError::Service(WorkError::Failed)), "{failed:?}");
-    assert_eq!(work.refuse(false).result_alone().await.unwrap(), 1);
-    let refused = work.refuse(true).result_alone().await.unwrap_err();
+    assert_eq!(work.refuse(false).result_alone().await.expect("a result"), 1);
+    let refused = work.refuse(true).result_alone().await.expect_err("it fails");
     assert!(matches!(refused, CallError::Service(WorkError::Nothing)), "{refused:?}");
-    assert_eq!(work.both().result_alone().await.unwrap(), 2);
+    assert_eq!(work.both().result_alone().await.expect("a result"), 2);
 }
 
 #[tokio::test]

@@ -217,7 +217,11 @@ async fn who_fails_again_and_again_is_refused() {
     let listen = at("tls://127.0.0.1:0").tls(authority.issue(&["127.0.0.1"]).server());
     let connects = |addr| {
         let connector = Connector::new(&format!("tls://{addr}")).expect("a URL").tls(authority.trusted());
-        async move { connector.connect().await.is_ok() }
+        // One that is refused is told so behind the handshake.
+        async move {
+            let session = connector.connect().await.expect("the handshake is done");
+            session.call::<Vec<u8>>("echo", (1,)).await.is_ok()
+        }
     };
     is_turned_away(listen, b"GET / HTTP/1.1\r\n\r\n", connects).await;
 

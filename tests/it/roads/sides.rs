@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rpc::{
     Caller, CloseReason, Connector, Endpoint, HttpClient, HttpClientBuilder, Limits, Protocol, ServerHandle,
     Session,
-    transport::{socks::SocksProxy, tls::TlsClient},
+    transport::{socks::SocksProxy, stdio::ChildExit, tls::TlsClient},
 };
 use rpc_tests::{CalcServer, Counts, MyCalc, WorkServer, Worker, soon};
 use tokio::sync::mpsc;
@@ -169,6 +169,14 @@ pub(super) async fn until(what: impl Fn() -> bool) {
 }
 
 /// Whether the peer has closed the connection, with or without a word.
-pub(super) const fn is_the_peers(reason: &CloseReason) -> bool {
-    matches!(reason, CloseReason::Peer | CloseReason::PeerClosed { .. } | CloseReason::Shutdown)
+pub(super) fn is_the_peers(reason: &CloseReason) -> bool {
+    match reason {
+        CloseReason::Peer | CloseReason::PeerClosed { .. } | CloseReason::Shutdown => true,
+        // A process that has ended well.
+        CloseReason::Io(error) => {
+            let exit = error.get_ref().and_then(|error| error.downcast_ref::<ChildExit>());
+            exit.is_some_and(|exit| exit.status.success())
+        }
+        _ => false,
+    }
 }

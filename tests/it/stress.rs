@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, future::join_all, stream};
 use rpc::{CallError, Limits, Session, rpc_service, testing, transport::memory};
-use rpc_tests::random::Random;
+use rpc_tests::Random;
 use tokio::time::timeout;
 
 const SESSIONS: u64 = 2_000;

@@ -172,7 +172,7 @@ mod tests {
             ("ws://127.0.0.1:1", ("ws", cfg!(feature = "ws"))),
         ] {
             let error = Dial::default().open(url.parse().unwrap()).await.map(drop).unwrap_err();
-            let text = crate::chain(&error).to_string();
+            let text = crate::jsonrpc::chain(&error).to_string();
             let (name, is_there) = feature;
             assert_eq!(text.contains(&format!("feature `{name}`")), !is_there, "{text}");
         }

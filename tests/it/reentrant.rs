@@ -385,7 +385,7 @@ impl Drop for Clingy {
 impl Stream for Clingy {
     type Item = u8;
 
-    fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut Cx<'_>) -> Poll<Option<u8>> {
+    fn poll_next(self: Pin<&mut Self>, _: &mut Cx<'_>) -> Poll<Option<u8>> {
         Poll::Pending
     }
 }

@@ -22,8 +22,10 @@ mod serve;
 mod settings;
 mod show;
 mod silence;
+mod start;
 mod tasks;
 mod timers;
+mod turn;
 mod write;
 
 use std::{
@@ -34,18 +36,15 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{io::AsyncWrite as _, runtime::Handle, time::Instant};
+use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::{AnyFramer, FrameError},
     jsonrpc::{ErrorObject, chain, clean_io, shown::brief, version::Version},
     limits::Throttle,
-    service::{Pace, Routes, TakesMessages},
-    session::{
-        Answers, Cancelling, CloseReason, LastHit, Membership, NewShared, Session, Shared, WriteBuffer,
-        next_session_id, panic_message,
-    },
-    transport::{Connection, ControlFrames, Io, LogRate},
+    service::{Routes, TakesMessages},
+    session::{Answers, CloseReason, LastHit, Session, Shared, WriteBuffer, panic_message},
+    transport::{ControlFrames, Io},
 };
 use batch::OpenBatch;
 use cancel::Cancellations;
@@ -56,111 +55,9 @@ use opening::FirstWords;
 use order::Queue;
 use parting::{AwaitedEnd, Parting, say_why};
 pub(crate) use settings::Settings;
+pub(crate) use start::{Owner, Start, start};
 use timers::Timers;
-
-/// What a session is started with.
-pub(crate) struct Start<'a> {
-    pub(crate) connection: Connection,
-    pub(crate) settings: &'a Settings,
-    pub(crate) serves: bool,
-    pub(crate) owner: Option<Arc<dyn Owner>>,
-    pub(crate) group: Membership,
-}
-
-/// Whoever keeps sessions, and wants to know when one has ended.
-pub(crate) trait Owner: Send + Sync {
-    fn ended(&self, session: u64);
-
-    /// How often the log has it that a peer speaks another protocol.
-    fn strangers(&self) -> &LogRate;
-}
-
-/// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
-pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
-    let Start { connection, settings, serves, owner, group } = start;
-    let Connection { io, read, peer, extensions, framer, control, takes } = connection;
-    let Settings { version, limits, cancellation, hooks, .. } = settings;
-    let version = *version;
-    let mut framer = framer.unwrap_or_else(|| settings.framer.cloned());
-    framer.set_limit(limits.frame_size);
-    let handshake = framer.is_handshaken().then_some(takes);
-    let link = Shared::new(NewShared {
-        id: next_session_id(),
-        framer: framer.cloned(),
-        version,
-        peer,
-        limits: limits.clone(),
-        serves,
-        cancelling: Cancelling::new(cancellation, version, handshake),
-        notices: settings.notices,
-        takes,
-        hooks: hooks.clone(),
-        group,
-        extensions,
-        carries_messages: settings.messages.is_some(),
-        runtime: Handle::try_current().ok(),
-    });
-    let throttle = Throttle::at(link.first_cost(), limits);
-    let session = Session::new(Arc::clone(&link));
-    let routes = services(&session);
-    if tracing::enabled!(tracing::Level::DEBUG) {
-        let process = process::name_and_id(&link.extensions);
-        tracing::debug!(
-            rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
-            program = process.as_ref().map(|(name, _)| display(name)), process.pid = process.as_ref().map(|&(_, id)| id),
-            session = link.id, "session opened"
-        );
-    }
-    link.hooks.run(|hooks| hooks.opened(&session));
-    let cancellations = Cancellations::new(cancellation, &routes, takes);
-    tokio::spawn(Driver {
-        cancellations,
-        write_buffer: WriteBuffer::new(framer.cloned()),
-        version,
-        link,
-        io,
-        control,
-        owner,
-        // Messages of the application's own may be anything.
-        is_judged: framer.is_handshaken() || settings.messages.is_some(),
-        framer,
-        first_words: FirstWords::default(),
-        routes,
-        messages: settings.messages.clone(),
-        left: if read.is_empty() { Left::Nothing } else { Left::Ahead },
-        inbox: Inbox::holding(&read),
-        answers: Answers::default(),
-        last_hit: LastHit::default(),
-        handed_over: 0,
-        last_handed_over: 0,
-        stepped_back: false,
-        parting: None,
-        dropping: None,
-        batch: None,
-        queue: Queue::default(),
-        refusals: 0,
-        progress: false,
-        throttle,
-        drains: false,
-        refused: None,
-        over_soft: false,
-        charged: None,
-        uncharged: 0,
-        cost_per_byte: limits.cost_per_byte,
-        read_at: None,
-        turn: Turn::default(),
-        // There are no methods to ask by where there is no JSON-RPC.
-        timers: Timers::new(settings.keep_alive.clone().filter(|_| settings.messages.is_none())),
-    });
-    session
-}
-
-/// How often a session reads and writes before others get their turn, should its transport never have it wait.
-const ROUNDS: usize = 64;
-
-/// How many frames it takes in one go: somewhat more than the requests that one read can bring, so that only the
-/// rest of a read of smaller messages, none of which is a request, is left for the next turn.
-const FRAMES: usize = 2048;
+use turn::{ROUNDS, Turn};
 
 /// One session's loop.
 struct Driver {
@@ -223,24 +120,6 @@ struct Driver {
     read_at: Option<Instant>,
     turn: Turn,
     timers: Timers,
-}
-
-/// What the loop has done since others had their turn.
-#[derive(Debug, Default)]
-struct Turn {
-    /// When the first read was taken apart.
-    began: Option<Instant>,
-    /// How many frames were taken.
-    frames: usize,
-}
-
-impl Turn {
-    /// Whether others are due. `read_at` is the time now, if something was read.
-    fn is_over(&self, read_at: Option<Instant>) -> bool {
-        let took_long =
-            || matches!((self.began, read_at), (Some(began), Some(now)) if now - began > Pace::SLOW);
-        self.frames >= FRAMES || took_long()
-    }
 }
 
 /// What was left in the inbox although it is whole.

@@ -5,7 +5,7 @@ use std::task::Context;
 
 use tokio::time::Instant;
 
-use super::{Driver, FRAMES, Left, Owner, inbox::Unread};
+use super::{Driver, Left, Owner, inbox::Unread, turn::FRAMES};
 use crate::{
     framing::{Beginning, Framed, Framing},
     jsonrpc::Message,

@@ -9,7 +9,7 @@ use std::{
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
-use super::{Driver, FRAMES, Left, inbox::Unread};
+use super::{Driver, Left, inbox::Unread, turn::FRAMES};
 use crate::{
     framing::Framed,
     jsonrpc::{

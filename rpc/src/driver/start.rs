@@ -1,0 +1,115 @@
+//! How the loop of a session is started.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::{
+    Driver, Left, cancel::Cancellations, inbox::Inbox, opening::FirstWords, order::Queue, process,
+    settings::Settings, timers::Timers, turn::Turn,
+};
+use crate::{
+    limits::Throttle,
+    service::Routes,
+    session::{
+        Answers, Cancelling, LastHit, Membership, NewShared, Session, Shared, WriteBuffer, next_session_id,
+    },
+    transport::{Connection, LogRate},
+};
+
+/// What a session is started with.
+pub(crate) struct Start<'a> {
+    pub(crate) connection: Connection,
+    pub(crate) settings: &'a Settings,
+    pub(crate) serves: bool,
+    pub(crate) owner: Option<Arc<dyn Owner>>,
+    pub(crate) group: Membership,
+}
+
+/// Whoever keeps sessions, and wants to know when one has ended.
+pub(crate) trait Owner: Send + Sync {
+    fn ended(&self, session: u64);
+
+    /// How often the log has it that a peer speaks another protocol.
+    fn strangers(&self) -> &LogRate;
+}
+
+/// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
+pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
+    let Start { connection, settings, serves, owner, group } = start;
+    let Connection { io, read, peer, extensions, framer, control, takes } = connection;
+    let Settings { version, limits, cancellation, hooks, .. } = settings;
+    let version = *version;
+    let mut framer = framer.unwrap_or_else(|| settings.framer.cloned());
+    framer.set_limit(limits.frame_size);
+    let handshake = framer.is_handshaken().then_some(takes);
+    let link = Shared::new(NewShared {
+        id: next_session_id(),
+        framer: framer.cloned(),
+        version,
+        peer,
+        limits: limits.clone(),
+        serves,
+        cancelling: Cancelling::new(cancellation, version, handshake),
+        notices: settings.notices,
+        takes,
+        hooks: hooks.clone(),
+        group,
+        extensions,
+        carries_messages: settings.messages.is_some(),
+        runtime: Handle::try_current().ok(),
+    });
+    let throttle = Throttle::at(link.first_cost(), limits);
+    let session = Session::new(Arc::clone(&link));
+    let routes = services(&session);
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let process = process::name_and_id(&link.extensions);
+        tracing::debug!(
+            rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
+            program = process.as_ref().map(|(name, _)| display(name)), process.pid = process.as_ref().map(|&(_, id)| id),
+            session = link.id, "session opened"
+        );
+    }
+    link.hooks.run(|hooks| hooks.opened(&session));
+    let cancellations = Cancellations::new(cancellation, &routes, takes);
+    tokio::spawn(Driver {
+        cancellations,
+        write_buffer: WriteBuffer::new(framer.cloned()),
+        version,
+        link,
+        io,
+        control,
+        owner,
+        // Messages of the application's own may be anything.
+        is_judged: framer.is_handshaken() || settings.messages.is_some(),
+        framer,
+        first_words: FirstWords::default(),
+        routes,
+        messages: settings.messages.clone(),
+        left: if read.is_empty() { Left::Nothing } else { Left::Ahead },
+        inbox: Inbox::holding(&read),
+        answers: Answers::default(),
+        last_hit: LastHit::default(),
+        handed_over: 0,
+        last_handed_over: 0,
+        stepped_back: false,
+        parting: None,
+        dropping: None,
+        batch: None,
+        queue: Queue::default(),
+        refusals: 0,
+        progress: false,
+        throttle,
+        drains: false,
+        refused: None,
+        over_soft: false,
+        charged: None,
+        uncharged: 0,
+        cost_per_byte: limits.cost_per_byte,
+        read_at: None,
+        turn: Turn::default(),
+        // There are no methods to ask by where there is no JSON-RPC.
+        timers: Timers::new(settings.keep_alive.clone().filter(|_| settings.messages.is_none())),
+    });
+    session
+}

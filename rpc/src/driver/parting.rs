@@ -43,7 +43,7 @@ pub(super) fn say_why(control: &ControlFrames, reason: &CloseReason) {
         CloseReason::Cost { .. } => (Closing::Policy, "excessive resource usage".to_owned()),
         CloseReason::Idle { after } => (
             Closing::Done,
-            format!("nothing came or went for {after:?} (`Limits::idle_timeout` of this side)"),
+            format!("nothing came or went for {after:?} (`Limits::idle_timeout` of the side that closed)"),
         ),
         CloseReason::Silent { after } => {
             (Closing::Policy, format!("nothing came for {after:?}, not even the answer to a ping"))
@@ -51,7 +51,7 @@ pub(super) fn say_why(control: &ControlFrames, reason: &CloseReason) {
         CloseReason::FrameTimeout { after, .. } => (
             Closing::Policy,
             format!(
-                "a message was begun, and not ended within {after:?} (`Limits::frame_timeout` of this side)"
+                "a message was begun, and not ended within {after:?} (`Limits::frame_timeout` of the side that closed)"
             ),
         ),
         // All is done, and there is nothing to explain.

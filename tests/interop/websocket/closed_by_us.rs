@@ -40,12 +40,12 @@ impl Way {
     }
 
     fn seen_by_the_peer(self) -> Value {
-        let (code, is_clean) = match self {
-            Self::Close => (1000, true),
-            Self::Shutdown => (1001, true),
-            Self::Abort => (1006, false),
+        let (code, reason, is_clean) = match self {
+            Self::Close => (1000, "", true),
+            Self::Shutdown => (1001, "the server is shutting down", true),
+            Self::Abort => (1006, "", false),
         };
-        json!({"code": code, "reason": "", "clean": is_clean})
+        json!({"code": code, "reason": reason, "clean": is_clean})
     }
 }
 

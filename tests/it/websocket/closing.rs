@@ -189,13 +189,13 @@ async fn a_session_that_is_idle_or_silent_or_stops_within_a_message_says_so() {
     let mut slow = Limits::unlimited();
     slow.frame_timeout = Some(second * 5);
     for (limits, half, code, told) in [
-        (idle, false, 1000, "nothing came or went for 60s (`Limits::idle_timeout` of this side)"),
+        (idle, false, 1000, "nothing came or went for 60s (`Limits::idle_timeout` of the side that closed)"),
         (Limits::unlimited(), false, 1008, "nothing came for 70s, not even the answer to a ping"),
         (
             slow,
             true,
             1008,
-            "a message was begun, and not ended within 5s (`Limits::frame_timeout` of this side)",
+            "a message was begun, and not ended within 5s (`Limits::frame_timeout` of the side that closed)",
         ),
     ] {
         let (mut peer, session) = WsPeer::client_of(|connector| {

@@ -146,7 +146,7 @@ impl Connector {
         self
     }
 
-    /// Tells `hooks` when the session begins and ends, and what its peer costs. Default: nobody.
+    /// Tells `hooks` when the session begins and ends, and what its peer costs. Default: no hooks.
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.settings.hooks = InstalledHooks::new(hooks);
         self
@@ -285,7 +285,7 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// Where nobody answers, not within [`Limits::handshake_timeout`].
+    /// Where no peer answers, not within [`Limits::handshake_timeout`].
     pub async fn connect_messages<M: Message, F: Future<Output = ()> + Send + 'static>(
         mut self,
         handler: impl Fn(MessageSession<M>, M) -> F + Send + Sync + 'static,

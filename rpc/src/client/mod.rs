@@ -19,7 +19,7 @@ use crate::session::Session;
 ///
 /// # Errors
 ///
-/// Where the URL is wrong, or nobody answers there.
+/// Where the URL is wrong, or no peer answers there.
 pub async fn connect(url: &str) -> Result<Session, ConnectError> {
     Connector::new(url)?.connect().await
 }

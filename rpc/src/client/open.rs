@@ -165,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_feature_that_is_missing_is_named_before_anybody_is_connected_to() {
-        // Nobody listens there: whoever tries is refused.
+        // No server listens there: an attempt to connect is refused.
         for (url, feature) in [
             ("tls://127.0.0.1:1", ("tls", cfg!(feature = "tls-no-provider"))),
             ("wss://127.0.0.1:1", ("tls", cfg!(feature = "tls-no-provider"))),

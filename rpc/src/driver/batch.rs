@@ -14,7 +14,7 @@ pub(super) struct OpenBatch {
     /// Where its next member stands in the text, and which one it is.
     position: usize,
     index: usize,
-    /// What it answers of ours.
+    /// The batches of this side to which it has replies.
     answered: Answered,
     /// Where a handler that finishes in place writes its reply.
     pub(super) reply: Vec<u8>,
@@ -40,7 +40,7 @@ impl OpenBatch {
 
 impl Driver {
     pub(super) fn receive_batch(&mut self, members: &Elements<'_>) -> Taken {
-        // What came before may be the reply to the only batch of ours.
+        // A message before it may be the reply to the only batch of this side.
         self.hand_over();
         if let Some(malformed) = self.link.refuses_batch(members) {
             let is_empty = !members.are_more_than(0);

@@ -1,4 +1,4 @@
-//! Frames that are over the limit, and dropped as they arrive: one that answers a call of ours ends it, one that is a request is
+//! Frames that are over the limit, and dropped as they arrive: one that answers a call of this side ends it, one that is a request is
 //! answered with an error, and one that is far over the limit ends the session.
 
 use tokio::time::Instant;
@@ -106,7 +106,7 @@ impl Driver {
         self.charge_for_dropped(error)
     }
 
-    /// Where it is the reply to a call of ours, that call need not wait for its timeout.
+    /// Where it is the reply to a call of this side, that call need not wait for its timeout.
     fn look_at(&mut self, part: &[u8], size: usize, limit: usize) {
         let (link, answers) = (&self.link, &mut self.answers);
         self.dropping.get_or_insert_default().skim.read(part, |call: CallId| {

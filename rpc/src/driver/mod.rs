@@ -78,9 +78,9 @@ struct Driver {
     inbox: Inbox,
     /// Handlers that finish in place write their replies here; the messages that handles send are fetched from the shared state.
     write_buffer: WriteBuffer,
-    /// Replies to calls of ours, from one read: they are handed over together.
+    /// Replies to calls, from one read: they are handed over together.
     answers: Answers,
-    /// Who has taken the last item of a subscription of ours.
+    /// The subscriber that has taken the last item.
     last_hit: LastHit,
     /// How many replies were handed over in this round.
     handed_over: usize,

@@ -99,7 +99,7 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
 }
 
 impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
-    /// What is left of a subscription whose items nobody takes.
+    /// The call that gives the result of a subscription alone: its items are not asked for.
     pub(super) const fn of_result(
         caller: &'a C,
         method: &'a str,

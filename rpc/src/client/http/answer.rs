@@ -49,7 +49,7 @@ impl Read {
             read.is_no_json = true;
             return read;
         }
-        // What would be answered in a conversation is not: there is nobody to answer.
+        // A session would answer this. Over HTTP there is no way to: the response has ended the exchange.
         for event in connection.receive(body, &mut Vec::new()) {
             match event {
                 Event::Reply { call, reply } => read.replies[call] = Some(reply),

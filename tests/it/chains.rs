@@ -81,7 +81,7 @@ fn every_error_is_in_the_table() {
         ("SendError", "session/messages.rs"),
         ("ReplyError", "jsonrpc/reply.rs"),
         ("ProtocolError", "jsonrpc/error.rs"),
-        ("Unsupported", "jsonrpc/connection/mod.rs"),
+        ("Unsupported", "jsonrpc/connection/machine.rs"),
         ("FrameError", "framing/error.rs"),
         ("ConnectError", "client/error.rs"),
         ("HttpClientError", "client/http/builder.rs"),

@@ -48,7 +48,7 @@ impl Service for PassesOn {
     }
 
     fn call(&self, method: usize, request: Request<'_>) -> rpc::Handled {
-        let _: RawParams<'_> = request.raw_params();
+        let _: Result<RawParams<'_>, ErrorObject> = request.raw_params();
         self.0.call(method, request)
     }
 }

@@ -254,7 +254,8 @@ mod by_hand {
     /// The call that it ends.
     fn ended(connection: &mut Connection<&'static str>, message: &str) -> Option<&'static str> {
         let mut answer = Vec::new();
-        let events = connection.receive(message.as_bytes(), &mut answer);
+        let mut read = connection.events(message.as_bytes());
+        let events: Vec<_> = std::iter::from_fn(|| read.next(connection, &mut answer)).collect();
         assert!(answer.is_empty(), "replies are not answered");
         events.into_iter().find_map(|event| match event {
             Event::Reply { call, .. } => Some(call),

@@ -1,8 +1,8 @@
 //! Requests that the peer takes back.
 
-use super::{Driver, batch::OpenBatch, order::Removed};
+use super::{Driver, order::Removed};
 use crate::{
-    jsonrpc::{self, CancelBy, Cancellation, Id, shown::brief},
+    jsonrpc::{CancelBy, Cancellation, Id, Member, Request, shown::brief},
     service::{Replies, RequestPeer, Routes},
     session::Ending,
     transport::Takes,
@@ -47,26 +47,21 @@ impl Cancellations {
 impl Driver {
     /// Whether the request may be what takes another one back: nearly none is.
     #[inline]
-    pub(super) fn asks_to_cancel(&self, request: &jsonrpc::Request<'_>) -> bool {
-        request.method == "rpc.cancel" && self.cancellations.own != Own::Unknown
+    pub(super) fn asks_to_cancel(&self, method: &str) -> bool {
+        method == "rpc.cancel" && self.cancellations.own != Own::Unknown
     }
 
-    /// Whether it is a notification that does.
-    pub(super) fn is_cancellation(&self, request: &jsonrpc::Request<'_>) -> bool {
-        request.id.is_none()
-            && (self.asks_to_cancel(request)
-                || self.cancellations.known.iter().any(|known| known.method() == request.method))
+    /// Whether a notification does.
+    #[inline]
+    pub(super) fn is_cancellation(&self, method: &str) -> bool {
+        self.asks_to_cancel(method) || self.cancellations.known.iter().any(|known| known.method() == method)
     }
 
     /// Whether the peer takes another request back by this one; then that is done. It needs no permit:
     /// it gives one back.
-    pub(super) fn takes_cancellation(
-        &mut self,
-        request: &jsonrpc::Request<'_>,
-        batch: Option<&mut OpenBatch>,
-    ) -> bool {
+    pub(super) fn takes_cancellation(&mut self, request: &Request<'_>, member: Option<Member>) -> bool {
         let own;
-        let cancellation = if self.asks_to_cancel(request) {
+        let cancellation = if self.asks_to_cancel(&request.method) {
             if self.cancellations.own == Own::Ignored {
                 return request.id.is_none();
             }
@@ -85,12 +80,13 @@ impl Driver {
             let answers = cancellation.answers();
             self.cancel(id, answers);
         }
-        match (request.id, batch) {
+        match (request.id, member) {
             (None, _) => {}
             (Some(id), None) => self.replies().null(id),
-            (Some(id), Some(batch)) => {
-                Replies::part(&mut batch.reply, self.version, RequestPeer::Session(&self.link)).null(id);
-                batch.add_reply(&self.link, id);
+            (Some(id), Some(member)) => {
+                let peer = RequestPeer::Session(&self.link);
+                Replies::part(&mut self.member_reply, self.version, peer).null(id);
+                self.add_member_reply(member, id);
             }
         }
         true

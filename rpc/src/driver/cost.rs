@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Driver, order::Queue, receive::Taken};
+use super::{Driver, order::Queue, receive::Flow};
 use crate::{
     framing::FrameError,
     jsonrpc::{ErrorCode, ErrorObject, Id},
@@ -24,12 +24,12 @@ pub(super) struct Charged {
 
 impl Driver {
     /// Adds to the peer's cost; at the limit the peer is told, and the session closes.
-    fn charge(&mut self, amount: f64) -> Taken {
+    fn charge(&mut self, amount: f64) -> Flow {
         self.charge_at(amount, Instant::now())
     }
 
     /// For rules that the peer has broken.
-    pub(super) fn charge_for_errors(&mut self, count: u64) -> Taken {
+    pub(super) fn charge_for_errors(&mut self, count: u64) -> Flow {
         self.link.counters.broken_rules(count);
         let amount = self.link.limits.cost_of_error() * count as f64;
         self.charged().errors += amount;
@@ -37,16 +37,16 @@ impl Driver {
     }
 
     /// For a message that is no JSON.
-    pub(super) fn charge_for_unreadable(&mut self) -> Taken {
+    pub(super) fn charge_for_unreadable(&mut self) -> Flow {
         self.charge_for_what_cannot_be_read(1.0)
     }
 
     /// For a frame that the framer has dropped.
-    pub(super) fn charge_for_dropped(&mut self, error: &FrameError) -> Taken {
+    pub(super) fn charge_for_dropped(&mut self, error: &FrameError) -> Flow {
         self.charge_for_what_cannot_be_read(error.severity())
     }
 
-    fn charge_for_what_cannot_be_read(&mut self, severity: f64) -> Taken {
+    fn charge_for_what_cannot_be_read(&mut self, severity: f64) -> Flow {
         self.link.counters.broken_rules(1);
         let amount = self.link.limits.cost_of_unreadable() * severity;
         self.charged().unreadable += amount;
@@ -95,7 +95,7 @@ impl Driver {
         self.charged.get_or_insert_default()
     }
 
-    fn charge_at(&mut self, amount: f64, now: Instant) -> Taken {
+    fn charge_at(&mut self, amount: f64, now: Instant) -> Flow {
         let bytes = self.cost_of_bytes();
         if bytes > 0.0 {
             self.charged().bytes += bytes;
@@ -108,16 +108,16 @@ impl Driver {
         self.throttle = Throttle::at(cost, &self.link.limits.load());
         let limit = self.link.limits.cost_hard();
         if limit == f64::INFINITY {
-            return Taken::Yes;
+            return Flow::Continue;
         }
         if cost > self.link.limits.cost_soft() && !self.charged().is_logged {
             self.log_soft_limit(cost, limit, now);
         }
         if self.link.is_ending() {
-            return Taken::Over;
+            return Flow::Closing;
         }
         if cost < limit {
-            return Taken::Yes;
+            return Flow::Continue;
         }
         let error = ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage");
         self.link.log_refused(None, &error);
@@ -131,7 +131,7 @@ impl Driver {
             "the cost of a peer has come to the hard limit: its session ends"
         );
         self.link.start_close(CloseReason::Cost { cost, limit });
-        Taken::Over
+        Flow::Closing
     }
 
     /// Says once in a session that the peer is slowed down, what for, and what to change.

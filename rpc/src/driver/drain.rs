@@ -1,8 +1,8 @@
 //! A session that this side closes: what was begun is finished, and what comes is refused.
 
-use super::{Driver, Left, batch::OpenBatch, receive::Taken};
+use super::{Driver, Left};
 use crate::{
-    jsonrpc::{self, ErrorCode, ErrorObject, Message, subscription::CLOSING},
+    jsonrpc::{ErrorCode, ErrorObject, Events, Member, Message, UncheckedRequest, subscription::CLOSING},
     session::{CloseReason, Trace},
 };
 
@@ -28,10 +28,10 @@ impl Driver {
             self.left = Left::Ahead;
         }
         for (text, member, trace) in self.queue.take_kept() {
-            let batch = member.map(OpenBatch::of);
             match self.version.read_in_full(&text) {
                 Message::Request(request) => {
-                    self.refuse_closing(&request, trace, batch.as_ref());
+                    let request = request.into_unchecked();
+                    self.refuse_closing(&request, trace, member);
                     if let (Some(member), Some(_)) = (member, request.id) {
                         self.link.end_batch(member.batch);
                     }
@@ -39,7 +39,7 @@ impl Driver {
                 // It looked like a request to the scan.
                 other => {
                     trace.forget();
-                    self.dispatch(&text, other, false);
+                    self.process(&text, Events::of(self.version, other));
                 }
             }
         }
@@ -50,21 +50,20 @@ impl Driver {
     /// answer to it.
     pub(super) fn refuse_closing(
         &mut self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         trace: Trace,
-        batch: Option<&OpenBatch>,
-    ) -> Taken {
+        member: Option<Member>,
+    ) {
         let error = closing();
         trace.refuse(&error);
         if let Some(id) = request.id {
-            self.answer_error(id, &error, batch);
+            self.answer_error(id, &error, member);
         }
-        Taken::Yes
     }
 
     /// Whether the peer says by this that it is a server that shuts down. Then it is noted.
-    pub(super) fn takes_closing(&self, request: &jsonrpc::Request<'_>) -> bool {
-        let is_it = request.method == CLOSING && !self.routes.have(CLOSING);
+    pub(super) fn takes_closing(&self, method: &str) -> bool {
+        let is_it = method == CLOSING && !self.routes.have(CLOSING);
         if is_it {
             tracing::debug!(
                 rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,

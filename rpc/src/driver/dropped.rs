@@ -3,7 +3,7 @@
 
 use tokio::time::Instant;
 
-use super::{Driver, receive::Taken};
+use super::{Driver, receive::Flow};
 use crate::{
     framing::{FrameError, is_far_over},
     jsonrpc::{CallId, ErrorObject, Id, Reply, Rest, Skim, Verdict, shown::brief},
@@ -26,7 +26,7 @@ pub(super) struct Oversized {
 impl Driver {
     /// The header of a frame has said that it is over the limit. The frame begins `behind` it.
     #[cold]
-    pub(super) fn frame_announced(&mut self, size: usize, limit: usize, behind: &[u8]) -> Taken {
+    pub(super) fn frame_announced(&mut self, size: usize, limit: usize, behind: &[u8]) -> Flow {
         self.dropping = Some(Box::new(Oversized { declared: Some(size), ..Oversized::default() }));
         if is_far_over(size, limit) {
             // What has come of it may tell what it is.
@@ -35,7 +35,7 @@ impl Driver {
         }
         let error = FrameError::TooLarge { size, limit };
         let taken = self.charge_for(&error);
-        if taken == Taken::Over {
+        if taken == Flow::Closing {
             // The peer was told that the session ends.
             self.dropping = None;
         }
@@ -44,7 +44,7 @@ impl Driver {
 
     /// A part of a frame that is being dropped.
     #[cold]
-    pub(super) fn pass_over(&mut self, part: &[u8], is_last: bool) -> Taken {
+    pub(super) fn pass_over(&mut self, part: &[u8], is_last: bool) -> Flow {
         let limit = self.link.limits.frame_size();
         let oversized = self.dropping.get_or_insert_default();
         let (declared, come) = (oversized.declared, oversized.skim.size() + part.len());
@@ -57,7 +57,7 @@ impl Driver {
         } else {
             self.settle(come, limit, Rest::Comes);
         }
-        Taken::Yes
+        Flow::Continue
     }
 
     /// A frame was dropped that began before `now`, or now. Its time runs on where not all of it has come.
@@ -71,7 +71,7 @@ impl Driver {
 
     /// All of a frame was dropped: `part` is what is left of it.
     #[cold]
-    pub(super) fn frame_dropped(&mut self, part: &[u8], error: &FrameError) -> Taken {
+    pub(super) fn frame_dropped(&mut self, part: &[u8], error: &FrameError) -> Flow {
         if let FrameError::TooLarge { size, limit } = *error {
             self.look_at(part, size, limit);
             self.settle(size, limit, Rest::Nothing);
@@ -85,7 +85,7 @@ impl Driver {
 
     /// A framer has decoded a frame that is over the limit.
     #[cold]
-    pub(super) fn decoded_too_much(&mut self, frame: &[u8]) -> Taken {
+    pub(super) fn decoded_too_much(&mut self, frame: &[u8]) -> Flow {
         let (size, limit) = (frame.len(), self.link.limits.frame_size());
         self.dropping = Some(Box::new(Oversized { is_decoded: true, ..Oversized::default() }));
         self.frame_dropped(frame, &FrameError::TooLarge { size, limit })
@@ -101,7 +101,7 @@ impl Driver {
         answers
     }
 
-    pub(super) fn charge_for(&mut self, error: &FrameError) -> Taken {
+    pub(super) fn charge_for(&mut self, error: &FrameError) -> Flow {
         tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, error = %brief(error), "a frame was dropped");
         self.charge_for_dropped(error)
     }
@@ -147,7 +147,7 @@ impl Driver {
     }
 
     /// What is far over the limit is not waited for: the session ends.
-    fn give_up_frame(&mut self, size: usize, limit: usize) -> Taken {
+    fn give_up_frame(&mut self, size: usize, limit: usize) -> Flow {
         self.settle(size, limit, Rest::Unread);
         self.dropping = None;
         // The calls that it was found to answer end with an error of their own.
@@ -155,6 +155,6 @@ impl Driver {
         let error = FrameError::TooLarge { size, limit };
         self.link.start_close(CloseReason::Frame(error.clone()));
         self.charge_for(&error);
-        Taken::Over
+        Flow::Closing
     }
 }

@@ -2,29 +2,29 @@
 
 use std::borrow::Cow;
 
-use super::{Driver, receive::Taken};
+use super::{Driver, receive::Flow};
 use crate::{
-    jsonrpc::{RawParams, Request},
+    jsonrpc::{UncheckedParams, UncheckedRequest},
     service::{MESSAGE, Outcome, TakesMessages},
     session::Trace,
 };
 
 /// What a message counts as.
-const REQUEST: Request<'static> =
-    Request { id: None, method: Cow::Borrowed(MESSAGE), params: RawParams::NONE };
+const REQUEST: UncheckedRequest<'static> =
+    UncheckedRequest { id: None, method: Cow::Borrowed(MESSAGE), params: UncheckedParams::NONE };
 
 impl Driver {
-    pub(super) fn receive_message(&mut self, handler: &dyn TakesMessages, frame: &[u8]) -> Taken {
-        if !self.has_place(frame.len(), None) {
-            return Taken::Held;
+    pub(super) fn receive_message(&mut self, handler: &dyn TakesMessages, frame: &[u8]) -> Flow {
+        if !self.has_permit(frame.len(), None) {
+            return Flow::Blocked;
         }
         if self.waits_for_turn(&REQUEST, frame, None) {
-            return Taken::Yes;
+            return Flow::Continue;
         }
         self.start_message(handler, frame, self.link.trace(&REQUEST))
     }
 
-    pub(super) fn start_message(&mut self, handler: &dyn TakesMessages, frame: &[u8], trace: Trace) -> Taken {
+    pub(super) fn start_message(&mut self, handler: &dyn TakesMessages, frame: &[u8], trace: Trace) -> Flow {
         let outcome = match trace.in_scope(|| handler.take(frame, &self.link)) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -35,6 +35,6 @@ impl Driver {
         if let (Outcome::Pending(rest), trace) = outcome.traced(trace) {
             self.start_task(&REQUEST, None, frame.len(), rest, trace);
         }
-        Taken::Yes
+        Flow::Continue
     }
 }

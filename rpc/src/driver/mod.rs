@@ -40,13 +40,12 @@ use tokio::{io::AsyncWrite as _, time::Instant};
 
 use crate::{
     framing::{AnyFramer, FrameError},
-    jsonrpc::{ErrorObject, chain, clean_io, shown::brief, version::Version},
+    jsonrpc::{ErrorObject, Paused, chain, clean_io, shown::brief, version::Version},
     limits::Throttle,
     service::{Routes, TakesMessages},
     session::{Answers, CloseReason, LastHit, Session, Shared, WriteBuffer, panic_message},
     transport::{ControlFrames, Io},
 };
-use batch::OpenBatch;
 use cancel::Cancellations;
 use cost::Charged;
 use dropped::Oversized;
@@ -95,8 +94,10 @@ struct Driver {
     dropping: Option<Box<Oversized>>,
     /// The version in force: the shared state has it too, behind its lock.
     version: Version,
-    /// The batch whose next member waits for a place.
-    batch: Option<Box<OpenBatch>>,
+    /// The batch of which the next member waits for a permit.
+    paused: Option<Box<Paused>>,
+    /// The reply to a member of a batch, while it is written in place.
+    member_reply: Vec<u8>,
     /// Requests that wait for others.
     queue: Queue,
     /// The bytes of the refusals that were added while the outgoing bytes were full.

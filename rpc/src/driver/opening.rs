@@ -186,7 +186,7 @@ impl Driver {
             Message::Request(request) => request.id.is_some() && !self.routes.have(&request.method),
             _ => false,
         };
-        match self.version.read(&bytes[frame]) {
+        match self.version.read_in_full(&bytes[frame]) {
             Message::Batch(mut members) => {
                 members.next().is_some_and(|member| is_unknown(&self.version.read_member(member)))
             }

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::{Driver, batch::OpenBatch, serve::Served};
+use super::{Driver, serve::Dispatched};
 use crate::{
-    jsonrpc::{self, Message, Order, RequestId, version::Version},
-    session::{Ahead, Member, Trace},
+    jsonrpc::{Events, Member, Message, Order, RequestId, UncheckedRequest, version::Version},
+    session::{Ahead, Trace},
 };
 
 /// The requests that wait, in the order in which they came. They count as being worked on.
@@ -149,9 +149,9 @@ impl Driver {
     /// Whether the request has to wait, for others or because its peer is slowed down; then it does, and needs no further attention.
     pub(super) fn waits_for_turn(
         &mut self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         text: &[u8],
-        batch: Option<&OpenBatch>,
+        member: Option<Member>,
     ) -> bool {
         let not_before = self.delay();
         if not_before.is_some() && self.link.is_ending() {
@@ -166,7 +166,6 @@ impl Driver {
             return false;
         }
         let order = order.unwrap_or_default();
-        let member = batch.map(OpenBatch::member);
         if let (Some(member), Some(_)) = (member, request.id) {
             self.link.expect_member(member);
         }
@@ -179,9 +178,9 @@ impl Driver {
     /// told to try again, and what follows it may build on it.
     pub(super) fn keeps(
         &mut self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         text: &[u8],
-        batch: Option<&OpenBatch>,
+        member: Option<Member>,
     ) -> bool {
         let memory = self.queue.memory() + size_of::<Waiting>() + text.len();
         if !self.link.admits(usize::MAX, self.queue.len().max(1), memory) {
@@ -193,7 +192,6 @@ impl Driver {
             return true;
         }
         let order = self.routes.order(&request.method).unwrap_or_default();
-        let member = batch.map(OpenBatch::member);
         if let (Some(member), Some(_)) = (member, request.id) {
             self.link.expect_member(member);
         }
@@ -234,18 +232,17 @@ impl Driver {
             return;
         }
         let request = match self.version.read_in_full(&text) {
-            Message::Request(request) => request,
+            Message::Request(request) => request.into_unchecked(),
             // It looked like a request to the scan, which does not look into parameters. (Members of batches were read in full.)
             other => {
                 trace.forget();
-                self.dispatch(&text, other, false);
+                self.process(&text, Events::of(self.version, other));
                 return;
             }
         };
-        let mut batch = member.map(OpenBatch::of);
-        if let Served::Refused(error, trace) = self.start_handler(&request, &text, batch.as_mut(), trace) {
+        if let Dispatched::Refused(error, trace) = self.start_handler(&request, &text, member, trace) {
             // What it costs is charged; where that is too much the session is closing, and finishes what it has begun.
-            self.refuse(&request, &error, trace, batch.as_ref());
+            self.refuse(&request, &error, trace, member);
         }
         if let (Some(member), Some(_)) = (member, request.id) {
             self.link.end_batch(member.batch);

@@ -13,25 +13,25 @@ use super::{Driver, Left, inbox::Unread, turn::FRAMES};
 use crate::{
     framing::Framed,
     jsonrpc::{
-        CallId, ErrorCode, Message, Reply, ReplyError, Response, chain, clean_io, shown::brief,
-        version::Version,
+        Connection, ErrorCode, Events, Lend, RefusedCall, Reply, ReplyError, Step, chain, clean_io,
+        shown::brief, version::Version,
     },
     service::Pace,
-    session::CloseReason,
+    session::{CloseReason, InFlight},
 };
 
 /// How many bytes of replies are written together while there is more to do.
 const PART: usize = 16 << 10;
 
-/// What became of a message.
+/// How the loop goes on after a message, or a part of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum Flow {
     /// It was dealt with.
-    Yes,
+    Continue,
     /// It has to wait where it is.
-    Held,
+    Blocked,
     /// It was one too many: the session is closing.
-    Over,
+    Closing,
 }
 
 impl Driver {
@@ -99,7 +99,7 @@ impl Driver {
                 Ok(Framed::Frame { frame, consumed }) => {
                     self.timers.silence.frame_ended();
                     let taken = self.receive(&unread.bytes()[frame], std::mem::take(&mut again));
-                    if taken != Taken::Held {
+                    if taken != Flow::Blocked {
                         unread.consume(consumed);
                         messages += 1;
                     }
@@ -116,7 +116,7 @@ impl Driver {
                 Ok(Framed::Decoded { frame, consumed }) => {
                     self.timers.silence.frame_ended();
                     let taken = self.receive(&frame, std::mem::take(&mut again));
-                    if taken != Taken::Held {
+                    if taken != Flow::Blocked {
                         self.framer.taken();
                         unread.consume(consumed);
                         messages += 1;
@@ -127,7 +127,7 @@ impl Driver {
                     Some(frame) => {
                         self.timers.silence.frame_ended();
                         let taken = self.receive(&unread.bytes()[frame], std::mem::take(&mut again));
-                        if taken != Taken::Held {
+                        if taken != Flow::Blocked {
                             unread.consume(unread.bytes().len());
                             messages += 1;
                         }
@@ -148,7 +148,7 @@ impl Driver {
                     if self.has_closed() {
                         break Err(self.ended_by_peer());
                     }
-                    Taken::Yes
+                    Flow::Continue
                 }
                 Ok(Framed::Incomplete { consumed }) => {
                     self.timers.silence.frame_goes_on(started);
@@ -156,7 +156,7 @@ impl Driver {
                     if self.has_closed() {
                         break Err(self.ended_by_peer());
                     }
-                    Taken::Yes
+                    Flow::Continue
                 }
                 Ok(Framed::Dropping { consumed, is_last }) => {
                     match is_last {
@@ -182,22 +182,22 @@ impl Driver {
             };
             match taken {
                 // Much is answered in parts, so that the peer has something to do meanwhile.
-                Taken::Yes if self.write_buffer.unwritten().len() >= PART => {
+                Flow::Continue if self.write_buffer.unwritten().len() >= PART => {
                     if let Poll::Ready(Err(error)) = self.poll_write_buffer(cx) {
                         break Err(self.by_peer(CloseReason::Io(Arc::new(clean_io(error)))));
                     }
                 }
-                Taken::Yes if self.answers.are_a_group() => {
+                Flow::Continue if self.answers.are_a_group() => {
                     self.left = Left::Further;
                     break Ok(());
                 }
-                Taken::Yes => {}
-                Taken::Held => {
+                Flow::Continue => {}
+                Flow::Blocked => {
                     self.framer.put_back();
                     self.left = Left::Request;
                     break Ok(());
                 }
-                Taken::Over => break Ok(()),
+                Flow::Closing => break Ok(()),
             }
         };
         self.inbox.keep(unread);
@@ -230,31 +230,69 @@ impl Driver {
     }
 
     /// Deals with one message.
-    fn receive(&mut self, frame: &[u8], again: bool) -> Taken {
+    fn receive(&mut self, frame: &[u8], again: bool) -> Flow {
         if !again {
             self.show_received(frame);
         }
         if let Some(handler) = &self.messages {
             let handler = Arc::clone(handler);
             if self.is_not_text(frame) {
-                return Taken::Over;
+                return Flow::Closing;
             }
             return self.receive_message(&*handler, frame);
         }
-        if self.version.is_undecided()
-            && let Some(version) = self.version.detect(frame)
-        {
+        if let Some(version) = self.version.decided_by(frame) {
             self.decided(version);
         }
-        if self.batch.is_some() {
-            return self.go_on_with_batch(frame);
+        if let Some(paused) = self.paused.take() {
+            return self.process(frame, Events::resume(self.version, frame, *paused));
         }
-        let message = self.version.read(frame);
-        // Only what cannot be read need be looked at once more.
-        if matches!(message, Message::Malformed(_)) && self.is_not_text(frame) {
-            return Taken::Over;
+        match self.version.scan(frame) {
+            Some(scanned) => self.process_step(frame, Step::of_scanned(scanned)),
+            None => self.process(frame, Events::of(self.version, self.version.read_in_full(frame))),
         }
-        self.dispatch(frame, message, true)
+    }
+
+    /// Deals with the events of a message.
+    pub(super) fn process(&mut self, frame: &[u8], mut events: Events<'_, InFlight>) -> Flow {
+        let mut flow = Flow::Continue;
+        while let Some(step) = events.step(self) {
+            match self.process_step(frame, step) {
+                Flow::Continue => {}
+                Flow::Blocked => {
+                    self.paused = events.pause().map(Box::new);
+                    return Flow::Blocked;
+                }
+                Flow::Closing => {
+                    flow = Flow::Closing;
+                    events.skip_members();
+                }
+            }
+        }
+        flow
+    }
+
+    #[inline]
+    pub(super) fn process_step(&mut self, frame: &[u8], step: Step<'_, InFlight>) -> Flow {
+        match step {
+            Step::Scanned(request) => return self.receive_scanned(frame, request),
+            Step::Request(request) => return self.receive_request(frame, request, None),
+            Step::Member(request, member, text) => {
+                return self.receive_request(text.as_bytes(), request, Some(member));
+            }
+            Step::Answer(call, reply) => self.answers.push(call, reply),
+            Step::Malformed(malformed, member) => {
+                if member.is_none() && self.is_not_text(frame) {
+                    return Flow::Closing;
+                }
+                return self.malformed(&malformed, member);
+            }
+            Step::Refusal(reply) => self.take_refusal(reply),
+            Step::Unmatched(reply) => self.take_unmatched(reply),
+            Step::Ended(call, reply) => call.complete(reply),
+            Step::BatchEnd(batch) => self.link.end_batch(batch),
+        }
+        Flow::Continue
     }
 
     /// Whether the frame claims to be text, and is not UTF-8: then the session ends.
@@ -298,16 +336,6 @@ impl Driver {
         self.write_buffer.unwritten().len() + self.link.queued()
     }
 
-    /// Keeps the reply to a call until it is handed over.
-    pub(super) fn take_reply(&mut self, response: Response<'_>) -> Taken {
-        if response.refuses_whole_message() {
-            self.take_refusal(Reply::new(response.outcome));
-            return Taken::Yes;
-        }
-        self.answers.push(CallId::answered_by(response.id), Reply::new(response.outcome));
-        Taken::Yes
-    }
-
     /// A message of ours was refused, and the peer does not say which: that is a batch, or the only
     /// call in flight.
     #[cold]
@@ -317,16 +345,12 @@ impl Driver {
             return;
         }
         let refuses_connection = self.refuses_connection(&reply);
-        // What came before may end the batch, or the other calls.
-        self.hand_over();
-        if self.link.end_oldest_batch(&reply) {
-            return;
-        }
-        match self.link.only_call() {
-            Some(call) => self.answers.push(Some(call), reply.answering_no_id()),
+        match self.lend(|protocol| protocol.refused(&reply, InFlight::has_caller)) {
+            RefusedCall::Batch(calls) => calls.into_iter().for_each(|call| call.complete(reply.clone())),
+            RefusedCall::Call(call) => self.answers.push(Some(call), reply.answering_no_id()),
             // The end comes next, and ends the calls that wait.
-            None if refuses_connection => self.answers.push(None, reply),
-            None => self.take_unmatched(reply),
+            RefusedCall::Unknown if refuses_connection => self.answers.push(None, reply),
+            RefusedCall::Unknown => self.take_unmatched(reply),
         }
     }
 
@@ -397,5 +421,13 @@ impl Driver {
             );
             self.charge_for_errors(unasked as u64);
         }
+    }
+}
+
+/// The machine looks at calls after the replies before have reached theirs.
+impl Lend<InFlight> for Driver {
+    fn lend<R>(&mut self, look: impl FnOnce(&mut Connection<InFlight>) -> R) -> R {
+        self.hand_over();
+        self.link.protocol(look)
     }
 }

@@ -1,9 +1,10 @@
 //! From messages to handlers: admits requests, has them served, and refuses what cannot be.
 
-use super::{Driver, batch::OpenBatch, receive::Taken};
+use super::{Driver, receive::Flow};
 use crate::{
     jsonrpc::{
-        self, BatchId, ErrorCode, ErrorObject, Id, Malformed, Message,
+        BatchId, ErrorCode, ErrorObject, Events, Id, Malformed, Member, Message, Request, UncheckedParams,
+        UncheckedRequest,
         shown::brief,
         subscription::{self, About, PlainItem},
     },
@@ -14,12 +15,15 @@ use crate::{
 /// What an error reply has in bytes besides its id and its message, about.
 const ENVELOPE: usize = 60;
 
+/// The memory that is kept for the reply to a member of a batch, in bytes.
+const MEMBER_REPLY: usize = 4 << 10;
+
 /// What became of a request.
-pub(super) enum Served {
-    /// Its handler has run, or is at work.
+pub(super) enum Dispatched {
+    /// Its handler has run, or is at work, or waits for its turn.
     Yes,
-    /// There is no place for it.
-    NoPlace,
+    /// There is no permit for it.
+    NoPermit,
     /// Its handler has run and asked to be the last: the session closes now.
     Last,
     /// It is to be answered with this, and its trace ended.
@@ -27,52 +31,119 @@ pub(super) enum Served {
 }
 
 impl Driver {
-    /// `first` is false for a message that was read in full because it could not be served as it was scanned.
-    pub(super) fn dispatch(&mut self, frame: &[u8], message: Message<'_>, first: bool) -> Taken {
-        match message {
-            Message::Response(response) => self.take_reply(response),
-            Message::Request(request) if request.id.is_none() => {
-                self.receive_notification(frame, &request, first)
-            }
-            Message::Request(request) => self.receive_request(frame, &request, first),
-            Message::Batch(members) => self.receive_batch(&members),
-            Message::Malformed(malformed) => self.malformed(&malformed, None),
-        }
-    }
-
     /// The scan may have taken something for params that is none: the full reader is the judge.
     #[cold]
-    fn judge(&mut self, frame: &[u8]) -> Taken {
-        self.dispatch(frame, self.version.read_in_full(frame), false)
+    fn judge(&mut self, frame: &[u8]) -> Flow {
+        self.process(frame, Events::of(self.version, self.version.read_in_full(frame)))
     }
 
-    fn receive_notification(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
-        if self.holds_item(request) {
-            return Taken::Held;
-        }
-        if self.takes_awaited_item(request) {
-            return Taken::Yes;
+    /// A message by itself whose parameters are not checked.
+    pub(super) fn receive_scanned(&mut self, frame: &[u8], request: UncheckedRequest<'_>) -> Flow {
+        if request.id.is_none() {
+            if self.holds_item(None) {
+                return Flow::Blocked;
+            }
+            if self.takes_awaited_item(&request) {
+                return Flow::Continue;
+            }
         }
         // Items, notifications that are listened for and cancellations are taken by the session
         // itself, which does not read all of the parameters.
-        if self.link.subscribes() || self.link.listens() || self.is_cancellation(request) {
-            let item = self.plain_item(request);
-            if first && item.is_none() && !request.params.are_json() {
-                return self.judge(frame);
+        if self.may_take(request.id, &request.method) {
+            let item = self.plain_item(&request.method, request.params);
+            let params = match item {
+                Some(_) => request.params.known_as_json(),
+                None => match request.params.check() {
+                    Some(params) => params,
+                    None => return self.judge(frame),
+                },
+            };
+            let request = Request { id: request.id, method: request.method, params };
+            if self.takes(&request, item, None) {
+                return Flow::Continue;
             }
-            if self.takes_item(request, item) || self.takes_cancellation(request, None) {
-                return Taken::Yes;
+            return self.admit(&request.into_unchecked(), frame, None);
+        }
+        if request.id.is_none() && self.takes_closing(&request.method) {
+            return Flow::Continue;
+        }
+        match self.serve(&request, frame, None) {
+            Dispatched::Refused(error, trace) => {
+                // Where the full reader reads the same, the service has seen the request already.
+                let judged = self.version.read_in_full(frame);
+                if !matches!(&judged, Message::Request(again) if again.is_same(&request)) {
+                    trace.forget();
+                    return self.process(frame, Events::of(self.version, judged));
+                }
+                self.refuse(&request, &error, trace, None)
             }
+            dispatched => self.dispatched(dispatched, &request, frame, None),
         }
-        if self.takes_closing(request) {
-            return Taken::Yes;
+    }
+
+    /// A request or a notification that was read in full, and stands in `text`.
+    pub(super) fn receive_request(
+        &mut self,
+        text: &[u8],
+        request: Request<'_>,
+        member: Option<Member>,
+    ) -> Flow {
+        if self.holds_item(request.id) {
+            return Flow::Blocked;
         }
-        self.receive_request(frame, request, first)
+        if self.may_take(request.id, &request.method) {
+            let item = self.plain_item(&request.method, request.params.into());
+            if self.takes(&request, item, member) {
+                return Flow::Continue;
+            }
+        } else if member.is_none() && request.id.is_none() && self.takes_closing(&request.method) {
+            return Flow::Continue;
+        }
+        self.admit(&request.into_unchecked(), text, member)
+    }
+
+    fn admit(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> Flow {
+        let dispatched = self.serve(request, text, member);
+        self.dispatched(dispatched, request, text, member)
+    }
+
+    #[inline]
+    fn dispatched(
+        &mut self,
+        dispatched: Dispatched,
+        request: &UncheckedRequest<'_>,
+        text: &[u8],
+        member: Option<Member>,
+    ) -> Flow {
+        match dispatched {
+            Dispatched::Yes => Flow::Continue,
+            // A batch goes on: its reply is what the close waits for.
+            Dispatched::Last if member.is_some() => Flow::Continue,
+            Dispatched::Last => Flow::Closing,
+            Dispatched::NoPermit => self.no_permit(request, text, member),
+            Dispatched::Refused(error, trace) => self.refuse(request, &error, trace, member),
+        }
+    }
+
+    /// Whether the session itself may take the message: as an item of a subscription, or because a
+    /// listener waits for it, or because it takes another request back.
+    #[inline]
+    fn may_take(&self, id: Option<Id<'_>>, method: &str) -> bool {
+        match id {
+            None => self.link.subscribes() || self.link.listens() || self.is_cancellation(method),
+            Some(_) => self.asks_to_cancel(method),
+        }
+    }
+
+    fn takes(&mut self, request: &Request<'_>, item: Option<PlainItem<'_>>, member: Option<Member>) -> bool {
+        self.takes_item(request, item)
+            || self.takes_cancellation(request, member)
+            || (member.is_none() && request.id.is_none() && self.takes_closing(&request.method))
     }
 
     /// Whether the request is one more item of the subscription that had the last one, and its
     /// subscriber waits for it. The subscriber finds out whether it is JSON.
-    fn takes_awaited_item(&mut self, request: &jsonrpc::Request<'_>) -> bool {
+    fn takes_awaited_item(&mut self, request: &UncheckedRequest<'_>) -> bool {
         if !self.link.only_subscribes() {
             return false;
         }
@@ -84,9 +155,9 @@ impl Driver {
             .is_some_and(|inlet| !self.routes.takes_notifications(&request.method) && inlet.give(item.text()))
     }
 
-    /// What the request says where it is plainly an item, if this side has subscriptions.
-    pub(super) fn plain_item<'a>(&self, request: &jsonrpc::Request<'a>) -> Option<PlainItem<'a>> {
-        let item = || subscription::scan(&request.method, request.params);
+    /// What a notification says where it is plainly an item, if this side has subscriptions.
+    fn plain_item<'a>(&self, method: &str, params: UncheckedParams<'a>) -> Option<PlainItem<'a>> {
+        let item = || subscription::scan(method, params);
         self.link.subscribes().then(item)?.filter(|item| item.is_json())
     }
 
@@ -94,17 +165,17 @@ impl Driver {
     pub(super) fn judge_items(&mut self) {
         for message in self.link.take_unjudged() {
             // Where that ends the session, the loop finds out.
-            let _: Taken = self.judge(&message);
+            let _: Flow = self.judge(&message);
         }
     }
 
     /// Whether the request may be an item for one who has the session wait, and has taken none of those before it yet.
-    pub(super) fn holds_item(&self, request: &jsonrpc::Request<'_>) -> bool {
-        request.id.is_none() && self.link.has_full_channels() && !self.link.calls_wait()
+    fn holds_item(&self, id: Option<Id<'_>>) -> bool {
+        id.is_none() && self.link.has_full_channels() && !self.link.calls_wait()
     }
 
     /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
-    pub(super) fn takes_item(&mut self, request: &jsonrpc::Request<'_>, item: Option<PlainItem<'_>>) -> bool {
+    fn takes_item(&mut self, request: &Request<'_>, item: Option<PlainItem<'_>>) -> bool {
         let (subscribes, listens) = (self.link.subscribes(), self.link.listens());
         if request.id.is_some() || !(subscribes || listens) {
             return false;
@@ -128,51 +199,19 @@ impl Driver {
         (taken || listened) && !self.routes.takes_notifications(method)
     }
 
-    fn receive_request(&mut self, frame: &[u8], request: &jsonrpc::Request<'_>, first: bool) -> Taken {
-        if self.asks_to_cancel(request) {
-            if first && !request.params.are_json() {
-                return self.judge(frame);
-            }
-            self.takes_cancellation(request, None);
-            return Taken::Yes;
+    /// Serves a request, which stands in `text`, if there is a permit for it.
+    fn serve(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> Dispatched {
+        if self.drains || !self.has_permit(text.len(), member.map(|member| member.batch)) {
+            return Dispatched::NoPermit;
         }
-        match self.serve(request, frame, None) {
-            Served::Yes => Taken::Yes,
-            Served::Last => Taken::Over,
-            Served::NoPlace => self.no_place(request, frame, None),
-            Served::Refused(error, trace) => {
-                if first {
-                    // Where the full reader reads the same, the service has seen the request already.
-                    let judged = self.version.read_in_full(frame);
-                    if !matches!(&judged, Message::Request(again) if again == request) {
-                        trace.forget();
-                        return self.dispatch(frame, judged, false);
-                    }
-                }
-                self.refuse(request, &error, trace, None)
-            }
+        if self.waits_for_turn(request, text, member) {
+            return Dispatched::Yes;
         }
-    }
-
-    /// Serves a request, which stands in `text`, if there is a place for it.
-    pub(super) fn serve(
-        &mut self,
-        request: &jsonrpc::Request<'_>,
-        text: &[u8],
-        batch: Option<&mut OpenBatch>,
-    ) -> Served {
-        let own = batch.as_ref().map(|batch| batch.member().batch);
-        if self.drains || !self.has_place(text.len(), own) {
-            return Served::NoPlace;
-        }
-        if self.waits_for_turn(request, text, batch.as_deref()) {
-            return Served::Yes;
-        }
-        self.start_handler(request, text, batch, self.link.trace(request))
+        self.start_handler(request, text, member, self.link.trace(request))
     }
 
     /// Whether one more request of so many bytes may be worked on, which may be of a batch of the peer's.
-    pub(super) fn has_place(&self, bytes: usize, batch: Option<BatchId>) -> bool {
+    pub(super) fn has_permit(&self, bytes: usize, batch: Option<BatchId>) -> bool {
         let bytes = self.queue.bytes() + bytes;
         !self.queue.has_kept()
             && self.link.admits(self.throttle.concurrency, self.queue.len(), bytes)
@@ -183,78 +222,79 @@ impl Driver {
     /// Runs the handler of a request, which stands in `text`.
     pub(super) fn start_handler(
         &mut self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         text: &[u8],
-        mut batch: Option<&mut OpenBatch>,
+        member: Option<Member>,
         trace: Trace,
-    ) -> Served {
-        let replies = match &mut batch {
+    ) -> Dispatched {
+        let replies = match member {
             None => Replies::new(&mut self.write_buffer, self.version, &self.link),
-            Some(batch) => {
-                let peer = RequestPeer::Session(&self.link);
-                Replies::part(&mut batch.reply, self.version, peer)
-            }
+            Some(_) => Replies::part(&mut self.member_reply, self.version, RequestPeer::Session(&self.link)),
         };
         let bytes = text.len();
         let mut closes = false;
         let (outcome, trace) = self.routes.serve(request, replies, trace);
         match outcome {
             Outcome::Done(_) => {
-                let mut member = None;
-                if let (Some(batch), Some(id)) = (batch, request.id) {
-                    batch.add_reply(&self.link, id);
-                    member = Some(batch.member());
+                let member = member.filter(|_| request.id.is_some());
+                if let (Some(member), Some(id)) = (member, request.id) {
+                    self.add_member_reply(member, id);
                 }
                 closes = self.link.finished_in_place(member);
             }
-            Outcome::Pending(handler) => {
-                self.start_task(request, batch.map(|batch| batch.member()), bytes, handler, trace);
-            }
+            Outcome::Pending(handler) => self.start_task(request, member, bytes, handler, trace),
             Outcome::Subscribing(handler, number) => {
                 if subscription::is_marked(text) {
                     self.link.takes_notices();
                 }
-                let member = batch.map(|batch| batch.member());
                 self.start_subscribing(request, member, bytes, handler, &number, trace);
             }
             Outcome::Refused(error) => {
                 // The error follows: a close lets it leave.
                 self.link.finished_in_place(None);
                 self.link.started();
-                return Served::Refused(error, trace);
+                return Dispatched::Refused(error, trace);
             }
         }
         self.link.started();
-        if closes { Served::Last } else { Served::Yes }
+        if closes { Dispatched::Last } else { Dispatched::Yes }
+    }
+
+    /// Adds the reply that was written in place to a member's batch.
+    pub(super) fn add_member_reply(&mut self, member: Member, id: Id<'_>) {
+        self.link.add_to_batch(member, id, &self.member_reply);
+        self.member_reply.clear();
+        // A large one is not kept.
+        self.member_reply.shrink_to(MEMBER_REPLY);
     }
 
     /// Answers a request whose handler was not run.
     pub(super) fn refuse(
         &mut self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         error: &ErrorObject,
         trace: Trace,
-        batch: Option<&OpenBatch>,
-    ) -> Taken {
+        member: Option<Member>,
+    ) -> Flow {
         trace.refuse(error);
         match request.id {
-            Some(id) => self.answer_error(id, error, batch),
+            Some(id) => self.answer_error(id, error, member),
             // Those of LSP may be sent to whoever does not know them: there is no rule to break.
-            None if request.method.starts_with("$/") => return Taken::Yes,
+            None if request.method.starts_with("$/") => return Flow::Continue,
             None => {}
         }
         match error.code() {
             // No rule is broken by asking for more than there is: it costs its bytes, as a handler's error does.
-            ErrorCode::TOO_MANY_SUBSCRIPTIONS => Taken::Yes,
+            ErrorCode::TOO_MANY_SUBSCRIPTIONS => Flow::Continue,
             _ => self.charge_for_errors(1),
         }
     }
 
-    pub(super) fn malformed(&mut self, malformed: &Malformed<'_>, batch: Option<&OpenBatch>) -> Taken {
+    pub(super) fn malformed(&mut self, malformed: &Malformed<'_>, member: Option<Member>) -> Flow {
         let Malformed { id, error, answer } = malformed;
         self.link.log_refused(Some(*id), error);
         if *answer {
-            self.answer_error(*id, error, batch);
+            self.answer_error(*id, error, member);
         }
         match error.code() {
             ErrorCode::PARSE_ERROR => self.charge_for_unreadable(),
@@ -267,24 +307,21 @@ impl Driver {
     /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
     /// or two sides that wait for each other wait for ever. What waits for a permit is kept, and what stands behind it is
     /// read: it may take back the requests that have the permits.
-    pub(super) fn no_place(
-        &mut self,
-        request: &jsonrpc::Request<'_>,
-        text: &[u8],
-        batch: Option<&OpenBatch>,
-    ) -> Taken {
+    fn no_permit(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> Flow {
         if self.drains {
-            return self.refuse_closing(request, self.link.trace(request), batch);
+            self.refuse_closing(request, self.link.trace(request), member);
+            return Flow::Continue;
         }
         if !self.link.calls_wait() {
-            let own = batch.map(|batch| batch.member().batch);
-            return match self.lacks_permits_only(own) && self.keeps(request, text, batch) {
+            let keeps = self.lacks_permits_only(member.map(|member| member.batch))
+                && self.keeps(request, text, member);
+            return match keeps {
                 true => self.waits_for_permit(),
-                false => Taken::Held,
+                false => Flow::Blocked,
             };
         }
         // A member of a batch was read in full, and so was a message that was judged.
-        if batch.is_none() && !request.params.are_json() {
+        if member.is_none() && request.params.check().is_none() {
             return self.judge(text);
         }
         match request.id {
@@ -292,9 +329,9 @@ impl Driver {
                 let error =
                     ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
                 self.link.trace(request).refuse(&error);
-                self.answer_error(id, &error.not_executed(), batch);
+                self.answer_error(id, &error.not_executed(), member);
             }
-            None if self.keeps(request, text, batch) => {}
+            None if self.keeps(request, text, member) => {}
             None => tracing::warn!(
                 rpc.system.name = "jsonrpc",
                 rpc.method = %brief(&request.method),
@@ -302,7 +339,7 @@ impl Driver {
                 "a notification was dropped: too many requests at once"
             ),
         }
-        Taken::Yes
+        Flow::Continue
     }
 
     /// Whether nothing but a permit is missing, and the peer is not slowed down for its cost.
@@ -313,7 +350,7 @@ impl Driver {
     }
 
     /// Counts a request that waits for a permit, and says so the first time in a session.
-    fn waits_for_permit(&mut self) -> Taken {
+    fn waits_for_permit(&mut self) -> Flow {
         if self.link.counters.waits_for_permit() {
             tracing::info!(
                 rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
@@ -322,14 +359,14 @@ impl Driver {
                  more of them, raise `Limits::requests_in_flight`"
             );
         }
-        Taken::Yes
+        Flow::Continue
     }
 
-    pub(super) fn answer_error(&mut self, id: Id<'_>, error: &ErrorObject, batch: Option<&OpenBatch>) {
+    pub(super) fn answer_error(&mut self, id: Id<'_>, error: &ErrorObject, member: Option<Member>) {
         self.count_refusal(id, error);
-        match batch {
+        match member {
             None => self.replies().error(id, error),
-            Some(batch) => self.link.add_error_to_batch(batch.member(), id, error),
+            Some(member) => self.link.add_error_to_batch(member, id, error),
         }
     }
 

@@ -7,17 +7,17 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::Driver;
 use crate::{
-    jsonrpc,
+    jsonrpc::{Member, UncheckedRequest},
     limits::deadline,
     service::{Finished, RequestNumber, Working},
-    session::{Member, Running, TellsWorkEnded, Trace},
+    session::{Running, TellsWorkEnded, Trace},
 };
 
 impl Driver {
     /// Starts a task that finishes the handler and sends the reply, when there is capacity for it. It ends with the session at the latest.
     pub(super) fn start_task(
         &self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         member: Option<Member>,
         bytes: usize,
         mut handler: Box<dyn Working>,
@@ -41,7 +41,7 @@ impl Driver {
     /// Starts a task that answers by itself, and may go on afterwards. It ends with the session at the latest.
     pub(super) fn start_subscribing(
         &self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         member: Option<Member>,
         bytes: usize,
         handler: BoxFuture<'static, ()>,
@@ -60,7 +60,7 @@ impl Driver {
 
     fn begin(
         &self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         member: Option<Member>,
         bytes: usize,
         subscribes: bool,

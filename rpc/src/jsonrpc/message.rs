@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{Elements, ErrorObject, Id, RawParams};
+use super::{Elements, ErrorObject, Id, RawParams, params::UncheckedParams};
 
 /// One message, as a version of the language reads it.
 #[derive(Debug)]
-pub enum Message<'a> {
+pub(crate) enum Message<'a> {
     /// Calls a method.
     Request(Request<'a>),
     /// Answers a call of ours.
@@ -17,24 +17,51 @@ pub enum Message<'a> {
     Malformed(Malformed<'a>),
 }
 
-/// A call of a method.
+/// A call of a method. `P` are its parameters: checked to be JSON, or not.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a, P = RawParams<'a>> {
     /// Comes back in the answer, byte for byte. Without an id it is a notification, which is never answered, whatever becomes of it.
-    pub id: Option<Id<'a>>,
+    pub(crate) id: Option<Id<'a>>,
     /// The method's name.
-    pub method: Cow<'a, str>,
+    pub(crate) method: Cow<'a, str>,
     /// Its parameters.
-    pub params: RawParams<'a>,
+    pub(crate) params: P,
+}
+
+/// A request as it is dispatched: decoding its parameters checks them.
+pub(crate) type UncheckedRequest<'a> = Request<'a, UncheckedParams<'a>>;
+
+impl<'a> Request<'a> {
+    /// The same, as it is dispatched.
+    pub(crate) fn into_unchecked(self) -> UncheckedRequest<'a> {
+        let Self { id, method, params } = self;
+        Request { id, method, params: params.into() }
+    }
+
+    /// Whether it says the same as one that was scanned.
+    pub(crate) fn is_same(&self, scanned: &UncheckedRequest<'_>) -> bool {
+        self.id == scanned.id
+            && self.method == scanned.method
+            && self.params.as_json() == scanned.params.as_text()
+    }
+}
+
+/// A message whose envelope was laid out as expected. The scan has not looked into parameters and
+/// results: what they are is found out where they are decoded.
+#[derive(Debug)]
+pub(crate) enum Scanned<'a> {
+    Request(UncheckedRequest<'a>),
+    /// Its outcome is [`Outcome::Unverified`].
+    Response(Response<'a>),
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Response<'a> {
+pub(crate) struct Response<'a> {
     /// The id of the call that it answers.
-    pub id: Id<'a>,
+    pub(crate) id: Id<'a>,
     /// What the answer is.
-    pub outcome: Outcome<'a>,
+    pub(crate) outcome: Outcome<'a>,
 }
 
 impl Response<'_> {
@@ -47,7 +74,7 @@ impl Response<'_> {
 
 /// What a response says.
 #[derive(Debug)]
-pub enum Outcome<'a> {
+pub(crate) enum Outcome<'a> {
     /// The JSON text of the result.
     Result(&'a str),
     /// What stood behind `"result":`, up to the closing brace, of a message that began as expected. Usually the
@@ -61,13 +88,13 @@ pub enum Outcome<'a> {
 
 /// A message that the version refuses.
 #[derive(Debug)]
-pub struct Malformed<'a> {
+pub(crate) struct Malformed<'a> {
     /// The id to answer with: that of the message where it could be read, else null.
-    pub id: Id<'a>,
+    pub(crate) id: Id<'a>,
     /// The answer.
-    pub error: ErrorObject,
+    pub(crate) error: ErrorObject,
     /// False where an answer could itself be taken for a message to answer: a broken response, for one.
-    pub answer: bool,
+    pub(crate) answer: bool,
 }
 
 #[cfg(test)]
@@ -76,7 +103,7 @@ mod tests {
     use crate::jsonrpc::{Protocol, version::Version};
 
     fn refuses(protocol: Protocol, text: &str) -> bool {
-        match Version::new(protocol).read(text.as_bytes()) {
+        match Version::new(protocol).read_in_full(text.as_bytes()) {
             Message::Response(response) => response.refuses_whole_message(),
             Message::Malformed(malformed) if !malformed.answer => false,
             other => panic!("{text}: {other:?}"),

@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     framing::NewlineFramer,
-    jsonrpc::{ErrorObject, Id, Notices, Request, version::Version},
+    jsonrpc::{ErrorObject, Id, Notices, UncheckedRequest, version::Version},
     limits::{Cost, Limits},
     session::{
         Cancelling, CloseReason, Counted, InstalledHooks, Membership, NewShared, Session, Shared, Tally,
@@ -147,7 +147,7 @@ impl OneShot {
 
     /// Begins the trace of a request.
     #[inline]
-    pub(super) fn trace(&self, request: &Request<'_>) -> Trace {
+    pub(super) fn trace(&self, request: &UncheckedRequest<'_>) -> Trace {
         Trace::begin(request, self.id, &self.endpoint)
     }
 

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::{Context, Found, Params, Replies, peer::RequestPeerRef};
 use crate::{
-    jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, params, subscription::Token},
+    jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, UncheckedParams, params, subscription::Token},
     limits::deadline,
     session::Session,
 };
@@ -16,7 +16,7 @@ pub struct Request<'a> {
     pub(super) method: &'a MethodInfo,
     /// `None` for a notification.
     pub(super) id: Option<Id<'a>>,
-    pub(super) params: RawParams<'a>,
+    pub(super) params: UncheckedParams<'a>,
     pub(super) replies: Replies<'a>,
     /// Whether the handler is started as a task without being polled in place.
     pub(super) deferred: bool,
@@ -30,7 +30,7 @@ impl<'a> Request<'a> {
     pub(crate) fn new(
         found: &Found<'a>,
         id: Option<Id<'a>>,
-        params: RawParams<'a>,
+        params: UncheckedParams<'a>,
         replies: Replies<'a>,
         deferred: bool,
     ) -> Self {
@@ -58,8 +58,16 @@ impl<'a> Request<'a> {
     }
 
     /// The parameters as they came.
-    pub const fn raw_params(&self) -> RawParams<'a> {
-        self.params
+    ///
+    /// # Errors
+    ///
+    /// -32602 where they are no JSON: a service answers with it ([`Handled::refused`]). Of most
+    /// requests the envelope alone was read so far.
+    pub fn raw_params(&self) -> Result<RawParams<'a>, ErrorObject> {
+        self.params.check().ok_or_else(|| {
+            let why = serde_json::from_str::<IgnoredAny>(self.params.as_text().unwrap_or_default()).err();
+            params::invalid(self.method.name(), &why.map_or_else(String::new, |why| why.to_string()))
+        })
     }
 
     /// The session that it came in by.
@@ -84,11 +92,7 @@ impl<'a> Request<'a> {
 
     /// The parameters as text that is one JSON value.
     pub(super) fn owned_params(&self) -> Result<Params, ErrorObject> {
-        if let Some(text) = self.params.as_json() {
-            serde_json::from_str::<IgnoredAny>(text)
-                .map_err(|error| params::invalid(self.method.name(), &error))?;
-        }
-        Ok(Params::new(self.method.name(), self.params))
+        Ok(Params::new(self.method.name(), self.raw_params()?))
     }
 
     pub(super) const fn peer(&self) -> RequestPeerRef<'a> {

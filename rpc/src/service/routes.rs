@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::{Outcome, Pace, Replies, Request, Run, Service, subscribe::unsubscribe};
 use crate::{
     jsonrpc::{
-        self, Cancellation, ErrorObject, MethodInfo, Order, RawParams, SubscriptionStyle, secret,
-        subscription::Token,
+        Cancellation, ErrorObject, MethodInfo, Order, SubscriptionStyle, UncheckedParams, UncheckedRequest,
+        secret, subscription::Token,
     },
     session::Trace,
 };
@@ -133,7 +133,7 @@ impl Routes {
     /// Runs the handler of a request as far as it goes without waiting. The trace is ended where that is all; else it is given back.
     pub(crate) fn serve(
         &self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         replies: Replies<'_>,
         trace: Trace,
     ) -> (Outcome, Trace) {
@@ -146,7 +146,7 @@ impl Routes {
     #[cold]
     fn serve_traced(
         &self,
-        request: &jsonrpc::Request<'_>,
+        request: &UncheckedRequest<'_>,
         replies: Replies<'_>,
         trace: Trace,
     ) -> (Outcome, Trace) {
@@ -154,8 +154,8 @@ impl Routes {
     }
 
     #[inline]
-    fn run(&self, request: &jsonrpc::Request<'_>, replies: Replies<'_>, traced: bool) -> Outcome {
-        let jsonrpc::Request { id, method, params } = request;
+    fn run(&self, request: &UncheckedRequest<'_>, replies: Replies<'_>, traced: bool) -> Outcome {
+        let UncheckedRequest { id, method, params } = request;
         let Some(route) = self.table.routes.get(&**method) else {
             return Outcome::Refused(ErrorObject::method_not_found(method));
         };
@@ -168,7 +168,7 @@ impl Routes {
             Ok(taken) => taken.unzip(),
             Err(error) => return Outcome::Refused(error),
         };
-        let params = rest.as_deref().map_or(*params, RawParams::from_json);
+        let params = rest.as_deref().map_or(*params, UncheckedParams::from_text);
         let run = found.pace.next();
         let timed = (run == Run::Timed).then(Instant::now);
         let request = Request::new(&found, *id, params, replies, run == Run::AsTask);
@@ -210,7 +210,7 @@ impl Routes {
 /// The token that ties reports to the request, and the parameters without it, where the method takes one and the request has it.
 fn info_token(
     method: &MethodInfo,
-    params: RawParams<'_>,
+    params: UncheckedParams<'_>,
 ) -> Result<Option<(Option<Token>, String)>, ErrorObject> {
     match method.subscription().and_then(|of| of.token()) {
         None => Ok(None),

@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     jsonrpc::{
-        self, ErrorCode, ErrorObject, MethodInfo, RawParams, RpcError, SubscriptionInfo, SubscriptionStyle,
-        UnknownParams, one_line, params,
+        ErrorCode, ErrorObject, MethodInfo, RawParams, RpcError, SubscriptionInfo, SubscriptionStyle,
+        UncheckedRequest, UnknownParams, one_line, params,
         shown::brief,
         subscription::{ItemWriter, SubscriptionKey, Token, positional},
     },
@@ -63,7 +63,8 @@ where
         Err(error) => return Handled::refused(error),
     };
     let method = request.method.name();
-    let params = positional(request.params, request.method);
+    // The handler has decoded them.
+    let params = positional(request.params.known_as_json(), request.method);
     let token = request.token.clone().filter(|_| matches!(to, SendsTo::Session { .. }));
     let sink = Sink { method, info, params, token, to: to.clone() };
     let handler = match catch_unwind(AssertUnwindSafe(|| handler(sink))) {
@@ -101,12 +102,12 @@ where
 /// Serves a request to end a subscription that `method` has begun. The result says whether there was one.
 pub(super) fn unsubscribe(
     method: &MethodInfo,
-    request: &jsonrpc::Request<'_>,
+    request: &UncheckedRequest<'_>,
     mut replies: Replies<'_>,
 ) -> Outcome {
     let style = method.subscription().map(|subscription| subscription.style()).unwrap_or_default();
     let key = match style {
-        SubscriptionStyle::PubSub => match id_of(request.params, method.unknown_params()) {
+        SubscriptionStyle::PubSub => match id_of(request.params.known_as_json(), method.unknown_params()) {
             Some(id) => SubscriptionKey::of_id(id),
             None => {
                 return Outcome::Refused(params::invalid(
@@ -115,12 +116,10 @@ pub(super) fn unsubscribe(
                 ));
             }
         },
-        SubscriptionStyle::Electrum if !request.params.are_json() => {
-            return Outcome::Refused(params::invalid(&request.method, &"they are no JSON"));
-        }
-        SubscriptionStyle::Electrum => {
-            SubscriptionKey::of_params(method.name(), &positional(request.params, method))
-        }
+        SubscriptionStyle::Electrum => match request.params.check() {
+            Some(params) => SubscriptionKey::of_params(method.name(), &positional(params, method)),
+            None => return Outcome::Refused(params::invalid(&request.method, &"they are no JSON")),
+        },
         SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => {
             return Outcome::Refused(ErrorObject::method_not_found(&request.method));
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{places::Place, slot::Slot, subscriptions::PendingSubscription, write_buffer::Position};
 use crate::{
-    jsonrpc::{CallId, CancelBy, Cancellation, Connection, version::Version},
+    jsonrpc::{CallId, CancelBy, Cancellation, Connection, Reply, version::Version},
     limits::deadline,
     transport::Takes,
 };
@@ -51,9 +51,15 @@ impl InFlight {
         Self { pending: Some(Arc::clone(pending)), ..self }
     }
 
-    /// Whether a task waits for the reply.
-    fn has_caller(&self) -> bool {
+    /// Whether a task waits for the reply. What none waits for (a ping, what ends a subscription) is
+    /// not ended by an error to the id null: see [`Connection::refused`].
+    pub(crate) fn has_caller(&self) -> bool {
         self.awaited && self.pending.as_deref().is_none_or(|pending| !pending.is_abandoned())
+    }
+
+    /// Ends it with `reply`.
+    pub(crate) fn complete(self, reply: Reply) {
+        Slot::complete(self.slot, Ok(reply));
     }
 
     /// The same, and it may come while nothing else is taken: that to work whose own reports are
@@ -160,14 +166,6 @@ impl Calls {
     /// Whether a call waits for a reply that may come while nothing else is taken.
     pub(crate) fn are_awaited(&self) -> bool {
         self.protocol.calls().any(InFlight::is_awaited)
-    }
-
-    /// The call that the peer means with an error to the id null: see [`Connection::only_call`].
-    /// What no task waits for (a ping, what ends a subscription) is not ended, and any other call
-    /// is not the only one beside it.
-    pub(super) fn only_call(&self) -> Option<CallId> {
-        let call = self.protocol.only_call()?;
-        self.protocol.calls().all(InFlight::has_caller).then_some(call)
     }
 
     /// A call was sent, or a batch of which it is the first: it gives the permit back when it ends.
@@ -283,7 +281,7 @@ pub(super) fn is_late(deadline: Instant, now: Instant, next: &mut Option<Instant
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jsonrpc::{Body, Protocol};
+    use crate::jsonrpc::{Body, Protocol, RefusedCall};
 
     fn calls(cancelling: Cancelling) -> Calls {
         Calls::new(Connection::new(Protocol::V2), cancelling)
@@ -350,10 +348,12 @@ mod tests {
     fn an_error_to_no_call_ends_none_beside_a_ping() {
         let mut calls = calls(Cancelling::Never);
         let only = call(&mut calls, None);
-        assert_eq!(calls.only_call(), Some(only));
+        let refused =
+            |calls: &mut Calls| calls.protocol.refused(&Reply::malformed("no"), InFlight::has_caller);
+        assert!(matches!(refused(&mut calls), RefusedCall::Call(call) if call == only));
         let ping = call(&mut calls, None);
         calls.protocol.get_mut(ping).unwrap().awaited = false;
         calls.protocol.take(only);
-        assert_eq!(calls.only_call(), None, "it may be the ping that was refused");
+        assert!(matches!(refused(&mut calls), RefusedCall::Unknown), "it may be the ping that was refused");
     }
 }

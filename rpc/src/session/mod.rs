@@ -51,7 +51,7 @@ pub use batch::{
 };
 pub use call::{Call, CallFuture};
 pub use caller::{Caller, Readable, Returns};
-pub(crate) use calls::Cancelling;
+pub(crate) use calls::{Cancelling, InFlight};
 pub use error::{CallError, CloseReason};
 pub use group::GroupFull;
 pub(crate) use group::{InstalledGroups, Membership};
@@ -61,7 +61,7 @@ pub(crate) use item_queue::Bounds;
 pub use messages::{Message, MessageSession, SendError};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
-pub(crate) use requests::{Ahead, Member, Running, WorkNumber};
+pub(crate) use requests::{Ahead, Running, WorkNumber};
 pub(crate) use shared::{Answers, NewShared, Shared, Shield, TellsWorkEnded, next_session_id};
 
 pub use pending::{PendingCall, PendingNotify};

@@ -3,7 +3,7 @@
 use tokio::{task::AbortHandle, time::Instant};
 
 use super::{calls::is_late, trace::Trace};
-use crate::jsonrpc::{BatchId, Order, RequestId, table::Table};
+use crate::jsonrpc::{BatchId, Member, Order, RequestId, table::Table};
 
 /// The number under which the contexts of a request ask for it; 0 is none. Most requests never have
 /// one.
@@ -27,14 +27,6 @@ pub(crate) struct Running {
     /// The number under which its contexts ask; 0 if it has none.
     pub(crate) work: WorkNumber,
     pub(crate) trace: Trace,
-}
-
-/// A request that came in a batch.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Member {
-    pub(crate) batch: BatchId,
-    /// Its place in the batch.
-    pub(crate) index: usize,
 }
 
 /// The requests that are worked on, and shielded work, which takes up permits like them.

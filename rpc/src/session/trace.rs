@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, Level, Span, level_filters::LevelFilter};
 
 use crate::{
-    jsonrpc::{ErrorCode, ErrorObject, Id, Request, shown::brief},
+    jsonrpc::{ErrorCode, ErrorObject, Id, UncheckedRequest, shown::brief},
     transport::Endpoint,
 };
 
@@ -68,7 +68,7 @@ impl Trace {
 
     /// Begins that of a request which has come from `peer`.
     #[inline]
-    pub(crate) fn begin(request: &Request<'_>, session: u64, peer: &Endpoint) -> Self {
+    pub(crate) fn begin(request: &UncheckedRequest<'_>, session: u64, peer: &Endpoint) -> Self {
         if Level::DEBUG > LevelFilter::current() {
             return Self::NONE;
         }
@@ -76,7 +76,7 @@ impl Trace {
     }
 
     #[cold]
-    fn begin_if_wanted(request: &Request<'_>, session: u64, peer: &Endpoint) -> Self {
+    fn begin_if_wanted(request: &UncheckedRequest<'_>, session: u64, peer: &Endpoint) -> Self {
         let span = tracing::debug_span!(
             target: TARGET,
             "request",

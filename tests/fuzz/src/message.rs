@@ -25,7 +25,8 @@ pub fn any_bytes_are_a_message(protocol: Protocol, bytes: &[u8]) {
 fn answered_by_connection(protocol: Protocol, frame: &[u8]) -> Vec<String> {
     let mut connection = Connection::<()>::new(protocol);
     let mut out = Vec::new();
-    let events = connection.receive(frame, &mut out);
+    let mut read = connection.events(frame);
+    let events: Vec<_> = std::iter::from_fn(|| read.next(&mut connection, &mut out)).collect();
     let refused = check_refusals(frame, &out, &events);
 
     let mut sent = answers::ids_of_requests(frame).into_iter();

@@ -48,7 +48,8 @@ fn ended_by_hand(replies: &[&str]) -> [String; 3] {
     connection.batch(&mut out, (0..3).map(|n| (body, Some(n)))).expect("2.0 has batches");
     let mut ended = ["waits", "waits", "waits"].map(str::to_owned);
     for reply in replies {
-        for event in connection.receive(reply.as_bytes(), &mut answer) {
+        let mut events = connection.events(reply.as_bytes());
+        while let Some(event) = events.next(&mut connection, &mut answer) {
             if let Event::Reply { call, reply } = event {
                 ended[call] = match reply.decode::<i64>() {
                     Ok(value) => value.to_string(),

@@ -252,7 +252,8 @@ impl Peer {
         let batch = text.starts_with(b"[").then_some(self.frames);
         let made_up = line.made_up;
         let mut out = Vec::new();
-        for event in self.connection.receive(frame, &mut out) {
+        let mut events = self.connection.events(frame);
+        while let Some(event) = events.next(&mut self.connection, &mut out) {
             match event {
                 Event::Request { params, ticket, .. } => {
                     let text = said(&params);

@@ -50,7 +50,8 @@ impl Read {
             return read;
         }
         // A session would answer this. Over HTTP there is no way to: the response has ended the exchange.
-        for event in connection.receive(body, &mut Vec::new()) {
+        let (mut events, mut nothing) = (connection.events(body), Vec::new());
+        while let Some(event) = events.next(connection, &mut nothing) {
             match event {
                 Event::Reply { call, reply } => read.replies[call] = Some(reply),
                 Event::Unasked(reply) if reply.is_error() => read.refusal = Some(reply),

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::{
-    RawParams, UnknownParams,
+    RawParams, UncheckedParams, UnknownParams,
     given::Given,
     problem::{Problem, without_position},
     reader::{Missing, read},
@@ -17,10 +17,10 @@ use crate::jsonrpc::{ErrorObject, MethodInfo, ParamInfo, shown::brief};
 /// by name, with a rest, or with a message that says which parameter was wrong and how.
 pub(crate) fn decode<P: DeserializeOwned>(
     method: &MethodInfo,
-    params: RawParams<'_>,
+    params: UncheckedParams<'_>,
 ) -> Result<P, ErrorObject> {
     let last = method.params().last();
-    if let Some(text) = params.as_json()
+    if let Some(text) = params.as_text()
         && text.starts_with('[')
         && last.is_some_and(ParamInfo::is_single)
         && let Ok(values) = serde_json::from_str(text)
@@ -28,8 +28,10 @@ pub(crate) fn decode<P: DeserializeOwned>(
         return Ok(values);
     }
     let decoded = match last {
-        Some(last) if last.is_whole() => whole(params),
-        _ => Given::read(params, method.params(), method.unknown_params()).and_then(|given| read(&given)),
+        // Both read the text to its end.
+        Some(last) if last.is_whole() => whole(params.known_as_json()),
+        _ => Given::read(params.known_as_json(), method.params(), method.unknown_params())
+            .and_then(|given| read(&given)),
     };
     decoded.map_err(|why| {
         if let Problem::Unknown { name, .. } = &why {
@@ -79,7 +81,7 @@ mod tests {
         MethodInfo::request("calc.add").with_params(&[ParamInfo::new("a"), ParamInfo::new("b")]);
 
     fn add(params: &str) -> Result<(i64, i64), String> {
-        decode(&ADD, RawParams::from_json(params)).map_err(|e| {
+        decode(&ADD, RawParams::from_json(params).into()).map_err(|e| {
             assert_eq!(e.code(), ErrorCode::INVALID_PARAMS);
             e.message().to_owned()
         })
@@ -118,9 +120,9 @@ mod tests {
             RawParams::from_json("[]"),
             RawParams::from_json("{}"),
         ] {
-            decode::<()>(&PING, params).unwrap();
+            decode::<()>(&PING, params.into()).unwrap();
         }
-        let error = decode::<()>(&PING, RawParams::from_json("[1]")).unwrap_err();
+        let error = decode::<()>(&PING, RawParams::from_json("[1]").into()).unwrap_err();
         assert_eq!(error.message(), "invalid params for `ping`: too many: it takes no parameters, got 1");
     }
 
@@ -129,7 +131,7 @@ mod tests {
         const FIND: MethodInfo =
             MethodInfo::request("find").with_params(&[ParamInfo::new("what"), ParamInfo::new("limit")]);
         for params in [r#"["x"]"#, r#"["x",null]"#, r#"{"what":"x"}"#, r#"{"what":"x","limit":null}"#] {
-            let found: (String, Option<u32>) = decode(&FIND, RawParams::from_json(params)).unwrap();
+            let found: (String, Option<u32>) = decode(&FIND, RawParams::from_json(params).into()).unwrap();
             assert_eq!(found, ("x".to_owned(), None), "{params}");
         }
     }
@@ -166,7 +168,7 @@ mod tests {
     }
 
     fn said<P: DeserializeOwned>(method: &MethodInfo, params: &str) -> Result<P, String> {
-        decode(method, RawParams::from_json(params)).map_err(|error| {
+        decode(method, RawParams::from_json(params).into()).map_err(|error| {
             let prefix = format!("invalid params for `{}`: ", method.name());
             error.message().strip_prefix(&prefix).expect("it names the method").to_owned()
         })

@@ -33,6 +33,41 @@ use super::{ErrorCode, ErrorObject, white_space};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawParams<'a>(Option<&'a str>);
 
+/// Parameters that were found by scanning the envelope of a message. They begin like JSON; what
+/// follows nobody has looked at. Decoding them checks them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UncheckedParams<'a>(Option<&'a str>);
+
+impl<'a> UncheckedParams<'a> {
+    pub(crate) const NONE: Self = Self(None);
+
+    /// The text of an array, an object, or `null`, as far as its first byte says.
+    pub(crate) fn from_text(text: &'a str) -> Self {
+        Self(RawParams::from_json(text).0)
+    }
+
+    /// The text, or `None` where there are no parameters.
+    pub(crate) const fn as_text(self) -> Option<&'a str> {
+        self.0
+    }
+
+    /// Reads them to their end: the parameters, where they are one JSON value and no more.
+    pub(crate) fn check(self) -> Option<RawParams<'a>> {
+        self.0.is_none_or(is_json).then_some(RawParams(self.0))
+    }
+
+    /// The same for a caller that has read them to their end.
+    pub(crate) const fn known_as_json(self) -> RawParams<'a> {
+        RawParams(self.0)
+    }
+}
+
+impl<'a> From<RawParams<'a>> for UncheckedParams<'a> {
+    fn from(params: RawParams<'a>) -> Self {
+        Self(params.0)
+    }
+}
+
 impl<'a> RawParams<'a> {
     /// No parameters: absent and `null` are the same.
     pub const NONE: Self = Self(None);
@@ -46,12 +81,6 @@ impl<'a> RawParams<'a> {
     /// The text, or `None` where there are no parameters.
     pub const fn as_json(&self) -> Option<&'a str> {
         self.0
-    }
-
-    /// Whether they are one JSON value and no more. Those of a message that was scanned may be
-    /// anything.
-    pub(crate) fn are_json(&self) -> bool {
-        self.0.is_none_or(is_json)
     }
 
     /// Reads them: a tuple for an array, a struct or a map for an object, `()` for none.

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::RawParams;
+use super::UncheckedParams;
 use crate::jsonrpc::{MethodInfo, ParamInfo};
 
 /// What a server does with members of the parameters that a method does not name, as the Model Context Protocol's `_meta` and
@@ -43,11 +43,11 @@ impl UnknownParams {
 pub(crate) type PassedParams = Arc<[(Box<str>, Box<RawValue>)]>;
 
 /// The members among `params` that pass though `method` does not name them; `None`, and nothing is allocated, where there are none.
-pub(crate) fn passed(method: &MethodInfo, params: RawParams<'_>) -> Option<PassedParams> {
+pub(crate) fn passed(method: &MethodInfo, params: UncheckedParams<'_>) -> Option<PassedParams> {
     if method.unknown_params() == UnknownParams::Refuse || method.params().iter().any(ParamInfo::is_whole) {
         return None;
     }
-    let text = params.as_json().filter(|text| text.starts_with('{'))?;
+    let text = params.as_text().filter(|text| text.starts_with('{'))?;
     // Where they cannot be read, no handler will run.
     let passed = serde_json::Deserializer::from_str(text).deserialize_map(Passing(method)).ok()?;
     (!passed.is_empty()).then(|| passed.into())
@@ -107,7 +107,7 @@ mod tests {
 
     fn names(unknown: UnknownParams, params: &str) -> Option<Vec<String>> {
         let method = MethodInfo::request("m").with_params(AB).with_unknown_params(unknown);
-        let passed = passed(&method, RawParams::from_json(params))?;
+        let passed = passed(&method, UncheckedParams::from_text(params))?;
         Some(passed.iter().map(|(name, value)| format!("{name}={value}")).collect())
     }
 
@@ -129,6 +129,6 @@ mod tests {
         let whole = MethodInfo::request("m")
             .with_params(const { &[ParamInfo::new("all").whole()] })
             .with_unknown_params(UnknownParams::Allow);
-        assert!(passed(&whole, RawParams::from_json(r#"{"z":1}"#)).is_none());
+        assert!(passed(&whole, UncheckedParams::from_text(r#"{"z":1}"#)).is_none());
     }
 }

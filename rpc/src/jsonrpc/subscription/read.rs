@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ENDED, LOST, SubscriptionKey, is_about_items, key::compact};
-use crate::jsonrpc::{ErrorObject, RawParams, canonical::canonical, error::present, params::is_json};
+use crate::jsonrpc::{
+    ErrorObject, RawParams, UncheckedParams, canonical::canonical, error::present, params::is_json,
+};
 
 /// A notification that may be about a subscription of this side's.
 #[derive(Debug, PartialEq)]
@@ -140,8 +142,8 @@ impl<'a> PlainItem<'a> {
 }
 
 /// Looks for an item that is plainly laid out. Anything else is for [`read`].
-pub(crate) fn scan<'a>(method: &str, params: RawParams<'a>) -> Option<PlainItem<'a>> {
-    let rest = params.as_json()?.strip_prefix(r#"{"subscription":"#)?;
+pub(crate) fn scan<'a>(method: &str, params: UncheckedParams<'a>) -> Option<PlainItem<'a>> {
+    let rest = params.as_text()?.strip_prefix(r#"{"subscription":"#)?;
     let length = match rest.strip_prefix('"') {
         Some(text) => {
             let end = memchr::memchr2(b'"', b'\\', text.as_bytes())?;
@@ -189,7 +191,7 @@ mod tests {
     }
 
     fn scan_item(params: &str) -> Option<(&str, &str)> {
-        let plain = scan("m", RawParams::from_json(params)).filter(|plain| plain.is_json())?;
+        let plain = scan("m", UncheckedParams::from_text(params)).filter(|plain| plain.is_json())?;
         Some((plain.id, plain.item))
     }
 
@@ -341,7 +343,7 @@ mod tests {
             let about = read("x", RawParams::from_json(params)).unwrap();
             assert_eq!((&*about.key, about.event), ("1", SubscriptionEvent::Item("null")));
         }
-        let plain = scan("x", RawParams::from_json(r#"{"subscription":1,"result":null}"#)).unwrap();
+        let plain = scan("x", UncheckedParams::from_text(r#"{"subscription":1,"result":null}"#)).unwrap();
         let item = SubscriptionEvent::Item("null");
         assert_eq!(plain.into_event(), About { key: Cow::Borrowed("1"), id: None, event: item });
     }
@@ -369,8 +371,9 @@ mod tests {
         }
         // These two are no items, whatever else they say.
         for method in [ENDED, LOST] {
-            assert_eq!(scan(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)), None);
-            let about = read(method, RawParams::from_json(r#"{"subscription":1,"result":1}"#)).unwrap();
+            let params = RawParams::from_json(r#"{"subscription":1,"result":1}"#);
+            assert_eq!(scan(method, params.into()), None);
+            let about = read(method, params).unwrap();
             assert!(!matches!(about.event, SubscriptionEvent::Item(_)), "{about:?}");
         }
     }

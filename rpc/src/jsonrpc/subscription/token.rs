@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde_json::value::RawValue;
 
 use super::SubscriptionKey;
-use crate::jsonrpc::{ErrorObject, MethodInfo, RawParams, params::invalid, white_space};
+use crate::jsonrpc::{ErrorObject, MethodInfo, UncheckedParams, params::invalid, white_space};
 
 /// The JSON text of a token: a string or a number, as the one who asks has chosen it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,11 +56,11 @@ impl Token {
     ///
     /// -32602, where it is neither a string nor a number.
     pub(crate) fn take_from(
-        params: RawParams<'_>,
+        params: UncheckedParams<'_>,
         path: &str,
         method: &MethodInfo,
     ) -> Result<Option<(Option<Self>, String)>, ErrorObject> {
-        let Some(text) = params.as_json().filter(|text| text.starts_with('{')) else { return Ok(None) };
+        let Some(text) = params.as_text().filter(|text| text.starts_with('{')) else { return Ok(None) };
         let Ok(mut members) = serde_json::from_str::<Members<'_>>(text) else { return Ok(None) };
         let (outer, inner) = split(path);
         let Some(&found) = members.get(outer) else { return Ok(None) };
@@ -111,7 +111,8 @@ mod tests {
 
     fn taken(params: &str, path: &str) -> (Option<String>, String) {
         let method = MethodInfo::request("m");
-        let (token, rest) = Token::take_from(RawParams::from_json(params), path, &method).unwrap().unwrap();
+        let (token, rest) =
+            Token::take_from(UncheckedParams::from_text(params), path, &method).unwrap().unwrap();
         (token.map(|token| token.as_json().to_owned()), rest)
     }
 
@@ -149,12 +150,16 @@ mod tests {
     fn there_may_be_none_and_it_may_be_of_the_wrong_kind() {
         let method = MethodInfo::request("m");
         for params in ["[1]", "{}", r#"{"a":1}"#, "null"] {
-            assert_eq!(Token::take_from(RawParams::from_json(params), LSP, &method), Ok(None), "{params}");
+            assert_eq!(
+                Token::take_from(UncheckedParams::from_text(params), LSP, &method),
+                Ok(None),
+                "{params}"
+            );
         }
         assert_eq!(taken(r#"{"workDoneToken":null}"#, LSP), (None, "{}".to_owned()));
         assert_eq!(taken(r#"{"_meta":{"other":1},"a":2}"#, MCP), (None, r#"{"a":2}"#.to_owned()));
-        let wrong =
-            Token::take_from(RawParams::from_json(r#"{"workDoneToken":[]}"#), LSP, &method).unwrap_err();
+        let wrong = Token::take_from(UncheckedParams::from_text(r#"{"workDoneToken":[]}"#), LSP, &method)
+            .unwrap_err();
         assert_eq!(wrong.message(), "invalid params for `m`: `workDoneToken` is a string or a number");
     }
 
@@ -163,10 +168,12 @@ mod tests {
         const PARAMS: &[ParamInfo] = &[ParamInfo::new("_meta")];
         let method = MethodInfo::request("m").with_params(PARAMS);
         let params = r#"{"_meta":{"progressToken":1}}"#;
-        let (token, rest) = Token::take_from(RawParams::from_json(params), MCP, &method).unwrap().unwrap();
+        let (token, rest) =
+            Token::take_from(UncheckedParams::from_text(params), MCP, &method).unwrap().unwrap();
         assert_eq!((token, &*rest), (Some(Token("1".into())), params));
         let lets_pass = MethodInfo::request("m").with_unknown_params(UnknownParams::AllowNamed(&["_meta"]));
-        let (token, rest) = Token::take_from(RawParams::from_json(params), MCP, &lets_pass).unwrap().unwrap();
+        let (token, rest) =
+            Token::take_from(UncheckedParams::from_text(params), MCP, &lets_pass).unwrap().unwrap();
         assert_eq!((token, &*rest), (Some(Token("1".into())), params));
     }
 }

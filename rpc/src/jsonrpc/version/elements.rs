@@ -4,7 +4,7 @@ use crate::jsonrpc::white_space;
 
 /// The elements of a JSON array, as they stand in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Elements<'a> {
+pub(crate) struct Elements<'a> {
     text: &'a str,
     /// Where the next element begins.
     at: usize,

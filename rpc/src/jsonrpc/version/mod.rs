@@ -11,10 +11,10 @@ mod v1;
 mod v2;
 mod write;
 
-pub use elements::Elements;
+pub(crate) use elements::Elements;
 pub(crate) use write::put;
 
-use super::{EmptyParams, Id, Message, Outcome, Response};
+use super::{EmptyParams, Id, Message, Outcome, Response, message::Scanned};
 use loose::Loose;
 use v1::V1;
 use v2::V2;
@@ -94,9 +94,15 @@ impl Version {
         matches!(self.reads, Protocol::Detect)
     }
 
-    /// What `frame`, the peer's first message, decides; `None` where it cannot be read.
+    /// The version that `frame`, the peer's first message, decides; `None` where it was decided
+    /// before, or the message cannot be read.
+    #[inline]
+    pub(crate) fn decided_by(self, frame: &[u8]) -> Option<Self> {
+        if self.is_undecided() { self.detect(frame) } else { None }
+    }
+
     #[cold]
-    pub(crate) fn detect(self, frame: &[u8]) -> Option<Self> {
+    fn detect(self, frame: &[u8]) -> Option<Self> {
         let detected = detect::detect(std::str::from_utf8(frame).ok()?)?;
         Some(Self { reads: detected.reads, writes: detected.writes, ..self })
     }
@@ -140,33 +146,31 @@ impl Version {
         !matches!(self.reads, Protocol::V2)
     }
 
-    /// Reads one message.
-    ///
-    /// The expected envelope of 2.0 is scanned for; whatever looks unusual is read in full. What the scan lets pass without looking (the
-    /// inside of params, what stands behind a result) is checked by whoever decodes it: see [`read_in_full`](Self::read_in_full).
-    pub(crate) fn read(self, frame: &[u8]) -> Message<'_> {
-        match std::str::from_utf8(frame) {
-            Ok(text) if self.reads != Protocol::V1 => match scan::scan(text) {
-                Some(message) if !self.may_be_lenient(&message) => message,
-                _ => self.read_text(text),
-            },
-            Ok(text) => self.read_text(text),
-            Err(error) => read::unreadable(format!("not UTF-8: {error}")),
+    /// Scans for the envelope of 2.0 that nearly every peer writes; `None` for whatever looks
+    /// unusual, which is for [`read_in_full`](Self::read_in_full). What the scan lets pass without
+    /// looking (the inside of params, the text behind a result) is checked where it is decoded.
+    #[inline]
+    pub(crate) fn scan(self, frame: &[u8]) -> Option<Scanned<'_>> {
+        if self.reads == Protocol::V1 {
+            return None;
         }
+        let scanned = scan::scan(std::str::from_utf8(frame).ok()?)?;
+        (!self.may_be_lenient(&scanned)).then_some(scanned)
     }
 
-    /// Whether behind a result that was scanned there may stand an error that only this version reads: strictly judged, the call would
-    /// end with less than the peer has said.
-    fn may_be_lenient(self, message: &Message<'_>) -> bool {
-        match message {
-            Message::Response(Response { outcome: Outcome::Unverified(result), .. }) => {
+    /// Whether behind a result that was scanned there may stand an error that only this version
+    /// reads: strictly judged, the call would end with less than the peer has said.
+    fn may_be_lenient(self, scanned: &Scanned<'_>) -> bool {
+        match scanned {
+            Scanned::Response(Response { outcome: Outcome::Unverified(result), .. }) => {
                 self.reads == Protocol::Loose && result.trim_ascii_start().starts_with("null")
             }
             _ => false,
         }
     }
 
-    /// Reads one message without shortcuts: what a request that was [`read`](Self::read), and could not be served, is judged by.
+    /// Reads one message without shortcuts: a request that was [scanned](Self::scan), and could not
+    /// be served, is judged by this.
     pub(crate) fn read_in_full(self, frame: &[u8]) -> Message<'_> {
         match std::str::from_utf8(frame) {
             Ok(text) => self.read_text(text),

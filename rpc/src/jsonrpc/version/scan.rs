@@ -8,17 +8,22 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use crate::jsonrpc::{Id, Message, Outcome, RawParams, Request, Response, white_space};
+use crate::jsonrpc::{
+    Id, Message, Outcome, Request, Response,
+    message::{Scanned, UncheckedRequest},
+    params::UncheckedParams,
+    white_space,
+};
 
 /// The message, if it is laid out as expected.
-pub(super) fn scan(text: &str) -> Option<Message<'_>> {
+pub(super) fn scan(text: &str) -> Option<Scanned<'_>> {
     let rest = text.strip_prefix(r#"{"jsonrpc":"2.0",""#)?;
     match rest.as_bytes().first()? {
         b'i' => {
             let (id, rest) = id(rest.strip_prefix(r#"id":"#)?)?;
             if let Some(rest) = rest.strip_prefix(r#","result":"#) {
                 let outcome = Outcome::Unverified(rest.strip_suffix('}')?);
-                return Some(Message::Response(Response { id, outcome }));
+                return Some(Scanned::Response(Response { id, outcome }));
             }
             let (method, rest) = plain_string(rest.strip_prefix(r#","method":"#)?)?;
             request(Some(id), method, rest.strip_suffix('}')?)
@@ -42,36 +47,33 @@ pub(super) fn scan(text: &str) -> Option<Message<'_>> {
     }
 }
 
-/// A scanned message, where what the scan has not looked at is one JSON value and no more: then nothing can be hidden there.
-pub(super) fn checked(message: Message<'_>) -> Option<Message<'_>> {
-    let unseen = match &message {
-        Message::Request(request) => request.params.as_json(),
-        Message::Response(Response { outcome: Outcome::Unverified(result), .. }) => Some(*result),
-        _ => None,
-    };
-    if let Some(text) = unseen {
-        serde_json::from_str::<IgnoredAny>(text).ok()?;
-    }
-    Some(match message {
-        Message::Response(Response { id, outcome: Outcome::Unverified(result) }) => {
+/// A scanned message, where what the scan has not looked at is one JSON value and no more: then
+/// nothing can be hidden there.
+pub(super) fn checked(scanned: Scanned<'_>) -> Option<Message<'_>> {
+    Some(match scanned {
+        Scanned::Request(Request { id, method, params }) => {
+            Message::Request(Request { id, method, params: params.check()? })
+        }
+        Scanned::Response(Response { id, outcome: Outcome::Unverified(result) }) => {
+            serde_json::from_str::<IgnoredAny>(result).ok()?;
             Message::Response(Response { id, outcome: Outcome::Result(white_space::trim(result)) })
         }
-        other => other,
+        Scanned::Response(response) => Message::Response(response),
     })
 }
 
 /// `rest` is what is left between the method and the end: nothing, or the params.
-fn request<'a>(id: Option<Id<'a>>, method: &'a str, rest: &'a str) -> Option<Message<'a>> {
+fn request<'a>(id: Option<Id<'a>>, method: &'a str, rest: &'a str) -> Option<Scanned<'a>> {
     let params = match rest {
-        "" => RawParams::NONE,
+        "" => UncheckedParams::NONE,
         _ => params(rest.strip_prefix(r#","params":"#)?)?,
     };
-    Some(Message::Request(Request { id, method: Cow::Borrowed(method), params }))
+    Some(Scanned::Request(UncheckedRequest { id, method: Cow::Borrowed(method), params }))
 }
 
 /// An array or an object, by its first byte. Other values are JSON too, and whoever decodes them might take them.
-fn params(text: &str) -> Option<RawParams<'_>> {
-    matches!(text.as_bytes(), [b'[' | b'{', ..] | b"null").then(|| RawParams::from_json(text))
+fn params(text: &str) -> Option<UncheckedParams<'_>> {
+    matches!(text.as_bytes(), [b'[' | b'{', ..] | b"null").then(|| UncheckedParams::from_text(text))
 }
 
 /// A whole number, or a string without escapes.
@@ -112,7 +114,12 @@ mod tests {
             r#"{"jsonrpc":"2.0","method":"log"}"#,
         ] {
             let scanned = scan(text).unwrap_or_else(|| panic!("not recognised: {text}"));
-            assert_eq!(format!("{scanned:?}"), format!("{:?}", Version::V2.read_in_full(text.as_bytes())));
+            let (Scanned::Request(scanned), Message::Request(read)) =
+                (scanned, Version::V2.read_in_full(text.as_bytes()))
+            else {
+                panic!("no request: {text}")
+            };
+            assert!(read.is_same(&scanned), "{text}: {scanned:?}");
         }
     }
 

@@ -109,7 +109,9 @@ impl Dispatcher {
             },
         };
         let mut replies: Vec<_> = (0..calls).map(|_| Ok(no_reply())).collect();
-        for event in connection.receive(&answer.unwrap_or_default(), &mut Vec::new()) {
+        let (answer, mut nothing) = (answer.unwrap_or_default(), Vec::new());
+        let mut events = connection.events(&answer);
+        while let Some(event) = events.next(&mut connection, &mut nothing) {
             match event {
                 Event::Reply { call, reply } => replies[call] = Ok(reply),
                 // The message as a whole was refused.

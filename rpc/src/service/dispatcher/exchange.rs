@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use super::Dispatcher;
 use crate::{
     jsonrpc::{
-        self, Connection, ErrorCode, ErrorObject, Event, Id, Order, RawParams, RequestId, Rest, Skim, Ticket,
-        Verdict, buffer::Buffer, version::Version,
+        Connection, ErrorCode, ErrorObject, Event, Id, Order, RawParams, RequestId, Rest, Skim, Ticket,
+        UncheckedRequest, Verdict, buffer::Buffer, version::Version,
     },
     service::{Outcome, Replies, RequestPeer, Routes, Working, one_shot::OneShot},
     session::{Ending, Trace, log_refused},
@@ -86,7 +86,8 @@ impl Dispatcher {
         }
         let mut connection =
             Connection::<()>::of(version).with_limits(limits.batch_length, limits.reply_size);
-        let events = connection.receive(message, &mut out);
+        let mut read = connection.events(message);
+        let events: Vec<_> = std::iter::from_fn(|| read.next(&mut connection, &mut out)).collect();
         let version = connection.version();
         let one_shot = OneShot::new(&self.shared.policy, peer, version, extensions);
         let ends = Ends(Arc::clone(&one_shot));
@@ -289,12 +290,12 @@ fn with_request<R>(
     method: &str,
     params: RawParams<'_>,
     ticket: Option<&Ticket>,
-    f: impl FnOnce(&jsonrpc::Request<'_>) -> R,
+    f: impl FnOnce(&UncheckedRequest<'_>) -> R,
 ) -> R {
-    let method = Cow::Borrowed(method);
+    let (method, params) = (Cow::Borrowed(method), params.into());
     match ticket {
-        Some(ticket) => ticket.id().with(|id| f(&jsonrpc::Request { id: Some(id), method, params })),
-        None => f(&jsonrpc::Request { id: None, method, params }),
+        Some(ticket) => ticket.id().with(|id| f(&UncheckedRequest { id: Some(id), method, params })),
+        None => f(&UncheckedRequest { id: None, method, params }),
     }
 }
 

@@ -1,10 +1,7 @@
 //! Batches of the peer, which are answered when their last member is.
 
 use super::{Effects, Shared, State};
-use crate::{
-    jsonrpc::{BatchId, Elements, ErrorObject, Id, Malformed},
-    session::requests::Member,
-};
+use crate::jsonrpc::{BatchId, ErrorObject, Id, Member};
 
 impl State {
     /// Something that a batch was waiting for is done: sends the reply to it where it was the last.
@@ -26,15 +23,6 @@ impl State {
 }
 
 impl Shared {
-    /// The error of a batch as a whole, if it has one: it is empty, or too long.
-    pub(crate) fn refuses_batch(&self, members: &Elements<'_>) -> Option<Malformed<'static>> {
-        self.read(|state| state.calls.protocol.refuses_batch(members))
-    }
-
-    pub(crate) fn begin_batch(&self) -> BatchId {
-        self.with(|state, _| state.calls.protocol.begin_batch())
-    }
-
     /// A member's reply will come later.
     pub(crate) fn expect_member(&self, member: Member) {
         self.with(|state, _| state.calls.protocol.expect_member(member.batch));
@@ -51,12 +39,12 @@ impl Shared {
 
     /// Adds the reply to a member.
     pub(crate) fn add_to_batch(&self, member: Member, id: Id<'_>, reply: &[u8]) {
-        self.with(|state, _| state.calls.protocol.add_to_batch(member.batch, member.index, id, reply));
+        self.with(|state, _| state.calls.protocol.add_to_batch(member, id, reply));
     }
 
     /// Adds an error as the reply to a member.
     pub(crate) fn add_error_to_batch(&self, member: Member, id: Id<'_>, error: &ErrorObject) {
-        self.with(|state, _| state.calls.protocol.add_error_to_batch(member.batch, member.index, id, error));
+        self.with(|state, _| state.calls.protocol.add_error_to_batch(member, id, error));
     }
 
     /// All members have been seen: the reply goes out when those that are worked on are done.

@@ -6,10 +6,9 @@ use tokio::time::Instant;
 
 use super::{Effects, Refused, Shared, State};
 use crate::{
-    jsonrpc::{Body, CallId, Cancellation, ErrorObject, Id, cancelled},
+    jsonrpc::{Body, CallId, Cancellation, ErrorObject, Id, Member, cancelled},
     session::{
         calls::{InFlight, Timeout, Withdrawal},
-        requests::Member,
         slot::Slot,
         trace::Ending,
     },

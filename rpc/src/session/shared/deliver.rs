@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use crate::{
-    jsonrpc::{BatchIds, CallId, Reply, version::Version},
+    jsonrpc::{CallId, Connection, Reply, version::Version},
     session::{
         CallError,
         calls::{Expired, InFlight},
@@ -90,9 +90,10 @@ impl Shared {
         self.with(|state, _| state.calls.protocol.get_mut(call).is_some())
     }
 
-    /// The call that the peer means with an error to the id null, if it can mean only one.
-    pub(crate) fn only_call(&self) -> Option<CallId> {
-        self.read(|state| state.calls.only_call())
+    /// Lends the protocol machine.
+    #[inline]
+    pub(crate) fn protocol<R>(&self, look: impl FnOnce(&mut Connection<InFlight>) -> R) -> R {
+        self.with(|state, _| look(&mut state.calls.protocol))
     }
 
     /// The version that is spoken.
@@ -104,26 +105,6 @@ impl Shared {
     /// back as was chosen.
     pub(crate) fn decided(&self, version: Version) -> bool {
         self.with(|state, _| state.calls.decided(version))
-    }
-
-    /// The batch in flight that the call belongs to.
-    pub(crate) fn batch_of(&self, call: CallId) -> Option<BatchIds> {
-        self.read(|state| state.calls.protocol.batch_of(call))
-    }
-
-    /// An array with replies to a batch has come: the calls of it that were left out end.
-    pub(crate) fn end_rest_of_batch(&self, ids: BatchIds) {
-        let rest = self.with(|state, _| state.calls.protocol.remove_rest_of_batch(ids));
-        complete(rest, &Reply::missing_in_batch());
-    }
-
-    /// The peer has refused a batch of this side as a whole: the one that was sent first. Whether
-    /// there is one.
-    pub(crate) fn end_oldest_batch(&self, reply: &Reply) -> bool {
-        let calls = self.with(|state, _| state.calls.protocol.remove_oldest_batch());
-        let any = !calls.is_empty();
-        complete(calls, reply);
-        any
     }
 
     /// Ends the calls and the handlers that are late, and says when to look again.
@@ -168,11 +149,5 @@ impl Shared {
             self.limits.reached.request_timeout(&self.peer, Some(self.id), self.limits.request_timeout());
         }
         next
-    }
-}
-
-fn complete(calls: Vec<InFlight>, reply: &Reply) {
-    for call in calls {
-        Slot::complete(call.slot, Ok(reply.clone()));
     }
 }

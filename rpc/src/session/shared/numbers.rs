@@ -8,8 +8,8 @@ use std::sync::{
 
 use super::{Flags, Shared};
 use crate::{
-    jsonrpc::subscription::Token,
-    session::requests::{Member, WorkNumber},
+    jsonrpc::{Member, subscription::Token},
+    session::requests::WorkNumber,
 };
 
 /// Numbers that are given out without the lock.

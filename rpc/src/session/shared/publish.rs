@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use super::{Effects, Shared, State};
 use crate::{
     jsonrpc::{
-        ErrorCode, ErrorObject, SubscriptionInfo,
+        ErrorCode, ErrorObject, Member, SubscriptionInfo,
         subscription::{ItemWriter, SubscriptionKey},
     },
     session::{
         Bounds,
-        requests::{Member, Running},
+        requests::Running,
         subscribers::{Gone, NewRemoteSubscriber, Pushed, RemoteSubscriber},
         trace::Ending,
     },

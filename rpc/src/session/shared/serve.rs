@@ -6,10 +6,10 @@ use tokio::{task::AbortHandle, time::Instant};
 
 use super::{Effects, Phase, Shared, State};
 use crate::{
-    jsonrpc::{ErrorObject, Id, Request},
+    jsonrpc::{ErrorObject, Id, Member, UncheckedRequest},
     session::{
         CloseReason,
-        requests::{Ahead, Member, Running, WorkNumber},
+        requests::{Ahead, Running, WorkNumber},
         trace::{Ending, Trace, log_refused},
     },
 };
@@ -111,9 +111,9 @@ impl State {
                 let version = self.calls.version();
                 self.outbox.reply(version, id, effects, |out| out.extend_from_slice(reply));
             }
-            Some(Member { batch, index }) => {
-                self.calls.protocol.add_to_batch(batch, index, id, reply);
-                self.end_batch(effects, batch);
+            Some(member) => {
+                self.calls.protocol.add_to_batch(member, id, reply);
+                self.end_batch(effects, member.batch);
             }
         }
     }
@@ -238,7 +238,7 @@ impl Shared {
 impl Shared {
     /// Begins the trace of a request.
     #[inline]
-    pub(crate) fn trace(&self, request: &Request<'_>) -> Trace {
+    pub(crate) fn trace(&self, request: &UncheckedRequest<'_>) -> Trace {
         Trace::begin(request, self.id, &self.peer)
     }
 

@@ -1,0 +1,419 @@
+//! The events of a message, one by one: the one place that knows what a message means to the side
+//! that it has come to, for sessions, messages without one, and users of the language alone.
+
+use std::{borrow::Cow, vec};
+
+use serde::Serialize;
+
+use super::{
+    batch_reply::BatchReply,
+    machine::{BatchId, CallId, Connection, Lend, Member, RefusedCall},
+    sent::BatchIds,
+};
+use crate::jsonrpc::{
+    Elements, ErrorObject, Malformed, Message, RawParams, Reply, Request, RequestId, Response, RpcError,
+    message::{Scanned, UncheckedRequest},
+    result::put_result,
+    version::Version,
+};
+
+/// One thing that a message from the peer brings.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a, T> {
+    /// The peer calls a method, and waits for [`Connection::respond`].
+    Request {
+        /// The method's name.
+        method: Cow<'a, str>,
+        /// Its parameters.
+        params: RawParams<'a>,
+        /// What the answer is given with.
+        ticket: Ticket,
+    },
+    /// The peer calls a method, and does not wait.
+    Notification {
+        /// The method's name.
+        method: Cow<'a, str>,
+        /// Its parameters.
+        params: RawParams<'a>,
+    },
+    /// A call of ours has ended.
+    Reply {
+        /// What was kept with it.
+        call: T,
+        /// How.
+        reply: Reply,
+    },
+    /// The peer broke the rules. Where that is to be answered, it was.
+    Refused {
+        /// The id that it is answered under; null where none could be read.
+        id: RequestId,
+        /// Which rule.
+        error: ErrorObject,
+    },
+    /// An answer to no call of ours. It is never answered.
+    Unasked(Reply),
+}
+
+/// A request of the peer's that waits for its answer.
+///
+/// A member of a batch that is never answered keeps the others from being sent.
+#[derive(Debug)]
+#[must_use = "a request waits for its answer"]
+pub struct Ticket {
+    id: RequestId,
+    /// Set where it came in a batch.
+    member: Option<Member>,
+}
+
+impl Ticket {
+    /// The id of the request.
+    pub const fn id(&self) -> &RequestId {
+        &self.id
+    }
+}
+
+/// A step through a message. The owner of the connection answers requests and refusals, and ends
+/// the calls that are answered: a session does so in groups, under its lock.
+#[derive(Debug)]
+pub(crate) enum Step<'a, T> {
+    /// A request or a notification whose parameters are not checked.
+    Scanned(UncheckedRequest<'a>),
+    /// The same, read in full.
+    Request(Request<'a>),
+    /// A member of a batch that is a request or a notification, and its text. It has to be
+    /// [expected](Connection::expect_member) where its reply does not come at once.
+    Member(Request<'a>, Member, &'a str),
+    /// A reply; `None` is an id that no call of ours can have. The call has not ended yet.
+    Answer(Option<CallId>, Reply),
+    /// A message of ours was refused, and the peer does not say which: see [`Connection::refused`].
+    Refusal(Reply),
+    /// The same, and it was none of those in flight.
+    Unmatched(Reply),
+    /// A call that has ended with its batch.
+    Ended(T, Reply),
+    /// The peer broke the rules, in a batch or else alone.
+    Malformed(Malformed<'a>, Option<Member>),
+    /// All members of a batch were seen: see [`Connection::end_batch`].
+    BatchEnd(BatchId),
+}
+
+/// The events of one message. It borrows the message alone, so that events can be answered, and
+/// calls made, between two of them.
+#[derive(Debug)]
+pub struct Events<'a, T> {
+    version: Version,
+    stage: Stage<'a, T>,
+}
+
+#[derive(Debug)]
+enum Stage<'a, T> {
+    Read(Message<'a>),
+    Members(Members<'a>),
+    /// The members were seen: what an array of replies means beside each of them.
+    Answered(Answered),
+    /// Calls that end with the message, and batches whose calls are still to end.
+    Ended(vec::IntoIter<T>, Reply, vec::IntoIter<BatchIds>),
+    Done,
+}
+
+#[derive(Debug)]
+struct Members<'a> {
+    left: Elements<'a>,
+    next: Member,
+    /// Where the last member stands.
+    last: usize,
+    answered: Answered,
+}
+
+/// The batches of ours that an array from the peer has replies to. There will be no other array for
+/// them: the calls that it leaves out have ended with it.
+#[derive(Debug, Default)]
+struct Answered {
+    batches: Vec<BatchIds>,
+    /// An error without an id, kept until the array has ended: beside replies to one batch it does
+    /// not refuse another.
+    refusal: Option<Reply>,
+}
+
+/// A batch of which a member has to wait. It can be taken up at that member again.
+#[derive(Debug)]
+pub(crate) struct Paused {
+    member: Member,
+    position: usize,
+    answered: Answered,
+}
+
+impl<'a, T> Events<'a, T> {
+    /// Those of a message that was read in full.
+    pub(crate) const fn of(version: Version, message: Message<'a>) -> Self {
+        Self { version, stage: Stage::Read(message) }
+    }
+
+    /// Those that are left of a batch that was paused.
+    pub(crate) fn resume(version: Version, frame: &'a [u8], paused: Paused) -> Self {
+        let Paused { member, position, answered } = paused;
+        let left = Elements::of_frame(frame).skip_to(position);
+        Self { version, stage: Stage::Members(Members { left, next: member, last: position, answered }) }
+    }
+
+    /// Goes back to the last member of a batch, which has to wait; `None` where there is no batch.
+    pub(crate) fn pause(self) -> Option<Paused> {
+        let Stage::Members(Members { next: Member { batch, index }, last, answered, .. }) = self.stage else {
+            return None;
+        };
+        let member = Member { batch, index: index.saturating_sub(1) };
+        Some(Paused { member, position: last, answered })
+    }
+
+    /// The members that are left are not looked at. What ends with the batch does.
+    pub(crate) fn skip_members(&mut self) {
+        if let Stage::Members(members) = &mut self.stage {
+            members.left = members.left.clone().skip_to(usize::MAX);
+        }
+    }
+
+    /// The next step; `None` when the message is done.
+    pub(crate) fn step(&mut self, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
+        // Where it is: a batch is large to be moved at each of its members.
+        if let Stage::Members(members) = &mut self.stage
+            && let Some(step) = members.step(self.version, connection)
+        {
+            return Some(step);
+        }
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Read(Message::Request(request)) => Some(Step::Request(request)),
+            Stage::Read(Message::Response(response)) => Some(Step::of_response(response)),
+            Stage::Read(Message::Malformed(malformed)) => Some(Step::Malformed(malformed, None)),
+            Stage::Read(Message::Batch(members)) => self.begin_batch(members, connection),
+            Stage::Members(members) => {
+                self.stage = Stage::Answered(members.answered);
+                Some(Step::BatchEnd(members.next.batch))
+            }
+            Stage::Answered(answered) => self.end_answered(answered, connection),
+            Stage::Ended(calls, reply, batches) => self.next_ended(calls, reply, batches, connection),
+            Stage::Done => None,
+        }
+    }
+
+    fn begin_batch(&mut self, members: Elements<'a>, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
+        let is_empty = members.clone().next().is_none();
+        let begun = connection.lend(|connection| match connection.refuses_batch(&members) {
+            None => Ok(connection.begin_batch()),
+            // A server that has nothing to say to a batch may say so by an empty array.
+            Some(_) if is_empty && connection.has_sent_batch() => Err(Ok(connection.remove_oldest_batch())),
+            Some(malformed) => Err(Err(malformed)),
+        });
+        match begun {
+            Ok(batch) => {
+                let next = Member { batch, index: 0 };
+                let members = Members { left: members, next, last: 0, answered: Answered::default() };
+                self.stage = Stage::Members(members);
+                self.step(connection)
+            }
+            Err(Ok(calls)) => self.next_ended(
+                calls.into_iter(),
+                Reply::missing_in_batch(),
+                Vec::new().into_iter(),
+                connection,
+            ),
+            Err(Err(malformed)) => Some(Step::Malformed(malformed, None)),
+        }
+    }
+
+    fn end_answered(&mut self, answered: Answered, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
+        let Answered { batches, refusal } = answered;
+        match refusal {
+            Some(reply) if batches.is_empty() => Some(Step::Refusal(reply)),
+            refusal => {
+                let none = Vec::new().into_iter();
+                match refusal {
+                    Some(reply) => {
+                        self.stage = Stage::Ended(none, Reply::missing_in_batch(), batches.into_iter());
+                        Some(Step::Unmatched(reply))
+                    }
+                    None => self.next_ended(none, Reply::missing_in_batch(), batches.into_iter(), connection),
+                }
+            }
+        }
+    }
+
+    fn next_ended(
+        &mut self,
+        mut calls: vec::IntoIter<T>,
+        reply: Reply,
+        mut batches: vec::IntoIter<BatchIds>,
+        connection: &mut impl Lend<T>,
+    ) -> Option<Step<'a, T>> {
+        loop {
+            if let Some(call) = calls.next() {
+                let step = Step::Ended(call, reply.clone());
+                self.stage = Stage::Ended(calls, reply, batches);
+                return Some(step);
+            }
+            let ids = batches.next()?;
+            calls = connection.lend(|connection| connection.remove_rest_of_batch(ids)).into_iter();
+        }
+    }
+}
+
+impl<'a, T> Step<'a, T> {
+    /// The only step through a message that was scanned.
+    #[inline]
+    pub(crate) fn of_scanned(scanned: Scanned<'a>) -> Self {
+        match scanned {
+            Scanned::Request(request) => Self::Scanned(request),
+            Scanned::Response(response) => Self::of_response(response),
+        }
+    }
+
+    #[inline]
+    fn of_response(response: Response<'a>) -> Self {
+        match response.refuses_whole_message() {
+            true => Self::Refusal(Reply::new(response.outcome)),
+            false => Self::Answer(CallId::answered_by(response.id), Reply::new(response.outcome)),
+        }
+    }
+}
+
+impl<'a> Members<'a> {
+    /// The step of the next member that brings one.
+    fn step<T>(&mut self, version: Version, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
+        loop {
+            self.last = self.left.position();
+            let text = self.left.next()?;
+            let member = self.next;
+            self.next.index += 1;
+            match version.read_member(text) {
+                Message::Request(request) => return Some(Step::Member(request, member, text)),
+                Message::Malformed(malformed) => return Some(Step::Malformed(malformed, Some(member))),
+                Message::Response(response) => {
+                    if let Some(step) = self.answered.step(response, connection) {
+                        return Some(step);
+                    }
+                }
+                // There is no batch within a batch: it is malformed.
+                Message::Batch(_) => {}
+            }
+        }
+    }
+}
+
+impl Answered {
+    /// Takes a response that came in an array.
+    fn step<'a, T>(&mut self, response: Response<'a>, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
+        if response.refuses_whole_message() {
+            return self.refusal.replace(Reply::new(response.outcome)).map(Step::Unmatched);
+        }
+        let call = CallId::answered_by(response.id);
+        // An array nearly always answers one batch.
+        if let Some(call) = call
+            && !self.batches.iter().any(|ids| ids.contains(&call.value()))
+        {
+            self.batches.extend(connection.lend(|connection| connection.batch_of(call)));
+        }
+        Some(Step::Answer(call, Reply::new(response.outcome)))
+    }
+}
+
+impl<'a, T> Events<'a, T> {
+    /// The next event; `None` when the message is done. Whatever has to be answered at once,
+    /// because it is no valid message, is appended to `out`: one message, or nothing.
+    ///
+    /// Events come in the order of the message. A reply to a batch of ours that leaves calls out
+    /// ends those as well.
+    pub fn next(&mut self, connection: &mut Connection<T>, out: &mut Vec<u8>) -> Option<Event<'a, T>> {
+        while let Some(step) = self.step(connection) {
+            match step {
+                // Only checked messages are read here.
+                Step::Scanned(_) => {}
+                Step::Request(request) => return Some(Event::requested(request, None)),
+                Step::Member(request, member, _) => {
+                    if request.id.is_some() {
+                        connection.expect_member(member.batch);
+                    }
+                    return Some(Event::requested(request, Some(member)));
+                }
+                Step::Answer(call, reply) => {
+                    return Some(match call.and_then(|call| connection.answered(call)) {
+                        Some(call) => Event::Reply { call, reply },
+                        None => Event::Unasked(reply),
+                    });
+                }
+                Step::Refusal(reply) => match connection.refused(&reply, |_| true) {
+                    RefusedCall::Batch(calls) => {
+                        self.stage = Stage::Ended(calls.into_iter(), reply, Vec::new().into_iter());
+                    }
+                    RefusedCall::Call(call) => {
+                        let call = connection.answered(call)?;
+                        return Some(Event::Reply { call, reply: reply.answering_no_id() });
+                    }
+                    RefusedCall::Unknown => return Some(Event::Unasked(reply)),
+                },
+                Step::Unmatched(reply) => return Some(Event::Unasked(reply)),
+                Step::Ended(call, reply) => return Some(Event::Reply { call, reply }),
+                Step::Malformed(Malformed { id, error, answer }, member) => {
+                    match member {
+                        _ if !answer => {}
+                        Some(member) => connection.add_error_to_batch(member, id, &error),
+                        None => connection.version().put_error(out, id, &error),
+                    }
+                    return Some(Event::Refused { id: id.to_owned(), error });
+                }
+                Step::BatchEnd(batch) => connection.finish(batch, out),
+            }
+        }
+        None
+    }
+}
+
+impl<T> Connection<T> {
+    /// Takes one message in: gives its events, which are asked for one by one.
+    pub fn events<'a>(&mut self, frame: &'a [u8]) -> Events<'a, T> {
+        if let Some(version) = self.version().decided_by(frame) {
+            self.set_version(version);
+        }
+        Events::of(self.version(), self.version().read_checked(frame))
+    }
+
+    /// Answers a request with what its method returned. The reply is appended to `out`; that to a member of a batch when the last one
+    /// is answered.
+    pub fn respond<R: Serialize, E: RpcError>(
+        &mut self,
+        out: &mut Vec<u8>,
+        ticket: Ticket,
+        result: &Result<R, E>,
+    ) {
+        let (version, limit) = (self.version(), self.reply_size());
+        let mut reply = Vec::new();
+        ticket.id.with(|id| put_result(&mut reply, version, id, result.as_ref(), limit));
+        self.respond_with(out, &ticket, &reply);
+    }
+
+    /// Answers a request with a reply that is written already.
+    pub(crate) fn respond_with(&mut self, out: &mut Vec<u8>, ticket: &Ticket, reply: &[u8]) {
+        match ticket.member {
+            None => out.extend_from_slice(reply),
+            Some(member) => {
+                ticket.id.with(|id| self.add_to_batch(member, id, reply));
+                self.finish(member.batch, out);
+            }
+        }
+    }
+
+    fn finish(&mut self, batch: BatchId, out: &mut Vec<u8>) {
+        if let Some(reply) = self.end_batch(batch).filter(|reply| !BatchReply::is_empty(reply)) {
+            reply.write(out);
+        }
+    }
+}
+
+impl<'a, T> Event<'a, T> {
+    fn requested(request: Request<'a>, member: Option<Member>) -> Self {
+        let Request { id, method, params } = request;
+        match id {
+            Some(id) => Self::Request { method, params, ticket: Ticket { id: id.to_owned(), member } },
+            None => Self::Notification { method, params },
+        }
+    }
+}

@@ -123,26 +123,35 @@ impl<S: Conditional + ?::core::marker::Sized> ::rpc::Service for ConditionalServ
         use ::rpc::private::Plain as _;
         match method {
             0 => {
-                ::rpc::private::handle_now::<
-                    false,
-                    _,
-                    _,
-                >(request, (), |()| <S as Conditional>::first(&self.service))
+                ::rpc::private::handle_now(
+                    request,
+                    (),
+                    |()| ::rpc::private::returned::<
+                        false,
+                        _,
+                    >(<S as Conditional>::first(&self.service)),
+                )
             }
             #[cfg(unix)]
             1 => {
-                ::rpc::private::handle_now::<
-                    false,
-                    _,
-                    _,
-                >(request, (), |()| <S as Conditional>::second(&self.service))
+                ::rpc::private::handle_now(
+                    request,
+                    (),
+                    |()| ::rpc::private::returned::<
+                        false,
+                        _,
+                    >(<S as Conditional>::second(&self.service)),
+                )
             }
             method if method == 1 + ::core::cfg!(unix) as usize => {
-                ::rpc::private::handle_now::<
-                    false,
-                    _,
-                    _,
-                >(request, (), |()| <S as Conditional>::third(&self.service))
+                ::rpc::private::handle_now(
+                    request,
+                    (),
+                    |()| ::rpc::private::returned::<
+                        false,
+                        _,
+                    >(<S as Conditional>::third(&self.service)),
+                )
             }
             _ => ::rpc::private::no_such_method(request),
         }

@@ -229,92 +229,92 @@ impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
         use ::rpc::private::Plain as _;
         match method {
             0 => {
-                ::rpc::private::handle::<
-                    false,
-                    _,
-                    _,
-                    _,
-                >(
+                ::rpc::private::handle(
                     request,
                     (::rpc::private::Of::<i64>, ::rpc::private::Of::<i64>),
                     |(a, b)| {
                         let service = ::core::clone::Clone::clone(&self.service);
-                        async move { <S as Calc>::add(&service, a, b).await }
+                        async move {
+                            ::rpc::private::returned::<
+                                false,
+                                _,
+                            >(<S as Calc>::add(&service, a, b).await)
+                        }
                     },
                 )
             }
             1 => {
-                ::rpc::private::handle::<
-                    { ::rpc::private::Probe::<String>::FALLIBLE },
-                    _,
-                    _,
-                    _,
-                >(
+                ::rpc::private::handle(
                     request,
                     (::rpc::private::Of::<::rpc::private::Owned<str>>,),
                     |(name,)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
-                            <S as Calc>::greet(
-                                    &service,
-                                    ::rpc::private::Borrowed::lend(&name),
-                                )
-                                .await
+                            ::rpc::private::returned::<
+                                { ::rpc::private::Probe::<String>::FALLIBLE },
+                                _,
+                            >(
+                                <S as Calc>::greet(
+                                        &service,
+                                        ::rpc::private::Borrowed::lend(&name),
+                                    )
+                                    .await,
+                            )
                         }
                     },
                 )
             }
             2 => {
-                ::rpc::private::handle::<
-                    { ::rpc::private::Probe::<Result<i64, DivError>>::FALLIBLE },
-                    _,
-                    _,
-                    _,
-                >(
+                ::rpc::private::handle(
                     request,
                     (::rpc::private::Of::<i64>, ::rpc::private::Of::<i64>),
                     |(a, b)| {
                         let service = ::core::clone::Clone::clone(&self.service);
-                        async move { <S as Calc>::div(&service, a, b).await }
+                        async move {
+                            ::rpc::private::returned::<
+                                {
+                                    ::rpc::private::Probe::<Result<i64, DivError>>::FALLIBLE
+                                },
+                                _,
+                            >(<S as Calc>::div(&service, a, b).await)
+                        }
                     },
                 )
             }
             3 => {
-                ::rpc::private::handle_now::<
-                    false,
-                    _,
-                    _,
-                >(request, (), |()| <S as Calc>::version(&self.service))
+                ::rpc::private::handle_now(
+                    request,
+                    (),
+                    |()| ::rpc::private::returned::<
+                        false,
+                        _,
+                    >(<S as Calc>::version(&self.service)),
+                )
             }
             4 => {
-                ::rpc::private::handle::<
-                    false,
-                    _,
-                    _,
-                    _,
-                >(
+                ::rpc::private::handle(
                     request,
                     (::rpc::private::Of::<::rpc::private::Owned<str>>,),
                     |(line,)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
-                            <S as Calc>::log(
-                                    &service,
-                                    ::rpc::private::Borrowed::lend(&line),
-                                )
-                                .await
+                            ::rpc::private::returned::<
+                                false,
+                                _,
+                            >(
+                                <S as Calc>::log(
+                                        &service,
+                                        ::rpc::private::Borrowed::lend(&line),
+                                    )
+                                    .await,
+                            )
                         }
                     },
                 )
             }
             5 => {
                 let context = request.context();
-                ::rpc::private::handle::<
-                    { ::rpc::private::Probe::<Result<usize, DivError>>::FALLIBLE },
-                    _,
-                    _,
-                    _,
-                >(
+                ::rpc::private::handle(
                     request,
                     (
                         ::rpc::private::Of::<::rpc::private::Owned<str>>,
@@ -323,29 +323,36 @@ impl<S: Calc + ?::core::marker::Sized> ::rpc::Service for CalcServer<S> {
                     |(from, to)| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
-                            <S as Calc>::rename(
-                                    &service,
-                                    &context,
-                                    ::rpc::private::Borrowed::lend(&from),
-                                    to,
-                                )
-                                .await
+                            ::rpc::private::returned::<
+                                {
+                                    ::rpc::private::Probe::<Result<usize, DivError>>::FALLIBLE
+                                },
+                                _,
+                            >(
+                                <S as Calc>::rename(
+                                        &service,
+                                        &context,
+                                        ::rpc::private::Borrowed::lend(&from),
+                                        to,
+                                    )
+                                    .await,
+                            )
                         }
                     },
                 )
             }
             6 => {
-                ::rpc::private::handle::<
-                    false,
-                    _,
-                    _,
-                    _,
-                >(
+                ::rpc::private::handle(
                     request,
                     (::rpc::private::Of::<i64>,),
                     |(a,)| {
                         let service = ::core::clone::Clone::clone(&self.service);
-                        async move { <S as Calc>::twice(&service, a).await }
+                        async move {
+                            ::rpc::private::returned::<
+                                false,
+                                _,
+                            >(<S as Calc>::twice(&service, a).await)
+                        }
                     },
                 )
             }

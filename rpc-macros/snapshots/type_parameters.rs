@@ -188,12 +188,7 @@ where
         use ::rpc::private::Plain as _;
         match method {
             0 => {
-                ::rpc::private::handle::<
-                    { ::rpc::private::Probe::<Result<(), StoreError>>::FALLIBLE },
-                    _,
-                    _,
-                    _,
-                >(
+                ::rpc::private::handle(
                     request,
                     (
                         ::rpc::private::Of::<K>,
@@ -204,26 +199,28 @@ where
                     |(key, ::rpc::private::OrDefault(value))| {
                         let service = ::core::clone::Clone::clone(&self.service);
                         async move {
-                            <S as Store<
-                                K,
-                                V,
-                            >>::put_value(
-                                    &service,
-                                    key,
-                                    ::rpc::private::Borrowed::lend(&value),
-                                )
-                                .await
+                            ::rpc::private::returned::<
+                                {
+                                    ::rpc::private::Probe::<Result<(), StoreError>>::FALLIBLE
+                                },
+                                _,
+                            >(
+                                <S as Store<
+                                    K,
+                                    V,
+                                >>::put_value(
+                                        &service,
+                                        key,
+                                        ::rpc::private::Borrowed::lend(&value),
+                                    )
+                                    .await,
+                            )
                         }
                     },
                 )
             }
             1 => {
-                ::rpc::private::handle::<
-                    true,
-                    _,
-                    _,
-                    _,
-                >(
+                ::rpc::private::handle(
                     request,
                     (
                         ::rpc::private::Of::<
@@ -233,17 +230,22 @@ where
                     ),
                     |(note, keys)| {
                         let service = ::core::clone::Clone::clone(&self.service);
-                        ::rpc::private::blocking(move || ::rpc::private::written::<
-                            { ::rpc::private::Probe::<Option<()>>::FALLIBLE },
+                        ::rpc::private::blocking(move || ::rpc::private::returned::<
+                            true,
                             _,
                         >(
-                            <S as Store<
-                                K,
-                                V,
-                            >>::find_first(
-                                &service,
-                                ::rpc::private::lend_option(&note),
-                                keys,
+                            ::rpc::private::written::<
+                                { ::rpc::private::Probe::<Option<()>>::FALLIBLE },
+                                _,
+                            >(
+                                <S as Store<
+                                    K,
+                                    V,
+                                >>::find_first(
+                                    &service,
+                                    ::rpc::private::lend_option(&note),
+                                    keys,
+                                ),
                             ),
                         ))
                     },

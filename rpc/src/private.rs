@@ -17,7 +17,7 @@ pub use serde::{Serialize, de::DeserializeOwned};
 use crate::jsonrpc::{ErrorObject, MethodInfo, ParamInfo, params, secret, shown::brief};
 pub use crate::{
     jsonrpc::params::{OrDefault, WithRest},
-    service::{Sink, blocking, no_such_method, written},
+    service::{Args, ReplyValue, Returned, Sink, blocking, no_such_method, returned, written},
     session::Readable,
 };
 

@@ -48,7 +48,7 @@ impl Service for PassesOn {
     }
 
     fn call(&self, method: usize, request: Request<'_>) -> rpc::Handled {
-        let _: Result<RawParams<'_>, ErrorObject> = request.raw_params();
+        let _raw: Result<RawParams<'_>, ErrorObject> = request.raw_params();
         self.0.call(method, request)
     }
 }

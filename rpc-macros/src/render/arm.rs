@@ -49,21 +49,18 @@ fn handled(service: &Service, method: &Method) -> TokenStream {
         Form::Async => quote!(#call.await),
         Form::Plain | Form::Blocking => call,
     };
-    let (fallible, value) = value(runtime, method, awaited);
+    let value = value(runtime, method, awaited);
     let share = quote!(let #shared = ::core::clone::Clone::clone(&self.service););
     let span = reply_span(method);
-    let (name, inferred, body) = match method.form {
-        Form::Async => ("handle", quote_spanned!(span=> _, _, _), quote!({ #share async move { #value } })),
-        Form::Blocking => {
-            let body = quote!({ #share #runtime::private::blocking(move || #value) });
-            ("handle", quote_spanned!(span=> _, _, _), body)
-        }
-        Form::Plain => ("handle_now", quote_spanned!(span=> _, _), value),
+    let (name, body) = match method.form {
+        Form::Async => ("handle", quote!({ #share async move { #value } })),
+        Form::Blocking => ("handle", quote!({ #share #runtime::private::blocking(move || #value) })),
+        Form::Plain => ("handle_now", value),
     };
     let (types, params) = taken(runtime, method);
     let (runtime, name) = (path_at(runtime, span), Ident::new(name, span));
     quote_spanned! {span=>
-        #runtime::private::#name::<#fallible, #inferred>(request, #types, |#params| #body)
+        #runtime::private::#name(request, #types, |#params| #body)
     }
 }
 
@@ -95,11 +92,14 @@ fn subscribed(service: &Service, method: &Method, of: &Subscription) -> TokenStr
     }
 }
 
-/// What the handler gives, made of what the service's method gave, and whether that is a `Result`.
+/// What the handler gives, made of what the service's method gave.
 ///
 /// What is borrowed from something that the handler holds is written down while it is there.
-fn value(runtime: &Path, method: &Method, given: TokenStream) -> (TokenStream, TokenStream) {
-    let Kind::Request(reply) = &method.kind else { return (quote!(false), given) };
+fn value(runtime: &Path, method: &Method, given: TokenStream) -> TokenStream {
+    let span = reply_span(method);
+    let private = path_at(runtime, span);
+    let returned = |fallible: TokenStream, value: TokenStream| quote_spanned!(span=> #private::private::returned::<#fallible, _>(#value));
+    let Kind::Request(reply) = &method.kind else { return returned(quote!(false), given) };
     let fallible = fallible(runtime, reply).map_or_else(|| quote!(false), |fallible| quote!({ #fallible }));
     let outlives = match reply.borrows {
         Borrows::Nothing => true,
@@ -107,9 +107,9 @@ fn value(runtime: &Path, method: &Method, given: TokenStream) -> (TokenStream, T
         Borrows::Params => false,
     };
     if outlives {
-        return (fallible, given);
+        return returned(fallible, given);
     }
-    (quote!(true), quote!(#runtime::private::written::<#fallible, _>(#given)))
+    returned(quote!(true), quote!(#runtime::private::written::<#fallible, _>(#given)))
 }
 
 /// The call of the service's method.

@@ -1,9 +1,9 @@
 //! Requests that the peer takes back.
 
-use super::{Driver, order::Removed};
+use super::Driver;
 use crate::{
     jsonrpc::{CancelBy, Cancellation, Id, Member, Request, shown::brief},
-    service::{Replies, RequestPeer, Routes},
+    service::{Removed, Routes},
     session::Ending,
     transport::Takes,
 };
@@ -84,9 +84,9 @@ impl Driver {
             (None, _) => {}
             (Some(id), None) => self.replies().null(id),
             (Some(id), Some(member)) => {
-                let peer = RequestPeer::Session(&self.link);
-                Replies::part(&mut self.member_reply, self.version, peer).null(id);
-                self.add_member_reply(member, id);
+                let (_, mut sink) = self.dispatcher();
+                sink.member().null(id);
+                sink.add_member_reply(member, id);
             }
         }
         true
@@ -98,9 +98,9 @@ impl Driver {
         if self.link.cancel_request(&known, answers) {
             return;
         }
-        match self.queue.remove(&known, self.version) {
+        match self.dispatch.queue.remove(&known, self.version) {
             Some(Removed { id, member, trace }) => {
-                self.link.counters.waiting(self.queue.len());
+                self.link.counters.waiting(self.dispatch.queue.len());
                 trace.end(Ending::Cancelled);
                 id.with(|id| self.link.cancelled_before(member, id, answers));
             }

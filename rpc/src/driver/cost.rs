@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Driver, order::Queue, receive::Flow};
+use super::{Driver, receive::Flow};
 use crate::{
     framing::FrameError,
     jsonrpc::{ErrorCode, ErrorObject, Id},
     limits::Throttle,
+    service::Queue,
     session::{CloseReason, Session},
 };
 
@@ -123,7 +124,7 @@ impl Driver {
         self.link.log_refused(None, &error);
         self.replies().error(Id::NULL, &error);
         // Handlers that run may finish; what waits is not begun any more.
-        self.queue = Queue::default();
+        self.dispatch.queue = Queue::default();
         self.link.counters.waiting(0);
         tracing::info!(
             rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
@@ -184,16 +185,16 @@ impl Driver {
 
     /// Until when a request that comes now is delayed; nearly always it is not.
     pub(super) fn delay(&mut self) -> Option<Instant> {
-        if self.throttle.delay.is_zero() && !self.queue.is_delayed() {
+        if self.throttle.delay.is_zero() && !self.dispatch.queue.is_delayed() {
             return None;
         }
         let now = Instant::now();
         // Some may have been forgiven meanwhile.
         self.charge_at(0.0, now);
         // The delay is finite: see `Limits::in_force`.
-        let at = self.queue.after_those_before(now + self.throttle.delay);
+        let at = self.dispatch.queue.after_those_before(now + self.throttle.delay);
         // Behind one that is delayed even a request that need not be starts later.
-        (at > now || self.queue.is_delayed()).then_some(at)
+        (at > now || self.dispatch.queue.is_delayed()).then_some(at)
     }
 }
 

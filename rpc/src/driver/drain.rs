@@ -27,7 +27,7 @@ impl Driver {
             // It was read behind what has closed the session.
             self.left = Left::Ahead;
         }
-        for (text, member, trace) in self.queue.take_kept() {
+        for (text, member, trace) in self.dispatch.queue.take_kept() {
             match self.version.read_in_full(&text) {
                 Message::Request(request) => {
                     let request = request.into_unchecked();
@@ -43,7 +43,7 @@ impl Driver {
                 }
             }
         }
-        self.link.counters.waiting(self.queue.len());
+        self.link.counters.waiting(self.dispatch.queue.len());
     }
 
     /// Refuses a request that comes while the session closes. A notification is passed over, as there is no
@@ -63,7 +63,7 @@ impl Driver {
 
     /// Whether the peer says by this that it is a server that shuts down. Then it is noted.
     pub(super) fn takes_closing(&self, method: &str) -> bool {
-        let is_it = method == CLOSING && !self.routes.have(CLOSING);
+        let is_it = method == CLOSING && !self.dispatch.routes.have(CLOSING);
         if is_it {
             tracing::debug!(
                 rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Driver, receive::Flow};
 use crate::{
     jsonrpc::{UncheckedParams, UncheckedRequest},
-    service::{MESSAGE, Outcome, TakesMessages},
+    service::{MESSAGE, Outcome, ReplySink as _, TakesMessages},
     session::Trace,
 };
 
@@ -18,10 +18,8 @@ impl Driver {
         if !self.has_permit(frame.len(), None) {
             return Flow::Blocked;
         }
-        if self.waits_for_turn(&REQUEST, frame, None) {
-            return Flow::Continue;
-        }
-        self.start_message(handler, frame, self.link.trace(&REQUEST))
+        let Some(trace) = self.admit(&REQUEST, frame, None) else { return Flow::Continue };
+        self.start_message(handler, frame, trace)
     }
 
     pub(super) fn start_message(&mut self, handler: &dyn TakesMessages, frame: &[u8], trace: Trace) -> Flow {
@@ -32,8 +30,11 @@ impl Driver {
                 return self.charge_for(&error);
             }
         };
-        if let (Outcome::Pending(rest), trace) = outcome.traced(trace) {
-            self.start_task(&REQUEST, None, frame.len(), rest, trace);
+        if let (Outcome::Pending(work), trace) = outcome.traced(trace) {
+            let timeout = self.link.limits.request_timeout();
+            let (dispatch, mut sink) = self.dispatcher();
+            let running = dispatch.running(&REQUEST, (frame.len(), None), timeout, false, trace);
+            sink.work(running, work);
         }
         Flow::Continue
     }

@@ -6,6 +6,7 @@
 mod batch;
 mod cancel;
 mod cost;
+mod dispatch;
 mod drain;
 mod dropped;
 mod gone;
@@ -14,7 +15,6 @@ mod keep_alive;
 mod last_word;
 mod messages;
 mod opening;
-mod order;
 mod parting;
 mod process;
 mod receive;
@@ -23,7 +23,6 @@ mod settings;
 mod show;
 mod silence;
 mod start;
-mod tasks;
 mod timers;
 mod turn;
 mod write;
@@ -42,7 +41,7 @@ use crate::{
     framing::{AnyFramer, FrameError},
     jsonrpc::{ErrorObject, Paused, chain, clean_io, shown::brief, version::Version},
     limits::Throttle,
-    service::{Routes, TakesMessages},
+    service::{Dispatch, TakesMessages},
     session::{Answers, CloseReason, LastHit, Session, Shared, WriteBuffer, panic_message},
     transport::{ControlFrames, Io},
 };
@@ -51,7 +50,6 @@ use cost::Charged;
 use dropped::Oversized;
 use inbox::Inbox;
 use opening::FirstWords;
-use order::Queue;
 use parting::{AwaitedEnd, Parting, say_why};
 pub(crate) use settings::Settings;
 pub(crate) use start::{Owner, Start, start};
@@ -65,7 +63,8 @@ struct Driver {
     control: Option<Arc<ControlFrames>>,
     owner: Option<Arc<dyn Owner>>,
     link: Arc<Shared>,
-    routes: Routes,
+    /// The peer's requests, on their way to their handlers.
+    dispatch: Dispatch,
     /// Takes what arrives, where it is no JSON-RPC.
     messages: Option<Arc<dyn TakesMessages>>,
     framer: Box<dyn AnyFramer>,
@@ -98,8 +97,6 @@ struct Driver {
     paused: Option<Box<Paused>>,
     /// The reply to a member of a batch, while it is written in place.
     member_reply: Vec<u8>,
-    /// Requests that wait for others.
-    queue: Queue,
     /// The bytes of the refusals that were added while the outgoing bytes were full.
     refusals: usize,
     /// Whether bytes have left in this round.
@@ -215,7 +212,9 @@ impl Driver {
                 (Poll::Ready(Err(error)), _) => {
                     return Poll::Ready(self.by_peer(CloseReason::Io(Arc::new(clean_io(error)))));
                 }
-                (Poll::Ready(Ok(())), Some(reason)) if self.link.is_idle() && self.queue.len() == 0 => {
+                (Poll::Ready(Ok(())), Some(reason))
+                    if self.link.is_idle() && self.dispatch.queue.len() == 0 =>
+                {
                     return self.poll_shutdown(cx, reason);
                 }
                 _ => {}
@@ -317,6 +316,8 @@ impl Driver {
             let session = Session::new(Arc::clone(&self.link));
             self.link.hooks.run(|hooks| hooks.closed(&session, &reason));
         }
+        // Requests that wait are not begun any more.
+        self.link.counters.waiting(0);
         self.link.gone(reason);
     }
 }

@@ -183,7 +183,7 @@ impl Driver {
         framer.set_limit(usize::MAX);
         let Ok(Framed::Frame { frame, .. }) = framer.next(&mut bytes) else { return false };
         let is_unknown = |message: &Message<'_>| match message {
-            Message::Request(request) => request.id.is_some() && !self.routes.have(&request.method),
+            Message::Request(request) => request.id.is_some() && !self.dispatch.routes.have(&request.method),
             _ => false,
         };
         match self.version.read_in_full(&bytes[frame]) {

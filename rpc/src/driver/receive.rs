@@ -211,7 +211,7 @@ impl Driver {
         let now = Instant::now();
         self.read_at = Some(now);
         if now - started > Pace::SLOW {
-            self.routes.suspect();
+            self.dispatch.routes.suspect();
         }
         outcome
     }

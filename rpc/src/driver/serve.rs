@@ -8,27 +8,12 @@ use crate::{
         shown::brief,
         subscription::{self, About, PlainItem},
     },
-    service::{Outcome, Replies, RequestPeer},
+    service::{Dispatched, Replies},
     session::Trace,
 };
 
 /// What an error reply has in bytes besides its id and its message, about.
 const ENVELOPE: usize = 60;
-
-/// The memory that is kept for the reply to a member of a batch, in bytes.
-const MEMBER_REPLY: usize = 4 << 10;
-
-/// What became of a request.
-pub(super) enum Dispatched {
-    /// Its handler has run, or is at work, or waits for its turn.
-    Yes,
-    /// There is no permit for it.
-    NoPermit,
-    /// Its handler has run and asked to be the last: the session closes now.
-    Last,
-    /// It is to be answered with this, and its trace ended.
-    Refused(ErrorObject, Trace),
-}
 
 impl Driver {
     /// The scan may have taken something for params that is none: the full reader is the judge.
@@ -62,13 +47,13 @@ impl Driver {
             if self.takes(&request, item, None) {
                 return Flow::Continue;
             }
-            return self.admit(&request.into_unchecked(), frame, None);
+            return self.serve_or_refuse(&request.into_unchecked(), frame, None);
         }
         if request.id.is_none() && self.takes_closing(&request.method) {
             return Flow::Continue;
         }
         match self.serve(&request, frame, None) {
-            Dispatched::Refused(error, trace) => {
+            Some(Dispatched::Refused(error, trace)) => {
                 // Where the full reader reads the same, the service has seen the request already.
                 let judged = self.version.read_in_full(frame);
                 if !matches!(&judged, Message::Request(again) if again.is_same(&request)) {
@@ -99,10 +84,15 @@ impl Driver {
         } else if member.is_none() && request.id.is_none() && self.takes_closing(&request.method) {
             return Flow::Continue;
         }
-        self.admit(&request.into_unchecked(), text, member)
+        self.serve_or_refuse(&request.into_unchecked(), text, member)
     }
 
-    fn admit(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> Flow {
+    fn serve_or_refuse(
+        &mut self,
+        request: &UncheckedRequest<'_>,
+        text: &[u8],
+        member: Option<Member>,
+    ) -> Flow {
         let dispatched = self.serve(request, text, member);
         self.dispatched(dispatched, request, text, member)
     }
@@ -110,18 +100,18 @@ impl Driver {
     #[inline]
     fn dispatched(
         &mut self,
-        dispatched: Dispatched,
+        dispatched: Option<Dispatched>,
         request: &UncheckedRequest<'_>,
         text: &[u8],
         member: Option<Member>,
     ) -> Flow {
         match dispatched {
-            Dispatched::Yes => Flow::Continue,
+            Some(Dispatched::Begun) => Flow::Continue,
             // A batch goes on: its reply is what the close waits for.
-            Dispatched::Last if member.is_some() => Flow::Continue,
-            Dispatched::Last => Flow::Closing,
-            Dispatched::NoPermit => self.no_permit(request, text, member),
-            Dispatched::Refused(error, trace) => self.refuse(request, &error, trace, member),
+            Some(Dispatched::Last) if member.is_some() => Flow::Continue,
+            Some(Dispatched::Last) => Flow::Closing,
+            Some(Dispatched::Refused(error, trace)) => self.refuse(request, &error, trace, member),
+            None => self.no_permit(request, text, member),
         }
     }
 
@@ -151,8 +141,9 @@ impl Driver {
         // A reply right before it may have begun another subscription with the same id.
         self.hand_over();
         let inlet = self.last_hit.find(item.id()).filter(|inlet| inlet.is_awaited());
-        inlet
-            .is_some_and(|inlet| !self.routes.takes_notifications(&request.method) && inlet.give(item.text()))
+        inlet.is_some_and(|inlet| {
+            !self.dispatch.routes.takes_notifications(&request.method) && inlet.give(item.text())
+        })
     }
 
     /// What a notification says where it is plainly an item, if this side has subscriptions.
@@ -196,76 +187,26 @@ impl Driver {
             });
         let listened =
             listens && self.link.take_notification(method, request.params.as_json().unwrap_or("[]"));
-        (taken || listened) && !self.routes.takes_notifications(method)
+        (taken || listened) && !self.dispatch.routes.takes_notifications(method)
     }
 
-    /// Serves a request, which stands in `text`, if there is a permit for it.
-    fn serve(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> Dispatched {
-        if self.drains || !self.has_permit(text.len(), member.map(|member| member.batch)) {
-            return Dispatched::NoPermit;
-        }
-        if self.waits_for_turn(request, text, member) {
-            return Dispatched::Yes;
-        }
-        self.start_handler(request, text, member, self.link.trace(request))
-    }
-
-    /// Whether one more request of so many bytes may be worked on, which may be of a batch of the peer's.
-    pub(super) fn has_permit(&self, bytes: usize, batch: Option<BatchId>) -> bool {
-        let bytes = self.queue.bytes() + bytes;
-        !self.queue.has_kept()
-            && self.link.admits(self.throttle.concurrency, self.queue.len(), bytes)
-            && self.unsent() < self.link.limits.outgoing_bytes()
-            && !self.link.others_are_full(batch)
-    }
-
-    /// Runs the handler of a request, which stands in `text`.
-    pub(super) fn start_handler(
+    /// Serves a request, which stands in `text`; `None` where there is no permit for it.
+    fn serve(
         &mut self,
         request: &UncheckedRequest<'_>,
         text: &[u8],
         member: Option<Member>,
-        trace: Trace,
-    ) -> Dispatched {
-        let replies = match member {
-            None => Replies::new(&mut self.write_buffer, self.version, &self.link),
-            Some(_) => Replies::part(&mut self.member_reply, self.version, RequestPeer::Session(&self.link)),
-        };
-        let bytes = text.len();
-        let mut closes = false;
-        let (outcome, trace) = self.routes.serve(request, replies, trace);
-        match outcome {
-            Outcome::Done(_) => {
-                let member = member.filter(|_| request.id.is_some());
-                if let (Some(member), Some(id)) = (member, request.id) {
-                    self.add_member_reply(member, id);
-                }
-                closes = self.link.finished_in_place(member);
-            }
-            Outcome::Pending(handler) => self.start_task(request, member, bytes, handler, trace),
-            Outcome::Subscribing(handler, number) => {
-                if subscription::is_marked(text) {
-                    self.link.takes_notices();
-                }
-                self.start_subscribing(request, member, bytes, handler, &number, trace);
-            }
-            Outcome::Refused(error) => {
-                // The error follows: a close lets it leave.
-                self.link.finished_in_place(None);
-                self.link.started();
-                return Dispatched::Refused(error, trace);
-            }
+    ) -> Option<Dispatched> {
+        if self.drains || !self.has_permit(text.len(), member.map(|member| member.batch)) {
+            return None;
         }
-        self.link.started();
-        if closes { Dispatched::Last } else { Dispatched::Yes }
-    }
-
-    /// Adds the reply that was written in place to a member's batch.
-    pub(super) fn add_member_reply(&mut self, member: Member, id: Id<'_>) {
-        self.link.add_to_batch(member, id, &self.member_reply);
-        self.member_reply.clear();
-        // A large one is not kept.
-        self.member_reply.shrink_to(MEMBER_REPLY);
+        Some(match self.admit(request, text, member) {
+            Some(trace) => {
+                let (dispatch, mut sink) = self.dispatcher();
+                dispatch.start(&mut sink, request, (text, member), trace)
+            }
+            None => Dispatched::Begun,
+        })
     }
 
     /// Answers a request whose handler was not run.

@@ -123,6 +123,9 @@ impl Driver {
     /// Whether something is under way, in either direction.
     fn is_busy(&mut self) -> bool {
         let pings = self.timers.silence.pings.as_mut().map_or(0, |pings| pings.in_flight());
-        self.queue.len() > 0 || self.paused.is_some() || self.unsent() > 0 || self.link.is_busy(pings)
+        self.dispatch.queue.len() > 0
+            || self.paused.is_some()
+            || self.unsent() > 0
+            || self.link.is_busy(pings)
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::{
-    Driver, Left, cancel::Cancellations, inbox::Inbox, opening::FirstWords, order::Queue, process,
-    settings::Settings, timers::Timers, turn::Turn,
+    Driver, Left, cancel::Cancellations, inbox::Inbox, opening::FirstWords, process, settings::Settings,
+    timers::Timers, turn::Turn,
 };
 use crate::{
     limits::Throttle,
-    service::Routes,
+    service::{Dispatch, Routes},
     session::{
         Answers, Cancelling, LastHit, Membership, NewShared, Session, Shared, WriteBuffer, next_session_id,
     },
@@ -84,7 +84,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         is_judged: framer.is_handshaken() || settings.messages.is_some(),
         framer,
         first_words: FirstWords::default(),
-        routes,
+        dispatch: Dispatch::new(routes),
         messages: settings.messages.clone(),
         left: if read.is_empty() { Left::Nothing } else { Left::Ahead },
         inbox: Inbox::holding(&read),
@@ -97,7 +97,6 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         dropping: None,
         paused: None,
         member_reply: Vec::new(),
-        queue: Queue::default(),
         refusals: 0,
         progress: false,
         throttle,

@@ -62,7 +62,7 @@ impl Driver {
 
     /// Pending until something is due. Ready with the reason if the session is to end now, with `None` if what was due is done.
     pub(super) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseReason>> {
-        let delayed = self.queue.next_due();
+        let delayed = self.dispatch.queue.next_due();
         let Timers { sleep, late, stalled, closing: close, trim, silence, .. } = &mut self.timers;
         if let Some(moved) = self.link.next_deadline() {
             *late = Some(moved);

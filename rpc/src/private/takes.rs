@@ -2,42 +2,20 @@
 
 use std::marker::PhantomData;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::{
     jsonrpc::{ErrorObject, ParamInfo, params},
-    service::{self, Handled, Request, Sink},
-    session::Returns,
+    service::{self, Args, Handled, ReplyValue, Request, Sink},
 };
 
 /// Types to read a `P` as: a tuple of them for the parameters of a method or the fields of an error, or one.
 ///
 /// Each type stands as an expression of its own in generated code. So the compiler can say at which of them something is wrong.
 pub trait Takes<P> {
-    /// See [`handle`].
-    fn handle<const FALLIBLE: bool, F, R>(
-        self,
-        request: Request<'_>,
-        handler: impl FnOnce(P) -> F,
-    ) -> Handled
-    where
-        F: Future<Output = R> + Send + 'static,
-        R: Returns<FALLIBLE, Value: Serialize> + Send + 'static;
-
-    /// See [`handle_now`].
-    fn handle_now<const FALLIBLE: bool, R>(
-        self,
-        request: Request<'_>,
-        handler: impl FnOnce(P) -> R,
-    ) -> Handled
-    where
-        R: Returns<FALLIBLE, Value: Serialize>;
-
-    /// See [`subscribe`].
-    fn subscribe<F>(self, request: Request<'_>, handler: impl FnOnce(P, Sink) -> F) -> Handled
-    where
-        F: Future<Output = ()> + Send + 'static;
+    /// Reads the parameters of a request.
+    fn decode(self, args: Args<'_>) -> Result<P, ErrorObject>;
 
     /// Reads the data of an error. None at all is read as null: peers leave data out that is null.
     fn read_data(self, error: &ErrorObject) -> Option<P>;
@@ -54,38 +32,8 @@ fn data_of(error: &ErrorObject) -> &str {
 macro_rules! takes {
     ($types:ty, $values:ty, $($param:ident)*) => {
         impl<$($param: DeserializeOwned),*> Takes<$values> for $types {
-            fn handle<const FALLIBLE: bool, Fut, R>(
-                self,
-                request: Request<'_>,
-                handler: impl FnOnce($values) -> Fut,
-            ) -> Handled
-            where
-                Fut: Future<Output = R> + Send + 'static,
-                R: Returns<FALLIBLE, Value: Serialize> + Send + 'static,
-            {
-                service::handle(request, handler)
-            }
-
-            fn handle_now<const FALLIBLE: bool, R>(
-                self,
-                request: Request<'_>,
-                handler: impl FnOnce($values) -> R,
-            ) -> Handled
-            where
-                R: Returns<FALLIBLE, Value: Serialize>,
-            {
-                service::handle_now(request, handler)
-            }
-
-            fn subscribe<Fut>(
-                self,
-                request: Request<'_>,
-                handler: impl FnOnce($values, Sink) -> Fut,
-            ) -> Handled
-            where
-                Fut: Future<Output = ()> + Send + 'static,
-            {
-                service::subscribe(request, handler)
+            fn decode(self, args: Args<'_>) -> Result<$values, ErrorObject> {
+                args.decode()
             }
 
             fn read_data(self, error: &ErrorObject) -> Option<$values> {
@@ -110,28 +58,21 @@ takes!(PhantomData<A>, A, A);
 tuples!(A B C D E F G H I J K L M N O P);
 
 /// Serves a request with an `async fn`.
-pub fn handle<const FALLIBLE: bool, P, F, R>(
-    request: Request<'_>,
-    types: impl Takes<P>,
-    handler: impl FnOnce(P) -> F,
-) -> Handled
+pub fn handle<P, F, V>(request: Request<'_>, types: impl Takes<P>, handler: impl FnOnce(P) -> F) -> Handled
 where
-    F: Future<Output = R> + Send + 'static,
-    R: Returns<FALLIBLE, Value: Serialize> + Send + 'static,
+    F: Future<Output = V> + Send + 'static,
+    V: ReplyValue + Send + 'static,
 {
-    types.handle(request, handler)
+    service::handle(request, |args| types.decode(args).map(handler))
 }
 
 /// Serves a request with a plain `fn`.
-pub fn handle_now<const FALLIBLE: bool, P, R>(
+pub fn handle_now<P, V: ReplyValue>(
     request: Request<'_>,
     types: impl Takes<P>,
-    handler: impl FnOnce(P) -> R,
-) -> Handled
-where
-    R: Returns<FALLIBLE, Value: Serialize>,
-{
-    types.handle_now(request, handler)
+    handler: impl FnOnce(P) -> V,
+) -> Handled {
+    service::handle_now(request, |args| types.decode(args).map(handler))
 }
 
 /// Serves a request that begins a subscription.
@@ -143,5 +84,5 @@ pub fn subscribe<P, F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    types.subscribe(request, handler)
+    service::subscribe(request, |args| types.decode(args), handler)
 }

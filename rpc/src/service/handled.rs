@@ -1,15 +1,10 @@
 //! What became of a request that was given to a service.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::fmt;
 
-use futures::future::BoxFuture;
-
-use super::working::{InSpan, Working};
+use super::{subscribing::Subscribing, work::Work};
 use crate::{
-    jsonrpc::{ErrorObject, buffer::Buffer},
+    jsonrpc::ErrorObject,
     session::{Ending, Trace},
 };
 
@@ -22,9 +17,9 @@ pub(crate) enum Outcome {
     /// The reply is written, or there is none to write.
     Done(Ending),
     /// The handler waits for something.
-    Pending(Box<dyn Working>),
-    /// The handler may make a subscription. It answers by itself, under the number that its request is given.
-    Subscribing(BoxFuture<'static, ()>, RequestNumber),
+    Pending(Work),
+    /// The handler may make a subscription. It answers by itself.
+    Subscribing(Subscribing),
     /// The handler was not run: the reply is this error.
     Refused(ErrorObject),
 }
@@ -46,33 +41,11 @@ impl Outcome {
                 trace.take().end(ending);
                 Self::Done(ending)
             }
-            Self::Pending(handler) => Self::Pending(Box::new(InSpan::new(handler, &trace))),
-            Self::Subscribing(handler, number) => Self::Subscribing(Box::pin(trace.around(handler)), number),
+            Self::Pending(work) => Self::Pending(work.inside(&trace)),
+            Self::Subscribing(subscribing) => Self::Subscribing(subscribing.inside(&trace)),
             refused @ Self::Refused(_) => refused,
         };
         (outcome, trace)
-    }
-}
-
-/// What came of a handler that had to wait.
-pub(crate) struct Finished {
-    /// The reply: a whole message, or nothing.
-    pub(crate) reply: Buffer,
-    pub(crate) ending: Ending,
-}
-
-/// The number that a request is known by while it is worked on, as soon as it has one.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct RequestNumber(Arc<OnceLock<u64>>);
-
-impl RequestNumber {
-    pub(crate) fn set(&self, number: u64) {
-        // It is set once, before the handler runs.
-        let _ = self.0.set(number);
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.get().copied().unwrap_or_default()
     }
 }
 
@@ -81,12 +54,12 @@ impl Handled {
         Self(Outcome::Done(ending))
     }
 
-    pub(super) const fn pending(handler: Box<dyn Working>) -> Self {
-        Self(Outcome::Pending(handler))
+    pub(super) const fn pending(work: Work) -> Self {
+        Self(Outcome::Pending(work))
     }
 
-    pub(super) fn subscribing(handler: BoxFuture<'static, ()>, request: RequestNumber) -> Self {
-        Self(Outcome::Subscribing(handler, request))
+    pub(super) const fn subscribing(subscribing: Subscribing) -> Self {
+        Self(Outcome::Subscribing(subscribing))
     }
 
     /// The request is answered with `error`, and no handler is run.
@@ -104,7 +77,7 @@ impl fmt::Debug for Handled {
         f.write_str(match self.0 {
             Outcome::Done(_) => "Handled::Done",
             Outcome::Pending(_) => "Handled::Pending",
-            Outcome::Subscribing(..) => "Handled::Subscribing",
+            Outcome::Subscribing(_) => "Handled::Subscribing",
             Outcome::Refused(_) => "Handled::Refused",
         })
     }

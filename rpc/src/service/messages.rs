@@ -1,27 +1,23 @@
 //! What is done with messages of the application's own, where a session carries them instead of JSON-RPC.
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
-
-use futures::FutureExt;
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use super::{
-    Outcome,
-    handle::{discard, log_panic},
-    working::Unanswered,
+    Outcome, Request, RequestPeer,
+    handler::serve,
+    reply::{Replies, ReplyLimit, returned},
 };
 use crate::{
     framing::FrameError,
-    session::{Ending, Message, MessageSession, Session, Shared},
+    jsonrpc::{MethodInfo, UncheckedParams, version::Version},
+    session::{Message, MessageSession, Session, Shared},
 };
 
 /// What messages are called in the log.
 pub(crate) const MESSAGE: &str = "message";
+
+/// The method that messages count as.
+const METHOD: MethodInfo = MethodInfo::notification(MESSAGE);
 
 /// Takes the messages of sessions, as frames.
 pub(crate) trait TakesMessages: Send + Sync {
@@ -52,45 +48,37 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn take(&self, frame: &[u8], link: &Arc<Shared>) -> Result<Outcome, FrameError> {
-        // All of it is code of the user's.
-        let started = catch_unwind(AssertUnwindSafe(|| {
-            let message = M::read(frame)?;
+        let (mut no_reply, mut unreadable) = (Vec::new(), None);
+        let request = Request {
+            method: &METHOD,
+            id: None,
+            params: UncheckedParams::NONE,
+            peer: RequestPeer::Session(link),
+            replies: Replies::part(&mut no_reply, Version::V2, ReplyLimit::Bytes(0)),
+            deferred: false,
+            token: None,
+            traced: false,
+        };
+        let handled = serve(request, &mut |_, _| {
+            let message = match M::read(frame) {
+                Ok(message) => message,
+                Err(error) => {
+                    unreadable = Some(error);
+                    return Ok(None);
+                }
+            };
             let session = MessageSession::new(Session::new(Arc::clone(link)));
-            let mut handling = Box::pin((self.handler)(session, message));
-            // Whoever takes the future over polls it again at once.
-            let polled = handling.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            Ok((handling, polled))
-        }));
-        match started {
-            Ok(Ok((handling, Poll::Pending))) => {
-                Ok(Outcome::Pending(Box::new(Unanswered::new(Box::pin(contained(handling))))))
-            }
-            Ok(Ok((handling, Poll::Ready(())))) => {
-                discard(MESSAGE, handling);
-                Ok(Outcome::Done(Ending::Result))
-            }
-            Ok(Err(error)) => Err(error),
-            Err(panic) => {
-                log_panic(MESSAGE, &*panic);
-                discard(MESSAGE, panic);
-                Ok(Outcome::Done(Ending::Panicked))
-            }
+            let handling = (self.handler)(session, message);
+            Ok(Some(Box::pin(async move {
+                handling.await;
+                returned::<false, _>(())
+            })))
+        });
+        match unreadable {
+            Some(error) => Err(error),
+            None => Ok(handled.outcome()),
         }
     }
-}
-
-/// A panic ends nothing but the handler.
-async fn contained(mut handling: std::pin::Pin<Box<impl Future<Output = ()> + Send>>) -> Ending {
-    let ending = match AssertUnwindSafe(&mut handling).catch_unwind().await {
-        Ok(()) => Ending::Result,
-        Err(panic) => {
-            log_panic(MESSAGE, &*panic);
-            discard(MESSAGE, panic);
-            Ending::Panicked
-        }
-    };
-    discard(MESSAGE, handling);
-    ending
 }
 
 impl fmt::Debug for dyn TakesMessages {

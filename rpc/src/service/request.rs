@@ -1,9 +1,9 @@
 //! A request on its way to a handler.
 
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
-use super::{Context, Found, Params, Replies, peer::RequestPeerRef};
+use super::{Context, Params, peer::RequestPeerRef, reply::Replies};
 use crate::{
     jsonrpc::{ErrorObject, Id, MethodInfo, RawParams, UncheckedParams, params, subscription::Token},
     limits::deadline,
@@ -17,6 +17,7 @@ pub struct Request<'a> {
     /// `None` for a notification.
     pub(super) id: Option<Id<'a>>,
     pub(super) params: UncheckedParams<'a>,
+    pub(super) peer: RequestPeerRef<'a>,
     pub(super) replies: Replies<'a>,
     /// Whether the handler is started as a task without being polled in place.
     pub(super) deferred: bool,
@@ -27,26 +28,6 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(
-        found: &Found<'a>,
-        id: Option<Id<'a>>,
-        params: UncheckedParams<'a>,
-        replies: Replies<'a>,
-        deferred: bool,
-    ) -> Self {
-        Self { method: found.info, id, params, replies, deferred, token: None, traced: false }
-    }
-
-    /// The same, with what ties reports of the work to it.
-    pub(super) fn of_work(self, token: Option<Token>) -> Self {
-        Self { token, ..self }
-    }
-
-    /// The same, where somebody is told how it ends.
-    pub(super) fn traced(self, traced: bool) -> Self {
-        Self { traced, ..self }
-    }
-
     /// The method that is called.
     pub const fn method(&self) -> &'a MethodInfo {
         self.method
@@ -72,30 +53,21 @@ impl<'a> Request<'a> {
 
     /// The session that it came in by.
     pub fn session(&self) -> Session {
-        self.peer().to_handle().into_session()
+        self.peer.to_handle().into_session()
     }
 
     /// What a handler is told about it.
     pub fn context(&self) -> Context {
-        let timeout = self.peer().request_timeout();
+        let timeout = self.peer.request_timeout();
         let deadline = timeout.and_then(|after| deadline::after(Instant::now(), after));
         let id = self.id.map(|id| id.to_owned());
-        let work = self.peer().work_number();
+        let work = self.peer.work_number();
         let passed = params::passed(self.method, self.params);
-        Context::new(self.peer().to_handle(), self.method.name(), id, deadline, work, passed)
-    }
-
-    /// The parameters as the tuple that the method takes, by position or by name.
-    pub(super) fn decode<P: DeserializeOwned>(&self) -> Result<P, ErrorObject> {
-        params::decode(self.method, self.params)
+        Context::new(self.peer.to_handle(), self.method.name(), id, deadline, work, passed)
     }
 
     /// The parameters as text that is one JSON value.
     pub(super) fn owned_params(&self) -> Result<Params, ErrorObject> {
         Ok(Params::new(self.method.name(), self.raw_params()?))
-    }
-
-    pub(super) const fn peer(&self) -> RequestPeerRef<'a> {
-        self.replies.peer()
     }
 }

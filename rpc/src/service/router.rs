@@ -6,8 +6,10 @@ use futures::Stream;
 use serde::Serialize;
 
 use super::{
-    Context, Handled, Params, Request, Service, Sink, handle::start, no_such_method,
-    subscribe::subscribe_unread,
+    Context, Handled, Params, Request, Service, Sink,
+    handler::{handle, no_such_method},
+    reply::returned,
+    subscribe::subscribe,
 };
 use crate::{
     jsonrpc::{MethodInfo, MethodKind, Progress, RpcError, SubscriptionInfo, SubscriptionStyle},
@@ -151,9 +153,10 @@ impl Router {
         self.route(info, move |request| match request.owned_params() {
             Ok(params) => {
                 let (handler, context) = (Arc::clone(&handler), request.context());
-                subscribe_unread(request, move |sink| async move {
+                let handler = move |(), sink| async move {
                     run(sink, handler.call(params, context).await).await;
-                })
+                };
+                subscribe(request, |_| Ok(()), handler)
             }
             Err(error) => Handled::refused(error),
         })
@@ -201,7 +204,13 @@ impl Router {
         R: Returns<FALLIBLE, Value: Serialize> + Send + 'static,
     {
         self.route(info, move |request| match request.owned_params() {
-            Ok(params) => start(request, |request| handler.call(params, request.context())),
+            Ok(params) => {
+                let context = request.context();
+                handle(request, |_| {
+                    let handling = handler.call(params, context);
+                    Ok(async move { returned::<FALLIBLE, _>(handling.await) })
+                })
+            }
             Err(error) => Handled::refused(error),
         })
     }

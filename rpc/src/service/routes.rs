@@ -5,7 +5,9 @@ use std::{collections::hash_map::Entry, sync::Arc};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::{Outcome, Pace, Replies, Request, Run, Service, subscribe::unsubscribe};
+use super::{
+    Outcome, Pace, Request, Run, Service, peer::RequestPeerRef, reply::Replies, subscribe::unsubscribe,
+};
 use crate::{
     jsonrpc::{
         Cancellation, ErrorObject, MethodInfo, Order, SubscriptionStyle, UncheckedParams, UncheckedRequest,
@@ -35,15 +37,6 @@ struct Route {
     unsubscribes: bool,
     owner: &'static str,
     pace: Pace,
-}
-
-/// A method, and the service that has it.
-pub(crate) struct Found<'a> {
-    pub(crate) service: &'a dyn Service,
-    /// The method's index in the service.
-    pub(crate) method: usize,
-    pub(crate) info: &'a MethodInfo,
-    pub(crate) pace: &'a Pace,
 }
 
 /// Two services claim one method.
@@ -134,48 +127,62 @@ impl Routes {
     pub(crate) fn serve(
         &self,
         request: &UncheckedRequest<'_>,
+        peer: RequestPeerRef<'_>,
         replies: Replies<'_>,
         trace: Trace,
     ) -> (Outcome, Trace) {
         if trace.is_some() {
-            return self.serve_traced(request, replies, trace);
+            return self.serve_traced(request, peer, replies, trace);
         }
-        (self.run(request, replies, false), trace)
+        (self.run(request, peer, replies, false), trace)
     }
 
     #[cold]
     fn serve_traced(
         &self,
         request: &UncheckedRequest<'_>,
+        peer: RequestPeerRef<'_>,
         replies: Replies<'_>,
         trace: Trace,
     ) -> (Outcome, Trace) {
-        trace.in_scope(|| self.run(request, replies, true)).traced(trace)
+        trace.in_scope(|| self.run(request, peer, replies, true)).traced(trace)
     }
 
     #[inline]
-    fn run(&self, request: &UncheckedRequest<'_>, replies: Replies<'_>, traced: bool) -> Outcome {
+    fn run(
+        &self,
+        request: &UncheckedRequest<'_>,
+        peer: RequestPeerRef<'_>,
+        replies: Replies<'_>,
+        traced: bool,
+    ) -> Outcome {
         let UncheckedRequest { id, method, params } = request;
         let Some(route) = self.table.routes.get(&**method) else {
             return Outcome::Refused(ErrorObject::method_not_found(method));
         };
         if route.unsubscribes {
-            return unsubscribe(&route.info, request, replies);
+            return unsubscribe(&route.info, request, peer, replies);
         }
-        let service = &*self.services[route.service];
-        let found = Found { service, method: route.method, info: &route.info, pace: &route.pace };
         let (token, rest) = match info_token(&route.info, *params) {
             Ok(taken) => taken.unzip(),
             Err(error) => return Outcome::Refused(error),
         };
         let params = rest.as_deref().map_or(*params, UncheckedParams::from_text);
-        let run = found.pace.next();
+        let run = route.pace.next();
         let timed = (run == Run::Timed).then(Instant::now);
-        let request = Request::new(&found, *id, params, replies, run == Run::AsTask);
-        let request = request.of_work(token.flatten()).traced(traced);
-        let handled = found.service.call(found.method, request);
+        let request = Request {
+            method: &route.info,
+            id: *id,
+            params,
+            peer,
+            replies,
+            deferred: run == Run::AsTask,
+            token: token.flatten(),
+            traced,
+        };
+        let handled = self.services[route.service].call(route.method, request);
         if let Some(started) = timed {
-            found.pace.took(started.elapsed());
+            route.pace.took(started.elapsed());
         }
         handled.outcome()
     }

@@ -10,7 +10,10 @@ use std::{
 use futures::FutureExt;
 use tokio::task::JoinHandle;
 
-use super::{RequestPeer, handle::log_panic, replies::Panic};
+use super::{
+    RequestPeer,
+    panics::{Panic, log_panic},
+};
 
 /// Work that is finished whatever becomes of its handler: made by [`Context::shield`](crate::Context::shield). Awaiting it gives the
 /// work's value; dropping it lets the work go on.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -10,17 +9,21 @@ use std::{
     task::Poll,
 };
 
-use futures::{FutureExt, Stream, StreamExt};
-use serde::{Serialize, de::DeserializeOwned};
+use futures::{FutureExt, Stream, StreamExt, future::BoxFuture};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Handled, Outcome, Replies, Request, RequestPeer,
+    Handled, Outcome, Request, RequestPeer,
     broadcast::lag,
-    handle::{answer_panic, panicked},
-    handled::RequestNumber,
+    handler::Args,
     one_shot::OneShot,
+    panics::panicked,
+    peer::RequestPeerRef,
+    reply::{Answer, Replies},
+    subscribing::{RequestNumber, Subscribing, end_subscriber},
     unreported::{Left, Unreported},
+    work::Work,
 };
 use crate::{
     jsonrpc::{
@@ -36,73 +39,76 @@ use crate::{
 /// before they fill a queue.
 pub(super) const PART: usize = 64 << 10;
 
+/// Makes the future of a handler, whose stream goes to the sink that it is given when it has read its parameters.
+type Begin<'b> = dyn FnMut(
+        Args<'_>,
+        &mut dyn FnMut() -> Result<Sink, ErrorObject>,
+    ) -> Result<BoxFuture<'static, ()>, ErrorObject>
+    + 'b;
+
 /// Serves a request that begins a subscription: `handler` is given the parameters, and what takes the stream.
-pub(crate) fn subscribe<P, F>(request: Request<'_>, handler: impl FnOnce(P, Sink) -> F) -> Handled
+pub(crate) fn subscribe<P, F>(
+    request: Request<'_>,
+    decode: impl FnOnce(Args<'_>) -> Result<P, ErrorObject>,
+    handler: impl FnOnce(P, Sink) -> F,
+) -> Handled
 where
-    P: DeserializeOwned,
     F: Future<Output = ()> + Send + 'static,
 {
-    // Parameters of the user's own types are read by code of the user's.
-    match catch_unwind(AssertUnwindSafe(|| request.decode())) {
-        Ok(Ok(params)) => subscribe_unread(request, |sink| handler(params, sink)),
-        Ok(Err(error)) => Handled::refused(error),
-        Err(panic) => answer_panic(request, panic),
-    }
+    let mut parts = Some((decode, handler));
+    begin(request, &mut |args, sink| match parts.take() {
+        Some((decode, handler)) => {
+            let params = decode(args)?;
+            Ok(Box::pin(handler(params, sink()?)))
+        }
+        None => Err(ErrorObject::internal()),
+    })
 }
 
-/// The same, where the handler has its parameters already.
-pub(super) fn subscribe_unread<F>(request: Request<'_>, handler: impl FnOnce(Sink) -> F) -> Handled
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let Some(info) = request.method.subscription() else {
+fn begin(request: Request<'_>, begin: &mut Begin<'_>) -> Handled {
+    let (Some(info), args) = (request.method.subscription(), Args::of(&request)) else {
         return Handled::refused(ErrorObject::internal());
     };
-    let to = match admits(&request, info) {
-        Ok(to) => to,
-        Err(error) => return Handled::refused(error),
-    };
     let method = request.method.name();
-    // The handler has decoded them.
-    let params = positional(request.params.known_as_json(), request.method);
-    let token = request.token.clone().filter(|_| matches!(to, SendsTo::Session { .. }));
-    let sink = Sink { method, info, params, token, to: to.clone() };
-    let handler = match catch_unwind(AssertUnwindSafe(|| handler(sink))) {
-        Ok(handler) => handler,
-        Err(panic) => return answer_panic(request, panic),
+    let mut to = None;
+    let mut sink = || {
+        let sends_to = &*to.insert(admits(&request, info)?);
+        // The handler has decoded them.
+        let params = positional(request.params.known_as_json(), request.method);
+        let token = request.token.clone().filter(|_| matches!(sends_to, SendsTo::Session { .. }));
+        Ok(Sink { method, info, params, token, to: sends_to.clone() })
     };
-    let (link, number) = match to {
-        SendsTo::Session { link, number } => (link, number),
-        SendsTo::Message { left, .. } => {
+    let begun = catch_unwind(AssertUnwindSafe(|| begin(args, &mut sink)));
+    let Request { id, replies, traced, .. } = request;
+    let mut answer = Answer::new(replies, id, traced);
+    match (begun, to) {
+        (Ok(Err(error)), _) => Handled::refused(error),
+        (Err(panic), _) => {
+            answer.panicked(method, panic);
+            Handled::done(answer.ending())
+        }
+        (Ok(Ok(handler)), Some(SendsTo::Session { link, number })) => {
+            Handled::subscribing(Subscribing::new(method, handler, link, number))
+        }
+        (Ok(Ok(handler)), Some(SendsTo::Message { left, .. })) => {
             let panics = left.clone();
             let handler = Box::pin(async move {
                 if let Err(panic) = AssertUnwindSafe(handler).catch_unwind().await {
                     panics.panicked(panicked(method, panic));
                 }
             });
-            let (id, version) = (request.id.map(|id| id.to_owned()), request.replies.version());
-            return Handled::pending(Box::new(Unreported { handler, left, version, id }));
+            Handled::pending(Work::of_unreported(method, Unreported { handler, left }, &answer))
         }
-    };
-    let started = number.clone();
-    let task = async move {
-        let ended = AssertUnwindSafe(handler).catch_unwind().await;
-        let error = ended.err().map(|panic| panicked(method, panic));
-        // Whatever it left undone: an answer, or the end of its stream.
-        let (refusal, ending) = match &error {
-            Some(error) => (error.clone(), Ending::Panicked),
-            None => (ErrorObject::internal(), Ending::Error(ErrorCode::INTERNAL_ERROR)),
-        };
-        link.refuse_subscription(started.get(), &refusal, ending);
-        end_subscriber(&link, method, started.get(), error.as_ref());
-    };
-    Handled::subscribing(Box::pin(task), number)
+        // A handler without a sink has no stream.
+        (Ok(Ok(_)), None) => Handled::refused(ErrorObject::internal()),
+    }
 }
 
 /// Serves a request to end a subscription that `method` has begun. The result says whether there was one.
 pub(super) fn unsubscribe(
     method: &MethodInfo,
     request: &UncheckedRequest<'_>,
+    peer: RequestPeerRef<'_>,
     mut replies: Replies<'_>,
 ) -> Outcome {
     let style = method.subscription().map(|subscription| subscription.style()).unwrap_or_default();
@@ -124,10 +130,9 @@ pub(super) fn unsubscribe(
             return Outcome::Refused(ErrorObject::method_not_found(&request.method));
         }
     };
-    let found = replies.peer().link().is_some_and(|link| link.unsubscribe(&key));
+    let found = peer.link().is_some_and(|link| link.unsubscribe(&key));
     if let Some(id) = request.id {
-        // A truth value can always be written.
-        drop(replies.result(id, &Ok::<_, Infallible>(found)));
+        replies.truth(id, found);
     }
     Outcome::Done(Ending::Result)
 }
@@ -157,7 +162,7 @@ fn admits(request: &Request<'_>, info: SubscriptionInfo) -> Result<SendsTo, Erro
     if request.id.is_none() {
         return no(ErrorCode::INVALID_REQUEST, "a subscription is asked for with an id".to_owned());
     }
-    let link = match request.peer() {
+    let link = match request.peer {
         RequestPeer::Session(link) => link,
         RequestPeer::OneShot(message) if info.style().is_progress() => {
             return Ok(SendsTo::Message { message: Arc::clone(message), left: Left::default() });
@@ -180,21 +185,6 @@ fn admits(request: &Request<'_>, info: SubscriptionInfo) -> Result<SendsTo, Erro
         );
     }
     Ok(SendsTo::Session { link: Arc::clone(link), number: RequestNumber::default() })
-}
-
-/// Tells the subscriber that its stream has ended or, where it is not known to take that, the log that it has failed.
-fn end_subscriber(link: &Shared, method: &str, request: u64, error: Option<&ErrorObject>) {
-    if !link.end_subscriber(request, error)
-        && let Some(error) = error
-    {
-        tracing::warn!(
-            rpc.system.name = "jsonrpc",
-            rpc.method = method,
-            session = link.id,
-            error = %brief(error.message()),
-            "a subscription has failed, and its subscriber is not told: it is not known to take notices (`Notices`)"
-        );
-    }
 }
 
 /// Where a stream goes that a handler has made.

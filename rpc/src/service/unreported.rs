@@ -8,11 +8,8 @@ use std::{
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Finished, Working};
-use crate::{
-    jsonrpc::{ErrorObject, RequestId, buffer::Buffer, version::Version},
-    session::Ending,
-};
+use super::reply::Answer;
+use crate::{jsonrpc::ErrorObject, session::Ending};
 
 /// Where the handler leaves what its work has come to.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +39,11 @@ impl Left {
         state.panicked = true;
     }
 
+    /// When the last step was made.
+    pub(super) fn last_step(&self) -> Option<Instant> {
+        self.lock().last_step
+    }
+
     /// A step was made at `now`: the time of the work is counted anew.
     pub(super) fn goes_on(&self, now: Instant) {
         self.lock().last_step = Some(now);
@@ -52,42 +54,23 @@ impl Left {
 pub(super) struct Unreported {
     pub(super) handler: BoxFuture<'static, ()>,
     pub(super) left: Left,
-    pub(super) version: Version,
-    pub(super) id: Option<RequestId>,
 }
 
-impl Working for Unreported {
-    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+impl Unreported {
+    pub(super) fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.handler.as_mut().poll(cx));
         Poll::Ready(())
     }
 
-    fn finish(&mut self) -> Finished {
+    pub(super) fn finish(self, answer: &mut Answer<'_>) {
         let (result, panicked) = {
             let mut state = self.left.lock();
             (state.result.take(), state.panicked)
         };
-        let result = result.unwrap_or_else(|| Err(ErrorObject::internal()));
-        let ending = match (&result, panicked) {
-            (_, true) => Ending::Panicked,
-            (result, false) => Ending::of_reply(result.as_ref().err().map(ErrorObject::code)),
-        };
-        let mut reply = Buffer::new();
-        let version = self.version;
-        if let Some(id) = &self.id {
-            id.with(|id| match &result {
-                Ok(json) => {
-                    version.begin_result(&mut reply, id);
-                    reply.extend_from_slice(json);
-                    version.end_result(&mut reply, id);
-                }
-                Err(error) => version.put_error(&mut reply, id, error),
-            });
+        match result.unwrap_or_else(|| Err(ErrorObject::internal())) {
+            Ok(json) => answer.give_json(&json),
+            Err(error) if panicked => answer.give_error(&error, Ending::Panicked),
+            Err(error) => answer.give_error(&error, Ending::Error(error.code())),
         }
-        Finished { reply, ending }
-    }
-
-    fn last_step(&self) -> Option<Instant> {
-        self.left.lock().last_step
     }
 }

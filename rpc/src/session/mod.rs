@@ -61,7 +61,7 @@ pub(crate) use item_queue::Bounds;
 pub use messages::{Message, MessageSession, SendError};
 pub use notify::{Notify, NotifyFuture};
 pub use outgoing::Outgoing;
-pub(crate) use requests::{Ahead, Running, WorkNumber};
+pub(crate) use requests::{Ahead, Requests, Running, WorkNumber};
 pub(crate) use shared::{Answers, NewShared, Shared, Shield, TellsWorkEnded, next_session_id};
 
 pub use pending::{PendingCall, PendingNotify};

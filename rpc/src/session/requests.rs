@@ -39,12 +39,12 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { running: Table::new(), bytes: 0, shielded: 0, close_after: CloseAfter::new() }
     }
 
     /// The requests that are worked on.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.running.len()
     }
 
@@ -61,17 +61,17 @@ impl Requests {
     }
 
     /// A handler becomes a task.
-    pub(super) fn begin(&mut self, running: Running) -> u64 {
+    pub(crate) fn begin(&mut self, running: Running) -> u64 {
         self.bytes += running.bytes;
         self.running.insert(running)
     }
 
-    pub(super) fn get_mut(&mut self, request: u64) -> Option<&mut Running> {
+    pub(crate) fn get_mut(&mut self, request: u64) -> Option<&mut Running> {
         self.running.get_mut(request)
     }
 
     /// Takes out a request that is answered now, or never will be.
-    pub(super) fn finish(&mut self, request: u64) -> Option<Running> {
+    pub(crate) fn finish(&mut self, request: u64) -> Option<Running> {
         let done = self.running.remove(request)?;
         self.bytes -= done.bytes;
         // A notification is not part of its batch's reply.
@@ -81,7 +81,7 @@ impl Requests {
     }
 
     /// The requests that are late at `now`. `next` is given the deadlines of the others.
-    pub(super) fn late(&self, now: Instant, next: &mut Option<Instant>) -> Vec<u64> {
+    pub(crate) fn late(&self, now: Instant, next: &mut Option<Instant>) -> Vec<u64> {
         let is_late = |running: &Running| running.deadline.is_some_and(|at| is_late(at, now, next));
         let mut is_late = is_late;
         self.running.iter().filter(|(_, running)| is_late(running)).map(|(id, _)| id).collect()
@@ -105,7 +105,7 @@ impl Requests {
     }
 
     /// The orders of all of them: others may have to wait for them.
-    pub(super) fn orders(&self) -> Ahead {
+    pub(crate) fn orders(&self) -> Ahead {
         self.running.iter().fold(Ahead::NOTHING, |ahead, (_, running)| ahead.and(running.order))
     }
 

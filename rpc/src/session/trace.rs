@@ -4,7 +4,7 @@
 //! without an event. Ending it and dropping it runs code of the user's, a log subscriber's: never under the lock of a session.
 
 use tokio::time::Instant;
-use tracing::{Instrument, Level, Span, level_filters::LevelFilter};
+use tracing::{Level, Span, level_filters::LevelFilter};
 
 use crate::{
     jsonrpc::{ErrorCode, ErrorObject, Id, UncheckedRequest, shown::brief},
@@ -110,11 +110,6 @@ impl Trace {
     /// The span; a disabled one where there is none.
     pub(crate) fn span(&self) -> Span {
         self.0.as_ref().map_or_else(Span::none, |traced| traced.span.clone())
-    }
-
-    /// What goes on inside the span, wherever it is polled and dropped.
-    pub(crate) fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        future.instrument(self.span())
     }
 
     /// Logs how the request has ended.

@@ -10,7 +10,7 @@ use super::pair_with;
 use crate::{
     jsonrpc::{ErrorObject, MethodInfo, Overflow, SubscriptionInfo, SubscriptionStyle},
     limits::Limits,
-    service::{Handled, Request, Service, Sink, no_such_method, subscribe},
+    service::{Args, Handled, Request, Service, Sink, no_such_method, subscribe},
     session::{CallError, Items, RawSubscription, Subscribe},
 };
 
@@ -81,6 +81,10 @@ impl Service for Peer {
             End::Waits => stream::pending().boxed(),
         };
         let items = stream::iter(items).map(Ok::<_, ErrorObject>).chain(end);
-        subscribe(request, |(), sink: Sink| sink.run::<false, true, _>(items))
+        subscribe(
+            request,
+            |args: Args<'_>| args.decode::<()>(),
+            |(), sink: Sink| sink.run::<false, true, _>(items),
+        )
     }
 }

@@ -1,26 +1,18 @@
 //! One message, and what it is answered with.
 
 use std::{
-    borrow::Cow,
-    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
-    vec,
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::time::Instant;
+use futures::{FutureExt, future::BoxFuture};
 
-use super::Dispatcher;
+use super::{Dispatcher, requests::MessageRequests};
 use crate::{
-    jsonrpc::{
-        Connection, ErrorCode, ErrorObject, Event, Id, Order, RawParams, RequestId, Rest, Skim, Ticket,
-        UncheckedRequest, Verdict, buffer::Buffer, version::Version,
-    },
-    service::{Outcome, Replies, RequestPeer, Routes, Working, one_shot::OneShot},
-    session::{Ending, Trace, log_refused},
+    jsonrpc::{Connection, ErrorObject, Events, Id, Rest, Skim, Step, Verdict, version::Version},
+    service::{Routes, one_shot::OneShot},
+    session::{Ending, log_refused},
     transport::{Endpoint, Extensions},
 };
 
@@ -78,104 +70,55 @@ impl Dispatcher {
         extensions: Extensions,
     ) -> (Exchange, Option<BoxFuture<'static, ()>>) {
         let limits = self.limits();
-        let mut out = Vec::new();
         if message.len() > limits.frame_size {
+            let mut out = Vec::new();
             refuse_too_large(&peer, version, message, limits.frame_size, &mut out);
             let answer = (!out.is_empty()).then(|| out.into());
             return (Exchange { answer, cost: limits.cost_of_unreadable }, None);
         }
-        let mut connection =
-            Connection::<()>::of(version).with_limits(limits.batch_length, limits.reply_size);
-        let mut read = connection.events(message);
-        let events: Vec<_> = std::iter::from_fn(|| read.next(&mut connection, &mut out)).collect();
-        let version = connection.version();
+        let version = version.decided_by(message).unwrap_or(version);
         let one_shot = OneShot::new(&self.shared.policy, peer, version, extensions);
         let ends = Ends(Arc::clone(&one_shot));
-        let mut events = Events { left: events.into_iter(), one_shot: &one_shot, ending: Ending::Abandoned };
+        let mut unread = Unread::of(version, message, &one_shot);
         let Some(routes) = self.routes(&one_shot) else {
-            events.ending = Ending::Panicked;
-            out.clear();
+            unread.ending = Ending::Panicked;
+            let mut out = Vec::new();
             version.put_error(&mut out, Id::NULL, &ErrorObject::internal());
             return (Exchange { answer: Some(out.into()), cost: 0.0 }, None);
         };
-        let (mut reply, peer) = (Vec::new(), RequestPeer::OneShot(&one_shot));
-        let mut at_work = FuturesUnordered::new();
-        // How many of them are calls.
-        let mut calls = 0;
-        let mut cost = 0.0;
-        for event in events.left.by_ref() {
-            let (method, params, ticket) = match event {
-                Event::Request { method, params, ticket } => (method, params, Some(ticket)),
-                Event::Notification { method, params } => (method, params, None),
-                Event::Refused { id, error } => {
-                    id.with(|id| one_shot.log_refused(id, &error));
-                    cost += match error.code() {
-                        ErrorCode::PARSE_ERROR => limits.cost_of_unreadable,
-                        _ => limits.cost_of_error,
-                    };
-                    continue;
+        let mut requests = MessageRequests::new(self, routes, &one_shot, version);
+        while let Some(step) = unread.events.step(requests.connection()) {
+            match step {
+                Step::Request(request) => {
+                    requests.receive(&request.into_unchecked(), message, None).await;
                 }
-                Event::Reply { .. } | Event::Unasked(_) => {
-                    cost += limits.cost_of_error;
-                    continue;
+                Step::Member(request, member, text) => {
+                    requests.receive(&request.into_unchecked(), text.as_bytes(), Some(member)).await;
                 }
-            };
-            let order = routes.order(&method).unwrap_or_default();
-            let beside = match order {
-                Order::Concurrent => limits.requests_in_flight.max(1) - 1,
-                // There is nothing to gain from running others meanwhile: they are members of the same batch.
-                Order::Ordered | Order::Exclusive => 0,
-            };
-            let trace = with_request(&method, params, ticket.as_ref(), |request| one_shot.trace(request));
-            while at_work.len() > beside {
-                calls -= finish(&mut connection, &mut out, at_work.next().await);
-            }
-            let (outcome, trace) = with_request(&method, params, ticket.as_ref(), |request| {
-                routes.serve(request, Replies::part(&mut reply, version, peer), trace)
-            });
-            match (outcome, ticket) {
-                (Outcome::Pending(handler), ticket) => {
-                    calls += usize::from(ticket.is_some());
-                    let (shared, message) = (Arc::clone(&self.shared), Arc::clone(&one_shot));
-                    let timeout = limits.request_timeout;
-                    let late = move || shared.reached.request_timeout(message.endpoint(), None, timeout);
-                    at_work.push(in_time(trace, handler, timeout, late, version, ticket));
+                Step::Malformed(malformed, member) => requests.malformed(&malformed, member),
+                Step::BatchEnd(batch) => requests.end_batch(batch),
+                // Nothing was asked.
+                Step::Answer(..) | Step::Refusal(_) | Step::Unmatched(_) | Step::Ended((), _) => {
+                    requests.broke_rule();
                 }
-                (Outcome::Done(_), Some(ticket)) => {
-                    connection.respond_with(&mut out, &ticket, &reply);
-                    reply.clear();
-                }
-                (Outcome::Refused(error), ticket) => {
-                    trace.refuse(&error);
-                    cost += limits.cost_of_error;
-                    if let Some(ticket) = ticket {
-                        connection.respond_with(&mut out, &ticket, &written(version, ticket.id(), &error));
-                    }
-                }
-                // A subscription needs a session, and was refused; work that reports its progress is pending.
-                (Outcome::Subscribing(..), _) | (Outcome::Done(_), None) => {}
-            }
-            while order == Order::Exclusive && !at_work.is_empty() {
-                calls -= finish(&mut connection, &mut out, at_work.next().await);
+                Step::Scanned(_) => {}
             }
         }
-        while (calls > 0 || !CALLS)
-            && let Some(done) = at_work.next().await
-        {
-            calls -= finish(&mut connection, &mut out, Some(done));
+        while !requests.are_done() && (requests.have_calls() || !CALLS) {
+            requests.finish_one().await;
         }
-        cost += (message.len() + out.len()) as f64 * limits.cost_per_byte;
-        let answer = (!out.is_empty()).then(|| out.into());
-        let exchange = Exchange { answer, cost: one_shot.cost(cost) };
-        let left = (!at_work.is_empty()).then(|| {
+        let (answer, cost) = requests.answer(message.len());
+        let left = (!requests.are_done()).then(|| {
             let counted = self.shared.policy.shielded_work.begin();
             async move {
-                let (_until_then, mut at_work) = ((ends, counted), at_work);
-                while at_work.next().await.is_some() {}
+                let (_until_then, mut requests) = ((ends, counted), requests);
+                while !requests.are_done() {
+                    requests.finish_one().await;
+                }
             }
             .boxed()
         });
-        (exchange, left)
+        (Exchange { answer, cost: one_shot.cost(cost) }, left)
     }
 
     /// The services for one message. `None` where making one has panicked.
@@ -202,100 +145,31 @@ impl Drop for Ends {
     }
 }
 
-/// What a message brings. The requests of which nothing comes are in the log all the same: whoever sent the message is gone before they
-/// were begun, or there is no service for them.
-struct Events<'a> {
-    left: vec::IntoIter<Event<'a, ()>>,
-    one_shot: &'a OneShot,
+/// What a message brings. The requests of which nothing comes are in the log all the same: its peer
+/// is gone before they were begun, or there is no service for them.
+struct Unread<'m> {
+    events: Events<'m, ()>,
+    version: Version,
+    one_shot: &'m OneShot,
     ending: Ending,
 }
 
-impl Drop for Events<'_> {
+impl<'m> Unread<'m> {
+    fn of(version: Version, message: &'m [u8], one_shot: &'m OneShot) -> Self {
+        // Checked, so that nothing is judged again when its handler has seen it.
+        let events = Events::of(version, version.read_checked(message));
+        Self { events, version, one_shot, ending: Ending::Abandoned }
+    }
+}
+
+impl Drop for Unread<'_> {
     fn drop(&mut self) {
-        for event in self.left.by_ref() {
-            let (method, params, ticket) = match event {
-                Event::Request { method, params, ticket } => (method, params, Some(ticket)),
-                Event::Notification { method, params } => (method, params, None),
-                _ => continue,
-            };
-            let trace =
-                with_request(&method, params, ticket.as_ref(), |request| self.one_shot.trace(request));
-            trace.end(self.ending);
+        let mut connection = Connection::of(self.version);
+        while let Some(step) = self.events.step(&mut connection) {
+            if let Step::Request(request) | Step::Member(request, ..) = step {
+                self.one_shot.trace(&request.into_unchecked()).end(self.ending);
+            }
         }
-    }
-}
-
-type Answered = Option<(Ticket, Buffer)>;
-
-/// Gives how many calls were answered with it.
-fn finish(connection: &mut Connection<()>, out: &mut Vec<u8>, done: Option<Answered>) -> usize {
-    let Some(Some((ticket, reply))) = done else { return 0 };
-    connection.respond_with(out, &ticket, &reply);
-    1
-}
-
-/// Waits for a handler, and no longer than it may take.
-///
-/// The trace comes first: so it is dropped last where nobody waits any more, and the handler before it.
-async fn in_time(
-    trace: Trace,
-    mut handler: Box<dyn Working>,
-    limit: Option<Duration>,
-    late: impl FnOnce(),
-    version: Version,
-    ticket: Option<Ticket>,
-) -> Answered {
-    let in_time = match limit {
-        None => {
-            poll_fn(|cx| handler.poll_finished(cx)).await;
-            true
-        }
-        Some(limit) => within(limit, &mut handler).await,
-    };
-    if !in_time {
-        late();
-    }
-    // It is asked for the reply to a notification, too: a panic is told.
-    let finished = in_time.then(|| handler.finish());
-    trace.end(finished.as_ref().map_or(Ending::Timeout, |finished| finished.ending));
-    let ticket = ticket?;
-    let reply = finished
-        .map(|finished| finished.reply)
-        .unwrap_or_else(|| written(version, ticket.id(), &ErrorObject::took_too_long(limit)));
-    Some((ticket, reply))
-}
-
-/// Whether the handler finishes within `limit`, counted anew from each step of its work.
-async fn within(limit: Duration, handler: &mut Box<dyn Working>) -> bool {
-    let mut began = Instant::now();
-    loop {
-        let left = limit.saturating_sub(began.elapsed());
-        if tokio::time::timeout(left, poll_fn(|cx| handler.poll_finished(cx))).await.is_ok() {
-            return true;
-        }
-        match handler.last_step().filter(|last| *last > began) {
-            Some(last) => began = last,
-            None => return false,
-        }
-    }
-}
-
-fn written(version: Version, id: &RequestId, error: &ErrorObject) -> Buffer {
-    let mut reply = Buffer::new();
-    id.with(|id| version.put_error(&mut reply, id, error));
-    reply
-}
-
-fn with_request<R>(
-    method: &str,
-    params: RawParams<'_>,
-    ticket: Option<&Ticket>,
-    f: impl FnOnce(&UncheckedRequest<'_>) -> R,
-) -> R {
-    let (method, params) = (Cow::Borrowed(method), params.into());
-    match ticket {
-        Some(ticket) => ticket.id().with(|id| f(&UncheckedRequest { id: Some(id), method, params })),
-        None => f(&UncheckedRequest { id: None, method, params }),
     }
 }
 

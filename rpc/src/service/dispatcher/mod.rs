@@ -3,6 +3,7 @@
 mod builder;
 mod caller;
 mod exchange;
+mod requests;
 
 use std::{fmt, sync::Arc};
 

@@ -5,15 +5,14 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::{Driver, serve::Dispatched};
 use crate::{
-    jsonrpc::{Events, Member, Message, Order, RequestId, UncheckedRequest, version::Version},
+    jsonrpc::{Member, Message, Order, RequestId, version::Version},
     session::{Ahead, Trace},
 };
 
 /// The requests that wait, in the order in which they came. They count as being worked on.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     waiting: VecDeque<Waiting>,
     bytes: usize,
     /// How many of them are delayed.
@@ -22,54 +21,60 @@ pub(super) struct Queue {
     kept: usize,
 }
 
+/// A request that waits.
 #[derive(Debug)]
-struct Waiting {
+pub(crate) struct Waiting {
     /// The whole message.
-    text: Box<[u8]>,
-    member: Option<Member>,
-    order: Order,
+    pub(crate) text: Box<[u8]>,
+    pub(crate) member: Option<Member>,
+    pub(super) order: Order,
     /// Until when it is delayed. Nothing that came later starts before.
-    not_before: Option<Instant>,
+    pub(super) not_before: Option<Instant>,
     /// Whether it is one that came while all permits were taken.
-    kept: bool,
-    trace: Trace,
+    pub(super) kept: bool,
+    pub(crate) trace: Trace,
+}
+
+impl Waiting {
+    /// What one takes up in memory besides its message.
+    pub(crate) const SIZE: usize = size_of::<Self>();
 }
 
 /// A request that was taken back before it began.
 #[derive(Debug)]
-pub(super) struct Removed {
+pub(crate) struct Removed {
     /// Its id as it has it.
-    pub(super) id: RequestId,
+    pub(crate) id: RequestId,
     /// Where its reply goes, if it came in a batch.
-    pub(super) member: Option<Member>,
-    pub(super) trace: Trace,
+    pub(crate) member: Option<Member>,
+    pub(crate) trace: Trace,
 }
 
 impl Queue {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    pub(super) const fn bytes(&self) -> usize {
+    pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Whether some came while all permits were taken. What comes later does not overtake them.
-    pub(super) const fn has_kept(&self) -> bool {
+    pub(crate) const fn has_kept(&self) -> bool {
         self.kept > 0
     }
 
     /// What the requests take up in memory.
-    fn memory(&self) -> usize {
-        self.bytes + self.waiting.len() * size_of::<Waiting>()
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes + self.waiting.len() * Waiting::SIZE
     }
 
-    pub(super) const fn is_delayed(&self) -> bool {
+    pub(crate) const fn is_delayed(&self) -> bool {
         self.delayed > 0
     }
 
     /// When the first of those that are delayed is so no longer.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         if self.delayed == 0 {
             return None;
         }
@@ -77,13 +82,13 @@ impl Queue {
     }
 
     /// `at`, unless one that came before is delayed for longer.
-    pub(super) fn after_those_before(&self, at: Instant) -> Instant {
+    pub(crate) fn after_those_before(&self, at: Instant) -> Instant {
         // Each is delayed at least as long as the one before it.
         self.waiting.back().and_then(|last| last.not_before).map_or(at, |last| last.max(at))
     }
 
     /// Ends the delay of those who have waited for long enough.
-    fn release(&mut self, now: Instant) {
+    pub(crate) fn release(&mut self, now: Instant) {
         let delayed = self.waiting.iter_mut().filter(|waiting| waiting.not_before.is_some());
         for due in delayed.take_while(|waiting| waiting.not_before <= Some(now)) {
             due.not_before = None;
@@ -92,12 +97,12 @@ impl Queue {
     }
 
     /// Whether a request that comes now may start.
-    fn lets_start(&self, running: Ahead, order: Order) -> bool {
+    pub(super) fn lets_start(&self, running: Ahead, order: Order) -> bool {
         self.waiting.iter().fold(running, |ahead, waiting| ahead.and(waiting.order)).lets_start(order)
     }
 
     /// Takes out the first that may start.
-    fn next(&mut self, running: Ahead) -> Option<Waiting> {
+    pub(super) fn next(&mut self, running: Ahead) -> Option<Waiting> {
         let mut ahead = running;
         let mut due = self.waiting.iter().take_while(|waiting| waiting.not_before.is_none());
         let at = due.position(|waiting| {
@@ -112,7 +117,7 @@ impl Queue {
     }
 
     /// Takes out the request whose id is known (`Id::known`) as this.
-    pub(super) fn remove(&mut self, known: &str, version: Version) -> Option<Removed> {
+    pub(crate) fn remove(&mut self, known: &str, version: Version) -> Option<Removed> {
         let own = |waiting: &Waiting| match version.read_in_full(&waiting.text) {
             Message::Request(request) => Some(request.id.filter(|own| own.is_known_as(known))?.to_owned()),
             _ => None,
@@ -126,7 +131,7 @@ impl Queue {
     }
 
     /// Takes out those that came while all permits were taken.
-    pub(super) fn take_kept(&mut self) -> Vec<(Box<[u8]>, Option<Member>, Trace)> {
+    pub(crate) fn take_kept(&mut self) -> Vec<(Box<[u8]>, Option<Member>, Trace)> {
         if !self.has_kept() {
             return Vec::new();
         }
@@ -137,116 +142,11 @@ impl Queue {
         kept.into_iter().map(|Waiting { text, member, trace, .. }| (text, member, trace)).collect()
     }
 
-    fn push(&mut self, waiting: Waiting) {
+    pub(super) fn push(&mut self, waiting: Waiting) {
         self.bytes += waiting.text.len();
         self.delayed += usize::from(waiting.not_before.is_some());
         self.kept += usize::from(waiting.kept);
         self.waiting.push_back(waiting);
-    }
-}
-
-impl Driver {
-    /// Whether the request has to wait, for others or because its peer is slowed down; then it does, and needs no further attention.
-    pub(super) fn waits_for_turn(
-        &mut self,
-        request: &UncheckedRequest<'_>,
-        text: &[u8],
-        member: Option<Member>,
-    ) -> bool {
-        let not_before = self.delay();
-        if not_before.is_some() && self.link.is_ending() {
-            // It was one too many: nothing is begun any more.
-            drop(self.link.trace(request));
-            return true;
-        }
-        // Nearly always no method asks for an order.
-        let order = self.routes.order(&request.method);
-        let starts = order.is_none_or(|order| self.queue.lets_start(self.link.running_orders(), order));
-        if starts && not_before.is_none() {
-            return false;
-        }
-        let order = order.unwrap_or_default();
-        if let (Some(member), Some(_)) = (member, request.id) {
-            self.link.expect_member(member);
-        }
-        let trace = self.link.trace(request);
-        self.wait(Waiting { text: text.into(), member, order, not_before, kept: false, trace });
-        true
-    }
-
-    /// Keeps a request for which there is no permit, unless those that wait take up too much already. A notification cannot be
-    /// told to try again, and what follows it may build on it.
-    pub(super) fn keeps(
-        &mut self,
-        request: &UncheckedRequest<'_>,
-        text: &[u8],
-        member: Option<Member>,
-    ) -> bool {
-        let memory = self.queue.memory() + size_of::<Waiting>() + text.len();
-        if !self.link.admits(usize::MAX, self.queue.len().max(1), memory) {
-            return false;
-        }
-        let not_before = self.delay();
-        let trace = self.link.trace(request);
-        if not_before.is_some() && self.link.is_ending() {
-            return true;
-        }
-        let order = self.routes.order(&request.method).unwrap_or_default();
-        if let (Some(member), Some(_)) = (member, request.id) {
-            self.link.expect_member(member);
-        }
-        self.wait(Waiting { text: text.into(), member, order, not_before, kept: true, trace });
-        true
-    }
-
-    fn wait(&mut self, waiting: Waiting) {
-        self.queue.push(waiting);
-        self.link.counters.waiting(self.queue.len());
-    }
-
-    /// Starts those whose turn has come.
-    pub(super) fn start_waiting(&mut self) {
-        if self.queue.is_delayed() {
-            self.queue.release(Instant::now());
-        }
-        while self.queue.len() > 0
-            && !(self.queue.has_kept() && self.is_full())
-            && let Some(waiting) = self.queue.next(self.link.running_orders())
-        {
-            self.link.counters.waiting(self.queue.len());
-            self.start(waiting);
-        }
-    }
-
-    /// Whether there is no place for one that came without one.
-    fn is_full(&self) -> bool {
-        !self.link.admits(self.throttle.concurrency.max(1), 0, 0)
-            || self.unsent() >= self.link.limits.outgoing_bytes()
-    }
-
-    fn start(&mut self, waiting: Waiting) {
-        let Waiting { text, member, trace, .. } = waiting;
-        if let Some(handler) = self.messages.clone() {
-            // What it costs is charged.
-            let _ = self.start_message(&*handler, &text, trace);
-            return;
-        }
-        let request = match self.version.read_in_full(&text) {
-            Message::Request(request) => request.into_unchecked(),
-            // It looked like a request to the scan, which does not look into parameters. (Members of batches were read in full.)
-            other => {
-                trace.forget();
-                self.process(&text, Events::of(self.version, other));
-                return;
-            }
-        };
-        if let Dispatched::Refused(error, trace) = self.start_handler(&request, &text, member, trace) {
-            // What it costs is charged; where that is too much the session is closing, and finishes what it has begun.
-            self.refuse(&request, &error, trace, member);
-        }
-        if let (Some(member), Some(_)) = (member, request.id) {
-            self.link.end_batch(member.batch);
-        }
     }
 }
 

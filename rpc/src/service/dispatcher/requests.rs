@@ -1,0 +1,304 @@
+//! The requests of one message, which are worked on where its answer is waited for: no task is
+//! started for them.
+
+use std::{future::poll_fn, sync::Arc};
+
+use bytes::Bytes;
+use futures::{
+    StreamExt,
+    future::{AbortHandle, Abortable, BoxFuture, abortable},
+    stream::FuturesUnordered,
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::Dispatcher;
+use crate::{
+    jsonrpc::{
+        BatchId, Connection, ErrorCode, ErrorObject, Id, Malformed, Member, Message, UncheckedRequest,
+        version::Version,
+    },
+    limits::deadline,
+    service::{
+        Dispatch, Dispatched, Finished, Replies, ReplyLimit, ReplySink, RequestPeer, RequestPeerRef, Routes,
+        Subscribing, Work, one_shot::OneShot, unreported::Left,
+    },
+    session::{Ahead, Ending, Requests, Running},
+};
+
+/// The requests of one message, from the first to the last reply.
+pub(super) struct MessageRequests {
+    dispatch: Dispatch,
+    sink: MessageSink,
+}
+
+/// Where the replies to one message are gathered, and its handlers go on.
+struct MessageSink {
+    dispatcher: Dispatcher,
+    message: Arc<OneShot>,
+    version: Version,
+    /// Knows the batch.
+    connection: Connection<()>,
+    /// The answer.
+    out: Vec<u8>,
+    /// The reply to a member of a batch, while it is written in place.
+    member_reply: Vec<u8>,
+    /// Dropped before the requests, whose traces then end.
+    at_work: FuturesUnordered<Abortable<BoxFuture<'static, (u64, Finished)>>>,
+    requests: Requests,
+    handlers: Vec<Handler>,
+    /// Calls that are not answered yet.
+    calls: usize,
+    cost: f64,
+}
+
+/// A handler at work.
+struct Handler {
+    request: u64,
+    abort: AbortHandle,
+    /// Set where it makes steps: its time is counted from the last.
+    steps: Option<Left>,
+}
+
+impl MessageRequests {
+    pub(super) fn new(
+        dispatcher: &Dispatcher,
+        routes: Routes,
+        message: &Arc<OneShot>,
+        version: Version,
+    ) -> Self {
+        let limits = dispatcher.limits();
+        let connection = Connection::of(version).with_limits(limits.batch_length, limits.reply_size);
+        let sink = MessageSink {
+            dispatcher: dispatcher.clone(),
+            message: Arc::clone(message),
+            version,
+            connection,
+            out: Vec::new(),
+            member_reply: Vec::new(),
+            at_work: FuturesUnordered::new(),
+            requests: Requests::new(),
+            handlers: Vec::new(),
+            calls: 0,
+            cost: 0.0,
+        };
+        Self { dispatch: Dispatch::new(routes), sink }
+    }
+
+    pub(super) const fn connection(&mut self) -> &mut Connection<()> {
+        &mut self.sink.connection
+    }
+
+    /// Serves a request, when it has a permit.
+    pub(super) async fn receive(
+        &mut self,
+        request: &UncheckedRequest<'_>,
+        text: &[u8],
+        member: Option<Member>,
+    ) {
+        let trace = self.sink.message.trace(request);
+        while self.taken() >= self.sink.dispatcher.limits().requests_in_flight.max(1) {
+            self.finish_one().await;
+        }
+        let dispatched = self.dispatch.dispatch(&mut self.sink, request, (text, member), None, trace);
+        self.sink.dispatched(dispatched, request.id, member);
+    }
+
+    /// The permits that are taken.
+    fn taken(&self) -> usize {
+        self.sink.requests.len() + self.dispatch.queue.len()
+    }
+
+    pub(super) fn are_done(&self) -> bool {
+        self.taken() == 0
+    }
+
+    /// Whether calls are not answered yet.
+    pub(super) const fn have_calls(&self) -> bool {
+        self.sink.calls > 0
+    }
+
+    /// Waits until a handler has finished, or is late, and starts those that have waited for that.
+    /// Cancel safe.
+    pub(super) async fn finish_one(&mut self) {
+        let sink = &mut self.sink;
+        let (now, mut next) = (Instant::now(), None);
+        let late = sink.requests.late(now, &mut next);
+        if late.is_empty() {
+            let done = sink.at_work.next();
+            let done = match next {
+                None => done.await,
+                Some(at) => timeout_at(at, done).await.ok().flatten(),
+            };
+            // One that was aborted was answered.
+            if let Some(Ok((request, finished))) = done {
+                sink.finish(request, &finished);
+            }
+        }
+        for request in late {
+            sink.expire(request, now);
+        }
+        self.start_waiting();
+    }
+
+    fn start_waiting(&mut self) {
+        while let Some(waiting) = self.dispatch.next(&mut self.sink) {
+            // Members of batches were read in full.
+            let Message::Request(request) = self.sink.version.read_in_full(&waiting.text) else { continue };
+            let (request, member) = (request.into_unchecked(), waiting.member);
+            let dispatched =
+                self.dispatch.start(&mut self.sink, &request, (&waiting.text, member), waiting.trace);
+            self.sink.dispatched(dispatched, request.id, member);
+            if request.id.is_some() {
+                self.sink.came(member);
+            }
+        }
+    }
+
+    pub(super) fn malformed(&mut self, malformed: &Malformed<'_>, member: Option<Member>) {
+        let Malformed { id, error, answer } = malformed;
+        self.sink.message.log_refused(*id, error);
+        let limits = self.sink.dispatcher.limits();
+        self.sink.cost += match error.code() {
+            ErrorCode::PARSE_ERROR => limits.cost_of_unreadable,
+            _ => limits.cost_of_error,
+        };
+        if *answer {
+            self.sink.answer_error(*id, error, member);
+        }
+    }
+
+    /// The peer broke a rule that is not answered.
+    pub(super) fn broke_rule(&mut self) {
+        self.sink.cost += self.sink.dispatcher.limits().cost_of_error;
+    }
+
+    /// All members of a batch were seen.
+    pub(super) fn end_batch(&mut self, batch: BatchId) {
+        self.sink.end_batch(batch);
+    }
+
+    /// The answer, where one is due, and the cost of a message of so many bytes.
+    pub(super) fn answer(&mut self, bytes: usize) -> (Option<Bytes>, f64) {
+        let out = std::mem::take(&mut self.sink.out);
+        let bytes = (bytes + out.len()) as f64;
+        let cost = self.sink.cost + bytes * self.sink.dispatcher.limits().cost_per_byte;
+        ((!out.is_empty()).then(|| out.into()), cost)
+    }
+}
+
+impl MessageSink {
+    fn dispatched(&mut self, dispatched: Dispatched, id: Option<Id<'_>>, member: Option<Member>) {
+        if let Dispatched::Refused(error, trace) = dispatched {
+            trace.refuse(&error);
+            self.cost += self.dispatcher.limits().cost_of_error;
+            if let Some(id) = id {
+                self.answer_error(id, &error, member);
+            }
+        }
+    }
+
+    fn answer_error(&mut self, id: Id<'_>, error: &ErrorObject, member: Option<Member>) {
+        match member {
+            Some(member) => self.connection.add_error_to_batch(member, id, error),
+            None => self.version.put_error(&mut self.out, id, error),
+        }
+    }
+
+    /// A handler has finished: answers its request, unless that was done before.
+    fn finish(&mut self, request: u64, finished: &Finished) {
+        self.handlers.retain(|handler| handler.request != request);
+        let Some(done) = self.requests.finish(request) else { return };
+        done.trace.end(finished.ending);
+        let Some(id) = done.id else { return };
+        match done.member {
+            Some(member) => id.with(|id| self.connection.add_to_batch(member, id, &finished.reply)),
+            None => self.out.extend_from_slice(&finished.reply),
+        }
+        self.came(done.member);
+    }
+
+    /// A request has taken too long, unless its work has made a step meanwhile.
+    fn expire(&mut self, request: u64, now: Instant) {
+        let timeout = self.message.request_timeout();
+        let Some(at) = self.handlers.iter().position(|handler| handler.request == request) else { return };
+        let stepped = self.handlers[at].steps.as_ref().and_then(Left::last_step);
+        let again = stepped.zip(timeout).and_then(|(stepped, after)| deadline::after(stepped, after));
+        if again.is_some_and(|again| again > now) {
+            if let Some(running) = self.requests.get_mut(request) {
+                running.deadline = again;
+            }
+            return;
+        }
+        self.handlers.swap_remove(at).abort.abort();
+        let Some(done) = self.requests.finish(request) else { return };
+        self.dispatcher.shared.reached.request_timeout(self.message.endpoint(), None, timeout);
+        done.trace.end(Ending::Timeout);
+        let Some(id) = done.id else { return };
+        id.with(|id| self.answer_error(id, &ErrorObject::took_too_long(timeout), done.member));
+        self.came(done.member);
+    }
+
+    /// A reply that was expected is there.
+    fn came(&mut self, member: Option<Member>) {
+        self.calls -= 1;
+        if let Some(member) = member {
+            self.end_batch(member.batch);
+        }
+    }
+
+    fn end_batch(&mut self, batch: BatchId) {
+        if let Some(reply) = self.connection.end_batch(batch)
+            && !reply.is_empty()
+        {
+            reply.write(&mut self.out);
+        }
+    }
+}
+
+impl ReplySink for MessageSink {
+    fn replies(&mut self, member: Option<Member>) -> (RequestPeerRef<'_>, Replies<'_>) {
+        let out = if member.is_some() { &mut self.member_reply } else { &mut self.out };
+        let peer = RequestPeer::OneShot(&self.message);
+        (peer, Replies::part(out, self.version, ReplyLimit::Of(peer)))
+    }
+
+    fn replied(&mut self, member: Option<Member>, id: Option<Id<'_>>) -> bool {
+        if let (Some(member), Some(id)) = (member, id) {
+            self.connection.add_to_batch(member, id, &self.member_reply);
+            self.member_reply.clear();
+        }
+        false
+    }
+
+    fn refused(&mut self) {}
+
+    fn running(&self) -> Ahead {
+        self.requests.orders()
+    }
+
+    fn expect(&mut self, member: Option<Member>) {
+        self.calls += 1;
+        if let Some(member) = member {
+            self.connection.expect_member(member.batch);
+        }
+    }
+
+    fn waiting(&mut self, _: usize) {}
+
+    fn work(&mut self, running: Running, mut work: Work) {
+        if running.id.is_some() {
+            self.expect(running.member);
+        }
+        let (steps, request) = (work.steps(), self.requests.begin(running));
+        let work: BoxFuture<'static, _> = Box::pin(async move {
+            poll_fn(|cx| work.poll_finished(cx)).await;
+            (request, work.finish())
+        });
+        let (work, abort) = abortable(work);
+        self.at_work.push(work);
+        self.handlers.push(Handler { request, abort, steps });
+    }
+
+    /// A subscription needs a session, and was refused.
+    fn subscribe(&mut self, _: Running, _: Subscribing, _: &[u8]) {}
+}

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{FrameError, Framed, Framer, error::excerpt};
+use super::framer::{FrameError, Framed, Framer, excerpt};
 
 /// The messages that Bitcoin nodes send each other, for one network.
 ///

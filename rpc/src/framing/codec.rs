@@ -5,7 +5,7 @@ use std::{error::Error, fmt, marker::PhantomData};
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::{FrameError, Framed, Framer};
+use super::framer::{FrameError, Framed, Framer};
 use crate::jsonrpc::chain;
 
 /// Any [`Decoder`] and [`Encoder`] of `tokio-util` in one: framings that exist already, and those that need a state or give out other
@@ -191,7 +191,7 @@ mod tests {
     use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 
     use super::*;
-    use crate::framing::pieces::{broken, frames, taken_apart};
+    use crate::framing::tests::{broken, frames, taken_apart};
 
     /// A codec that gives each line of what it is given twice, after it has taken all of it.
     #[derive(Clone, Default)]

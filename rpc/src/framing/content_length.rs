@@ -3,7 +3,8 @@
 use memchr::memmem;
 
 use super::{
-    FrameError, Framed, Framer, decimal::DecimalHeader, declared::Declared, error::excerpt, is_token,
+    framer::{FrameError, Framed, Framer, excerpt},
+    length_prefixed::{DecimalHeader, Declared, decimal},
 };
 
 /// `Content-Length: 17`, an empty line, and 17 bytes: the base protocol of LSP, DAP and BSP.
@@ -167,14 +168,6 @@ fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
         .then_some((name, value.trim_ascii()))
 }
 
-/// A number of nothing but digits.
-pub(super) fn decimal(text: &[u8]) -> Result<u64, FrameError> {
-    let digits = Some(text).filter(|text| text.iter().all(u8::is_ascii_digit));
-    digits
-        .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
-        .ok_or_else(|| FrameError::InvalidLength { found: excerpt(text) })
-}
-
 fn check_charset(content_type: &[u8]) -> Result<(), FrameError> {
     for parameter in content_type.split(|&byte| byte == b';').skip(1) {
         let mut halves = parameter.splitn(2, |&byte| byte == b'=');
@@ -189,10 +182,32 @@ fn check_charset(content_type: &[u8]) -> Result<(), FrameError> {
     Ok(())
 }
 
+/// A character of a token, as the names of methods and headers are (RFC 9110, 5.6.2).
+pub(crate) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::pieces::{broken, frames, taken_apart};
+    use crate::framing::tests::{broken, frames, taken_apart};
 
     #[test]
     fn frames_come_out_whole_however_they_arrive() {

@@ -1,6 +1,6 @@
-//! Frames behind their length in binary.
+//! Frames behind a header that declares their length: in binary, and in decimal (netstrings).
 
-use super::{FrameError, Framed, Framer, declared::Declared, known::Lengths};
+use super::framer::{FrameError, Framed, Framer, excerpt};
 
 /// A length of 1, 2, 4 or 8 bytes, and as many bytes of message as it says. The length does not count itself.
 ///
@@ -18,19 +18,20 @@ use super::{FrameError, Framed, Framer, declared::Declared, known::Lengths};
 /// ```
 #[derive(Debug, Clone)]
 pub struct LengthPrefixedFramer {
-    prefix: Prefix,
+    prefix: LengthPrefix,
     body: Declared,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Prefix {
-    /// In bytes: at most 8.
-    width: usize,
-    order: Order,
+/// A length in binary: how it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LengthPrefix {
+    /// In bytes: 1, 2, 4 or 8.
+    pub(super) width: usize,
+    pub(super) order: ByteOrder,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Order {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByteOrder {
     Big,
     Little,
 }
@@ -38,49 +39,49 @@ enum Order {
 impl LengthPrefixedFramer {
     /// One byte.
     pub const fn u8() -> Self {
-        Self::new(1, Order::Big)
+        Self::new(1, ByteOrder::Big)
     }
 
     /// Two bytes, the most significant first.
     pub const fn u16_be() -> Self {
-        Self::new(2, Order::Big)
+        Self::new(2, ByteOrder::Big)
     }
 
     /// Two bytes, the least significant first.
     pub const fn u16_le() -> Self {
-        Self::new(2, Order::Little)
+        Self::new(2, ByteOrder::Little)
     }
 
     /// Four bytes, the most significant first: what most protocols have.
     pub const fn u32_be() -> Self {
-        Self::new(4, Order::Big)
+        Self::new(4, ByteOrder::Big)
     }
 
     /// Four bytes, the least significant first.
     pub const fn u32_le() -> Self {
-        Self::new(4, Order::Little)
+        Self::new(4, ByteOrder::Little)
     }
 
     /// Eight bytes, the most significant first.
     pub const fn u64_be() -> Self {
-        Self::new(8, Order::Big)
+        Self::new(8, ByteOrder::Big)
     }
 
     /// Eight bytes, the least significant first.
     pub const fn u64_le() -> Self {
-        Self::new(8, Order::Little)
+        Self::new(8, ByteOrder::Little)
     }
 
-    const fn new(width: usize, order: Order) -> Self {
-        Self { prefix: Prefix { width, order }, body: Declared::new() }
+    const fn new(width: usize, order: ByteOrder) -> Self {
+        Self::of(LengthPrefix { width, order })
     }
 
-    pub(super) const fn of(Lengths { width, is_little }: Lengths) -> Self {
-        Self::new(width, if is_little { Order::Little } else { Order::Big })
+    pub(super) const fn of(prefix: LengthPrefix) -> Self {
+        Self { prefix, body: Declared::new() }
     }
 
-    pub(super) const fn lengths(&self) -> Lengths {
-        Lengths { width: self.prefix.width, is_little: matches!(self.prefix.order, Order::Little) }
+    pub(super) const fn prefix(&self) -> LengthPrefix {
+        self.prefix
     }
 }
 
@@ -94,7 +95,7 @@ impl Framer for LengthPrefixedFramer {
         let Some(prefix) = unread.get(..self.prefix.width) else {
             return Ok(Framed::Incomplete { consumed: 0 });
         };
-        Ok(self.body.frame(unread, prefix.len(), self.prefix.read(prefix)))
+        Ok(self.body.frame(unread, prefix.len(), self.prefix.least(prefix)))
     }
 
     fn owes_more(&self) -> bool {
@@ -122,101 +123,273 @@ impl Framer for LengthPrefixedFramer {
     }
 }
 
-impl Prefix {
+impl LengthPrefix {
     const fn largest(self) -> u64 {
         u64::MAX >> (64 - 8 * self.width)
     }
 
-    fn read(self, prefix: &[u8]) -> u64 {
-        let mut bytes = [0; 8];
+    /// The least number that may stand at the front of `bytes`: the number itself, once all of it is
+    /// there.
+    pub(super) fn least(self, bytes: &[u8]) -> u64 {
+        let prefix = &bytes[..bytes.len().min(self.width)];
+        let mut number = [0; 8];
         match self.order {
-            Order::Big => {
-                bytes[8 - self.width..].copy_from_slice(prefix);
-                u64::from_be_bytes(bytes)
+            ByteOrder::Little => {
+                number[..prefix.len()].copy_from_slice(prefix);
+                u64::from_le_bytes(number)
             }
-            Order::Little => {
-                bytes[..self.width].copy_from_slice(prefix);
-                u64::from_le_bytes(bytes)
+            ByteOrder::Big => {
+                let from = 8 - self.width;
+                number[from..from + prefix.len()].copy_from_slice(prefix);
+                u64::from_be_bytes(number)
             }
         }
     }
 
     fn write(self, prefix: &mut [u8], length: u64) {
         match self.order {
-            Order::Big => prefix.copy_from_slice(&length.to_be_bytes()[8 - self.width..]),
-            Order::Little => prefix.copy_from_slice(&length.to_le_bytes()[..self.width]),
+            ByteOrder::Big => prefix.copy_from_slice(&length.to_be_bytes()[8 - self.width..]),
+            ByteOrder::Little => prefix.copy_from_slice(&length.to_le_bytes()[..self.width]),
         }
     }
+}
+
+/// `2:{},`: D. J. Bernstein's netstrings.
+///
+/// A frame over the limit is dropped and counted as an error when its length is there, and the stream goes on behind it. A length that
+/// is none (or begins with a zero that means nothing, as its author has it), or a missing comma, ends the session.
+///
+/// ```
+/// use rpc::framing::{Framed, Framer, NetstringFramer};
+///
+/// let mut framer = NetstringFramer::new();
+/// assert_eq!(framer.next(b"2:{},").unwrap(), Framed::Frame { frame: 2..4, consumed: 5 });
+/// ```
+#[derive(Debug, Clone)]
+pub struct NetstringFramer {
+    body: Declared,
+    /// A frame was dropped, and its comma has not come.
+    comma_is_due: bool,
+}
+
+const NETSTRING: DecimalHeader = DecimalHeader::new(b"000:", 0);
+
+/// The digits of the largest length that there is.
+const MAX_DIGITS: usize = 20;
+
+impl NetstringFramer {
+    /// The limit applies from the session's [`Limits`](crate::Limits).
+    pub const fn new() -> Self {
+        Self { body: Declared::new(), comma_is_due: false }
+    }
+}
+
+impl Default for NetstringFramer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Framer for NetstringFramer {
+    const OWN: bool = true;
+
+    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
+        if let Some(skipped) = self.body.skip(unread) {
+            return Ok(skipped);
+        }
+        if self.comma_is_due && !unread.is_empty() {
+            check_comma(unread)?;
+            self.comma_is_due = false;
+            return Ok(Framed::Between { consumed: 1 });
+        }
+        let start = &unread[..unread.len().min(MAX_DIGITS + 1)];
+        let digits = start.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let length = match start.get(digits) {
+            Some(b':') if digits == 1 || (digits > 1 && start[0] != b'0') => decimal(&start[..digits])?,
+            None if digits <= MAX_DIGITS => return Ok(Framed::Incomplete { consumed: 0 }),
+            _ => {
+                return Err(FrameError::InvalidLength {
+                    found: excerpt(&start[..start.len().min(digits + 1)]),
+                });
+            }
+        };
+        match self.body.frame(unread, digits + 1, length) {
+            Framed::Frame { frame, consumed } => match unread.get(consumed..) {
+                Some([]) | None => Ok(Framed::Incomplete { consumed: 0 }),
+                Some(behind) => {
+                    check_comma(behind)?;
+                    Ok(Framed::Frame { frame, consumed: consumed + 1 })
+                }
+            },
+            oversized @ Framed::Oversized { .. } => {
+                self.comma_is_due = true;
+                Ok(oversized)
+            }
+            other => Ok(other),
+        }
+    }
+
+    fn owes_more(&self) -> bool {
+        self.body.owes_more() || self.comma_is_due
+    }
+
+    fn begin(&self, out: &mut Vec<u8>) {
+        NETSTRING.begin(out);
+    }
+
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
+        NETSTRING.finish(out, start);
+        out.push(b',');
+        Ok(())
+    }
+
+    fn set_limit(&mut self, bytes: usize) {
+        self.body.set_limit(bytes);
+    }
+}
+
+fn check_comma(behind: &[u8]) -> Result<(), FrameError> {
+    match behind[0] {
+        b',' => Ok(()),
+        _ => Err(FrameError::Unexpected {
+            expected: "a comma behind a netstring",
+            found: excerpt(&behind[..1]),
+        }),
+    }
+}
+
+/// What follows a header that says how long it is.
+///
+/// Nothing is set aside for it: what has arrived is all that is kept. One over the limit is reported when its header is there, and passed
+/// over as it arrives.
+#[derive(Debug, Clone)]
+pub(crate) struct Declared {
+    limit: usize,
+    /// How much is still to come of a frame that was dropped.
+    skipping: u64,
+}
+
+impl Declared {
+    pub(crate) const fn new() -> Self {
+        Self { limit: usize::MAX, skipping: 0 }
+    }
+
+    pub(crate) const fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
+    /// Passes over what has arrived of a frame that was dropped, if there was one.
+    pub(crate) fn skip(&mut self, unread: &[u8]) -> Option<Framed> {
+        if self.skipping == 0 {
+            return None;
+        }
+        let left = usize::try_from(self.skipping).unwrap_or(usize::MAX);
+        let consumed = left.min(unread.len());
+        self.skipping -= consumed as u64;
+        Some(match consumed {
+            0 => Framed::Incomplete { consumed },
+            _ => Framed::Dropping { consumed, is_last: self.skipping == 0 },
+        })
+    }
+
+    /// Whether something is still to come of a frame that was dropped.
+    pub(crate) const fn owes_more(&self) -> bool {
+        self.skipping > 0
+    }
+
+    /// The frame of `size` bytes that stands behind `header` bytes.
+    pub(crate) fn frame(&mut self, unread: &[u8], header: usize, size: u64) -> Framed {
+        let fits = usize::try_from(size).ok().filter(|&size| size <= self.limit);
+        let Some(end) = fits.and_then(|size| header.checked_add(size)) else {
+            self.skipping = size;
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            return Framed::Oversized { size, limit: self.limit, consumed: header };
+        };
+        if unread.len() < end {
+            return Framed::Incomplete { consumed: 0 };
+        }
+        Framed::Frame { frame: header..end, consumed: end }
+    }
+}
+
+/// How many digits room is made for: most messages have 100 to 999 bytes.
+///
+/// A message of another length is moved by a few bytes when it is written. (Not padded: there are readers that take no blanks, and some
+/// that take leading zeros for octal.)
+const DIGITS: usize = 3;
+
+/// Something, the length, something else.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DecimalHeader {
+    /// As it is written at first, with room for [`DIGITS`].
+    room: &'static [u8],
+    prefix: usize,
+}
+
+impl DecimalHeader {
+    /// From `room`, in which three zeros stand behind `prefix` bytes.
+    pub(super) const fn new(room: &'static [u8], prefix: usize) -> Self {
+        Self { room, prefix }
+    }
+
+    pub(super) fn prefix(self) -> &'static [u8] {
+        &self.room[..self.prefix]
+    }
+
+    fn suffix(self) -> &'static [u8] {
+        &self.room[self.prefix + DIGITS..]
+    }
+
+    /// Makes room.
+    pub(super) fn begin(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.room);
+    }
+
+    /// Writes the length of what stands behind the room that was made at `start`.
+    pub(super) fn finish(self, out: &mut Vec<u8>, start: usize) {
+        let message = start + self.room.len();
+        let length = out.len() - message;
+        let digits = digits_of(length);
+        if digits != DIGITS {
+            self.make_way(out, message, message + digits - DIGITS);
+        }
+        let number = start + self.prefix;
+        let mut rest = length;
+        for digit in out[number..number + digits].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+
+    /// Moves the message and the suffix in front of it.
+    fn make_way(self, out: &mut Vec<u8>, message: usize, to: usize) {
+        let end = out.len();
+        let length = end - message;
+        if to > message {
+            out.resize(to + length, 0);
+        }
+        let suffix = self.suffix().len();
+        out.copy_within(message - suffix..end, to - suffix);
+        out.truncate(to + length);
+    }
+}
+
+const fn digits_of(number: usize) -> usize {
+    match number {
+        0..10 => 1,
+        10..100 => 2,
+        100..1000 => 3,
+        _ => number.ilog10() as usize + 1,
+    }
+}
+
+/// A number of nothing but digits.
+pub(super) fn decimal(text: &[u8]) -> Result<u64, FrameError> {
+    let digits = Some(text).filter(|text| text.iter().all(u8::is_ascii_digit));
+    digits
+        .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
+        .ok_or_else(|| FrameError::InvalidLength { found: excerpt(text) })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::framing::pieces::{frames, taken_apart};
-
-    fn all() -> [(LengthPrefixedFramer, &'static [u8]); 7] {
-        [
-            (LengthPrefixedFramer::u8(), &[2]),
-            (LengthPrefixedFramer::u16_be(), &[0, 2]),
-            (LengthPrefixedFramer::u16_le(), &[2, 0]),
-            (LengthPrefixedFramer::u32_be(), &[0, 0, 0, 2]),
-            (LengthPrefixedFramer::u32_le(), &[2, 0, 0, 0]),
-            (LengthPrefixedFramer::u64_be(), &[0, 0, 0, 0, 0, 0, 0, 2]),
-            (LengthPrefixedFramer::u64_le(), &[2, 0, 0, 0, 0, 0, 0, 0]),
-        ]
-    }
-
-    #[test]
-    fn the_length_stands_in_front_in_its_order() {
-        for (framer, prefix) in all() {
-            assert_eq!(frames(&framer, &["{}"]), [prefix, b"{}"].concat(), "{framer:?}");
-        }
-    }
-
-    #[test]
-    fn frames_come_out_whole_however_they_arrive() {
-        for (framer, _) in all() {
-            let long = "x".repeat(200);
-            let bytes = frames(&framer, &["{}", &long, "", "[1]"]);
-            for step in 1..=bytes.len() {
-                let (found, errors) = taken_apart(framer.clone(), &bytes, step, usize::MAX);
-                assert_eq!(found, ["{}", &long, "", "[1]"], "{framer:?} in pieces of {step}");
-                assert_eq!(errors, []);
-            }
-        }
-    }
-
-    #[test]
-    fn a_frame_over_the_limit_is_dropped_and_the_next_is_intact() {
-        for (framer, _) in all() {
-            let bytes = frames(&framer, &["0123456789", "0123456789x", &"y".repeat(100), "{}"]);
-            for step in 1..=bytes.len() {
-                let (found, errors) = taken_apart(framer.clone(), &bytes, step, 10);
-                assert_eq!(found, ["0123456789", "{}"], "{framer:?} in pieces of {step}");
-                assert_eq!(errors, [11, 100].map(|size| FrameError::TooLarge { size, limit: 10 }));
-            }
-        }
-    }
-
-    #[test]
-    fn a_length_beyond_all_memory_is_no_overflow() {
-        let mut framer = LengthPrefixedFramer::u64_le();
-        let dropped = framer.next(&[0xff; 8]).expect("a length");
-        assert!(matches!(dropped, Framed::Oversized { size: usize::MAX, consumed: 8, .. }));
-        assert_eq!(framer.next(&[b'x'; 64]), Ok(Framed::Dropping { consumed: 64, is_last: false }));
-    }
-
-    #[test]
-    fn a_message_too_long_for_its_prefix_is_refused() {
-        for (framer, limit) in [(LengthPrefixedFramer::u8(), 255), (LengthPrefixedFramer::u16_be(), 65_535)] {
-            for (size, outcome) in
-                [(limit, Ok(())), (limit + 1, Err(FrameError::TooLarge { size: limit + 1, limit }))]
-            {
-                let mut out = Vec::new();
-                framer.begin(&mut out);
-                out.resize(out.len() + size, b'x');
-                assert_eq!(framer.finish(&mut out, 0), outcome);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,14 +1,127 @@
-//! Which framing a stream is of, by its first bytes: a peer that uses another one than this side is
+//! The framings of this crate by name, and which one a stream is of, by its first bytes: a peer that uses another one than this side is
 //! told so at once, and not when the message that its first bytes are taken for has not come.
 //!
 //! Only JSON-RPC is known here: other protocols are found out first (`transport::opening`).
 
+use std::any::Any;
+
 use serde::de::IgnoredAny;
 
 use super::{
-    is_far_over, is_token,
-    known::{Framing, Lengths},
+    content_length::{ContentLengthFramer, is_token},
+    delimited::{JsonFramer, NewlineFramer},
+    framer::{AnyFramer, is_far_over},
+    length_prefixed::{
+        ByteOrder::{self, Big, Little},
+        LengthPrefix, LengthPrefixedFramer, NetstringFramer,
+    },
 };
+
+/// A framing of this crate that carries JSON-RPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    Lines,
+    Values,
+    Headers,
+    Netstrings,
+    Lengths(LengthPrefix),
+}
+
+/// Each framing, what a stream of it is called, and how its framer is made.
+const NAMES: [(Framing, &str, &str); 11] = [
+    (Framing::Lines, "JSON-RPC in lines", "NewlineFramer::new()"),
+    (Framing::Values, "JSON-RPC in values without separators", "JsonFramer::new()"),
+    (Framing::Headers, "JSON-RPC behind `Content-Length` headers", "ContentLengthFramer::new()"),
+    (Framing::Netstrings, "JSON-RPC in netstrings", "NetstringFramer::new()"),
+    (lengths(1, Big), "JSON-RPC behind lengths of 1 byte", "LengthPrefixedFramer::u8()"),
+    (lengths(2, Big), "JSON-RPC behind lengths of 2 bytes", "LengthPrefixedFramer::u16_be()"),
+    (
+        lengths(2, Little),
+        "JSON-RPC behind little-endian lengths of 2 bytes",
+        "LengthPrefixedFramer::u16_le()",
+    ),
+    (lengths(4, Big), "JSON-RPC behind lengths of 4 bytes", "LengthPrefixedFramer::u32_be()"),
+    (
+        lengths(4, Little),
+        "JSON-RPC behind little-endian lengths of 4 bytes",
+        "LengthPrefixedFramer::u32_le()",
+    ),
+    (lengths(8, Big), "JSON-RPC behind lengths of 8 bytes", "LengthPrefixedFramer::u64_be()"),
+    (
+        lengths(8, Little),
+        "JSON-RPC behind little-endian lengths of 8 bytes",
+        "LengthPrefixedFramer::u64_le()",
+    ),
+];
+
+const fn lengths(width: usize, order: ByteOrder) -> Framing {
+    Framing::Lengths(LengthPrefix { width, order })
+}
+
+impl Framing {
+    /// That of a framer, if it is one of this crate's.
+    fn of(framer: &dyn Any) -> Option<Self> {
+        if framer.is::<NewlineFramer>() {
+            Some(Self::Lines)
+        } else if framer.is::<JsonFramer>() {
+            Some(Self::Values)
+        } else if framer.is::<ContentLengthFramer>() {
+            Some(Self::Headers)
+        } else if framer.is::<NetstringFramer>() {
+            Some(Self::Netstrings)
+        } else {
+            framer.downcast_ref().map(|framer: &LengthPrefixedFramer| Self::Lengths(framer.prefix()))
+        }
+    }
+
+    /// The one whose streams are called so.
+    pub(crate) fn called(protocol: &str) -> Option<Self> {
+        NAMES.iter().find(|(_, name, _)| *name == protocol).map(|(framing, ..)| *framing)
+    }
+
+    /// What a stream of it is called.
+    pub(crate) fn protocol(self) -> &'static str {
+        self.names().0
+    }
+
+    /// How its framer is made, in code.
+    pub(crate) fn in_code(self) -> &'static str {
+        self.names().1
+    }
+
+    fn names(self) -> (&'static str, &'static str) {
+        let found = NAMES.iter().find(|(framing, ..)| *framing == self);
+        found.map_or(("JSON-RPC", "a framer"), |(_, name, code)| (*name, *code))
+    }
+
+    /// Its framer.
+    pub(crate) fn framer(self) -> Box<dyn AnyFramer> {
+        match self {
+            Self::Lines => Box::new(NewlineFramer::new()),
+            Self::Values => Box::new(JsonFramer::new()),
+            Self::Headers => Box::new(ContentLengthFramer::new()),
+            Self::Netstrings => Box::new(NetstringFramer::new()),
+            Self::Lengths(lengths) => Box::new(LengthPrefixedFramer::of(lengths)),
+        }
+    }
+}
+
+impl LengthPrefix {
+    /// Each of them; of two of a width, the one of which more is in use first.
+    fn all() -> impl Iterator<Item = Self> {
+        NAMES.iter().filter_map(|(framing, ..)| match framing {
+            Framing::Lengths(lengths) => Some(*lengths),
+            _ => None,
+        })
+    }
+}
+
+impl dyn AnyFramer {
+    /// Which framing of this crate's it is, if it is one that carries JSON-RPC.
+    pub(crate) fn framing(&self) -> Option<Framing> {
+        self.as_any().and_then(Framing::of)
+    }
+}
 
 /// So much is held until it is known what it is, in bytes. Messages are longer, and so are lines of
 /// text that are worth a look.
@@ -58,9 +171,11 @@ impl Framing {
     #[cfg(any(feature = "http", feature = "tls-no-provider", feature = "ws", test))]
     pub(crate) fn seen_in(bytes: &[u8]) -> Option<Self> {
         let text = bytes.trim_ascii_start();
-        [lines(text), headers(text), netstrings(text), lengths(bytes)].into_iter().find_map(|fit| match fit {
-            Fit::Certain(framing) => Some(framing),
-            Fit::Possible | Fit::None => None,
+        [lines(text), headers(text), netstrings(text), length_prefix(bytes)].into_iter().find_map(|fit| {
+            match fit {
+                Fit::Certain(framing) => Some(framing),
+                Fit::Possible | Fit::None => None,
+            }
         })
     }
 
@@ -71,7 +186,7 @@ impl Framing {
         }
         let end = memchr::memchr(b'\n', text);
         let line = &text[..end.unwrap_or(text.len())];
-        match certain_of([headers(text), netstrings(text), lengths(bytes)]) {
+        match certain_of([headers(text), netstrings(text), length_prefix(bytes)]) {
             Fit::Certain(other) => Beginning::Other(other),
             Fit::Possible if end.is_none() && !is_all => Beginning::Undecided,
             // Values of JSON that are no messages are answered as such.
@@ -93,7 +208,7 @@ fn certain_of<const N: usize>(fits: [Fit; N]) -> Fit {
 
 fn judge_headers(bytes: &[u8]) -> Beginning {
     let text = bytes.trim_ascii_start();
-    match certain_of([opened(text), netstrings(text), lengths(bytes)]) {
+    match certain_of([opened(text), netstrings(text), length_prefix(bytes)]) {
         Fit::Certain(other) => return Beginning::Other(other),
         Fit::Possible | Fit::None => {}
     }
@@ -101,29 +216,31 @@ fn judge_headers(bytes: &[u8]) -> Beginning {
     match bytes.iter().find(|&&byte| !is_token(byte)) {
         None => Beginning::Undecided,
         Some(b':') => Beginning::Fitting,
-        Some(_) if lengths(bytes) == Fit::Possible => Beginning::Undecided,
+        Some(_) if length_prefix(bytes) == Fit::Possible => Beginning::Undecided,
         Some(_) => Beginning::Nothing,
     }
 }
 
 fn judge_netstrings(bytes: &[u8]) -> Beginning {
     let text = bytes.trim_ascii_start();
-    match certain_of([opened(text), headers(text), lengths(bytes)]) {
+    match certain_of([opened(text), headers(text), length_prefix(bytes)]) {
         Fit::Certain(other) => return Beginning::Other(other),
         Fit::Possible | Fit::None => {}
     }
     match bytes.iter().find(|byte| !byte.is_ascii_digit()) {
         None => Beginning::Undecided,
         Some(b':') if bytes[0] != b':' => Beginning::Fitting,
-        Some(_) if headers(text) == Fit::Possible || lengths(bytes) == Fit::Possible => Beginning::Undecided,
+        Some(_) if headers(text) == Fit::Possible || length_prefix(bytes) == Fit::Possible => {
+            Beginning::Undecided
+        }
         Some(_) => Beginning::Nothing,
     }
 }
 
-fn judge_lengths(expected: Lengths, bytes: &[u8], limit: usize) -> Beginning {
+fn judge_lengths(expected: LengthPrefix, bytes: &[u8], limit: usize) -> Beginning {
     let others = || {
         let text = bytes.trim_ascii_start();
-        certain_of([lines(text), headers(text), netstrings(text), lengths(bytes)])
+        certain_of([lines(text), headers(text), netstrings(text), length_prefix(bytes)])
     };
     let size = usize::try_from(expected.least(bytes)).unwrap_or(usize::MAX);
     let is_far_over = is_far_over(size, limit);
@@ -219,9 +336,9 @@ fn netstrings(text: &[u8]) -> Fit {
 
 /// A length in binary, and a message. Of the two orders of bytes it is the one that makes the
 /// smaller number.
-fn lengths(bytes: &[u8]) -> Fit {
-    let (mut found, mut is_possible) = (None::<(u64, Lengths)>, false);
-    for lengths in Lengths::all() {
+fn length_prefix(bytes: &[u8]) -> Fit {
+    let (mut found, mut is_possible) = (None::<(u64, LengthPrefix)>, false);
+    for lengths in LengthPrefix::all() {
         let least = lengths.least(bytes);
         match bytes.get(lengths.width..) {
             _ if least >= LONGEST => {}
@@ -232,7 +349,7 @@ fn lengths(bytes: &[u8]) -> Fit {
             Some(behind) if !begins_with_message(behind) || ends_line(behind, least) => {}
             Some(_) => {
                 let is_better =
-                    |&(length, other): &(u64, Lengths)| (lengths.width, least) < (other.width, length);
+                    |&(length, other): &(u64, LengthPrefix)| (lengths.width, least) < (other.width, length);
                 if found.as_ref().is_none_or(is_better) {
                     found = Some((least, lengths));
                 }
@@ -247,5 +364,4 @@ fn lengths(bytes: &[u8]) -> Fit {
 }
 
 #[cfg(test)]
-#[path = "recognise_tests.rs"]
 mod tests;

@@ -4,11 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::{
-    Close, Header, OpCode, Role, Violation,
-    header::{CONTROL_PAYLOAD, begins_control},
-    mask,
-};
+use super::frame::{CONTROL_PAYLOAD, Close, Header, OpCode, Role, Violation, apply_mask, begins_control};
 
 /// A message may have so many fragments without payload. They cost their sender next to nothing, and
 /// [`Limits::frame_size`](crate::Limits::frame_size) does not bound them.
@@ -156,7 +152,7 @@ impl FrameReader {
         if let Some(mask) = header.mask
             && !again
         {
-            mask::apply(&mut unread[start..end], mask);
+            apply_mask(&mut unread[start..end], mask);
         }
         if header.is_final && self.fragments.is_none() {
             self.is_text = header.opcode == OpCode::Text;
@@ -276,7 +272,7 @@ impl FrameReader {
         Ok(match header.opcode {
             OpCode::Ping => {
                 if let Some(mask) = header.mask {
-                    mask::apply(&mut unread[payload.clone()], mask);
+                    apply_mask(&mut unread[payload.clone()], mask);
                 }
                 Read::Ping { payload, consumed }
             }
@@ -342,7 +338,7 @@ fn unmasked(header: Header, payload: &[u8]) -> Vec<u8> {
     debug_assert!(payload.len() <= CONTROL_PAYLOAD, "a header that says so is refused");
     let mut payload = payload.to_vec();
     if let Some(mask) = header.mask {
-        mask::apply(&mut payload, mask);
+        apply_mask(&mut payload, mask);
     }
     payload
 }

@@ -13,7 +13,7 @@ fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
     header.write(&mut out);
     let start = out.len();
     out.extend_from_slice(payload);
-    mask::apply(&mut out[start..], mask);
+    apply_mask(&mut out[start..], mask);
     out
 }
 

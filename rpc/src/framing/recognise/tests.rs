@@ -17,7 +17,7 @@ const EACH: [(&str, Framing); 11] = [
 ];
 
 const fn of(width: usize, is_little: bool) -> Framing {
-    Framing::Lengths(Lengths { width, is_little })
+    lengths(width, if is_little { Little } else { Big })
 }
 
 fn framed(framing: Framing, message: &str) -> Vec<u8> {
@@ -123,4 +123,14 @@ fn no_more_is_held_than_tells() {
             assert_ne!(beginning, Undecided, "{} where {name} is expected", byte.escape_ascii());
         }
     }
+}
+
+#[test]
+fn each_has_names_of_its_own_and_its_own_framer() {
+    for (framing, protocol, code) in NAMES {
+        assert_eq!(framing.framer().framing(), Some(framing));
+        assert_eq!(Framing::called(protocol), Some(framing));
+        assert_eq!((framing.protocol(), framing.in_code()), (protocol, code));
+    }
+    assert_eq!(Framing::called("HTTP"), None);
 }

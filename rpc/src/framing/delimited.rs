@@ -1,8 +1,92 @@
-//! No framing: one JSON value behind another.
+//! Frames that tell their own end: lines, and JSON values one behind another.
 
-use memchr::memchr2;
+use std::ops::Range;
 
-use super::{FrameError, Framed, Framer, error::excerpt};
+use memchr::{memchr, memchr2};
+
+use super::framer::{FrameError, Framed, Framer, excerpt};
+
+/// One message a line, ended by `\n` (or `\r\n`; blank lines are passed over).
+///
+/// A line over the limit is dropped and counted as an error, and a request is answered; the lines that follow it are not lost. The
+/// rule is aiorpcX's.
+///
+/// The last line of a stream needs no newline if it is a whole object or array of JSON: many peers close their side right behind it.
+#[derive(Debug, Clone)]
+pub struct NewlineFramer {
+    limit: usize,
+    /// How much of the unread bytes is known to hold no newline.
+    searched: usize,
+    /// The size so far of a line that is being dropped.
+    dropping: Option<usize>,
+}
+
+impl NewlineFramer {
+    /// The limit applies from the session's [`Limits`](crate::Limits).
+    pub const fn new() -> Self {
+        Self { limit: usize::MAX, searched: 0, dropping: None }
+    }
+
+    const fn is_over(&self, size: usize) -> bool {
+        size > self.limit
+    }
+}
+
+impl Default for NewlineFramer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Framer for NewlineFramer {
+    const OWN: bool = true;
+
+    fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
+        let Some(found) = memchr(b'\n', &unread[self.searched..]) else {
+            let size = self.dropping.unwrap_or(0) + unread.len();
+            if self.dropping.is_some() || self.is_over(size) {
+                self.dropping = Some(size);
+                self.searched = 0;
+                return Ok(Framed::Dropping { consumed: unread.len(), is_last: false });
+            }
+            self.searched = unread.len();
+            return Ok(Framed::Incomplete { consumed: 0 });
+        };
+        let end = self.searched + found;
+        let consumed = end + 1;
+        self.searched = 0;
+        let size = self.dropping.take().unwrap_or(0) + end;
+        if self.is_over(size) {
+            return Ok(Framed::Dropped { error: FrameError::TooLarge { size, limit: self.limit }, consumed });
+        }
+        let line = &unread[..end];
+        // One look at the last byte rules blanks out for nearly every line.
+        if line.last().is_none_or(u8::is_ascii_whitespace) {
+            let trimmed = line.trim_ascii_end().len();
+            if trimmed == 0 {
+                return Ok(Framed::Between { consumed });
+            }
+            return Ok(Framed::Frame { frame: 0..trimmed, consumed });
+        }
+        Ok(Framed::Frame { frame: 0..end, consumed })
+    }
+
+    fn last(&self, unread: &[u8]) -> Option<Range<usize>> {
+        let line = unread.trim_ascii_end();
+        (self.dropping.is_none() && !line.is_empty()).then_some(0..line.len())
+    }
+
+    /// The message must stand on one line. What this crate writes always does.
+    fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
+        debug_assert!(memchr(b'\n', &out[start..]).is_none(), "a line break within a message");
+        out.push(b'\n');
+        Ok(())
+    }
+
+    fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+}
 
 /// One JSON object or array behind another, with nothing, blanks or newlines between them: what Bitcoin's relatives, Core Lightning and
 /// many libraries read from a socket.
@@ -179,79 +263,4 @@ fn control_character(text: &[u8]) -> FrameError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::framing::pieces::{broken, frames, taken_apart};
-
-    #[test]
-    fn values_come_out_whole_however_they_arrive() {
-        let values = [
-            r#"{"a":[1,{"b":"}]\"\\"}]}"#,
-            "[]",
-            "{}",
-            r#"{"é":"\\\"{"}"#,
-            "[[[[]]]]",
-            "{\n  \"a\": 1\n}",
-            "{]",
-        ];
-        for between in ["", " ", "\n", "\r\n\t\n"] {
-            let bytes = values.join(between) + between;
-            for step in 1..=bytes.len() {
-                let (found, errors) = taken_apart(JsonFramer::new(), bytes.as_bytes(), step, usize::MAX);
-                assert_eq!(found, values, "in pieces of {step}");
-                assert_eq!(errors, []);
-            }
-        }
-    }
-
-    #[test]
-    fn a_value_over_the_limit_is_dropped_and_the_next_is_intact() {
-        let long = format!(r#"["{}\"]["]"#, "x".repeat(50));
-        let bytes = format!(r#"{long}{{}} [1,2,3,4]  [1,2,3,45] {long}[]"#);
-        for step in 1..=bytes.len() {
-            let (found, errors) = taken_apart(JsonFramer::new(), bytes.as_bytes(), step, 9);
-            assert_eq!(found, ["{}", "[1,2,3,4]", "[]"], "in pieces of {step}");
-            assert_eq!(errors, [58, 10, 58].map(|size| FrameError::TooLarge { size, limit: 9 }));
-        }
-    }
-
-    #[test]
-    fn what_is_no_value_ends_the_session_and_is_named() {
-        for (bytes, error) in [
-            ("{}x{}", "a JSON object or array was expected, and `x` came"),
-            ("\"{\"", "a JSON object or array was expected, and `\\\"` came"),
-            ("}", "a JSON object or array was expected, and `}` came"),
-            ("1 2", "a JSON object or array was expected, and `1` came"),
-            ("\u{feff}{}", "a JSON object or array was expected, and `\\xef` came"),
-            ("{\"a\n{}", "the rest of a JSON string was expected, and `\\n` came"),
-            ("{\"a\\\n{}", "the rest of a JSON string was expected, and `\\n` came"),
-        ] {
-            for step in 1..=bytes.len() {
-                assert_eq!(broken(JsonFramer::new(), bytes.as_bytes(), step).to_string(), error, "{bytes:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_value_that_never_ends_is_not_kept() {
-        let mut framer = JsonFramer::new();
-        framer.set_limit(10);
-        for _ in 0..1000 {
-            assert_eq!(
-                framer.next(&[b'['; 64]).expect("open"),
-                Framed::Dropping { consumed: 64, is_last: false }
-            );
-        }
-    }
-
-    #[test]
-    fn behind_a_message_stands_what_was_chosen() {
-        for (framer, written) in [
-            (JsonFramer::new(), "{}\n[]\n"),
-            (JsonFramer::new().unseparated(), "{}[]"),
-            (JsonFramer::new().blank_lines(), "{}\n\n[]\n\n"),
-        ] {
-            assert_eq!(frames(&framer, &["{}", "[]"]), written.as_bytes());
-        }
-    }
-}
+mod tests;

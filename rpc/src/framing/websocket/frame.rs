@@ -1,0 +1,439 @@
+//! A frame and its parts: the two sides, the header (section 5.2), masks (5.3), what a close says (7), and the rules that a peer can break.
+
+use crate::framing::FrameError;
+
+/// An end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It has asked for the WebSocket, and masks what it sends.
+    Client,
+    /// It has agreed, and masks nothing.
+    Server,
+}
+
+impl Role {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+
+    pub(super) const fn masks(self) -> bool {
+        matches!(self, Self::Client)
+    }
+}
+
+/// A rule that the peer has broken. The connection is closed with the code.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    /// Of RFC 6455, section 7.4.1.
+    pub(crate) code: u16,
+    pub(crate) error: FrameError,
+    /// Whether the frames behind it can still be told apart: the peer's close is found among them.
+    pub(crate) in_step: bool,
+}
+
+impl Violation {
+    #[cold]
+    pub(super) fn protocol(what: impl Into<String>) -> Self {
+        Self { code: 1002, error: FrameError::Invalid(what.into()), in_step: false }
+    }
+
+    #[cold]
+    pub(crate) fn text(error: std::str::Utf8Error) -> Self {
+        let error = FrameError::Invalid(format!("a text is not UTF-8: {error}"));
+        Self { code: 1007, error, in_step: true }
+    }
+
+    /// Nothing follows the close that has such a reason.
+    #[cold]
+    fn reason_of_close(error: std::str::Utf8Error) -> Self {
+        let error = FrameError::Invalid(format!("the reason of a close is not UTF-8: {error}"));
+        Self { code: 1007, error, in_step: false }
+    }
+
+    #[cold]
+    pub(super) fn policy(what: String) -> Self {
+        Self { code: 1008, error: FrameError::Invalid(what), in_step: true }
+    }
+
+    #[cold]
+    pub(super) fn too_large(size: u64, limit: usize) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        Self { code: 1009, error: FrameError::TooLarge { size, limit }, in_step: true }
+    }
+
+    /// What the peer is told, for a person to read.
+    pub(crate) fn reason(&self) -> String {
+        match &self.error {
+            FrameError::TooLarge { size, limit } => {
+                format!("the message has {size} bytes or more, and the limit is {limit} (`frame_size`)")
+            }
+            FrameError::Invalid(what) => what.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The first byte: this is the last frame of a message.
+const FINAL: u8 = 0x80;
+
+/// The first byte: the bits for extensions, of which none is agreed on.
+const RESERVED: u8 = 0x70;
+
+/// The first byte: a control frame.
+const CONTROL: u8 = 0x08;
+
+/// The second byte: the payload is masked.
+const MASKED: u8 = 0x80;
+
+/// The largest payload of a control frame, in bytes.
+pub(super) const CONTROL_PAYLOAD: usize = 125;
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpCode {
+    Continuation = 0,
+    Text = 1,
+    Binary = 2,
+    Close = 8,
+    Ping = 9,
+    Pong = 10,
+}
+
+impl OpCode {
+    pub(super) const fn is_control(self) -> bool {
+        self as u8 & CONTROL != 0
+    }
+}
+
+/// Whether a frame that begins with this byte is a control frame.
+pub(super) const fn begins_control(first: u8) -> bool {
+    first & CONTROL != 0
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) opcode: OpCode,
+    /// Whether the message ends with this frame.
+    pub(super) is_final: bool,
+    /// The size of the payload, in bytes.
+    pub(super) length: u64,
+    /// Of a client's frames.
+    pub(super) mask: Option<[u8; 4]>,
+}
+
+impl Header {
+    /// The header at the front of `bytes`, and its size; `None` where it has not come yet. `from` is
+    /// the side that has sent it. A broken rule is found with the byte that breaks it.
+    #[inline]
+    pub(super) fn parse(bytes: &[u8], from: Role) -> Result<Option<(Self, usize)>, Violation> {
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        if first & RESERVED != 0 {
+            return Err(Violation::protocol("a frame has a reserved bit, and no extension was agreed on"));
+        }
+        let opcode = match first & 0x0f {
+            0 => OpCode::Continuation,
+            1 => OpCode::Text,
+            2 => OpCode::Binary,
+            8 => OpCode::Close,
+            9 => OpCode::Ping,
+            10 => OpCode::Pong,
+            unknown => {
+                return Err(Violation::protocol(format!(
+                    "a frame has the opcode {unknown}, which is reserved"
+                )));
+            }
+        };
+        let is_final = first & FINAL != 0;
+        if opcode.is_control() && !is_final {
+            return Err(Violation::protocol("a control frame is in fragments"));
+        }
+        let Some(&second) = bytes.get(1) else { return Ok(None) };
+        if (second & MASKED != 0) != from.masks() {
+            return Err(Violation::protocol(match from {
+                Role::Client => "a frame of the client's is not masked",
+                Role::Server => "a frame of the server's is masked",
+            }));
+        }
+        let (length, mut size) = match second & !MASKED {
+            126.. if opcode.is_control() => {
+                return Err(Violation::protocol(format!(
+                    "a control frame has more than {CONTROL_PAYLOAD} bytes of payload"
+                )));
+            }
+            126 => match bytes.get(2..).and_then(<[u8]>::first_chunk) {
+                Some(length) => (u64::from(u16::from_be_bytes(*length)), 4),
+                None => return Ok(None),
+            },
+            127 => match bytes.get(2..).and_then(<[u8]>::first_chunk) {
+                Some(length) => (u64::from_be_bytes(*length), 10),
+                None => return Ok(None),
+            },
+            short => (u64::from(short), 2),
+        };
+        if size != size_of_length(length) {
+            return Err(Violation::protocol(format!(
+                "a length of {length} bytes is not in its shortest form"
+            )));
+        }
+        if length >> 63 != 0 {
+            return Err(Violation::protocol("a length has its highest bit set"));
+        }
+        let mask = match from.masks() {
+            true => match bytes.get(size..).and_then(<[u8]>::first_chunk) {
+                Some(mask) => {
+                    size += mask.len();
+                    Some(*mask)
+                }
+                None => return Ok(None),
+            },
+            false => None,
+        };
+        Ok(Some((Self { opcode, is_final, length, mask }, size)))
+    }
+
+    /// How many bytes it takes.
+    pub(super) const fn size(&self) -> usize {
+        size_of_length(self.length) + if self.mask.is_some() { 4 } else { 0 }
+    }
+
+    /// Writes it to the front of `out`, which has room for it.
+    #[inline]
+    pub(super) fn write(&self, out: &mut [u8]) {
+        out[0] = self.opcode as u8 | if self.is_final { FINAL } else { 0 };
+        let masked = if self.mask.is_some() { MASKED } else { 0 };
+        let size = size_of_length(self.length);
+        match size {
+            2 => out[1] = masked | self.length as u8,
+            4 => {
+                out[1] = masked | 126;
+                out[2..4].copy_from_slice(&(self.length as u16).to_be_bytes());
+            }
+            _ => {
+                out[1] = masked | 127;
+                out[2..10].copy_from_slice(&self.length.to_be_bytes());
+            }
+        }
+        if let Some(mask) = self.mask {
+            out[size..size + 4].copy_from_slice(&mask);
+        }
+    }
+}
+
+/// How many bytes a header takes for a length in its shortest form, without a mask.
+const fn size_of_length(length: u64) -> usize {
+    match length {
+        0..=125 => 2,
+        126..=0xffff => 4,
+        _ => 10,
+    }
+}
+
+/// Puts a mask over the bytes, or takes it off.
+#[inline]
+pub(super) fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
+    let [a, b, c, d] = mask;
+    let mask = [a, b, c, d, a, b, c, d];
+    let wide = u64::from_ne_bytes(mask);
+    let (chunks, rest) = bytes.as_chunks_mut();
+    for chunk in chunks {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask) {
+        *byte ^= mask;
+    }
+}
+
+/// One that a peer cannot foresee.
+#[inline]
+pub(super) fn random_mask() -> [u8; 4] {
+    rand::random::<u32>().to_ne_bytes()
+}
+
+/// Stands for a close frame that says nothing. It is never sent.
+const NO_CODE: u16 = 1005;
+
+/// A status code and what it is explained with, which may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Close {
+    pub(crate) code: u16,
+    pub(crate) reason: String,
+}
+
+impl Close {
+    /// From the payload of a close frame, without its mask.
+    pub(super) fn parse(payload: &[u8]) -> Result<Self, Violation> {
+        let Some((code, reason)) = payload.split_first_chunk() else {
+            return match payload {
+                [] => Ok(Self { code: NO_CODE, reason: String::new() }),
+                _ => Err(Violation::protocol("a close frame has one byte of payload, and a code has two")),
+            };
+        };
+        let code = u16::from_be_bytes(*code);
+        if !may_be_sent(code) {
+            return Err(Violation::protocol(format!(
+                "a close frame has the code {code}, which may not be sent"
+            )));
+        }
+        match std::str::from_utf8(reason) {
+            Ok(reason) => Ok(Self { code, reason: reason.to_owned() }),
+            Err(error) => Err(Violation::reason_of_close(error)),
+        }
+    }
+
+    /// The payload that says the same. A reason that does not fit is cut.
+    pub(super) fn payload(&self) -> Vec<u8> {
+        let mut payload = Vec::new();
+        if self.code != NO_CODE {
+            payload.extend_from_slice(&self.code.to_be_bytes());
+            let room = CONTROL_PAYLOAD - payload.len();
+            let end = self.reason.len().min(room);
+            let end = (0..=end).rev().find(|&end| self.reason.is_char_boundary(end)).unwrap_or(0);
+            payload.extend_from_slice(&self.reason.as_bytes()[..end]);
+        }
+        payload
+    }
+}
+
+/// Section 7.4, and the codes that are registered since (1012 to 1014).
+const fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+/// How much of a message stands in one frame, at most, in bytes. A longer one leaves in fragments, so that a pong need not wait for all
+/// of it.
+const FRAGMENT: usize = 64 << 10;
+
+/// Room for a header with a length of two bytes, as most have that need more than one.
+const ROOM: usize = 4;
+
+/// A frame that is no part of a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Control<'a> {
+    Ping,
+    Pong(&'a [u8]),
+    Close(&'a Close),
+}
+
+/// Puts frames around messages, on one side of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameWriter {
+    role: Role,
+    opcode: OpCode,
+}
+
+impl FrameWriter {
+    /// On the side of `role`. The messages say that they are text, or not.
+    pub(crate) const fn new(role: Role, binary: bool) -> Self {
+        Self { role, opcode: if binary { OpCode::Binary } else { OpCode::Text } }
+    }
+
+    pub(crate) const fn role(self) -> Role {
+        self.role
+    }
+
+    /// Makes room before a message.
+    #[inline]
+    pub(crate) fn begin(self, out: &mut Vec<u8>) {
+        match self.role.masks() {
+            true => out.extend_from_slice(&[0; ROOM + 4]),
+            false => out.extend_from_slice(&[0; ROOM]),
+        }
+    }
+
+    /// Puts frames around the message that stands behind the room that was made at `start`.
+    #[inline]
+    pub(crate) fn finish(self, out: &mut Vec<u8>, start: usize) {
+        let mask = self.mask();
+        let message = start + ROOM + mask.map_or(0, |mask| mask.len());
+        let length = out.len() - message;
+        if length > usize::from(u16::MAX) {
+            return self.cut(out, start, message);
+        }
+        let header = Header { opcode: self.opcode, is_final: true, length: length as u64, mask };
+        let size = header.size();
+        if start + size < message {
+            out.copy_within(message.., start + size);
+            out.truncate(start + size + length);
+        }
+        header.write(&mut out[start..]);
+        if let Some(mask) = mask {
+            apply_mask(&mut out[start + size..], mask);
+        }
+    }
+
+    /// Appends a frame that is no part of a message.
+    pub(crate) fn control(self, out: &mut Vec<u8>, frame: Control<'_>) {
+        let close;
+        let (opcode, payload) = match frame {
+            Control::Ping => (OpCode::Ping, &[][..]),
+            Control::Pong(payload) => (OpCode::Pong, payload),
+            Control::Close(said) => {
+                close = said.payload();
+                (OpCode::Close, &*close)
+            }
+        };
+        let header = Header { opcode, is_final: true, length: payload.len() as u64, mask: self.mask() };
+        let start = out.len();
+        let message = start + header.size();
+        out.resize(message, 0);
+        header.write(&mut out[start..]);
+        out.extend_from_slice(payload);
+        if let Some(mask) = header.mask {
+            apply_mask(&mut out[message..], mask);
+        }
+    }
+
+    /// How much is left of a frame when so many of the bytes are written. They are whole frames of this side's, but for the first, of which the
+    /// first `end` bytes are left.
+    #[cold]
+    pub(crate) fn rest_of_frame(self, bytes: &[u8], mut end: usize, written: usize) -> usize {
+        while end < written {
+            let Ok(Some((header, size))) = Header::parse(&bytes[end..], self.role) else {
+                debug_assert!(false, "no frame of this side's");
+                return 0;
+            };
+            end += size + header.length as usize;
+        }
+        end - written
+    }
+
+    /// A new one for each frame (section 5.3).
+    #[inline]
+    fn mask(self) -> Option<[u8; 4]> {
+        self.role.masks().then(random_mask)
+    }
+
+    /// Cuts a long message into fragments, from the last to the first, so that each byte is moved once.
+    #[cold]
+    fn cut(self, out: &mut Vec<u8>, start: usize, message: usize) {
+        let length = out.len() - message;
+        let count = length.div_ceil(FRAGMENT);
+        let fragment = |at: usize| {
+            let opcode = if at == 0 { self.opcode } else { OpCode::Continuation };
+            let length = (length - at * FRAGMENT).min(FRAGMENT) as u64;
+            Header { opcode, is_final: at + 1 == count, length, mask: self.mask() }
+        };
+        let last = fragment(count - 1);
+        let full = Header { length: FRAGMENT as u64, ..last }.size();
+        let mut end = start + (count - 1) * full + last.size() + length;
+        out.resize(end, 0);
+        for at in (0..count).rev() {
+            let header = fragment(at);
+            let from = message + at * FRAGMENT;
+            let payload = end - header.length as usize;
+            out.copy_within(from..from + header.length as usize, payload);
+            if let Some(mask) = header.mask {
+                apply_mask(&mut out[payload..end], mask);
+            }
+            end = payload - header.size();
+            header.write(&mut out[end..]);
+        }
+        debug_assert_eq!(end, start, "the fragments take the room that was reckoned");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+use super::{
+    super::{FrameReader, Read},
+    *,
+};
+
+const LENGTHS: [u64; 8] = [0, 1, 125, 126, 127, 65_535, 65_536, (1 << 63) - 1];
+
+#[test]
+fn what_is_written_is_read_and_not_before_it_is_whole() {
+    for from in [Role::Client, Role::Server] {
+        for length in LENGTHS {
+            for opcode in [OpCode::Continuation, OpCode::Text, OpCode::Binary] {
+                for is_final in [false, true] {
+                    let mask = from.masks().then_some([1, 2, 3, 4]);
+                    let header = Header { opcode, is_final, length, mask };
+                    let mut out = vec![0; header.size()];
+                    header.write(&mut out);
+                    for part in 0..out.len() {
+                        assert_eq!(Header::parse(&out[..part], from), Ok(None), "{header:?} {part}");
+                    }
+                    let whole = Some((header, out.len()));
+                    out.extend([0xff; 10]);
+                    assert_eq!(Header::parse(&out, from), Ok(whole));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_broken_rule_is_found_with_the_byte_that_breaks_it() {
+    let cases: [(&[u8], Role); 18] = [
+        (&[0xc1], Role::Client),
+        (&[0xa1], Role::Client),
+        (&[0x91], Role::Server),
+        (&[0x83], Role::Client),
+        (&[0x87], Role::Client),
+        (&[0x8b], Role::Client),
+        (&[0x8f], Role::Server),
+        (&[0x08], Role::Client),
+        (&[0x09], Role::Client),
+        (&[0x81, 0x05], Role::Client),
+        (&[0x81, 0x85], Role::Server),
+        (&[0x89, 0xfe], Role::Client),
+        (&[0x88, 0x7f], Role::Server),
+        (&[0x81, 126, 0, 125], Role::Server),
+        (&[0x81, 0xfe, 0, 0], Role::Client),
+        (&[0x81, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff], Role::Server),
+        (&[0x81, 127, 0, 0, 0, 0, 0, 0, 0, 0], Role::Server),
+        (&[0x81, 127, 0x80, 0, 0, 0, 0, 0, 0, 0], Role::Server),
+    ];
+    for (bytes, from) in cases {
+        let (_, before) = bytes.split_last().expect("bytes");
+        assert_eq!(Header::parse(before, from), Ok(None), "{bytes:x?}");
+        let violation = Header::parse(bytes, from).expect_err("a rule is broken");
+        assert_eq!(violation.code, 1002, "{bytes:x?}");
+    }
+}
+
+#[test]
+fn every_byte_gets_its_own_byte_of_the_mask() {
+    for size in 0..100 {
+        let bytes: Vec<u8> = (0..size).map(|at: u8| at.wrapping_mul(37)).collect();
+        let mut masked = bytes.clone();
+        apply_mask(&mut masked, [1, 20, 77, 255]);
+        for (at, (byte, masked)) in bytes.iter().zip(&masked).enumerate() {
+            assert_eq!(byte ^ [1, 20, 77, 255][at % 4], *masked);
+        }
+        apply_mask(&mut masked, [1, 20, 77, 255]);
+        assert_eq!(masked, bytes);
+    }
+}
+
+fn close(code: u16, reason: &str) -> Close {
+    Close { code, reason: reason.to_owned() }
+}
+
+#[test]
+fn what_is_said_is_understood() {
+    let cases: [(&[u8], Close); 4] = [
+        (b"", close(NO_CODE, "")),
+        (b"\x03\xe8", close(1000, "")),
+        (b"\x03\xe9gone", close(1001, "gone")),
+        (b"\x13\x87\xc3\xa4", close(4999, "ä")),
+    ];
+    for (payload, close) in cases {
+        assert_eq!(Close::parse(payload), Ok(close.clone()));
+        assert_eq!(close.payload(), payload);
+    }
+}
+
+#[test]
+fn what_may_not_be_said_breaks_a_rule() {
+    let codes = [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535];
+    for payload in codes.map(|code: u16| code.to_be_bytes().to_vec()).into_iter().chain([vec![3]]) {
+        let violation = Close::parse(&payload).expect_err("a rule is broken");
+        assert_eq!(violation.code, 1002, "{payload:?}");
+    }
+    assert_eq!(Close::parse(b"\x03\xe8\xff").expect_err("it is no text").code, 1007);
+}
+
+#[test]
+fn a_long_reason_is_cut_between_characters() {
+    let payload = close(1000, &"ä".repeat(100)).payload();
+    assert_eq!(payload.len(), 124);
+    assert_eq!(Close::parse(&payload), Ok(close(1000, &"ä".repeat(61))));
+}
+
+const SIZES: [usize; 14] =
+    [0, 1, 125, 126, 127, 65_535, 65_536, 65_537, 65_600, 131_071, 131_072, 131_073, 200_003, 1_000_001];
+
+fn message(size: usize) -> Vec<u8> {
+    (0..size).map(|at| b' ' + (at * 7 + at / 251) as u8 % 90).collect()
+}
+
+#[test]
+fn what_is_written_is_read_in_frames_of_at_most_64_kib() {
+    for role in [Role::Client, Role::Server] {
+        let writer = FrameWriter::new(role, false);
+        let mut out = b"before".to_vec();
+        for size in SIZES {
+            let start = out.len();
+            writer.begin(&mut out);
+            out.extend(message(size));
+            writer.finish(&mut out, start);
+        }
+        let mut unread = &mut out[b"before".len()..];
+        let mut reader = FrameReader::new(role.other());
+        for size in SIZES {
+            let mut frames = 0;
+            let read = loop {
+                frames += 1;
+                let (header, _) = Header::parse(unread, role).unwrap().unwrap();
+                assert!(header.length <= 65_536);
+                match reader.next(unread).unwrap() {
+                    Read::Fragment { consumed } => unread = &mut unread[consumed..],
+                    Read::Message { message, consumed } => {
+                        let message = unread[message].to_vec();
+                        unread = &mut unread[consumed..];
+                        break message;
+                    }
+                    Read::Joined { message, consumed } => {
+                        unread = &mut unread[consumed..];
+                        break message.to_vec();
+                    }
+                    other => panic!("{other:?}"),
+                }
+            };
+            assert!(read == message(size), "{size} bytes");
+            assert_eq!(frames, size.div_ceil(65_536).max(1), "{size} bytes");
+        }
+        assert!(unread.is_empty());
+    }
+}
+
+#[test]
+fn the_end_of_a_frame_is_known_wherever_a_write_ends() {
+    for role in [Role::Client, Role::Server] {
+        let writer = FrameWriter::new(role, true);
+        let (mut out, mut ends) = (Vec::new(), vec![0]);
+        for size in [0, 1, 140_000, 3] {
+            let start = out.len();
+            writer.begin(&mut out);
+            out.extend(message(size));
+            writer.finish(&mut out, start);
+            let mut reader = FrameReader::new(role.other());
+            let mut at = start;
+            while at < out.len() {
+                at += match reader.next(&mut out[at..].to_vec()) {
+                    Ok(
+                        Read::Fragment { consumed }
+                        | Read::Joined { consumed, .. }
+                        | Read::Message { consumed, .. },
+                    ) => consumed,
+                    other => panic!("{other:?}"),
+                };
+                ends.push(at);
+            }
+        }
+        let (mut rest, mut from) = (0, 0);
+        for written in (0..=out.len()).step_by(97) {
+            rest = writer.rest_of_frame(&out[from..], rest, written - from);
+            from = written;
+            let end = ends.iter().find(|end| **end >= written).expect("an end");
+            assert_eq!(rest, end - written, "{written}");
+        }
+    }
+}

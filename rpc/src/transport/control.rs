@@ -3,8 +3,6 @@
 //! A session's loop, its framer and its stream belong to one task. What they have to tell each other
 //! about pings and closes stands here.
 
-#![cfg_attr(not(feature = "ws"), expect(dead_code, reason = "no transport has control frames then"))]
-
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},

@@ -12,7 +12,10 @@ use tokio::{
     sync::{Mutex as AsyncMutex, mpsc},
 };
 
-use super::{Connection, Endpoint, Socket};
+use super::{
+    connection::{Connection, Socket},
+    endpoint::Endpoint,
+};
 
 /// How many bytes each direction holds where a URL names the place.
 const CAPACITY: usize = 64 << 10;

@@ -1,11 +1,9 @@
 //! The URLs that name where to connect and where to listen.
 
 mod host;
-mod parse;
-mod shown;
 #[cfg(test)]
 mod tests;
-mod zone;
+mod url;
 
 use std::{
     fmt,
@@ -15,16 +13,15 @@ use std::{
     str::FromStr,
 };
 
+use super::redact::shown;
 use crate::jsonrpc::shown::escaped;
-pub(crate) use host::Host;
-#[cfg(any(feature = "http", feature = "socks", feature = "ws"))]
-pub(crate) use parse::host_and_port;
-#[cfg(any(feature = "http", feature = "ws"))]
-pub(crate) use shown::HIDDEN;
-pub(crate) use shown::shown;
-pub(crate) use zone::Zone;
 #[cfg(feature = "socks")]
-pub(crate) use zone::percent_decoded;
+pub(crate) use host::percent_decoded;
+#[cfg(feature = "tcp")]
+pub(crate) use host::{Host, Zone};
+#[cfg(any(feature = "http", feature = "socks", feature = "ws"))]
+pub(crate) use url::host_and_port;
+pub(crate) use url::{Kind, Net, Scheme};
 
 /// Where a server listens, where a client connects, or where a peer is: a parsed URL.
 ///
@@ -98,37 +95,6 @@ pub struct Endpoint {
     is_redacted: bool,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    Net(Net),
-    /// The path of a socket; one that begins with `@` has no file. Empty where a peer has none.
-    Unix(Box<Path>),
-    Stdio,
-    /// A name; none for the other end of a connection that nobody had to find.
-    Memory(Option<Box<str>>),
-}
-
-/// A place on a network.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Net {
-    pub(crate) scheme: Scheme,
-    pub(crate) host: Host,
-    pub(crate) port: u16,
-    /// With its slash and its query; empty where the scheme has none.
-    pub(crate) path: Box<str>,
-}
-
-/// How a place on a network is spoken with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Scheme {
-    Tcp,
-    Tls,
-    Ws,
-    Wss,
-    Http,
-    Https,
-}
-
 /// A text that names no place to connect to or to listen at. What in it may be secret is
 /// [not shown](Endpoint#what-is-shown).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -136,34 +102,6 @@ pub(crate) enum Scheme {
 pub struct EndpointError {
     text: String,
     reason: String,
-}
-
-impl Scheme {
-    const ALL: [Self; 6] = [Self::Tcp, Self::Tls, Self::Ws, Self::Wss, Self::Http, Self::Https];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Ws => "ws",
-            Self::Wss => "wss",
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-
-    /// The port where none is written.
-    const fn port(self) -> Option<u16> {
-        match self {
-            Self::Tcp | Self::Tls => None,
-            Self::Ws | Self::Http => Some(80),
-            Self::Wss | Self::Https => Some(443),
-        }
-    }
-
-    const fn has_path(self) -> bool {
-        !matches!(self, Self::Tcp | Self::Tls)
-    }
 }
 
 impl Endpoint {
@@ -202,7 +140,7 @@ impl Endpoint {
 
     /// The whole URL, with path and query, which may hold a key.
     pub fn url(&self) -> String {
-        Whole(self).to_string()
+        self.kind.whole().to_string()
     }
 
     /// The same place, at another address: what a name or port 0 has become.
@@ -249,7 +187,8 @@ impl Endpoint {
     ///
     /// Where what is written is wrong, or what is left out has no default.
     pub fn parse_or(text: &str, defaults: &[Self]) -> Result<Self, EndpointError> {
-        parse::parse_or(text, defaults).map_err(|reason| EndpointError::new(text, reason))
+        let defaults = defaults.iter().map(Self::kind);
+        url::parse_or(text, defaults).map(Self::of).map_err(|reason| EndpointError::new(text, reason))
     }
 
     /// The scheme of the URL: `tcp`, `tls`, `ws`, `wss`, `http`, `https`, `unix`, `stdio` or `memory`.
@@ -302,10 +241,7 @@ impl Endpoint {
     }
 
     pub(crate) const fn as_net(&self) -> Option<&Net> {
-        match &self.kind {
-            Kind::Net(net) => Some(net),
-            _ => None,
-        }
+        self.kind.as_net()
     }
 }
 
@@ -315,25 +251,11 @@ impl EndpointError {
     }
 }
 
-/// As it is parsed.
-struct Whole<'a>(&'a Endpoint);
-
-impl fmt::Display for Whole<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.kind {
-            Kind::Net(net) => write!(f, "{}{}", net.server(), net.path),
-            Kind::Unix(path) => write!(f, "unix:{}", path.display()),
-            Kind::Stdio => f.write_str("stdio:"),
-            Kind::Memory(name) => write!(f, "memory:{}", name.as_deref().unwrap_or_default()),
-        }
-    }
-}
-
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Net(net) if self.is_redacted => net.show(f),
-            _ => escaped(Whole(self)).fmt(f),
+            _ => escaped(self.kind.whole()).fmt(f),
         }
     }
 }
@@ -358,38 +280,11 @@ impl Hash for Endpoint {
     }
 }
 
-impl Net {
-    /// Host and port as a URL has them: without the port where it is the scheme's own.
-    fn authority(&self) -> String {
-        let Self { scheme, host, port, .. } = self;
-        let host = host.in_url();
-        if scheme.port() == Some(*port) { host.to_string() } else { format!("{host}:{port}") }
-    }
-
-    /// The same as the `Host` header of HTTP has them: without the zone.
-    #[cfg(any(feature = "http", feature = "ws"))]
-    pub(crate) fn told_authority(&self) -> String {
-        Self { host: self.host.without_zone(), ..self.clone() }.authority()
-    }
-
-    /// The whole URL as a server is told it: without the zone.
-    #[cfg(feature = "http")]
-    pub(crate) fn told_url(&self) -> String {
-        format!("{}://{}{}", self.scheme.name(), self.told_authority(), self.path)
-    }
-
-    /// The only path that who listens here serves, without a query, which is the client's. `None` where every one is.
-    #[cfg(any(feature = "http", feature = "ws"))]
-    pub(crate) fn served_path(&self) -> Option<&str> {
-        self.path.split('?').next().filter(|path| !matches!(*path, "" | "/"))
-    }
-}
-
 impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        parse::parse(text).map_err(|reason| EndpointError::new(text, reason))
+        url::parse(text).map(Self::of).map_err(|reason| EndpointError::new(text, reason))
     }
 }
 

@@ -9,25 +9,21 @@
 //! behind it tells. (A bare `QUIT` is SMTP all the same. As a length it would announce more than a
 //! GiB, of which the first byte is a line break.)
 
-mod advice;
-mod binary;
-mod line;
-mod log;
-#[cfg(any(feature = "http", feature = "tls-no-provider"))]
-mod start;
+mod protocols;
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::endpoint::Endpoint;
 use crate::{
     framing::{Framing, excerpt},
-    jsonrpc::shown::escaped,
+    jsonrpc::shown::{brief, escaped},
 };
-#[cfg(feature = "ws")]
-use advice::advice_to_client;
-use advice::{BINARY, TEXT};
-pub(crate) use advice::{ECHO, Expected, advice};
-use line::Line;
-pub(crate) use log::log_foreign;
-#[cfg(any(feature = "http", feature = "tls-no-provider"))]
-pub(crate) use start::Start;
+use protocols::Fit;
 
 /// What is known of a stream by its first bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +36,23 @@ pub(crate) enum Opening {
     Undecided,
     /// It is another protocol.
     Foreign(Foreign),
+}
+
+impl Opening {
+    /// Judges a stream by its first bytes. `is_all` is true where no more will come: what looks
+    /// like the beginning of a line is a line.
+    pub(crate) fn of(bytes: &[u8], is_all: bool) -> Self {
+        let blanks = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
+        let text = &bytes[blanks..];
+        if text.is_empty() {
+            return Self::Blank;
+        }
+        match protocols::fit(bytes, text, is_all) {
+            Fit::Certain(protocol) => Self::Foreign(Foreign::of(protocol, text)),
+            Fit::Possible if !is_all => Self::Undecided,
+            Fit::Possible | Fit::None => Self::Ours,
+        }
+    }
 }
 
 /// Another protocol.
@@ -120,44 +133,204 @@ pub(crate) fn told(expected: Expected, protocol: &str, found: &str) -> String {
     }
 }
 
-impl Opening {
-    /// Judges a stream by its first bytes. `is_all` is true where no more will come: what looks
-    /// like the beginning of a line is a line.
-    pub(crate) fn of(bytes: &[u8], is_all: bool) -> Self {
-        let blanks = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
-        let text = &bytes[blanks..];
-        if text.is_empty() {
-            return Self::Blank;
-        }
-        match binary::fit(bytes).or_else(|| Line::first(text, is_all).fit()) {
-            Fit::Certain(protocol) => Self::Foreign(Foreign::of(protocol, text)),
-            Fit::Possible if !is_all => Self::Undecided,
-            Fit::Possible | Fit::None => Self::Ours,
-        }
+/// Text, or bytes that are no text, of a protocol that is not known.
+const TEXT: &str = "text";
+const BINARY: &str = "binary data";
+
+/// What is sent back as it came, by `cat` and its like.
+pub(crate) const ECHO: &str = "what it is sent";
+
+/// What was expected in place of another protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// The messages of a session over a stream of bytes.
+    Messages,
+    /// A handshake of TLS.
+    #[cfg(feature = "tls-no-provider")]
+    Tls,
+    /// HTTP.
+    #[cfg(feature = "http")]
+    Http,
+    /// The handshake of a WebSocket.
+    #[cfg(feature = "ws")]
+    WebSocket,
+}
+
+const OTHER_PLACE: &str = "Look whether the address, or the program, is the right one";
+
+/// What to do where `protocol` came, beginning with `found`, which is escaped.
+fn advice(expected: Expected, protocol: &str, found: &str) -> String {
+    let framing = Framing::called(protocol);
+    match expected {
+        Expected::Messages => match (protocol, framing) {
+            (_, Some(framing)) => format!(
+                "Set `{}` with `framer` on this side (of `Connector`, `Listen`, `ServerBuilder`), or the \
+                 framing of this side on the other one",
+                framing.in_code()
+            ),
+            // An alert is what a server answers.
+            ("TLS", _) if found.starts_with("\\x15") => {
+                "Connect with a URL of TLS (`tls://`, `wss://`, `https://`)".to_owned()
+            }
+            ("TLS", _) => {
+                "Listen at a URL of TLS (`tls://`, `wss://`, `https://`), or have the peer connect \
+                           without (`tcp://`, `ws://`, `http://`)"
+                    .to_owned()
+            }
+            ("HTTP", _) if found.starts_with("HTTP/") => {
+                "Call it by an `HttpClient` (`http://`), or connect to it as a WebSocket (`ws://`)".to_owned()
+            }
+            ("HTTP", _) => "Listen at `http://`, which serves WebSockets too, or have the peer connect \
+                            without HTTP (`tcp://`)"
+                .to_owned(),
+            _ => OTHER_PLACE.to_owned(),
+        },
+        #[cfg(feature = "tls-no-provider")]
+        Expected::Tls => match (protocol, framing) {
+            (_, Some(_)) => {
+                "It is spoken without TLS: use `tcp://` on this side, or `tls://` on the other one".to_owned()
+            }
+            ("HTTP", _) => {
+                "It is spoken without TLS: use `http://` or `ws://` on this side, or `https://` or \
+                            `wss://` on the other one"
+                    .to_owned()
+            }
+            _ => OTHER_PLACE.to_owned(),
+        },
+        #[cfg(feature = "http")]
+        Expected::Http => not_http(protocol, framing, "http", "https", found),
+        #[cfg(feature = "ws")]
+        Expected::WebSocket => not_http(protocol, framing, "ws", "wss", found),
     }
 }
 
-/// How well bytes fit to another protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fit {
-    /// They are of the protocol of this name.
-    Certain(&'static str),
-    /// They may become so.
-    Possible,
-    None,
+#[cfg(any(feature = "http", feature = "ws"))]
+fn not_http(protocol: &str, framing: Option<Framing>, plain: &str, secure: &str, found: &str) -> String {
+    match (protocol, framing) {
+        (_, Some(framing)) => format!(
+            "There is no HTTP around it: use `tcp://` and `{}` on this side, or `{plain}://` on the other one",
+            framing.in_code()
+        ),
+        ("TLS", _) => format!("Use `{secure}://` on both sides, or `{plain}://` on both"),
+        ("HTTP", _) if found.starts_with("HTTP/1") => {
+            "It is version 1 that is spoken there: leave out what asks for version 2 (`http2_only`)"
+                .to_owned()
+        }
+        _ => OTHER_PLACE.to_owned(),
+    }
 }
 
-impl Fit {
-    /// This or that. What is certain goes before what is possible.
-    fn or_else(self, other: impl FnOnce() -> Self) -> Self {
-        match self {
-            Self::Certain(_) => self,
-            Self::Possible => match other() {
-                Self::None => Self::Possible,
-                other => other,
-            },
-            Self::None => other(),
+/// The same for the client, which takes a server of WebSockets for one of something else.
+#[cfg(feature = "ws")]
+fn advice_to_client(protocol: &str) -> String {
+    match (protocol, Framing::called(protocol)) {
+        (_, Some(framing)) => format!(
+            "WebSocket is spoken here: connect to `ws://`, or have the server listen at `tcp://` with `{}`",
+            framing.in_code()
+        ),
+        ("TLS", _) => {
+            "TLS is not spoken here: connect to `ws://`, or have the server listen at `wss://`".to_owned()
         }
+        _ => OTHER_PLACE.to_owned(),
+    }
+}
+
+/// How much is kept, in bytes: more than an error shows.
+#[cfg(any(feature = "http", feature = "tls-no-provider"))]
+const KEPT: usize = 48;
+
+/// The first bytes of a stream.
+#[cfg(any(feature = "http", feature = "tls-no-provider"))]
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    bytes: [u8; KEPT],
+    length: usize,
+}
+
+#[cfg(any(feature = "http", feature = "tls-no-provider"))]
+impl Start {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; KEPT], length: 0 }
+    }
+
+    /// Whether nothing more is kept.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.length == KEPT
+    }
+
+    /// These were read next.
+    pub(crate) fn add(&mut self, read: &[u8]) {
+        let kept = read.len().min(KEPT - self.length);
+        self.bytes[self.length..self.length + kept].copy_from_slice(&read[..kept]);
+        self.length += kept;
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// What they look like.
+    pub(crate) fn seen(&self) -> Foreign {
+        Foreign::seen_in(self.bytes())
+    }
+}
+
+/// Says what a peer speaks, and what became of it. Whoever looks for open ports comes by often: what `rate` leaves out is for those who
+/// look closely. A session of this side's own has none.
+pub(crate) fn log_foreign(
+    (expected, foreign): (Expected, &Foreign),
+    (peer, session): (&Endpoint, Option<u64>),
+    rate: Option<&LogRate>,
+    outcome: &str,
+) {
+    let &Foreign { protocol, ref found } = foreign;
+    let advice = advice(expected, protocol, found);
+    match rate.map_or(Some(0), LogRate::admit) {
+        Some(unlogged) => tracing::info!(
+            rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer,
+            session, protocol, %found, advice = %brief(advice), unlogged,
+            "a peer speaks another protocol: {outcome}, and nothing of it was handled"
+        ),
+        None => tracing::debug!(
+            rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer,
+            session, protocol, %found, advice = %brief(advice),
+            "a peer speaks another protocol: {outcome}, and nothing of it was handled"
+        ),
+    }
+}
+
+/// How many of them are logged in each [`WINDOW`].
+const LOGGED: u32 = 10;
+
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// How often something was logged lately.
+#[derive(Debug, Default)]
+pub(crate) struct LogRate(Mutex<Lately>);
+
+#[derive(Debug, Default)]
+struct Lately {
+    /// When the window began.
+    since: Option<Instant>,
+    logged: u32,
+    left_out: u64,
+}
+
+impl LogRate {
+    /// Whether one more is logged now: then how many were left out before it, for the log.
+    pub(crate) fn admit(&self) -> Option<u64> {
+        let now = Instant::now();
+        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = lately.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW);
+        if is_over {
+            (lately.since, lately.logged) = (Some(now), 0);
+        }
+        if lately.logged >= LOGGED {
+            lately.left_out += 1;
+            return None;
+        }
+        lately.logged += 1;
+        Some(std::mem::take(&mut lately.left_out))
     }
 }
 

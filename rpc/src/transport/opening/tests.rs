@@ -199,3 +199,17 @@ fn what_came_is_shown_escaped_and_in_part() {
     };
     assert_eq!(foreign.found, r"GET /\x1b[2J\xff{ HTTP/1.1\r\nHost: a.example.or…");
 }
+
+#[tokio::test(start_paused = true)]
+async fn so_many_a_minute_are_logged_and_the_others_are_counted() {
+    let rate = LogRate::default();
+    let admitted = |times: u32| (0..times).filter_map(|_| rate.admit()).collect::<Vec<_>>();
+    assert_eq!(admitted(300), [0; 10]);
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert_eq!(admitted(5), [0; 0]);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(admitted(3), [295, 0, 0]);
+    assert_eq!(admitted(8), [0; 7]);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(admitted(1), [1]);
+}

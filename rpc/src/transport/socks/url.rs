@@ -1,7 +1,10 @@
 //! The URLs of proxies.
 
 use super::{SocksProxy, SocksVersion};
-use crate::transport::endpoint::{host_and_port, percent_decoded, shown};
+use crate::transport::{
+    endpoint::{host_and_port, percent_decoded},
+    redact::shown,
+};
 
 /// The port of SOCKS, by its entry at IANA.
 const DEFAULT_PORT: u16 = 1080;

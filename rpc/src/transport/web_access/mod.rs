@@ -4,20 +4,19 @@
 //! the user's cookies and from within the user's network. All that the server has to tell by is
 //! what the browser says of the page.
 
-mod host;
 mod origin;
-mod reported;
-mod this_machine;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 
-use self::{host::Named, origin::Origin, reported::Reported};
-pub(crate) use self::{
-    origin::PageScheme,
-    this_machine::{FromItself, has_address},
-};
+use crate::jsonrpc::shown::brief;
+pub(crate) use origin::{Denied, FromItself, PageScheme, has_address};
+use origin::{Named, Origin};
 
 /// Which pages in a browser may reach a server, and under which names of the server.
 ///
@@ -97,21 +96,6 @@ impl Allowed<Named> {
     }
 }
 
-/// Why a request may not come in, for the peer to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Denied {
-    /// What it calls the server is nothing that a server can be called: 400.
-    Malformed(String),
-    /// It is not among those that are let in: 403.
-    Forbidden(String),
-}
-
-impl Denied {
-    fn malformed(reason: &str) -> Self {
-        Self::Malformed(reason.to_owned())
-    }
-}
-
 impl WebAccess {
     /// The defaults.
     pub fn new() -> Self {
@@ -184,13 +168,13 @@ impl WebAccess {
         own: Option<PageScheme>,
         is_local: impl FnOnce() -> bool,
     ) -> Result<(), Denied> {
-        let host = host::of_request(request)?;
+        let host = origin::host_of(request)?;
         let headers = &request.headers;
         if !headers.contains_key(header::ORIGIN) && host.is_some_and(|host| self.hosts.are_any_address(host))
         {
             return Ok(());
         }
-        let server = host.map(host::named).transpose()?;
+        let server = host.map(origin::named).transpose()?;
         self.check_host(server.as_ref(), is_local)?;
         match sole_origin(headers)? {
             None => Ok(()),
@@ -241,6 +225,40 @@ fn sole_origin(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Denied> {
     match (origins.next(), origins.next()) {
         (Some(_), Some(_)) => Err(Denied::Forbidden("there is more than one Origin header".to_owned())),
         (origin, _) => Ok(origin),
+    }
+}
+
+/// So many names are told of. What a peer calls the server is for the peer to say: it cannot fill the log, or the memory.
+const NAMES: usize = 32;
+
+/// The names that were told of, by all copies of the same settings.
+#[derive(Debug, Clone, Default)]
+struct Reported(Arc<Mutex<HashSet<String>>>);
+
+impl Reported {
+    fn host(&self, host: &str) {
+        if self.is_new("host", host) {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", host = %brief(host),
+                "a request was refused for what it calls this server: if that is one of its names, let it in with `WebAccess::allow_host`"
+            );
+        }
+    }
+
+    /// `own` is how pages of the server itself are fetched, as far as that is known.
+    fn origin(&self, origin: &str, own: &str) {
+        if self.is_new("origin", origin) {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", origin = %brief(origin), own,
+                "a page was refused for its origin: let it in with `WebAccess::allow_origin`; if it is a page of this server behind a proxy \
+                 that speaks TLS, `WebAccess::behind_tls` says so"
+            );
+        }
+    }
+
+    fn is_new(&self, kind: &str, name: &str) -> bool {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.len() < NAMES && names.insert(format!("{kind} {}", brief(name)))
     }
 }
 

@@ -14,7 +14,17 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::io::{ByteStream, Io};
+use super::{
+    connection::{ByteStream, Connection, Io},
+    endpoint::Endpoint,
+};
+
+impl Connection {
+    /// Over a socket, which tells that the peer is gone.
+    pub(crate) fn over_socket(socket: impl StreamSocket, peer: Endpoint) -> Self {
+        Self::over(SocketIo::new(socket), peer)
+    }
+}
 
 /// How often a socket is asked whose peer has closed its direction: the system has said all that it
 /// says by itself.
@@ -77,7 +87,7 @@ stream_socket!(tokio::net::UnixStream, |_: &Self, _: &mut Context<'_>| Poll::Rea
 
 /// A socket that can be asked whether its peer is gone.
 #[derive(Debug)]
-pub(crate) struct Watched<S> {
+pub(crate) struct SocketIo<S> {
     socket: S,
     /// There may be something to read of which tokio does not know any more: the system is asked
     /// before tokio is.
@@ -88,13 +98,13 @@ pub(crate) struct Watched<S> {
     left: u64,
 }
 
-impl<S> Watched<S> {
+impl<S> SocketIo<S> {
     pub(crate) const fn new(socket: S) -> Self {
         Self { socket, forgotten: false, again: None, left: 0 }
     }
 }
 
-impl<S: StreamSocket> Watched<S> {
+impl<S: StreamSocket> SocketIo<S> {
     fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = written {
             self.left += bytes as u64;
@@ -123,7 +133,7 @@ impl<S: StreamSocket> Watched<S> {
     }
 }
 
-impl<S: StreamSocket> Io for Watched<S> {
+impl<S: StreamSocket> Io for SocketIo<S> {
     fn reports_hang_up(&self) -> bool {
         true
     }
@@ -155,7 +165,7 @@ impl<S: StreamSocket> Io for Watched<S> {
     }
 }
 
-impl<S: StreamSocket> AsyncRead for Watched<S> {
+impl<S: StreamSocket> AsyncRead for SocketIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -170,7 +180,7 @@ impl<S: StreamSocket> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: StreamSocket> AsyncWrite for Watched<S> {
+impl<S: StreamSocket> AsyncWrite for SocketIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.wrote(written)

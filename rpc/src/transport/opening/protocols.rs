@@ -1,7 +1,65 @@
-//! Protocols of lines: the request of a client, and the greeting of a server.
+//! Protocols that are known by their first bytes: those of lines (the request of a client, the greeting of a server), and TLS.
 
-use super::Fit;
+use std::ops::RangeInclusive;
+
 use crate::framing::is_token;
+
+/// How well bytes fit to another protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// They are of the protocol of this name.
+    Certain(&'static str),
+    /// They may become so.
+    Possible,
+    None,
+}
+
+impl Fit {
+    /// This or that. What is certain goes before what is possible.
+    fn or_else(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Certain(_) => self,
+            Self::Possible => match other() {
+                Self::None => Self::Possible,
+                other => other,
+            },
+            Self::None => other(),
+        }
+    }
+}
+
+/// How the first bytes of a stream fit to another protocol: `text` are those behind blanks. `is_all` is true where no more will come.
+pub(super) fn fit(bytes: &[u8], text: &[u8], is_all: bool) -> Fit {
+    tls(bytes).or_else(|| Line::first(text, is_all).fit())
+}
+
+type BytePattern = [RangeInclusive<u8>; 7];
+
+const ANY: RangeInclusive<u8> = 0..=255;
+
+/// How TLS begins. Read as a length, the first eight bytes are over 1 TiB; the first one, two or
+/// four are followed by what begins no message.
+const PATTERNS: [BytePattern; 4] = [
+    // A record that holds a handshake message, a `ClientHello` of less than 64 KiB (RFC 8446, 5.1
+    // and 4).
+    [22..=22, 3..=3, 0..=4, ANY, ANY, 1..=1, 0..=0],
+    // A record that holds an alert: what a server answers to what it does not understand (RFC 8446,
+    // 6).
+    [21..=21, 3..=3, 0..=4, 0..=0, 2..=2, 1..=2, ANY],
+    // A hello in the record of SSL 2.0, of the versions 2.0 and 3.x, with at least one cipher (RFC
+    // 5246, E.2). None is so short that the second byte ends a line.
+    [0x80..=0x83, 0x1c..=255, 1..=1, 0..=0, 2..=2, ANY, 1..=255],
+    [0x80..=0x83, 0x1c..=255, 1..=1, 3..=3, 0..=4, ANY, 1..=255],
+];
+
+fn tls(bytes: &[u8]) -> Fit {
+    let fits = |pattern: &&BytePattern| pattern.iter().zip(bytes).all(|(range, byte)| range.contains(byte));
+    match PATTERNS.iter().find(fits) {
+        Some(pattern) if bytes.len() >= pattern.len() => Fit::Certain("TLS"),
+        Some(_) => Fit::Possible,
+        None => Fit::None,
+    }
+}
 
 /// How much of a line is looked at, in bytes. A request for a longer target is known by its start.
 const LONGEST: usize = 1024;
@@ -67,13 +125,13 @@ const CODES: [&[u8]; 16] = [
 
 /// The first line of a stream, or as much of it as has come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
+struct Line<'a> {
     text: &'a [u8],
-    state: State,
+    state: LineState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum LineState {
     /// It is all there.
     Whole,
     /// More of it will come.
@@ -84,17 +142,17 @@ enum State {
 
 impl<'a> Line<'a> {
     /// Of what comes first, which is no blank. `is_all` is true where no more will come.
-    pub(super) fn first(bytes: &'a [u8], is_all: bool) -> Self {
+    fn first(bytes: &'a [u8], is_all: bool) -> Self {
         let start = &bytes[..bytes.len().min(LONGEST)];
         match memchr::memchr(b'\n', start) {
-            Some(end) => Self { text: start[..end].trim_ascii_end(), state: State::Whole },
-            None if bytes.len() >= LONGEST => Self { text: start, state: State::Long },
-            None if is_all => Self { text: start.trim_ascii_end(), state: State::Whole },
-            None => Self { text: start, state: State::Begun },
+            Some(end) => Self { text: start[..end].trim_ascii_end(), state: LineState::Whole },
+            None if bytes.len() >= LONGEST => Self { text: start, state: LineState::Long },
+            None if is_all => Self { text: start.trim_ascii_end(), state: LineState::Whole },
+            None => Self { text: start, state: LineState::Begun },
         }
     }
 
-    pub(super) fn fit(self) -> Fit {
+    fn fit(self) -> Fit {
         self.of_server().or_else(|| self.of_client())
     }
 
@@ -114,7 +172,7 @@ impl<'a> Line<'a> {
             None => return Fit::None,
         };
         match behind.first() {
-            None if self.state == State::Begun => Fit::Possible,
+            None if self.state == LineState::Begun => Fit::Possible,
             byte => {
                 if next(byte.copied().unwrap_or(b'\n')) {
                     Fit::Certain(protocol)
@@ -131,7 +189,7 @@ impl<'a> Line<'a> {
         let rest = behind.trim_ascii_start();
         match behind.first() {
             _ if first.is_empty() => Fit::None,
-            None if self.state == State::Whole => command(first),
+            None if self.state == LineState::Whole => command(first),
             Some(&byte) if !is_blank(byte) => Fit::None,
             _ if rest.is_empty() => self.may_go_on(),
             _ => self.of_words(first, rest),
@@ -146,23 +204,23 @@ impl<'a> Line<'a> {
             return Fit::None;
         }
         match self.state {
-            State::Whole => match versioned(rest) {
+            LineState::Whole => match versioned(rest) {
                 Fit::None if is_target && METHODS.iter().any(|method| first.eq_ignore_ascii_case(method)) => {
                     Fit::Certain("HTTP")
                 }
                 Fit::None => command(first),
                 request => request,
             },
-            State::Long if is_target => Fit::Certain("HTTP"),
-            State::Begun if is_target || rest.iter().all(|&byte| begins_word(byte) || is_blank(byte)) => {
+            LineState::Long if is_target => Fit::Certain("HTTP"),
+            LineState::Begun if is_target || rest.iter().all(|&byte| begins_word(byte) || is_blank(byte)) => {
                 Fit::Possible
             }
-            State::Begun | State::Long => Fit::None,
+            LineState::Begun | LineState::Long => Fit::None,
         }
     }
 
     const fn may_go_on(self) -> Fit {
-        if matches!(self.state, State::Begun) { Fit::Possible } else { Fit::None }
+        if matches!(self.state, LineState::Begun) { Fit::Possible } else { Fit::None }
     }
 }
 

@@ -1,12 +1,138 @@
-//! From a text to an endpoint. An error says which part is wrong.
+//! The parts of an endpoint's URL, and how they are parsed. An error says which part is wrong.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, fmt, path::Path};
 
-use super::{Endpoint, Host, Kind, Net, Scheme, Zone, shown};
+use super::host::{Host, Zone};
+use crate::{jsonrpc::shown::escaped, transport::redact::is_scheme};
 
-pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Net(Net),
+    /// The path of a socket; one that begins with `@` has no file. Empty where a peer has none.
+    Unix(Box<Path>),
+    Stdio,
+    /// A name; none for the other end of a connection that nobody had to find.
+    Memory(Option<Box<str>>),
+}
+
+/// A place on a network.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Net {
+    pub(crate) scheme: Scheme,
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    /// With its slash and its query; empty where the scheme has none.
+    pub(crate) path: Box<str>,
+}
+
+/// How a place on a network is spoken with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Scheme {
+    Tcp,
+    Tls,
+    Ws,
+    Wss,
+    Http,
+    Https,
+}
+
+impl Kind {
+    pub(super) const fn as_net(&self) -> Option<&Net> {
+        match self {
+            Self::Net(net) => Some(net),
+            _ => None,
+        }
+    }
+
+    /// The whole URL, which may hold a key.
+    pub(super) const fn whole(&self) -> Whole<'_> {
+        Whole(self)
+    }
+}
+
+impl Scheme {
+    const ALL: [Self; 6] = [Self::Tcp, Self::Tls, Self::Ws, Self::Wss, Self::Http, Self::Https];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port where none is written.
+    const fn port(self) -> Option<u16> {
+        match self {
+            Self::Tcp | Self::Tls => None,
+            Self::Ws | Self::Http => Some(80),
+            Self::Wss | Self::Https => Some(443),
+        }
+    }
+
+    pub(super) const fn has_path(self) -> bool {
+        !matches!(self, Self::Tcp | Self::Tls)
+    }
+}
+
+impl Net {
+    /// Host and port as a URL has them: without the port where it is the scheme's own.
+    fn authority(&self) -> String {
+        let Self { scheme, host, port, .. } = self;
+        let host = host.in_url();
+        if scheme.port() == Some(*port) { host.to_string() } else { format!("{host}:{port}") }
+    }
+
+    /// The same as the `Host` header of HTTP has them: without the zone.
+    #[cfg(any(feature = "http", feature = "ws"))]
+    pub(crate) fn told_authority(&self) -> String {
+        Self { host: self.host.without_zone(), ..self.clone() }.authority()
+    }
+
+    /// The whole URL as a server is told it: without the zone.
+    #[cfg(feature = "http")]
+    pub(crate) fn told_url(&self) -> String {
+        format!("{}://{}{}", self.scheme.name(), self.told_authority(), self.path)
+    }
+
+    /// The only path that who listens here serves, without a query, which is the client's. `None` where every one is.
+    #[cfg(any(feature = "http", feature = "ws"))]
+    pub(crate) fn served_path(&self) -> Option<&str> {
+        self.path.split('?').next().filter(|path| !matches!(*path, "" | "/"))
+    }
+
+    /// Scheme, host and port.
+    pub(crate) fn server(&self) -> String {
+        format!("{}://{}", self.scheme.name(), self.authority())
+    }
+
+    /// The same, and whether there is more.
+    pub(super) fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if matches!(&*self.path, "" | "/") { &*self.path } else { "/…" };
+        write!(f, "{}{more}", self.server())
+    }
+}
+
+/// As it is parsed.
+pub(super) struct Whole<'a>(&'a Kind);
+
+impl fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Kind::Net(net) => write!(f, "{}{}", net.server(), net.path),
+            Kind::Unix(path) => write!(f, "unix:{}", path.display()),
+            Kind::Stdio => f.write_str("stdio:"),
+            Kind::Memory(name) => write!(f, "memory:{}", name.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+pub(super) fn parse(text: &str) -> Result<Kind, String> {
     match Split::of(text)? {
-        Split::Local(kind) => Ok(Endpoint::of(kind)),
+        Split::Local(kind) => Ok(kind),
         Split::Net(None, _) => {
             Err("the scheme is missing: write SCHEME://HOST:PORT, for example with tcp or tls".to_owned())
         }
@@ -17,21 +143,19 @@ pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
                 let scheme = scheme.name();
                 return Err(format!("the port is missing: write {scheme}://{}:PORT", host.in_url()));
             };
-            Ok(Endpoint::of(Kind::Net(Net { scheme, host, port, path: path.into() })))
+            Ok(Kind::Net(Net { scheme, host, port, path: path.into() }))
         }
     }
 }
 
-pub(super) fn parse_or(text: &str, defaults: &[Endpoint]) -> Result<Endpoint, String> {
+pub(super) fn parse_or<'a>(text: &str, mut defaults: impl Iterator<Item = &'a Kind>) -> Result<Kind, String> {
     let (scheme, rest) = match Split::of(text)? {
-        Split::Local(kind) => return Ok(Endpoint::of(kind)),
+        Split::Local(kind) => return Ok(kind),
         Split::Net(scheme, rest) => (scheme, rest),
     };
     let default = match scheme {
-        None => defaults.first(),
-        Some(scheme) => {
-            defaults.iter().find(|default| default.as_net().is_some_and(|net| net.scheme == scheme))
-        }
+        None => defaults.next(),
+        Some(scheme) => defaults.find(|default| default.as_net().is_some_and(|net| net.scheme == scheme)),
     };
     let (scheme, default) = match (scheme, default) {
         (Some(scheme), None) => (scheme, None),
@@ -39,7 +163,10 @@ pub(super) fn parse_or(text: &str, defaults: &[Endpoint]) -> Result<Endpoint, St
         (_, Some(default)) => match default.as_net() {
             Some(net) => (net.scheme, Some(net)),
             None if rest.is_empty() => return Ok(default.clone()),
-            None => return Err(format!("the scheme is missing, and the default, `{default}`, has no host")),
+            None => {
+                let default = escaped(default.whole());
+                return Err(format!("the scheme is missing, and the default, `{default}`, has no host"));
+            }
         },
     };
     let Parts { host, port, path } = Parts::of(scheme, rest)?;
@@ -47,7 +174,7 @@ pub(super) fn parse_or(text: &str, defaults: &[Endpoint]) -> Result<Endpoint, St
         host.or_else(|| Some(default?.host.clone())).ok_or("the host is missing, and has no default")?;
     let port = port.or_else(|| Some(default?.port)).or(scheme.port());
     let port = port.ok_or("the port is missing, and has no default")?;
-    Ok(Endpoint::of(Kind::Net(Net { scheme, host, port, path: path.into() })))
+    Ok(Kind::Net(Net { scheme, host, port, path: path.into() }))
 }
 
 /// What comes before the host, or what has none.
@@ -70,7 +197,7 @@ impl<'a> Split<'a> {
                     "`{lower}` has no host: write {lower}:{}",
                     if lower == "stdio" { "" } else { "NAME" }
                 )),
-                None if !shown::is_scheme(scheme) => {
+                None if !is_scheme(scheme) => {
                     Err("what stands before `://` is no scheme, as tcp or wss are".to_owned())
                 }
                 None => Err(format!(

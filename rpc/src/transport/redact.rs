@@ -1,20 +1,64 @@
-//! What a client has sent and a server repeats: it is not shown.
+//! What is shown of a URL in errors, logs and `Debug`: scheme, host and port. A path and a query
+//! often hold a key (`wss://node.example/v1/KEY`, `?token=`), and what stands before the host is a
+//! password. What a client has sent and a server repeats is not shown, either.
 
+#[cfg(any(feature = "http", feature = "ws"))]
 use http::{HeaderMap, HeaderName, header};
 
-use super::HIDDEN;
+/// What stands in the place of something that is not shown.
+pub(crate) const HIDDEN: &str = "…";
+
+/// A text that was to be a URL, or that a server sends as one. Nothing is known of it: what could
+/// be a password, a path or a query is not shown.
+pub(crate) fn shown(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, text),
+    };
+    // A place on this machine.
+    let is_local =
+        |prefix: &str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    if ["unix:", "stdio:", "memory:"].into_iter().any(is_local) {
+        return text.to_owned();
+    }
+    let scheme = match scheme {
+        Some(scheme) if is_scheme(scheme) => format!("{scheme}://"),
+        Some(_) => format!("{HIDDEN}://"),
+        None => String::new(),
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // A password may have a slash in it: then nothing says where the host begins.
+    let authority = match authority.rsplit_once('@') {
+        _ if path.contains('@') => HIDDEN.to_owned(),
+        Some((_, host)) => format!("{HIDDEN}@{host}"),
+        None => authority.to_owned(),
+    };
+    let more = if matches!(path, "" | "/") { path } else { "/…" };
+    format!("{scheme}{authority}{more}")
+}
+
+/// RFC 3986, section 3.1.
+pub(super) fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'))
+}
 
 /// What is shorter is no secret, and stands in every other text; so does the beginning of one.
+#[cfg(any(feature = "http", feature = "ws"))]
 const SHORTEST: usize = 4;
+#[cfg(any(feature = "http", feature = "ws"))]
 const SHORTEST_BEGINNING: usize = 8;
 
 /// Headers that say what the server and the page are called.
+#[cfg(any(feature = "http", feature = "ws"))]
 const NO_SECRETS: [HeaderName; 2] = [header::HOST, header::ORIGIN];
 
 /// What a request had in it that may be secret: what stands behind the host in its URL, and what
 /// the user has set of its headers. Longest first.
+#[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) struct Secrets(Vec<String>);
 
+#[cfg(any(feature = "http", feature = "ws"))]
 impl Secrets {
     /// Of a request for `target`, a path with its query, of its headers those that the user has
     /// set, which are marked as sensitive, and of the sub-protocols that it offers.
@@ -61,6 +105,7 @@ impl Secrets {
 }
 
 /// `None` where nothing in it is written in percents.
+#[cfg(any(feature = "http", feature = "ws"))]
 fn percent_decoded(text: &str) -> Option<String> {
     let mut pieces = text.split('%');
     let mut bytes = pieces.next()?.as_bytes().to_vec();
@@ -85,6 +130,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nothing_that_could_be_a_secret_is_shown() {
+        for (text, seen) in [
+            ("wss://node.example:1/v1/secret?key=secret#secret", "wss://node.example:1/…"),
+            ("wss://node.example?secret", "wss://node.example/…"),
+            ("wss://node.example#secret", "wss://node.example/…"),
+            ("wss://node.example/", "wss://node.example/"),
+            ("https://secret:secret@node.example/secret", "https://…@node.example/…"),
+            ("https://secret@sec@node.example:99999", "https://…@node.example:99999"),
+            ("https://ann:sec/ret@node.example/", "https://…/…"),
+            ("https://node.example/secret@secret", "https://…/…"),
+            ("ann:secret@node.example:80", "…@node.example:80"),
+            ("node.example/secret", "node.example/…"),
+            ("/secret?secret", "/…"),
+            ("ann:secret@wss://node.example/secret", "…://node.example/…"),
+            ("gopher://node.example/secret", "gopher://node.example/…"),
+            ("unix:@name", "unix:@name"),
+            ("unix:///run/a@b", "unix:///run/a@b"),
+            ("localhost:80", "localhost:80"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(text), seen);
+        }
+    }
+
+    #[test]
+    #[cfg(any(feature = "http", feature = "ws"))]
     fn what_a_server_repeats_of_a_request_is_hidden() {
         let mut headers = HeaderMap::new();
         for (name, value) in [

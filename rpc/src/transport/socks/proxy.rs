@@ -1,13 +1,11 @@
-//! Which proxy is asked, and how.
+//! Which proxy is asked, and how: its URL, and the credentials that it is told.
 
 use std::{fmt, net::Ipv4Addr, str::FromStr, time::Duration};
 
-use super::{
-    SocksUrlError,
-    credentials::{Credentials, Pair},
-    url,
+use crate::transport::{
+    endpoint::{Host, host_and_port, percent_decoded},
+    redact::shown,
 };
-use crate::transport::Host;
 
 /// A SOCKS proxy to connect by way of: see [`Connector::proxy`](crate::Connector::proxy).
 ///
@@ -55,7 +53,7 @@ impl SocksProxy {
     ///
     /// Where the URL is wrong. The error does not show the user and the password.
     pub fn new(url: &str) -> Result<Self, SocksUrlError> {
-        url::parse(url)
+        parse(url)
     }
 
     /// The proxy of a Tor that runs on this machine, at its usual port: `127.0.0.1:9050`, with credentials that are made up for each connection. By
@@ -166,3 +164,114 @@ impl fmt::Display for SocksVersion {
         })
     }
 }
+
+/// The port of SOCKS, by its entry at IANA.
+const DEFAULT_PORT: u16 = 1080;
+
+/// A text that names no SOCKS proxy. What in it may be secret is
+/// [not shown](crate::Endpoint#what-is-shown).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{shown}` is no SOCKS proxy: {reason}")]
+pub struct SocksUrlError {
+    shown: Box<str>,
+    reason: Box<str>,
+}
+
+fn parse(url: &str) -> Result<SocksProxy, SocksUrlError> {
+    parts(url).map_err(|reason| SocksUrlError { shown: shown(url).into(), reason: reason.into() })
+}
+
+fn parts(url: &str) -> Result<SocksProxy, String> {
+    let (scheme, rest) = url.split_once("://").ok_or("the scheme is missing: write socks5://HOST:PORT")?;
+    let version = match scheme {
+        "socks4" => SocksVersion::V4,
+        "socks4a" => SocksVersion::V4a,
+        "socks5" | "socks5h" => SocksVersion::V5,
+        // It may be anything, a password too.
+        _ => return Err("the scheme is unknown: socks5, socks4a and socks4 are known".to_owned()),
+    };
+    let (credentials, authority) = match rest.rsplit_once('@') {
+        Some((credentials, authority)) => (Some(credentials), authority),
+        None => (None, rest),
+    };
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    if authority.contains(['/', '?', '#']) {
+        return Err("a proxy has no path, and something stands behind the host".to_owned());
+    }
+    let (host, port) = host_and_port(scheme, authority)?;
+    let host = host.ok_or("the host is missing")?;
+    let proxy = SocksProxy::at(version, host, port.unwrap_or(DEFAULT_PORT));
+    let Some(credentials) = credentials else { return Ok(proxy) };
+    let (user, password) = match credentials.split_once(':') {
+        Some(_) if version != SocksVersion::V5 => {
+            return Err(format!("version {version} has no password: write {scheme}://USER@HOST:PORT"));
+        }
+        Some((user, password)) => (user, password),
+        None if version == SocksVersion::V5 => {
+            return Err(format!("the password is missing: write {scheme}://USER:PASSWORD@HOST:PORT"));
+        }
+        None => (credentials, ""),
+    };
+    let decoded = |part: &str, name| {
+        percent_decoded(part)
+            .ok_or_else(|| format!("in the {name}, % is not followed by two hexadecimal digits of UTF-8"))
+    };
+    Ok(proxy.credentials(&decoded(user, "user")?, &decoded(password, "password")?))
+}
+
+/// What random credentials are made of: as many random bytes for the user and for the password, written as hexadecimal digits (aiorpcX).
+const RANDOM_BYTES: usize = 32;
+
+/// How credentials are come by. What it shows of itself never has a password in it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) enum Credentials {
+    #[default]
+    None,
+    Given(Pair),
+    /// Others for each connection.
+    Random,
+}
+
+/// A user and a password.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) user: Box<str>,
+    pub(super) password: Box<str>,
+}
+
+impl Credentials {
+    /// For one connection. A password is made up only where there are some.
+    pub(super) fn pair(&self, version: SocksVersion) -> Option<Pair> {
+        let password = || if version == SocksVersion::V5 { random() } else { Box::default() };
+        match self {
+            Self::None => None,
+            Self::Given(pair) => Some(pair.clone()),
+            Self::Random => Some(Pair { user: random(), password: password() }),
+        }
+    }
+}
+
+fn random() -> Box<str> {
+    let mut bytes = [0; RANDOM_BYTES];
+    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Given(pair) => pair.fmt(f),
+            Self::Random => f.write_str("Random"),
+        }
+    }
+}
+
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -56,13 +56,153 @@
 //! Lines of text that it prints before its first message are passed over, where messages are lines. If no message comes at all, the end of
 //! the session says what came instead: [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol), or [`ChildExit::printed`].
 
-mod blocking;
 mod child;
-mod input;
-mod listener;
-mod output;
-mod own;
+mod spawn;
+mod threads;
 
-pub use child::{ChildExit, ChildProcess, Spawn};
-pub(crate) use listener::listen;
-pub(crate) use own::Stdio;
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures::future::BoxFuture;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::watch,
+};
+
+use super::{Connection, Endpoint, Socket};
+pub use child::{ChildExit, ChildProcess};
+pub use spawn::Spawn;
+use threads::{Input, Output};
+
+/// Whether it is in use. Once something was read it stays so: the thread that reads has what came after the end.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Both of them. There is one at most.
+#[derive(Debug)]
+pub(crate) struct Stdio {
+    // Taken apart in this order: the place is given back when neither is in use.
+    input: Input,
+    output: Output,
+    place: Place,
+}
+
+#[derive(Debug)]
+struct Place {
+    is_used: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_used {
+            TAKEN.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Stdio {
+    /// Takes them, for this process has only one of each.
+    pub(crate) fn take() -> io::Result<Self> {
+        if TAKEN.swap(true, Ordering::SeqCst) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "standard input and output are a connection already, or were one",
+            ));
+        }
+        let place = Place { is_used: false };
+        Ok(Self { input: Input::default(), output: Output::new(), place })
+    }
+}
+
+impl AsyncRead for Stdio {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.place.is_used = true;
+        self.input.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stdio {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.place.is_used = true;
+        self.output.poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.output.poll_flush(cx)
+    }
+
+    /// Waits until everything is written. The descriptor is the process's, and is closed when that ends.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.output.poll_flush(cx)
+    }
+}
+
+/// Gives the one connection away, and ends when that has ended.
+#[derive(Debug)]
+struct StdioListener {
+    stream: Mutex<Option<OnlyStream>>,
+    /// Its sender is dropped with the stream.
+    stream_is_used: watch::Receiver<()>,
+}
+
+/// The connection, which tells its listener when it is gone.
+#[derive(Debug)]
+struct OnlyStream {
+    stdio: Stdio,
+    _is_used: watch::Sender<()>,
+}
+
+/// Takes standard input and output for the one peer that is there.
+pub(crate) fn listen() -> io::Result<Box<dyn Socket>> {
+    let (is_used, stream_is_used) = watch::channel(());
+    let stream = OnlyStream { stdio: Stdio::take()?, _is_used: is_used };
+    Ok(Box::new(StdioListener { stream: Mutex::new(Some(stream)), stream_is_used }))
+}
+
+impl Socket for StdioListener {
+    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
+        Box::pin(async {
+            let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(stream) = stream {
+                return Ok(Some(Connection::new(stream, Endpoint::STDIO)));
+            }
+            let mut is_used = self.stream_is_used.clone();
+            while is_used.changed().await.is_ok() {}
+            Ok(None)
+        })
+    }
+}
+
+impl AsyncRead for OnlyStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdio).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for OnlyStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stdio).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdio).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stdio).poll_shutdown(cx)
+    }
+}

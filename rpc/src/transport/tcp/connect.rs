@@ -1,14 +1,23 @@
-//! From a host and a port to a connection.
+//! From a host and a port to its addresses, and to a connection.
 
-use std::{io, net::SocketAddr};
+use std::{
+    error::Error,
+    fmt, io,
+    net::{Ipv6Addr, SocketAddr, SocketAddrV6},
+    time::Duration,
+};
 
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::{
-    net::{TcpSocket, TcpStream},
+    net::{TcpSocket, TcpStream, lookup_host},
     time::timeout,
 };
 
-use super::{TcpOptions, options::prepare, race::race, resolve::resolve};
-use crate::transport::Host;
+use super::options::{TcpOptions, prepare};
+use crate::{
+    jsonrpc::chain,
+    transport::endpoint::{Host, Zone},
+};
 
 /// Connects to `host`: to the address that it is, or to whichever address of the name answers first.
 ///
@@ -46,3 +55,170 @@ async fn connect_to(address: SocketAddr, options: &TcpOptions) -> io::Result<Tcp
     prepare(&stream, options)?;
     Ok(stream)
 }
+
+/// Why none of a name's addresses could be connected to: each that was tried, with its own error.
+///
+/// It is found within the `io::Error` of [`ConnectError::Io`](crate::ConnectError::Io), whose kind is that of the last attempt:
+///
+/// ```no_run
+/// # async fn example() {
+/// use rpc::{ConnectError, transport::tcp::ConnectAttempts};
+///
+/// if let Err(ConnectError::Io { source, .. }) = rpc::connect("tcp://example.org:50001").await {
+///     let attempts = source.get_ref().and_then(|error| error.downcast_ref::<ConnectAttempts>());
+///     for (address, error) in attempts.into_iter().flat_map(ConnectAttempts::iter) {
+///         println!("{address}: {error}");
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ConnectAttempts {
+    attempts: Vec<(SocketAddr, io::Error)>,
+}
+
+impl ConnectAttempts {
+    /// In the order in which they were begun.
+    const fn new(attempts: Vec<(SocketAddr, io::Error)>) -> Self {
+        Self { attempts }
+    }
+
+    /// Each address with its error, in the order in which they were tried.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (SocketAddr, &io::Error)> {
+        self.attempts.iter().map(|(address, error)| (*address, error))
+    }
+}
+
+impl From<ConnectAttempts> for io::Error {
+    fn from(attempts: ConnectAttempts) -> Self {
+        match attempts.attempts.last() {
+            Some((_, last)) => Self::new(last.kind(), attempts),
+            None => Self::new(io::ErrorKind::NotFound, attempts),
+        }
+    }
+}
+
+impl fmt::Display for ConnectAttempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.attempts.is_empty() {
+            return f.write_str("it has no address");
+        }
+        for (place, (address, error)) in self.attempts.iter().enumerate() {
+            let separator = if place == 0 { "" } else { "; " };
+            write!(f, "{separator}{address}: {}", chain(error))?;
+        }
+        Ok(())
+    }
+}
+
+/// It has no source: an error has one at most, and each of these is as good as the last. The text has all of them.
+impl Error for ConnectAttempts {}
+
+/// How long an address may keep the next one waiting: RFC 8305, section 5, "Connection Attempt Delay".
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Connects to one of `addresses`: the first that answers.
+///
+/// They are tried in their order, with the families taking turns. The next one is begun when the one before it has failed, or has not answered
+/// for 250 ms; those before it go on meanwhile. When one has answered, the others are given up.
+///
+/// Cancel safe: dropping the future gives all of them up.
+async fn race<S, C, F>(addresses: Vec<SocketAddr>, connect: C) -> Result<S, ConnectAttempts>
+where
+    C: Fn(SocketAddr) -> F,
+    F: Future<Output = io::Result<S>>,
+{
+    let addresses = taking_turns(addresses);
+    let mut to_try = addresses.iter().enumerate();
+    let mut under_way = FuturesUnordered::new();
+    let mut failed = Vec::new();
+    loop {
+        if let Some((place, &address)) = to_try.next() {
+            let attempt = connect(address);
+            under_way.push(async move { (place, address, attempt.await) });
+        }
+        let ended = if to_try.len() == 0 {
+            under_way.next().await
+        } else {
+            // Whether none has ended in time or one has failed: the next one's turn has come.
+            let Ok(ended) = timeout(ATTEMPT_DELAY, under_way.next()).await else { continue };
+            ended
+        };
+        match ended {
+            Some((_, _, Ok(connected))) => return Ok(connected),
+            Some((place, address, Err(error))) => failed.push((place, address, error)),
+            None => break,
+        }
+    }
+    failed.sort_unstable_by_key(|(place, ..)| *place);
+    Err(ConnectAttempts::new(failed.into_iter().map(|(_, address, error)| (address, error)).collect()))
+}
+
+/// Each address once, IPv6 and IPv4 in turn for as long as there are both: RFC 8305, section 4. The family of the first one begins, which the
+/// system has chosen by RFC 6724: on a machine without IPv6 that is IPv4.
+fn taking_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let Some(first_is_v6) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
+    let total = addresses.len();
+    let (ours, others): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut ours, mut others) = (ours.into_iter(), others.into_iter());
+    let mut in_turn = Vec::with_capacity(total);
+    loop {
+        let round = [ours.next(), others.next()];
+        if round == [None, None] {
+            return in_turn;
+        }
+        for address in round.into_iter().flatten() {
+            if !in_turn.contains(&address) {
+                in_turn.push(address);
+            }
+        }
+    }
+}
+
+/// All addresses of `host`, as the system knows them: one where it is an address.
+pub(super) async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Some(address) = host.at_port(port) {
+        return Ok(vec![address]);
+    }
+    if let Host::Zoned(zoned) = host
+        && let (ip, Zone::Name(interface)) = &**zoned
+    {
+        let index = index_of(*ip, interface).await?;
+        return Ok(vec![SocketAddrV6::new(*ip, port, 0, index).into()]);
+    }
+    Ok(lookup_host((host.to_string(), port)).await?.collect())
+}
+
+fn unknown(interface: &str, error: &io::Error) -> io::Error {
+    let problem = format!(
+        "the zone `{interface}` is no network interface of this machine ({error}): its number can be written, too"
+    );
+    io::Error::new(io::ErrorKind::AddrNotAvailable, problem)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+async fn index_of(_: Ipv6Addr, interface: &str) -> io::Result<u32> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice::name_to_index, socket_with};
+
+    // Any socket will do: it is how the kernel is asked (netdevice(7)).
+    let asked = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+    asked
+        .and_then(|socket| name_to_index(socket, interface))
+        .map_err(|error| unknown(interface, &error.into()))
+}
+
+/// `getaddrinfo` knows the names of interfaces, of link-local addresses at least: RFC 3493, section
+/// 6.1, and RFC 4007, section 11.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+async fn index_of(ip: Ipv6Addr, interface: &str) -> io::Result<u32> {
+    let found = lookup_host((format!("{ip}%{interface}"), 0)).await;
+    let found = found.map_err(|error| unknown(interface, &error))?.find_map(|address| match address {
+        SocketAddr::V6(address) if address.scope_id() != 0 => Some(address.scope_id()),
+        _ => None,
+    });
+    found.ok_or_else(|| unknown(interface, &io::ErrorKind::NotFound.into()))
+}
+
+#[cfg(test)]
+mod tests;

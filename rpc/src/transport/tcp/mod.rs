@@ -2,14 +2,198 @@
 //!
 //! [`TcpOptions`] are given to [`Connector::tcp`](crate::Connector::tcp) and [`Listen::tcp`](crate::Listen::tcp).
 
-mod attempts;
 mod connect;
-mod listen;
 mod options;
-mod race;
-mod resolve;
 
-pub use attempts::ConnectAttempts;
+use std::{io, net::SocketAddr};
+
+use futures::future::BoxFuture;
+use socket2::SockRef;
+#[cfg(any(feature = "http", feature = "ws"))]
+use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::{Connection, Endpoint, Net, Socket};
+#[cfg(any(feature = "http", feature = "ws"))]
+use super::{FromItself, PageScheme};
+pub use connect::ConnectAttempts;
 pub(crate) use connect::connect;
-pub(crate) use listen::{ListenOptions, listen};
+use connect::resolve;
+use options::prepare;
 pub use options::{TcpKeepAlive, TcpOptions};
+
+/// How often a port that is free at the first address is looked for, where others of the name must have the same one.
+const PORTS_TO_TRY: usize = 16;
+
+/// What may be chosen about listening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListenOptions {
+    /// How many connections may wait to be accepted.
+    pub(crate) backlog: u32,
+    pub(crate) reuse_address: bool,
+    pub(crate) reuse_port: bool,
+    /// `None`: as the system has it.
+    pub(crate) ipv6_only: Option<bool>,
+    /// Of the connections that are accepted.
+    pub(crate) accepted: TcpOptions,
+}
+
+impl Default for ListenOptions {
+    /// As tokio's `TcpListener::bind`.
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            reuse_address: cfg!(not(windows)),
+            reuse_port: false,
+            ipv6_only: None,
+            accepted: TcpOptions::default(),
+        }
+    }
+}
+
+/// Listens at every address of the host, at the same port of each: a peer may take any of them. Each comes with the endpoint that it has
+/// become, and there is at least one.
+///
+/// An address that this machine does not have is left out where another one remains: `localhost` is `::1` too by many a hosts file, on
+/// machines without IPv6. Any other failure is one of the whole: who listens at some addresses of a name lets another program
+/// take the others, and some of the peers.
+pub(crate) async fn listen(
+    endpoint: &Endpoint,
+    net: &Net,
+    options: &ListenOptions,
+) -> io::Result<Vec<(Box<dyn Socket>, Endpoint)>> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in resolve(&net.host, net.port).await? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    listen_at_all(&addresses, |address| {
+        let listener = listen_at(address, options)?;
+        let address = listener.local_addr()?;
+        let endpoint = endpoint.at(address);
+        let accepted = options.accepted.clone();
+        let socket: Box<dyn Socket> = Box::new(Listening { listener, endpoint: endpoint.clone(), accepted });
+        Ok(((socket, endpoint), address.port()))
+    })
+}
+
+#[derive(Debug)]
+struct Listening {
+    listener: TcpListener,
+    /// Whose scheme the peers' endpoints have.
+    endpoint: Endpoint,
+    accepted: TcpOptions,
+}
+
+#[cfg(any(feature = "http", feature = "ws"))]
+impl Listening {
+    /// Whether a peer, which a browser may be, has the address that it has connected to. (Loopback
+    /// addresses are known for what they are.)
+    fn is_from_itself(&self, stream: &TcpStream, peer: SocketAddr) -> bool {
+        let peer = peer.ip().to_canonical();
+        PageScheme::of(&self.endpoint).is_some()
+            && !peer.is_loopback()
+            && stream.local_addr().is_ok_and(|ours| ours.ip().to_canonical() == peer)
+    }
+}
+
+impl Socket for Listening {
+    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
+        Box::pin(async {
+            let (stream, peer) = self.listener.accept().await?;
+            // What is wrong with this one is wrong with no other.
+            prepare(&stream, &self.accepted)
+                .map_err(|error| io::Error::new(io::ErrorKind::ConnectionAborted, error))?;
+            #[cfg(any(feature = "http", feature = "ws"))]
+            let is_from_itself = self.is_from_itself(&stream, peer);
+            let connection = Connection::over_socket(stream, self.endpoint.of_peer(peer));
+            #[cfg(any(feature = "http", feature = "ws"))]
+            if is_from_itself {
+                connection.extensions.insert(FromItself);
+            }
+            Ok(Some(connection))
+        })
+    }
+}
+
+/// `listen_at` tells the port too, which is another one than it was given if that was 0.
+fn listen_at_all<L>(
+    addresses: &[SocketAddr],
+    mut listen_at: impl FnMut(SocketAddr) -> io::Result<(L, u16)>,
+) -> io::Result<Vec<L>> {
+    let any_port = addresses.first().is_some_and(|address| address.port() == 0);
+    let mut tries = if any_port && addresses.len() > 1 { PORTS_TO_TRY } else { 1 };
+    loop {
+        tries -= 1;
+        match listen_at_one_port(addresses, &mut listen_at) {
+            // Free at the first address, taken at another.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn listen_at_one_port<L>(
+    addresses: &[SocketAddr],
+    listen_at: &mut impl FnMut(SocketAddr) -> io::Result<(L, u16)>,
+) -> io::Result<Vec<L>> {
+    let (mut listeners, mut given_port, mut left_out) = (Vec::new(), None, None);
+    for &(mut address) in addresses {
+        address.set_port(given_port.unwrap_or(address.port()));
+        match listen_at(address) {
+            Ok((listener, port)) => {
+                listeners.push(listener);
+                given_port = Some(port);
+            }
+            Err(error) if this_machine_lacks_it(&error) => left_out = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    if listeners.is_empty() {
+        let none = || io::Error::new(io::ErrorKind::NotFound, "it has no address");
+        return Err(left_out.unwrap_or_else(none));
+    }
+    Ok(listeners)
+}
+
+fn listen_at(address: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
+    let socket = socket_for(address, options)?;
+    socket.bind(address)?;
+    socket.listen(options.backlog)
+}
+
+fn socket_for(address: SocketAddr, options: &ListenOptions) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    socket.set_reuseaddr(options.reuse_address)?;
+    if options.reuse_port {
+        share_the_port(&socket)?;
+    }
+    if let (true, Some(only)) = (address.is_ipv6(), options.ipv6_only) {
+        SockRef::from(&socket).set_only_v6(only)?;
+    }
+    Ok(socket)
+}
+
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
+fn share_the_port(socket: &TcpSocket) -> io::Result<()> {
+    socket.set_reuseport(true)
+}
+
+#[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin")))))]
+fn share_the_port(_: &TcpSocket) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this system lets no two sockets share a port (`reuse_port`)",
+    ))
+}
+
+/// An address that is none of this machine's, or a family that its system does not speak (`EAFNOSUPPORT`, which has no kind of its own).
+fn this_machine_lacks_it(error: &io::Error) -> bool {
+    const NO_SUCH_FAMILY: [i32; 4] = [97, 47, 106, 10047]; // Linux, BSD and macOS, Cygwin, Windows
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error().is_some_and(|code| NO_SUCH_FAMILY.contains(&code))
+}
+
+#[cfg(test)]
+mod tests;

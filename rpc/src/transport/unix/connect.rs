@@ -1,17 +1,37 @@
-//! Reaching a socket that is listened at.
+//! The address of a socket as the kernel takes it, reaching one, and who the other process is.
 
-use std::{io, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::net::UnixStream;
 
-use super::Address;
+use crate::transport::{Connection, Endpoint};
+
+/// Connects to a socket. Cancel safe.
+pub(crate) async fn connect(path: &Path, endpoint: Endpoint) -> io::Result<Connection> {
+    Ok(connection(connected(Address::of(path)).await?, endpoint))
+}
+
+pub(super) fn connection(stream: UnixStream, peer: Endpoint) -> Connection {
+    let credentials = PeerCredentials::of(&stream);
+    let connection = Connection::over_socket(stream, peer);
+    if let Some(credentials) = credentials {
+        connection.extensions.insert(credentials);
+    }
+    connection
+}
 
 /// How long is waited where the queue of the server is full, before it is asked again: at first, and doubled each time, at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connects, as soon as there is a place in the queue of those who wait to be accepted. Cancel safe.
-pub(super) async fn connect(address: Address<'_>) -> io::Result<UnixStream> {
+async fn connected(address: Address<'_>) -> io::Result<UnixStream> {
     let path = address.for_kernel()?;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -22,5 +42,133 @@ pub(super) async fn connect(address: Address<'_>) -> io::Result<UnixStream> {
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// How many bytes the kernel has for a path, the zero at its end included: `sun_path` in `unix(7)` of Linux and in `unix(4)` of the BSDs.
+const SUN_PATH: usize =
+    if cfg!(any(target_os = "linux", target_os = "android", target_os = "solaris", target_os = "illumos")) {
+        108
+    } else {
+        104
+    };
+
+/// Where a socket is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Address<'a> {
+    Path(&'a Path),
+    /// A name that is in no file system. Linux only.
+    Abstract(&'a [u8]),
+}
+
+impl<'a> Address<'a> {
+    /// As an [`Endpoint`] has it.
+    pub(super) fn of(path: &'a Path) -> Self {
+        match path.as_os_str().as_bytes().strip_prefix(b"@") {
+            Some(name) => Self::Abstract(name),
+            None => Self::Path(path),
+        }
+    }
+
+    /// As it is given to the kernel: an abstract name begins with a zero.
+    pub(super) fn for_kernel(&self) -> io::Result<PathBuf> {
+        let (bytes, what) = match self {
+            Self::Path(path) => (path.as_os_str().as_bytes(), "path"),
+            Self::Abstract(name) => (*name, "abstract name"),
+        };
+        // The zero at the end of a path, or before a name.
+        if bytes.len() >= SUN_PATH {
+            return Err(invalid(format!(
+                "the {what} of a socket has at most {} bytes, and this one has {}",
+                SUN_PATH - 1,
+                bytes.len()
+            )));
+        }
+        match self {
+            Self::Path(_) if bytes.is_empty() => Err(invalid("the path is empty".to_owned())),
+            Self::Path(_) if bytes.contains(&0) => {
+                Err(invalid("there is a zero byte in the path".to_owned()))
+            }
+            Self::Path(path) => Ok(path.to_path_buf()),
+            Self::Abstract(_) if !abstract_names::EXIST => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has abstract names of sockets"))
+            }
+            Self::Abstract(name) => Ok(OsString::from_vec([&[0], *name].concat()).into()),
+        }
+    }
+}
+
+fn invalid(reason: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, reason)
+}
+
+/// Names of sockets that are in no file system: unix(7). The standard library has them on the same
+/// systems, as `std::os::linux::net::SocketAddrExt` and `std::os::android::net::SocketAddrExt`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod abstract_names {
+    pub(super) const EXIST: bool = true;
+
+    pub(super) fn name_of(peer: &tokio::net::unix::SocketAddr) -> Option<&[u8]> {
+        peer.as_abstract_name()
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod abstract_names {
+    pub(super) const EXIST: bool = false;
+
+    pub(super) fn name_of(_: &tokio::net::unix::SocketAddr) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Where a peer came from: most have no place of their own.
+pub(super) fn endpoint_of(peer: &tokio::net::unix::SocketAddr) -> Endpoint {
+    match (peer.as_pathname(), abstract_names::name_of(peer)) {
+        (Some(path), _) => Endpoint::unix(path),
+        (None, Some(name)) => Endpoint::unix(OsStr::from_bytes(&[b"@".as_slice(), name].concat())),
+        (None, None) => Endpoint::unix(""),
+    }
+}
+
+/// Who is at the other end of a Unix socket. The kernel says so: a peer cannot claim to be somebody else.
+///
+/// It is among the [`extensions`](crate::Context::extensions) of a session over a Unix socket, on both sides:
+///
+/// ```
+/// use rpc::{Context, ErrorObject, Params, Router, transport::unix::PeerCredentials};
+///
+/// let router = Router::new().method("stop", async |_: Params, cx: Context| {
+///     match cx.extensions().get::<PeerCredentials>() {
+///         Some(peer) if peer.uid == 0 => Ok("stopping"),
+///         _ => Err(ErrorObject::new(403, "only root may do that")),
+///     }
+/// });
+/// # let _ = router;
+/// ```
+///
+/// It is what was true of the process that connected (or that listens) at that moment: it may have handed the socket over to another one
+/// since. Where the system cannot tell (macOS of a peer that has gone already), there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct PeerCredentials {
+    /// The user that it acts for: the effective user id.
+    pub uid: u32,
+    /// The effective group id.
+    pub gid: u32,
+    /// Its process id, on systems that tell: not all BSDs do. A number that another process may have by now, so nothing to decide by.
+    pub pid: Option<i32>,
+}
+
+impl PeerCredentials {
+    /// `None` where the system does not say.
+    pub(crate) fn of(stream: &UnixStream) -> Option<Self> {
+        match stream.peer_cred() {
+            Ok(peer) => Some(Self { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() }),
+            Err(error) => {
+                tracing::debug!(rpc.system.name = "jsonrpc", %error, "the system does not say who the peer is");
+                None
+            }
+        }
     }
 }

@@ -41,53 +41,111 @@
 //! Who may connect is said with [`Listen::unix_mode`](crate::Listen::unix_mode), and who has connected with
 //! [`PeerCredentials`], on both sides. A path has at most 107 bytes on Linux, 103 elsewhere: the system's limit.
 
-mod address;
 mod connect;
-mod credentials;
 mod file;
-mod listen;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod private;
 
-use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{io, path::Path};
 
-use tokio::net::UnixStream;
+use futures::future::BoxFuture;
+use tokio::net::{UnixListener, UnixSocket};
 
-pub use credentials::PeerCredentials;
-pub(crate) use listen::{listen, must_have_a_file};
+use super::{Connection, Endpoint, Kind, Socket};
+pub use connect::PeerCredentials;
+pub(crate) use connect::connect;
+use connect::{Address, connection, endpoint_of};
+use file::{DirectoryLock, SocketFile, answered, make_way};
 
-use super::{Connection, Endpoint};
-use address::Address;
+/// How many peers may wait to be accepted, if the system allows as many.
+const BACKLOG: u32 = 1024;
 
-/// Connects to a socket. Cancel safe.
-pub(crate) async fn connect(path: &Path, endpoint: Endpoint) -> io::Result<Connection> {
-    Ok(connection(connect::connect(Address::of(path)).await?, endpoint))
+/// Listens, until what is given is dropped, in the place of a server that has ended without removing its file, too. Who may connect is
+/// what `mode` says, or else the umask.
+pub(crate) async fn listen(path: &Path, mode: Option<u32>) -> io::Result<Box<dyn Socket>> {
+    Ok(Box::new(UnixSocketListener::bind(Address::of(path), mode).await?))
 }
 
-fn connection(stream: UnixStream, peer: Endpoint) -> Connection {
-    let credentials = PeerCredentials::of(&stream);
-    let connection = Connection::over_socket(stream, peer);
-    if let Some(credentials) = credentials {
-        connection.extensions.insert(credentials);
+/// # Errors
+///
+/// Where permissions were said and `endpoint` has none.
+pub(crate) fn must_have_a_file(endpoint: &Endpoint) -> io::Result<()> {
+    match endpoint.kind() {
+        Kind::Unix(path) if matches!(Address::of(path), Address::Path(_)) => Ok(()),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "there is no file whose permissions could be set, as `unix_mode` says",
+        )),
     }
-    connection
 }
 
-impl<'a> Address<'a> {
-    /// As an [`Endpoint`] has it.
-    fn of(path: &'a Path) -> Self {
-        match path.as_os_str().as_bytes().strip_prefix(b"@") {
-            Some(name) => Self::Abstract(name),
-            None => Self::Path(path),
+/// A socket that is listened at, and its file, which lasts as long as this.
+#[derive(Debug)]
+struct UnixSocketListener {
+    // Dropped first: as long as the socket is open, no other file can have the number of its own.
+    _file: Option<SocketFile>,
+    socket: UnixListener,
+}
+
+impl UnixSocketListener {
+    async fn bind(address: Address<'_>, mode: Option<u32>) -> io::Result<Self> {
+        let path = address.for_kernel()?;
+        if let Some(mode) = mode
+            && mode & !0o777 != 0
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("the permissions of a socket are between 0o000 and 0o777, not {mode:#o}"),
+            ));
+        }
+        match address {
+            Address::Path(_) => Self::bind_file(&path, mode).await,
+            Address::Abstract(_) => {
+                let socket = UnixSocket::new_stream()?;
+                socket.bind(path).map_err(in_use)?;
+                Ok(Self { _file: None, socket: socket.listen(BACKLOG)? })
+            }
         }
     }
+
+    /// Nobody can connect to a socket that is bound and not listened at yet. That is when its permissions are set, and why it does not
+    /// need a name of its own meanwhile. Nor can it be told from one whose server has ended, hence the lock.
+    async fn bind_file(path: &Path, mode: Option<u32>) -> io::Result<Self> {
+        let lock = DirectoryLock::take(path).await?;
+        make_way(path).await?;
+        let socket = UnixSocket::new_stream()?;
+        let file = match mode {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Some(mode) if !SocketFile::can_set_mode() => {
+                private::bind(&socket, path, mode)?;
+                SocketFile::bound(path)?
+            }
+            mode => {
+                socket.bind(path).map_err(in_use)?;
+                let file = SocketFile::bound(path)?;
+                mode.map_or(Ok(()), |mode| file.set_mode(mode))?;
+                file
+            }
+        };
+        let socket = socket.listen(BACKLOG)?;
+        drop(lock);
+        Ok(Self { _file: Some(file), socket })
+    }
 }
 
-/// Where a peer came from: most have no place of their own.
-fn endpoint_of(peer: &tokio::net::unix::SocketAddr) -> Endpoint {
-    match (peer.as_pathname(), address::name_of(peer)) {
-        (Some(path), _) => Endpoint::unix(path),
-        (None, Some(name)) => Endpoint::unix(OsStr::from_bytes(&[b"@".as_slice(), name].concat())),
-        (None, None) => Endpoint::unix(""),
+impl Socket for UnixSocketListener {
+    fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
+        Box::pin(async {
+            let (stream, peer) = self.socket.accept().await?;
+            Ok(Some(connection(stream, endpoint_of(&peer))))
+        })
+    }
+}
+
+/// Somebody else was faster.
+fn in_use(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => answered(),
+        _ => error,
     }
 }

@@ -1,27 +1,93 @@
-//! Writing standard output, by a thread.
+//! Reading standard input and writing standard output, each by a thread of its own that nobody waits for.
+//!
+//! The alternatives do not do: what tokio reads standard input
+//! with keeps its runtime, and so the process, from ending until something comes; and a descriptor that does not block, for one, does not
+//! block for all the processes that share it (a terminal, a log that both write), whose `print` then fails. Files and terminals need
+//! threads in any case.
 
+#[cfg(unix)]
+use std::os::fd::AsFd;
 use std::{
-    io::{self, Write},
+    io::{self, Read as _, Write},
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     thread,
 };
 
+use bytes::{Buf as _, Bytes};
 use futures::task::AtomicWaker;
+#[cfg(unix)]
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::{io::ReadBuf, sync::mpsc};
 
-use super::blocking::until_writable;
+/// How much is read at once.
+const CHUNK: usize = 64 << 10;
+
+/// What comes. The thread is started when somebody reads for the first time, and is one chunk ahead.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    chunks: Option<mpsc::Receiver<io::Result<Bytes>>>,
+    /// What is left of the last chunk.
+    rest: Bytes,
+}
+
+impl Input {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.rest.is_empty() {
+            let chunks = match &mut self.chunks {
+                Some(chunks) => chunks,
+                None => self.chunks.insert(start_reading()?),
+            };
+            match ready!(chunks.poll_recv(cx)) {
+                Some(chunk) => self.rest = chunk?,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let count = self.rest.len().min(buf.remaining());
+        buf.put_slice(&self.rest[..count]);
+        self.rest.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Nobody waits for the thread: the process may end while it reads.
+fn start_reading() -> io::Result<mpsc::Receiver<io::Result<Bytes>>> {
+    let (sender, chunks) = mpsc::channel(1);
+    thread::Builder::new().name("rpc-stdin".to_owned()).spawn(move || read_all(&sender))?;
+    Ok(chunks)
+}
+
+fn read_all(sender: &mpsc::Sender<io::Result<Bytes>>) {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let chunk = match io::stdin().read(&mut buffer) {
+            Ok(0) => return,
+            Ok(count) => Ok(Bytes::copy_from_slice(&buffer[..count])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match until_readable(&io::stdin()) {
+                Ok(()) => continue,
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        let is_last = chunk.is_err();
+        if sender.blocking_send(chunk).is_err() || is_last {
+            return;
+        }
+    }
+}
 
 /// How many bytes wait for the thread at most, besides as many that it is writing.
 const CAPACITY: usize = 64 << 10;
 
 /// Where bytes are left to be written. When this is dropped the thread writes the rest, unless the process ends first.
 #[derive(Debug)]
-pub(super) struct Output(Arc<Shared>);
+pub(super) struct Output(Arc<OutputShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct OutputShared {
+    state: Mutex<OutputState>,
     /// There is something for the thread to do.
     work: Condvar,
     /// Whoever waits for the thread.
@@ -29,7 +95,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct OutputState {
     waiting: Vec<u8>,
     /// Whether the thread has bytes that are not written yet.
     is_writing: bool,
@@ -38,8 +104,8 @@ struct State {
     failed: Option<io::Error>,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl OutputShared {
+    fn lock(&self) -> MutexGuard<'_, OutputState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,7 +120,7 @@ impl Output {
         let mut state = self.0.lock();
         state.check()?;
         if !state.has_thread {
-            start(Arc::clone(&self.0))?;
+            start_writing(Arc::clone(&self.0))?;
             state.has_thread = true;
         }
         let count = bytes.len().min(CAPACITY - state.waiting.len());
@@ -78,7 +144,7 @@ impl Output {
     }
 }
 
-impl State {
+impl OutputState {
     /// Why the thread has given up: as the system said it for the first time, and shortly after that.
     fn check(&mut self) -> io::Result<()> {
         match &self.failed {
@@ -99,13 +165,13 @@ impl Drop for Output {
 }
 
 /// Nobody waits for the thread: the process may end while it writes to somebody who does not read.
-fn start(shared: Arc<Shared>) -> io::Result<()> {
+fn start_writing(shared: Arc<OutputShared>) -> io::Result<()> {
     let output = standard_output()?;
     thread::Builder::new().name("rpc-stdout".to_owned()).spawn(move || write_all(&shared, output))?;
     Ok(())
 }
 
-fn write_all(shared: &Shared, mut output: StandardOutput) {
+fn write_all(shared: &OutputShared, mut output: StandardOutput) {
     let mut bytes = Vec::new();
     let mut state = shared.lock();
     loop {
@@ -160,4 +226,33 @@ fn standard_output() -> io::Result<StandardOutput> {
 #[cfg(not(unix))]
 fn standard_output() -> io::Result<StandardOutput> {
     Ok(io::stdout())
+}
+
+#[cfg(unix)]
+fn until_readable(descriptor: &impl AsFd) -> io::Result<()> {
+    wait(descriptor, PollFlags::IN)
+}
+
+#[cfg(unix)]
+fn until_writable(descriptor: &impl AsFd) -> io::Result<()> {
+    wait(descriptor, PollFlags::OUT)
+}
+
+#[cfg(unix)]
+fn wait(descriptor: &impl AsFd, what: PollFlags) -> io::Result<()> {
+    match poll(&mut [PollFd::new(descriptor, what)], None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Elsewhere there is no such thing.
+#[cfg(not(unix))]
+fn until_readable<T>(_: &T) -> io::Result<()> {
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+#[cfg(not(unix))]
+fn until_writable<T>(_: &T) -> io::Result<()> {
+    Err(io::ErrorKind::WouldBlock.into())
 }

@@ -1,7 +1,6 @@
 //! URLs that name a proxy, and others that do not.
 
 use super::*;
-use crate::transport::socks::credentials::Credentials;
 
 #[test]
 fn the_parts_are_what_the_url_says() {

@@ -1,31 +1,123 @@
-//! The stream of bytes to and from a process.
+//! A process that is started to be talked to, and the stream of bytes to and from it.
 
 use std::{
-    io,
+    fmt, io,
     pin::Pin,
+    process::Stdio,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    process::{ChildStdin, ChildStdout},
+    process::{ChildStdin, ChildStdout, Command},
     sync::oneshot,
     time::{Sleep, sleep},
 };
 
-use super::{
-    ChildProcess,
-    process::{ChildExit, Exit},
-};
-use crate::transport::Io;
+use super::child::{ChildExit, ChildProcess, Exit, Patience, supervise};
+use crate::transport::{Connection, Endpoint, Io};
+
+/// A process to start and to talk to: see [`Connector::spawn`](crate::Connector::spawn). Most need no more than the command.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use rpc::{Connector, framing::ContentLengthFramer, transport::stdio::Spawn};
+/// use tokio::process::Command;
+///
+/// let mut command = Command::new("rust-analyzer");
+/// command.current_dir("/home/ann/project");
+/// let server = Spawn::new(command).exit_timeout(Duration::from_secs(10));
+/// let session = Connector::spawn(server).framer(ContentLengthFramer::new()).connect().await?;
+/// # let _ = session;
+/// # Ok(()) }
+/// ```
+pub struct Spawn {
+    command: Command,
+    patience: Patience,
+}
+
+impl Spawn {
+    /// Starts `command`, whose standard input and output become the connection, and which is killed
+    /// where the runtime stops before it has ended (`kill_on_drop`). Everything else is as the
+    /// command says: what it writes to standard error appears where this process's does, unless it
+    /// is told otherwise.
+    pub fn new(command: impl Into<Command>) -> Self {
+        Self { command: command.into(), patience: Patience::default() }
+    }
+
+    /// How long the process may take to end by itself when its standard input has ended. Then it is told to, with SIGTERM where there are
+    /// signals.
+    ///
+    /// A process that reads nothing does not come to that end. Where the session closes, and bytes wait that the process
+    /// does not take, it is told to end when it has taken none for so long.
+    ///
+    /// Default: 2 s (MCP's specification leaves it at "a reasonable time").
+    pub fn exit_timeout(mut self, timeout: Duration) -> Self {
+        self.patience.exit = timeout;
+        self
+    }
+
+    /// How long it may take to end when it was told to. Then it is killed. Where there are no signals it is killed at once.
+    ///
+    /// Default: 2 s.
+    pub fn terminate_timeout(mut self, timeout: Duration) -> Self {
+        self.patience.terminate = timeout;
+        self
+    }
+
+    /// What is started.
+    pub(crate) fn program(&self) -> String {
+        self.command.as_std().get_program().to_string_lossy().into_owned()
+    }
+
+    /// Starts it; each time, another process. Must be called on a runtime, which also sees to its end.
+    pub(crate) fn start(&mut self) -> io::Result<Connection> {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // For a runtime that stops before the process has ended.
+        self.command.kill_on_drop(true);
+        let mut child = self.command.spawn()?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("its standard input and output are no pipes"));
+        };
+        let program = self.program();
+        let (process, closing) = supervise(child, program.clone(), self.patience);
+        let pipes = (stdin, stdout);
+        let stream = ChildStream::new(pipes, process.clone(), program, self.patience.exit, closing);
+        let connection = Connection::over(stream, Endpoint::STDIO);
+        connection.extensions.insert(process);
+        Ok(connection)
+    }
+}
+
+/// Without arguments and environment, where secrets are handed over.
+impl fmt::Debug for Spawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (program, patience) = (self.program(), &self.patience);
+        f.debug_struct("Spawn").field("program", &program).field("patience", patience).finish_non_exhaustive()
+    }
+}
+
+impl From<Command> for Spawn {
+    fn from(command: Command) -> Self {
+        Self::new(command)
+    }
+}
+
+impl From<std::process::Command> for Spawn {
+    fn from(command: std::process::Command) -> Self {
+        Self::new(command)
+    }
+}
 
 /// Of its input, its output and itself, one has ended: how long the others may take to follow, until it is said why without them.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FOLLOWING: Duration = Duration::from_secs(1);
 
 /// The standard input and output of a process. It ends when the process does, even where others keep its output open.
 #[derive(Debug)]
-pub(crate) struct ChildStream {
+struct ChildStream {
     /// `None` when it was closed.
     stdin: Option<ChildStdin>,
     stdout: ChildStdout,
@@ -51,7 +143,7 @@ pub(crate) struct ChildStream {
 }
 
 impl ChildStream {
-    pub(super) fn new(
+    fn new(
         (stdin, stdout): (ChildStdin, ChildStdout),
         process: ChildProcess,
         program: String,
@@ -84,7 +176,7 @@ impl ChildStream {
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.patience.get_or_insert_with(|| Box::pin(sleep(PATIENCE))).as_mut().poll(cx)
+        self.patience.get_or_insert_with(|| Box::pin(sleep(FOLLOWING))).as_mut().poll(cx)
     }
 
     /// It does not read, and the session closes: ready when it had time enough to. Then it has had its time to end by

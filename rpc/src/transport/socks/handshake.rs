@@ -1,0 +1,346 @@
+//! The client's side of the protocol: versions 4 and 4a (Ying-Da Lee's "SOCKS: A protocol for TCP proxy across firewalls" and "SOCKS 4A: A
+//! Simple Extension"), and version 5 (RFC 1928, with user and password by RFC 1929).
+
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::{
+    error::{SocksError, SocksReply, SocksStep},
+    proxy::{Pair, SocksVersion},
+};
+use crate::{jsonrpc::shown::escaped, transport::Host};
+
+/// A talk with a proxy. It never reads further than it was asked to: what follows the last answer is the host's.
+pub(super) struct Exchange<'a, S> {
+    io: &'a mut S,
+    /// What was last said to it.
+    step: SocksStep,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Exchange<'a, S> {
+    pub(super) const fn new(io: &'a mut S, first: SocksStep) -> Self {
+        Self { io, step: first }
+    }
+
+    pub(super) const fn step(&self) -> SocksStep {
+        self.step
+    }
+
+    pub(super) async fn send(&mut self, step: SocksStep, bytes: &[u8]) -> Result<(), SocksError> {
+        self.step = step;
+        self.io.write_all(bytes).await.map_err(|error| self.failed(error))
+    }
+
+    pub(super) async fn receive<const N: usize>(&mut self) -> Result<[u8; N], SocksError> {
+        let mut bytes = [0; N];
+        self.io.read_exact(&mut bytes).await.map_err(|error| self.failed(error))?;
+        Ok(bytes)
+    }
+
+    /// Like [`receive`](Self::receive), where how much there is was said before: at most 255 bytes.
+    pub(super) async fn receive_some(&mut self, length: u8) -> Result<Vec<u8>, SocksError> {
+        let mut bytes = vec![0; usize::from(length)];
+        self.io.read_exact(&mut bytes).await.map_err(|error| self.failed(error))?;
+        Ok(bytes)
+    }
+
+    /// A proxy that hangs up with something unread resets the connection.
+    fn failed(&self, source: io::Error) -> SocksError {
+        use io::ErrorKind as Kind;
+        let step = self.step;
+        match source.kind() {
+            Kind::UnexpectedEof | Kind::BrokenPipe | Kind::ConnectionReset | Kind::ConnectionAborted => {
+                SocksError::Closed { step, source }
+            }
+            _ => SocksError::Io { step, source },
+        }
+    }
+}
+
+/// A host, by address or by name, and a port, as a proxy wrote them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SocksAddress {
+    /// An address.
+    Ip(SocketAddr),
+    /// A name, with bytes that are no UTF-8 replaced, and a port.
+    Name(String, u16),
+}
+
+impl fmt::Display for SocksAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{}:{port}", escaped(name)),
+        }
+    }
+}
+
+const VERSION_4: u8 = 4;
+const GRANTED: u8 = 90;
+
+/// In place of an address, it says that a name follows: an address that nobody has, `0.0.0.x` where x is not 0.
+const A_NAME_FOLLOWS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
+
+/// What a proxy takes for it.
+const fn announces_a_name(ip: Ipv4Addr) -> bool {
+    matches!(ip.octets(), [0, 0, 0, x] if x > 0)
+}
+
+/// What is sent: there is one message only.
+pub(super) struct RequestV4 {
+    version: SocksVersion,
+    connect: Vec<u8>,
+}
+
+impl RequestV4 {
+    /// `version` is 4 or 4a.
+    pub(super) fn new(
+        version: SocksVersion,
+        host: &Host,
+        port: u16,
+        credentials: Option<&Pair>,
+    ) -> Result<Self, SocksError> {
+        let (ip, name) = match host {
+            Host::V4(ip) if announces_a_name(*ip) => {
+                let reason = "an address 0.0.0.x says that a name follows";
+                return Err(SocksError::Host { version, host: ip.to_string().into(), reason });
+            }
+            Host::V4(ip) => (*ip, None),
+            Host::V6(_) | Host::Zoned(_) => {
+                let (host, reason) = (host.to_string().into(), "it knows no IPv6");
+                return Err(SocksError::Host { version, host, reason });
+            }
+            Host::Name(name) if version == SocksVersion::V4a => (A_NAME_FOLLOWS, Some(name)),
+            Host::Name(name) => {
+                let reason =
+                    "it knows no names: resolve them on this machine (`resolve_locally`), or use 4a or 5";
+                return Err(SocksError::Host { version, host: name.clone(), reason });
+            }
+        };
+        let mut connect = vec![VERSION_4, CONNECT];
+        connect.extend_from_slice(&port.to_be_bytes());
+        connect.extend_from_slice(&ip.octets());
+        if credentials.is_some_and(|pair| !pair.password.is_empty()) {
+            let reason = "it has none: give the user and an empty password, or use version 5";
+            return Err(SocksError::Credentials { version, part: "password", reason });
+        }
+        let user = credentials.map_or("", |pair| &pair.user);
+        if user.contains('\0') {
+            let reason = "there is a zero in it, which would end it";
+            return Err(SocksError::Credentials { version, part: "user", reason });
+        }
+        connect.extend_from_slice(user.as_bytes());
+        connect.push(0);
+        if let Some(name) = name {
+            connect.extend_from_slice(name.as_bytes());
+            connect.push(0);
+        }
+        Ok(Self { version, connect })
+    }
+
+    /// Asks the proxy to connect. The answer is where it connects from.
+    pub(super) async fn make<S>(&self, exchange: &mut Exchange<'_, S>) -> Result<SocksAddress, SocksError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        exchange.send(SocksStep::Request, &self.connect).await?;
+        let [version, code] = exchange.receive().await?;
+        match (version, code) {
+            // The version of the reply, not of the protocol.
+            (0, GRANTED) => {
+                let port = u16::from_be_bytes(exchange.receive().await?);
+                let ip = Ipv4Addr::from(exchange.receive::<4>().await?);
+                Ok(SocksAddress::Ip(SocketAddr::new(ip.into(), port)))
+            }
+            (0, code) => Err(SocksError::Refused(SocksReply::of_v4(code, self.version))),
+            answer => Err(SocksError::NotSocks {
+                version: self.version,
+                step: exchange.step(),
+                answer: [answer.0, answer.1].into(),
+            }),
+        }
+    }
+
+    /// Whether a proxy of this version answers: any of its answers will do, but no code that the protocol does not have.
+    pub(super) async fn is_answered<S>(&self, exchange: &mut Exchange<'_, S>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        match self.make(exchange).await {
+            Ok(_) => true,
+            Err(SocksError::Refused(reply)) => !matches!(reply, SocksReply::Other { .. }),
+            Err(_) => false,
+        }
+    }
+}
+
+const VERSION_5: u8 = 5;
+/// The version of the exchange of user and password.
+const LOGIN_VERSION: u8 = 1;
+
+const WITHOUT: u8 = 0;
+const USER_AND_PASSWORD: u8 = 2;
+const NO_ACCEPTABLE_METHOD: u8 = 0xFF;
+
+const CONNECT: u8 = 1;
+const RESERVED: u8 = 0;
+const SUCCEEDED: u8 = 0;
+
+const IPV4: u8 = 1;
+const NAME: u8 = 3;
+const IPV6: u8 = 4;
+
+/// What is sent, all of it made before the first byte goes out: what cannot be said is found out without a connection.
+pub(super) struct RequestV5 {
+    greeting: Vec<u8>,
+    login: Option<Vec<u8>>,
+    connect: Vec<u8>,
+}
+
+impl RequestV5 {
+    pub(super) fn new(host: &Host, port: u16, credentials: Option<&Pair>) -> Result<Self, SocksError> {
+        let greeting = match credentials {
+            None => vec![VERSION_5, 1, WITHOUT],
+            Some(_) => vec![VERSION_5, 2, WITHOUT, USER_AND_PASSWORD],
+        };
+        let login = credentials.map(login).transpose()?;
+        Ok(Self { greeting, login, connect: connect(host, port)? })
+    }
+
+    /// Asks the proxy to connect. The answer is where it connects from.
+    pub(super) async fn make<S>(&self, exchange: &mut Exchange<'_, S>) -> Result<SocksAddress, SocksError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        match (self.greet(exchange).await?, &self.login) {
+            (Method::Without, _) => {}
+            (Method::UserAndPassword, Some(login)) => log_in(exchange, login).await?,
+            // It chose what was not offered to it.
+            (Method::UserAndPassword, None) => {
+                return Err(SocksError::NoAcceptableMethod { with_credentials: false });
+            }
+        }
+        exchange.send(SocksStep::Request, &self.connect).await?;
+        let [version, reply] = exchange.receive().await?;
+        match (version, reply) {
+            (VERSION_5, SUCCEEDED) => bound(exchange).await,
+            // Some close the connection after the code, though more should follow.
+            (VERSION_5, code) => Err(SocksError::Refused(SocksReply::of_v5(code))),
+            _ => Err(not_socks(exchange, &[version, reply])),
+        }
+    }
+
+    /// Whether a SOCKS 5 proxy answers the greeting: any of its answers will do.
+    pub(super) async fn is_answered<S>(&self, exchange: &mut Exchange<'_, S>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        matches!(self.greet(exchange).await, Ok(_) | Err(SocksError::NoAcceptableMethod { .. }))
+    }
+
+    async fn greet<S>(&self, exchange: &mut Exchange<'_, S>) -> Result<Method, SocksError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        exchange.send(SocksStep::Greeting, &self.greeting).await?;
+        match exchange.receive().await? {
+            [VERSION_5, WITHOUT] => Ok(Method::Without),
+            [VERSION_5, USER_AND_PASSWORD] => Ok(Method::UserAndPassword),
+            [VERSION_5, NO_ACCEPTABLE_METHOD] => {
+                Err(SocksError::NoAcceptableMethod { with_credentials: self.login.is_some() })
+            }
+            answer => Err(not_socks(exchange, &answer)),
+        }
+    }
+}
+
+enum Method {
+    Without,
+    UserAndPassword,
+}
+
+async fn log_in<S>(exchange: &mut Exchange<'_, S>, login: &[u8]) -> Result<(), SocksError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let answered = async {
+        exchange.send(SocksStep::Credentials, login).await?;
+        exchange.receive().await
+    };
+    match answered.await {
+        Ok([LOGIN_VERSION, SUCCEEDED]) => Ok(()),
+        Ok([LOGIN_VERSION, status]) => Err(SocksError::CredentialsRefused { status: Some(status) }),
+        Ok(answer) => Err(not_socks(exchange, &answer)),
+        Err(SocksError::Closed { .. }) => Err(SocksError::CredentialsRefused { status: None }),
+        Err(error) => Err(error),
+    }
+}
+
+/// The rest of a reply that grants the request.
+async fn bound<S>(exchange: &mut Exchange<'_, S>) -> Result<SocksAddress, SocksError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let [reserved, kind] = exchange.receive().await?;
+    let ip: IpAddr = match kind {
+        IPV4 => Ipv4Addr::from(exchange.receive::<4>().await?).into(),
+        IPV6 => Ipv6Addr::from(exchange.receive::<16>().await?).into(),
+        NAME => {
+            let [length] = exchange.receive().await?;
+            let name = exchange.receive_some(length).await?;
+            let port = u16::from_be_bytes(exchange.receive().await?);
+            return Ok(SocksAddress::Name(String::from_utf8_lossy(&name).into_owned(), port));
+        }
+        _ => return Err(not_socks(exchange, &[VERSION_5, SUCCEEDED, reserved, kind])),
+    };
+    let port = u16::from_be_bytes(exchange.receive().await?);
+    Ok(SocksAddress::Ip(SocketAddr::new(ip, port)))
+}
+
+fn not_socks<S: AsyncRead + AsyncWrite + Unpin>(exchange: &Exchange<'_, S>, answer: &[u8]) -> SocksError {
+    SocksError::NotSocks { version: SocksVersion::V5, step: exchange.step(), answer: answer.into() }
+}
+
+fn login(pair: &Pair) -> Result<Vec<u8>, SocksError> {
+    let mut bytes = vec![LOGIN_VERSION];
+    for (part, text) in [("user", &pair.user), ("password", &pair.password)] {
+        let problem = |reason| SocksError::Credentials { version: SocksVersion::V5, part, reason };
+        let length = u8::try_from(text.len()).map_err(|_| problem("it is longer than 255 bytes"))?;
+        if length == 0 && part == "user" {
+            return Err(problem("it is empty"));
+        }
+        bytes.push(length);
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    Ok(bytes)
+}
+
+fn connect(host: &Host, port: u16) -> Result<Vec<u8>, SocksError> {
+    let mut bytes = vec![VERSION_5, CONNECT, RESERVED];
+    match host {
+        Host::V4(ip) => {
+            bytes.push(IPV4);
+            bytes.extend_from_slice(&ip.octets());
+        }
+        Host::Zoned(_) => return Err(SocksError::zoned(SocksVersion::V5, host)),
+        Host::V6(ip) => {
+            bytes.push(IPV6);
+            bytes.extend_from_slice(&ip.octets());
+        }
+        Host::Name(name) => {
+            let length = u8::try_from(name.len()).map_err(|_| SocksError::Host {
+                version: SocksVersion::V5,
+                host: name.clone(),
+                reason: "the name is longer than 255 bytes",
+            })?;
+            bytes.extend_from_slice(&[NAME, length]);
+            bytes.extend_from_slice(name.as_bytes());
+        }
+    }
+    bytes.extend_from_slice(&port.to_be_bytes());
+    Ok(bytes)
+}

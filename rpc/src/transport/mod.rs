@@ -39,7 +39,7 @@ pub(crate) use connection::Plain;
 pub(crate) use connection::without_unix;
 pub(crate) use connection::{Connection, Handshake, Io, RefusedHandshake, Socket, Takes, built_without};
 pub(crate) use control::{CloseFrame, Closing, ControlFrames};
-#[cfg(feature = "tcp")]
+#[cfg(any(feature = "socks", feature = "tls-no-provider"))]
 pub(crate) use endpoint::Host;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use endpoint::{Kind, Net, Scheme};

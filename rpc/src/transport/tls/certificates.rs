@@ -1,11 +1,19 @@
-//! Certificates to trust.
+//! Certificates and private keys: those to trust, those that a side shows, and how they are read from PEM and DER.
 
-use std::{fmt, path::Path};
+use std::{fmt, fs, io, path::Path, sync::Arc};
+
+use tokio_rustls::rustls::{
+    RootCertStore,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
+    sign::{CertifiedKey, SingleCertAndKey},
+};
 
 use super::{
-    TlsError, TlsPart,
-    pem::Pem,
-    rustls::{RootCertStore, pki_types::CertificateDer},
+    error::{TlsError, TlsPart},
+    provider::provider,
 };
 
 /// One certificate or several, to be trusted: roots, or pinned ones.
@@ -67,7 +75,7 @@ impl Certificates {
         self.der.is_empty()
     }
 
-    pub(super) fn of(pem: &Pem) -> Result<Self, TlsError> {
+    fn of(pem: &Pem) -> Result<Self, TlsError> {
         Ok(Self { der: pem.certificates()?, origin: pem.origin().to_owned() })
     }
 
@@ -80,7 +88,7 @@ impl Certificates {
         self.der.iter().map(AsRef::as_ref)
     }
 
-    pub(super) fn into_parts(self) -> (Vec<CertificateDer<'static>>, String) {
+    fn into_parts(self) -> (Vec<CertificateDer<'static>>, String) {
         (self.der, self.origin)
     }
 
@@ -117,3 +125,285 @@ impl fmt::Debug for Certificates {
         f.debug_struct("Certificates").field("origin", &self.origin).field("len", &self.len()).finish()
     }
 }
+
+/// A certificate, those that lead from it to a root, and its private key: what a [`TlsServer`](super::TlsServer) shows, and a
+/// [`TlsClient`](super::TlsClient) where servers want to know their clients.
+///
+/// It is whole: one whose parts cannot be used, or do not belong together, is never made.
+///
+/// ```
+/// # use rcgen::generate_simple_self_signed;
+/// use rpc::transport::tls::Identity;
+///
+/// # let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let other_key = generate_simple_self_signed([]).unwrap().signing_key.serialize_pem();
+/// let identity = Identity::from_pem(&chain, &key)?;
+///
+/// let error = Identity::from_pem(&chain, &other_key).unwrap_err();
+/// assert!(error.to_string().contains("does not belong to the first certificate"));
+/// # Ok::<_, rpc::transport::tls::TlsError>(())
+/// ```
+#[derive(Clone)]
+pub struct Identity(Arc<CertifiedKey>);
+
+impl Identity {
+    /// Reads both from PEM files, at once: the certificates, that of this side first, and the private key (PKCS #8, PKCS #1 or SEC 1, not
+    /// encrypted). It may be one file that holds both.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read, lacks what it should hold, or is damaged, and where the key is not that of the certificate.
+    pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
+        let chain = Pem::read(chain.as_ref(), TlsPart::Certificate)?;
+        Self::of_pem(&chain, &Pem::read(key.as_ref(), TlsPart::PrivateKey)?)
+    }
+
+    /// The same from PEM texts.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pem_files`](Self::from_pem_files).
+    pub fn from_pem(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self, TlsError> {
+        Self::of_pem(&Pem::given(chain.as_ref()), &Pem::given(key.as_ref()))
+    }
+
+    /// The same from DER: the certificates, that of this side first, and the private key.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pem_files`](Self::from_pem_files).
+    pub fn from_der(chain: Certificates, key: impl Into<Vec<u8>>) -> Result<Self, TlsError> {
+        let origin = "the DER that was given";
+        let key = PrivateKeyDer::try_from(key.into()).map_err(|problem| TlsError::Unusable {
+            part: TlsPart::PrivateKey,
+            origin: origin.to_owned(),
+            source: because(problem),
+        })?;
+        Self::of(chain, key, origin)
+    }
+
+    fn of_pem(chain: &Pem, key: &Pem) -> Result<Self, TlsError> {
+        let certificates = Certificates::of(chain)?;
+        Self::of(certificates, key.private_key()?, key.origin())
+    }
+
+    fn of(chain: Certificates, key: PrivateKeyDer<'static>, key_origin: &str) -> Result<Self, TlsError> {
+        let (chain, origin) = chain.into_parts();
+        let part = TlsPart::Certificate;
+        let Some(first) = chain.first() else {
+            return Err(TlsError::Missing { part, origin, encrypted: false });
+        };
+        let Some(public_key) = public_key(first) else {
+            return Err(TlsError::Unusable { part, origin, source: because("it is no X.509 certificate") });
+        };
+        let key = provider().key_provider.load_private_key(key).map_err(|error| TlsError::Unusable {
+            part: TlsPart::PrivateKey,
+            origin: key_origin.to_owned(),
+            source: Box::new(error),
+        })?;
+        // Some kinds of key do not tell: what they sign will.
+        if key.public_key().is_some_and(|of_key| *of_key != *public_key.whole) {
+            return Err(TlsError::Mismatch { key: key_origin.to_owned(), certificate: origin });
+        }
+        Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
+    }
+
+    /// What is shown, in DER.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.cert.iter().map(AsRef::as_ref)
+    }
+
+    pub(super) fn into_resolver(self) -> Arc<SingleCertAndKey> {
+        Arc::new(SingleCertAndKey::from(self.0))
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("certificates", &self.0.cert.len()).finish_non_exhaustive()
+    }
+}
+
+/// The certificates that the peer has shown, its own first: in the [`Extensions`](crate::Extensions) of a session over TLS.
+///
+/// Those of a server are always there. Those of a client are where the server [asks](super::TlsServer::request_client_certificates) for
+/// them and the client has some.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeerCertificates(Vec<CertificateDer<'static>>);
+
+impl PeerCertificates {
+    /// `None` where the peer has shown none.
+    pub(super) fn new(shown: Option<&[CertificateDer<'static>]>) -> Option<Self> {
+        shown.filter(|shown| !shown.is_empty()).map(|shown| Self(shown.to_vec()))
+    }
+
+    /// The peer's own certificate, in DER. It is the one of which the peer has proved to have the private key.
+    pub fn end_entity(&self) -> &[u8] {
+        // There is at least one.
+        self.0.first().map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// All of them in DER, the peer's own first, in the order in which they were sent.
+    pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
+
+impl fmt::Debug for PeerCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerCertificates").field("len", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that were read, and where.
+struct Pem {
+    bytes: Vec<u8>,
+    origin: String,
+}
+
+impl Pem {
+    fn read(path: &Path, part: TlsPart) -> Result<Self, TlsError> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(Self { bytes, origin: format!("`{}`", path.display()) }),
+            Err(source) => Err(TlsError::Read { part, path: path.to_owned(), source }),
+        }
+    }
+
+    fn given(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec(), origin: "the PEM that was given".to_owned() }
+    }
+
+    fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Every certificate. There is at least one.
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let mut found = Vec::new();
+        for item in CertificateDer::pem_slice_iter(&self.bytes) {
+            found.push(item.map_err(|error| self.unusable(TlsPart::Certificate, error))?);
+        }
+        match found.is_empty() {
+            true => Err(self.missing(TlsPart::Certificate)),
+            false => Ok(found),
+        }
+    }
+
+    /// The first private key.
+    fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|error| match error {
+            pem::Error::NoItemsFound => self.missing(TlsPart::PrivateKey),
+            error => self.unusable(TlsPart::PrivateKey, error),
+        })
+    }
+
+    fn missing(&self, part: TlsPart) -> TlsError {
+        const ENCRYPTED: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
+        let encrypted =
+            part == TlsPart::PrivateKey && self.bytes.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
+        TlsError::Missing { part, origin: self.origin.clone(), encrypted }
+    }
+
+    fn unusable(&self, part: TlsPart, error: pem::Error) -> TlsError {
+        TlsError::Unusable { part, origin: self.origin.clone(), source: because(told(&error)) }
+    }
+}
+
+/// What sections of PEM are called that are read here: RFC 7468, and those of OpenSSL.
+const LABELS: [&str; 5] =
+    ["CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"];
+
+/// What is wrong with the text, without the bytes of it, which may be a secret.
+fn told(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let label = LABELS.into_iter().find(|label| label.as_bytes() == end_marker);
+            // Where the lines were joined, all of the text is one label.
+            format!("the line `-----END {}-----` is missing", label.unwrap_or("…"))
+        }
+        pem::Error::IllegalSectionStart { .. } => "a line that begins a section is damaged".to_owned(),
+        pem::Error::Base64Decode(_) => "it is not written in base64".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// An error that needs no more than words.
+fn because(text: impl Into<String>) -> Box<dyn std::error::Error + Send + Sync> {
+    Box::new(io::Error::other(text.into()))
+}
+
+// As much of X.509 as finding the public key of a certificate takes: RFC 5280, section 4.1.
+//
+// The library that judges chains reads certificates of version 3 only. Many that sign themselves, of Electrum servers for example, are of
+// version 1 (`openssl x509 -req` makes them), and need no chain.
+
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const SEQUENCE: u8 = 0x30;
+/// `[0]`, constructed: the version, which is left out where it is 1.
+const VERSION: u8 = 0xa0;
+
+/// A `SubjectPublicKeyInfo`.
+pub(super) struct PublicKey<'a> {
+    /// All of it.
+    pub(super) whole: &'a [u8],
+    /// The kind of key and its parameters: what `AlgorithmIdentifier` holds.
+    pub(super) algorithm: &'a [u8],
+    /// The key itself.
+    pub(super) key: &'a [u8],
+}
+
+/// The public key of a certificate. `None` where it is no certificate.
+pub(super) fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Option<PublicKey<'a>> {
+    let mut outer = Reader(certificate);
+    let mut signed = Reader(Reader(outer.take(SEQUENCE)?.contents).take(SEQUENCE)?.contents);
+    if !outer.0.is_empty() {
+        return None;
+    }
+    if signed.0.first() == Some(&VERSION) {
+        signed.take(VERSION)?;
+    }
+    signed.take(INTEGER)?; // serial number
+    signed.take(SEQUENCE)?; // algorithm of the signature
+    signed.take(SEQUENCE)?; // issuer
+    signed.take(SEQUENCE)?; // validity
+    signed.take(SEQUENCE)?; // subject
+    let info = signed.take(SEQUENCE)?;
+    let mut parts = Reader(info.contents);
+    let algorithm = parts.take(SEQUENCE)?.contents;
+    // The first byte says how many bits of the last one are unused: none.
+    let key = parts.take(BIT_STRING)?.contents.strip_prefix(&[0])?;
+    Some(PublicKey { whole: info.whole, algorithm, key })
+}
+
+struct Reader<'a>(&'a [u8]);
+
+struct Value<'a> {
+    whole: &'a [u8],
+    contents: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// The next value, if it has this tag.
+    fn take(&mut self, tag: u8) -> Option<Value<'a>> {
+        let (&[found, first], rest) = self.0.split_first_chunk::<2>()?;
+        let (length, header) = match first {
+            0..=0x7f => (usize::from(first), 2),
+            // As many bytes of length follow. (0x80, a length that is not told, is not DER.)
+            0x81..=0x84 => {
+                let bytes = rest.get(..usize::from(first & 0x7f))?;
+                let length = bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte));
+                (length, 2 + bytes.len())
+            }
+            _ => return None,
+        };
+        let (whole, rest) = self.0.split_at_checked(header.checked_add(length)?)?;
+        self.0 = rest;
+        (found == tag).then_some(Value { whole, contents: &whole[header..] })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,28 @@
-//! TLS on the side that connects.
+//! TLS on the side that connects, and trusting a certificate for itself, not for who has issued it.
 
 use std::{fmt, panic::resume_unwind, sync::Arc};
 
 use rustls_platform_verifier::Verifier;
 use tokio::{sync::OnceCell, task::spawn_blocking};
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        self, CertificateError, ClientConfig, DigitallySignedStruct, OtherError, PeerMisbehaved,
+        SignatureScheme,
+        client::{
+            WebPkiServerVerifier,
+            danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        },
+        crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key},
+        pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime},
+    },
+};
 
 use super::{
-    BOTH_VERSIONS, Certificates, FirstBytes, Identity, TlsError, TlsStream, alpn,
-    pinned::Pinned,
-    provider,
-    rustls::{
-        ClientConfig,
-        client::{WebPkiServerVerifier, danger::ServerCertVerifier},
-        pki_types::ServerName,
-    },
+    certificates::{Certificates, Identity, public_key},
+    error::TlsError,
+    provider::{BOTH_VERSIONS, offered, provider},
+    stream::{FirstBytes, TlsStream},
 };
 use crate::transport::{ByteStream, Host};
 
@@ -113,7 +121,7 @@ impl TlsClient {
     /// Where the configuration leaves nothing of the protocols `spoken`.
     #[cfg(feature = "http")]
     pub(crate) fn must_offer(&self, spoken: &[&[u8]]) -> Result<(), TlsError> {
-        alpn::offered(&self.config.alpn_protocols, spoken).map(drop)
+        offered(&self.config.alpn_protocols, spoken).map(drop)
     }
 
     /// [`new`](Self::new), made once for the process, and where it is no disadvantage to wait for files.
@@ -148,7 +156,7 @@ impl TlsClient {
             Some(name) => name.clone(),
             None => parse_name(host)?,
         };
-        let offered = alpn::offered(&self.config.alpn_protocols, spoken)?;
+        let offered = offered(&self.config.alpn_protocols, spoken)?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let connecting = connector.with_alpn(offered).connect(name, FirstBytes::new(io)).into_fallible();
         match connecting.await {
@@ -175,4 +183,78 @@ impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsClient").field("server_name", &self.server_name).finish_non_exhaustive()
     }
+}
+
+/// Which certificates are accepted. Whichever it is, the server has to prove that it has the private key.
+#[derive(Debug)]
+pub(super) enum Pinned {
+    /// One of these, byte for byte.
+    To(Certificates),
+    /// Whatever is shown.
+    ToNothing,
+}
+
+/// The server has shown another certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not the one that was pinned")]
+struct NotPinned;
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match self {
+            Self::To(pinned) if !pinned.contains(end_entity) => {
+                Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into())
+            }
+            _ => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let public_key = public_key(certificate).ok_or(CertificateError::BadEncoding)?;
+        let (_, candidates) = algorithms()
+            .mapping
+            .iter()
+            .find(|(scheme, _)| *scheme == signed.scheme)
+            .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
+        // In this version a scheme does not say which curve it is: the key does.
+        let algorithm = candidates
+            .iter()
+            .find(|candidate| candidate.public_key_alg_id().as_ref() == public_key.algorithm)
+            .ok_or(PeerMisbehaved::SignedKxWithWrongAlgorithm)?;
+        match algorithm.verify_signature(public_key.key, message, signed.signature()) {
+            Ok(()) => Ok(HandshakeSignatureValid::assertion()),
+            Err(_) => Err(CertificateError::BadSignature.into()),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let public_key = public_key(certificate).ok_or(CertificateError::BadEncoding)?;
+        let info = SubjectPublicKeyInfoDer::from(public_key.whole);
+        verify_tls13_signature_with_raw_key(message, &info, signed, algorithms())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        algorithms().supported_schemes()
+    }
+}
+
+fn algorithms() -> &'static WebPkiSupportedAlgorithms {
+    &provider().signature_verification_algorithms
 }

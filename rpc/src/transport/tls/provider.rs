@@ -1,8 +1,15 @@
-//! Whose cryptography is used.
+//! What the configurations of both sides have in common: whose cryptography is used, and which protocols are offered (ALPN, RFC 7301).
 
 use std::sync::{Arc, OnceLock};
 
-use super::rustls::crypto::CryptoProvider;
+#[cfg(feature = "tls")]
+use tokio_rustls::rustls;
+use tokio_rustls::rustls::crypto::CryptoProvider;
+
+use super::error::TlsError;
+
+/// `provider()` has suites of both versions: choosing among them cannot fail.
+pub(super) const BOTH_VERSIONS: &str = "suites of TLS 1.2 and 1.3";
 
 static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
 
@@ -78,7 +85,7 @@ pub(super) fn provider() -> &'static Arc<CryptoProvider> {
 
 #[cfg(feature = "tls")]
 fn default() -> Arc<CryptoProvider> {
-    Arc::new(super::rustls::crypto::ring::default_provider())
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 #[cfg(not(feature = "tls"))]
@@ -87,4 +94,60 @@ fn default() -> Arc<CryptoProvider> {
         "`rpc` was built with `tls-no-provider`: choose the cryptography with `transport::tls::set_provider`, or install a default \
          of rustls, before TLS is used",
     )
+}
+
+/// The versions of HTTP, by their names at IANA: those that are not spoken cannot be agreed on.
+const HTTP: [&[u8]; 5] = [b"h3", b"h2", b"http/1.1", b"http/1.0", b"http/0.9"];
+
+/// What is offered, best first. `named` are the protocols of a configuration, which are kept, in
+/// their order, without the versions of HTTP that are not `spoken`. Where it names none, or nothing
+/// is said to be spoken, it is what the other one has.
+///
+/// # Errors
+///
+/// Where the configuration leaves nothing of what is spoken.
+pub(super) fn offered(named: &[Vec<u8>], spoken: &[&[u8]]) -> Result<Vec<Vec<u8>>, TlsError> {
+    if spoken.is_empty() {
+        return Ok(named.to_vec());
+    }
+    if named.is_empty() {
+        return Ok(spoken.iter().map(|protocol| protocol.to_vec()).collect());
+    }
+    let is_spoken = |protocol: &[u8]| spoken.contains(&protocol);
+    if !named.iter().any(|protocol| is_spoken(protocol)) {
+        return Err(TlsError::NoProtocol {
+            named: list(named.iter().map(Vec::as_slice)),
+            spoken: list(spoken.iter().copied()),
+        });
+    }
+    let may_be_agreed_on = |protocol: &&Vec<u8>| is_spoken(protocol) || !HTTP.contains(&protocol.as_slice());
+    Ok(named.iter().filter(may_be_agreed_on).cloned().collect())
+}
+
+fn list<'a>(protocols: impl Iterator<Item = &'a [u8]>) -> String {
+    protocols.map(|protocol| protocol.escape_ascii().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_configuration_names_is_kept_as_far_as_it_is_spoken() {
+        for (named, spoken, expected) in [
+            (&[][..], &["h2", "http/1.1"][..], Some(&["h2", "http/1.1"][..])),
+            (&["http/1.1"], &["h2", "http/1.1"], Some(&["http/1.1"])),
+            (&["http/1.1", "h2"], &["h2", "http/1.1"], Some(&["http/1.1", "h2"])),
+            (&["h2", "http/1.1"], &["http/1.1"], Some(&["http/1.1"])),
+            (&["acme-tls/1", "h2", "http/1.1"], &["http/1.1"], Some(&["acme-tls/1", "http/1.1"])),
+            (&["jsonrpc"], &[], Some(&["jsonrpc"])),
+            (&["h2"], &["http/1.1"], None),
+            (&["jsonrpc"], &["h2", "http/1.1"], None),
+        ] {
+            let bytes =
+                |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
+            let spoken: Vec<&[u8]> = spoken.iter().map(|name| name.as_bytes()).collect();
+            assert_eq!(offered(&bytes(named), &spoken).ok(), expected.map(bytes), "{named:?} {spoken:?}");
+        }
+    }
 }

@@ -12,12 +12,17 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{self, ServerConfig, server::WebPkiClientVerifier},
+};
 
 use super::{
-    BOTH_VERSIONS, Certificates, FirstBytes, Identity, TlsError, TlsStream, alpn, asking, provider,
-    rustls::{self, ServerConfig, server::WebPkiClientVerifier},
-    sealed::Seal,
+    certificates::{Certificates, Identity},
+    error::TlsError,
+    provider::{BOTH_VERSIONS, offered, provider},
+    server_config::{Seal, asking},
+    stream::{FirstBytes, TlsStream},
 };
 use crate::transport::ByteStream;
 
@@ -175,7 +180,7 @@ impl TlsServer {
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots.into_roots()?), crypto);
         let verifier = if or_none { verifier.allow_unauthenticated() } else { verifier };
         let verifier = verifier.build().map_err(TlsError::of_roots)?;
-        let given = Arc::new(asking::asking(&current.given, verifier)?);
+        let given = Arc::new(asking(&current.given, verifier)?);
         Ok(Self::with(Current { given, clients: Some(clients), ..current }.sealed()))
     }
 
@@ -183,7 +188,7 @@ impl TlsServer {
     ///
     /// Where the configuration leaves nothing of the protocols `spoken`.
     pub(super) fn must_offer(&self, spoken: &[&[u8]]) -> Result<(), TlsError> {
-        alpn::offered(&self.current().config.alpn_protocols, spoken).map(drop)
+        offered(&self.current().config.alpn_protocols, spoken).map(drop)
     }
 
     fn current(&self) -> Current {
@@ -199,7 +204,7 @@ impl TlsServer {
         spoken: &[&[u8]],
     ) -> Result<TlsStream<IO>, TlsError> {
         let mut config = self.current().config;
-        let offered = alpn::offered(&config.alpn_protocols, spoken)?;
+        let offered = offered(&config.alpn_protocols, spoken)?;
         if offered != config.alpn_protocols {
             Arc::make_mut(&mut config).alpn_protocols = offered;
         }
@@ -241,5 +246,4 @@ impl fmt::Debug for TlsServer {
 
 #[cfg(test)]
 #[cfg(feature = "tls")]
-#[path = "server_tests.rs"]
 mod tests;

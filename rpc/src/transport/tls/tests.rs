@@ -191,7 +191,7 @@ async fn a_configuration_of_rustls_is_taken_and_may_be_exchanged() {
     let made = made("localhost");
     let of_version = |version| {
         let identity = Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem()).unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(Arc::clone(provider()))
+        let config = rustls::ServerConfig::builder_with_provider(Arc::clone(provider::provider()))
             .with_protocol_versions(&[version])
             .unwrap()
             .with_no_client_auth()

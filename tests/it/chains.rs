@@ -87,7 +87,7 @@ fn every_error_is_in_the_table() {
         ("HttpClientError", "client/http/builder.rs"),
         ("BindError", "server/error.rs"),
         ("HttpError", "transport/http.rs"),
-        ("WebSocketError", "transport/websocket/error.rs"),
+        ("WebSocketError", "transport/websocket/options.rs"),
         ("SocksError", "transport/socks/error.rs"),
         ("TlsError", "transport/tls/error.rs"),
     ] {

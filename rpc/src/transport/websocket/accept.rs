@@ -8,16 +8,17 @@ use tokio::io::AsyncWriteExt;
 use tungstenite::handshake::derive_accept_key;
 
 use super::{
-    SubProtocol, WebSocketServer,
-    head::{self, HeadError, MOST_HEADERS},
-    notices, open,
-    refusal::Refusal,
+    head::{self, ALL_NOTICES, HeadError, MOST_HEADERS, NOTICES, Refusal},
+    options::{SubProtocol, WebSocketServer},
+    stream::open,
 };
-use crate::framing::websocket::Role;
-use crate::jsonrpc::{ErrorCode, ErrorObject};
-use crate::transport::{
-    Connection, Denied, Expected, ForeignHandshake, FromItself, Handshake, Net, PageScheme, Takes, WebAccess,
-    has_address, log_foreign,
+use crate::{
+    framing::websocket::Role,
+    jsonrpc::{ErrorCode, ErrorObject},
+    transport::{
+        Connection, Denied, Expected, ForeignHandshake, FromItself, Handshake, Net, PageScheme, Takes,
+        WebAccess, has_address, log_foreign,
+    },
 };
 
 /// The handshake of a `ws://` or `wss://` listener.
@@ -114,7 +115,7 @@ fn request(read: &[u8]) -> Result<Option<(Parts, usize)>, HeadError> {
 }
 
 /// Where nothing else is said. One for all, so that each name that is refused is in the log once.
-static DEFAULT: LazyLock<WebAccess> = LazyLock::new(WebAccess::new);
+static DEFAULT_ACCESS: LazyLock<WebAccess> = LazyLock::new(WebAccess::new);
 
 /// In the order of a server of HTTP that opens WebSockets.
 fn agreed(
@@ -126,7 +127,7 @@ fn agreed(
     let peer = &connection.peer;
     let is_local =
         || connection.extensions.get::<FromItself>().is_some() || peer.socket_addr().is_some_and(has_address);
-    let access = options.access_or(&DEFAULT);
+    let access = options.access_or(&DEFAULT_ACCESS);
     access.check(request, PageScheme::of(peer), is_local).map_err(|denied| match denied {
         Denied::Malformed(reason) => Refusal::bad_request(reason),
         Denied::Forbidden(reason) => Refusal::new(StatusCode::FORBIDDEN, reason),
@@ -185,9 +186,9 @@ pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed
         .find(|offered| options.protocols.iter().any(|spoken| spoken == offered))
         .map(str::to_owned);
     let mut answer = answer(key, protocol.as_deref());
-    let takes = notices::taken(headers);
-    if headers.contains_key(notices::NAME) {
-        answer.insert(notices::NAME, notices::ALL);
+    let takes = head::taken_by(headers);
+    if headers.contains_key(NOTICES) {
+        answer.insert(NOTICES, ALL_NOTICES);
     }
     Ok(Agreed { headers: answer, protocol, takes })
 }

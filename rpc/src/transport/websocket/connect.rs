@@ -10,9 +10,9 @@ use tokio::{
 use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 use super::{
-    SubProtocol, WebSocketClient, WebSocketError,
-    head::{self, HeadError, MOST_HEADERS},
-    notices, open,
+    head::{self, ALL_NOTICES, HeadError, MOST_HEADERS, NOTICES},
+    options::{SubProtocol, WebSocketClient, WebSocketError},
+    stream::open,
 };
 use crate::{
     framing::websocket::Role,
@@ -52,7 +52,7 @@ pub(super) async fn connect(
         let (status, text) = (status.as_u16(), hide(&text));
         return Err(WebSocketError::Refused { status, text, headers: headers.into() });
     }
-    connection.takes = notices::taken(&headers);
+    connection.takes = head::taken_by(&headers);
     if let Some(protocol) = check(&headers, &key, options)? {
         connection.extensions.insert(SubProtocol(protocol));
     }
@@ -72,8 +72,8 @@ fn request(host: &str, target: &str, key: &str, options: &WebSocketClient) -> Ve
     if !options.protocols.is_empty() {
         put("Sec-WebSocket-Protocol", options.protocols.join(", ").as_bytes());
     }
-    if !options.headers.contains_key(notices::NAME) {
-        put("Rpc-Notices", notices::ALL.as_bytes());
+    if !options.headers.contains_key(NOTICES) {
+        put("Rpc-Notices", ALL_NOTICES.as_bytes());
     }
     for (name, value) in &options.headers {
         put(name.as_str(), value.as_bytes());

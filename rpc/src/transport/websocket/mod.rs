@@ -3,34 +3,21 @@
 //! The frames are in `framing`. Here are the handshakes of both sides, over any stream of bytes, and what joins the frames to a session: its
 //! framer, and the stream that control frames leave by.
 
-pub(crate) mod accept;
-mod by_hand;
+mod accept;
 mod connect;
-mod error;
-mod framer;
 mod head;
-mod notices;
 mod options;
-mod refusal;
 mod stream;
 
-use std::{io, sync::Arc};
+use std::io;
 
+use super::{ByteStream, Connection, Endpoint, Kind, Net};
 pub(crate) use accept::handshake;
 #[cfg(feature = "http")]
 pub(crate) use accept::{Agreed, agree, is_asked_for, upgraded};
-pub use by_hand::WebSocket;
-pub use error::WebSocketError;
 #[cfg(feature = "http")]
-pub(crate) use head::of_session;
-pub use options::{SubProtocol, WebSocketClient, WebSocketServer};
-#[cfg(feature = "http")]
-pub(crate) use refusal::Refusal;
-
-use super::{Connection, ControlFrames, Net};
-use crate::framing::websocket::{FrameReader, FrameWriter, Role};
-use framer::WebSocketFramer;
-use stream::WebSocketStream;
+pub(crate) use head::{Refusal, of_session};
+pub use options::{SubProtocol, WebSocketClient, WebSocketError, WebSocketServer};
 
 /// The client's handshake, as one of the steps of connecting.
 pub(crate) async fn connect(
@@ -42,16 +29,60 @@ pub(crate) async fn connect(
     connected.map_err(io::Error::other)
 }
 
-/// What the handshake was made over, with frames. `read` is what came behind the peer's handshake.
-fn open(connection: Connection, role: Role, read: Vec<u8>, binary: bool) -> Connection {
-    let (control, writer) = (Arc::new(ControlFrames::default()), FrameWriter::new(role, binary));
-    let stream = WebSocketStream::new(connection.io, writer, Arc::clone(&control));
-    let framer = WebSocketFramer::new(FrameReader::new(role), writer, Arc::clone(&control));
-    Connection {
-        io: Box::new(stream),
-        read,
-        framer: Some(Box::new(framer)),
-        control: Some(control),
-        ..connection
+/// A WebSocket over a stream of yours: a Unix socket, a channel of SSH, a connection that some other part of the program has accepted. For TCP there are
+/// the URLs `ws://` and `wss://`.
+///
+/// ```
+/// use rpc::{Connector, Endpoint, Server, transport::websocket::{WebSocket, WebSocketClient, WebSocketServer}};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().service(()).build()?.start();
+/// let (here, there) = rpc::transport::memory(4096);
+/// let accepting = tokio::spawn(async move {
+///     Ok::<_, std::io::Error>(server.attach_websocket(WebSocket::accept(there, &WebSocketServer::new()).await?))
+/// });
+///
+/// let url: Endpoint = "ws://localhost/v1".parse()?;
+/// let websocket = WebSocket::connect(here, &url, &WebSocketClient::new()).await?;
+/// let session = Connector::over_websocket(websocket).connect().await?;
+/// # let _ = session;
+/// # accepting.await??;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct WebSocket(pub(crate) Connection);
+
+impl WebSocket {
+    /// Makes the client's handshake over `io`. The URL says what the request asks for, and which `Host` it names.
+    ///
+    /// There is no limit on the time: see [`tokio::time::timeout`]. Cancel safe: dropping the future drops the stream.
+    ///
+    /// # Errors
+    ///
+    /// Where the server does not want to, or is none of WebSocket's.
+    pub async fn connect(
+        io: impl ByteStream,
+        url: &Endpoint,
+        options: &WebSocketClient,
+    ) -> Result<Self, WebSocketError> {
+        let (host, target) = match url.kind() {
+            Kind::Net(net) => (net.told_authority(), &*net.path),
+            _ => ("localhost".to_owned(), "/"),
+        };
+        let connection = Connection::new(io, url.clone());
+        Ok(Self(connect::connect(connection, &host, target, options).await?))
+    }
+
+    /// Makes the server's handshake over `io`. Every path is served, and no `Host` is asked for a name of this machine's: who reaches a stream
+    /// of yours is for you to know.
+    ///
+    /// There is no limit on the time: see [`tokio::time::timeout`]. Cancel safe: dropping the future drops the stream.
+    ///
+    /// # Errors
+    ///
+    /// Where what comes is no request for a WebSocket, or not one that `options` let in: it was answered, and the error says how.
+    pub async fn accept(io: impl ByteStream, options: &WebSocketServer) -> io::Result<Self> {
+        let connection = Connection::new(io, Endpoint::MEMORY);
+        Ok(Self(accept::accept(connection, options, None).await?))
     }
 }

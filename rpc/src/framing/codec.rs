@@ -92,7 +92,7 @@ const OVERHEAD: usize = 4096;
 impl<C, M> Framer for CodecFramer<C, M>
 where
     C: Decoder<Item: Into<Bytes>, Error: Error> + Encoder<M, Error: Error> + Clone + Send + Sync + 'static,
-    M: From<Message> + 'static,
+    M: From<OutgoingMessage> + 'static,
 {
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
         // Of the bytes that the decoder has, one is left unread until it has no more frames for them: so it is asked again.
@@ -136,7 +136,7 @@ where
 
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
         let mut encoded = BytesMut::new();
-        let message = Message(out[start..].to_vec());
+        let message = OutgoingMessage(out[start..].to_vec());
         let outcome = self.codec.clone().encode(message.into(), &mut encoded);
         outcome.map_err(|error| FrameError::Invalid(chain(&error).to_string()))?;
         out.truncate(start);
@@ -152,17 +152,17 @@ where
 /// A message of ours, which becomes what the codec encodes.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Message(Vec<u8>);
+pub struct OutgoingMessage(Vec<u8>);
 
-impl From<Message> for Bytes {
-    fn from(message: Message) -> Self {
+impl From<OutgoingMessage> for Bytes {
+    fn from(message: OutgoingMessage) -> Self {
         message.0.into()
     }
 }
 
-impl From<Message> for String {
+impl From<OutgoingMessage> for String {
     /// What this crate writes is JSON.
-    fn from(message: Message) -> Self {
+    fn from(message: OutgoingMessage) -> Self {
         Self::from_utf8(message.0)
             .unwrap_or_else(|error| Self::from_utf8_lossy(error.as_bytes()).into_owned())
     }

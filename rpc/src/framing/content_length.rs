@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use super::{
     framer::{FrameError, Framed, Framer, excerpt},
-    length_prefixed::{DecimalHeader, Declared, decimal},
+    length_prefixed::{DecimalHeader, DeclaredBody, decimal},
 };
 
 /// `Content-Length: 17`, an empty line, and 17 bytes: the base protocol of LSP, DAP and BSP.
@@ -29,7 +29,7 @@ use super::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct ContentLengthFramer {
-    body: Declared,
+    body: DeclaredBody,
     /// How much of the unread bytes is known to hold no end of headers.
     searched: usize,
     /// The headers of a frame of which not all has come.
@@ -53,7 +53,7 @@ const MAX_HEADERS: usize = 4096;
 impl ContentLengthFramer {
     /// The limit applies from the session's [`Limits`](crate::Limits).
     pub const fn new() -> Self {
-        Self { body: Declared::new(), searched: 0, headers: None }
+        Self { body: DeclaredBody::new(), searched: 0, headers: None }
     }
 
     fn find_headers(&mut self, unread: &[u8]) -> Result<Option<Headers>, FrameError> {

@@ -19,7 +19,7 @@ use super::framer::{FrameError, Framed, Framer, excerpt};
 #[derive(Debug, Clone)]
 pub struct LengthPrefixedFramer {
     prefix: LengthPrefix,
-    body: Declared,
+    body: DeclaredBody,
 }
 
 /// A length in binary: how it is written.
@@ -77,7 +77,7 @@ impl LengthPrefixedFramer {
     }
 
     pub(super) const fn of(prefix: LengthPrefix) -> Self {
-        Self { prefix, body: Declared::new() }
+        Self { prefix, body: DeclaredBody::new() }
     }
 
     pub(super) const fn prefix(&self) -> LengthPrefix {
@@ -167,7 +167,7 @@ impl LengthPrefix {
 /// ```
 #[derive(Debug, Clone)]
 pub struct NetstringFramer {
-    body: Declared,
+    body: DeclaredBody,
     /// A frame was dropped, and its comma has not come.
     comma_is_due: bool,
 }
@@ -180,7 +180,7 @@ const MAX_DIGITS: usize = 20;
 impl NetstringFramer {
     /// The limit applies from the session's [`Limits`](crate::Limits).
     pub const fn new() -> Self {
-        Self { body: Declared::new(), comma_is_due: false }
+        Self { body: DeclaredBody::new(), comma_is_due: false }
     }
 }
 
@@ -263,13 +263,13 @@ fn check_comma(behind: &[u8]) -> Result<(), FrameError> {
 /// Nothing is set aside for it: what has arrived is all that is kept. One over the limit is reported when its header is there, and passed
 /// over as it arrives.
 #[derive(Debug, Clone)]
-pub(crate) struct Declared {
+pub(crate) struct DeclaredBody {
     limit: usize,
     /// How much is still to come of a frame that was dropped.
     skipping: u64,
 }
 
-impl Declared {
+impl DeclaredBody {
     pub(crate) const fn new() -> Self {
         Self { limit: usize::MAX, skipping: 0 }
     }

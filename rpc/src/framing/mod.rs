@@ -44,6 +44,6 @@ pub(crate) use content_length::is_token;
 pub use delimited::{JsonFramer, NewlineFramer};
 pub(crate) use framer::{AnyFramer, excerpt, is_far_over};
 pub use framer::{FrameError, Framed, Framer};
-pub(crate) use length_prefixed::Declared;
+pub(crate) use length_prefixed::DeclaredBody;
 pub use length_prefixed::{LengthPrefixedFramer, NetstringFramer};
 pub(crate) use recognise::{Beginning, Framing};

@@ -145,7 +145,7 @@ pub(crate) enum Beginning {
 
 /// How well bytes fit to a framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fit {
+enum FramingMatch {
     Certain(Framing),
     Possible,
     None,
@@ -173,8 +173,8 @@ impl Framing {
         let text = bytes.trim_ascii_start();
         [lines(text), headers(text), netstrings(text), length_prefix(bytes)].into_iter().find_map(|fit| {
             match fit {
-                Fit::Certain(framing) => Some(framing),
-                Fit::Possible | Fit::None => None,
+                FramingMatch::Certain(framing) => Some(framing),
+                FramingMatch::Possible | FramingMatch::None => None,
             }
         })
     }
@@ -187,8 +187,8 @@ impl Framing {
         let end = memchr::memchr(b'\n', text);
         let line = &text[..end.unwrap_or(text.len())];
         match certain_of([headers(text), netstrings(text), length_prefix(bytes)]) {
-            Fit::Certain(other) => Beginning::Other(other),
-            Fit::Possible if end.is_none() && !is_all => Beginning::Undecided,
+            FramingMatch::Certain(other) => Beginning::Other(other),
+            FramingMatch::Possible if end.is_none() && !is_all => Beginning::Undecided,
             // Values of JSON that are no messages are answered as such.
             _ if self == Self::Lines && begins_value(text[0]) => match end.is_some() || is_all {
                 true if serde_json::from_slice::<IgnoredAny>(line).is_ok() => Beginning::Fitting,
@@ -201,22 +201,26 @@ impl Framing {
 }
 
 /// The first of the fits that is certain, or else that one is possible.
-fn certain_of<const N: usize>(fits: [Fit; N]) -> Fit {
-    let certain = fits.into_iter().find(|fit| matches!(fit, Fit::Certain(_)));
-    certain.unwrap_or(if fits.contains(&Fit::Possible) { Fit::Possible } else { Fit::None })
+fn certain_of<const N: usize>(fits: [FramingMatch; N]) -> FramingMatch {
+    let certain = fits.into_iter().find(|fit| matches!(fit, FramingMatch::Certain(_)));
+    certain.unwrap_or(if fits.contains(&FramingMatch::Possible) {
+        FramingMatch::Possible
+    } else {
+        FramingMatch::None
+    })
 }
 
 fn judge_headers(bytes: &[u8]) -> Beginning {
     let text = bytes.trim_ascii_start();
     match certain_of([opened(text), netstrings(text), length_prefix(bytes)]) {
-        Fit::Certain(other) => return Beginning::Other(other),
-        Fit::Possible | Fit::None => {}
+        FramingMatch::Certain(other) => return Beginning::Other(other),
+        FramingMatch::Possible | FramingMatch::None => {}
     }
     // A name is a token, with a colon right behind it.
     match bytes.iter().find(|&&byte| !is_token(byte)) {
         None => Beginning::Undecided,
         Some(b':') => Beginning::Fitting,
-        Some(_) if length_prefix(bytes) == Fit::Possible => Beginning::Undecided,
+        Some(_) if length_prefix(bytes) == FramingMatch::Possible => Beginning::Undecided,
         Some(_) => Beginning::Nothing,
     }
 }
@@ -224,13 +228,15 @@ fn judge_headers(bytes: &[u8]) -> Beginning {
 fn judge_netstrings(bytes: &[u8]) -> Beginning {
     let text = bytes.trim_ascii_start();
     match certain_of([opened(text), headers(text), length_prefix(bytes)]) {
-        Fit::Certain(other) => return Beginning::Other(other),
-        Fit::Possible | Fit::None => {}
+        FramingMatch::Certain(other) => return Beginning::Other(other),
+        FramingMatch::Possible | FramingMatch::None => {}
     }
     match bytes.iter().find(|byte| !byte.is_ascii_digit()) {
         None => Beginning::Undecided,
         Some(b':') if bytes[0] != b':' => Beginning::Fitting,
-        Some(_) if headers(text) == Fit::Possible || length_prefix(bytes) == Fit::Possible => {
+        Some(_)
+            if headers(text) == FramingMatch::Possible || length_prefix(bytes) == FramingMatch::Possible =>
+        {
             Beginning::Undecided
         }
         Some(_) => Beginning::Nothing,
@@ -247,7 +253,7 @@ fn judge_lengths(expected: LengthPrefix, bytes: &[u8], limit: usize) -> Beginnin
     let Some(behind) = bytes.get(expected.width..) else {
         // Of a length of which not all has come, it may be known that it is too much.
         return match others() {
-            Fit::None if is_far_over => Beginning::Nothing,
+            FramingMatch::None if is_far_over => Beginning::Nothing,
             _ => Beginning::Undecided,
         };
     };
@@ -260,11 +266,11 @@ fn judge_lengths(expected: LengthPrefix, bytes: &[u8], limit: usize) -> Beginnin
         _ => {}
     }
     match others() {
-        Fit::Certain(other) if other != Framing::Lengths(expected) => Beginning::Other(other),
-        Fit::Certain(_) => Beginning::Fitting,
-        Fit::Possible => Beginning::Undecided,
-        Fit::None if size == 0 || (size > limit && !is_far_over) => Beginning::Fitting,
-        Fit::None => Beginning::Nothing,
+        FramingMatch::Certain(other) if other != Framing::Lengths(expected) => Beginning::Other(other),
+        FramingMatch::Certain(_) => Beginning::Fitting,
+        FramingMatch::Possible => Beginning::Undecided,
+        FramingMatch::None if size == 0 || (size > limit && !is_far_over) => Beginning::Fitting,
+        FramingMatch::None => Beginning::Nothing,
     }
 }
 
@@ -279,8 +285,8 @@ const fn begins_value(byte: u8) -> bool {
 }
 
 /// A message without anything before it, where nothing else begins with its first byte.
-const fn opened(text: &[u8]) -> Fit {
-    if matches!(text, [b'{' | b'[', ..]) { Fit::Certain(Framing::Lines) } else { Fit::None }
+const fn opened(text: &[u8]) -> FramingMatch {
+    if matches!(text, [b'{' | b'[', ..]) { FramingMatch::Certain(Framing::Lines) } else { FramingMatch::None }
 }
 
 /// The first two characters of a message that stands by itself.
@@ -299,44 +305,44 @@ fn ends_line(bytes: &[u8], length: u64) -> bool {
 }
 
 /// A message without anything before it.
-const fn lines(text: &[u8]) -> Fit {
+const fn lines(text: &[u8]) -> FramingMatch {
     if begins_with_message(text) {
-        Fit::Certain(Framing::Lines)
+        FramingMatch::Certain(Framing::Lines)
     } else if matches!(text, [b'{' | b'[']) {
-        Fit::Possible
+        FramingMatch::Possible
     } else {
-        Fit::None
+        FramingMatch::None
     }
 }
 
 /// One of the headers that there are, and a colon.
-fn headers(text: &[u8]) -> Fit {
+fn headers(text: &[u8]) -> FramingMatch {
     let fits = ["Content-Length:", "Content-Type:"].map(|header| {
         let length = text.len().min(header.len());
         match text[..length].eq_ignore_ascii_case(&header.as_bytes()[..length]) {
-            true if length == header.len() => Fit::Certain(Framing::Headers),
-            true if length > 0 => Fit::Possible,
-            _ => Fit::None,
+            true if length == header.len() => FramingMatch::Certain(Framing::Headers),
+            true if length > 0 => FramingMatch::Possible,
+            _ => FramingMatch::None,
         }
     });
     certain_of(fits)
 }
 
 /// A length in decimal, a colon, and a message.
-fn netstrings(text: &[u8]) -> Fit {
+fn netstrings(text: &[u8]) -> FramingMatch {
     const MAX_DIGITS: usize = 20;
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     match &text[digits..] {
-        _ if digits == 0 || digits > MAX_DIGITS => Fit::None,
-        [] | [b':'] => Fit::Possible,
-        [b':', b'{' | b'[', ..] => Fit::Certain(Framing::Netstrings),
-        _ => Fit::None,
+        _ if digits == 0 || digits > MAX_DIGITS => FramingMatch::None,
+        [] | [b':'] => FramingMatch::Possible,
+        [b':', b'{' | b'[', ..] => FramingMatch::Certain(Framing::Netstrings),
+        _ => FramingMatch::None,
     }
 }
 
 /// A length in binary, and a message. Of the two orders of bytes it is the one that makes the
 /// smaller number.
-fn length_prefix(bytes: &[u8]) -> Fit {
+fn length_prefix(bytes: &[u8]) -> FramingMatch {
     let (mut found, mut is_possible) = (None::<(u64, LengthPrefix)>, false);
     for lengths in LengthPrefix::all() {
         let least = lengths.least(bytes);
@@ -357,9 +363,9 @@ fn length_prefix(bytes: &[u8]) -> Fit {
         }
     }
     match found {
-        Some((_, lengths)) => Fit::Certain(Framing::Lengths(lengths)),
-        None if is_possible => Fit::Possible,
-        None => Fit::None,
+        Some((_, lengths)) => FramingMatch::Certain(Framing::Lengths(lengths)),
+        None if is_possible => FramingMatch::Possible,
+        None => FramingMatch::None,
     }
 }
 

@@ -92,20 +92,20 @@ pub(crate) struct Plain<T> {
     io: T,
     left: u64,
     /// It has said that it keeps bytes. What it takes now it may keep, too.
-    is_keeping: bool,
+    is_buffering: bool,
 }
 
 impl<T> Plain<T> {
     pub(crate) const fn new(io: T) -> Self {
-        Self { io, left: 0, is_keeping: false }
+        Self { io, left: 0, is_buffering: false }
     }
 
     fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
-            Poll::Ready(Ok(bytes)) if !self.is_keeping => self.left += bytes as u64,
+            Poll::Ready(Ok(bytes)) if !self.is_buffering => self.left += bytes as u64,
             Poll::Ready(_) => {}
             // It is full: when it takes something again, something has left.
-            Poll::Pending => self.is_keeping = false,
+            Poll::Pending => self.is_buffering = false,
         }
         written
     }
@@ -135,7 +135,7 @@ impl<T: ByteStream> AsyncWrite for Plain<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        self.is_keeping = flushed.is_pending();
+        self.is_buffering = flushed.is_pending();
         flushed
     }
 

@@ -15,23 +15,23 @@ pub(crate) struct ControlFrames {
     is_due: AtomicBool,
     /// How many bytes of control frames were sent, and not accounted for yet.
     sent: AtomicUsize,
-    state: Mutex<State>,
+    state: Mutex<ControlState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ControlState {
     ping: bool,
     /// The payload of the last ping, which is answered with it. Those before it need no answer
     /// (RFC 6455, section 5.5.3), so that a flood of pings takes no memory.
     pong: Option<Box<[u8]>>,
-    close: Close,
+    close: CloseState,
     /// What the peer has closed with.
     closed: Option<Box<CloseFrame>>,
 }
 
 /// What becomes of a close frame of this side's.
 #[derive(Debug, Default)]
-enum Close {
+enum CloseState {
     #[default]
     Open,
     Due(Box<CloseFrame>),
@@ -96,8 +96,8 @@ impl ControlFrames {
 
     fn close_with(&self, frame: CloseFrame) {
         let mut state = self.lock();
-        if matches!(state.close, Close::Open) {
-            state.close = Close::Due(Box::new(frame));
+        if matches!(state.close, CloseState::Open) {
+            state.close = CloseState::Due(Box::new(frame));
         }
     }
 }
@@ -106,13 +106,13 @@ impl ControlFrames {
 #[cfg(feature = "ws")]
 impl ControlFrames {
     /// A ping.
-    pub(crate) fn answer(&self, payload: &[u8]) {
+    pub(crate) fn pong(&self, payload: &[u8]) {
         self.lock().pong = Some(payload.into());
         self.is_due.store(true, Ordering::Relaxed);
     }
 
     /// A close frame of the peer's: it is told that it was heard.
-    pub(crate) fn peer_closes(&self, frame: CloseFrame) {
+    pub(crate) fn received_close(&self, frame: CloseFrame) {
         self.close_with(frame.clone());
         self.lock().closed.get_or_insert_with(|| Box::new(frame));
     }
@@ -139,15 +139,15 @@ impl ControlFrames {
     }
 
     /// So many bytes of control frames leave.
-    pub(crate) fn sends(&self, bytes: usize) {
+    pub(crate) fn count_sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The close frame, once: nothing may follow it.
     pub(crate) fn take_close(&self) -> Option<CloseFrame> {
         let mut state = self.lock();
-        match std::mem::replace(&mut state.close, Close::Sent) {
-            Close::Due(frame) => Some(*frame),
+        match std::mem::replace(&mut state.close, CloseState::Sent) {
+            CloseState::Due(frame) => Some(*frame),
             other => {
                 state.close = other;
                 None
@@ -157,7 +157,7 @@ impl ControlFrames {
 }
 
 impl ControlFrames {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ControlState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,8 +8,8 @@ use std::{
     sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
-type Value = Arc<dyn Any + Send + Sync>;
-type Values = HashMap<TypeId, Value>;
+type AnyValue = Arc<dyn Any + Send + Sync>;
+type ValueMap = HashMap<TypeId, AnyValue>;
 
 /// One value of each type, shared by everything that knows the session, or the request that came by itself.
 ///
@@ -28,7 +28,7 @@ type Values = HashMap<TypeId, Value>;
 #[derive(Default)]
 pub struct Extensions {
     /// Made with the first value, or with the first share: most sessions and messages keep nothing.
-    values: OnceLock<Arc<RwLock<Values>>>,
+    values: OnceLock<Arc<RwLock<ValueMap>>>,
     #[cfg(any(feature = "http", feature = "ws"))]
     http: Option<Arc<http::request::Parts>>,
 }
@@ -47,7 +47,7 @@ impl Extensions {
     /// The value of type `T`, if there is one.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         match self.own(TypeId::of::<T>()) {
-            Some(own) => Some(Extension(Found::Own(own.downcast().ok()?))),
+            Some(own) => Some(Extension(ExtensionSource::Own(own.downcast().ok()?))),
             None => self.of_request(),
         }
     }
@@ -56,7 +56,7 @@ impl Extensions {
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         let mut values = self.values.get()?.write().unwrap_or_else(PoisonError::into_inner);
         let own = values.remove(&TypeId::of::<T>())?;
-        Some(Extension(Found::Own(own.downcast().ok()?)))
+        Some(Extension(ExtensionSource::Own(own.downcast().ok()?)))
     }
 
     /// The same values for another owner: a value that is inserted into either is found in both.
@@ -68,11 +68,11 @@ impl Extensions {
         }
     }
 
-    fn values(&self) -> &Arc<RwLock<Values>> {
+    fn values(&self) -> &Arc<RwLock<ValueMap>> {
         self.values.get_or_init(Arc::default)
     }
 
-    fn own(&self, of: TypeId) -> Option<Value> {
+    fn own(&self, of: TypeId) -> Option<AnyValue> {
         self.values.get()?.read().unwrap_or_else(PoisonError::into_inner).get(&of).cloned()
     }
 
@@ -116,7 +116,7 @@ impl Extensions {
     fn of_request<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         let request = self.http.as_ref()?;
         request.extensions.get::<T>()?;
-        Some(Extension(Found::OfRequest(Arc::clone(request))))
+        Some(Extension(ExtensionSource::OfRequest(Arc::clone(request))))
     }
 
     /// The values of a connection, for a request that came by it, or for the session that has begun with one.
@@ -136,9 +136,9 @@ impl fmt::Debug for Extensions {
 }
 
 /// A value found in [`Extensions`]: a share of it, which may be kept.
-pub struct Extension<T>(Found<T>);
+pub struct Extension<T>(ExtensionSource<T>);
 
-enum Found<T> {
+enum ExtensionSource<T> {
     Own(Arc<T>),
     /// It is in the extensions of this request, which nobody changes any more.
     #[cfg(any(feature = "http", feature = "ws"))]
@@ -150,9 +150,9 @@ impl<T: Send + Sync + 'static> Deref for Extension<T> {
 
     fn deref(&self) -> &T {
         match &self.0 {
-            Found::Own(value) => value,
+            ExtensionSource::Own(value) => value,
             #[cfg(any(feature = "http", feature = "ws"))]
-            Found::OfRequest(request) => request.extensions.get().expect("it was found there"),
+            ExtensionSource::OfRequest(request) => request.extensions.get().expect("it was found there"),
         }
     }
 }
@@ -160,9 +160,9 @@ impl<T: Send + Sync + 'static> Deref for Extension<T> {
 impl<T> Clone for Extension<T> {
     fn clone(&self) -> Self {
         Self(match &self.0 {
-            Found::Own(value) => Found::Own(Arc::clone(value)),
+            ExtensionSource::Own(value) => ExtensionSource::Own(Arc::clone(value)),
             #[cfg(any(feature = "http", feature = "ws"))]
-            Found::OfRequest(request) => Found::OfRequest(Arc::clone(request)),
+            ExtensionSource::OfRequest(request) => ExtensionSource::OfRequest(Arc::clone(request)),
         })
     }
 }

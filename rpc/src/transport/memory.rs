@@ -33,12 +33,12 @@ pub fn memory(capacity: usize) -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(capacity.max(1))
 }
 
-type Places = HashMap<Box<str>, mpsc::Sender<DuplexStream>>;
+type Listeners = HashMap<Box<str>, mpsc::Sender<DuplexStream>>;
 
 /// Who listens at which name in this process.
-fn places() -> MutexGuard<'static, Places> {
-    static PLACES: LazyLock<Mutex<Places>> = LazyLock::new(Mutex::default);
-    PLACES.lock().unwrap_or_else(PoisonError::into_inner)
+fn listeners() -> MutexGuard<'static, Listeners> {
+    static LISTENERS: LazyLock<Mutex<Listeners>> = LazyLock::new(Mutex::default);
+    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug)]
@@ -49,12 +49,12 @@ struct MemorySocket {
 
 /// Listens at a name, until what is given is dropped.
 pub(crate) fn listen_in_memory(name: &str) -> io::Result<Box<dyn Socket>> {
-    let mut places = places();
-    if places.contains_key(name) {
+    let mut listeners = listeners();
+    if listeners.contains_key(name) {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens there already"));
     }
     let (arrive, arrivals) = mpsc::channel(BACKLOG);
-    places.insert(name.into(), arrive);
+    listeners.insert(name.into(), arrive);
     Ok(Box::new(MemorySocket { name: name.into(), arrivals: AsyncMutex::new(arrivals) }))
 }
 
@@ -69,14 +69,14 @@ impl Socket for MemorySocket {
 
 impl Drop for MemorySocket {
     fn drop(&mut self) {
-        places().remove(&self.name);
+        listeners().remove(&self.name);
     }
 }
 
 /// Connects to whoever listens at a name.
 pub(crate) fn connect_in_memory(name: &str) -> io::Result<DuplexStream> {
     let refused = |why| io::Error::new(io::ErrorKind::ConnectionRefused, why);
-    let Some(arrive) = places().get(name).cloned() else {
+    let Some(arrive) = listeners().get(name).cloned() else {
         return Err(refused("nobody in this process listens there"));
     };
     let (here, there) = memory(CAPACITY);

@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::framing::{AnyFramer, Declared, FrameError, Framed};
+use crate::framing::{AnyFramer, DeclaredBody, FrameError, Framed};
 
 /// The length before each message: eight bytes, the most significant first.
 const PREFIX: usize = 8;
@@ -112,12 +112,12 @@ impl<I: Unpin, O: Sink<M> + Unpin, M> Sink<M> for JoinedMessages<I, O> {
 /// The framing between the loop and a [`MessageStream`].
 #[derive(Debug)]
 pub(crate) struct MessageFramer {
-    message: Declared,
+    message: DeclaredBody,
 }
 
 impl MessageFramer {
     pub(crate) const fn new() -> Self {
-        Self { message: Declared::new() }
+        Self { message: DeclaredBody::new() }
     }
 }
 

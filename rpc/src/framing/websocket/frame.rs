@@ -114,7 +114,7 @@ pub(super) const fn begins_control(first: u8) -> bool {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct FrameHeader {
     pub(super) opcode: OpCode,
     /// Whether the message ends with this frame.
     pub(super) is_final: bool,
@@ -124,7 +124,7 @@ pub(super) struct Header {
     pub(super) mask: Option<[u8; 4]>,
 }
 
-impl Header {
+impl FrameHeader {
     /// The header at the front of `bytes`, and its size; `None` where it has not come yet. `from` is
     /// the side that has sent it. A broken rule is found with the byte that breaks it.
     #[inline]
@@ -257,12 +257,12 @@ const NO_CODE: u16 = 1005;
 
 /// A status code and what it is explained with, which may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Close {
+pub(crate) struct ClosePayload {
     pub(crate) code: u16,
     pub(crate) reason: String,
 }
 
-impl Close {
+impl ClosePayload {
     /// From the payload of a close frame, without its mask.
     pub(super) fn parse(payload: &[u8]) -> Result<Self, Violation> {
         let Some((code, reason)) = payload.split_first_chunk() else {
@@ -311,10 +311,10 @@ const ROOM: usize = 4;
 
 /// A frame that is no part of a message.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Control<'a> {
+pub(crate) enum ControlFrame<'a> {
     Ping,
     Pong(&'a [u8]),
-    Close(&'a Close),
+    Close(&'a ClosePayload),
 }
 
 /// Puts frames around messages, on one side of a connection.
@@ -352,7 +352,7 @@ impl FrameWriter {
         if length > usize::from(u16::MAX) {
             return self.cut(out, start, message);
         }
-        let header = Header { opcode: self.opcode, is_final: true, length: length as u64, mask };
+        let header = FrameHeader { opcode: self.opcode, is_final: true, length: length as u64, mask };
         let size = header.size();
         if start + size < message {
             out.copy_within(message.., start + size);
@@ -365,17 +365,17 @@ impl FrameWriter {
     }
 
     /// Appends a frame that is no part of a message.
-    pub(crate) fn control(self, out: &mut Vec<u8>, frame: Control<'_>) {
+    pub(crate) fn control(self, out: &mut Vec<u8>, frame: ControlFrame<'_>) {
         let close;
         let (opcode, payload) = match frame {
-            Control::Ping => (OpCode::Ping, &[][..]),
-            Control::Pong(payload) => (OpCode::Pong, payload),
-            Control::Close(said) => {
-                close = said.payload();
+            ControlFrame::Ping => (OpCode::Ping, &[][..]),
+            ControlFrame::Pong(payload) => (OpCode::Pong, payload),
+            ControlFrame::Close(frame) => {
+                close = frame.payload();
                 (OpCode::Close, &*close)
             }
         };
-        let header = Header { opcode, is_final: true, length: payload.len() as u64, mask: self.mask() };
+        let header = FrameHeader { opcode, is_final: true, length: payload.len() as u64, mask: self.mask() };
         let start = out.len();
         let message = start + header.size();
         out.resize(message, 0);
@@ -391,7 +391,7 @@ impl FrameWriter {
     #[cold]
     pub(crate) fn rest_of_frame(self, bytes: &[u8], mut end: usize, written: usize) -> usize {
         while end < written {
-            let Ok(Some((header, size))) = Header::parse(&bytes[end..], self.role) else {
+            let Ok(Some((header, size))) = FrameHeader::parse(&bytes[end..], self.role) else {
                 debug_assert!(false, "no frame of this side's");
                 return 0;
             };
@@ -414,10 +414,10 @@ impl FrameWriter {
         let fragment = |at: usize| {
             let opcode = if at == 0 { self.opcode } else { OpCode::Continuation };
             let length = (length - at * FRAGMENT).min(FRAGMENT) as u64;
-            Header { opcode, is_final: at + 1 == count, length, mask: self.mask() }
+            FrameHeader { opcode, is_final: at + 1 == count, length, mask: self.mask() }
         };
         let last = fragment(count - 1);
-        let full = Header { length: FRAGMENT as u64, ..last }.size();
+        let full = FrameHeader { length: FRAGMENT as u64, ..last }.size();
         let mut end = start + (count - 1) * full + last.size() + length;
         out.resize(end, 0);
         for at in (0..count).rev() {

@@ -7,11 +7,11 @@
 //! # Extensions
 //!
 //! The handshakes agree on none, so a reserved bit is an error. Compression (RFC 7692) would begin
-//! at three places: the bits that [`Header::parse`] lets through, the end of a message in
+//! at three places: the bits that [`FrameHeader::parse`] lets through, the end of a message in
 //! [`FrameReader::next`], and [`FrameWriter::finish`].
 
 mod frame;
 mod read;
 
-pub(crate) use frame::{Close, Control, FrameWriter, Role, Violation};
-pub(crate) use read::{Ahead, FrameReader, Read};
+pub(crate) use frame::{ClosePayload, ControlFrame, FrameWriter, Role, Violation};
+pub(crate) use read::{EarlyControl, FrameEvent, FrameReader};

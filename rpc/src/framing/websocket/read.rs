@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::frame::{CONTROL_PAYLOAD, Close, Header, OpCode, Role, Violation, apply_mask, begins_control};
+use super::frame::{
+    CONTROL_PAYLOAD, ClosePayload, FrameHeader, OpCode, Role, Violation, apply_mask, begins_control,
+};
 
 /// A message may have so many fragments without payload. They cost their sender next to nothing, and
 /// [`Limits::frame_size`](crate::Limits::frame_size) does not bound them.
@@ -12,7 +14,7 @@ const EMPTY_FRAGMENTS: u32 = 64;
 
 /// What stands at the front of the bytes that were read. `consumed` of them are done with.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Read {
+pub(crate) enum FrameEvent {
     /// A message in one frame, as a range of the bytes.
     Message { message: Range<usize>, consumed: usize },
     /// A message that came in fragments, with the last of them.
@@ -24,12 +26,12 @@ pub(crate) enum Read {
     /// A pong: the peer is there.
     Pong { consumed: usize },
     /// The peer closes. What follows is not to be read.
-    Close { close: Close, consumed: usize },
+    Close { close: ClosePayload, consumed: usize },
     /// A frame that is not whole.
     Partial,
 }
 
-impl Read {
+impl FrameEvent {
     const fn consumed(&self) -> usize {
         match self {
             Self::Message { consumed, .. }
@@ -51,7 +53,7 @@ pub(crate) struct FrameReader {
     /// How many bytes a message may have.
     limit: usize,
     /// What has come of a message in fragments.
-    fragments: Option<Box<Fragments>>,
+    fragments: Option<Box<PartialMessage>>,
     /// The message that was joined last, and how many bytes were done with, until it was taken.
     joined: Option<Box<(Bytes, usize)>>,
     /// The message that was given last is asked for again.
@@ -69,15 +71,15 @@ pub(crate) struct FrameReader {
 
 /// A control frame behind what is not taken yet.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ahead {
+pub(crate) enum EarlyControl {
     /// With its payload.
     Ping(Vec<u8>),
-    Close(Close),
+    Close(ClosePayload),
 }
 
 /// The beginning of a message in fragments.
 #[derive(Debug)]
-struct Fragments {
+struct PartialMessage {
     bytes: Vec<u8>,
     is_text: bool,
     /// So many of the bytes are UTF-8. Behind them stands less than a character.
@@ -109,7 +111,7 @@ impl FrameReader {
 
     /// Looks at the front of the bytes that were read, and not consumed yet. What is given is without its mask, in place.
     #[inline]
-    pub(crate) fn next(&mut self, unread: &mut [u8]) -> Result<Read, Violation> {
+    pub(crate) fn next(&mut self, unread: &mut [u8]) -> Result<FrameEvent, Violation> {
         let read = self.read(unread)?;
         self.given = read.consumed();
         if self.searched > 0 {
@@ -120,17 +122,17 @@ impl FrameReader {
 
     /// What was looked at before it is taken: a ping was answered.
     #[cold]
-    fn was_searched(&mut self, read: Read) -> Read {
+    fn was_searched(&mut self, read: FrameEvent) -> FrameEvent {
         let was_answered = self.searched >= self.given;
         self.searched = self.searched.saturating_sub(self.given);
         match read {
-            Read::Ping { consumed, .. } if was_answered => Read::Pong { consumed },
+            FrameEvent::Ping { consumed, .. } if was_answered => FrameEvent::Pong { consumed },
             other => other,
         }
     }
 
     #[inline]
-    fn read(&mut self, unread: &mut [u8]) -> Result<Read, Violation> {
+    fn read(&mut self, unread: &mut [u8]) -> Result<FrameEvent, Violation> {
         if let Some(left) = self.refused {
             return self.pass_over(left, unread);
         }
@@ -140,15 +142,17 @@ impl FrameReader {
         {
             let (message, consumed) = (*joined).clone();
             self.joined = Some(joined);
-            return Ok(Read::Joined { message, consumed });
+            return Ok(FrameEvent::Joined { message, consumed });
         }
-        let Some((header, start)) = Header::parse(unread, self.from)? else { return Ok(Read::Partial) };
+        let Some((header, start)) = FrameHeader::parse(unread, self.from)? else {
+            return Ok(FrameEvent::Partial);
+        };
         if header.opcode.is_control() {
             return self.read_control(header, start, unread);
         }
         // By its header, before it has come.
         self.judge(header, start)?;
-        let Some(end) = end(header, start, unread) else { return Ok(Read::Partial) };
+        let Some(end) = end(header, start, unread) else { return Ok(FrameEvent::Partial) };
         if let Some(mask) = header.mask
             && !again
         {
@@ -156,7 +160,7 @@ impl FrameReader {
         }
         if header.is_final && self.fragments.is_none() {
             self.is_text = header.opcode == OpCode::Text;
-            return Ok(Read::Message { message: start..end, consumed: end });
+            return Ok(FrameEvent::Message { message: start..end, consumed: end });
         }
         self.join(header, &unread[start..end], end)
     }
@@ -190,24 +194,24 @@ impl FrameReader {
 
     /// The next control frame among bytes that are not taken yet, if they hold one that is whole. A ping is given once; it comes as a pong when
     /// it is taken.
-    pub(crate) fn look_ahead(&mut self, unread: &[u8]) -> Option<Ahead> {
-        while let Ok(Some((header, start))) = Header::parse(unread.get(self.searched..)?, self.from) {
+    pub(crate) fn look_ahead(&mut self, unread: &[u8]) -> Option<EarlyControl> {
+        while let Ok(Some((header, start))) = FrameHeader::parse(unread.get(self.searched..)?, self.from) {
             let start = self.searched + start;
             let end = end(header, start, unread)?;
             let payload = &unread[start..end];
             if header.opcode == OpCode::Close {
-                return Close::parse(&unmasked(header, payload)).ok().map(Ahead::Close);
+                return ClosePayload::parse(&unmasked(header, payload)).ok().map(EarlyControl::Close);
             }
             self.searched = end;
             if header.opcode == OpCode::Ping {
-                return Some(Ahead::Ping(unmasked(header, payload)));
+                return Some(EarlyControl::Ping(unmasked(header, payload)));
             }
         }
         None
     }
 
     /// Whether a frame of a message may stand here, and as long as it is. Its payload is at `start`.
-    fn judge(&mut self, header: Header, start: usize) -> Result<(), Violation> {
+    fn judge(&mut self, header: FrameHeader, start: usize) -> Result<(), Violation> {
         let before = match (&self.fragments, header.opcode) {
             (None, OpCode::Continuation) => {
                 return Err(Violation::protocol("a frame continues a message, and none has begun"));
@@ -233,9 +237,11 @@ impl FrameReader {
 
     /// Behind a message that was refused, frames are only told apart: the peer may be in the middle of others, and its close comes behind them.
     #[cold]
-    fn pass_over(&mut self, mut left: u64, unread: &mut [u8]) -> Result<Read, Violation> {
+    fn pass_over(&mut self, mut left: u64, unread: &mut [u8]) -> Result<FrameEvent, Violation> {
         if left == 0 {
-            let Some((header, start)) = Header::parse(unread, self.from)? else { return Ok(Read::Partial) };
+            let Some((header, start)) = FrameHeader::parse(unread, self.from)? else {
+                return Ok(FrameEvent::Partial);
+            };
             if header.opcode.is_control() {
                 return self.read_control(header, start, unread);
             }
@@ -243,49 +249,59 @@ impl FrameReader {
         }
         let consumed = usize::try_from(left).unwrap_or(usize::MAX).min(unread.len());
         self.refused = Some(left - consumed as u64);
-        Ok(Read::Fragment { consumed })
+        Ok(FrameEvent::Fragment { consumed })
     }
 
     #[cold]
-    fn join(&mut self, header: Header, payload: &[u8], consumed: usize) -> Result<Read, Violation> {
+    fn join(
+        &mut self,
+        header: FrameHeader,
+        payload: &[u8],
+        consumed: usize,
+    ) -> Result<FrameEvent, Violation> {
         let fragments = self.fragments.get_or_insert_with(|| {
             let is_text = header.opcode == OpCode::Text;
-            Box::new(Fragments { bytes: Vec::new(), is_text, checked: 0, empty: 0 })
+            Box::new(PartialMessage { bytes: Vec::new(), is_text, checked: 0, empty: 0 })
         });
         if let Err(violation) = fragments.take(header.is_final, payload) {
             self.refuse(consumed as u64);
             return Err(violation);
         }
         if !header.is_final {
-            return Ok(Read::Fragment { consumed });
+            return Ok(FrameEvent::Fragment { consumed });
         }
         self.is_text = false;
         let message = Bytes::from(self.fragments.take().map(|fragments| fragments.bytes).unwrap_or_default());
         self.joined = Some(Box::new((message.clone(), consumed)));
-        Ok(Read::Joined { message, consumed })
+        Ok(FrameEvent::Joined { message, consumed })
     }
 
     #[cold]
-    fn read_control(&self, header: Header, start: usize, unread: &mut [u8]) -> Result<Read, Violation> {
-        let Some(consumed) = end(header, start, unread) else { return Ok(Read::Partial) };
+    fn read_control(
+        &self,
+        header: FrameHeader,
+        start: usize,
+        unread: &mut [u8],
+    ) -> Result<FrameEvent, Violation> {
+        let Some(consumed) = end(header, start, unread) else { return Ok(FrameEvent::Partial) };
         let payload = start..consumed;
         Ok(match header.opcode {
             OpCode::Ping => {
                 if let Some(mask) = header.mask {
                     apply_mask(&mut unread[payload.clone()], mask);
                 }
-                Read::Ping { payload, consumed }
+                FrameEvent::Ping { payload, consumed }
             }
             OpCode::Close => {
-                let close = Close::parse(&unmasked(header, &unread[payload]))?;
-                Read::Close { close, consumed }
+                let close = ClosePayload::parse(&unmasked(header, &unread[payload]))?;
+                FrameEvent::Close { close, consumed }
             }
-            _ => Read::Pong { consumed },
+            _ => FrameEvent::Pong { consumed },
         })
     }
 }
 
-impl Fragments {
+impl PartialMessage {
     fn take(&mut self, is_final: bool, payload: &[u8]) -> Result<(), Violation> {
         self.add(payload)?;
         match is_final {
@@ -328,13 +344,13 @@ impl Fragments {
 
 /// Where the frame ends that has its payload at `start`, if all of it has come.
 #[inline]
-fn end(header: Header, start: usize, unread: &[u8]) -> Option<usize> {
+fn end(header: FrameHeader, start: usize, unread: &[u8]) -> Option<usize> {
     let end = start.checked_add(usize::try_from(header.length).ok()?)?;
     (end <= unread.len()).then_some(end)
 }
 
 /// The payload of a control frame, which stays as it is.
-fn unmasked(header: Header, payload: &[u8]) -> Vec<u8> {
+fn unmasked(header: FrameHeader, payload: &[u8]) -> Vec<u8> {
     debug_assert!(payload.len() <= CONTROL_PAYLOAD, "a header that says so is refused");
     let mut payload = payload.to_vec();
     if let Some(mask) = header.mask {

@@ -131,13 +131,13 @@ impl fmt::Display for Whole<'_> {
 }
 
 pub(super) fn parse(text: &str) -> Result<Kind, String> {
-    match Split::of(text)? {
-        Split::Local(kind) => Ok(kind),
-        Split::Net(None, _) => {
+    match SplitUrl::of(text)? {
+        SplitUrl::Local(kind) => Ok(kind),
+        SplitUrl::Net(None, _) => {
             Err("the scheme is missing: write SCHEME://HOST:PORT, for example with tcp or tls".to_owned())
         }
-        Split::Net(Some(scheme), rest) => {
-            let Parts { host, port, path } = Parts::of(scheme, rest)?;
+        SplitUrl::Net(Some(scheme), rest) => {
+            let UrlParts { host, port, path } = UrlParts::of(scheme, rest)?;
             let host = host.ok_or("the host is missing")?;
             let Some(port) = port.or(scheme.port()) else {
                 let scheme = scheme.name();
@@ -149,9 +149,9 @@ pub(super) fn parse(text: &str) -> Result<Kind, String> {
 }
 
 pub(super) fn parse_or<'a>(text: &str, mut defaults: impl Iterator<Item = &'a Kind>) -> Result<Kind, String> {
-    let (scheme, rest) = match Split::of(text)? {
-        Split::Local(kind) => return Ok(kind),
-        Split::Net(scheme, rest) => (scheme, rest),
+    let (scheme, rest) = match SplitUrl::of(text)? {
+        SplitUrl::Local(kind) => return Ok(kind),
+        SplitUrl::Net(scheme, rest) => (scheme, rest),
     };
     let default = match scheme {
         None => defaults.next(),
@@ -169,7 +169,7 @@ pub(super) fn parse_or<'a>(text: &str, mut defaults: impl Iterator<Item = &'a Ki
             }
         },
     };
-    let Parts { host, port, path } = Parts::of(scheme, rest)?;
+    let UrlParts { host, port, path } = UrlParts::of(scheme, rest)?;
     let host =
         host.or_else(|| Some(default?.host.clone())).ok_or("the host is missing, and has no default")?;
     let port = port.or_else(|| Some(default?.port)).or(scheme.port());
@@ -178,12 +178,12 @@ pub(super) fn parse_or<'a>(text: &str, mut defaults: impl Iterator<Item = &'a Ki
 }
 
 /// What comes before the host, or what has none.
-enum Split<'a> {
+enum SplitUrl<'a> {
     Local(Kind),
     Net(Option<Scheme>, &'a str),
 }
 
-impl<'a> Split<'a> {
+impl<'a> SplitUrl<'a> {
     fn of(text: &'a str) -> Result<Self, String> {
         if let Some((scheme, rest)) = text.split_once("://") {
             let lower = scheme.to_ascii_lowercase();
@@ -226,13 +226,13 @@ fn unix(path: &str) -> Result<Kind, String> {
 }
 
 /// What comes behind the scheme; what is not there is `None`.
-struct Parts<'a> {
+struct UrlParts<'a> {
     host: Option<Host>,
     port: Option<u16>,
     path: Cow<'a, str>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> UrlParts<'a> {
     fn of(scheme: Scheme, rest: &'a str) -> Result<Self, String> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);

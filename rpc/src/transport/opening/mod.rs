@@ -23,7 +23,7 @@ use crate::{
     framing::{Framing, excerpt},
     jsonrpc::shown::{brief, escaped},
 };
-use protocols::Fit;
+use protocols::ProtocolMatch;
 
 /// What is known of a stream by its first bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +48,9 @@ impl Opening {
             return Self::Blank;
         }
         match protocols::fit(bytes, text, is_all) {
-            Fit::Certain(protocol) => Self::Foreign(Foreign::of(protocol, text)),
-            Fit::Possible if !is_all => Self::Undecided,
-            Fit::Possible | Fit::None => Self::Ours,
+            ProtocolMatch::Certain(protocol) => Self::Foreign(Foreign::of(protocol, text)),
+            ProtocolMatch::Possible if !is_all => Self::Undecided,
+            ProtocolMatch::Possible | ProtocolMatch::None => Self::Ours,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::framing::is_token;
 
 /// How well bytes fit to another protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(super) enum ProtocolMatch {
     /// They are of the protocol of this name.
     Certain(&'static str),
     /// They may become so.
@@ -14,7 +14,7 @@ pub(super) enum Fit {
     None,
 }
 
-impl Fit {
+impl ProtocolMatch {
     /// This or that. What is certain goes before what is possible.
     fn or_else(self, other: impl FnOnce() -> Self) -> Self {
         match self {
@@ -29,8 +29,8 @@ impl Fit {
 }
 
 /// How the first bytes of a stream fit to another protocol: `text` are those behind blanks. `is_all` is true where no more will come.
-pub(super) fn fit(bytes: &[u8], text: &[u8], is_all: bool) -> Fit {
-    tls(bytes).or_else(|| Line::first(text, is_all).fit())
+pub(super) fn fit(bytes: &[u8], text: &[u8], is_all: bool) -> ProtocolMatch {
+    tls(bytes).or_else(|| FirstLine::first(text, is_all).fit())
 }
 
 type BytePattern = [RangeInclusive<u8>; 7];
@@ -52,12 +52,12 @@ const PATTERNS: [BytePattern; 4] = [
     [0x80..=0x83, 0x1c..=255, 1..=1, 3..=3, 0..=4, ANY, 1..=255],
 ];
 
-fn tls(bytes: &[u8]) -> Fit {
+fn tls(bytes: &[u8]) -> ProtocolMatch {
     let fits = |pattern: &&BytePattern| pattern.iter().zip(bytes).all(|(range, byte)| range.contains(byte));
     match PATTERNS.iter().find(fits) {
-        Some(pattern) if bytes.len() >= pattern.len() => Fit::Certain("TLS"),
-        Some(_) => Fit::Possible,
-        None => Fit::None,
+        Some(pattern) if bytes.len() >= pattern.len() => ProtocolMatch::Certain("TLS"),
+        Some(_) => ProtocolMatch::Possible,
+        None => ProtocolMatch::None,
     }
 }
 
@@ -125,7 +125,7 @@ const CODES: [&[u8]; 16] = [
 
 /// The first line of a stream, or as much of it as has come.
 #[derive(Debug, Clone, Copy)]
-struct Line<'a> {
+struct FirstLine<'a> {
     text: &'a [u8],
     state: LineState,
 }
@@ -140,7 +140,7 @@ enum LineState {
     Long,
 }
 
-impl<'a> Line<'a> {
+impl<'a> FirstLine<'a> {
     /// Of what comes first, which is no blank. `is_all` is true where no more will come.
     fn first(bytes: &'a [u8], is_all: bool) -> Self {
         let start = &bytes[..bytes.len().min(LONGEST)];
@@ -152,81 +152,83 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn fit(self) -> Fit {
+    fn fit(self) -> ProtocolMatch {
         self.of_server().or_else(|| self.of_client())
     }
 
-    fn of_server(self) -> Fit {
+    fn of_server(self) -> ProtocolMatch {
         let versions =
             VERSIONS.iter().map(|(word, name)| self.begins(word, |byte| byte.is_ascii_digit(), name));
         let states = STATES.iter().map(|(word, name)| self.begins(word, begins_word, name));
         let codes = CODES.iter().map(|code| self.begins(code, begins_word, "SMTP or FTP"));
-        versions.chain(states).chain(codes).fold(Fit::None, |fit, other| fit.or_else(|| other))
+        versions.chain(states).chain(codes).fold(ProtocolMatch::None, |fit, other| fit.or_else(|| other))
     }
 
     /// Whether the line begins with `word`, and behind it stands what `next` says.
-    fn begins(self, word: &[u8], next: fn(u8) -> bool, protocol: &'static str) -> Fit {
+    fn begins(self, word: &[u8], next: fn(u8) -> bool, protocol: &'static str) -> ProtocolMatch {
         let behind = match self.text.strip_prefix(word) {
             Some(behind) => behind,
             None if word.starts_with(self.text) => return self.may_go_on(),
-            None => return Fit::None,
+            None => return ProtocolMatch::None,
         };
         match behind.first() {
-            None if self.state == LineState::Begun => Fit::Possible,
+            None if self.state == LineState::Begun => ProtocolMatch::Possible,
             byte => {
                 if next(byte.copied().unwrap_or(b'\n')) {
-                    Fit::Certain(protocol)
+                    ProtocolMatch::Certain(protocol)
                 } else {
-                    Fit::None
+                    ProtocolMatch::None
                 }
             }
         }
     }
 
-    fn of_client(self) -> Fit {
+    fn of_client(self) -> ProtocolMatch {
         let end = self.text.iter().position(|&byte| !is_token(byte)).unwrap_or(self.text.len());
         let (first, behind) = self.text.split_at(end);
         let rest = behind.trim_ascii_start();
         match behind.first() {
-            _ if first.is_empty() => Fit::None,
+            _ if first.is_empty() => ProtocolMatch::None,
             None if self.state == LineState::Whole => command(first),
-            Some(&byte) if !is_blank(byte) => Fit::None,
+            Some(&byte) if !is_blank(byte) => ProtocolMatch::None,
             _ if rest.is_empty() => self.may_go_on(),
             _ => self.of_words(first, rest),
         }
     }
 
     /// A word, and what follows it.
-    fn of_words(self, first: &[u8], rest: &[u8]) -> Fit {
+    fn of_words(self, first: &[u8], rest: &[u8]) -> ProtocolMatch {
         let is_target = is_target(rest) || first.eq_ignore_ascii_case(b"CONNECT");
         // Where the word was a length, a message begins here.
         if !is_target && !begins_word(rest[0]) {
-            return Fit::None;
+            return ProtocolMatch::None;
         }
         match self.state {
             LineState::Whole => match versioned(rest) {
-                Fit::None if is_target && METHODS.iter().any(|method| first.eq_ignore_ascii_case(method)) => {
-                    Fit::Certain("HTTP")
+                ProtocolMatch::None
+                    if is_target && METHODS.iter().any(|method| first.eq_ignore_ascii_case(method)) =>
+                {
+                    ProtocolMatch::Certain("HTTP")
                 }
-                Fit::None => command(first),
+                ProtocolMatch::None => command(first),
                 request => request,
             },
-            LineState::Long if is_target => Fit::Certain("HTTP"),
+            LineState::Long if is_target => ProtocolMatch::Certain("HTTP"),
             LineState::Begun if is_target || rest.iter().all(|&byte| begins_word(byte) || is_blank(byte)) => {
-                Fit::Possible
+                ProtocolMatch::Possible
             }
-            LineState::Begun | LineState::Long => Fit::None,
+            LineState::Begun | LineState::Long => ProtocolMatch::None,
         }
     }
 
-    const fn may_go_on(self) -> Fit {
-        if matches!(self.state, LineState::Begun) { Fit::Possible } else { Fit::None }
+    const fn may_go_on(self) -> ProtocolMatch {
+        if matches!(self.state, LineState::Begun) { ProtocolMatch::Possible } else { ProtocolMatch::None }
     }
 }
 
 /// Whether a line ends in the version of a protocol. A line of JSON does not: it would have to be
 /// within a string there.
-fn versioned(line: &[u8]) -> Fit {
+fn versioned(line: &[u8]) -> ProtocolMatch {
     let last = line.rsplit(|&byte| is_blank(byte)).next().unwrap_or_default();
     let is_of = |(name, _): &&(&[u8], &str)| {
         let start = last.split_at_checked(name.len());
@@ -236,12 +238,12 @@ fn versioned(line: &[u8]) -> Fit {
                 && version.iter().all(|&byte| byte.is_ascii_digit() || byte == b'.')
         })
     };
-    VERSIONED.iter().find(is_of).map_or(Fit::None, |(_, protocol)| Fit::Certain(protocol))
+    VERSIONED.iter().find(is_of).map_or(ProtocolMatch::None, |(_, protocol)| ProtocolMatch::Certain(protocol))
 }
 
-fn command(word: &[u8]) -> Fit {
+fn command(word: &[u8]) -> ProtocolMatch {
     let known = COMMANDS.iter().find(|(command, _)| word.eq_ignore_ascii_case(command));
-    known.map_or(Fit::None, |(_, protocol)| Fit::Certain(protocol))
+    known.map_or(ProtocolMatch::None, |(_, protocol)| ProtocolMatch::Certain(protocol))
 }
 
 /// Whether it begins as the target of a request does: a path, an asterisk, or the scheme of a URI

@@ -10,18 +10,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
     error::{SocksError, SocksReply, SocksStep},
-    proxy::{Pair, SocksVersion},
+    proxy::{SocksVersion, UserAndPassword},
 };
 use crate::{jsonrpc::shown::escaped, transport::Host};
 
 /// A talk with a proxy. It never reads further than it was asked to: what follows the last answer is the host's.
-pub(super) struct Exchange<'a, S> {
+pub(super) struct SocksExchange<'a, S> {
     io: &'a mut S,
     /// What was last said to it.
     step: SocksStep,
 }
 
-impl<'a, S: AsyncRead + AsyncWrite + Unpin> Exchange<'a, S> {
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> SocksExchange<'a, S> {
     pub(super) const fn new(io: &'a mut S, first: SocksStep) -> Self {
         Self { io, step: first }
     }
@@ -102,7 +102,7 @@ impl RequestV4 {
         version: SocksVersion,
         host: &Host,
         port: u16,
-        credentials: Option<&Pair>,
+        credentials: Option<&UserAndPassword>,
     ) -> Result<Self, SocksError> {
         let (ip, name) = match host {
             Host::V4(ip) if announces_a_name(*ip) => {
@@ -143,7 +143,10 @@ impl RequestV4 {
     }
 
     /// Asks the proxy to connect. The answer is where it connects from.
-    pub(super) async fn make<S>(&self, exchange: &mut Exchange<'_, S>) -> Result<SocksAddress, SocksError>
+    pub(super) async fn make<S>(
+        &self,
+        exchange: &mut SocksExchange<'_, S>,
+    ) -> Result<SocksAddress, SocksError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -166,7 +169,7 @@ impl RequestV4 {
     }
 
     /// Whether a proxy of this version answers: any of its answers will do, but no code that the protocol does not have.
-    pub(super) async fn is_answered<S>(&self, exchange: &mut Exchange<'_, S>) -> bool
+    pub(super) async fn is_answered<S>(&self, exchange: &mut SocksExchange<'_, S>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -202,7 +205,11 @@ pub(super) struct RequestV5 {
 }
 
 impl RequestV5 {
-    pub(super) fn new(host: &Host, port: u16, credentials: Option<&Pair>) -> Result<Self, SocksError> {
+    pub(super) fn new(
+        host: &Host,
+        port: u16,
+        credentials: Option<&UserAndPassword>,
+    ) -> Result<Self, SocksError> {
         let greeting = match credentials {
             None => vec![VERSION_5, 1, WITHOUT],
             Some(_) => vec![VERSION_5, 2, WITHOUT, USER_AND_PASSWORD],
@@ -212,7 +219,10 @@ impl RequestV5 {
     }
 
     /// Asks the proxy to connect. The answer is where it connects from.
-    pub(super) async fn make<S>(&self, exchange: &mut Exchange<'_, S>) -> Result<SocksAddress, SocksError>
+    pub(super) async fn make<S>(
+        &self,
+        exchange: &mut SocksExchange<'_, S>,
+    ) -> Result<SocksAddress, SocksError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -235,14 +245,14 @@ impl RequestV5 {
     }
 
     /// Whether a SOCKS 5 proxy answers the greeting: any of its answers will do.
-    pub(super) async fn is_answered<S>(&self, exchange: &mut Exchange<'_, S>) -> bool
+    pub(super) async fn is_answered<S>(&self, exchange: &mut SocksExchange<'_, S>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         matches!(self.greet(exchange).await, Ok(_) | Err(SocksError::NoAcceptableMethod { .. }))
     }
 
-    async fn greet<S>(&self, exchange: &mut Exchange<'_, S>) -> Result<Method, SocksError>
+    async fn greet<S>(&self, exchange: &mut SocksExchange<'_, S>) -> Result<Method, SocksError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -263,7 +273,7 @@ enum Method {
     UserAndPassword,
 }
 
-async fn log_in<S>(exchange: &mut Exchange<'_, S>, login: &[u8]) -> Result<(), SocksError>
+async fn log_in<S>(exchange: &mut SocksExchange<'_, S>, login: &[u8]) -> Result<(), SocksError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -281,7 +291,7 @@ where
 }
 
 /// The rest of a reply that grants the request.
-async fn bound<S>(exchange: &mut Exchange<'_, S>) -> Result<SocksAddress, SocksError>
+async fn bound<S>(exchange: &mut SocksExchange<'_, S>) -> Result<SocksAddress, SocksError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -301,11 +311,14 @@ where
     Ok(SocksAddress::Ip(SocketAddr::new(ip, port)))
 }
 
-fn not_socks<S: AsyncRead + AsyncWrite + Unpin>(exchange: &Exchange<'_, S>, answer: &[u8]) -> SocksError {
+fn not_socks<S: AsyncRead + AsyncWrite + Unpin>(
+    exchange: &SocksExchange<'_, S>,
+    answer: &[u8],
+) -> SocksError {
     SocksError::NotSocks { version: SocksVersion::V5, step: exchange.step(), answer: answer.into() }
 }
 
-fn login(pair: &Pair) -> Result<Vec<u8>, SocksError> {
+fn login(pair: &UserAndPassword) -> Result<Vec<u8>, SocksError> {
     let mut bytes = vec![LOGIN_VERSION];
     for (part, text) in [("user", &pair.user), ("password", &pair.password)] {
         let problem = |reason| SocksError::Credentials { version: SocksVersion::V5, part, reason };

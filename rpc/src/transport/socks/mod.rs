@@ -29,8 +29,8 @@ use super::{
 pub(crate) use error::ByWayOf;
 pub use error::{SocksError, SocksReply, SocksStep};
 pub use handshake::SocksAddress;
-use handshake::{Exchange, RequestV4, RequestV5};
-use proxy::Pair;
+use handshake::{RequestV4, RequestV5, SocksExchange};
+use proxy::UserAndPassword;
 pub use proxy::{SocksProxy, SocksUrlError, SocksVersion};
 
 /// Connects to `host` by way of `proxy`, which is connected to as `options` say. Cancel safe.
@@ -69,11 +69,11 @@ async fn to(
     host: &Host,
     port: u16,
 ) -> Result<(TcpStream, Proxied), SocksError> {
-    let credentials = proxy.how_to_log_in().pair(proxy.version());
+    let credentials = proxy.configured_credentials().pair(proxy.version());
     // What cannot be said at all needs no connection.
-    let request = Request::new(proxy.version(), host, port, credentials.as_ref())?;
+    let request = SocksRequest::new(proxy.version(), host, port, credentials.as_ref())?;
     let unreachable = |source| SocksError::Unreachable { source };
-    let (host, port) = proxy.place();
+    let (host, port) = proxy.address();
     let mut stream = tcp::connect(host, port, options).await.map_err(unreachable)?;
     let proxy_addr = stream.peer_addr().map_err(unreachable)?;
     let bound = request.make(&mut stream, proxy.limit()).await?;
@@ -115,17 +115,17 @@ where
 }
 
 /// What a proxy is asked for, in its version.
-enum Request {
+enum SocksRequest {
     V4(RequestV4),
     V5(RequestV5),
 }
 
-impl Request {
+impl SocksRequest {
     fn new(
         version: SocksVersion,
         host: &Host,
         port: u16,
-        credentials: Option<&Pair>,
+        credentials: Option<&UserAndPassword>,
     ) -> Result<Self, SocksError> {
         Ok(match version {
             SocksVersion::V4 | SocksVersion::V4a => {
@@ -155,7 +155,7 @@ impl Request {
         }
     }
 
-    async fn make_in<S>(&self, exchange: &mut Exchange<'_, S>) -> Result<SocksAddress, SocksError>
+    async fn make_in<S>(&self, exchange: &mut SocksExchange<'_, S>) -> Result<SocksAddress, SocksError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -165,12 +165,12 @@ impl Request {
         }
     }
 
-    const fn exchange<'a, S: AsyncRead + AsyncWrite + Unpin>(&self, io: &'a mut S) -> Exchange<'a, S> {
+    const fn exchange<'a, S: AsyncRead + AsyncWrite + Unpin>(&self, io: &'a mut S) -> SocksExchange<'a, S> {
         let first = match self {
             Self::V4(_) => SocksStep::Request,
             Self::V5(_) => SocksStep::Greeting,
         };
-        Exchange::new(io, first)
+        SocksExchange::new(io, first)
     }
 }
 
@@ -251,7 +251,7 @@ where
 {
     for (version, host, port) in TRIES {
         let host = Host::parse(host).expect("it is a name or an address");
-        let request = Request::new(version, &host, port, None).ok()?;
+        let request = SocksRequest::new(version, &host, port, None).ok()?;
         // Where nobody listens, no other version will be spoken.
         let mut stream = connect().await.ok()?;
         if timeout(DETECT_TIMEOUT, request.is_answered(&mut stream)).await == Ok(true) {

@@ -74,7 +74,8 @@ impl SocksProxy {
     /// [`SocksError::Credentials`](super::SocksError::Credentials) before the proxy is connected to.
     #[must_use]
     pub fn credentials(mut self, user: &str, password: &str) -> Self {
-        self.credentials = Credentials::Given(Pair { user: user.into(), password: password.into() });
+        self.credentials =
+            Credentials::Given(UserAndPassword { user: user.into(), password: password.into() });
         self
     }
 
@@ -122,11 +123,11 @@ impl SocksProxy {
         self.port
     }
 
-    pub(super) const fn place(&self) -> (&Host, u16) {
+    pub(super) const fn address(&self) -> (&Host, u16) {
         (&self.host, self.port)
     }
 
-    pub(super) const fn how_to_log_in(&self) -> &Credentials {
+    pub(super) const fn configured_credentials(&self) -> &Credentials {
         &self.credentials
     }
 
@@ -227,26 +228,26 @@ const RANDOM_BYTES: usize = 32;
 pub(super) enum Credentials {
     #[default]
     None,
-    Given(Pair),
+    Given(UserAndPassword),
     /// Others for each connection.
     Random,
 }
 
 /// A user and a password.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Pair {
+pub(super) struct UserAndPassword {
     pub(super) user: Box<str>,
     pub(super) password: Box<str>,
 }
 
 impl Credentials {
     /// For one connection. A password is made up only where there are some.
-    pub(super) fn pair(&self, version: SocksVersion) -> Option<Pair> {
+    pub(super) fn pair(&self, version: SocksVersion) -> Option<UserAndPassword> {
         let password = || if version == SocksVersion::V5 { random() } else { Box::default() };
         match self {
             Self::None => None,
             Self::Given(pair) => Some(pair.clone()),
-            Self::Random => Some(Pair { user: random(), password: password() }),
+            Self::Random => Some(UserAndPassword { user: random(), password: password() }),
         }
     }
 }
@@ -267,9 +268,9 @@ impl fmt::Debug for Credentials {
     }
 }
 
-impl fmt::Debug for Pair {
+impl fmt::Debug for UserAndPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pair").finish_non_exhaustive()
+        f.debug_struct("UserAndPassword").finish_non_exhaustive()
     }
 }
 

@@ -16,8 +16,8 @@ const LIMIT: Duration = Duration::from_secs(7);
 async fn asked(version: SocksVersion, answers: &[(usize, &[u8])]) -> Result<SocksAddress, SocksError> {
     let (mut ours, mut theirs) = duplex(1024);
     let password = if version == SocksVersion::V5 { "secret" } else { "" };
-    let pair = Pair { user: "ann".into(), password: password.into() };
-    let request = Request::new(version, &Host::Name("example.org".into()), 80, Some(&pair)).unwrap();
+    let pair = UserAndPassword { user: "ann".into(), password: password.into() };
+    let request = SocksRequest::new(version, &Host::Name("example.org".into()), 80, Some(&pair)).unwrap();
     let play = async {
         for (length, answer) in answers {
             theirs.read_exact(&mut vec![0; *length]).await.unwrap();
@@ -87,7 +87,7 @@ async fn one_address_after_the_other_is_asked_for_until_one_is_connected_to() {
 async fn an_address_that_cannot_be_asked_for_is_no_reason_not_to_ask_for_the_next() {
     let connected =
         to_one_of(addresses(&["0.0.0.7:80", "192.0.2.1:80"]), SocksVersion::V4a, "x", |address| {
-            let asked = Request::new(SocksVersion::V4a, &address.into(), 80, None);
+            let asked = SocksRequest::new(SocksVersion::V4a, &address.into(), 80, None);
             async move { asked.map(|_| address) }
         });
     assert_eq!(connected.await.unwrap(), "192.0.2.1:80".parse().unwrap());

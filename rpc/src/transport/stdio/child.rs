@@ -186,7 +186,7 @@ async fn end(child: &mut Child, patience: Patience) -> io::Result<ExitStatus> {
     if let Ok(exit) = timeout(patience.exit, child.wait()).await {
         return exit;
     }
-    if tell_to_end(child)
+    if terminate(child)
         && let Ok(exit) = timeout(patience.terminate, child.wait()).await
     {
         return exit;
@@ -197,7 +197,7 @@ async fn end(child: &mut Child, patience: Patience) -> io::Result<ExitStatus> {
 
 /// Whether there is a way to, short of killing it.
 #[cfg(unix)]
-fn tell_to_end(child: &Child) -> bool {
+fn terminate(child: &Child) -> bool {
     use rustix::process::{Pid, Signal, kill_process};
 
     // As long as it was not waited for, the number is nobody else's.
@@ -206,6 +206,6 @@ fn tell_to_end(child: &Child) -> bool {
 }
 
 #[cfg(not(unix))]
-fn tell_to_end(_: &Child) -> bool {
+fn terminate(_: &Child) -> bool {
     false
 }

@@ -79,29 +79,29 @@ use tokio::{
 use super::{Connection, Endpoint, Socket};
 pub use child::{ChildExit, ChildProcess};
 pub use spawn::Spawn;
-use threads::{Input, Output};
+use threads::{StdinReader, StdoutWriter};
 
 /// Whether it is in use. Once something was read it stays so: the thread that reads has what came after the end.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+static CLAIMED: AtomicBool = AtomicBool::new(false);
 
 /// Both of them. There is one at most.
 #[derive(Debug)]
 pub(crate) struct Stdio {
-    // Taken apart in this order: the place is given back when neither is in use.
-    input: Input,
-    output: Output,
-    place: Place,
+    // Taken apart in this order: the claim is given back when neither is in use.
+    input: StdinReader,
+    output: StdoutWriter,
+    claim: StdioClaim,
 }
 
 #[derive(Debug)]
-struct Place {
+struct StdioClaim {
     is_used: bool,
 }
 
-impl Drop for Place {
+impl Drop for StdioClaim {
     fn drop(&mut self) {
         if !self.is_used {
-            TAKEN.store(false, Ordering::SeqCst);
+            CLAIMED.store(false, Ordering::SeqCst);
         }
     }
 }
@@ -109,14 +109,14 @@ impl Drop for Place {
 impl Stdio {
     /// Takes them, for this process has only one of each.
     pub(crate) fn take() -> io::Result<Self> {
-        if TAKEN.swap(true, Ordering::SeqCst) {
+        if CLAIMED.swap(true, Ordering::SeqCst) {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 "standard input and output are a connection already, or were one",
             ));
         }
-        let place = Place { is_used: false };
-        Ok(Self { input: Input::default(), output: Output::new(), place })
+        let claim = StdioClaim { is_used: false };
+        Ok(Self { input: StdinReader::default(), output: StdoutWriter::new(), claim })
     }
 }
 
@@ -126,14 +126,14 @@ impl AsyncRead for Stdio {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.place.is_used = true;
+        self.claim.is_used = true;
         self.input.poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Stdio {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.place.is_used = true;
+        self.claim.is_used = true;
         self.output.poll_write(cx, buf)
     }
 

@@ -26,13 +26,13 @@ const CHUNK: usize = 64 << 10;
 
 /// What comes. The thread is started when somebody reads for the first time, and is one chunk ahead.
 #[derive(Debug, Default)]
-pub(super) struct Input {
+pub(super) struct StdinReader {
     chunks: Option<mpsc::Receiver<io::Result<Bytes>>>,
     /// What is left of the last chunk.
     rest: Bytes,
 }
 
-impl Input {
+impl StdinReader {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.rest.is_empty() {
             let chunks = match &mut self.chunks {
@@ -83,11 +83,11 @@ const CAPACITY: usize = 64 << 10;
 
 /// Where bytes are left to be written. When this is dropped the thread writes the rest, unless the process ends first.
 #[derive(Debug)]
-pub(super) struct Output(Arc<OutputShared>);
+pub(super) struct StdoutWriter(Arc<WriterShared>);
 
 #[derive(Debug, Default)]
-struct OutputShared {
-    state: Mutex<OutputState>,
+struct WriterShared {
+    state: Mutex<WriterState>,
     /// There is something for the thread to do.
     work: Condvar,
     /// Whoever waits for the thread.
@@ -95,7 +95,7 @@ struct OutputShared {
 }
 
 #[derive(Debug, Default)]
-struct OutputState {
+struct WriterState {
     waiting: Vec<u8>,
     /// Whether the thread has bytes that are not written yet.
     is_writing: bool,
@@ -104,13 +104,13 @@ struct OutputState {
     failed: Option<io::Error>,
 }
 
-impl OutputShared {
-    fn lock(&self) -> MutexGuard<'_, OutputState> {
+impl WriterShared {
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Output {
+impl StdoutWriter {
     pub(super) fn new() -> Self {
         Self(Arc::default())
     }
@@ -144,7 +144,7 @@ impl Output {
     }
 }
 
-impl OutputState {
+impl WriterState {
     /// Why the thread has given up: as the system said it for the first time, and shortly after that.
     fn check(&mut self) -> io::Result<()> {
         match &self.failed {
@@ -157,7 +157,7 @@ impl OutputState {
     }
 }
 
-impl Drop for Output {
+impl Drop for StdoutWriter {
     fn drop(&mut self) {
         self.0.lock().is_over = true;
         self.0.work.notify_one();
@@ -165,13 +165,13 @@ impl Drop for Output {
 }
 
 /// Nobody waits for the thread: the process may end while it writes to somebody who does not read.
-fn start_writing(shared: Arc<OutputShared>) -> io::Result<()> {
+fn start_writing(shared: Arc<WriterShared>) -> io::Result<()> {
     let output = standard_output()?;
     thread::Builder::new().name("rpc-stdout".to_owned()).spawn(move || write_all(&shared, output))?;
     Ok(())
 }
 
-fn write_all(shared: &OutputShared, mut output: StandardOutput) {
+fn write_all(shared: &WriterShared, mut output: StandardOutput) {
     let mut bytes = Vec::new();
     let mut state = shared.lock();
     loop {

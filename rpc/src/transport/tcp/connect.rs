@@ -128,7 +128,7 @@ where
     C: Fn(SocketAddr) -> F,
     F: Future<Output = io::Result<S>>,
 {
-    let addresses = taking_turns(addresses);
+    let addresses = interleaved(addresses);
     let mut to_try = addresses.iter().enumerate();
     let mut under_way = FuturesUnordered::new();
     let mut failed = Vec::new();
@@ -156,7 +156,7 @@ where
 
 /// Each address once, IPv6 and IPv4 in turn for as long as there are both: RFC 8305, section 4. The family of the first one begins, which the
 /// system has chosen by RFC 6724: on a machine without IPv6 that is IPv4.
-fn taking_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first_is_v6) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
     let total = addresses.len();
     let (ours, others): (Vec<_>, Vec<_>) =

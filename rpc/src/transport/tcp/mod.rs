@@ -146,7 +146,7 @@ fn listen_at_one_port<L>(
                 listeners.push(listener);
                 given_port = Some(port);
             }
-            Err(error) if this_machine_lacks_it(&error) => left_out = Some(error),
+            Err(error) if is_unavailable_here(&error) => left_out = Some(error),
             Err(error) => return Err(error),
         }
     }
@@ -167,7 +167,7 @@ fn socket_for(address: SocketAddr, options: &ListenOptions) -> io::Result<TcpSoc
     let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
     socket.set_reuseaddr(options.reuse_address)?;
     if options.reuse_port {
-        share_the_port(&socket)?;
+        set_reuse_port(&socket)?;
     }
     if let (true, Some(only)) = (address.is_ipv6(), options.ipv6_only) {
         SockRef::from(&socket).set_only_v6(only)?;
@@ -176,12 +176,12 @@ fn socket_for(address: SocketAddr, options: &ListenOptions) -> io::Result<TcpSoc
 }
 
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
-fn share_the_port(socket: &TcpSocket) -> io::Result<()> {
+fn set_reuse_port(socket: &TcpSocket) -> io::Result<()> {
     socket.set_reuseport(true)
 }
 
 #[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin")))))]
-fn share_the_port(_: &TcpSocket) -> io::Result<()> {
+fn set_reuse_port(_: &TcpSocket) -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
         "this system lets no two sockets share a port (`reuse_port`)",
@@ -189,7 +189,7 @@ fn share_the_port(_: &TcpSocket) -> io::Result<()> {
 }
 
 /// An address that is none of this machine's, or a family that its system does not speak (`EAFNOSUPPORT`, which has no kind of its own).
-fn this_machine_lacks_it(error: &io::Error) -> bool {
+fn is_unavailable_here(error: &io::Error) -> bool {
     const NO_SUCH_FAMILY: [i32; 4] = [97, 47, 106, 10047]; // Linux, BSD and macOS, Cygwin, Windows
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error().is_some_and(|code| NO_SUCH_FAMILY.contains(&code))

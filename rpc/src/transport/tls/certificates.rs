@@ -178,7 +178,7 @@ impl Identity {
         let key = PrivateKeyDer::try_from(key.into()).map_err(|problem| TlsError::Unusable {
             part: TlsPart::PrivateKey,
             origin: origin.to_owned(),
-            source: because(problem),
+            source: text_error(problem),
         })?;
         Self::of(chain, key, origin)
     }
@@ -195,7 +195,11 @@ impl Identity {
             return Err(TlsError::Missing { part, origin, encrypted: false });
         };
         let Some(public_key) = public_key(first) else {
-            return Err(TlsError::Unusable { part, origin, source: because("it is no X.509 certificate") });
+            return Err(TlsError::Unusable {
+                part,
+                origin,
+                source: text_error("it is no X.509 certificate"),
+            });
         };
         let key = provider().key_provider.load_private_key(key).map_err(|error| TlsError::Unusable {
             part: TlsPart::PrivateKey,
@@ -307,7 +311,7 @@ impl Pem {
     }
 
     fn unusable(&self, part: TlsPart, error: pem::Error) -> TlsError {
-        TlsError::Unusable { part, origin: self.origin.clone(), source: because(told(&error)) }
+        TlsError::Unusable { part, origin: self.origin.clone(), source: text_error(describe(&error)) }
     }
 }
 
@@ -316,7 +320,7 @@ const LABELS: [&str; 5] =
     ["CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"];
 
 /// What is wrong with the text, without the bytes of it, which may be a secret.
-fn told(error: &pem::Error) -> String {
+fn describe(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { end_marker } => {
             let label = LABELS.into_iter().find(|label| label.as_bytes() == end_marker);
@@ -330,7 +334,7 @@ fn told(error: &pem::Error) -> String {
 }
 
 /// An error that needs no more than words.
-fn because(text: impl Into<String>) -> Box<dyn std::error::Error + Send + Sync> {
+fn text_error(text: impl Into<String>) -> Box<dyn std::error::Error + Send + Sync> {
     Box::new(io::Error::other(text.into()))
 }
 
@@ -357,8 +361,8 @@ pub(super) struct PublicKey<'a> {
 
 /// The public key of a certificate. `None` where it is no certificate.
 pub(super) fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Option<PublicKey<'a>> {
-    let mut outer = Reader(certificate);
-    let mut signed = Reader(Reader(outer.take(SEQUENCE)?.contents).take(SEQUENCE)?.contents);
+    let mut outer = DerReader(certificate);
+    let mut signed = DerReader(DerReader(outer.take(SEQUENCE)?.contents).take(SEQUENCE)?.contents);
     if !outer.0.is_empty() {
         return None;
     }
@@ -371,23 +375,23 @@ pub(super) fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Option<Publ
     signed.take(SEQUENCE)?; // validity
     signed.take(SEQUENCE)?; // subject
     let info = signed.take(SEQUENCE)?;
-    let mut parts = Reader(info.contents);
+    let mut parts = DerReader(info.contents);
     let algorithm = parts.take(SEQUENCE)?.contents;
     // The first byte says how many bits of the last one are unused: none.
     let key = parts.take(BIT_STRING)?.contents.strip_prefix(&[0])?;
     Some(PublicKey { whole: info.whole, algorithm, key })
 }
 
-struct Reader<'a>(&'a [u8]);
+struct DerReader<'a>(&'a [u8]);
 
-struct Value<'a> {
+struct DerValue<'a> {
     whole: &'a [u8],
     contents: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DerReader<'a> {
     /// The next value, if it has this tag.
-    fn take(&mut self, tag: u8) -> Option<Value<'a>> {
+    fn take(&mut self, tag: u8) -> Option<DerValue<'a>> {
         let (&[found, first], rest) = self.0.split_first_chunk::<2>()?;
         let (length, header) = match first {
             0..=0x7f => (usize::from(first), 2),
@@ -401,7 +405,7 @@ impl<'a> Reader<'a> {
         };
         let (whole, rest) = self.0.split_at_checked(header.checked_add(length)?)?;
         self.0 = rest;
-        (found == tag).then_some(Value { whole, contents: &whole[header..] })
+        (found == tag).then_some(DerValue { whole, contents: &whole[header..] })
     }
 }
 

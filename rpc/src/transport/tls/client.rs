@@ -22,7 +22,7 @@ use super::{
     certificates::{Certificates, Identity, public_key},
     error::TlsError,
     provider::{BOTH_VERSIONS, offered, provider},
-    stream::{FirstBytes, TlsStream},
+    stream::{RecordedIo, TlsStream},
 };
 use crate::transport::{ByteStream, Host};
 
@@ -81,13 +81,13 @@ impl TlsClient {
     /// Where there is none.
     pub fn pinned(certificates: Certificates) -> Result<Self, TlsError> {
         let certificates = certificates.not_empty()?;
-        Ok(Self::verified_by(Arc::new(Pinned::To(certificates))))
+        Ok(Self::verified_by(Arc::new(Pinned::OneOf(certificates))))
     }
 
     /// Accepts whatever certificate a server shows. **Anybody between the two sides can read and change everything.** It is for a first
     /// meeting: keep what the server shows ([`PeerCertificates`](super::PeerCertificates)), and [pin](Self::pinned) it from then on.
     pub fn trusting_anybody() -> Self {
-        Self::verified_by(Arc::new(Pinned::ToNothing))
+        Self::verified_by(Arc::new(Pinned::Anything))
     }
 
     /// Everything as `config` says. Where it names no ALPN protocols, those of the URL's scheme are
@@ -158,7 +158,7 @@ impl TlsClient {
         };
         let offered = offered(&self.config.alpn_protocols, spoken)?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let connecting = connector.with_alpn(offered).connect(name, FirstBytes::new(io)).into_fallible();
+        let connecting = connector.with_alpn(offered).connect(name, RecordedIo::new(io)).into_fallible();
         match connecting.await {
             Ok(stream) => Ok(TlsStream::new(stream)),
             Err((error, io)) => Err(TlsError::of_handshake(host, error, || io.seen())),
@@ -189,9 +189,9 @@ impl fmt::Debug for TlsClient {
 #[derive(Debug)]
 pub(super) enum Pinned {
     /// One of these, byte for byte.
-    To(Certificates),
+    OneOf(Certificates),
     /// Whatever is shown.
-    ToNothing,
+    Anything,
 }
 
 /// The server has shown another certificate.
@@ -209,7 +209,7 @@ impl ServerCertVerifier for Pinned {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         match self {
-            Self::To(pinned) if !pinned.contains(end_entity) => {
+            Self::OneOf(pinned) if !pinned.contains(end_entity) => {
                 Err(CertificateError::Other(OtherError(Arc::new(NotPinned))).into())
             }
             _ => Ok(ServerCertVerified::assertion()),

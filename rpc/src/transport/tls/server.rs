@@ -21,8 +21,8 @@ use super::{
     certificates::{Certificates, Identity},
     error::TlsError,
     provider::{BOTH_VERSIONS, offered, provider},
-    server_config::{Seal, asking},
-    stream::{FirstBytes, TlsStream},
+    server_config::{Seal, with_client_verifier},
+    stream::{RecordedIo, TlsStream},
 };
 use crate::transport::ByteStream;
 
@@ -44,12 +44,12 @@ const DISCARDED: u64 = 64 << 10;
 /// ```
 #[derive(Clone)]
 pub struct TlsServer {
-    current: Arc<RwLock<Current>>,
+    current: Arc<RwLock<CurrentConfig>>,
 }
 
 /// What new connections are met with.
 #[derive(Clone)]
-struct Current {
+struct CurrentConfig {
     /// As it was given, but for what was said since of certificates.
     given: Arc<ServerConfig>,
     /// What clients are asked for, and what is shown, where that was said since.
@@ -59,7 +59,7 @@ struct Current {
     config: Arc<ServerConfig>,
 }
 
-impl Current {
+impl CurrentConfig {
     fn new(given: Arc<ServerConfig>) -> Self {
         Self { config: Arc::clone(&given), given, clients: None, identity: None }
     }
@@ -75,7 +75,7 @@ impl Current {
 impl TlsServer {
     /// Shows `identity`, and asks clients for nothing.
     pub fn new(identity: Identity) -> Self {
-        Self::from_config(Arc::new(showing(identity)))
+        Self::from_config(Arc::new(default_config(identity)))
     }
 
     /// The same with [`Identity::from_pem_files`].
@@ -92,10 +92,10 @@ impl TlsServer {
     /// Handshakes fail with [`TlsError::NoProtocol`] where the scheme speaks HTTP, and none of them
     /// is a version that it speaks.
     pub fn from_config(config: Arc<ServerConfig>) -> Self {
-        Self::with(Current::new(config))
+        Self::with(CurrentConfig::new(config))
     }
 
-    fn with(current: Current) -> Self {
+    fn with(current: CurrentConfig) -> Self {
         Self { current: Arc::new(RwLock::new(current)) }
     }
 
@@ -164,11 +164,11 @@ impl TlsServer {
     /// the keys of tickets of the one before: it may show another certificate. Both stay in use for
     /// new sessions, which no other server resumes.
     pub fn reload_config(&self, config: Arc<ServerConfig>) {
-        let next = Current { identity: Some(Seal::unique()), ..Current::new(config) };
+        let next = CurrentConfig { identity: Some(Seal::unique()), ..CurrentConfig::new(config) };
         *self.lock() = next.sealed();
     }
 
-    fn lock(&self) -> RwLockWriteGuard<'_, Current> {
+    fn lock(&self) -> RwLockWriteGuard<'_, CurrentConfig> {
         self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -180,8 +180,8 @@ impl TlsServer {
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots.into_roots()?), crypto);
         let verifier = if or_none { verifier.allow_unauthenticated() } else { verifier };
         let verifier = verifier.build().map_err(TlsError::of_roots)?;
-        let given = Arc::new(asking(&current.given, verifier)?);
-        Ok(Self::with(Current { given, clients: Some(clients), ..current }.sealed()))
+        let given = Arc::new(with_client_verifier(&current.given, verifier)?);
+        Ok(Self::with(CurrentConfig { given, clients: Some(clients), ..current }.sealed()))
     }
 
     /// # Errors
@@ -191,7 +191,7 @@ impl TlsServer {
         offered(&self.current().config.alpn_protocols, spoken).map(drop)
     }
 
-    fn current(&self) -> Current {
+    fn current(&self) -> CurrentConfig {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -208,7 +208,7 @@ impl TlsServer {
         if offered != config.alpn_protocols {
             Arc::make_mut(&mut config).alpn_protocols = offered;
         }
-        match TlsAcceptor::from(config).accept(FirstBytes::new(io)).into_fallible().await {
+        match TlsAcceptor::from(config).accept(RecordedIo::new(io)).into_fallible().await {
             Ok(stream) => Ok(TlsStream::new(stream)),
             Err((error, io)) => {
                 let seen = io.seen();
@@ -224,7 +224,7 @@ impl TlsServer {
 }
 
 /// With everything as it is by default.
-fn showing(identity: Identity) -> ServerConfig {
+fn default_config(identity: Identity) -> ServerConfig {
     ServerConfig::builder_with_provider(Arc::clone(provider()))
         .with_safe_default_protocol_versions()
         .expect(BOTH_VERSIONS)

@@ -32,7 +32,7 @@ use super::{client::Pinned, error::TlsError, provider::provider};
 /// # Errors
 ///
 /// Where rustls would not have made it with the versions and suites that it has.
-pub(super) fn asking(
+pub(super) fn with_client_verifier(
     given: &ServerConfig,
     clients: Arc<dyn ClientCertVerifier>,
 ) -> Result<ServerConfig, TlsError> {
@@ -67,13 +67,13 @@ fn versions_of(config: &ServerConfig) -> Vec<&'static SupportedProtocolVersion> 
 }
 
 fn speaks(config: &ServerConfig, version: &'static SupportedProtocolVersion) -> bool {
-    let looked = Arc::new(LooksForOne::default());
+    let looked = Arc::new(CertificateProbe::default());
     let mut asked = config.clone();
-    asked.cert_resolver = Arc::<LooksForOne>::clone(&looked);
+    asked.cert_resolver = Arc::<CertificateProbe>::clone(&looked);
     asked.session_storage = Arc::new(NoServerSessionStorage {});
     asked.key_log = Arc::new(NoKeyLog) as Arc<dyn KeyLog>;
     asked.max_fragment_size = None;
-    if let Some(hello) = hello(version) {
+    if let Some(hello) = client_hello(version) {
         // What comes of it is no connection either way.
         let mut acceptor = Acceptor::default();
         drop(acceptor.read_tls(&mut &*hello));
@@ -85,12 +85,12 @@ fn speaks(config: &ServerConfig, version: &'static SupportedProtocolVersion) -> 
 }
 
 /// What a client says first that speaks `version` only.
-fn hello(version: &'static SupportedProtocolVersion) -> Option<Vec<u8>> {
+fn client_hello(version: &'static SupportedProtocolVersion) -> Option<Vec<u8>> {
     let config = ClientConfig::builder_with_provider(Arc::clone(provider()))
         .with_protocol_versions(&[version])
         .ok()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned::ToNothing))
+        .with_custom_certificate_verifier(Arc::new(Pinned::Anything))
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").ok()?;
     let mut client = ClientConnection::new(Arc::new(config), name).ok()?;
@@ -101,9 +101,9 @@ fn hello(version: &'static SupportedProtocolVersion) -> Option<Vec<u8>> {
 
 /// Has no certificate, and knows whether it was asked for one.
 #[derive(Debug, Default)]
-struct LooksForOne(AtomicBool);
+struct CertificateProbe(AtomicBool);
 
-impl ResolvesServerCert for LooksForOne {
+impl ResolvesServerCert for CertificateProbe {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.0.store(true, Relaxed);
         None
@@ -218,7 +218,7 @@ mod tests {
             .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(LooksForOne::default()))
+            .with_cert_resolver(Arc::new(CertificateProbe::default()))
     }
 
     /// Something else than the default everywhere. A field that rustls adds is in what `Debug`
@@ -240,7 +240,7 @@ mod tests {
         given.max_tls13_tickets = 6;
         given.require_ems = !default.require_ems;
         given.cert_compression_cache = Arc::new(CompressionCache::Disabled);
-        let made = asking(&given, WebPkiClientVerifier::no_client_auth()).unwrap();
+        let made = with_client_verifier(&given, WebPkiClientVerifier::no_client_auth()).unwrap();
         assert_eq!(format!("{made:?}"), format!("{given:?}"));
         assert!(Arc::ptr_eq(&made.ticketer, &given.ticketer));
         assert!(Arc::ptr_eq(&made.cert_resolver, &given.cert_resolver));
@@ -251,9 +251,9 @@ mod tests {
     #[test]
     fn the_versions_are_found_out_and_nothing_of_the_users_is_asked() {
         for versions in [&[&TLS12][..], &[&TLS13], &[&TLS13, &TLS12]] {
-            let looks = Arc::new(LooksForOne::default());
+            let looks = Arc::new(CertificateProbe::default());
             let mut given = of_versions(versions);
-            given.cert_resolver = Arc::<LooksForOne>::clone(&looks);
+            given.cert_resolver = Arc::<CertificateProbe>::clone(&looks);
             given.session_storage = ServerSessionMemoryCache::new(1);
             given.max_fragment_size = Some(1);
             assert_eq!(versions_of(&given), versions);

@@ -13,10 +13,10 @@ use super::{certificates::PeerCertificates, error::TlsError};
 use crate::transport::{ByteStream, Foreign, Io, Start};
 
 /// A stream whose handshake is done. Shutting it down tells the peer (`close_notify`); a peer that just closes has ended, too.
-pub(super) struct TlsStream<IO>(pub(super) tokio_rustls::TlsStream<FirstBytes<IO>>);
+pub(super) struct TlsStream<IO>(pub(super) tokio_rustls::TlsStream<RecordedIo<IO>>);
 
 impl<IO: ByteStream> TlsStream<IO> {
-    pub(super) fn new(inner: impl Into<tokio_rustls::TlsStream<FirstBytes<IO>>>) -> Self {
+    pub(super) fn new(inner: impl Into<tokio_rustls::TlsStream<RecordedIo<IO>>>) -> Self {
         Self(inner.into())
     }
 
@@ -109,12 +109,12 @@ pub(crate) struct AgreedProtocol(pub(crate) Vec<u8>);
 
 /// A stream that keeps the first bytes that are read from it.
 #[derive(Debug)]
-pub(super) struct FirstBytes<IO> {
+pub(super) struct RecordedIo<IO> {
     io: IO,
     start: Start,
 }
 
-impl<IO> FirstBytes<IO> {
+impl<IO> RecordedIo<IO> {
     pub(super) const fn new(io: IO) -> Self {
         Self { io, start: Start::new() }
     }
@@ -129,7 +129,7 @@ impl<IO> FirstBytes<IO> {
     }
 }
 
-impl<IO: ByteStream> AsyncRead for FirstBytes<IO> {
+impl<IO: ByteStream> AsyncRead for RecordedIo<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -145,7 +145,7 @@ impl<IO: ByteStream> AsyncRead for FirstBytes<IO> {
     }
 }
 
-impl<IO: ByteStream> AsyncWrite for FirstBytes<IO> {
+impl<IO: ByteStream> AsyncWrite for RecordedIo<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
@@ -171,7 +171,7 @@ impl<IO: ByteStream> AsyncWrite for FirstBytes<IO> {
     }
 }
 
-impl<IO: Io> Io for FirstBytes<IO> {
+impl<IO: Io> Io for RecordedIo<IO> {
     fn reports_hang_up(&self) -> bool {
         self.io.reports_hang_up()
     }

@@ -73,7 +73,7 @@ impl DirectoryLock {
 /// # Errors
 ///
 /// `AddrInUse` where somebody does, or where that cannot be found out; `AlreadyExists` where there is something else.
-pub(super) async fn make_way(path: &Path) -> io::Result<()> {
+pub(super) async fn remove_stale(path: &Path) -> io::Result<()> {
     let kind = match fs::symlink_metadata(path) {
         Ok(found) => found.file_type(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -98,8 +98,8 @@ pub(super) async fn make_way(path: &Path) -> io::Result<()> {
             }
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Ok(_) => Err(answered()),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(answered()),
+        Ok(_) => Err(address_in_use()),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(address_in_use()),
         Err(error) => Err(io::Error::new(
             ErrorKind::AddrInUse,
             format!(
@@ -110,7 +110,7 @@ pub(super) async fn make_way(path: &Path) -> io::Result<()> {
 }
 
 /// The place is taken.
-pub(super) fn answered() -> io::Error {
+pub(super) fn address_in_use() -> io::Error {
     io::Error::new(ErrorKind::AddrInUse, "another server listens there")
 }
 

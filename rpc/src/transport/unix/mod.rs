@@ -55,7 +55,7 @@ use super::{Connection, Endpoint, Kind, Socket};
 pub use connect::PeerCredentials;
 pub(crate) use connect::connect;
 use connect::{Address, connection, endpoint_of};
-use file::{DirectoryLock, SocketFile, answered, make_way};
+use file::{DirectoryLock, SocketFile, address_in_use, remove_stale};
 
 /// How many peers may wait to be accepted, if the system allows as many.
 const BACKLOG: u32 = 1024;
@@ -112,7 +112,7 @@ impl UnixSocketListener {
     /// need a name of its own meanwhile. Nor can it be told from one whose server has ended, hence the lock.
     async fn bind_file(path: &Path, mode: Option<u32>) -> io::Result<Self> {
         let lock = DirectoryLock::take(path).await?;
-        make_way(path).await?;
+        remove_stale(path).await?;
         let socket = UnixSocket::new_stream()?;
         let file = match mode {
             #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -145,7 +145,7 @@ impl Socket for UnixSocketListener {
 /// Somebody else was faster.
 fn in_use(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::AddrInUse => answered(),
+        io::ErrorKind::AddrInUse => address_in_use(),
         _ => error,
     }
 }

@@ -24,7 +24,7 @@ use rustix::{
 };
 use tokio::net::UnixSocket;
 
-use super::file::{answered, replaced};
+use super::file::{address_in_use, replaced};
 
 /// What the socket is called in its directory.
 const NAME: &str = "s";
@@ -55,7 +55,7 @@ pub(super) fn bind(socket: &UnixSocket, path: &Path, mode: u32) -> io::Result<()
     }
     chmodat(&directory.fd, NAME, Mode::from_raw_mode(mode as RawMode), AtFlags::empty())?;
     linkat(&directory.fd, NAME, CWD, path, AtFlags::empty()).map_err(|error| match error {
-        rustix::io::Errno::EXIST => answered(),
+        rustix::io::Errno::EXIST => address_in_use(),
         error => io::Error::from(error),
     })
 }

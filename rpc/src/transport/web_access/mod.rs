@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, header, request::Parts};
 
 use crate::jsonrpc::shown::brief;
 pub(crate) use origin::{Denied, FromItself, PageScheme, has_address};
-use origin::{Named, Origin};
+use origin::{HostAndPort, Origin};
 
 /// Which pages in a browser may reach a server, and under which names of the server.
 ///
@@ -58,7 +58,7 @@ use origin::{Named, Origin};
 #[derive(Debug, Clone, Default)]
 pub struct WebAccess {
     origins: Allowed<Origin>,
-    hosts: Allowed<Named>,
+    hosts: Allowed<HostAndPort>,
     behind_tls: bool,
     reported: Reported,
 }
@@ -83,7 +83,7 @@ impl<T> Allowed<T> {
     }
 }
 
-impl Allowed<Named> {
+impl Allowed<HostAndPort> {
     /// Whether `host` is an IP address (of version 6, with a port), and that is enough. It nearly
     /// always is where no page asks.
     fn are_any_address(&self, host: &str) -> bool {
@@ -127,7 +127,7 @@ impl WebAccess {
     /// nothing, and a warning in the log says so.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         let host = host.into();
-        match Named::parse(&host) {
+        match HostAndPort::parse(&host) {
             Ok(named) => self.hosts.add(named),
             Err(reason) => {
                 let (host, reason) = (host.escape_debug(), reason.escape_debug());
@@ -135,7 +135,7 @@ impl WebAccess {
                     rpc.system.name = "jsonrpc", %host, %reason,
                     "a host that is to be allowed is none: write HOST or HOST:PORT"
                 );
-                self.hosts.add(Named::nothing());
+                self.hosts.add(HostAndPort::nothing());
             }
         }
         self
@@ -182,9 +182,13 @@ impl WebAccess {
         }
     }
 
-    fn check_host(&self, server: Option<&Named>, is_local: impl FnOnce() -> bool) -> Result<(), Denied> {
+    fn check_host(
+        &self,
+        server: Option<&HostAndPort>,
+        is_local: impl FnOnce() -> bool,
+    ) -> Result<(), Denied> {
         let (Allowed::These(hosts), Some(server)) = (&self.hosts, server) else { return Ok(()) };
-        let is_named = |allowed: &Named| {
+        let is_named = |allowed: &HostAndPort| {
             allowed.host == server.host && (allowed.port.is_none() || allowed.port == server.port)
         };
         let may = if hosts.iter().any(is_named) {
@@ -204,7 +208,7 @@ impl WebAccess {
     fn check_origin(
         &self,
         origin: &HeaderValue,
-        server: Option<&Named>,
+        server: Option<&HostAndPort>,
         own: Option<PageScheme>,
     ) -> Result<(), Denied> {
         let Allowed::These(origins) = &self.origins else { return Ok(()) };

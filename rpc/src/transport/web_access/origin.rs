@@ -30,12 +30,12 @@ impl Denied {
 /// A host and a port, which may be missing: of a `Host` header, an `:authority`, or a name that is
 /// allowed. What means the same is equal: names in lower case, addresses as such.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct HostAndPort {
     pub(super) host: Host,
     pub(super) port: Option<u16>,
 }
 
-impl Named {
+impl HostAndPort {
     /// What no request calls a server.
     pub(super) fn nothing() -> Self {
         Self { host: Host::Name("".into()), port: None }
@@ -66,7 +66,7 @@ impl Named {
     }
 }
 
-impl std::fmt::Display for Named {
+impl std::fmt::Display for HostAndPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.host.in_url())?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
@@ -102,8 +102,8 @@ pub(super) fn host_of(request: &Parts) -> Result<Option<&str>, Denied> {
 }
 
 /// The same, as a host and a port.
-pub(super) fn named(text: &str) -> Result<Named, Denied> {
-    Named::parse(text).map_err(|reason| {
+pub(super) fn named(text: &str) -> Result<HostAndPort, Denied> {
+    HostAndPort::parse(text).map_err(|reason| {
         Denied::Malformed(format!(
             "`{}` is not what a server is called: {}",
             text.escape_debug(),
@@ -174,13 +174,13 @@ impl Origin {
         let (scheme, authority) = text.split_once("://")?;
         let scheme =
             [PageScheme::Http, PageScheme::Https].into_iter().find(|known| known.name() == scheme)?;
-        let Named { host, port } = Named::parse(authority).ok()?;
+        let HostAndPort { host, port } = HostAndPort::parse(authority).ok()?;
         Some(Self::Web(scheme, host, port.unwrap_or(scheme.port())))
     }
 
     /// Whether it is that of a server which a request calls `server`, and whose pages are fetched
     /// by `own`, as far as that is known.
-    pub(super) fn is_of(&self, server: &Named, own: Option<PageScheme>) -> bool {
+    pub(super) fn is_of(&self, server: &HostAndPort, own: Option<PageScheme>) -> bool {
         let Self::Web(scheme, host, port) = self else { return false };
         own.is_none_or(|own| own == *scheme)
             && *host == server.host

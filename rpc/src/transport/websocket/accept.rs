@@ -77,7 +77,7 @@ pub(super) async fn accept(
         }
         Err(HeadError::Io(error)) => return Err(error),
         Err(HeadError::Foreign(reason, foreign)) => {
-            let (peer, rate) = (&connection.peer, Some(&*options.strangers));
+            let (peer, rate) = (&connection.peer, Some(&*options.foreign_log_rate));
             log_foreign((Expected::WebSocket, &foreign), (peer, None), rate, "it was answered 400 over HTTP");
             let text = format!("{reason}: {}", foreign.told_to_client());
             let told = Refusal::unreadable(StatusCode::BAD_REQUEST, text).tell(connection.io).await;
@@ -186,7 +186,7 @@ pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed
         .find(|offered| options.protocols.iter().any(|spoken| spoken == offered))
         .map(str::to_owned);
     let mut answer = answer(key, protocol.as_deref());
-    let takes = head::taken_by(headers);
+    let takes = head::notices_taken(headers);
     if headers.contains_key(NOTICES) {
         answer.insert(NOTICES, ALL_NOTICES);
     }

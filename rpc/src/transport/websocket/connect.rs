@@ -52,7 +52,7 @@ pub(super) async fn connect(
         let (status, text) = (status.as_u16(), hide(&text));
         return Err(WebSocketError::Refused { status, text, headers: headers.into() });
     }
-    connection.takes = head::taken_by(&headers);
+    connection.takes = head::notices_taken(&headers);
     if let Some(protocol) = check(&headers, &key, options)? {
         connection.extensions.insert(SubProtocol(protocol));
     }
@@ -83,10 +83,10 @@ fn request(host: &str, target: &str, key: &str, options: &WebSocketClient) -> Ve
 }
 
 /// The head of a response.
-type Answer = (StatusCode, HeaderMap);
+type ResponseHead = (StatusCode, HeaderMap);
 
 /// The head of the answer behind those that are interim, and what came behind it.
-async fn final_answer(io: &mut Box<dyn Io>) -> Result<(Answer, Vec<u8>), HeadError> {
+async fn final_answer(io: &mut Box<dyn Io>) -> Result<(ResponseHead, Vec<u8>), HeadError> {
     let mut behind = Vec::new();
     for _ in 0..=MOST_INTERIM {
         let (found, read) = head::read(io, behind, answer).await?;
@@ -99,7 +99,7 @@ async fn final_answer(io: &mut Box<dyn Io>) -> Result<(Answer, Vec<u8>), HeadErr
 }
 
 /// The head at the front of what was read, and its length, once it is whole.
-fn answer(read: &[u8]) -> Result<Option<(Answer, usize)>, HeadError> {
+fn answer(read: &[u8]) -> Result<Option<(ResponseHead, usize)>, HeadError> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(length) = parsed.parse(read)? else { return Ok(None) };

@@ -143,7 +143,7 @@ pub(super) const ALL_NOTICES: HeaderValue =
     HeaderValue::from_static("rpc.ended, rpc.lost, rpc.closing, rpc.cancel");
 
 /// What a peer takes of what this side sends.
-pub(super) fn taken_by(headers: &HeaderMap) -> Takes {
+pub(super) fn notices_taken(headers: &HeaderMap) -> Takes {
     let takes = |notice: &str| has_token(headers, &NOTICES, notice);
     Takes {
         notices: takes(ENDED) && takes(LOST),
@@ -230,11 +230,11 @@ mod tests {
     fn a_peer_takes_what_it_names_and_notices_where_it_names_both() {
         let of = |values: &[&'static str]| {
             let values = values.iter().map(|value| (NOTICES, HeaderValue::from_static(value)));
-            let Takes { notices, closing, cancel } = taken_by(&values.collect());
+            let Takes { notices, closing, cancel } = notices_taken(&values.collect());
             (notices, closing, cancel)
         };
         let all = Takes { notices: true, closing: true, cancel: true };
-        assert_eq!(taken_by(&HeaderMap::from_iter([(NOTICES, ALL_NOTICES)])), all);
+        assert_eq!(notices_taken(&HeaderMap::from_iter([(NOTICES, ALL_NOTICES)])), all);
         for values in [&["rpc.lost,rpc.ended , rpc.later"][..], &["rpc.ended", "rpc.lost"]] {
             assert_eq!(of(values), (true, false, false), "{values:?}");
         }

@@ -120,7 +120,7 @@ pub struct WebSocketServer {
     pub(super) protocols: Vec<String>,
     pub(super) binary: bool,
     /// How often the log has it that a peer does not speak WebSocket.
-    pub(super) strangers: Arc<LogRate>,
+    pub(super) foreign_log_rate: Arc<LogRate>,
 }
 
 impl WebSocketServer {

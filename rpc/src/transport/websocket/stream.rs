@@ -12,7 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     framing::{
         AnyFramer, FrameError, Framed,
-        websocket::{Ahead, Close, Control, FrameReader, FrameWriter, Read, Role, Violation},
+        websocket::{
+            ClosePayload, ControlFrame, EarlyControl, FrameEvent, FrameReader, FrameWriter, Role, Violation,
+        },
     },
     transport::{CloseFrame, Connection, ControlFrames, Io},
 };
@@ -62,12 +64,12 @@ impl WebSocketStream {
     fn take_pings(&mut self) {
         let (ping, pong) = self.control.take_pings();
         if let Some(payload) = pong {
-            self.writer.control(&mut self.waiting, Control::Pong(&payload));
+            self.writer.control(&mut self.waiting, ControlFrame::Pong(&payload));
         }
         if ping {
-            self.writer.control(&mut self.waiting, Control::Ping);
+            self.writer.control(&mut self.waiting, ControlFrame::Ping);
         }
-        self.control.sends(self.waiting.len());
+        self.control.count_sent(self.waiting.len());
     }
 
     /// Of `bytes`, so many were taken.
@@ -165,7 +167,7 @@ impl AsyncWrite for WebSocketStream {
                 ready!(this.poll_write_last(cx))?;
             }
             if let Some(CloseFrame { code, reason }) = this.control.take_close() {
-                this.writer.control(&mut this.waiting, Control::Close(&Close { code, reason }));
+                this.writer.control(&mut this.waiting, ControlFrame::Close(&ClosePayload { code, reason }));
                 this.has_closed = true;
                 ready!(this.poll_write_last(cx))?;
             }
@@ -209,20 +211,20 @@ impl WebSocketFramer {
     }
 
     #[cold]
-    fn took_control(&self, read: Read, unread: &[u8]) -> Framed {
+    fn took_control(&self, read: FrameEvent, unread: &[u8]) -> Framed {
         let consumed = match read {
-            Read::Ping { payload, consumed } => {
-                self.control.answer(&unread[payload]);
+            FrameEvent::Ping { payload, consumed } => {
+                self.control.pong(&unread[payload]);
                 consumed
             }
-            Read::Close { close: Close { code, reason }, consumed } => {
-                self.control.peer_closes(CloseFrame { code, reason });
+            FrameEvent::Close { close: ClosePayload { code, reason }, consumed } => {
+                self.control.received_close(CloseFrame { code, reason });
                 consumed
             }
-            Read::Pong { consumed } | Read::Fragment { consumed } => consumed,
-            Read::Joined { message, consumed } => return Framed::Decoded { frame: message, consumed },
-            Read::Message { message, consumed } => return Framed::Frame { frame: message, consumed },
-            Read::Partial => {
+            FrameEvent::Pong { consumed } | FrameEvent::Fragment { consumed } => consumed,
+            FrameEvent::Joined { message, consumed } => return Framed::Decoded { frame: message, consumed },
+            FrameEvent::Message { message, consumed } => return Framed::Frame { frame: message, consumed },
+            FrameEvent::Partial => {
                 return match self.reader.is_within_message(unread) {
                     true => Framed::Incomplete { consumed: 0 },
                     false => Framed::Between { consumed: 0 },
@@ -240,7 +242,7 @@ impl AnyFramer for WebSocketFramer {
 
     fn next(&mut self, unread: &mut [u8]) -> Result<Framed, FrameError> {
         match self.reader.next(unread) {
-            Ok(Read::Message { message, consumed }) => Ok(Framed::Frame { frame: message, consumed }),
+            Ok(FrameEvent::Message { message, consumed }) => Ok(Framed::Frame { frame: message, consumed }),
             Ok(read) => Ok(self.took_control(read, unread)),
             Err(violation) => Err(self.fail(violation)),
         }
@@ -290,9 +292,9 @@ impl AnyFramer for WebSocketFramer {
     fn look_ahead(&mut self, unread: &[u8]) -> bool {
         while let Some(ahead) = self.reader.look_ahead(unread) {
             match ahead {
-                Ahead::Ping(payload) => self.control.answer(&payload),
-                Ahead::Close(Close { code, reason }) => {
-                    self.control.peer_closes(CloseFrame { code, reason });
+                EarlyControl::Ping(payload) => self.control.pong(&payload),
+                EarlyControl::Close(ClosePayload { code, reason }) => {
+                    self.control.received_close(CloseFrame { code, reason });
                     return true;
                 }
             }

@@ -1,5 +1,5 @@
 use super::{
-    super::{FrameReader, Read},
+    super::{FrameEvent, FrameReader},
     *,
 };
 
@@ -12,15 +12,15 @@ fn what_is_written_is_read_and_not_before_it_is_whole() {
             for opcode in [OpCode::Continuation, OpCode::Text, OpCode::Binary] {
                 for is_final in [false, true] {
                     let mask = from.masks().then_some([1, 2, 3, 4]);
-                    let header = Header { opcode, is_final, length, mask };
+                    let header = FrameHeader { opcode, is_final, length, mask };
                     let mut out = vec![0; header.size()];
                     header.write(&mut out);
                     for part in 0..out.len() {
-                        assert_eq!(Header::parse(&out[..part], from), Ok(None), "{header:?} {part}");
+                        assert_eq!(FrameHeader::parse(&out[..part], from), Ok(None), "{header:?} {part}");
                     }
                     let whole = Some((header, out.len()));
                     out.extend([0xff; 10]);
-                    assert_eq!(Header::parse(&out, from), Ok(whole));
+                    assert_eq!(FrameHeader::parse(&out, from), Ok(whole));
                 }
             }
         }
@@ -51,8 +51,8 @@ fn a_broken_rule_is_found_with_the_byte_that_breaks_it() {
     ];
     for (bytes, from) in cases {
         let (_, before) = bytes.split_last().expect("bytes");
-        assert_eq!(Header::parse(before, from), Ok(None), "{bytes:x?}");
-        let violation = Header::parse(bytes, from).expect_err("a rule is broken");
+        assert_eq!(FrameHeader::parse(before, from), Ok(None), "{bytes:x?}");
+        let violation = FrameHeader::parse(bytes, from).expect_err("a rule is broken");
         assert_eq!(violation.code, 1002, "{bytes:x?}");
     }
 }
@@ -71,20 +71,20 @@ fn every_byte_gets_its_own_byte_of_the_mask() {
     }
 }
 
-fn close(code: u16, reason: &str) -> Close {
-    Close { code, reason: reason.to_owned() }
+fn close(code: u16, reason: &str) -> ClosePayload {
+    ClosePayload { code, reason: reason.to_owned() }
 }
 
 #[test]
 fn what_is_said_is_understood() {
-    let cases: [(&[u8], Close); 4] = [
+    let cases: [(&[u8], ClosePayload); 4] = [
         (b"", close(NO_CODE, "")),
         (b"\x03\xe8", close(1000, "")),
         (b"\x03\xe9gone", close(1001, "gone")),
         (b"\x13\x87\xc3\xa4", close(4999, "ä")),
     ];
     for (payload, close) in cases {
-        assert_eq!(Close::parse(payload), Ok(close.clone()));
+        assert_eq!(ClosePayload::parse(payload), Ok(close.clone()));
         assert_eq!(close.payload(), payload);
     }
 }
@@ -93,17 +93,17 @@ fn what_is_said_is_understood() {
 fn what_may_not_be_said_breaks_a_rule() {
     let codes = [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535];
     for payload in codes.map(|code: u16| code.to_be_bytes().to_vec()).into_iter().chain([vec![3]]) {
-        let violation = Close::parse(&payload).expect_err("a rule is broken");
+        let violation = ClosePayload::parse(&payload).expect_err("a rule is broken");
         assert_eq!(violation.code, 1002, "{payload:?}");
     }
-    assert_eq!(Close::parse(b"\x03\xe8\xff").expect_err("it is no text").code, 1007);
+    assert_eq!(ClosePayload::parse(b"\x03\xe8\xff").expect_err("it is no text").code, 1007);
 }
 
 #[test]
 fn a_long_reason_is_cut_between_characters() {
     let payload = close(1000, &"ä".repeat(100)).payload();
     assert_eq!(payload.len(), 124);
-    assert_eq!(Close::parse(&payload), Ok(close(1000, &"ä".repeat(61))));
+    assert_eq!(ClosePayload::parse(&payload), Ok(close(1000, &"ä".repeat(61))));
 }
 
 const SIZES: [usize; 14] =
@@ -130,16 +130,16 @@ fn what_is_written_is_read_in_frames_of_at_most_64_kib() {
             let mut frames = 0;
             let read = loop {
                 frames += 1;
-                let (header, _) = Header::parse(unread, role).unwrap().unwrap();
+                let (header, _) = FrameHeader::parse(unread, role).unwrap().unwrap();
                 assert!(header.length <= 65_536);
                 match reader.next(unread).unwrap() {
-                    Read::Fragment { consumed } => unread = &mut unread[consumed..],
-                    Read::Message { message, consumed } => {
+                    FrameEvent::Fragment { consumed } => unread = &mut unread[consumed..],
+                    FrameEvent::Message { message, consumed } => {
                         let message = unread[message].to_vec();
                         unread = &mut unread[consumed..];
                         break message;
                     }
-                    Read::Joined { message, consumed } => {
+                    FrameEvent::Joined { message, consumed } => {
                         unread = &mut unread[consumed..];
                         break message.to_vec();
                     }
@@ -168,9 +168,9 @@ fn the_end_of_a_frame_is_known_wherever_a_write_ends() {
             while at < out.len() {
                 at += match reader.next(&mut out[at..].to_vec()) {
                     Ok(
-                        Read::Fragment { consumed }
-                        | Read::Joined { consumed, .. }
-                        | Read::Message { consumed, .. },
+                        FrameEvent::Fragment { consumed }
+                        | FrameEvent::Joined { consumed, .. }
+                        | FrameEvent::Message { consumed, .. },
                     ) => consumed,
                     other => panic!("{other:?}"),
                 };

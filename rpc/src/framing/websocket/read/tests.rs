@@ -1,14 +1,14 @@
 //! Frames that come in pieces, break rules, and wait.
 
 use super::{
-    super::{Control, FrameWriter},
+    super::{ControlFrame, FrameWriter},
     *,
 };
 
 /// Frames as a client sends them.
 fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
     let mask = [9, 8, 7, 6];
-    let header = Header { opcode, is_final, length: payload.len() as u64, mask: Some(mask) };
+    let header = FrameHeader { opcode, is_final, length: payload.len() as u64, mask: Some(mask) };
     let mut out = vec![0; header.size()];
     header.write(&mut out);
     let start = out.len();
@@ -19,8 +19,8 @@ fn frame(opcode: OpCode, is_final: bool, payload: &[u8]) -> Vec<u8> {
 
 fn close(code: u16) -> Vec<u8> {
     let mut out = Vec::new();
-    let close = Close { code, reason: "bye".to_owned() };
-    FrameWriter::new(Role::Client, false).control(&mut out, Control::Close(&close));
+    let close = ClosePayload { code, reason: "bye".to_owned() };
+    FrameWriter::new(Role::Client, false).control(&mut out, ControlFrame::Close(&close));
     out
 }
 
@@ -40,16 +40,16 @@ fn found(stream: &[u8], step: usize) -> Vec<String> {
             };
             let text = |range: Range<usize>| String::from_utf8_lossy(&unread[range]).into_owned();
             let (what, consumed) = match read {
-                Read::Message { message, consumed } => (text(message), consumed),
-                Read::Joined { message, consumed } => {
+                FrameEvent::Message { message, consumed } => (text(message), consumed),
+                FrameEvent::Joined { message, consumed } => {
                     reader.taken();
                     (String::from_utf8_lossy(&message).into_owned(), consumed)
                 }
-                Read::Fragment { consumed } => ("…".to_owned(), consumed),
-                Read::Ping { payload, consumed } => (format!("ping {}", text(payload)), consumed),
-                Read::Pong { consumed } => ("pong".to_owned(), consumed),
-                Read::Close { close, consumed } => (format!("close {}", close.code), consumed),
-                Read::Partial => break,
+                FrameEvent::Fragment { consumed } => ("…".to_owned(), consumed),
+                FrameEvent::Ping { payload, consumed } => (format!("ping {}", text(payload)), consumed),
+                FrameEvent::Pong { consumed } => ("pong".to_owned(), consumed),
+                FrameEvent::Close { close, consumed } => (format!("close {}", close.code), consumed),
+                FrameEvent::Partial => break,
             };
             found.push(what);
             unread.drain(..consumed);
@@ -103,7 +103,9 @@ fn a_message_that_is_put_back_is_given_again_as_it_was() {
     let mut reader = FrameReader::new(Role::Server);
     let mut given = Vec::new();
     for _ in 0..3 {
-        let Ok(Read::Message { message, consumed }) = reader.next(&mut unread) else { panic!("a message") };
+        let Ok(FrameEvent::Message { message, consumed }) = reader.next(&mut unread) else {
+            panic!("a message")
+        };
         assert_eq!(&unread[message], b"whole");
         given.push(consumed);
         reader.put_back();
@@ -112,10 +114,12 @@ fn a_message_that_is_put_back_is_given_again_as_it_was() {
     unread.drain(..given[0]);
     // The last one was taken.
     reader.again = false;
-    let Ok(Read::Fragment { consumed }) = reader.next(&mut unread) else { panic!("a fragment") };
+    let Ok(FrameEvent::Fragment { consumed }) = reader.next(&mut unread) else { panic!("a fragment") };
     unread.drain(..consumed);
     for _ in 0..3 {
-        let Ok(Read::Joined { message, consumed }) = reader.next(&mut unread) else { panic!("a message") };
+        let Ok(FrameEvent::Joined { message, consumed }) = reader.next(&mut unread) else {
+            panic!("a message")
+        };
         assert_eq!((&*message, consumed), (&b"in fragments"[..], unread.len()));
         reader.put_back();
     }
@@ -134,7 +138,7 @@ fn what_is_over_the_limit_is_refused_by_its_header() {
         let mut unread = stream[..header].to_vec();
         let violation = loop {
             match reader.next(&mut unread) {
-                Ok(Read::Fragment { consumed }) => drop(unread.drain(..consumed)),
+                Ok(FrameEvent::Fragment { consumed }) => drop(unread.drain(..consumed)),
                 Ok(read) => panic!("{read:?}"),
                 Err(violation) => break violation,
             }
@@ -182,8 +186,8 @@ fn behind_a_message_that_was_refused_frames_are_told_apart_up_to_the_close() {
                 unread.extend_from_slice(piece);
                 while !unread.is_empty() {
                     let consumed = match reader.next(&mut unread) {
-                        Ok(Read::Partial) => break,
-                        Ok(read @ Read::Close { .. }) => {
+                        Ok(FrameEvent::Partial) => break,
+                        Ok(read @ FrameEvent::Close { .. }) => {
                             closes += 1;
                             read.consumed()
                         }
@@ -235,27 +239,31 @@ fn control_frames_are_found_behind_what_has_to_wait() {
     let mut pings = 0;
     for come in 0..=unread.len() {
         match reader.look_ahead(&unread[..come]) {
-            Some(Ahead::Ping(payload)) => {
+            Some(EarlyControl::Ping(payload)) => {
                 pings += 1;
                 assert_eq!(payload, b"there?");
             }
-            Some(Ahead::Close(found)) => assert!(found.code == 1001 && come >= close, "{come}"),
+            Some(EarlyControl::Close(found)) => assert!(found.code == 1001 && come >= close, "{come}"),
             None => assert!(come < close, "{come}"),
         }
     }
     assert_eq!(pings, 1);
     // Nothing is taken by looking, and what was looked at is not looked at again: the ping is answered.
     let searched = reader.searched;
-    let Ok(Read::Message { consumed, .. }) = reader.next(&mut unread) else { panic!("a message") };
+    let Ok(FrameEvent::Message { consumed, .. }) = reader.next(&mut unread) else { panic!("a message") };
     assert_eq!(reader.searched, searched - consumed);
     reader.put_back();
     assert_eq!(reader.searched, searched);
-    assert!(matches!(reader.next(&mut unread), Ok(Read::Message { .. })));
+    assert!(matches!(reader.next(&mut unread), Ok(FrameEvent::Message { .. })));
     unread.drain(..consumed);
-    let Ok(Read::Pong { consumed }) = reader.next(&mut unread) else { panic!("a ping that was answered") };
+    let Ok(FrameEvent::Pong { consumed }) = reader.next(&mut unread) else {
+        panic!("a ping that was answered")
+    };
     unread.drain(..consumed);
     // One behind what was looked at is not.
-    assert!(matches!(reader.next(&mut unread), Ok(Read::Fragment { .. })));
+    assert!(matches!(reader.next(&mut unread), Ok(FrameEvent::Fragment { .. })));
     assert_eq!(reader.searched, 0);
-    let Ok(Read::Ping { .. }) = reader.next(&mut frame(OpCode::Ping, true, b"")) else { panic!("a ping") };
+    let Ok(FrameEvent::Ping { .. }) = reader.next(&mut frame(OpCode::Ping, true, b"")) else {
+        panic!("a ping")
+    };
 }

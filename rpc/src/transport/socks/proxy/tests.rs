@@ -26,10 +26,12 @@ fn credentials_may_be_written_with_percent_signs() {
         ("socks4://ann@h", "ann", ""),
     ] {
         let proxy = SocksProxy::new(url).unwrap();
-        let Credentials::Given(pair) = proxy.how_to_log_in() else { panic!("{url}: no credentials") };
+        let Credentials::Given(pair) = proxy.configured_credentials() else {
+            panic!("{url}: no credentials")
+        };
         assert_eq!((&*pair.user, &*pair.password), (user, password), "{url}");
     }
-    assert_eq!(*SocksProxy::new("socks5://h").unwrap().how_to_log_in(), Credentials::None);
+    assert_eq!(*SocksProxy::new("socks5://h").unwrap().configured_credentials(), Credentials::None);
 }
 
 #[test]

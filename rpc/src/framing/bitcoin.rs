@@ -1,19 +1,21 @@
-//! The frames of Bitcoin's peer-to-peer protocol: a magic, a command, a length, a checksum, the payload.
+//! Bitcoin's peer-to-peer framing: magic, command, length, checksum, payload.
 
 use sha2::{Digest, Sha256};
 
 use super::framer::{FrameError, Framed, Framer, excerpt};
 
-/// The messages that Bitcoin nodes send each other, for one network.
+/// The framing of the messages that Bitcoin nodes exchange, for one network.
 ///
-/// A frame is everything behind the magic: read it with [`BitcoinMessage::parse`], and write one with [`BitcoinMessage::write`]. A wrong
-/// magic, and a payload over the limit, end the session; a message whose checksum is wrong is dropped, and the stream goes on behind it.
-/// What each [costs](FrameError::severity) is 1,000, 500 and 100, as with aiorpcX.
+/// A frame is everything after the magic: read it with [`BitcoinMessage::parse`], and write one
+/// with [`BitcoinMessage::write`]. A wrong magic, or a payload over the limit, ends the session. A
+/// message with a wrong checksum is dropped, and the stream goes on after it. Their
+/// [costs](FrameError::severity) are 1,000, 500 and 100, as in aiorpcX.
 ///
-/// A [`Session`](crate::Session) speaks JSON-RPC, which nodes do not speak to each other: have a [`MessageSession`](crate::MessageSession)
-/// carry their messages.
+/// A [`Session`](crate::Session) speaks JSON-RPC, which Bitcoin nodes do not exchange: use a
+/// [`MessageSession`](crate::MessageSession) to carry their messages.
 ///
-/// The limits are this framer's own: [`Limits::frame_size`](crate::Limits::frame_size) does not know one command from another.
+/// The limits belong to this framer: [`Limits::frame_size`](crate::Limits::frame_size) cannot tell
+/// one command from another.
 ///
 /// ```
 /// use rpc::framing::{BitcoinFramer, BitcoinMessage, Framed, Framer};
@@ -34,16 +36,16 @@ pub struct BitcoinFramer {
     magic: [u8; 4],
     payload: usize,
     block: usize,
-    /// The message whose checksum was found right: it may have to wait.
+    /// The checksum of the last message was verified. That message may have been put back.
     checked: bool,
 }
 
 /// One message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BitcoinMessage<'a> {
-    /// What it is: up to twelve printable ASCII characters.
+    /// The command: up to twelve printable ASCII characters.
     pub command: &'a str,
-    /// What it says.
+    /// The payload.
     pub payload: &'a [u8],
 }
 
@@ -51,7 +53,7 @@ const MAGIC: usize = 4;
 const COMMAND: usize = 12;
 const LENGTH: usize = 4;
 const CHECKSUM: usize = 4;
-/// What stands before the payload in a frame, which has no magic.
+/// The header before the payload in a frame, which does not include the magic.
 const HEADER: usize = COMMAND + LENGTH + CHECKSUM;
 
 impl BitcoinFramer {
@@ -66,24 +68,27 @@ impl BitcoinFramer {
     /// The magic of networks for regression tests.
     pub const REGTEST: [u8; 4] = [0xfa, 0xbf, 0xb5, 0xda];
 
-    /// For the network of the magic. A payload may have 2,000,000 bytes, that of a `block` 128,000,000 (aiorpcX).
+    /// A framer for the network with this magic. The limits are 2,000,000 bytes for a payload and
+    /// 128,000,000 for that of a `block` (aiorpcX).
     pub const fn new(magic: [u8; 4]) -> Self {
         Self { magic, payload: 2_000_000, block: 128_000_000, checked: false }
     }
 
-    /// The size in bytes over which a payload ends the session, unless it is a block's. Default: 2,000,000.
+    /// The largest payload in bytes, except that of a block; a larger one ends the session.
+    /// Default: 2,000,000.
     pub const fn payload_size(mut self, bytes: usize) -> Self {
         self.payload = bytes;
         self
     }
 
-    /// The size in bytes over which the payload of a `block` ends the session. Default: 128,000,000.
+    /// The largest payload of a `block` in bytes; a larger one ends the session. Default:
+    /// 128,000,000.
     pub const fn block_size(mut self, bytes: usize) -> Self {
         self.block = bytes;
         self
     }
 
-    /// The size of the payload that a header, with nothing before it, announces.
+    /// The payload size that a header declares, checked against the limit of its command.
     fn payload_of(&self, header: &[u8], size: u32) -> Result<usize, FrameError> {
         let command = trimmed(&header[..COMMAND]);
         let limit = if command == b"block" { self.block } else { self.payload };
@@ -131,7 +136,7 @@ impl Framer for BitcoinFramer {
         Ok(Framed::Frame { frame: MAGIC..consumed, consumed })
     }
 
-    /// The payload of a message that waits is not hashed a second time.
+    /// The payload of a message that was put back is not hashed a second time.
     fn put_back(&mut self) {
         self.checked = true;
     }
@@ -140,7 +145,7 @@ impl Framer for BitcoinFramer {
         out.extend_from_slice(&self.magic);
     }
 
-    /// What stands behind the magic was written by [`BitcoinMessage::write`].
+    /// Everything after the magic was written by [`BitcoinMessage::write`].
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
         let Some((header, payload)) = out[start + MAGIC..].split_at_mut_checked(HEADER) else {
             return Err(FrameError::Invalid("a message of Bitcoin's has a command of twelve bytes".into()));
@@ -154,11 +159,12 @@ impl Framer for BitcoinFramer {
 }
 
 impl<'a> BitcoinMessage<'a> {
-    /// Reads a frame.
+    /// Parses a frame.
     ///
     /// # Errors
     ///
-    /// Where the command is not of printable ASCII characters, with nothing but zeros behind them, or the frame is none of this framing.
+    /// When the command is not printable ASCII padded with zeros, or the frame is too short for a
+    /// header.
     pub fn parse(frame: &'a [u8]) -> Result<Self, FrameError> {
         let Some((header, payload)) = frame.split_at_checked(HEADER) else {
             return Err(FrameError::Invalid(format!(
@@ -178,7 +184,8 @@ impl<'a> BitcoinMessage<'a> {
         }
     }
 
-    /// Appends the message, with room for what the framer puts into its header. A command is cut off behind twelve characters.
+    /// Appends the message, with space for the header fields that the framer fills in. A command is
+    /// truncated to twelve characters.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut header = [0; HEADER];
         let command = &self.command.as_bytes()[..self.command.len().min(COMMAND)];
@@ -188,7 +195,7 @@ impl<'a> BitcoinMessage<'a> {
     }
 }
 
-/// A command without the zeros that fill it up.
+/// A command without its zero padding.
 fn trimmed(command: &[u8]) -> &[u8] {
     let end = command.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     &command[..end]
@@ -218,7 +225,8 @@ mod tests {
         out
     }
 
-    /// What comes out when the stream comes in pieces of `step`: commands with their payloads, and errors.
+    /// Feeds the stream in chunks of `step` bytes. Returns the commands with their payloads, and
+    /// the errors.
     fn taken_apart(
         mut framer: BitcoinFramer,
         bytes: &[u8],

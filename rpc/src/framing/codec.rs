@@ -1,4 +1,4 @@
-//! Codecs of `tokio-util` as framers.
+//! `tokio-util` codecs as framers.
 
 use std::{error::Error, fmt, marker::PhantomData};
 
@@ -8,20 +8,23 @@ use tokio_util::codec::{Decoder, Encoder};
 use super::framer::{FrameError, Framed, Framer};
 use crate::jsonrpc::chain;
 
-/// Any [`Decoder`] and [`Encoder`] of `tokio-util` in one: framings that exist already, and those that need a state or give out other
-/// bytes than stand in the stream (compressed, encrypted, escaped).
+/// Any `tokio-util` type that is both a [`Decoder`] and an [`Encoder`]: existing framings, and
+/// those that keep state or produce other bytes than the stream holds (compressed, encrypted,
+/// escaped).
 ///
-/// What it costs beside a [`Framer`] proper: each message is copied on the way in and on the way
-/// out. An error of the decoder ends the session. A frame over the limit is dropped by the session, and counted
-/// as an error, when it is decoded; give the codec a limit of its own too, because a frame that is not
-/// complete is kept up to twice the session's limit, and a decoder may reserve what a peer
-/// declares: that of [`LengthDelimitedCodec`](tokio_util::codec::LengthDelimitedCodec) does, up to
-/// its `max_frame_length` (8 MiB unless set). What it has reserved beyond what has come is given
-/// back at once.
+/// Compared with a [`Framer`], each message is copied on the way in and on the way out. A decoder
+/// error ends the session. The session drops a frame over the limit, and counts it as an error,
+/// once it is decoded. Give the codec a limit of its own too: an incomplete frame is buffered up to
+/// twice the session's limit, and a decoder may reserve what an untrusted peer declares.
+/// [`LengthDelimitedCodec`](tokio_util::codec::LengthDelimitedCodec) does so up to its
+/// `max_frame_length` (8 MiB unless set). Memory reserved beyond the received bytes is released at
+/// once.
 ///
-/// What the decoder has kept when the stream ends is dropped: `decode_eof` is not called.
+/// Bytes that the decoder still buffers when the stream ends are dropped: `decode_eof` is not
+/// called.
 ///
-/// The decoder keeps its state from frame to frame. The encoder is cloned for each message: it must not need one.
+/// The decoder keeps its state between frames. The encoder is cloned for each message, so it must
+/// be stateless.
 ///
 /// ```
 /// use rpc::{Connector, framing::CodecFramer};
@@ -35,11 +38,12 @@ use crate::jsonrpc::chain;
 /// ```
 pub struct CodecFramer<C, M = Bytes> {
     codec: C,
-    /// Bytes that the decoder has not taken.
+    /// Bytes that the decoder has not consumed.
     buffer: BytesMut,
-    /// The decoder may have more frames: it has given one, and was not asked again.
+    /// The decoder returned a frame and was not called again since, so it may have more.
     has_more: bool,
-    /// The last frame, until it was dealt with, and how many of the unread bytes the decoder had taken by then.
+    /// The last frame, kept until it is taken, and how many unread bytes the decoder had consumed
+    /// by then.
     last: Option<(Bytes, usize)>,
     put_back: bool,
     limit: usize,
@@ -54,7 +58,8 @@ impl<C> CodecFramer<C> {
 }
 
 impl<C> CodecFramer<C, String> {
-    /// For a codec that encodes a [`String`], as [`LinesCodec`](tokio_util::codec::LinesCodec) does.
+    /// For a codec that encodes a [`String`], as [`LinesCodec`](tokio_util::codec::LinesCodec)
+    /// does.
     pub fn text(codec: C) -> Self {
         Self::over(codec)
     }
@@ -75,7 +80,7 @@ impl<C, M> CodecFramer<C, M> {
 }
 
 impl<C, M> CodecFramer<C, M> {
-    /// Gives back memory that only a length of the peer's has asked for.
+    /// Releases memory that was reserved only because the peer declared a length.
     fn give_back(&mut self) {
         if self.buffer.capacity() > 2 * self.buffer.len() + SPARE {
             self.buffer = BytesMut::from(&self.buffer[..]);
@@ -83,10 +88,10 @@ impl<C, M> CodecFramer<C, M> {
     }
 }
 
-/// How much memory a decoder keeps besides what has come, in bytes.
+/// Spare buffer capacity that a decoder may keep, in bytes.
 const SPARE: usize = 64 << 10;
 
-/// How much a frame may have around the message, whatever the limit.
+/// Allowance for framing overhead around a message, in bytes, whatever the limit.
 const OVERHEAD: usize = 4096;
 
 impl<C, M> Framer for CodecFramer<C, M>
@@ -95,7 +100,8 @@ where
     M: From<OutgoingMessage> + 'static,
 {
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError> {
-        // Of the bytes that the decoder has, one is left unread until it has no more frames for them: so it is asked again.
+        // While the decoder may have more frames, one of its bytes is reported as unread, so that
+        // the session calls again.
         let known = usize::from(self.has_more);
         if std::mem::take(&mut self.put_back)
             && let Some((frame, taken)) = self.last.clone()
@@ -113,7 +119,8 @@ where
             }
             self.give_back();
             let consumed = unread.len();
-            // A decoder may know of a frame of which it has kept nothing: nobody can see that.
+            // A decoder may be inside a frame of which it buffers nothing. That is not visible from
+            // here.
             return Ok(match self.buffer.is_empty() {
                 true => Framed::Between { consumed },
                 false => Framed::Incomplete { consumed },
@@ -149,7 +156,7 @@ where
     }
 }
 
-/// A message of ours, which becomes what the codec encodes.
+/// An outgoing message, converted to the codec's item type.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OutgoingMessage(Vec<u8>);
@@ -161,7 +168,7 @@ impl From<OutgoingMessage> for Bytes {
 }
 
 impl From<OutgoingMessage> for String {
-    /// What this crate writes is JSON.
+    /// This crate writes JSON, which is UTF-8: the lossy branch is for other users of the framer.
     fn from(message: OutgoingMessage) -> Self {
         Self::from_utf8(message.0)
             .unwrap_or_else(|error| Self::from_utf8_lossy(error.as_bytes()).into_owned())
@@ -193,7 +200,7 @@ mod tests {
     use super::*;
     use crate::framing::tests::{broken, frames, taken_apart};
 
-    /// A codec that gives each line of what it is given twice, after it has taken all of it.
+    /// A codec that consumes everything it is given, then returns each line twice.
     #[derive(Clone, Default)]
     struct Twice(Vec<Bytes>);
 

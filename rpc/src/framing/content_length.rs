@@ -1,4 +1,4 @@
-//! Frames behind headers, as HTTP has them: what the Language Server Protocol speaks.
+//! Frames after HTTP-style headers, as in the Language Server Protocol.
 
 use memchr::memmem;
 
@@ -9,49 +9,50 @@ use super::{
 
 /// `Content-Length: 17`, an empty line, and 17 bytes: the base protocol of LSP, DAP and BSP.
 ///
-/// Of the headers of a frame, `Content-Length` has to be there, once. `Content-Type` may name the
-/// charset `utf-8`, or `utf8` as older clients do, and no other; further headers are passed over.
-/// Names are read in any case; what is written is exactly `Content-Length: `, the number, and an
-/// empty line, because some readers know nothing else. A line is a header as HTTP has it: a token,
-/// a colon right behind it, and a value without control characters (RFC 9110, 5.1, 5.5, 5.6.2). So
-/// the first line of a request is none.
+/// `Content-Length` is required, exactly once. `Content-Type` may name the charset `utf-8`, or
+/// `utf8` as older clients do, and no other; further headers are ignored. Names are
+/// case-insensitive. Written frames have exactly `Content-Length: `, the number, and an empty line,
+/// because some readers accept nothing else. A header line follows HTTP: a token, a colon directly
+/// after it, and a value without control characters (RFC 9110, 5.1, 5.5, 5.6.2). The first line of
+/// an HTTP request is therefore rejected.
 ///
-/// A frame over the limit is dropped and counted as an error when its headers are there, and the stream goes on behind it. Headers that
-/// make no sense, or have not ended within 4,096 bytes, end the session: nobody can say where the next frame begins.
+/// A frame over the limit is dropped and counted as an error once its headers have arrived, and the
+/// stream goes on after it. Invalid headers, or headers over 4,096 bytes, end the session: the
+/// start of the next frame is unknown.
 ///
 /// ```
 /// use rpc::{Connector, framing::ContentLengthFramer};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// // What a language server does: its editor is at its standard input and output.
+/// // A language server: the editor is at its standard input and output.
 /// let editor = Connector::new("stdio:")?.framer(ContentLengthFramer::new()).connect().await?;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
 pub struct ContentLengthFramer {
     body: DeclaredBody,
-    /// How much of the unread bytes is known to hold no end of headers.
+    /// Length of the unread prefix that is known not to contain the end of the headers.
     searched: usize,
-    /// The headers of a frame of which not all has come.
+    /// The headers of an incomplete frame.
     headers: Option<Headers>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Headers {
-    /// Their size, with the empty line.
+    /// Size of the headers in bytes, with the empty line.
     size: usize,
-    /// The size of the message.
+    /// Size of the message in bytes.
     length: u64,
 }
 
 const HEADER: DecimalHeader = DecimalHeader::new(b"Content-Length: 000\r\n\r\n", b"Content-Length: ".len());
 const END: &[u8] = b"\r\n\r\n";
 
-/// How many bytes the headers of a frame may have.
+/// Limit of the headers of a frame, in bytes.
 const MAX_HEADERS: usize = 4096;
 
 impl ContentLengthFramer {
-    /// The limit applies from the session's [`Limits`](crate::Limits).
+    /// A framer without a limit until the session sets that of its [`Limits`](crate::Limits).
     pub const fn new() -> Self {
         Self { body: DeclaredBody::new(), searched: 0, headers: None }
     }
@@ -62,7 +63,7 @@ impl ContentLengthFramer {
             return Ok(Some(headers));
         }
         let within = &unread[..unread.len().min(MAX_HEADERS)];
-        // The end may have begun in what was searched.
+        // The terminator may straddle the end of the part that was searched.
         let from = self.searched.saturating_sub(END.len() - 1);
         let Some(found) = memmem::find(&within[from..], END) else {
             if unread.len() >= MAX_HEADERS {
@@ -122,9 +123,9 @@ impl Framer for ContentLengthFramer {
     }
 }
 
-/// Headers as nearly everybody writes them, `Content-Length` and nothing else: they need no search.
+/// Fast path for the usual headers, `Content-Length` and nothing else, which need no search.
 fn usual(unread: &[u8]) -> Option<Headers> {
-    // So many digits fit into the number, whatever they are.
+    // Any number of this many digits fits into a `u64`.
     const DIGITS: usize = 18;
     let behind = unread.strip_prefix(HEADER.prefix())?;
     let (mut digits, mut length) = (0, 0);
@@ -136,7 +137,7 @@ fn usual(unread: &[u8]) -> Option<Headers> {
     (digits > 0 && behind[digits..].starts_with(END)).then_some(Headers { size, length })
 }
 
-/// What the headers say of the message's length.
+/// The message length that the headers declare.
 fn length(headers: &[u8]) -> Result<u64, FrameError> {
     let (mut length, mut rest) = (None, Some(headers));
     while let Some(lines) = rest {
@@ -157,9 +158,9 @@ fn length(headers: &[u8]) -> Result<u64, FrameError> {
     length.ok_or(FrameError::MissingLength)
 }
 
-/// A name, which is a token with a colon right behind it, and a value of printable characters (RFC
-/// 9110, 5.1, 5.5 and 5.6.2). The first line of a request, whose target may hold a colon, is none;
-/// nor is a line that continues the one before (RFC 9112, 5.2).
+/// Splits a header line into its name, which is a token directly followed by a colon, and its value
+/// of printable characters (RFC 9110, 5.1, 5.5 and 5.6.2). The first line of a request, whose
+/// target may contain a colon, is rejected, as is a folded line (RFC 9112, 5.2).
 fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, value) = line.split_at(memchr::memchr(b':', line)?);
     let value = &value[1..];
@@ -182,7 +183,7 @@ fn check_charset(content_type: &[u8]) -> Result<(), FrameError> {
     Ok(())
 }
 
-/// A character of a token, as the names of methods and headers are (RFC 9110, 5.6.2).
+/// Whether `byte` may be part of a token, such as a method or a header name (RFC 9110, 5.6.2).
 pub(crate) const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(

@@ -1,4 +1,4 @@
-//! Frames that tell their own end: lines, and JSON values one behind another.
+//! Self-delimiting frames: lines, and concatenated JSON values.
 
 use std::ops::Range;
 
@@ -6,23 +6,24 @@ use memchr::{memchr, memchr2};
 
 use super::framer::{FrameError, Framed, Framer, excerpt};
 
-/// One message a line, ended by `\n` (or `\r\n`; blank lines are passed over).
+/// One message per line, terminated by `\n` or `\r\n`. Blank lines are skipped.
 ///
-/// A line over the limit is dropped and counted as an error, and a request is answered; the lines that follow it are not lost. The
-/// rule is aiorpcX's.
+/// A line over the limit is dropped and counted as an error, and a request in it is answered. The
+/// lines after it are not lost. The rule is aiorpcX's.
 ///
-/// The last line of a stream needs no newline if it is a whole object or array of JSON: many peers close their side right behind it.
+/// The last line of a stream needs no newline if it is a complete JSON object or array: many peers
+/// close their side right after it.
 #[derive(Debug, Clone)]
 pub struct NewlineFramer {
     limit: usize,
-    /// How much of the unread bytes is known to hold no newline.
+    /// Length of the unread prefix that is known to contain no newline.
     searched: usize,
-    /// The size so far of a line that is being dropped.
+    /// Bytes dropped so far of a line that is over the limit.
     dropping: Option<usize>,
 }
 
 impl NewlineFramer {
-    /// The limit applies from the session's [`Limits`](crate::Limits).
+    /// A framer without a limit until the session sets that of its [`Limits`](crate::Limits).
     pub const fn new() -> Self {
         Self { limit: usize::MAX, searched: 0, dropping: None }
     }
@@ -60,7 +61,7 @@ impl Framer for NewlineFramer {
             return Ok(Framed::Dropped { error: FrameError::TooLarge { size, limit: self.limit }, consumed });
         }
         let line = &unread[..end];
-        // One look at the last byte rules blanks out for nearly every line.
+        // Most lines end in a non-blank byte, so one check avoids the trim.
         if line.last().is_none_or(u8::is_ascii_whitespace) {
             let trimmed = line.trim_ascii_end().len();
             if trimmed == 0 {
@@ -76,7 +77,7 @@ impl Framer for NewlineFramer {
         (self.dropping.is_none() && !line.is_empty()).then_some(0..line.len())
     }
 
-    /// The message must stand on one line. What this crate writes always does.
+    /// The message must be a single line, as everything that this crate writes is.
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
         debug_assert!(memchr(b'\n', &out[start..]).is_none(), "a line break within a message");
         out.push(b'\n');
@@ -88,14 +89,15 @@ impl Framer for NewlineFramer {
     }
 }
 
-/// One JSON object or array behind another, with nothing, blanks or newlines between them: what Bitcoin's relatives, Core Lightning and
-/// many libraries read from a socket.
+/// Concatenated JSON objects and arrays, with nothing, blanks or newlines between them: what
+/// relatives of Bitcoin, Core Lightning and many libraries read from a socket.
 ///
-/// Each byte is looked at once, however the stream arrives. A value over the limit is dropped and counted as an error where it ends, and
-/// the stream goes on behind it. Anything else between values, and a control character within a string, ends the session: nobody can say
-/// where the next value begins.
+/// Each byte is scanned once, however the stream arrives. A value over the limit is dropped and
+/// counted as an error where it ends, and the stream goes on after it. Anything else between
+/// values, or a control character inside a string, ends the session: the start of the next value is
+/// unknown.
 ///
-/// Brackets are counted, not compared: `{]` is a frame, and it is for the parser to refuse it.
+/// Brackets are counted, not matched: `{]` is a frame, and the parser rejects it.
 ///
 /// ```
 /// use rpc::framing::{Framed, Framer, JsonFramer};
@@ -106,18 +108,18 @@ impl Framer for NewlineFramer {
 #[derive(Debug, Clone)]
 pub struct JsonFramer {
     limit: usize,
-    /// What is written behind each message.
+    /// The separator written after each message.
     end: &'static [u8],
     scan: Scan,
-    /// How much of the unread bytes was scanned.
+    /// How many of the unread bytes were scanned.
     scanned: usize,
-    /// The size so far of a value that is being dropped.
+    /// Bytes dropped so far of a value that is over the limit.
     dropping: Option<usize>,
 }
 
 impl JsonFramer {
-    /// Writes a newline behind each message: a peer that reads lines understands it too. The limit applies from the session's
-    /// [`Limits`](crate::Limits).
+    /// Writes a newline after each message, so that peers that read lines understand it too. There
+    /// is no limit until the session sets that of its [`Limits`](crate::Limits).
     pub const fn new() -> Self {
         Self { limit: usize::MAX, end: b"\n", scan: Scan::new(), scanned: 0, dropping: None }
     }
@@ -128,7 +130,7 @@ impl JsonFramer {
         self
     }
 
-    /// Writes a blank line behind each message: Core Lightning's client waits for one.
+    /// Writes a blank line after each message: Core Lightning's client waits for one.
     pub const fn blank_lines(mut self) -> Self {
         self.end = b"\n\n";
         self
@@ -190,13 +192,13 @@ impl Framer for JsonFramer {
     }
 }
 
-/// Where in a value the scan is.
+/// Scanner state inside a value.
 #[derive(Debug, Clone)]
 struct Scan {
-    /// Brackets that are open.
+    /// Number of open brackets.
     depth: usize,
     in_string: bool,
-    /// The next character of the string was announced by a backslash.
+    /// The previous byte was a backslash inside a string.
     escaped: bool,
 }
 
@@ -209,7 +211,7 @@ impl Scan {
         self.depth > 0
     }
 
-    /// Goes on with `bytes`, to the end of the value where it stands in them.
+    /// Continues the scan with `bytes`. Returns the end of the value if it is among them.
     fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, FrameError> {
         let mut at = 0;
         while at < bytes.len() {
@@ -234,12 +236,13 @@ impl Scan {
         Ok(None)
     }
 
-    /// Goes on within a string: up to what ends it or escapes something. Gives the number of bytes that are done with.
+    /// Continues inside a string, up to its end or the next backslash. Returns the number of bytes
+    /// scanned.
     fn string(&mut self, bytes: &[u8]) -> Result<usize, FrameError> {
         let from = usize::from(std::mem::take(&mut self.escaped));
         let end = memchr2(b'"', b'\\', &bytes[from..]).map_or(bytes.len(), |found| from + found);
-        // A string that was never ended would take the next message for its end, and turn the stream inside out.
-        // (All of it is looked at, without stopping: that is many bytes at once.)
+        // An unterminated string would swallow the start of the next message and invert the meaning
+        // of every quote after it. The fold has no early exit, so that it vectorizes.
         if bytes[..end].iter().fold(false, |any, &byte| any | is_control(byte)) {
             return Err(control_character(&bytes[..end]));
         }

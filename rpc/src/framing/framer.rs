@@ -1,4 +1,4 @@
-//! What a framer is, what it finds, and what can be wrong with a stream of frames.
+//! The framer traits, their result, and framing errors.
 
 use std::{any::Any, fmt, ops::Range};
 
@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use crate::jsonrpc::shown::escaped;
 
-/// Finds frames in a stream of bytes and marks them in what is sent.
+/// Finds frames in a byte stream, and adds the framing to outgoing messages.
 ///
-/// Every session has a framer of its own, made by cloning. A framer of yours is a few lines:
+/// Each session clones a framer for itself. A custom framer takes a few lines:
 ///
 /// ```
 /// use rpc::framing::{FrameError, Framed, Framer};
@@ -36,137 +36,154 @@ use crate::jsonrpc::shown::escaped;
 /// assert_eq!(NulFramer.next(&out).unwrap(), Framed::Frame { frame: 0..2, consumed: 3 });
 /// ```
 pub trait Framer: Clone + fmt::Debug + Send + Sync + 'static {
-    /// Whether it runs no code but this crate's: then it may be used under a session's lock.
+    /// Whether only code of this crate runs in it, so that it may be called under the session's
+    /// lock.
     #[doc(hidden)]
     const OWN: bool = false;
 
-    /// Looks for the next frame in the bytes that were read and not yet consumed.
+    /// Looks for the next frame in the bytes that were read and not consumed.
     ///
-    /// The bytes that were not consumed stand at the front of the next call, so a framer may remember how far it has looked. A frame
-    /// that has to wait is [put back](Self::put_back) and asked for again: it is found again.
+    /// Unconsumed bytes are at the front of the next call, so a framer may remember how far it has
+    /// searched. A frame that cannot be handled yet is [put back](Self::put_back) and has to be
+    /// found again by the next call.
     ///
     /// # Errors
     ///
-    /// Where the stream cannot be made sense of from here on: the session ends with the error.
+    /// When framing is lost and the stream cannot be resynchronized: the session ends with the
+    /// error.
     fn next(&mut self, unread: &[u8]) -> Result<Framed, FrameError>;
 
-    /// The frame that was given last has to wait: the next call gives it again.
+    /// The last frame cannot be handled yet: the next call must return it again.
     ///
-    /// Its bytes were not consumed, so a framer that finds it in them has nothing to do. One that [decodes](Framed::Decoded) has.
+    /// Its bytes were not consumed, so a framer that finds it in them has nothing to do. One that
+    /// [decodes](Framed::Decoded) has to keep it.
     fn put_back(&mut self) {}
 
-    /// The frame that was given last has been dealt with. Called for those that were
-    /// [decoded](Framed::Decoded): what was kept so that it could be put back may go.
+    /// The last frame has been handled. Called for [decoded](Framed::Decoded) frames: a copy kept
+    /// for [`put_back`](Self::put_back) may be dropped.
     fn taken(&mut self) {}
 
-    /// Whether more has to come of a frame that was [dropped](Framed::Dropped), though none of its
-    /// bytes is unread: the message behind a header, a mark at its end. Asked when a frame was dropped,
-    /// or the last part of one, so that the rest has no more time than
+    /// Whether a [dropped](Framed::Dropped) frame is still incomplete although no byte of it is
+    /// unread: the body after a header, or a trailing delimiter, has not arrived. Called after a
+    /// frame, or the last part of one, was dropped, so that the rest is subject to
     /// [`Limits::frame_timeout`](crate::Limits::frame_timeout).
     fn owes_more(&self) -> bool {
         false
     }
 
-    /// The stream has ended, in good order, behind bytes in which [`next`](Self::next) finds no whole
-    /// frame: where the message stands in them if nothing but the mark at its end is missing. It is
-    /// handled if it is a whole object or array of JSON, and passed over if not, or where messages are
-    /// no JSON-RPC.
+    /// The stream has ended cleanly, and [`next`](Self::next) finds no complete frame in `unread`:
+    /// the range of the message if only the final delimiter is missing. The message is handled if
+    /// it is a complete JSON object or array. Otherwise, or if messages are not JSON-RPC, it is
+    /// ignored.
     ///
-    /// Default: `None`. A framing that says how long a frame is knows that this one was cut.
+    /// Default: `None`. Length-prefixed framings know that the frame was truncated.
     fn last(&self, unread: &[u8]) -> Option<Range<usize>> {
         let _ = unread;
         None
     }
 
-    /// Called before a message is appended to `out`: a framer with a header of fixed size makes room for it.
+    /// Called before a message is appended to `out`: a framer with a fixed-size header reserves
+    /// space for it.
     fn begin(&self, out: &mut Vec<u8>) {
         let _ = out;
     }
 
-    /// Called when a message stands in `out`; `start` is where `begin` was called.
+    /// Called once the message is in `out`; `start` is the position at which `begin` was called.
     ///
     /// # Errors
     ///
-    /// Where the message does not fit into a frame. It is cut off again: a call ends with the error, and a reply becomes a short error.
+    /// When the message does not fit into a frame. It is removed again: a call ends with the error,
+    /// and a reply becomes a short error reply.
     fn finish(&self, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError>;
 
-    /// The size in bytes over which a frame is dropped: [`Limits::frame_size`](crate::Limits::frame_size), before anything is read, and again
-    /// when it changes while the session is open. See [`guide::limits`](crate::guide::limits#frames-over-the-limit).
+    /// Sets the size in bytes over which a frame is dropped:
+    /// [`Limits::frame_size`](crate::Limits::frame_size). Called before anything is read, and again
+    /// when the limit changes in an open session. See
+    /// [`guide::limits`](crate::guide::limits#frames-over-the-limit).
     fn set_limit(&mut self, bytes: usize) {
         let _ = bytes;
     }
 }
 
-/// What a framer found.
+/// The result of [`Framer::next`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Framed {
-    /// A frame, as a range of the bytes it was given, of which the first `consumed` are done with.
+    /// A frame, as a range of the given bytes, of which the first `consumed` are used up.
     Frame {
-        /// Where the message stands.
+        /// The range of the message.
         frame: Range<usize>,
-        /// How many bytes are done with, the frame's own included.
+        /// Number of consumed bytes, including the frame.
         consumed: usize,
     },
-    /// A frame that does not stand in the stream as it is: compressed, escaped. The session drops one that is over the limit.
+    /// A frame whose message differs from the bytes in the stream: compressed, escaped. The session
+    /// drops one that is over the limit.
     Decoded {
         /// The message.
         frame: Bytes,
-        /// How many bytes are done with. None of them may be the last one of those that were given while there is more to decode of
-        /// them: who has given everything is not asked again before something arrives.
+        /// Number of consumed bytes. While more frames can be decoded from the given bytes, the
+        /// last of them must not be consumed: without unread bytes, the framer is not called again
+        /// until more arrive.
         consumed: usize,
     },
-    /// Nothing to give for the first `consumed` bytes, and no frame is under way behind them: blank lines.
+    /// The first `consumed` bytes hold no frame, such as blank lines, and no frame has begun after
+    /// them.
     Between {
-        /// How many bytes are done with. Where it is 0 the framer waits for more, and that has as much time as it takes.
+        /// Number of consumed bytes. If it is 0 the framer waits for more, without a timeout.
         consumed: usize,
     },
-    /// A frame is under way: it has to be whole within [`Limits::frame_timeout`](crate::Limits::frame_timeout). The first `consumed`
-    /// bytes are done with.
+    /// An incomplete frame. It must be complete within
+    /// [`Limits::frame_timeout`](crate::Limits::frame_timeout). The first `consumed` bytes are used
+    /// up.
     Incomplete {
-        /// How many bytes are done with.
+        /// Number of consumed bytes.
         consumed: usize,
     },
-    /// The header of a frame says that it is too large. The frame is not kept: its parts follow, as [`Dropping`](Self::Dropping).
+    /// The header declares a size over the limit. The frame is not buffered: its parts follow as
+    /// [`Dropping`](Self::Dropping).
     ///
-    /// Its sender is answered, where it is a request. One that is more than sixteen times as large as may be ends the session.
+    /// A request is answered with an error. A frame of more than sixteen times the limit ends the
+    /// session.
     Oversized {
-        /// How large it says that it is, in bytes. More than 0.
+        /// The declared size in bytes. More than 0.
         size: usize,
         /// The limit in force, in bytes.
         limit: usize,
-        /// How many bytes are done with: the header, and no part of the frame.
+        /// Number of consumed bytes: the header, and no part of the frame.
         consumed: usize,
     },
-    /// A frame is under way that is not kept, being too large: the first `consumed` bytes are a part of it, the first one or the next.
-    /// Should it turn out to be the reply to a call of ours, the call ends with an error; a request is answered with one.
+    /// Part of a frame that is over the limit and is not buffered: the first `consumed` bytes. If
+    /// the frame turns out to be the reply to a call, the call ends with an error; a request is
+    /// answered with one.
     Dropping {
-        /// How many bytes are done with: at least one.
+        /// Number of consumed bytes: at least one.
         consumed: usize,
-        /// Whether it is the last part, for a frame whose header has said that it is [too large](Self::Oversized).
+        /// Whether this is the last part of a frame that was declared [too large](Self::Oversized).
         is_last: bool,
     },
-    /// A frame was dropped: all of it, or what is left of one that was [being dropped](Self::Dropping) without a header.
+    /// A frame was dropped: all of it, or the rest of one that was [being dropped](Self::Dropping)
+    /// without a header.
     Dropped {
-        /// Why.
+        /// The reason.
         error: FrameError,
-        /// How many bytes are done with.
+        /// Number of consumed bytes.
         consumed: usize,
     },
 }
 
-/// A frame over so many times the limit is not waited for.
+/// A frame of more than this many times the limit is not skipped.
 const FAR_OVER: usize = 16;
 
-/// Whether a frame of so many bytes is not passed over any more, but ends the session, or the exchange over HTTP.
+/// Whether a frame of `size` bytes ends the session, or the HTTP exchange, instead of being
+/// skipped.
 pub(crate) const fn is_far_over(size: usize, limit: usize) -> bool {
     size > limit.saturating_mul(FAR_OVER)
 }
 
-/// A framer whose type is forgotten: what sessions hold.
+/// Object-safe [`Framer`], as sessions hold it.
 pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
-    /// Whether it runs no code of the user's.
+    /// Whether no user code runs in it.
     fn is_own(&self) -> bool;
-    /// The bytes may be changed where they stand: a mask is taken off.
+    /// May modify the bytes in place: a WebSocket mask is removed.
     fn next(&mut self, unread: &mut [u8]) -> Result<Framed, FrameError>;
     fn put_back(&mut self);
     fn taken(&mut self) {}
@@ -185,41 +202,42 @@ pub(crate) trait AnyFramer: fmt::Debug + Send + Sync {
     fn set_limit(&mut self, bytes: usize);
     fn cloned(&self) -> Box<dyn AnyFramer>;
 
-    /// One that takes apart what this one has put together.
+    /// A framer that reads the frames that this one writes.
     fn of_sent(&self) -> Box<dyn AnyFramer> {
         self.cloned()
     }
 
-    /// The concrete framer, to tell which one it is. `None` for those that only one transport has.
+    /// The concrete framer, for downcasts. `None` for a framer that belongs to one transport.
     fn as_any(&self) -> Option<&dyn Any> {
         None
     }
 
-    /// Whether a peer that speaks another protocol has been found out before the first frame.
+    /// Whether a handshake has already ruled out a peer of another protocol.
     fn is_handshaken(&self) -> bool {
         false
     }
 
-    /// How many bytes of a frame that is not whole are kept here, besides those that are unread.
+    /// Bytes of an incomplete frame that are buffered here, in addition to the unread ones.
     fn kept(&self) -> usize {
         0
     }
 
-    /// What is wrong with the frame that was given last, where it claims to be text and is not UTF-8. It is asked when
-    /// the application's own reader has found that out, or does not look.
+    /// The error of the last frame if it is marked as text and is not UTF-8. Called when the
+    /// application's own reader has found that out, or does not check.
     fn not_text(&mut self, frame: &[u8]) -> Option<FrameError> {
         let _ = frame;
         None
     }
 
-    /// Looks for control frames among bytes that are not taken yet, for lack of a permit or of room: a ping is answered. Whether the peer has
-    /// closed; that counts as taken.
+    /// Looks for control frames among bytes that are not consumed for lack of a permit or of
+    /// capacity, and answers a ping. Returns whether the peer has closed; that frame counts as
+    /// consumed.
     fn look_ahead(&mut self, unread: &[u8]) -> bool {
         let _ = unread;
         false
     }
 
-    /// Whether frames can still be told apart behind an error.
+    /// Whether frame boundaries are still known after an error.
     fn is_in_step(&self) -> bool {
         false
     }
@@ -277,93 +295,95 @@ impl<F: Framer> AnyFramer for F {
     }
 }
 
-/// Bytes that are no frame, or a message that fits into none.
+/// A framing error: bytes that are not a frame, or a message that fits into none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The frame is larger than [`Limits::frame_size`](crate::Limits), or, on the way out, than the framing can say.
+    /// The frame exceeds [`Limits::frame_size`](crate::Limits) or, for an outgoing one, the largest
+    /// size that the framing can express.
     #[error("a frame of {size} bytes or more is over the limit of {limit} bytes")]
     TooLarge {
-        /// How large it says it is, or how much of it had arrived when it was given up, in bytes.
+        /// The declared size, or the number of bytes received when the frame was given up.
         size: usize,
         /// The limit in force, in bytes.
         limit: usize,
     },
-    /// Headers do not end.
+    /// The headers have not ended within the limit.
     #[error("the headers of a frame have not ended within {limit} bytes")]
     HeadersTooLarge {
-        /// How many bytes they may have.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// A line among the headers is none.
+    /// A header line is malformed.
     #[error("`{}` is no header", escaped(.found))]
     InvalidHeader {
-        /// The start of it.
+        /// The start of the line.
         found: String,
     },
-    /// What should say how long a frame is does not.
+    /// The length of a frame is not a number.
     #[error("`{}` is no length of a frame in bytes", escaped(.found))]
     InvalidLength {
         /// The start of it.
         found: String,
     },
-    /// There is no `Content-Length` among the headers.
+    /// `Content-Length` is missing.
     #[error("the headers of a frame have no Content-Length")]
     MissingLength,
-    /// There is more than one `Content-Length` among the headers.
+    /// `Content-Length` is repeated.
     #[error("the headers of a frame have more than one Content-Length")]
     RepeatedLength,
-    /// The message is not in UTF-8.
+    /// The message is not UTF-8 by its declared charset.
     #[error("a frame is of the charset `{}`: only utf-8 is read", escaped(.found))]
     UnsupportedCharset {
-        /// What it says it is.
+        /// The declared charset.
         found: String,
     },
-    /// Something stands where nothing but something else may stand.
+    /// Unexpected bytes.
     #[error("{expected} was expected, and `{}` came", escaped(.found))]
     Unexpected {
-        /// What may stand there.
+        /// The expected input.
         expected: &'static str,
-        /// The start of what came.
+        /// The start of the received bytes.
         found: String,
     },
-    /// A message of another network, or of no network at all.
+    /// The magic of another network, or none at all.
     #[error("a message begins with `{}`, and not with `{}`", escaped(.found), escaped(.expected))]
     WrongMagic {
-        /// The network's own.
+        /// The magic of this network.
         expected: String,
-        /// What came.
+        /// The received magic.
         found: String,
     },
-    /// A payload is larger than its command may have.
+    /// A payload exceeds the limit of its command.
     #[error("the payload of `{}`, {size} bytes, is over the limit of {limit} bytes", escaped(.command))]
     PayloadTooLarge {
-        /// What the message is.
+        /// The command.
         command: String,
-        /// Its size, in bytes.
+        /// Size of the payload in bytes.
         size: usize,
         /// The limit in force, in bytes.
         limit: usize,
     },
-    /// A message was damaged on its way.
+    /// The checksum is wrong: the message was damaged in transit.
     #[error("the checksum of `{}` is {found:08x}: its payload has {expected:08x}", escaped(.command))]
     WrongChecksum {
-        /// What the message is.
+        /// The command.
         command: String,
-        /// What the payload that came has.
+        /// The checksum of the received payload.
         expected: u32,
-        /// What the header says.
+        /// The checksum in the header.
         found: u32,
     },
-    /// The stream does not follow the rules of the framing.
+    /// The stream violates the framing.
     #[error("the stream is broken: {}", escaped(.0))]
     Invalid(String),
 }
 
 impl FrameError {
-    /// How bad the error is, next to input that cannot be read at all: what it costs the peer is this part of
-    /// [`Limits::cost_of_unreadable`](crate::Limits::cost_of_unreadable). 1, but 0.5 for a payload over the limit of its command and 0.1
-    /// for a wrong checksum: 1,000, 500 and 100 unless set (aiorpcX).
+    /// How severe the error is relative to unreadable input: the peer is charged this fraction of
+    /// [`Limits::cost_of_unreadable`](crate::Limits::cost_of_unreadable). It is 1, but 0.5 for a
+    /// payload over the limit of its command and 0.1 for a wrong checksum: 1,000, 500 and 100
+    /// unless set (aiorpcX).
     pub const fn severity(&self) -> f64 {
         match self {
             Self::WrongChecksum { .. } => 0.1,
@@ -373,7 +393,7 @@ impl FrameError {
     }
 }
 
-/// The start of what came, for a log.
+/// The escaped start of received bytes, for a log or an error.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     const LONGEST: usize = 40;
     let start = bytes[..bytes.len().min(LONGEST)].escape_ascii().to_string();

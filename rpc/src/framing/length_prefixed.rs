@@ -1,13 +1,16 @@
-//! Frames behind a header that declares their length: in binary, and in decimal (netstrings).
+//! Length-prefixed frames: binary lengths, and decimal ones (netstrings). Also the helpers for any
+//! header that declares a length.
 
 use super::framer::{FrameError, Framed, Framer, excerpt};
 
-/// A length of 1, 2, 4 or 8 bytes, and as many bytes of message as it says. The length does not count itself.
+/// A length of 1, 2, 4 or 8 bytes, followed by a message of that many bytes. The length does not
+/// count itself.
 ///
-/// A frame over the limit is dropped and counted as an error when its length is there, and the stream goes on behind it. A message of
-/// ours that is too long for its prefix is not sent: a call ends with [`CallError::Frame`](crate::CallError::Frame), a reply becomes an
-/// error, and an item of a subscription is left out and logged. A prefix of one byte leaves room for 255 bytes of JSON: hardly enough
-/// for an error.
+/// A frame over the limit is dropped and counted as an error once its length has arrived, and the
+/// stream goes on after it. An outgoing message that is too long for the prefix is not sent: a call
+/// ends with [`CallError::Frame`](crate::CallError::Frame), a reply becomes an error, and a
+/// subscription item is skipped and logged. A one-byte prefix leaves room for 255 bytes of JSON,
+/// hardly enough for an error.
 ///
 /// ```
 /// use rpc::framing::{Framed, Framer, LengthPrefixedFramer};
@@ -22,10 +25,10 @@ pub struct LengthPrefixedFramer {
     body: DeclaredBody,
 }
 
-/// A length in binary: how it is written.
+/// The encoding of a binary length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LengthPrefix {
-    /// In bytes: 1, 2, 4 or 8.
+    /// Width in bytes: 1, 2, 4 or 8.
     pub(super) width: usize,
     pub(super) order: ByteOrder,
 }
@@ -37,37 +40,37 @@ pub(super) enum ByteOrder {
 }
 
 impl LengthPrefixedFramer {
-    /// One byte.
+    /// A one-byte length.
     pub const fn u8() -> Self {
         Self::new(1, ByteOrder::Big)
     }
 
-    /// Two bytes, the most significant first.
+    /// A two-byte length, big-endian.
     pub const fn u16_be() -> Self {
         Self::new(2, ByteOrder::Big)
     }
 
-    /// Two bytes, the least significant first.
+    /// A two-byte length, little-endian.
     pub const fn u16_le() -> Self {
         Self::new(2, ByteOrder::Little)
     }
 
-    /// Four bytes, the most significant first: what most protocols have.
+    /// A four-byte length, big-endian: the most common choice.
     pub const fn u32_be() -> Self {
         Self::new(4, ByteOrder::Big)
     }
 
-    /// Four bytes, the least significant first.
+    /// A four-byte length, little-endian.
     pub const fn u32_le() -> Self {
         Self::new(4, ByteOrder::Little)
     }
 
-    /// Eight bytes, the most significant first.
+    /// An eight-byte length, big-endian.
     pub const fn u64_be() -> Self {
         Self::new(8, ByteOrder::Big)
     }
 
-    /// Eight bytes, the least significant first.
+    /// An eight-byte length, little-endian.
     pub const fn u64_le() -> Self {
         Self::new(8, ByteOrder::Little)
     }
@@ -128,8 +131,8 @@ impl LengthPrefix {
         u64::MAX >> (64 - 8 * self.width)
     }
 
-    /// The least number that may stand at the front of `bytes`: the number itself, once all of it is
-    /// there.
+    /// The smallest length that a prefix of which `bytes` have arrived can have; once it is
+    /// complete, the length itself.
     pub(super) fn least(self, bytes: &[u8]) -> u64 {
         let prefix = &bytes[..bytes.len().min(self.width)];
         let mut number = [0; 8];
@@ -156,8 +159,9 @@ impl LengthPrefix {
 
 /// `2:{},`: D. J. Bernstein's netstrings.
 ///
-/// A frame over the limit is dropped and counted as an error when its length is there, and the stream goes on behind it. A length that
-/// is none (or begins with a zero that means nothing, as its author has it), or a missing comma, ends the session.
+/// A frame over the limit is dropped and counted as an error once its length has arrived, and the
+/// stream goes on after it. An invalid length (including one with leading zeros, which the
+/// specification forbids), or a missing comma, ends the session.
 ///
 /// ```
 /// use rpc::framing::{Framed, Framer, NetstringFramer};
@@ -168,17 +172,17 @@ impl LengthPrefix {
 #[derive(Debug, Clone)]
 pub struct NetstringFramer {
     body: DeclaredBody,
-    /// A frame was dropped, and its comma has not come.
+    /// A frame was dropped, and its comma has not arrived.
     comma_is_due: bool,
 }
 
 const NETSTRING: DecimalHeader = DecimalHeader::new(b"000:", 0);
 
-/// The digits of the largest length that there is.
+/// Number of digits of the largest `u64`.
 const MAX_DIGITS: usize = 20;
 
 impl NetstringFramer {
-    /// The limit applies from the session's [`Limits`](crate::Limits).
+    /// A framer without a limit until the session sets that of its [`Limits`](crate::Limits).
     pub const fn new() -> Self {
         Self { body: DeclaredBody::new(), comma_is_due: false }
     }
@@ -258,14 +262,14 @@ fn check_comma(behind: &[u8]) -> Result<(), FrameError> {
     }
 }
 
-/// What follows a header that says how long it is.
+/// The body after a header that declares its length.
 ///
-/// Nothing is set aside for it: what has arrived is all that is kept. One over the limit is reported when its header is there, and passed
-/// over as it arrives.
+/// Nothing is allocated for a declared length: only received bytes are buffered. A body over the
+/// limit is reported once its header has arrived, and skipped as it arrives.
 #[derive(Debug, Clone)]
 pub(crate) struct DeclaredBody {
     limit: usize,
-    /// How much is still to come of a frame that was dropped.
+    /// Remaining bytes of a dropped frame.
     skipping: u64,
 }
 
@@ -278,7 +282,7 @@ impl DeclaredBody {
         self.limit = bytes;
     }
 
-    /// Passes over what has arrived of a frame that was dropped, if there was one.
+    /// Skips the received bytes of a dropped frame, if there is one.
     pub(crate) fn skip(&mut self, unread: &[u8]) -> Option<Framed> {
         if self.skipping == 0 {
             return None;
@@ -292,12 +296,12 @@ impl DeclaredBody {
         })
     }
 
-    /// Whether something is still to come of a frame that was dropped.
+    /// Whether bytes of a dropped frame are still to arrive.
     pub(crate) const fn owes_more(&self) -> bool {
         self.skipping > 0
     }
 
-    /// The frame of `size` bytes that stands behind `header` bytes.
+    /// The frame of `size` bytes after a header of `header` bytes.
     pub(crate) fn frame(&mut self, unread: &[u8], header: usize, size: u64) -> Framed {
         let fits = usize::try_from(size).ok().filter(|&size| size <= self.limit);
         let Some(end) = fits.and_then(|size| header.checked_add(size)) else {
@@ -312,22 +316,22 @@ impl DeclaredBody {
     }
 }
 
-/// How many digits room is made for: most messages have 100 to 999 bytes.
+/// Number of digits to reserve: most messages have 100 to 999 bytes.
 ///
-/// A message of another length is moved by a few bytes when it is written. (Not padded: there are readers that take no blanks, and some
-/// that take leading zeros for octal.)
+/// A message with another number of digits is moved by a few bytes when it is written. The number
+/// is not padded: some readers accept no blanks, and some read leading zeros as octal.
 const DIGITS: usize = 3;
 
-/// Something, the length, something else.
+/// A header with a decimal length between a fixed prefix and suffix.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DecimalHeader {
-    /// As it is written at first, with room for [`DIGITS`].
+    /// The header as first written, with [`DIGITS`] reserved.
     room: &'static [u8],
     prefix: usize,
 }
 
 impl DecimalHeader {
-    /// From `room`, in which three zeros stand behind `prefix` bytes.
+    /// A header from `room`, which has three zeros after `prefix` bytes.
     pub(super) const fn new(room: &'static [u8], prefix: usize) -> Self {
         Self { room, prefix }
     }
@@ -340,12 +344,12 @@ impl DecimalHeader {
         &self.room[self.prefix + DIGITS..]
     }
 
-    /// Makes room.
+    /// Reserves space for the header.
     pub(super) fn begin(self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.room);
     }
 
-    /// Writes the length of what stands behind the room that was made at `start`.
+    /// Writes the length of the message after the header that was reserved at `start`.
     pub(super) fn finish(self, out: &mut Vec<u8>, start: usize) {
         let message = start + self.room.len();
         let length = out.len() - message;
@@ -361,7 +365,7 @@ impl DecimalHeader {
         }
     }
 
-    /// Moves the message and the suffix in front of it.
+    /// Moves the message, and the suffix in front of it.
     fn make_way(self, out: &mut Vec<u8>, message: usize, to: usize) {
         let end = out.len();
         let length = end - message;
@@ -383,7 +387,7 @@ const fn digits_of(number: usize) -> usize {
     }
 }
 
-/// A number of nothing but digits.
+/// Parses a number that consists of digits only.
 pub(super) fn decimal(text: &[u8]) -> Result<u64, FrameError> {
     let digits = Some(text).filter(|text| text.iter().all(u8::is_ascii_digit));
     digits

@@ -1,27 +1,27 @@
-//! Bytes to frames and back: where one message ends and the next begins.
+//! Framing: where one message ends and the next begins.
 //!
-//! Framers are synchronous and do no I/O. They look at the bytes read so far and say where a frame stands in them; on the way
-//! out they put their marks around a message that is already in the outgoing buffer. Nothing is copied.
+//! Framers are synchronous and do no I/O. They find frames in the bytes read so far, and frame an
+//! outgoing message in place in the write buffer. Nothing is copied.
 //!
 //! # What a stream may not begin with
 //!
-//! A web page can have its browser send a request of HTTP to any port, without asking anybody, and
-//! messages of JSON-RPC in it. So a session of JSON-RPC over a stream of bytes looks at what comes
-//! first, before a framer does. Where that is another protocol, the session ends with
-//! [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol) and an event of `tracing` at
-//! the level `INFO`, and nothing of it is handled: a request of HTTP (any method, target and
-//! version), a hello of TLS, a command of SMTP, POP3, FTP or IRC, and what servers of HTTP, TLS,
-//! SSH, SMTP, FTP, IMAP, POP3 or Redis say first. This holds on both sides, whatever the framing and
-//! the [`Limits`](crate::Limits), over TCP, Unix sockets, within TLS, in memory, and over streams of
-//! yours.
+//! A web page can have the browser send an HTTP request to any port, without consent, with JSON-RPC
+//! messages in its body. A JSON-RPC session over a byte stream therefore inspects the first bytes
+//! before a framer does. If they belong to another protocol, the session ends with
+//! [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol) and a `tracing` event at level
+//! `INFO`, and nothing is handled: an HTTP request (any method, target and version), a TLS hello,
+//! an SMTP, POP3, FTP or IRC command, and the greetings of HTTP, TLS, SSH, SMTP, FTP, IMAP, POP3
+//! and Redis servers. This applies to both sides, whatever the framing and the
+//! [`Limits`](crate::Limits), over TCP, Unix sockets, TLS, memory and user-supplied streams.
 //!
-//! So it is where a peer uses another framing of this crate than this side does, which would wait
-//! for the end of a frame that does not come. A client is answered, once, in its own language:
-//! [`guide::errors`](crate::guide::errors#where-the-other-side-speaks-something-else) has a table.
+//! The same applies to a peer that uses another framing of this crate, for which this side would
+//! wait for the end of a frame that never arrives. A client is answered once, in its own framing:
+//! see the table in
+//! [`guide::errors`](crate::guide::errors#where-the-other-side-speaks-something-else).
 //!
-//! It does not hold for a [`MessageSession`](crate::MessageSession), whose messages may be
-//! anything: a protocol of lines has to refuse such a beginning itself. WebSocket has a check of
-//! its own, of the `Origin`.
+//! The check does not apply to a [`MessageSession`](crate::MessageSession), whose messages may be
+//! anything: a line-based protocol has to reject such input itself. WebSocket checks the `Origin`
+//! instead.
 
 #[cfg(feature = "bitcoin")]
 mod bitcoin;

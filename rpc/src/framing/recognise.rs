@@ -1,7 +1,8 @@
-//! The framings of this crate by name, and which one a stream is of, by its first bytes: a peer that uses another one than this side is
-//! told so at once, and not when the message that its first bytes are taken for has not come.
+//! The framings of this crate by name, and detection of the framing of a stream by its first bytes.
+//! A peer with another framing is told so at once, rather than after a timeout for the frame that
+//! its first bytes seem to begin.
 //!
-//! Only JSON-RPC is known here: other protocols are found out first (`transport::opening`).
+//! Only JSON-RPC is recognised here: other protocols are detected first (`transport::opening`).
 
 use std::any::Any;
 
@@ -27,7 +28,7 @@ pub(crate) enum Framing {
     Lengths(LengthPrefix),
 }
 
-/// Each framing, what a stream of it is called, and how its framer is made.
+/// Each framing with the name of its protocol and the code that makes its framer.
 const NAMES: [(Framing, &str, &str); 11] = [
     (Framing::Lines, "JSON-RPC in lines", "NewlineFramer::new()"),
     (Framing::Values, "JSON-RPC in values without separators", "JsonFramer::new()"),
@@ -59,7 +60,7 @@ const fn lengths(width: usize, order: ByteOrder) -> Framing {
 }
 
 impl Framing {
-    /// That of a framer, if it is one of this crate's.
+    /// The framing of a framer, if it belongs to this crate.
     fn of(framer: &dyn Any) -> Option<Self> {
         if framer.is::<NewlineFramer>() {
             Some(Self::Lines)
@@ -74,17 +75,17 @@ impl Framing {
         }
     }
 
-    /// The one whose streams are called so.
+    /// The framing whose protocol has this name.
     pub(crate) fn called(protocol: &str) -> Option<Self> {
         NAMES.iter().find(|(_, name, _)| *name == protocol).map(|(framing, ..)| *framing)
     }
 
-    /// What a stream of it is called.
+    /// The name of its protocol.
     pub(crate) fn protocol(self) -> &'static str {
         self.names().0
     }
 
-    /// How its framer is made, in code.
+    /// The code that makes its framer.
     pub(crate) fn in_code(self) -> &'static str {
         self.names().1
     }
@@ -94,7 +95,7 @@ impl Framing {
         found.map_or(("JSON-RPC", "a framer"), |(_, name, code)| (*name, *code))
     }
 
-    /// Its framer.
+    /// A framer of this framing.
     pub(crate) fn framer(self) -> Box<dyn AnyFramer> {
         match self {
             Self::Lines => Box::new(NewlineFramer::new()),
@@ -107,7 +108,7 @@ impl Framing {
 }
 
 impl LengthPrefix {
-    /// Each of them; of two of a width, the one of which more is in use first.
+    /// All binary lengths; of two with the same width, the more common order first.
     fn all() -> impl Iterator<Item = Self> {
         NAMES.iter().filter_map(|(framing, ..)| match framing {
             Framing::Lengths(lengths) => Some(*lengths),
@@ -117,33 +118,32 @@ impl LengthPrefix {
 }
 
 impl dyn AnyFramer {
-    /// Which framing of this crate's it is, if it is one that carries JSON-RPC.
+    /// Which framing of this crate it is, if it carries JSON-RPC.
     pub(crate) fn framing(&self) -> Option<Framing> {
         self.as_any().and_then(Framing::of)
     }
 }
 
-/// So much is held until it is known what it is, in bytes. Messages are longer, and so are lines of
-/// text that are worth a look.
+/// Undecided bytes are held back up to this size; beyond it the expected framing is assumed.
 const HELD: usize = 1024;
 
-/// Lengths from here on are none: text is read as one.
+/// Larger numbers are not considered lengths: text read as binary gives those.
 const LONGEST: u64 = 1 << 28;
 
-/// What the first bytes of a stream are, where some framing is expected.
+/// Verdict on the first bytes of a stream, given the expected framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// They may be of that framing.
+    /// They may belong to it.
     Fitting,
-    /// The next bytes tell.
+    /// More bytes are needed.
     Undecided,
-    /// They are of another one.
+    /// They belong to another framing.
     Other(Framing),
-    /// They are of none, and cannot be of that one.
+    /// They belong to no known framing, and cannot belong to the expected one.
     Nothing,
 }
 
-/// How well bytes fit to a framing.
+/// How well bytes match a framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FramingMatch {
     Certain(Framing),
@@ -152,8 +152,8 @@ enum FramingMatch {
 }
 
 impl Framing {
-    /// Judges the first bytes of a stream, which are not only blanks, where frames are of at most
-    /// `limit` bytes. `is_all` is true where no more will come.
+    /// Judges the first bytes of a stream, which are not only blanks, for frames of at most `limit`
+    /// bytes. `is_all`: no more bytes will arrive.
     pub(crate) fn judge(self, bytes: &[u8], limit: usize, is_all: bool) -> Beginning {
         let beginning = match self {
             Self::Lines | Self::Values => self.judge_values(bytes, is_all),
@@ -167,7 +167,7 @@ impl Framing {
         }
     }
 
-    /// The framing that the first bytes of a stream are of, if they are of one.
+    /// The framing that the first bytes of a stream belong to, if they match one.
     #[cfg(any(feature = "http", feature = "tls-no-provider", feature = "ws", test))]
     pub(crate) fn seen_in(bytes: &[u8]) -> Option<Self> {
         let text = bytes.trim_ascii_start();
@@ -189,7 +189,7 @@ impl Framing {
         match certain_of([headers(text), netstrings(text), length_prefix(bytes)]) {
             FramingMatch::Certain(other) => Beginning::Other(other),
             FramingMatch::Possible if end.is_none() && !is_all => Beginning::Undecided,
-            // Values of JSON that are no messages are answered as such.
+            // JSON values that are not messages get an error reply instead.
             _ if self == Self::Lines && begins_value(text[0]) => match end.is_some() || is_all {
                 true if serde_json::from_slice::<IgnoredAny>(line).is_ok() => Beginning::Fitting,
                 true => Beginning::Nothing,
@@ -200,7 +200,7 @@ impl Framing {
     }
 }
 
-/// The first of the fits that is certain, or else that one is possible.
+/// The first certain match, or whether any is possible.
 fn certain_of<const N: usize>(fits: [FramingMatch; N]) -> FramingMatch {
     let certain = fits.into_iter().find(|fit| matches!(fit, FramingMatch::Certain(_)));
     certain.unwrap_or(if fits.contains(&FramingMatch::Possible) {
@@ -216,7 +216,7 @@ fn judge_headers(bytes: &[u8]) -> Beginning {
         FramingMatch::Certain(other) => return Beginning::Other(other),
         FramingMatch::Possible | FramingMatch::None => {}
     }
-    // A name is a token, with a colon right behind it.
+    // A header name is a token directly followed by a colon.
     match bytes.iter().find(|&&byte| !is_token(byte)) {
         None => Beginning::Undecided,
         Some(b':') => Beginning::Fitting,
@@ -251,7 +251,7 @@ fn judge_lengths(expected: LengthPrefix, bytes: &[u8], limit: usize) -> Beginnin
     let size = usize::try_from(expected.least(bytes)).unwrap_or(usize::MAX);
     let is_far_over = is_far_over(size, limit);
     let Some(behind) = bytes.get(expected.width..) else {
-        // Of a length of which not all has come, it may be known that it is too much.
+        // An incomplete length may already be known to be too large.
         return match others() {
             FramingMatch::None if is_far_over => Beginning::Nothing,
             _ => Beginning::Undecided,
@@ -259,7 +259,7 @@ fn judge_lengths(expected: LengthPrefix, bytes: &[u8], limit: usize) -> Beginnin
     };
     let first = behind.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
     match first {
-        // An empty frame is a frame, and one over the limit is passed over as it comes.
+        // An empty frame is valid, and one over the limit is skipped as it arrives.
         None if size == 0 || (behind.is_empty() && size > limit) => return Beginning::Fitting,
         None if size <= limit => return Beginning::Undecided,
         Some(first) if size > 0 && begins_message(first) && !is_far_over => return Beginning::Fitting,
@@ -274,22 +274,22 @@ fn judge_lengths(expected: LengthPrefix, bytes: &[u8], limit: usize) -> Beginnin
     }
 }
 
-/// What a message of JSON-RPC begins with: a mark of UTF-8 may stand before it.
+/// The first byte of a JSON-RPC message: a byte order mark may precede it.
 const fn begins_message(byte: u8) -> bool {
     matches!(byte, b'{' | b'[' | 0xef)
 }
 
-/// What another value of JSON begins with.
+/// The first byte of any other JSON value.
 const fn begins_value(byte: u8) -> bool {
     matches!(byte, b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')
 }
 
-/// A message without anything before it, where nothing else begins with its first byte.
+/// A message without a prefix, where nothing else starts with its first byte.
 const fn opened(text: &[u8]) -> FramingMatch {
     if matches!(text, [b'{' | b'[', ..]) { FramingMatch::Certain(Framing::Lines) } else { FramingMatch::None }
 }
 
-/// The first two characters of a message that stands by itself.
+/// The first two characters of a message without a prefix.
 const fn begins_with_message(text: &[u8]) -> bool {
     matches!(
         text,
@@ -304,7 +304,7 @@ fn ends_line(bytes: &[u8], length: u64) -> bool {
     memchr::memchr(b'\n', &bytes[..bytes.len().min(length)]).is_some()
 }
 
-/// A message without anything before it.
+/// A message without a prefix.
 const fn lines(text: &[u8]) -> FramingMatch {
     if begins_with_message(text) {
         FramingMatch::Certain(Framing::Lines)
@@ -315,7 +315,7 @@ const fn lines(text: &[u8]) -> FramingMatch {
     }
 }
 
-/// One of the headers that there are, and a colon.
+/// A known header name and a colon.
 fn headers(text: &[u8]) -> FramingMatch {
     let fits = ["Content-Length:", "Content-Type:"].map(|header| {
         let length = text.len().min(header.len());
@@ -328,7 +328,7 @@ fn headers(text: &[u8]) -> FramingMatch {
     certain_of(fits)
 }
 
-/// A length in decimal, a colon, and a message.
+/// A decimal length, a colon, and a message.
 fn netstrings(text: &[u8]) -> FramingMatch {
     const MAX_DIGITS: usize = 20;
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -340,8 +340,7 @@ fn netstrings(text: &[u8]) -> FramingMatch {
     }
 }
 
-/// A length in binary, and a message. Of the two orders of bytes it is the one that makes the
-/// smaller number.
+/// A binary length and a message. Of the two byte orders, the one that gives the smaller number.
 fn length_prefix(bytes: &[u8]) -> FramingMatch {
     let (mut found, mut is_possible) = (None::<(u64, LengthPrefix)>, false);
     for lengths in LengthPrefix::all() {
@@ -351,7 +350,7 @@ fn length_prefix(bytes: &[u8]) -> FramingMatch {
             None => is_possible = true,
             _ if least < 2 => {}
             Some([] | [b'{' | b'[']) => is_possible = true,
-            // A message that is written in one line does not end a line.
+            // A message written on one line does not contain a line break.
             Some(behind) if !begins_with_message(behind) || ends_line(behind, least) => {}
             Some(_) => {
                 let is_better =

@@ -1,8 +1,8 @@
-//! For the tests of framers: streams that arrive in pieces of every size.
+//! Helpers for the tests of framers: streams that arrive in chunks of every size.
 
 use super::{FrameError, Framed, Framer};
 
-/// Feeds `bytes` in pieces of `step` and collects the frames and the errors of those that were dropped.
+/// Feeds `bytes` in chunks of `step`. Returns the frames, and the errors of dropped ones.
 pub(super) fn taken_apart(
     framer: impl Framer,
     bytes: &[u8],
@@ -14,7 +14,7 @@ pub(super) fn taken_apart(
     (found, errors)
 }
 
-/// Feeds `bytes` in pieces of `step`, and gives the error that ends the session.
+/// Feeds `bytes` in chunks of `step`. Returns the error that ends the session.
 pub(super) fn broken(framer: impl Framer, bytes: &[u8], step: usize) -> FrameError {
     let (.., end) = fed(framer, bytes, step, usize::MAX);
     end.expect_err("the stream is broken")
@@ -42,7 +42,7 @@ fn fed(mut framer: impl Framer, bytes: &[u8], step: usize, limit: usize) -> Fed 
         while !unread.is_empty() {
             let consumed = match framer.next(&unread) {
                 Ok(Framed::Frame { frame, consumed }) => {
-                    // One that has to wait is asked for again.
+                    // A frame that was put back has to be returned again.
                     framer.put_back();
                     let again = Framed::Frame { frame: frame.clone(), consumed };
                     assert_eq!(framer.next(&unread), Ok(again));

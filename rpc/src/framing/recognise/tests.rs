@@ -28,10 +28,10 @@ fn framed(framing: Framing, message: &str) -> Vec<u8> {
     out
 }
 
-/// A limit as servers have it.
+/// A typical limit of a server.
 const LIMIT: usize = 1_000_000;
 
-/// The beginnings of messages of JSON-RPC that may come first.
+/// Possible starts of the first JSON-RPC message.
 const MESSAGES: [&str; 5] = [
     REQUEST,
     r#"{"id":1,"method":"m","params":[]}"#,
@@ -40,7 +40,7 @@ const MESSAGES: [&str; 5] = [
     r#"{"jsonrpc":"2.0","method":"m"}"#,
 ];
 
-/// Whole, and byte by byte: it is never taken for another one on the way.
+/// Whole and byte by byte: it must not be taken for another framing on the way.
 #[test]
 fn what_fits_is_left_alone_however_it_arrives() {
     for (name, framing) in EACH {
@@ -59,12 +59,13 @@ fn what_fits_is_left_alone_however_it_arrives() {
     }
 }
 
-/// Pairs that cannot be told apart by what comes first: either is a stream of the other, so far.
+/// Pairs that cannot be told apart by the first bytes: either stream is valid in the other framing
+/// so far.
 fn are_alike(expected: Framing, sent: Framing) -> bool {
     match (expected, sent) {
         (one, other) if one == other => true,
         (Framing::Lines | Framing::Values, Framing::Lines | Framing::Values) => true,
-        // A length of two bytes is no nonsense in either order.
+        // A two-byte length is plausible in either byte order.
         (Framing::Lengths(one), Framing::Lengths(other)) => one.width == 2 && other.width == 2,
         _ => false,
     }
@@ -114,7 +115,7 @@ fn a_line_of_json_that_is_no_message_is_left_to_the_reader() {
     }
 }
 
-/// What is held back is held in memory.
+/// Bytes held back occupy memory.
 #[test]
 fn no_more_is_held_than_tells() {
     for (name, framing) in EACH {

@@ -1,13 +1,14 @@
-//! A frame and its parts: the two sides, the header (section 5.2), masks (5.3), what a close says (7), and the rules that a peer can break.
+//! WebSocket frames: roles, header (section 5.2), masking (5.3), close payload (7), protocol
+//! violations, and writing frames (5.4).
 
 use crate::framing::FrameError;
 
-/// An end of a connection.
+/// One endpoint of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It has asked for the WebSocket, and masks what it sends.
+    /// The endpoint that opened the WebSocket. It masks its frames.
     Client,
-    /// It has agreed, and masks nothing.
+    /// The endpoint that accepted it. It masks nothing.
     Server,
 }
 
@@ -24,13 +25,14 @@ impl Role {
     }
 }
 
-/// A rule that the peer has broken. The connection is closed with the code.
+/// A protocol violation by the peer. The connection is closed with the code.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// Of RFC 6455, section 7.4.1.
+    /// Status code of RFC 6455, section 7.4.1.
     pub(crate) code: u16,
     pub(crate) error: FrameError,
-    /// Whether the frames behind it can still be told apart: the peer's close is found among them.
+    /// Whether frame boundaries are still known afterwards, so that the peer's close frame can be
+    /// found.
     pub(crate) in_step: bool,
 }
 
@@ -46,7 +48,7 @@ impl Violation {
         Self { code: 1007, error, in_step: true }
     }
 
-    /// Nothing follows the close that has such a reason.
+    /// No frame follows the close frame with the invalid reason.
     #[cold]
     fn reason_of_close(error: std::str::Utf8Error) -> Self {
         let error = FrameError::Invalid(format!("the reason of a close is not UTF-8: {error}"));
@@ -64,7 +66,7 @@ impl Violation {
         Self { code: 1009, error: FrameError::TooLarge { size, limit }, in_step: true }
     }
 
-    /// What the peer is told, for a person to read.
+    /// The reason in the close frame, for a person to read.
     pub(crate) fn reason(&self) -> String {
         match &self.error {
             FrameError::TooLarge { size, limit } => {
@@ -76,22 +78,22 @@ impl Violation {
     }
 }
 
-/// The first byte: this is the last frame of a message.
+/// First byte: the last frame of a message.
 const FINAL: u8 = 0x80;
 
-/// The first byte: the bits for extensions, of which none is agreed on.
+/// First byte: the reserved bits, for extensions. None is negotiated.
 const RESERVED: u8 = 0x70;
 
-/// The first byte: a control frame.
+/// First byte: a control frame.
 const CONTROL: u8 = 0x08;
 
-/// The second byte: the payload is masked.
+/// Second byte: the payload is masked.
 const MASKED: u8 = 0x80;
 
-/// The largest payload of a control frame, in bytes.
+/// Largest payload of a control frame, in bytes.
 pub(super) const CONTROL_PAYLOAD: usize = 125;
 
-/// What a frame is.
+/// The type of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpCode {
     Continuation = 0,
@@ -108,7 +110,7 @@ impl OpCode {
     }
 }
 
-/// Whether a frame that begins with this byte is a control frame.
+/// Whether a frame with this first byte is a control frame.
 pub(super) const fn begins_control(first: u8) -> bool {
     first & CONTROL != 0
 }
@@ -116,17 +118,17 @@ pub(super) const fn begins_control(first: u8) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FrameHeader {
     pub(super) opcode: OpCode,
-    /// Whether the message ends with this frame.
+    /// Whether this frame ends the message.
     pub(super) is_final: bool,
-    /// The size of the payload, in bytes.
+    /// Size of the payload in bytes.
     pub(super) length: u64,
-    /// Of a client's frames.
+    /// Masking key, in a client's frames.
     pub(super) mask: Option<[u8; 4]>,
 }
 
 impl FrameHeader {
-    /// The header at the front of `bytes`, and its size; `None` where it has not come yet. `from` is
-    /// the side that has sent it. A broken rule is found with the byte that breaks it.
+    /// Parses the header at the front of `bytes` and returns it with its size; `None` if it is
+    /// incomplete. `from` is the sender. A violation is reported with the byte that causes it.
     #[inline]
     pub(super) fn parse(bytes: &[u8], from: Role) -> Result<Option<(Self, usize)>, Violation> {
         let Some(&first) = bytes.first() else { return Ok(None) };
@@ -194,12 +196,12 @@ impl FrameHeader {
         Ok(Some((Self { opcode, is_final, length, mask }, size)))
     }
 
-    /// How many bytes it takes.
+    /// Encoded size in bytes.
     pub(super) const fn size(&self) -> usize {
         size_of_length(self.length) + if self.mask.is_some() { 4 } else { 0 }
     }
 
-    /// Writes it to the front of `out`, which has room for it.
+    /// Writes the header to the front of `out`, which has space for it.
     #[inline]
     pub(super) fn write(&self, out: &mut [u8]) {
         out[0] = self.opcode as u8 | if self.is_final { FINAL } else { 0 };
@@ -222,7 +224,7 @@ impl FrameHeader {
     }
 }
 
-/// How many bytes a header takes for a length in its shortest form, without a mask.
+/// Size in bytes of a header without a masking key, with the length in its shortest form.
 const fn size_of_length(length: u64) -> usize {
     match length {
         0..=125 => 2,
@@ -231,7 +233,7 @@ const fn size_of_length(length: u64) -> usize {
     }
 }
 
-/// Puts a mask over the bytes, or takes it off.
+/// Masks or unmasks the bytes.
 #[inline]
 pub(super) fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
@@ -246,16 +248,16 @@ pub(super) fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-/// One that a peer cannot foresee.
+/// A masking key that is unpredictable for the peer.
 #[inline]
 pub(super) fn random_mask() -> [u8; 4] {
     rand::random::<u32>().to_ne_bytes()
 }
 
-/// Stands for a close frame that says nothing. It is never sent.
+/// Stands for a close frame without a payload. It is never sent.
 const NO_CODE: u16 = 1005;
 
-/// A status code and what it is explained with, which may be empty.
+/// A status code and a reason, which may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClosePayload {
     pub(crate) code: u16,
@@ -263,7 +265,7 @@ pub(crate) struct ClosePayload {
 }
 
 impl ClosePayload {
-    /// From the payload of a close frame, without its mask.
+    /// Parses the unmasked payload of a close frame.
     pub(super) fn parse(payload: &[u8]) -> Result<Self, Violation> {
         let Some((code, reason)) = payload.split_first_chunk() else {
             return match payload {
@@ -283,7 +285,7 @@ impl ClosePayload {
         }
     }
 
-    /// The payload that says the same. A reason that does not fit is cut.
+    /// Encodes the payload. A reason that does not fit is truncated.
     pub(super) fn payload(&self) -> Vec<u8> {
         let mut payload = Vec::new();
         if self.code != NO_CODE {
@@ -297,19 +299,19 @@ impl ClosePayload {
     }
 }
 
-/// Section 7.4, and the codes that are registered since (1012 to 1014).
+/// Section 7.4, and the codes registered since then (1012 to 1014).
 const fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// How much of a message stands in one frame, at most, in bytes. A longer one leaves in fragments, so that a pong need not wait for all
-/// of it.
+/// Largest payload of a data frame that this side sends, in bytes. Longer messages are fragmented,
+/// so that a pong can be sent between the fragments.
 const FRAGMENT: usize = 64 << 10;
 
-/// Room for a header with a length of two bytes, as most have that need more than one.
+/// Space for a header with a two-byte length.
 const ROOM: usize = 4;
 
-/// A frame that is no part of a message.
+/// A control frame to send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ControlFrame<'a> {
     Ping,
@@ -317,7 +319,7 @@ pub(crate) enum ControlFrame<'a> {
     Close(&'a ClosePayload),
 }
 
-/// Puts frames around messages, on one side of a connection.
+/// Frames outgoing messages for one endpoint of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameWriter {
     role: Role,
@@ -325,7 +327,7 @@ pub(crate) struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// On the side of `role`. The messages say that they are text, or not.
+    /// A writer for the endpoint `role`, of text or binary messages.
     pub(crate) const fn new(role: Role, binary: bool) -> Self {
         Self { role, opcode: if binary { OpCode::Binary } else { OpCode::Text } }
     }
@@ -334,7 +336,7 @@ impl FrameWriter {
         self.role
     }
 
-    /// Makes room before a message.
+    /// Reserves space for the header before a message.
     #[inline]
     pub(crate) fn begin(self, out: &mut Vec<u8>) {
         match self.role.masks() {
@@ -343,7 +345,7 @@ impl FrameWriter {
         }
     }
 
-    /// Puts frames around the message that stands behind the room that was made at `start`.
+    /// Frames the message after the header that was reserved at `start`.
     #[inline]
     pub(crate) fn finish(self, out: &mut Vec<u8>, start: usize) {
         let mask = self.mask();
@@ -364,7 +366,7 @@ impl FrameWriter {
         }
     }
 
-    /// Appends a frame that is no part of a message.
+    /// Appends a control frame.
     pub(crate) fn control(self, out: &mut Vec<u8>, frame: ControlFrame<'_>) {
         let close;
         let (opcode, payload) = match frame {
@@ -386,8 +388,8 @@ impl FrameWriter {
         }
     }
 
-    /// How much is left of a frame when so many of the bytes are written. They are whole frames of this side's, but for the first, of which the
-    /// first `end` bytes are left.
+    /// Bytes left of the current frame after the first `written` of `bytes` are written. `bytes`
+    /// are whole frames of this side, except that the first one has only `end` bytes left.
     #[cold]
     pub(crate) fn rest_of_frame(self, bytes: &[u8], mut end: usize, written: usize) -> usize {
         while end < written {
@@ -400,13 +402,13 @@ impl FrameWriter {
         end - written
     }
 
-    /// A new one for each frame (section 5.3).
+    /// A fresh masking key for each frame (section 5.3).
     #[inline]
     fn mask(self) -> Option<[u8; 4]> {
         self.role.masks().then(random_mask)
     }
 
-    /// Cuts a long message into fragments, from the last to the first, so that each byte is moved once.
+    /// Splits a long message into fragments, last to first, so that each byte is moved once.
     #[cold]
     fn cut(self, out: &mut Vec<u8>, start: usize, message: usize) {
         let length = out.len() - message;

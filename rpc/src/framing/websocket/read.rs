@@ -1,4 +1,4 @@
-//! From bytes to messages: sections 5.4 to 5.6.
+//! Parsing bytes into messages: sections 5.4 to 5.6.
 
 use std::ops::Range;
 
@@ -8,26 +8,26 @@ use super::frame::{
     CONTROL_PAYLOAD, ClosePayload, FrameHeader, OpCode, Role, Violation, apply_mask, begins_control,
 };
 
-/// A message may have so many fragments without payload. They cost their sender next to nothing, and
+/// Limit of empty fragments per message. They cost the sender next to nothing, and
 /// [`Limits::frame_size`](crate::Limits::frame_size) does not bound them.
 const EMPTY_FRAGMENTS: u32 = 64;
 
-/// What stands at the front of the bytes that were read. `consumed` of them are done with.
+/// The first frame among the unread bytes. `consumed` of them are used up.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FrameEvent {
-    /// A message in one frame, as a range of the bytes.
+    /// An unfragmented message, as a range of the bytes.
     Message { message: Range<usize>, consumed: usize },
-    /// A message that came in fragments, with the last of them.
+    /// A message that was reassembled, with its last fragment.
     Joined { message: Bytes, consumed: usize },
-    /// A fragment of a message that is not at its end.
+    /// A fragment that does not end its message.
     Fragment { consumed: usize },
-    /// A ping, which is answered with its payload, a range of the bytes.
+    /// A ping and the range of its payload, which the pong has to repeat.
     Ping { payload: Range<usize>, consumed: usize },
-    /// A pong: the peer is there.
+    /// A pong: the peer is alive.
     Pong { consumed: usize },
-    /// The peer closes. What follows is not to be read.
+    /// A close frame. Nothing after it may be read.
     Close { close: ClosePayload, consumed: usize },
-    /// A frame that is not whole.
+    /// An incomplete frame.
     Partial,
 }
 
@@ -45,51 +45,51 @@ impl FrameEvent {
     }
 }
 
-/// Takes frames apart, on one side of a connection.
+/// Parses the frames that one endpoint receives.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
-    /// The side that sends.
+    /// The sending endpoint.
     from: Role,
-    /// How many bytes a message may have.
+    /// Limit of a message in bytes.
     limit: usize,
-    /// What has come of a message in fragments.
+    /// The fragments of a message received so far.
     fragments: Option<Box<PartialMessage>>,
-    /// The message that was joined last, and how many bytes were done with, until it was taken.
+    /// The last reassembled message and its consumed bytes, until it is taken.
     joined: Option<Box<(Bytes, usize)>>,
-    /// The message that was given last is asked for again.
+    /// The last message was put back.
     again: bool,
-    /// Whether the message that was given last is a text that was not checked.
+    /// Whether the last message is text whose UTF-8 was not checked.
     is_text: bool,
-    /// So many bytes at the front are whole frames that were [looked at](Self::look_ahead). They are not looked at twice: a peer could fill the
-    /// session's inbox with small ones.
+    /// Length of the unread prefix of whole frames that [`look_ahead`](Self::look_ahead) has
+    /// examined. They are not examined twice: a peer could fill the inbox with small ones.
     searched: usize,
-    /// How many bytes were done with when something was given last.
+    /// Consumed bytes of the last event.
     given: usize,
-    /// A message was refused, and so many bytes of its frame, or of one behind it, are still to be passed over.
+    /// A message was refused: the remaining bytes of its current frame, which are skipped.
     refused: Option<u64>,
 }
 
-/// A control frame behind what is not taken yet.
+/// A control frame among bytes that are not consumed yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum EarlyControl {
-    /// With its payload.
+    /// A ping with its payload.
     Ping(Vec<u8>),
     Close(ClosePayload),
 }
 
-/// The beginning of a message in fragments.
+/// The fragments of an incomplete message.
 #[derive(Debug)]
 struct PartialMessage {
     bytes: Vec<u8>,
     is_text: bool,
-    /// So many of the bytes are UTF-8. Behind them stands less than a character.
+    /// Length of the prefix that is valid UTF-8. Less than one character follows it.
     checked: usize,
-    /// How many fragments there were without payload, before the last.
+    /// Number of empty fragments before the last.
     empty: u32,
 }
 
 impl FrameReader {
-    /// On the side of `role`.
+    /// A reader for the endpoint `role`.
     pub(crate) const fn new(role: Role) -> Self {
         Self {
             from: role.other(),
@@ -104,12 +104,12 @@ impl FrameReader {
         }
     }
 
-    /// How many bytes a message may have.
+    /// Sets the limit of a message in bytes.
     pub(crate) const fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes;
     }
 
-    /// Looks at the front of the bytes that were read, and not consumed yet. What is given is without its mask, in place.
+    /// Parses the front of the unread bytes, and unmasks what it returns in place.
     #[inline]
     pub(crate) fn next(&mut self, unread: &mut [u8]) -> Result<FrameEvent, Violation> {
         let read = self.read(unread)?;
@@ -120,7 +120,7 @@ impl FrameReader {
         Ok(read)
     }
 
-    /// What was looked at before it is taken: a ping was answered.
+    /// Adjusts an event that `look_ahead` has seen: its ping is already answered.
     #[cold]
     fn was_searched(&mut self, read: FrameEvent) -> FrameEvent {
         let was_answered = self.searched >= self.given;
@@ -150,7 +150,7 @@ impl FrameReader {
         if header.opcode.is_control() {
             return self.read_control(header, start, unread);
         }
-        // By its header, before it has come.
+        // Judged by its header, before the payload arrives.
         self.judge(header, start)?;
         let Some(end) = end(header, start, unread) else { return Ok(FrameEvent::Partial) };
         if let Some(mask) = header.mask
@@ -165,35 +165,35 @@ impl FrameReader {
         self.join(header, &unread[start..end], end)
     }
 
-    /// The message that was given last has to wait: the next call gives it again.
+    /// The last message cannot be handled yet: the next call returns it again.
     pub(crate) const fn put_back(&mut self) {
         self.again = true;
         self.searched += self.given;
     }
 
-    /// The message that was given last has been dealt with.
+    /// The last message has been handled.
     pub(crate) fn taken(&mut self) {
         self.joined = None;
     }
 
-    /// Whether the message that was given last says that it is UTF-8, and was not checked. The reader leaves that to the application's, which
-    /// needs the text.
+    /// Whether the last message is marked as text and was not checked. The check is left to the
+    /// application's parser, which has to do it anyway.
     pub(crate) const fn is_unchecked_text(&self) -> bool {
         self.is_text
     }
 
-    /// Whether a message is under way, of which the first of the `unread` bytes are a part where they have come.
+    /// Whether a message is incomplete, counting a data frame that starts in `unread`.
     pub(crate) fn is_within_message(&self, unread: &[u8]) -> bool {
         self.fragments.is_some() || unread.first().is_some_and(|&first| !begins_control(first))
     }
 
-    /// How many bytes are kept here of a message that is not whole.
+    /// Bytes of an incomplete message that are buffered here.
     pub(crate) fn kept(&self) -> usize {
         self.fragments.as_ref().map_or(0, |fragments| fragments.bytes.len())
     }
 
-    /// The next control frame among bytes that are not taken yet, if they hold one that is whole. A ping is given once; it comes as a pong when
-    /// it is taken.
+    /// The next complete control frame among unconsumed bytes. A ping is returned once;
+    /// [`next`](Self::next) then reports it as a pong.
     pub(crate) fn look_ahead(&mut self, unread: &[u8]) -> Option<EarlyControl> {
         while let Ok(Some((header, start))) = FrameHeader::parse(unread.get(self.searched..)?, self.from) {
             let start = self.searched + start;
@@ -210,7 +210,7 @@ impl FrameReader {
         None
     }
 
-    /// Whether a frame of a message may stand here, and as long as it is. Its payload is at `start`.
+    /// Checks that a data frame is allowed here and fits the limit. Its payload starts at `start`.
     fn judge(&mut self, header: FrameHeader, start: usize) -> Result<(), Violation> {
         let before = match (&self.fragments, header.opcode) {
             (None, OpCode::Continuation) => {
@@ -228,14 +228,15 @@ impl FrameReader {
         Ok(())
     }
 
-    /// A message is of no use whose frame has so many bytes.
+    /// Refuses the current message, whose frame has `bytes` bytes left.
     #[cold]
     fn refuse(&mut self, bytes: u64) {
         self.fragments = None;
         self.refused = Some(bytes);
     }
 
-    /// Behind a message that was refused, frames are only told apart: the peer may be in the middle of others, and its close comes behind them.
+    /// Skips the frames after a refused message: the peer may still be sending it, and its close
+    /// frame follows.
     #[cold]
     fn pass_over(&mut self, mut left: u64, unread: &mut [u8]) -> Result<FrameEvent, Violation> {
         if left == 0 {
@@ -327,7 +328,7 @@ impl PartialMessage {
         }
         match std::str::from_utf8(&self.bytes[self.checked..]) {
             Ok(_) => self.checked = self.bytes.len(),
-            // A character may go on in the next fragment.
+            // The next fragment may complete the character.
             Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
             Err(error) => return Err(Violation::text(error)),
         }
@@ -342,14 +343,14 @@ impl PartialMessage {
     }
 }
 
-/// Where the frame ends that has its payload at `start`, if all of it has come.
+/// The end of the frame whose payload starts at `start`, if all of it has arrived.
 #[inline]
 fn end(header: FrameHeader, start: usize, unread: &[u8]) -> Option<usize> {
     let end = start.checked_add(usize::try_from(header.length).ok()?)?;
     (end <= unread.len()).then_some(end)
 }
 
-/// The payload of a control frame, which stays as it is.
+/// An unmasked copy of the payload of a control frame.
 fn unmasked(header: FrameHeader, payload: &[u8]) -> Vec<u8> {
     debug_assert!(payload.len() <= CONTROL_PAYLOAD, "a header that says so is refused");
     let mut payload = payload.to_vec();

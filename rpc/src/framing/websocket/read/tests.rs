@@ -1,4 +1,4 @@
-//! Frames that come in pieces, break rules, and wait.
+//! Frames that arrive in chunks, violate the protocol, or are put back.
 
 use super::{
     super::{ControlFrame, FrameWriter},
@@ -24,7 +24,7 @@ fn close(code: u16) -> Vec<u8> {
     out
 }
 
-/// All that a server's reader finds in a stream that comes in pieces of `step` bytes.
+/// Everything that a server's reader finds in a stream that arrives in chunks of `step` bytes.
 fn found(stream: &[u8], step: usize) -> Vec<String> {
     let mut reader = FrameReader::new(Role::Server);
     let (mut unread, mut found) = (Vec::new(), Vec::new());
@@ -90,7 +90,7 @@ fn text_in_fragments_is_refused_with_the_fragment_that_breaks_it() {
     for (behind, expected) in cases {
         assert_eq!(found(&[&begins[..], &behind].concat(), 1000), expected);
     }
-    // Bytes may be anything.
+    // Binary messages need not be UTF-8.
     let binary = [frame(OpCode::Binary, false, b"\xc3"), frame(OpCode::Continuation, true, b"(")].concat();
     assert_eq!(found(&binary, 1000), ["…", "\u{fffd}("]);
 }
@@ -112,7 +112,7 @@ fn a_message_that_is_put_back_is_given_again_as_it_was() {
     }
     assert_eq!(given, [given[0]; 3]);
     unread.drain(..given[0]);
-    // The last one was taken.
+    // The last message was taken.
     reader.again = false;
     let Ok(FrameEvent::Fragment { consumed }) = reader.next(&mut unread) else { panic!("a fragment") };
     unread.drain(..consumed);
@@ -144,7 +144,7 @@ fn what_is_over_the_limit_is_refused_by_its_header() {
             }
         };
         assert_eq!(violation, Violation::too_large(101, 100));
-        // What is behind it can be told from it.
+        // The frames after it are still recognised.
         let behind = frame(OpCode::Pong, true, b"x");
         let mut unread = [&stream[header..], &behind].concat();
         unread.splice(..0, stream[header - 6..header].iter().copied());
@@ -232,7 +232,7 @@ fn control_frames_are_found_behind_what_has_to_wait() {
     let stream = [waiting, close(1001), b"rest".to_vec()].concat();
     let close = stream.len() - b"rest".len();
     let mut reader = FrameReader::new(Role::Server);
-    // The first message was given, and put back: its mask is off.
+    // The first message was returned and put back: it is unmasked.
     let mut unread = stream;
     reader.next(&mut unread).expect("a message");
     reader.put_back();
@@ -248,7 +248,7 @@ fn control_frames_are_found_behind_what_has_to_wait() {
         }
     }
     assert_eq!(pings, 1);
-    // Nothing is taken by looking, and what was looked at is not looked at again: the ping is answered.
+    // Looking ahead consumes nothing, and examines nothing twice: the ping is answered.
     let searched = reader.searched;
     let Ok(FrameEvent::Message { consumed, .. }) = reader.next(&mut unread) else { panic!("a message") };
     assert_eq!(reader.searched, searched - consumed);
@@ -260,7 +260,7 @@ fn control_frames_are_found_behind_what_has_to_wait() {
         panic!("a ping that was answered")
     };
     unread.drain(..consumed);
-    // One behind what was looked at is not.
+    // A ping after the examined part is not.
     assert!(matches!(reader.next(&mut unread), Ok(FrameEvent::Fragment { .. })));
     assert_eq!(reader.searched, 0);
     let Ok(FrameEvent::Ping { .. }) = reader.next(&mut frame(OpCode::Ping, true, b"")) else {

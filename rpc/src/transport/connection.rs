@@ -1,6 +1,7 @@
-//! A connection before it is given to a session, the stream of bytes that it goes over, and what accepts and agrees on one.
+//! Connections before a session takes them over: their I/O, and the traits for accepting and
+//! handshakes.
 //!
-//! A stream also tells that its peer is gone while nothing is read from it.
+//! The I/O can also report that the peer is gone while nothing is read from it.
 
 use std::{
     fmt, io,
@@ -20,47 +21,48 @@ use super::{
 };
 use crate::{framing::AnyFramer, jsonrpc::ErrorObject};
 
-/// Anything that bytes can be read from and written to.
+/// Any bidirectional byte stream.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> ByteStream for T {}
 
-/// A stream of bytes that may be asked whether its peer is gone, without being read.
+/// A byte stream that may report that its peer is gone without being read.
 ///
-/// A session stops reading where it has enough to do. A socket whose peer has reset it says so to
-/// those alone who read or write; so it has to be asked.
+/// A session under back-pressure stops reading. A socket reports a reset only to reads and writes,
+/// so it has to be polled separately.
 pub(crate) trait Io: ByteStream {
-    /// Whether it can be asked. If not, what there is is read ahead, within bounds.
+    /// Whether [`poll_hang_up`](Self::poll_hang_up) reports anything. If not, the session reads
+    /// ahead within bounds.
     fn reports_hang_up(&self) -> bool {
         false
     }
 
-    /// Ready when nothing reaches the peer any more: with an error where the connection was reset,
-    /// and without one where the peer has closed both directions. Half a close is none: many peers
+    /// Ready when nothing can reach the peer any more: with an error if the connection was reset,
+    /// without one if the peer has closed both directions. A half-close does not count: many peers
     /// close their side after their last request.
     ///
-    /// The task that asks must be the one that reads: it is woken in the same way. It may be asked
-    /// again afterwards, and read from in between.
+    /// Must be polled by the task that reads, as both share a waker. It may be polled again later,
+    /// with reads in between.
     fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let _ = cx;
         Poll::Pending
     }
 
-    /// Ready when the peer has begun to speak, or has gone: with whether it has sent anything. A stream
-    /// that cannot tell says so at once. Nothing is read; asked before the first byte is, by the task
-    /// that reads.
+    /// Ready when the first bytes have arrived or the peer is gone; true if there are bytes. A
+    /// stream that cannot tell is ready at once. Nothing is read. To be polled by the reading task
+    /// before its first read.
     fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let _ = cx;
         Poll::Ready(true)
     }
 
-    /// The session is about to end: only what is on its way already is still written. Said again whenever the loop runs
-    /// meanwhile.
+    /// The session is about to end: only bytes already in flight are still written. Called on every
+    /// turn of the session's loop until then.
     fn closes(&mut self) {}
 
-    /// A number that grows whenever bytes have gone on towards the peer. Those that are only kept,
-    /// as TLS keeps what its socket does not take, do not count: a peer that reads nothing makes a
-    /// stream that still takes bytes for a while.
+    /// A counter that grows whenever bytes progress towards the peer. Bytes that are only buffered,
+    /// as TLS does with what its socket does not take, do not count: a stream goes on accepting
+    /// bytes for a while although the peer reads nothing.
     fn left(&self) -> u64;
 }
 
@@ -86,12 +88,12 @@ impl Io for Box<dyn Io> {
     }
 }
 
-/// A stream of which nothing more is known: the user's, a pipe, memory.
+/// I/O without further information: a user's stream, a pipe, memory.
 #[derive(Debug)]
 pub(crate) struct Plain<T> {
     io: T,
     left: u64,
-    /// It has said that it keeps bytes. What it takes now it may keep, too.
+    /// The stream is buffering bytes, and may buffer what it accepts now.
     is_buffering: bool,
 }
 
@@ -104,7 +106,7 @@ impl<T> Plain<T> {
         match written {
             Poll::Ready(Ok(bytes)) if !self.is_buffering => self.left += bytes as u64,
             Poll::Ready(_) => {}
-            // It is full: when it takes something again, something has left.
+            // The buffer is full: once it accepts bytes again, some have progressed.
             Poll::Pending => self.is_buffering = false,
         }
         written
@@ -157,29 +159,29 @@ impl<T: ByteStream> AsyncWrite for Plain<T> {
     }
 }
 
-/// A connection that was made, and not yet given to a session.
+/// A connection that no session has taken over yet.
 pub(crate) struct Connection {
     pub(crate) io: Box<dyn Io>,
-    /// What was read of it already, behind a handshake.
+    /// Bytes already read, which followed a handshake.
     pub(crate) read: Vec<u8>,
     pub(crate) peer: Endpoint,
-    /// What is known of it besides: credentials, certificates, headers.
+    /// Facts about the peer: credentials, certificates, headers.
     pub(crate) extensions: Extensions,
-    /// How messages are told apart, where the session's settings do not say: what carries messages brings its own.
+    /// The framing, if the transport determines it. Otherwise the session's settings do.
     pub(crate) framer: Option<Box<dyn AnyFramer>>,
-    /// Where the transport has control frames.
+    /// Control frames, for a transport that has them.
     pub(crate) control: Option<Arc<ControlFrames>>,
     pub(crate) takes: Takes,
 }
 
-/// What the peer has said in a handshake that it takes, besides what every peer does.
+/// Optional notifications that the peer has announced support for in a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Takes {
-    /// Notices of its subscriptions.
+    /// Subscription notices.
     pub(crate) notices: bool,
-    /// That calls to it are taken back.
+    /// Cancellation of calls.
     pub(crate) cancel: bool,
-    /// That it is told when this side shuts down.
+    /// The notice that this side is shutting down.
     pub(crate) closing: bool,
 }
 
@@ -188,9 +190,9 @@ impl Connection {
         Self::over(Plain::new(io), peer)
     }
 
-    /// Over what may be able to tell that the peer is gone.
+    /// Over I/O that may report that the peer is gone.
     pub(crate) fn over(io: impl Io, peer: Endpoint) -> Self {
-        // It is shown wherever the session is.
+        // The peer is shown wherever the session is.
         let peer = peer.redacted();
         Self {
             io: Box::new(io),
@@ -203,7 +205,7 @@ impl Connection {
         }
     }
 
-    /// Over a socket, of a system that is not known to tell that the peer is gone.
+    /// Over a socket, on a system where a hang-up is not detected.
     #[cfg(all(not(unix), feature = "tcp"))]
     pub(crate) fn over_socket(socket: impl ByteStream, peer: Endpoint) -> Self {
         Self::new(socket, peer)
@@ -223,20 +225,21 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// What peers arrive at.
+/// A listening socket.
 pub(crate) trait Socket: fmt::Debug + Send + Sync + 'static {
-    /// The next peer, before any handshake. `None` where nobody will come any more. Cancel safe.
+    /// Accepts the next peer, before any handshake. `None` when no more will come. Cancel safe.
     fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>>;
 }
 
-/// What has to be agreed on with a peer that has arrived before the first message: TLS, WebSocket.
+/// A handshake with an accepted peer before the first message: TLS, WebSocket.
 pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
-    /// Turns what was accepted into what messages go over. It has as long as
-    /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), and is dropped then.
+    /// Turns the accepted connection into one that carries messages. The future is dropped after
+    /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout).
     fn shake(&self, connection: Connection) -> BoxFuture<'static, io::Result<Connection>>;
 
-    /// Tells a peer `error` for whom there is no place, in answer to what it asks, and gives nothing; or, where the handshake has no
-    /// words for that, goes through it, and gives what comes behind it. Waits no longer than it is let.
+    /// Refuses a peer for lack of capacity. Answers its request with `error` and returns `None`;
+    /// or, if the handshake cannot express errors, completes it and returns the connection. The
+    /// caller limits the time.
     fn refuse<'a>(
         &'a self,
         connection: Connection,
@@ -248,23 +251,23 @@ pub(crate) trait Handshake: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// What a peer has asked for was understood, and refused: it has cost less than what cannot be read.
+/// The peer's request was understood and refused. It is charged less than unreadable input.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct RefusedHandshake(pub(crate) String);
 
-/// The peer speaks another protocol, and the log has that.
+/// The peer speaks another protocol, and this has been logged.
 #[cfg(feature = "ws")]
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct ForeignHandshake(pub(crate) String);
 
-/// What is said of a scheme that this crate was built without.
+/// The error for a scheme whose feature is not enabled.
 pub(crate) fn built_without(feature: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, format!("`rpc` was built without its feature `{feature}`"))
 }
 
-/// The same of Unix sockets, which not every system has.
+/// The same for Unix sockets, which some systems lack.
 #[cfg(not(all(unix, feature = "unix")))]
 pub(crate) fn without_unix() -> io::Error {
     match cfg!(unix) {

@@ -1,19 +1,19 @@
-//! The control frames of a transport that has some besides messages: WebSocket.
+//! Control frames of a transport that has them: WebSocket.
 //!
-//! A session's loop, its framer and its stream belong to one task. What they have to tell each other
-//! about pings and closes stands here.
+//! The session's loop, its framer and its stream run in one task. They exchange pings and closes
+//! here.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-/// What is to be sent besides messages, and how the peer has closed. The lock is never waited for.
+/// Control frames to send, and the peer's close frame. The lock is never contended.
 #[derive(Debug, Default)]
 pub(crate) struct ControlFrames {
-    /// Whether a ping or a pong is to be sent, so that a write need not look.
+    /// A ping or pong is to be sent: lets a write skip the lock.
     is_due: AtomicBool,
-    /// How many bytes of control frames were sent, and not accounted for yet.
+    /// Bytes of control frames that were sent and not yet charged.
     sent: AtomicUsize,
     state: Mutex<ControlState>,
 }
@@ -21,15 +21,15 @@ pub(crate) struct ControlFrames {
 #[derive(Debug, Default)]
 struct ControlState {
     ping: bool,
-    /// The payload of the last ping, which is answered with it. Those before it need no answer
-    /// (RFC 6455, section 5.5.3), so that a flood of pings takes no memory.
+    /// Payload of the last ping, to be repeated in a pong. Earlier pings need no answer (RFC 6455,
+    /// section 5.5.3), so a flood of pings takes no memory.
     pong: Option<Box<[u8]>>,
     close: CloseState,
-    /// What the peer has closed with.
+    /// The peer's close frame.
     closed: Option<Box<CloseFrame>>,
 }
 
-/// What becomes of a close frame of this side's.
+/// State of this side's close frame.
 #[derive(Debug, Default)]
 enum CloseState {
     #[default]
@@ -38,27 +38,27 @@ enum CloseState {
     Sent,
 }
 
-/// A code, and what it is explained with.
+/// A status code and a reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CloseFrame {
-    /// 1005 stands for a frame that says nothing.
+    /// 1005 stands for a close frame without a payload.
     pub(crate) code: u16,
     pub(crate) reason: String,
 }
 
-/// Why this side closes, for the transport to say.
+/// Why this side closes, to be mapped to a status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Closing {
-    /// All is done.
+    /// Normal closure.
     Done,
-    /// This side goes away.
+    /// This side is going away.
     Away,
-    /// The peer went too far, or said too little.
+    /// The peer violated a limit or a timeout.
     Policy,
 }
 
 impl Closing {
-    /// Of RFC 6455, section 7.4.1.
+    /// Status code of RFC 6455, section 7.4.1.
     const fn code(self) -> u16 {
         match self {
             Self::Done => 1000,
@@ -68,25 +68,26 @@ impl Closing {
     }
 }
 
-/// What the loop asks.
+/// For the session's loop.
 impl ControlFrames {
-    /// Has a ping sent when the stream is flushed.
+    /// Sends a ping with the next flush.
     pub(crate) fn ping(&self) {
         self.lock().ping = true;
         self.is_due.store(true, Ordering::Relaxed);
     }
 
-    /// Has a close frame sent when the stream is flushed, unless there is another. A person reads `reason`, of no more than 123 bytes.
+    /// Sends a close frame with the next flush, unless one was sent or is due. `reason` is for
+    /// people and has at most 123 bytes.
     pub(crate) fn close(&self, closing: Closing, reason: String) {
         self.close_with(CloseFrame { code: closing.code(), reason });
     }
 
-    /// What the peer has closed with, if it has.
+    /// The peer's close frame, if it has sent one.
     pub(crate) fn closed(&self) -> Option<CloseFrame> {
         self.lock().closed.as_deref().cloned()
     }
 
-    /// How many bytes of control frames were sent since this was asked.
+    /// Bytes of control frames sent since the last call.
     pub(crate) fn take_sent(&self) -> usize {
         match self.sent.load(Ordering::Relaxed) {
             0 => 0,
@@ -102,48 +103,48 @@ impl ControlFrames {
     }
 }
 
-/// What the framer has found.
+/// For the framer.
 #[cfg(feature = "ws")]
 impl ControlFrames {
-    /// A ping.
+    /// Answers a ping with its payload.
     pub(crate) fn pong(&self, payload: &[u8]) {
         self.lock().pong = Some(payload.into());
         self.is_due.store(true, Ordering::Relaxed);
     }
 
-    /// A close frame of the peer's: it is told that it was heard.
+    /// Records the peer's close frame, and echoes it.
     pub(crate) fn received_close(&self, frame: CloseFrame) {
         self.close_with(frame.clone());
         self.lock().closed.get_or_insert_with(|| Box::new(frame));
     }
 
-    /// A broken rule: the peer is told which.
+    /// Closes the connection because of a protocol violation.
     pub(crate) fn fail(&self, frame: CloseFrame) {
         self.close_with(frame);
     }
 }
 
-/// What the stream sends.
+/// For the stream.
 #[cfg(feature = "ws")]
 impl ControlFrames {
-    /// Whether there is a ping or a pong.
+    /// Whether a ping or a pong is due.
     pub(crate) fn is_due(&self) -> bool {
         self.is_due.load(Ordering::Relaxed)
     }
 
-    /// Whether a ping is to be sent, and the payload of a pong. Asked again, neither.
+    /// Takes the due ping, and the payload of the due pong.
     pub(crate) fn take_pings(&self) -> (bool, Option<Box<[u8]>>) {
         let mut state = self.lock();
         self.is_due.store(false, Ordering::Relaxed);
         (std::mem::take(&mut state.ping), state.pong.take())
     }
 
-    /// So many bytes of control frames leave.
+    /// Counts bytes of control frames that are being sent.
     pub(crate) fn count_sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// The close frame, once: nothing may follow it.
+    /// Takes the close frame. Nothing may be sent after it.
     pub(crate) fn take_close(&self) -> Option<CloseFrame> {
         let mut state = self.lock();
         match std::mem::replace(&mut state.close, CloseState::Sent) {

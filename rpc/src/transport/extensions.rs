@@ -1,4 +1,4 @@
-//! Values that are kept with a session or a request, found by their type.
+//! Values attached to a session or a request, keyed by type.
 
 use std::{
     any::{Any, TypeId},
@@ -11,10 +11,12 @@ use std::{
 type AnyValue = Arc<dyn Any + Send + Sync>;
 type ValueMap = HashMap<TypeId, AnyValue>;
 
-/// One value of each type, shared by everything that knows the session, or the request that came by itself.
+/// One value per type, shared by everything that knows the session, or the request if it has no
+/// session.
 ///
-/// What came by HTTP, or over a WebSocket, has, behind the values that are inserted here, those of the extensions of the [HTTP request](Self::http): what a layer
-/// before the service has put there, who has logged in for one, is found here by its type.
+/// For messages that came over HTTP or a WebSocket, a lookup falls back to the extensions of the
+/// [HTTP request](Self::http): a value inserted by a layer before the service, for example the
+/// authenticated user, is found here by its type.
 ///
 /// ```
 /// # let (session, _peer) = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async { rpc::testing::pair((), ()) });
@@ -27,24 +29,25 @@ type ValueMap = HashMap<TypeId, AnyValue>;
 /// ```
 #[derive(Default)]
 pub struct Extensions {
-    /// Made with the first value, or with the first share: most sessions and messages keep nothing.
+    /// Allocated with the first value or the first share: most sessions and messages have no
+    /// values.
     values: OnceLock<Arc<RwLock<ValueMap>>>,
     #[cfg(any(feature = "http", feature = "ws"))]
     http: Option<Arc<http::request::Parts>>,
 }
 
 impl Extensions {
-    /// Keeps `value`, in place of another of its type.
+    /// Inserts `value`, and replaces one of the same type.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
         let value = Arc::new(value);
         let mut values = self.values().write().unwrap_or_else(PoisonError::into_inner);
         let replaced = values.insert(TypeId::of::<T>(), value);
         drop(values);
-        // Not under the lock: dropping it is code of the user's, which may ask for another one.
+        // Dropped after the lock is released: `Drop` is user code, and may access the extensions.
         drop(replaced);
     }
 
-    /// The value of type `T`, if there is one.
+    /// Returns the value of type `T`, if there is one.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         match self.own(TypeId::of::<T>()) {
             Some(own) => Some(Extension(ExtensionSource::Own(own.downcast().ok()?))),
@@ -52,14 +55,15 @@ impl Extensions {
         }
     }
 
-    /// Takes the value of type `T` out. One that is in the extensions of the HTTP request stays there.
+    /// Removes and returns the value of type `T`. A value in the extensions of the HTTP request
+    /// stays there.
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         let mut values = self.values.get()?.write().unwrap_or_else(PoisonError::into_inner);
         let own = values.remove(&TypeId::of::<T>())?;
         Some(Extension(ExtensionSource::Own(own.downcast().ok()?)))
     }
 
-    /// The same values for another owner: a value that is inserted into either is found in both.
+    /// The same values for another owner: a value inserted into either is visible in both.
     pub(crate) fn share(&self) -> Self {
         Self {
             values: OnceLock::from(Arc::clone(self.values())),
@@ -84,7 +88,7 @@ impl Extensions {
 
 #[cfg(any(feature = "http", feature = "ws"))]
 impl Extensions {
-    /// Those of a message that came in an HTTP request.
+    /// Extensions of a message that came in an HTTP request.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -96,7 +100,8 @@ impl Extensions {
     /// });
     /// let dispatcher = Dispatcher::builder().service(router).build()?;
     ///
-    /// let request = http::Request::post("/").header("user-agent", "curl/8").body(r#"{"jsonrpc":"2.0","id":1,"method":"agent"}"#)?;
+    /// let call = r#"{"jsonrpc":"2.0","id":1,"method":"agent"}"#;
+    /// let request = http::Request::post("/").header("user-agent", "curl/8").body(call)?;
     /// let (parts, body) = request.into_parts();
     /// let reply = dispatcher.dispatch_with(body.as_bytes(), Extensions::of_http(parts)).await;
     /// assert_eq!(reply.unwrap(), br#"{"jsonrpc":"2.0","id":1,"result":"curl/8"}"#[..]);
@@ -106,9 +111,9 @@ impl Extensions {
         Self { values: OnceLock::new(), http: Some(Arc::new(request)) }
     }
 
-    /// The HTTP request that the message came in, or by which the session was begun: its headers, its path, its extensions. A
-    /// session keeps no headers that concern the handshake alone: `Connection`, `Upgrade`, the key, the version and the
-    /// extensions of a WebSocket.
+    /// The HTTP request that carried the message, or that opened the session: its headers, path and
+    /// extensions. A session does not keep headers that concern the handshake only: `Connection`,
+    /// `Upgrade`, and the key, version and extensions of a WebSocket.
     pub fn http(&self) -> Option<&http::request::Parts> {
         self.http.as_deref()
     }
@@ -119,7 +124,8 @@ impl Extensions {
         Some(Extension(ExtensionSource::OfRequest(Arc::clone(request))))
     }
 
-    /// The values of a connection, for a request that came by it, or for the session that has begun with one.
+    /// A copy of the connection's values, for one of its requests or for the session that the
+    /// request opened.
     pub(crate) fn for_request(&self, request: http::request::Parts) -> Self {
         let copied = self.values.get().map(|values| {
             let values = values.read().unwrap_or_else(PoisonError::into_inner);
@@ -135,12 +141,12 @@ impl fmt::Debug for Extensions {
     }
 }
 
-/// A value found in [`Extensions`]: a share of it, which may be kept.
+/// A shared reference to a value in [`Extensions`], which may be kept.
 pub struct Extension<T>(ExtensionSource<T>);
 
 enum ExtensionSource<T> {
     Own(Arc<T>),
-    /// It is in the extensions of this request, which nobody changes any more.
+    /// A value in the extensions of this request, which is immutable.
     #[cfg(any(feature = "http", feature = "ws"))]
     OfRequest(Arc<http::request::Parts>),
 }

@@ -1,4 +1,5 @@
-//! What a client makes of a server's answer over HTTP: why an exchange brought no reply, the headers of an error, interim answers.
+//! HTTP responses as a client sees them: errors of an exchange, headers of an error response,
+//! interim responses.
 
 #[cfg(feature = "http")]
 use std::{error::Error, io, sync::Arc};
@@ -12,9 +13,9 @@ use http::{
 #[cfg(feature = "http")]
 use crate::jsonrpc::{Executed, shown::escaped};
 
-/// Why an HTTP exchange brought no reply to what it carried.
+/// Why an HTTP exchange brought no reply.
 ///
-/// None of them shows credentials, nor the path of the URL, which may hold a key.
+/// No error shows credentials, or the path of the URL, which may hold a key.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,12 +34,12 @@ use crate::jsonrpc::{Executed, shown::escaped};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// There is no connection. Nothing was sent.
+    /// Connecting failed. Nothing was sent.
     #[error("cannot connect to {url}")]
     Connect {
         /// The server: scheme, host and port.
         url: String,
-        /// Why not.
+        /// The cause.
         source: Arc<io::Error>,
     },
 
@@ -50,103 +51,104 @@ pub enum HttpError {
         url: String,
         /// The proxy.
         proxy: super::socks::SocksProxy,
-        /// Why not.
+        /// The cause.
         source: Arc<super::socks::SocksError>,
     },
 
-    /// There is a connection, and TLS could not be agreed on. Nothing was sent.
+    /// The TLS handshake failed. Nothing was sent.
     #[cfg(feature = "tls-no-provider")]
     #[error("cannot connect to {url}")]
     Tls {
         /// The server: scheme, host and port.
         url: String,
-        /// Why not.
+        /// The cause.
         source: Arc<super::tls::TlsError>,
     },
 
-    /// The connection ended, or what came on it was no HTTP, before the whole answer was there. The call may have been carried out.
+    /// The connection ended, or broke the protocol, before the response was complete. The call may
+    /// have been executed.
     #[error("the exchange with {url} broke off")]
     Broken {
-        /// The server.
+        /// The server: scheme, host and port.
         url: String,
-        /// What happened.
+        /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
 
-    /// The server refused, and not in JSON-RPC: 401 where the credentials are wrong. With most statuses of 5xx the
-    /// call may have been carried out. Two have variants of their own, [`TooManyRequests`](Self::TooManyRequests) and
-    /// [`Unavailable`](Self::Unavailable).
+    /// An HTTP error without a JSON-RPC reply, for example 401 for wrong credentials. With most 5xx
+    /// statuses the call may have been executed. Two statuses have their own variants:
+    /// [`TooManyRequests`](Self::TooManyRequests) and [`Unavailable`](Self::Unavailable).
     #[error("{url} answered with the HTTP status {status}: {}", escaped(said(.text)))]
     Status {
-        /// The server.
+        /// The server: scheme, host and port.
         url: String,
         /// The status, for example 401.
         status: u16,
-        /// The start of what it said, for people.
+        /// The start of the body, for people.
         text: String,
-        /// What it said beside that: see [`HttpError::headers`].
+        /// The response headers: see [`HttpError::headers`].
         headers: HttpHeaders,
     },
 
-    /// 429: this client sends more than the server takes from it. The call was not carried out.
+    /// 429: the client exceeds a rate limit of the server. The call was not executed.
     /// [`retry_after`](Self::retry_after) may say when to try again.
     #[error("{url} answered with the HTTP status 429: {}{}", escaped(said(.text)), later(.headers))]
     TooManyRequests {
-        /// The server.
+        /// The server: scheme, host and port.
         url: String,
-        /// The start of what it said, for people.
+        /// The start of the body, for people.
         text: String,
-        /// What it said beside that: see [`HttpError::headers`].
+        /// The response headers: see [`HttpError::headers`].
         headers: HttpHeaders,
     },
 
-    /// 503: the server, or one behind it, is too busy or down. A proxy may say so of a call that was carried out.
-    /// [`retry_after`](Self::retry_after) may say when to try again.
+    /// 503: the server, or one behind it, is overloaded or down. A proxy may report this for a call
+    /// that was executed. [`retry_after`](Self::retry_after) may say when to try again.
     #[error("{url} answered with the HTTP status 503: {}{}", escaped(said(.text)), later(.headers))]
     Unavailable {
-        /// The server.
+        /// The server: scheme, host and port.
         url: String,
-        /// The start of what it said, for people.
+        /// The start of the body, for people.
         text: String,
-        /// What it said beside that: see [`HttpError::headers`].
+        /// The response headers: see [`HttpError::headers`].
         headers: HttpHeaders,
     },
 
-    /// The server sends us elsewhere. Redirects are not followed: what was sent may be meant for this server alone, and credentials
-    /// are.
+    /// A redirect. It is not followed: the request may be meant for this server only, as
+    /// credentials are.
     #[error("{url} redirects to {} (HTTP status {status}): redirects are not followed", escaped(.location))]
     Redirect {
-        /// The server.
+        /// The server: scheme, host and port.
         url: String,
         /// The status, for example 308.
         status: u16,
-        /// Where to.
+        /// The `Location` of the redirect.
         location: String,
-        /// What it said beside that: see [`HttpError::headers`].
+        /// The response headers: see [`HttpError::headers`].
         headers: HttpHeaders,
     },
 
-    /// The server accepted, and what it answered is no JSON: usually something else than a JSON-RPC server is there. Or nothing at all
-    /// stands in the answer. The call may have been carried out.
+    /// A success status with an empty body or one that is not JSON: usually the server is not a
+    /// JSON-RPC server. The call may have been executed.
     #[error("{url} answered with the HTTP status {status} and no JSON-RPC: {}", escaped(said(.text)))]
     NoReply {
-        /// The server.
+        /// The server: scheme, host and port.
         url: String,
         /// The status, for example 200.
         status: u16,
-        /// The start of what it said, for people.
+        /// The start of the body, for people.
         text: String,
-        /// What it said beside that: see [`HttpError::headers`].
+        /// The response headers: see [`HttpError::headers`].
         headers: HttpHeaders,
     },
 
-    /// The answer is larger than [`Limits::frame_size`](crate::Limits::frame_size), and was not read to its end. The call may have been
-    /// carried out.
+    /// The response exceeds [`Limits::frame_size`](crate::Limits::frame_size), and was not read to
+    /// its end. The call may have been executed.
     #[error("the answer of {url} has {} bytes: the limit is {limit} (`frame_size`)", size(.declared, .limit))]
     TooLarge {
-        /// The server.
+        /// The server: scheme, host and port.
         url: String,
-        /// The size in bytes, where the server has declared it.
+        /// The size in bytes, if the server declared it.
         declared: Option<u64>,
         /// The limit in bytes.
         limit: usize,
@@ -155,7 +157,7 @@ pub enum HttpError {
 
 #[cfg(feature = "http")]
 impl HttpError {
-    /// Whether the call was carried out, as far as the error tells: see [`Executed`].
+    /// Whether the call was executed, as far as the error tells: see [`Executed`].
     pub fn executed(&self) -> Executed {
         match self {
             Self::Connect { .. } => Executed::No,
@@ -163,8 +165,8 @@ impl HttpError {
             Self::Socks { .. } => Executed::No,
             #[cfg(feature = "tls-no-provider")]
             Self::Tls { .. } => Executed::No,
-            // 303 sends the client to the outcome of its POST (RFC 9110, 15.4.4). With 408 the request may have arrived at what
-            // stands behind a proxy.
+            // 303 refers the client to the outcome of its POST (RFC 9110, 15.4.4). With 408 the
+            // request may have reached a server behind a proxy.
             Self::Redirect { status: 303, .. } | Self::Status { status: 408, .. } => Executed::Perhaps,
             Self::TooManyRequests { .. } | Self::Status { status: 400..500, .. } | Self::Redirect { .. } => {
                 Executed::No
@@ -177,7 +179,7 @@ impl HttpError {
         }
     }
 
-    /// The status that the server has answered with, if it has.
+    /// The status of the response, if there was one.
     pub const fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } | Self::Redirect { status, .. } | Self::NoReply { status, .. } => {
@@ -193,13 +195,13 @@ impl HttpError {
         }
     }
 
-    /// The headers that the server has answered with, if it has and its answer was read as far as that. For example
-    /// `WWW-Authenticate` with the status 401.
+    /// The headers of the response, if it was read that far. For example `WWW-Authenticate` with
+    /// status 401.
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.answered_with().map(|headers| &**headers)
     }
 
-    /// How long the server wants to be left alone, counted from its answer: its `Retry-After`, if it has sent one. See
+    /// The server's `Retry-After`, counted from its response, if it sent one. See
     /// [`HttpHeaders::retry_after`].
     ///
     /// ```
@@ -265,10 +267,11 @@ fn later(headers: &HttpHeaders) -> String {
     headers.retry_after().map_or_else(String::new, |wait| format!(" (it says to try again in {wait:?})"))
 }
 
-/// The headers of an answer that was an error: of one over HTTP, or of a handshake of WebSocket that was refused. They
-/// are read as a [`HeaderMap`].
+/// Headers of an error response, over HTTP or to a refused WebSocket handshake. Dereferences to
+/// [`HeaderMap`].
 ///
-/// `Debug` shows their names alone: `Set-Cookie` is a credential, and a server may repeat others.
+/// `Debug` shows only the names: `Set-Cookie` is a credential, and a server may repeat those of the
+/// request.
 ///
 /// ```
 /// use std::time::Duration;
@@ -284,17 +287,18 @@ fn later(headers: &HttpHeaders) -> String {
 pub struct HttpHeaders(Box<HeaderMap>);
 
 impl HttpHeaders {
-    /// How long the server wants to be left alone, counted from its answer (RFC 9110, section 10.2.3).
+    /// How long to wait before the next request, counted from the response (RFC 9110, section
+    /// 10.2.3).
     ///
-    /// It says so in whole seconds, or by a date. A date is compared with the `Date` of the same answer, so
-    /// that the clocks of the two sides need not agree; a date that has passed is zero. `None` where
-    /// there is no such header, where it is neither, or where a date comes without a `Date`.
+    /// The header has a number of seconds or a date. A date is compared with the `Date` of the same
+    /// response, so the two clocks need not agree; a date in the past is zero. `None` if the header
+    /// is missing or invalid, or has a date and there is no `Date`.
     ///
-    /// The number is the server's: bound it before waiting for it.
+    /// The number comes from the untrusted server: bound it before waiting.
     pub fn retry_after(&self) -> Option<Duration> {
         let wanted = self.get(RETRY_AFTER)?.to_str().ok()?.trim();
         if !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_digit()) {
-            // What does not fit is as good as never.
+            // A number that does not fit is as good as never.
             return Some(Duration::from_secs(wanted.parse().unwrap_or(u64::MAX)));
         }
         let until = httpdate::parse_http_date(wanted).ok()?;
@@ -323,11 +327,11 @@ impl fmt::Debug for HttpHeaders {
     }
 }
 
-/// How many may come before one answer. Servers send one or two: a `100 Continue`, a `103 Early
-/// Hints`.
+/// Limit of interim responses (1xx except 101: RFC 9110, section 15.2) before a final one. Servers
+/// send one or two: `100 Continue`, `103 Early Hints`.
 pub(crate) const MOST_INTERIM: usize = 16;
 
-/// Why an answer is given up that does not come.
+/// The server sent only interim responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than {MOST_INTERIM} interim answers (1xx) have come, and no final one")]
 pub(crate) struct TooManyInterim;
@@ -345,7 +349,7 @@ mod tests {
     #[test]
     fn it_is_said_in_seconds_or_by_a_date() {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        // RFC 9110, section 5.6.7, has the three forms of one moment.
+        // The three date formats of RFC 9110, section 5.6.7, for one moment.
         const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
         for (wanted, date, expected) in [
             ("120", None, seconds(120)),
@@ -355,9 +359,9 @@ mod tests {
             ("Sun, 06 Nov 1994 08:51:37 GMT", Some(NOW), seconds(120)),
             ("Sunday, 06-Nov-94 08:49:47 GMT", Some(NOW), seconds(10)),
             ("Sun Nov  6 08:49:38 1994", Some(NOW), seconds(1)),
-            // It has passed.
+            // In the past.
             ("Sun, 06 Nov 1994 08:49:36 GMT", Some(NOW), seconds(0)),
-            // Nothing to count from.
+            // No `Date` to compare with.
             ("Sun, 06 Nov 1994 08:51:37 GMT", None, None),
             ("Sun, 06 Nov 1994 08:51:37 GMT", Some("today"), None),
             ("-1", None, None),

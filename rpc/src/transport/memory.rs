@@ -1,4 +1,4 @@
-//! Connections within the process: for tests, and for two parts of one program.
+//! In-process connections: for tests, and between two parts of a program.
 
 use std::{
     collections::HashMap,
@@ -17,25 +17,26 @@ use super::{
     endpoint::Endpoint,
 };
 
-/// How many bytes each direction holds where a URL names the place.
+/// Buffer size per direction of a connection by URL, in bytes.
 const CAPACITY: usize = 64 << 10;
 
-/// How many may have connected and not been accepted yet: what Linux's `listen` gives most programs.
+/// Limit of connections waiting to be accepted: what `listen` on Linux gives most programs.
 const BACKLOG: usize = 4_096;
 
-/// Two ends of a connection that never leaves memory. Each direction holds up to `capacity` bytes;
-/// 0 is taken as 1.
+/// Both ends of an in-memory connection. Each direction buffers up to `capacity` bytes; 0 counts as
+/// 1.
 ///
-/// Give one end to [`Connector::over`](crate::Connector::over) and the other to [`ServerHandle::attach`](crate::ServerHandle::attach), or use
-/// [`testing::pair`](crate::testing::pair), which does that. Where the two parts of a program do not know each other, the URL
-/// `memory:NAME` brings them together.
+/// Pass one end to [`Connector::over`](crate::Connector::over) and the other to
+/// [`ServerHandle::attach`](crate::ServerHandle::attach), or use
+/// [`testing::pair`](crate::testing::pair), which does both. Parts of a program that do not know
+/// each other can connect by the URL `memory:NAME`.
 pub fn memory(capacity: usize) -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(capacity.max(1))
 }
 
 type Listeners = HashMap<Box<str>, mpsc::Sender<DuplexStream>>;
 
-/// Who listens at which name in this process.
+/// The listeners of this process, by name.
 fn listeners() -> MutexGuard<'static, Listeners> {
     static LISTENERS: LazyLock<Mutex<Listeners>> = LazyLock::new(Mutex::default);
     LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -47,7 +48,7 @@ struct MemorySocket {
     arrivals: AsyncMutex<mpsc::Receiver<DuplexStream>>,
 }
 
-/// Listens at a name, until what is given is dropped.
+/// Listens at a name until the socket is dropped.
 pub(crate) fn listen_in_memory(name: &str) -> io::Result<Box<dyn Socket>> {
     let mut listeners = listeners();
     if listeners.contains_key(name) {
@@ -73,7 +74,7 @@ impl Drop for MemorySocket {
     }
 }
 
-/// Connects to whoever listens at a name.
+/// Connects to the listener at a name.
 pub(crate) fn connect_in_memory(name: &str) -> io::Result<DuplexStream> {
     let refused = |why| io::Error::new(io::ErrorKind::ConnectionRefused, why);
     let Some(arrive) = listeners().get(name).cloned() else {

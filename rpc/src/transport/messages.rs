@@ -1,7 +1,7 @@
-//! Streams of messages as streams of bytes, so that there is one loop for both.
+//! Adapts streams of messages to byte streams, so that one session loop serves both.
 //!
-//! Between the loop and such a transport every message stands behind its length. That is how the two talk, and nothing of it travels: the
-//! lengths are taken off before a message is sent, and put before one that has come.
+//! Between the loop and such a transport each message is preceded by its length. The lengths are
+//! internal: they are removed before a message is sent, and added to a received one.
 
 use std::{
     error::Error,
@@ -16,20 +16,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::framing::{AnyFramer, DeclaredBody, FrameError, Framed};
 
-/// The length before each message: eight bytes, the most significant first.
+/// The length before each message: eight bytes, big-endian.
 const PREFIX: usize = 8;
 
-/// Buffers above this are not kept for the next write.
+/// Larger buffers are not kept for the next write.
 const LARGE: usize = 64 << 10;
 
-/// What a stream or a sink of the user's may fail with.
+/// The error type of a user's stream or sink.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Anything that whole messages come from and go to: `Stream<Item = Result<Bytes, E>> + Sink<Bytes>`. The errors are whatever can be
-/// boxed.
+/// A bidirectional channel of whole messages: `Stream<Item = Result<Bytes, E>> + Sink<Bytes>`. Any
+/// error type that can be boxed will do.
 ///
-/// Each item is one message, and is not framed. What is larger than [`Limits::frame_size`](crate::Limits::frame_size) is dropped and counted as an
-/// error, and a request is answered, as in a stream of bytes. Messages that are ready together are sent together, before one flush.
+/// Each item is one message without framing. A message over
+/// [`Limits::frame_size`](crate::Limits::frame_size) is dropped and counted as an error, and a
+/// request is answered, as in a byte stream. Messages that are ready together are sent together,
+/// before one flush.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -56,7 +58,7 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 pub trait MessageChannel:
     Stream<Item = Result<Bytes, Self::ReadError>> + Sink<Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
 {
-    /// What reading fails with.
+    /// Error of the stream.
     type ReadError: Into<BoxError>;
 }
 
@@ -68,14 +70,14 @@ where
     type ReadError = E;
 }
 
-/// A stream of messages and a sink for messages as one: see [`join_messages`].
+/// A stream and a sink of messages, joined by [`join_messages`].
 #[derive(Debug)]
 pub struct JoinedMessages<I, O> {
     stream: I,
     sink: O,
 }
 
-/// Makes one of a stream of messages and a sink for messages: a [`MessageChannel`](MessageChannel), where both are of
+/// Joins a stream and a sink of messages: a [`MessageChannel`] if both are of
 /// [`Bytes`](bytes::Bytes).
 pub const fn join_messages<I, O>(stream: I, sink: O) -> JoinedMessages<I, O> {
     JoinedMessages { stream, sink }
@@ -109,7 +111,7 @@ impl<I: Unpin, O: Sink<M> + Unpin, M> Sink<M> for JoinedMessages<I, O> {
     }
 }
 
-/// The framing between the loop and a [`MessageStream`].
+/// The internal framing of a [`MessageStream`].
 #[derive(Debug)]
 pub(crate) struct MessageFramer {
     message: DeclaredBody,
@@ -161,17 +163,17 @@ impl AnyFramer for MessageFramer {
     }
 }
 
-/// A stream and sink of messages, as bytes.
+/// A message channel as a byte stream.
 pub(crate) struct MessageStream<S> {
     messages: S,
-    /// What is left of the length of the message that came last.
+    /// The unread part of the length of the last message.
     prefix: [u8; PREFIX],
     prefix_left: usize,
-    /// What is left of the message itself.
+    /// The unread part of the last message.
     message: Bytes,
-    /// What came after a message that was read together with it.
+    /// End of the stream, or its error, found while reading ahead after a message.
     end: Option<io::Result<()>>,
-    /// Messages on their way out are parts of it.
+    /// Outgoing messages are split off it.
     out: BytesMut,
 }
 
@@ -187,7 +189,7 @@ impl<S> MessageStream<S> {
         }
     }
 
-    /// Gives what there is room for of the message that came last.
+    /// Copies as much of the last message as fits.
     fn fill(&mut self, buf: &mut ReadBuf<'_>) {
         let taken = self.prefix_left.min(buf.remaining());
         let start = PREFIX - self.prefix_left;
@@ -198,7 +200,7 @@ impl<S> MessageStream<S> {
             buf.put_slice(&self.message[..taken]);
             self.message.advance(taken);
             if self.message.is_empty() {
-                // Its memory may be used again.
+                // Releases its memory.
                 self.message = Bytes::new();
             }
         }
@@ -214,7 +216,7 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: Into<BoxError>,
 {
-    /// Takes as many messages as are there, and fit.
+    /// Reads as many messages as are ready and fit.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -246,7 +248,8 @@ where
                 },
             };
             if is_first {
-                // A stream that has ended may not be asked again: whoever reads on finds that it has.
+                // An ended stream must not be polled again, so its end is remembered for the next
+                // read.
                 this.end = Some(Ok(()));
                 return Poll::Ready(end);
             }
@@ -260,7 +263,7 @@ impl<S> AsyncWrite for MessageStream<S>
 where
     S: Sink<Bytes, Error: Into<BoxError>> + Unpin,
 {
-    /// Takes whole messages only, and never a part of one. They leave together: a sink that can write several at once gets to.
+    /// Accepts whole messages only, never a part of one, and flushes them together.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let mut taken = 0;
@@ -287,7 +290,7 @@ where
         }
         match Pin::new(&mut this.messages).poll_flush(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(io_error(error))),
-            // Whether everything has left is asked by `poll_flush`.
+            // The session awaits completion with `poll_flush`.
             _ => Poll::Ready(Ok(taken)),
         }
     }
@@ -301,7 +304,7 @@ where
     }
 }
 
-/// An error of I/O stays what it is.
+/// An I/O error is passed through.
 fn io_error(error: impl Into<BoxError>) -> io::Error {
     let error: BoxError = error.into();
     match error.downcast::<io::Error>() {

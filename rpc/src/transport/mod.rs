@@ -1,6 +1,6 @@
-//! Byte streams between two sides, and the URLs that name them. Nothing here knows what the bytes mean.
+//! Byte streams between two peers, and the URLs that name them. Nothing here interprets the bytes.
 //!
-//! One folder a transport. Each makes a connection, or turns one into another: TLS over TCP.
+//! One folder per transport. Each makes a connection, or wraps one in another: TLS over TCP.
 
 mod connection;
 #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "no transport has control frames then"))]

@@ -1,21 +1,21 @@
-//! What is shown of a URL in errors, logs and `Debug`: scheme, host and port. A path and a query
-//! often hold a key (`wss://node.example/v1/KEY`, `?token=`), and what stands before the host is a
-//! password. What a client has sent and a server repeats is not shown, either.
+//! Redaction of URLs in errors, logs and `Debug` output: only scheme, host and port are shown. A
+//! path or a query often holds a key (`wss://node.example/v1/KEY`, `?token=`), and user information
+//! is a password. Secrets of a request that a server repeats in its response are hidden, too.
 
 #[cfg(any(feature = "http", feature = "ws"))]
 use http::{HeaderMap, HeaderName, header};
 
-/// What stands in the place of something that is not shown.
+/// The placeholder for hidden text.
 pub(crate) const HIDDEN: &str = "…";
 
-/// A text that was to be a URL, or that a server sends as one. Nothing is known of it: what could
-/// be a password, a path or a query is not shown.
+/// Redacts a text that may be a URL, such as invalid input or one from a server: a possible
+/// password, path or query is hidden.
 pub(crate) fn shown(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),
         None => (None, text),
     };
-    // A place on this machine.
+    // An endpoint on this machine.
     let is_local =
         |prefix: &str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     if ["unix:", "stdio:", "memory:"].into_iter().any(is_local) {
@@ -27,7 +27,7 @@ pub(crate) fn shown(text: &str) -> String {
         None => String::new(),
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    // A password may have a slash in it: then nothing says where the host begins.
+    // A password may contain a slash, and then the start of the host is ambiguous.
     let authority = match authority.rsplit_once('@') {
         _ if path.contains('@') => HIDDEN.to_owned(),
         Some((_, host)) => format!("{HIDDEN}@{host}"),
@@ -37,31 +37,32 @@ pub(crate) fn shown(text: &str) -> String {
     format!("{scheme}{authority}{more}")
 }
 
-/// RFC 3986, section 3.1.
+/// Scheme syntax of RFC 3986, section 3.1.
 pub(super) fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'))
 }
 
-/// What is shorter is no secret, and stands in every other text; so does the beginning of one.
+/// Shorter texts are not secrets, and occur everywhere. The second limit is for the start of a
+/// truncated secret.
 #[cfg(any(feature = "http", feature = "ws"))]
 const SHORTEST: usize = 4;
 #[cfg(any(feature = "http", feature = "ws"))]
 const SHORTEST_BEGINNING: usize = 8;
 
-/// Headers that say what the server and the page are called.
+/// Headers that name the server and the page.
 #[cfg(any(feature = "http", feature = "ws"))]
 const NO_SECRETS: [HeaderName; 2] = [header::HOST, header::ORIGIN];
 
-/// What a request had in it that may be secret: what stands behind the host in its URL, and what
-/// the user has set of its headers. Longest first.
+/// Possible secrets of a request: its URL after the host, and the headers set by the user. Longest
+/// first.
 #[cfg(any(feature = "http", feature = "ws"))]
 pub(crate) struct Secrets(Vec<String>);
 
 #[cfg(any(feature = "http", feature = "ws"))]
 impl Secrets {
-    /// Of a request for `target`, a path with its query, of its headers those that the user has
-    /// set, which are marked as sensitive, and of the sub-protocols that it offers.
+    /// Secrets of a request for `target`, a path with its query: the headers that the user has set,
+    /// which are marked as sensitive, and the offered sub-protocols.
     pub(crate) fn of(target: &str, headers: &HeaderMap, protocols: &[String]) -> Self {
         let mut secrets = vec![target.to_owned()];
         secrets.extend(target.split('?').map(str::to_owned));
@@ -81,7 +82,7 @@ impl Secrets {
         Self(secrets)
     }
 
-    /// The text without them, and without the beginning of one at its end, where it was cut off.
+    /// Hides the secrets in `text`, and the start of one at its end, where it may be truncated.
     pub(crate) fn hide(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.0 {
@@ -104,7 +105,7 @@ impl Secrets {
     }
 }
 
-/// `None` where nothing in it is written in percents.
+/// `None` if nothing is percent-encoded.
 #[cfg(any(feature = "http", feature = "ws"))]
 fn percent_decoded(text: &str) -> Option<String> {
     let mut pieces = text.split('%');

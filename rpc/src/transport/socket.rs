@@ -1,4 +1,4 @@
-//! Sockets whose hang-up is noticed while they are not read.
+//! Sockets that report a hang-up while they are not read.
 
 use std::{
     io,
@@ -20,27 +20,27 @@ use super::{
 };
 
 impl Connection {
-    /// Over a socket, which tells that the peer is gone.
+    /// Over a socket that reports that the peer is gone.
     pub(crate) fn over_socket(socket: impl StreamSocket, peer: Endpoint) -> Self {
         Self::over(SocketIo::new(socket), peer)
     }
 }
 
-/// How often a socket is asked whose peer has closed its direction: the system has said all that it
-/// says by itself.
+/// Polling interval for a socket whose peer has closed its direction: the system sends no further
+/// event.
 const ASKED_EVERY: Duration = Duration::from_millis(100);
 
-/// What tokio's sockets have in common.
+/// Common interface of tokio's stream sockets.
 pub(crate) trait StreamSocket: ByteStream + AsFd {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// What it is ready for at this moment.
+    /// Current readiness.
     fn ready_now(&self) -> Ready;
 
-    /// Forgets that there is something to read, so that it is told what else happens.
+    /// Clears read readiness, so that the next event is reported.
     fn forget_readable(&self);
 
-    /// The error that has broken it, if one has.
+    /// The pending error of the socket, if there is one.
     fn take_error(&self) -> io::Result<Option<io::Error>>;
 
     /// See [`Io::poll_begun`].
@@ -60,7 +60,7 @@ macro_rules! stream_socket {
             }
 
             fn forget_readable(&self) {
-                // That nothing was there is all that tokio lets one say.
+                // Tokio clears readiness only after a `WouldBlock`.
                 let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
                 drop(self.try_io(Interest::READABLE, nothing));
             }
@@ -81,20 +81,19 @@ stream_socket!(tokio::net::TcpStream, |socket: &Self, cx: &mut Context<'_>| {
     let peeked = socket.poll_peek(cx, &mut ReadBuf::new(&mut [0]));
     peeked.map(|peeked| peeked.is_ok_and(|bytes| bytes > 0))
 });
-// Tokio does not look into those ahead, and nothing is agreed on over them before the first message.
+// Tokio cannot peek at Unix sockets, and no handshake precedes the first message on them.
 #[cfg(feature = "unix")]
 stream_socket!(tokio::net::UnixStream, |_: &Self, _: &mut Context<'_>| Poll::Ready(true));
 
-/// A socket that can be asked whether its peer is gone.
+/// A socket that reports a hang-up.
 #[derive(Debug)]
 pub(crate) struct SocketIo<S> {
     socket: S,
-    /// There may be something to read of which tokio does not know any more: the system is asked
-    /// before tokio is.
+    /// Read readiness was cleared although bytes may be unread: the system is asked before tokio.
     forgotten: bool,
-    /// Runs while the peer has closed its direction, and nothing else is told.
+    /// Polling timer, while the peer has closed its direction and there are no events.
     again: Option<Pin<Box<Sleep>>>,
-    /// How many bytes the system has taken.
+    /// Bytes accepted by the system.
     left: u64,
 }
 
@@ -112,7 +111,7 @@ impl<S: StreamSocket> SocketIo<S> {
         written
     }
 
-    /// Reads what tokio does not know of. `None` where there is nothing.
+    /// Reads bytes whose readiness was cleared. `None` if there are none.
     #[cold]
     fn read_forgotten(&mut self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         loop {
@@ -122,7 +121,7 @@ impl<S: StreamSocket> SocketIo<S> {
                     Some(Ok(()))
                 }
                 Err(rustix::io::Errno::INTR) => continue,
-                // What comes from here on, tokio is told of.
+                // Tokio reports whatever arrives from now on.
                 Err(rustix::io::Errno::AGAIN) => {
                     self.forgotten = false;
                     None

@@ -1,4 +1,4 @@
-//! Names and addresses of hosts, and the zones of IPv6 addresses.
+//! Host names and addresses, and zones of IPv6 addresses.
 
 use std::{
     fmt::{self, Write as _},
@@ -10,12 +10,12 @@ pub(crate) enum Host {
     Name(Box<str>),
     V4(Ipv4Addr),
     V6(Ipv6Addr),
-    /// An address of version 6 on a link. Boxed: there are few, and hosts are in errors.
+    /// An IPv6 address with a zone. Boxed because it is rare, and hosts are part of errors.
     Zoned(Box<(Ipv6Addr, Zone)>),
 }
 
 impl Host {
-    /// Where the system need not be asked for it.
+    /// The socket address, if it needs no lookup.
     pub(crate) fn at_port(&self, port: u16) -> Option<SocketAddr> {
         match self {
             Self::V4(ip) => Some((*ip, port).into()),
@@ -28,7 +28,8 @@ impl Host {
         }
     }
 
-    /// What a peer is told that it is called. A zone is known to this machine only: RFC 6874, section 4.
+    /// The name of the host as sent to a peer, without the zone, which only this machine knows: RFC
+    /// 6874, section 4.
     #[cfg(any(feature = "http", feature = "tls-no-provider", feature = "ws"))]
     pub(crate) fn without_zone(&self) -> Self {
         match self {
@@ -37,14 +38,14 @@ impl Host {
         }
     }
 
-    /// As a URL has it.
+    /// Formats the host for a URL.
     pub(crate) const fn in_url(&self) -> HostInUrl<'_> {
         HostInUrl(self)
     }
 
-    /// A name as RFC 1123 allows it (with underscores, which real names have), or an IPv4 address
-    /// in four decimal numbers. The other ways to write one (`0x7f000001`, `127.1`, `0177.0.0.1`)
-    /// are no names: a resolver takes them for an address, and a check of names would not.
+    /// Parses a name as in RFC 1123 (with underscores, which real names have), or an IPv4 address
+    /// of four decimal numbers. Other notations (`0x7f000001`, `127.1`, `0177.0.0.1`) are rejected:
+    /// a resolver would take them for an address, and a check of names would not.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Ok(ip) = text.parse() {
             return Ok(Self::V4(ip));
@@ -73,8 +74,8 @@ impl Host {
     }
 }
 
-/// Whether the last label of `name` is a number, decimal or hexadecimal: then the whole can only be
-/// an IPv4 address ("ends in a number checker" of the WHATWG's URL standard, section 3.5).
+/// Whether the last label of `name` is a decimal or hexadecimal number: such a name can only be an
+/// IPv4 address ("ends in a number checker" of the WHATWG URL standard, section 3.5).
 fn ends_in_a_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
@@ -129,17 +130,17 @@ impl fmt::Display for HostInUrl<'_> {
     }
 }
 
-/// A zone of RFC 4007, section 11. It means something on this machine only, and is sent to no peer.
+/// A zone (RFC 4007, section 11). It is local to this machine, and is sent to no peer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Zone {
-    /// The number that the system has given the link: the scope id of a socket's address.
+    /// The scope id: the number of the link in this system.
     Index(u32),
-    /// The name of an interface. The system knows its number.
+    /// The name of an interface, to be looked up in the system.
     Name(Box<str>),
 }
 
 impl Zone {
-    /// As it stands behind the `%25` of a URL: RFC 6874, section 2.
+    /// Parses the part after `%25` in a URL: RFC 6874, section 2.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let is_literal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_' | b'~' | b'%');
         let name = percent_decoded(text).filter(|_| text.bytes().all(is_literal));
@@ -157,13 +158,13 @@ impl Zone {
         }
     }
 
-    /// As [`parse`](Self::parse) reads it.
+    /// Formats the zone for a URL, as [`parse`](Self::parse) reads it.
     pub(super) const fn in_url(&self) -> ZoneInUrl<'_> {
         ZoneInUrl(self)
     }
 }
 
-/// As RFC 4007 has it, which a URL writes otherwise.
+/// The notation of RFC 4007, which differs from that of a URL.
 impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -188,8 +189,8 @@ impl fmt::Display for ZoneInUrl<'_> {
     }
 }
 
-/// RFC 3986, section 2.1. `None` where a `%` is not followed by two digits, or the result is no
-/// UTF-8.
+/// Decodes percent-encoding (RFC 3986, section 2.1). `None` if a `%` is not followed by two digits,
+/// or the result is not UTF-8.
 pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut pieces = text.split('%');
     let mut bytes = pieces.next()?.as_bytes().to_vec();

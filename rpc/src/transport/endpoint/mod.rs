@@ -1,4 +1,4 @@
-//! The URLs that name where to connect and where to listen.
+//! URLs of endpoints to connect to or listen at.
 
 mod host;
 #[cfg(test)]
@@ -23,7 +23,7 @@ pub(crate) use host::{Host, Zone};
 pub(crate) use url::host_and_port;
 pub(crate) use url::{Kind, Net, Scheme};
 
-/// Where a server listens, where a client connects, or where a peer is: a parsed URL.
+/// A parsed URL: where a server listens, where a client connects, or where a peer is.
 ///
 /// | URL | what it names |
 /// |---|---|
@@ -35,16 +35,17 @@ pub(crate) use url::{Kind, Net, Scheme};
 /// | `stdio:` | this process's standard input and output |
 /// | `memory:NAME` | a place within this process |
 ///
-/// A host is a name as RFC 1123 has it (underscores are fine), an IPv4 address in four decimal
-/// numbers, or an IPv6 address in brackets. What ends in a number is an IPv4 address or an error,
-/// never a name (WHATWG URL, section 3.5): resolvers take `0x7f000001` and `127.1` for 127.0.0.1.
+/// A host is a name as in RFC 1123 (underscores are allowed), an IPv4 address of four decimal
+/// numbers, or an IPv6 address in brackets. A host that ends in a number is an IPv4 address or an
+/// error, never a name (WHATWG URL, section 3.5): resolvers take `0x7f000001` and `127.1` for
+/// 127.0.0.1.
 ///
-/// An IPv6 address may have a zone, which says on which link it is: `[fe80::1%25eth0]` (RFC 6874),
-/// an interface by its name or its number (`%252`). Connecting and listening fail where this machine
-/// has no interface of that name; Windows may know none by name, and takes numbers. No peer is told
-/// the zone, neither in `Host` nor by TLS.
+/// An IPv6 address may have a zone, the link it is on: `[fe80::1%25eth0]` (RFC 6874), an interface
+/// by its name or its number (`%252`). Connecting and listening fail if this machine has no
+/// interface of that name; on Windows only numbers may be known. The zone is not sent to the peer,
+/// neither in `Host` nor by TLS.
 ///
-/// Whether a scheme can be used is decided by the features of the crate, when a client connects or
+/// The features of the crate decide whether a scheme can be used, when a client connects or
 /// listens.
 ///
 /// ```
@@ -55,22 +56,25 @@ pub(crate) use url::{Kind, Net, Scheme};
 /// assert_eq!(endpoint.to_string(), "tcp://[::1]:50001");
 ///
 /// let error = "tcp://localhost".parse::<Endpoint>().unwrap_err();
-/// assert_eq!(error.to_string(), "`tcp://localhost` is no endpoint: the port is missing: write tcp://localhost:PORT");
+/// assert_eq!(
+///     error.to_string(),
+///     "`tcp://localhost` is no endpoint: the port is missing: write tcp://localhost:PORT"
+/// );
 /// ```
 ///
 /// # What is shown
 ///
-/// Paths and queries of URLs hold keys (`wss://node.example/v1/KEY`). One rule holds wherever this
-/// library shows a URL, of whatever client or server: scheme, host and port, and `/…` where there
-/// is more. So it is
+/// Paths and queries of URLs may hold keys (`wss://node.example/v1/KEY`). Wherever this library
+/// shows a URL, of any client or server, it shows scheme, host and port, and `/…` for the rest:
 ///
 /// - in every error, and in the endpoints that errors hold;
 /// - in every log event, and with [`Session::peer`](crate::Session::peer);
 /// - in `Debug`, always.
 ///
-/// `Display` shows the whole of an endpoint that was parsed or made by the application, and of a
-/// [server](crate::ServerHandle::endpoint): it can be connected to. [`url`](Self::url) is the whole
-/// of any, and [`redacted`](Self::redacted) is one that shows no more than the rule says.
+/// `Display` shows all of an endpoint that was parsed or made by the application, and of a
+/// [server's](crate::ServerHandle::endpoint): it can be used to connect. [`url`](Self::url) always
+/// returns the whole URL, and [`redacted`](Self::redacted) makes an endpoint whose `Display`
+/// follows the rule.
 ///
 /// ```
 /// use rpc::Endpoint;
@@ -84,19 +88,19 @@ pub(crate) use url::{Kind, Net, Scheme};
 /// assert_eq!(redacted.url(), "wss://node.example/v1?key=secret");
 /// ```
 ///
-/// The same holds for what else is secret: values of headers that the application sets,
-/// sub-protocols of WebSocket that it offers, credentials of HTTP and of proxies, and private keys
-/// are in no error, no log event and no `Debug`. Where a server repeats them in the text of a
-/// refusal, `…` stands in their place.
+/// The same applies to other secrets: values of headers that the application sets, sub-protocols of
+/// WebSocket that it offers, credentials of HTTP and of proxies, and private keys appear in no
+/// error, no log event and no `Debug` output. If a server repeats them in the text of a refusal,
+/// `…` replaces them.
 #[derive(Clone)]
 pub struct Endpoint {
     kind: Kind,
-    /// Whether `Display` shows no more than the rule says. It makes no other endpoint of it.
+    /// Whether `Display` is redacted. It does not affect equality.
     is_redacted: bool,
 }
 
-/// A text that names no place to connect to or to listen at. What in it may be secret is
-/// [not shown](Endpoint#what-is-shown).
+/// A text that is not a valid endpoint. Possible secrets in it are [not
+/// shown](Endpoint#what-is-shown).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is no endpoint: {}", escaped(.text), escaped(.reason))]
 pub struct EndpointError {
@@ -105,10 +109,10 @@ pub struct EndpointError {
 }
 
 impl Endpoint {
-    /// The other end of a connection within the process.
+    /// The peer of an in-process connection.
     pub(crate) const MEMORY: Self = Self { kind: Kind::Memory(None), is_redacted: false };
 
-    /// Standard input and output, of this process or of one that it has started.
+    /// Standard input and output, of this process or of a child.
     #[cfg(feature = "stdio")]
     pub(crate) const STDIO: Self = Self::of(Kind::Stdio);
 
@@ -121,7 +125,7 @@ impl Endpoint {
         Self::net(Scheme::Tcp, addr)
     }
 
-    /// A Unix socket, also one whose path is no text.
+    /// A Unix socket. The path need not be UTF-8.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
         Self::of(Kind::Unix(path.into().into()))
     }
@@ -131,8 +135,8 @@ impl Endpoint {
         Self::of(Kind::Net(Net { scheme, host: addr.into(), port: addr.port(), path: path.into() }))
     }
 
-    /// The same endpoint, of which `Display` shows scheme, host and port, and `/…` where there is a
-    /// path or a query: see [What is shown](#what-is-shown).
+    /// The same endpoint, whose `Display` shows scheme, host and port, and `/…` for a path or a
+    /// query: see [What is shown](#what-is-shown).
     #[must_use]
     pub fn redacted(self) -> Self {
         Self { is_redacted: true, ..self }
@@ -143,7 +147,7 @@ impl Endpoint {
         self.kind.whole().to_string()
     }
 
-    /// The same place, at another address: what a name or port 0 has become.
+    /// The same endpoint at another address: that of a name, or the port that replaced 0.
     #[cfg(feature = "tcp")]
     pub(crate) fn at(&self, addr: SocketAddr) -> Self {
         match &self.kind {
@@ -155,7 +159,7 @@ impl Endpoint {
         }
     }
 
-    /// A peer that came here from `addr`.
+    /// A peer that connected here from `addr`.
     #[cfg(feature = "tcp")]
     pub(crate) fn of_peer(&self, addr: SocketAddr) -> Self {
         match &self.kind {
@@ -169,13 +173,15 @@ impl Endpoint {
         }
     }
 
-    /// Parses `text`, and takes what it leaves out from `defaults`: the scheme from the first of them, host and port from the one that has
-    /// the scheme. `[HOST][:PORT]` may be left out, or one of them, and `SCHEME://`.
+    /// Parses `text`, and takes missing parts from `defaults`: the scheme from the first one, host
+    /// and port from the one with the same scheme. The scheme, and either or both parts of
+    /// `[HOST][:PORT]`, may be missing.
     ///
     /// ```
     /// use rpc::Endpoint;
     ///
-    /// let defaults = ["tls://electrum.example.org:50002", "tcp://localhost:50001"].map(|url| url.parse().unwrap());
+    /// let defaults = ["tls://electrum.example.org:50002", "tcp://localhost:50001"];
+    /// let defaults = defaults.map(|url| url.parse().unwrap());
     /// let parse = |text| Endpoint::parse_or(text, &defaults).unwrap().to_string();
     /// assert_eq!(parse("other.example.org"), "tls://other.example.org:50002");
     /// assert_eq!(parse("tcp://"), "tcp://localhost:50001");
@@ -185,13 +191,14 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// Where what is written is wrong, or what is left out has no default.
+    /// When the text is invalid, or a missing part has no default.
     pub fn parse_or(text: &str, defaults: &[Self]) -> Result<Self, EndpointError> {
         let defaults = defaults.iter().map(Self::kind);
         url::parse_or(text, defaults).map(Self::of).map_err(|reason| EndpointError::new(text, reason))
     }
 
-    /// The scheme of the URL: `tcp`, `tls`, `ws`, `wss`, `http`, `https`, `unix`, `stdio` or `memory`.
+    /// The scheme of the URL: `tcp`, `tls`, `ws`, `wss`, `http`, `https`, `unix`, `stdio` or
+    /// `memory`.
     pub const fn scheme(&self) -> &'static str {
         match &self.kind {
             Kind::Net(net) => net.scheme.name(),
@@ -201,13 +208,13 @@ impl Endpoint {
         }
     }
 
-    /// The host, where there is one: an IPv6 address without brackets, a zone behind `%`
+    /// The host, if there is one: an IPv6 address without brackets, a zone after `%`
     /// (`fe80::1%eth0`).
     pub fn host(&self) -> Option<String> {
         self.as_net().map(|net| net.host.to_string())
     }
 
-    /// The port, where there is one. A server that was bound to port 0 shows the port it was given.
+    /// The port, if there is one. A server that was bound to port 0 shows the assigned port.
     pub const fn port(&self) -> Option<u16> {
         match &self.kind {
             Kind::Net(net) => Some(net.port),
@@ -215,14 +222,15 @@ impl Endpoint {
         }
     }
 
-    /// The address, where the host is an IP address and not a name. `None` where its zone is the
-    /// name of an interface, which only the system can look up.
+    /// The socket address, if the host is an IP address. `None` for a name, or for a zone that is
+    /// an interface name, which only the system can look up.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let net = self.as_net()?;
         net.host.at_port(net.port)
     }
 
-    /// The path: of a request's target with its query, where there is HTTP in it, or of a Unix socket.
+    /// The path of a Unix socket, or the request target with its query for a URL of HTTP or
+    /// WebSocket.
     ///
     /// ```
     /// let endpoint: rpc::Endpoint = "wss://example.org/v1?key=abc".parse().unwrap();

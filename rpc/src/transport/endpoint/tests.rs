@@ -1,4 +1,4 @@
-//! What can be parsed, and what an error says of the rest.
+//! Valid endpoints, and the errors of invalid ones.
 
 use std::path::Path;
 
@@ -132,7 +132,8 @@ fn the_error_names_the_part_that_is_wrong() {
     }
 }
 
-/// WHATWG URL, "ends in a number checker" and "IPv4 parser": each of these is an address there.
+/// Each of these is an address in the WHATWG URL standard: "ends in a number checker" and "IPv4
+/// parser".
 #[test]
 fn an_address_that_is_written_in_another_way_is_no_name() {
     for host in [

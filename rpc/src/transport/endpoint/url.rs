@@ -1,4 +1,4 @@
-//! The parts of an endpoint's URL, and how they are parsed. An error says which part is wrong.
+//! Parsing endpoint URLs. An error names the invalid part.
 
 use std::{borrow::Cow, fmt, path::Path};
 
@@ -8,24 +8,24 @@ use crate::{jsonrpc::shown::escaped, transport::redact::is_scheme};
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Net(Net),
-    /// The path of a socket; one that begins with `@` has no file. Empty where a peer has none.
+    /// The path of a socket; one that begins with `@` has no file. Empty for an unnamed peer.
     Unix(Box<Path>),
     Stdio,
-    /// A name; none for the other end of a connection that nobody had to find.
+    /// A name; none for the peer of a connection that was not made by URL.
     Memory(Option<Box<str>>),
 }
 
-/// A place on a network.
+/// A network endpoint.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Net {
     pub(crate) scheme: Scheme,
     pub(crate) host: Host,
     pub(crate) port: u16,
-    /// With its slash and its query; empty where the scheme has none.
+    /// The path with its slash and query; empty if the scheme has none.
     pub(crate) path: Box<str>,
 }
 
-/// How a place on a network is spoken with.
+/// The schemes of network endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Scheme {
     Tcp,
@@ -64,7 +64,7 @@ impl Scheme {
         }
     }
 
-    /// The port where none is written.
+    /// The default port.
     const fn port(self) -> Option<u16> {
         match self {
             Self::Tcp | Self::Tls => None,
@@ -79,26 +79,27 @@ impl Scheme {
 }
 
 impl Net {
-    /// Host and port as a URL has them: without the port where it is the scheme's own.
+    /// Host and port in URL notation, without the default port.
     fn authority(&self) -> String {
         let Self { scheme, host, port, .. } = self;
         let host = host.in_url();
         if scheme.port() == Some(*port) { host.to_string() } else { format!("{host}:{port}") }
     }
 
-    /// The same as the `Host` header of HTTP has them: without the zone.
+    /// The same for the `Host` header: without the zone.
     #[cfg(any(feature = "http", feature = "ws"))]
     pub(crate) fn told_authority(&self) -> String {
         Self { host: self.host.without_zone(), ..self.clone() }.authority()
     }
 
-    /// The whole URL as a server is told it: without the zone.
+    /// The whole URL as sent to a server: without the zone.
     #[cfg(feature = "http")]
     pub(crate) fn told_url(&self) -> String {
         format!("{}://{}{}", self.scheme.name(), self.told_authority(), self.path)
     }
 
-    /// The only path that who listens here serves, without a query, which is the client's. `None` where every one is.
+    /// The only path that a listener here serves, without the query, which is the client's. `None`
+    /// for every path.
     #[cfg(any(feature = "http", feature = "ws"))]
     pub(crate) fn served_path(&self) -> Option<&str> {
         self.path.split('?').next().filter(|path| !matches!(*path, "" | "/"))
@@ -109,14 +110,14 @@ impl Net {
         format!("{}://{}", self.scheme.name(), self.authority())
     }
 
-    /// The same, and whether there is more.
+    /// The same, with `/…` for a path or a query.
     pub(super) fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = if matches!(&*self.path, "" | "/") { &*self.path } else { "/…" };
         write!(f, "{}{more}", self.server())
     }
 }
 
-/// As it is parsed.
+/// Displays the whole URL, in the form that is parsed.
 pub(super) struct Whole<'a>(&'a Kind);
 
 impl fmt::Display for Whole<'_> {
@@ -177,7 +178,7 @@ pub(super) fn parse_or<'a>(text: &str, mut defaults: impl Iterator<Item = &'a Ki
     Ok(Kind::Net(Net { scheme, host, port, path: path.into() }))
 }
 
-/// What comes before the host, or what has none.
+/// A URL split after the scheme, or a local endpoint.
 enum SplitUrl<'a> {
     Local(Kind),
     Net(Option<Scheme>, &'a str),
@@ -225,7 +226,7 @@ fn unix(path: &str) -> Result<Kind, String> {
     }
 }
 
-/// What comes behind the scheme; what is not there is `None`.
+/// The parts after the scheme, if present.
 struct UrlParts<'a> {
     host: Option<Host>,
     port: Option<u16>,
@@ -241,7 +242,8 @@ impl<'a> UrlParts<'a> {
         if authority.contains('@') {
             return Err(credentials());
         }
-        // Where what comes before a slash is no host, and an `@` follows, it is a password with a slash in it.
+        // If the part before a slash is not a host, and an `@` follows, it is a password that
+        // contains a slash.
         let (host, port) = host_and_port(scheme.name(), authority)
             .map_err(|reason| if path.contains('@') { credentials() } else { reason })?;
         let path = match (path, scheme.has_path()) {
@@ -256,7 +258,7 @@ impl<'a> UrlParts<'a> {
     }
 }
 
-/// The target of a request: what HTTP can send as it is.
+/// Checks a request target, which is sent over HTTP as is.
 fn target(path: &str) -> Result<Cow<'_, str>, String> {
     if path.contains('#') {
         return Err("what stands behind `#` would never be sent".to_owned());
@@ -268,7 +270,7 @@ fn target(path: &str) -> Result<Cow<'_, str>, String> {
     Ok(if path.starts_with('/') { path.into() } else { format!("/{path}").into() })
 }
 
-/// What is not there is `None`.
+/// Parses `[HOST][:PORT]`. Missing parts are `None`.
 pub(crate) fn host_and_port(scheme: &str, authority: &str) -> Result<(Option<Host>, Option<u16>), String> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -293,7 +295,7 @@ pub(crate) fn host_and_port(scheme: &str, authority: &str) -> Result<(Option<Hos
     Ok((host, port.map(port_of).transpose()?))
 }
 
-/// What stands in brackets: an IPv6 address, which may have a zone (RFC 6874, section 2).
+/// Parses an IPv6 address with an optional zone, as in brackets (RFC 6874, section 2).
 fn v6(text: &str) -> Result<Host, String> {
     let (ip, zone) = text.split_once('%').map_or((text, None), |(ip, zone)| (ip, Some(zone)));
     let ip = ip.parse().map_err(|_| format!("`{text}` is no IPv6 address"))?;

@@ -1,13 +1,12 @@
-//! What the first bytes of a stream say of the language that the peer speaks.
+//! Detection of another protocol by the first bytes of a stream.
 //!
-//! A web page can have its browser post to any port without asking, and what it posts holds
-//! messages of its choice. So a stream that opens as another protocol does ends before a frame of
-//! it is handled, whatever the framing.
+//! A web page can have the browser post to any port without consent, with messages of its choice in
+//! the body. A stream that starts like another protocol is therefore closed before any frame of it
+//! is handled, whatever the framing.
 //!
-//! Nothing counts as another protocol here that can be the beginning of a message of JSON-RPC
-//! behind a length of up to eight bytes: where a length happens to read like a word, the brace
-//! behind it tells. (A bare `QUIT` is SMTP all the same. As a length it would announce more than a
-//! GiB, of which the first byte is a line break.)
+//! The start of a JSON-RPC message after a length of up to eight bytes is never taken for another
+//! protocol: if a length happens to look like a word, the brace after it decides. (A bare `QUIT` is
+//! SMTP nevertheless. As a length it would announce over a GiB whose first byte is a line break.)
 
 mod protocols;
 
@@ -25,22 +24,22 @@ use crate::{
 };
 use protocols::ProtocolMatch;
 
-/// What is known of a stream by its first bytes.
+/// Verdict on the first bytes of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Opening {
-    /// It is no other protocol that is known here.
+    /// No known other protocol.
     Ours,
-    /// There are blanks only. They are no message, and anything may follow them.
+    /// Only blanks. They are not a message, and anything may follow.
     Blank,
-    /// It may become another protocol: the next bytes tell.
+    /// It may be another protocol: more bytes are needed.
     Undecided,
-    /// It is another protocol.
+    /// Another protocol.
     Foreign(Foreign),
 }
 
 impl Opening {
-    /// Judges a stream by its first bytes. `is_all` is true where no more will come: what looks
-    /// like the beginning of a line is a line.
+    /// Judges the first bytes of a stream. `is_all`: no more bytes will arrive, so an incomplete
+    /// line counts as a line.
     pub(crate) fn of(bytes: &[u8], is_all: bool) -> Self {
         let blanks = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
         let text = &bytes[blanks..];
@@ -58,15 +57,14 @@ impl Opening {
 /// Another protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Foreign {
-    /// What it is called.
+    /// Its name.
     pub(crate) protocol: &'static str,
-    /// The start of what came, escaped.
+    /// The start of the received bytes, escaped.
     pub(crate) found: String,
 }
 
 impl Foreign {
-    /// What the first bytes of a stream look like, where it is known that they are not what was
-    /// expected.
+    /// Identifies the protocol of a stream that is known to be a wrong one.
     #[cfg(any(feature = "http", feature = "tls-no-provider", feature = "ws"))]
     pub(crate) fn seen_in(bytes: &[u8]) -> Self {
         if let Opening::Foreign(foreign) = Opening::of(bytes, true) {
@@ -78,7 +76,7 @@ impl Foreign {
         }
     }
 
-    /// Bytes of no protocol that is known here.
+    /// Bytes of an unknown protocol.
     pub(crate) fn unknown(bytes: &[u8]) -> Self {
         let start = &bytes[..bytes.len().min(SHOWN)];
         let is_text = start.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
@@ -89,7 +87,8 @@ impl Foreign {
         Self { protocol, found: excerpt(bytes) }
     }
 
-    /// Whether it is what a client begins with: a server that greets, or refuses, is not answered.
+    /// Whether a client of that protocol sent this: the greeting or error of a server is not
+    /// answered.
     pub(crate) fn asks(&self) -> bool {
         match self.protocol {
             "HTTP" => !self.found.starts_with("HTTP/"),
@@ -98,24 +97,24 @@ impl Foreign {
         }
     }
 
-    /// What a client of another protocol is told in place of the answer to the handshake of a WebSocket.
+    /// Text of the 400 response to a client of another protocol at a WebSocket listener.
     #[cfg(feature = "ws")]
     pub(crate) fn told_to_client(&self) -> String {
         let advice = advice_to_client(self.protocol);
         format!("it began with `{}`, which looks like {}. {advice}", self.found, self.protocol)
     }
 
-    /// What came, what it looks like, and what to do, in place of what was expected.
+    /// Describes the bytes received instead of the expected protocol, with advice.
     #[cfg(any(feature = "http", feature = "ws"))]
     pub(crate) fn told(&self, expected: Expected) -> impl std::fmt::Display {
         told(expected, self.protocol, &self.found)
     }
 }
 
-/// How much of a stream is looked at to tell text from other data, in bytes.
+/// Number of bytes examined to tell text from binary data.
 const SHOWN: usize = 40;
 
-/// The same, of what is known of a [`Foreign`].
+/// The same as `Foreign::told`, from its parts.
 pub(crate) fn told(expected: Expected, protocol: &str, found: &str) -> String {
     let advice = advice(expected, protocol, found);
     let found = escaped(found);
@@ -133,32 +132,32 @@ pub(crate) fn told(expected: Expected, protocol: &str, found: &str) -> String {
     }
 }
 
-/// Text, or bytes that are no text, of a protocol that is not known.
+/// Names for unknown protocols.
 const TEXT: &str = "text";
 const BINARY: &str = "binary data";
 
-/// What is sent back as it came, by `cat` and its like.
+/// Name for an echo, as `cat` sends.
 pub(crate) const ECHO: &str = "what it is sent";
 
-/// What was expected in place of another protocol.
+/// The protocol that was expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// The messages of a session over a stream of bytes.
+    /// Messages of a session over a byte stream.
     Messages,
-    /// A handshake of TLS.
+    /// A TLS handshake.
     #[cfg(feature = "tls-no-provider")]
     Tls,
     /// HTTP.
     #[cfg(feature = "http")]
     Http,
-    /// The handshake of a WebSocket.
+    /// A WebSocket handshake.
     #[cfg(feature = "ws")]
     WebSocket,
 }
 
 const OTHER_PLACE: &str = "Look whether the address, or the program, is the right one";
 
-/// What to do where `protocol` came, beginning with `found`, which is escaped.
+/// Advice about a peer that sent `protocol`. `found` is the escaped start of its bytes.
 fn advice(expected: Expected, protocol: &str, found: &str) -> String {
     let framing = Framing::called(protocol);
     match expected {
@@ -168,7 +167,7 @@ fn advice(expected: Expected, protocol: &str, found: &str) -> String {
                  framing of this side on the other one",
                 framing.in_code()
             ),
-            // An alert is what a server answers.
+            // Only a server sends an alert here.
             ("TLS", _) if found.starts_with("\\x15") => {
                 "Connect with a URL of TLS (`tls://`, `wss://`, `https://`)".to_owned()
             }
@@ -220,7 +219,7 @@ fn not_http(protocol: &str, framing: Option<Framing>, plain: &str, secure: &str,
     }
 }
 
-/// The same for the client, which takes a server of WebSockets for one of something else.
+/// The same for a client that mistakes a WebSocket server for another one.
 #[cfg(feature = "ws")]
 fn advice_to_client(protocol: &str) -> String {
     match (protocol, Framing::called(protocol)) {
@@ -235,11 +234,11 @@ fn advice_to_client(protocol: &str) -> String {
     }
 }
 
-/// How much is kept, in bytes: more than an error shows.
+/// Number of bytes kept: more than an error shows.
 #[cfg(any(feature = "http", feature = "tls-no-provider"))]
 const KEPT: usize = 48;
 
-/// The first bytes of a stream.
+/// The first bytes of a stream, kept for an error.
 #[cfg(any(feature = "http", feature = "tls-no-provider"))]
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
@@ -253,12 +252,12 @@ impl Start {
         Self { bytes: [0; KEPT], length: 0 }
     }
 
-    /// Whether nothing more is kept.
+    /// Whether no more bytes are kept.
     pub(crate) const fn is_full(&self) -> bool {
         self.length == KEPT
     }
 
-    /// These were read next.
+    /// Adds the next bytes that were read.
     pub(crate) fn add(&mut self, read: &[u8]) {
         let kept = read.len().min(KEPT - self.length);
         self.bytes[self.length..self.length + kept].copy_from_slice(&read[..kept]);
@@ -269,14 +268,14 @@ impl Start {
         &self.bytes[..self.length]
     }
 
-    /// What they look like.
+    /// Identifies the protocol.
     pub(crate) fn seen(&self) -> Foreign {
         Foreign::seen_in(self.bytes())
     }
 }
 
-/// Says what a peer speaks, and what became of it. Whoever looks for open ports comes by often: what `rate` leaves out is for those who
-/// look closely. A session of this side's own has none.
+/// Logs a peer of another protocol, and the `outcome`. Port scanners are frequent: events beyond
+/// `rate` are logged at level `DEBUG`. Sessions that this side has opened are not limited.
 pub(crate) fn log_foreign(
     (expected, foreign): (Expected, &Foreign),
     (peer, session): (&Endpoint, Option<u64>),
@@ -299,25 +298,25 @@ pub(crate) fn log_foreign(
     }
 }
 
-/// How many of them are logged in each [`WINDOW`].
+/// Limit of events per [`WINDOW`].
 const LOGGED: u32 = 10;
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// How often something was logged lately.
+/// Rate limit for log events that a peer can cause at will.
 #[derive(Debug, Default)]
 pub(crate) struct LogRate(Mutex<Lately>);
 
 #[derive(Debug, Default)]
 struct Lately {
-    /// When the window began.
+    /// Start of the window.
     since: Option<Instant>,
     logged: u32,
     left_out: u64,
 }
 
 impl LogRate {
-    /// Whether one more is logged now: then how many were left out before it, for the log.
+    /// Whether one more event is logged now; if so, the number of events suppressed before it.
     pub(crate) fn admit(&self) -> Option<u64> {
         let now = Instant::now();
         let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);

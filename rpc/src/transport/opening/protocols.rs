@@ -1,21 +1,22 @@
-//! Protocols that are known by their first bytes: those of lines (the request of a client, the greeting of a server), and TLS.
+//! Protocols recognised by their first bytes: line-based ones (a client's request, a server's
+//! greeting), and TLS.
 
 use std::ops::RangeInclusive;
 
 use crate::framing::is_token;
 
-/// How well bytes fit to another protocol.
+/// How well bytes match another protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProtocolMatch {
-    /// They are of the protocol of this name.
+    /// They belong to the protocol of this name.
     Certain(&'static str),
-    /// They may become so.
+    /// They may belong to one.
     Possible,
     None,
 }
 
 impl ProtocolMatch {
-    /// This or that. What is certain goes before what is possible.
+    /// Combines two matches: a certain one wins over a possible one.
     fn or_else(self, other: impl FnOnce() -> Self) -> Self {
         match self {
             Self::Certain(_) => self,
@@ -28,7 +29,8 @@ impl ProtocolMatch {
     }
 }
 
-/// How the first bytes of a stream fit to another protocol: `text` are those behind blanks. `is_all` is true where no more will come.
+/// Matches the first bytes of a stream against all known protocols. `text` is `bytes` without
+/// leading blanks. `is_all`: no more bytes will arrive.
 pub(super) fn fit(bytes: &[u8], text: &[u8], is_all: bool) -> ProtocolMatch {
     tls(bytes).or_else(|| FirstLine::first(text, is_all).fit())
 }
@@ -37,17 +39,15 @@ type BytePattern = [RangeInclusive<u8>; 7];
 
 const ANY: RangeInclusive<u8> = 0..=255;
 
-/// How TLS begins. Read as a length, the first eight bytes are over 1 TiB; the first one, two or
-/// four are followed by what begins no message.
+/// The first bytes of TLS. As an eight-byte length they exceed 1 TiB; as one of one, two or four
+/// bytes they are not followed by the start of a message.
 const PATTERNS: [BytePattern; 4] = [
-    // A record that holds a handshake message, a `ClientHello` of less than 64 KiB (RFC 8446, 5.1
-    // and 4).
+    // A handshake record with a `ClientHello` of less than 64 KiB (RFC 8446, 5.1 and 4).
     [22..=22, 3..=3, 0..=4, ANY, ANY, 1..=1, 0..=0],
-    // A record that holds an alert: what a server answers to what it does not understand (RFC 8446,
-    // 6).
+    // An alert record: a server's answer to something it does not understand (RFC 8446, 6).
     [21..=21, 3..=3, 0..=4, 0..=0, 2..=2, 1..=2, ANY],
-    // A hello in the record of SSL 2.0, of the versions 2.0 and 3.x, with at least one cipher (RFC
-    // 5246, E.2). None is so short that the second byte ends a line.
+    // A hello in an SSL 2.0 record, for versions 2.0 and 3.x, with at least one cipher (RFC 5246,
+    // E.2). The second byte of a real one is too large to be a line break.
     [0x80..=0x83, 0x1c..=255, 1..=1, 0..=0, 2..=2, ANY, 1..=255],
     [0x80..=0x83, 0x1c..=255, 1..=1, 3..=3, 0..=4, ANY, 1..=255],
 ];
@@ -61,18 +61,19 @@ fn tls(bytes: &[u8]) -> ProtocolMatch {
     }
 }
 
-/// How much of a line is looked at, in bytes. A request for a longer target is known by its start.
+/// Number of bytes of a line that are examined. A request with a longer target is recognised by its
+/// start.
 const LONGEST: usize = 1024;
 
-/// The methods with which HTTP/0.9 and its imitations ask: without a version behind the target.
+/// Methods of HTTP/0.9 and its imitations, which have no version after the target.
 const METHODS: [&[u8]; 9] =
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"];
 
-/// What stands before the version at the end of a request.
+/// Text before the version at the end of a request line.
 const VERSIONED: [(&[u8], &str); 4] =
     [(b"HTTP/", "HTTP"), (b"RTSP/", "RTSP"), (b"SIP/", "SIP"), (b"ICAP/", "ICAP")];
 
-/// The commands that clients of mail, files and chats begin with.
+/// First commands of mail, file transfer and chat clients.
 const COMMANDS: [(&[u8], &str); 28] = [
     (b"HELO", "SMTP"),
     (b"EHLO", "SMTP"),
@@ -104,10 +105,10 @@ const COMMANDS: [(&[u8], &str); 28] = [
     (b"JOIN", "IRC"),
 ];
 
-/// What the line of a server begins with, a digit behind it.
+/// Starts of a server's line that are followed by a digit.
 const VERSIONS: [(&[u8], &str); 3] = [(b"HTTP/", "HTTP"), (b"SSH-", "SSH"), (b"RFB ", "RFB")];
 
-/// What the line of a server begins with, a word behind it.
+/// Starts of a server's line that are followed by a word.
 const STATES: [(&[u8], &str); 5] = [
     (b"* OK ", "IMAP"),
     (b"* BYE ", "IMAP"),
@@ -116,14 +117,13 @@ const STATES: [(&[u8], &str); 5] = [
     (b"-ERR ", "POP3 or Redis"),
 ];
 
-/// The replies with which a server of SMTP, FTP or NNTP greets, or turns away; a word is behind
-/// them.
+/// Reply codes of the greetings and refusals of SMTP, FTP and NNTP servers, followed by a word.
 const CODES: [&[u8]; 16] = [
     b"120 ", b"120-", b"200 ", b"200-", b"201 ", b"201-", b"220 ", b"220-", b"400 ", b"400-", b"421 ",
     b"421-", b"502 ", b"502-", b"554 ", b"554-",
 ];
 
-/// The first line of a stream, or as much of it as has come.
+/// The first line of a stream, or its start.
 #[derive(Debug, Clone, Copy)]
 struct FirstLine<'a> {
     text: &'a [u8],
@@ -132,16 +132,17 @@ struct FirstLine<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineState {
-    /// It is all there.
+    /// The line is complete.
     Whole,
-    /// More of it will come.
+    /// More of the line may arrive.
     Begun,
-    /// It is longer than what is looked at.
+    /// The line is longer than the examined part.
     Long,
 }
 
 impl<'a> FirstLine<'a> {
-    /// Of what comes first, which is no blank. `is_all` is true where no more will come.
+    /// The first line of `bytes`, which do not start with a blank. `is_all`: no more bytes will
+    /// arrive.
     fn first(bytes: &'a [u8], is_all: bool) -> Self {
         let start = &bytes[..bytes.len().min(LONGEST)];
         match memchr::memchr(b'\n', start) {
@@ -164,7 +165,7 @@ impl<'a> FirstLine<'a> {
         versions.chain(states).chain(codes).fold(ProtocolMatch::None, |fit, other| fit.or_else(|| other))
     }
 
-    /// Whether the line begins with `word`, and behind it stands what `next` says.
+    /// Whether the line starts with `word`, followed by a byte that `next` accepts.
     fn begins(self, word: &[u8], next: fn(u8) -> bool, protocol: &'static str) -> ProtocolMatch {
         let behind = match self.text.strip_prefix(word) {
             Some(behind) => behind,
@@ -196,10 +197,10 @@ impl<'a> FirstLine<'a> {
         }
     }
 
-    /// A word, and what follows it.
+    /// Matches a line of a first word and a rest.
     fn of_words(self, first: &[u8], rest: &[u8]) -> ProtocolMatch {
         let is_target = is_target(rest) || first.eq_ignore_ascii_case(b"CONNECT");
-        // Where the word was a length, a message begins here.
+        // If the first word were a length, a message would start here.
         if !is_target && !begins_word(rest[0]) {
             return ProtocolMatch::None;
         }
@@ -226,8 +227,8 @@ impl<'a> FirstLine<'a> {
     }
 }
 
-/// Whether a line ends in the version of a protocol. A line of JSON does not: it would have to be
-/// within a string there.
+/// Whether a line ends in the version of a protocol. In a line of JSON that could only be inside a
+/// string.
 fn versioned(line: &[u8]) -> ProtocolMatch {
     let last = line.rsplit(|&byte| is_blank(byte)).next().unwrap_or_default();
     let is_of = |(name, _): &&(&[u8], &str)| {
@@ -246,8 +247,8 @@ fn command(word: &[u8]) -> ProtocolMatch {
     known.map_or(ProtocolMatch::None, |(_, protocol)| ProtocolMatch::Certain(protocol))
 }
 
-/// Whether it begins as the target of a request does: a path, an asterisk, or the scheme of a URI
-/// (RFC 9112, 3.2).
+/// Whether `rest` starts like a request target: a path, an asterisk, or the scheme of a URI (RFC
+/// 9112, 3.2).
 fn is_target(rest: &[u8]) -> bool {
     let end =
         rest.iter().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')));
@@ -258,7 +259,7 @@ fn is_target(rest: &[u8]) -> bool {
     }
 }
 
-/// What a word begins with that stands behind another one. A message of JSON-RPC does not begin so.
+/// Whether a byte may start a further word. A JSON-RPC message does not start with one.
 const fn begins_word(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'{' | b'[' | b'"')
 }

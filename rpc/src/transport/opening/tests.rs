@@ -1,6 +1,6 @@
 use super::*;
 
-/// What is found out byte by byte: how many bytes it takes, and what it is.
+/// Feeds the bytes one by one: how many are needed for the verdict, and the verdict.
 fn dripped(bytes: &[u8]) -> (usize, Opening) {
     for seen in 1..=bytes.len() {
         match Opening::of(&bytes[..seen], false) {
@@ -63,7 +63,7 @@ fn other_protocols_are_known_at_once_and_byte_by_byte() {
         let (seen, opening) = dripped(bytes);
         assert_eq!(protocol(&opening), Some(expected), "{} after {seen}", bytes.escape_ascii());
         assert_eq!(protocol(&Opening::of(bytes, false)), Some(expected), "{}", bytes.escape_ascii());
-        // Whatever stands behind it.
+        // With anything after it.
         let followed = [bytes, b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"wipe\"}\r\n\r\n"].concat();
         assert_eq!(protocol(&Opening::of(&followed, false)), Some(expected), "{}", bytes.escape_ascii());
     }
@@ -136,8 +136,8 @@ fn what_no_protocol_begins_with_is_left_to_the_framer() {
     }
 }
 
-/// Lengths of one, two, four and eight bytes that read like the beginning of another protocol, and
-/// the messages behind them. Of eight bytes they are those that fit into the memory of a machine.
+/// Lengths of one, two, four and eight bytes that look like the start of another protocol, with
+/// messages after them. Those of eight bytes are limited to sizes that fit into memory.
 #[test]
 fn no_message_behind_a_length_is_taken_for_something_else() {
     let messages: &[&[u8]] = &[
@@ -179,7 +179,7 @@ fn no_message_behind_a_length_is_taken_for_something_else() {
     for word in words {
         for message in messages {
             if matches!(*word, b"MAIL" | b"USER") && matches!(message[0], b'\r' | b'\n') {
-                // More than a GiB that begins with a line break.
+                // Over a GiB whose first byte is a line break.
                 continue;
             }
             let bytes = [*word, *message].concat();

@@ -1,4 +1,4 @@
-//! Services in memory, some of them proxies.
+//! In-memory services, some of which are proxies.
 
 use std::cell::Cell;
 
@@ -9,7 +9,8 @@ use tokio::{
 
 use super::*;
 
-/// Connects to a service that answers the connection of each number as `answers` say: so many bytes are read first.
+/// Connects to a service that answers its nth connection as in `answers`, after reading the given
+/// number of bytes.
 async fn found(answers: [Option<(usize, &'static [u8])>; 3]) -> (Option<SocksVersion>, usize) {
     let connections = Cell::new(0);
     let version = version_spoken(|| {
@@ -27,7 +28,7 @@ async fn found(answers: [Option<(usize, &'static [u8])>; 3]) -> (Option<SocksVer
 
 async fn play(mut io: DuplexStream, answer: Option<(usize, &'static [u8])>) {
     let Some((length, bytes)) = answer else {
-        // Nothing at all, for ever.
+        // Never answers.
         return std::future::pending().await;
     };
     io.read_exact(&mut vec![0; length]).await.unwrap();
@@ -41,7 +42,7 @@ const CLOSES: Option<(usize, &[u8])> = Some((0, b""));
 async fn any_answer_to_the_greeting_is_version_5() {
     assert_eq!(found([Some((GREETING, &[5, 0])), None, None]).await, (Some(SocksVersion::V5), 1));
     assert_eq!(found([Some((GREETING, &[5, 0xFF])), None, None]).await, (Some(SocksVersion::V5), 1));
-    // It wants credentials, though that was not offered.
+    // It demands credentials although none were offered.
     assert_eq!(found([Some((GREETING, &[5, 2])), None, None]).await, (Some(SocksVersion::V5), 1));
 }
 
@@ -56,7 +57,7 @@ async fn a_grant_and_a_refusal_are_version_4a_or_4() {
 
 #[tokio::test(start_paused = true)]
 async fn what_speaks_something_else_is_no_proxy() {
-    // As servers of HTTP, of SSH, of echo and of nothing but zeros would answer.
+    // Answers of an HTTP server, an SSH server, an echo, and zeros.
     assert_eq!(found([Some((GREETING, b"HTTP/1.1 400 Bad Request\r\n\r\n")); 3]).await, (None, 3));
     assert_eq!(found([Some((0, b"SSH-2.0-OpenSSH_9.2\r\n")); 3]).await, (None, 3));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Why a proxy did not connect: what it answers to a request that it does not grant, and everything else.
+//! Errors of a SOCKS proxy connection, and the reply codes of proxies.
 
 use std::{
     fmt::{self, Write as _},
@@ -10,104 +10,107 @@ use std::{
 use super::proxy::{SocksProxy, SocksVersion};
 use crate::{jsonrpc::chain, transport::Host};
 
-/// Why there is no connection by way of a SOCKS proxy. Each kind of failure is its own variant.
+/// Why there is no connection through a SOCKS proxy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SocksError {
-    /// The proxy itself cannot be connected to.
+    /// Connecting to the proxy failed.
     #[error("the proxy cannot be connected to")]
     Unreachable {
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
-    /// What answered does not speak this version of SOCKS.
+    /// The answer is not one of this SOCKS version.
     #[error("what listens there is no SOCKS {version} proxy: {step} it sent {}", Hex(.answer))]
     NotSocks {
-        /// The version that was spoken to it.
+        /// The version that was used.
         version: SocksVersion,
-        /// What it was to answer.
+        /// The step that was being answered.
         step: SocksStep,
-        /// What it sent instead, as far as it was read.
+        /// The bytes received instead, as far as they were read.
         answer: Box<[u8]>,
     },
 
-    /// The proxy accepts none of our ways to log in: credentials are wanted that it was not told ([`SocksProxy::credentials`](super::SocksProxy::credentials)),
-    /// or another way, such as GSSAPI.
+    /// The proxy accepts none of the offered authentication methods: it demands credentials, which
+    /// are not set ([`SocksProxy::credentials`](super::SocksProxy::credentials)), or another method
+    /// such as GSSAPI.
     #[error("the proxy accepts none of the ways to log in that were offered: {}", offers(*.with_credentials))]
     NoAcceptableMethod {
-        /// Whether a user and a password were offered, and not only to do without.
+        /// Whether user and password were offered, in addition to no authentication.
         with_credentials: bool,
     },
 
-    /// The proxy does not accept the user and the password: it said so, or it hung up on them.
+    /// The proxy rejects the user and the password, with a status or by closing the connection.
     #[error("the proxy refuses the credentials: {}", refusal(*.status))]
     CredentialsRefused {
-        /// The status that it sent, of RFC 1929; `None` where it closed the connection instead.
+        /// The status of RFC 1929; `None` if the connection was closed instead.
         status: Option<u8>,
     },
 
-    /// The proxy understood, and did not connect.
+    /// The proxy understood the request, and did not connect.
     #[error("the proxy did not connect: {0}")]
     Refused(SocksReply),
 
-    /// The proxy closed the connection and said nothing.
+    /// The proxy closed the connection without an answer.
     #[error("the proxy closed the connection without an answer {step}")]
     Closed {
-        /// What it was to answer.
+        /// The step that was not answered.
         step: SocksStep,
-        /// How it ended: `UnexpectedEof` where it was closed in good order, else a reset.
+        /// The cause: `UnexpectedEof` for an orderly close, otherwise a reset.
         source: io::Error,
     },
 
-    /// The proxy did not answer in time.
+    /// The proxy did not answer within the time limit.
     #[error("the proxy did not answer {step}: not within {limit:?}")]
     TimedOut {
-        /// What it was to answer.
+        /// The step that was not answered.
         step: SocksStep,
-        /// [`SocksProxy::timeout`](super::SocksProxy::timeout).
+        /// The limit: [`SocksProxy::timeout`](super::SocksProxy::timeout).
         limit: Duration,
     },
 
-    /// Talking to the proxy failed.
+    /// I/O with the proxy failed.
     #[error("talking to the proxy failed {step}")]
     Io {
-        /// What it was to answer.
+        /// The step that was not answered.
         step: SocksStep,
-        /// What failed.
+        /// The cause.
         source: io::Error,
     },
 
-    /// The version has no way to ask for this host.
+    /// The version cannot express this host.
     #[error("SOCKS {version} cannot ask for {host}: {reason}")]
     Host {
-        /// The version that was to be spoken.
+        /// The version that was used.
         version: SocksVersion,
-        /// The host that was to be asked for.
+        /// The requested host.
         host: Box<str>,
-        /// What is wrong with it.
+        /// The problem.
         reason: &'static str,
     },
 
-    /// The version has no way to send this user or this password. They are not shown.
+    /// The version cannot express this user or password. Neither is shown.
     #[error("SOCKS {version} cannot send the {part}: {reason}")]
     Credentials {
-        /// The version that was to be spoken.
+        /// The version that was used.
         version: SocksVersion,
         /// `user` or `password`.
         part: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         reason: &'static str,
     },
 
-    /// This machine cannot resolve the host's name, as it was to ([`SocksProxy::resolve_locally`](super::SocksProxy::resolve_locally)).
+    /// The host name could not be resolved on this machine
+    /// ([`SocksProxy::resolve_locally`](super::SocksProxy::resolve_locally)).
     #[error("the name cannot be resolved")]
     Resolve {
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
-    /// This machine has resolved the host's name, and the proxy connected to none of its addresses.
+    /// The host name was resolved on this machine, and the proxy connected to none of its
+    /// addresses.
     #[error("the proxy did not connect to any of the name's addresses: {}", Each(.0))]
     Addresses(Vec<(SocketAddr, SocksError)>),
 }
@@ -119,7 +122,7 @@ impl SocksError {
     }
 }
 
-/// Which proxy it was: how a failure travels within an I/O error.
+/// A failure with its proxy, as the source of an I/O error.
 #[derive(Debug, thiserror::Error)]
 #[error("by way of {proxy}")]
 pub(crate) struct ByWayOf {
@@ -133,11 +136,11 @@ impl From<ByWayOf> for io::Error {
     }
 }
 
-/// What a proxy was to answer.
+/// The step that a proxy has to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SocksStep {
-    /// The greeting, which offers ways to log in (version 5).
+    /// The greeting, which offers authentication methods (version 5).
     Greeting,
     /// The user and the password (version 5).
     Credentials,
@@ -195,28 +198,29 @@ impl fmt::Display for Each<'_> {
     }
 }
 
-/// Why a proxy did not connect, as it says itself: the reply codes of every version.
+/// Reply codes of all versions: why a proxy did not connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SocksReply {
-    /// 5: `01`. Something failed, and the proxy does not say what.
+    /// 5: `01`. General failure.
     GeneralFailure,
-    /// 5: `02`. The proxy's rules do not allow this connection.
+    /// 5: `02`. Not allowed by the proxy's rules.
     NotAllowed,
-    /// 5: `03`. The proxy has no way to the network.
+    /// 5: `03`. Network unreachable.
     NetworkUnreachable,
-    /// 5: `04`. The proxy does not reach the host, or cannot resolve its name.
+    /// 5: `04`. Host unreachable, or its name does not resolve.
     HostUnreachable,
-    /// 5: `05`. The host refuses the connection.
+    /// 5: `05`. Connection refused by the host.
     ConnectionRefused,
-    /// 5: `06`. A packet's time to live ran out; Tor says so where it took too long.
+    /// 5: `06`. TTL expired; Tor uses it for a timeout.
     TtlExpired,
-    /// 5: `07`. The proxy does not connect for others.
+    /// 5: `07`. Command not supported: the proxy does not make connections.
     CommandNotSupported,
-    /// 5: `08`. The proxy does not know the kind of address: IPv6, or names.
+    /// 5: `08`. Address type not supported: IPv6, or names.
     AddressTypeNotSupported,
 
-    /// 5: `F0`, by Tor with `ExtendedErrors`. The onion service's descriptor is not found: there is none of this name now.
+    /// 5: `F0`, by Tor with `ExtendedErrors`. The onion service's descriptor is not found: no such
+    /// service exists now.
     OnionNotFound,
     /// 5: `F1`, by Tor. The onion service's descriptor is invalid.
     OnionInvalid,
@@ -224,33 +228,33 @@ pub enum SocksReply {
     OnionIntroductionFailed,
     /// 5: `F3`, by Tor. The rendezvous with the onion service failed.
     OnionRendezvousFailed,
-    /// 5: `F4`, by Tor. The onion service wants its clients' authorization.
+    /// 5: `F4`, by Tor. The onion service requires client authorization.
     OnionNeedsAuthorization,
     /// 5: `F5`, by Tor. The onion service's authorization is wrong.
     OnionWrongAuthorization,
-    /// 5: `F6`, by Tor. The name is no address of an onion service.
+    /// 5: `F6`, by Tor. The name is not a valid onion address.
     OnionBadAddress,
-    /// 5: `F7`, by Tor. The onion service's introduction took too long.
+    /// 5: `F7`, by Tor. The onion service's introduction timed out.
     OnionIntroductionTimedOut,
 
-    /// 4 and 4a: `5B` (91). Refused or failed, and the proxy does not say why.
+    /// 4 and 4a: `5B` (91). Rejected or failed, for an unknown reason.
     Rejected,
-    /// 4 and 4a: `5C` (92). The proxy asked for an identd on this machine, and there is none.
+    /// 4 and 4a: `5C` (92). The proxy requires an identd on this machine, and there is none.
     NoIdentd,
-    /// 4 and 4a: `5D` (93). The identd of this machine names another user.
+    /// 4 and 4a: `5D` (93). The identd of this machine reports another user.
     IdentdDisagrees,
 
-    /// A code that the version does not have.
+    /// A code that the version does not define.
     Other {
-        /// The version that was spoken.
+        /// The version that was used.
         version: SocksVersion,
-        /// The code as it was sent.
+        /// The code.
         code: u8,
     },
 }
 
 impl SocksReply {
-    /// What a code other than 0 means in version 5: RFC 1928, section 6, and Tor's proposal 304.
+    /// A code other than 0 of version 5: RFC 1928, section 6, and Tor's proposal 304.
     pub(super) const fn of_v5(code: u8) -> Self {
         match code {
             0x01 => Self::GeneralFailure,
@@ -273,7 +277,8 @@ impl SocksReply {
         }
     }
 
-    /// What a code other than 90 means in versions 4 and 4a: Ying-Da Lee's "SOCKS: A protocol for TCP proxy across firewalls".
+    /// A code other than 90 of versions 4 and 4a: Ying-Da Lee's "SOCKS: A protocol for TCP proxy
+    /// across firewalls".
     pub(super) const fn of_v4(code: u8, version: SocksVersion) -> Self {
         match code {
             91 => Self::Rejected,

@@ -1,5 +1,6 @@
-//! The client's side of the protocol: versions 4 and 4a (Ying-Da Lee's "SOCKS: A protocol for TCP proxy across firewalls" and "SOCKS 4A: A
-//! Simple Extension"), and version 5 (RFC 1928, with user and password by RFC 1929).
+//! Client side of the SOCKS handshake: versions 4 and 4a (Ying-Da Lee's "SOCKS: A protocol for TCP
+//! proxy across firewalls" and "SOCKS 4A: A Simple Extension"), and version 5 (RFC 1928, with user
+//! and password by RFC 1929).
 
 use std::{
     fmt, io,
@@ -14,10 +15,11 @@ use super::{
 };
 use crate::{jsonrpc::shown::escaped, transport::Host};
 
-/// A talk with a proxy. It never reads further than it was asked to: what follows the last answer is the host's.
+/// The exchange of bytes with a proxy. It never reads more than it needs: bytes after the last
+/// reply belong to the host.
 pub(super) struct SocksExchange<'a, S> {
     io: &'a mut S,
-    /// What was last said to it.
+    /// The step that was sent last.
     step: SocksStep,
 }
 
@@ -41,14 +43,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> SocksExchange<'a, S> {
         Ok(bytes)
     }
 
-    /// Like [`receive`](Self::receive), where how much there is was said before: at most 255 bytes.
+    /// Like [`receive`](Self::receive), for a length of at most 255 bytes that the proxy declared.
     pub(super) async fn receive_some(&mut self, length: u8) -> Result<Vec<u8>, SocksError> {
         let mut bytes = vec![0; usize::from(length)];
         self.io.read_exact(&mut bytes).await.map_err(|error| self.failed(error))?;
         Ok(bytes)
     }
 
-    /// A proxy that hangs up with something unread resets the connection.
+    /// A proxy that closes with unread bytes resets the connection.
     fn failed(&self, source: io::Error) -> SocksError {
         use io::ErrorKind as Kind;
         let step = self.step;
@@ -61,12 +63,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> SocksExchange<'a, S> {
     }
 }
 
-/// A host, by address or by name, and a port, as a proxy wrote them.
+/// A host, by address or by name, and a port, as sent by a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SocksAddress {
     /// An address.
     Ip(SocketAddr),
-    /// A name, with bytes that are no UTF-8 replaced, and a port.
+    /// A name, with invalid UTF-8 replaced, and a port.
     Name(String, u16),
 }
 
@@ -82,15 +84,15 @@ impl fmt::Display for SocksAddress {
 const VERSION_4: u8 = 4;
 const GRANTED: u8 = 90;
 
-/// In place of an address, it says that a name follows: an address that nobody has, `0.0.0.x` where x is not 0.
+/// An invalid address, `0.0.0.x` with x not 0, which announces that a name follows.
 const A_NAME_FOLLOWS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
 
-/// What a proxy takes for it.
+/// Whether a proxy takes `ip` for that announcement.
 const fn announces_a_name(ip: Ipv4Addr) -> bool {
     matches!(ip.octets(), [0, 0, 0, x] if x > 0)
 }
 
-/// What is sent: there is one message only.
+/// The only message of versions 4 and 4a.
 pub(super) struct RequestV4 {
     version: SocksVersion,
     connect: Vec<u8>,
@@ -142,7 +144,7 @@ impl RequestV4 {
         Ok(Self { version, connect })
     }
 
-    /// Asks the proxy to connect. The answer is where it connects from.
+    /// Requests the connection. Returns the address that the proxy connects from.
     pub(super) async fn make<S>(
         &self,
         exchange: &mut SocksExchange<'_, S>,
@@ -153,7 +155,7 @@ impl RequestV4 {
         exchange.send(SocksStep::Request, &self.connect).await?;
         let [version, code] = exchange.receive().await?;
         match (version, code) {
-            // The version of the reply, not of the protocol.
+            // Version of the reply format, not of the protocol.
             (0, GRANTED) => {
                 let port = u16::from_be_bytes(exchange.receive().await?);
                 let ip = Ipv4Addr::from(exchange.receive::<4>().await?);
@@ -168,7 +170,8 @@ impl RequestV4 {
         }
     }
 
-    /// Whether a proxy of this version answers: any of its answers will do, but no code that the protocol does not have.
+    /// Whether a proxy of this version answers. Any reply with a code that the protocol defines
+    /// counts.
     pub(super) async fn is_answered<S>(&self, exchange: &mut SocksExchange<'_, S>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -182,7 +185,7 @@ impl RequestV4 {
 }
 
 const VERSION_5: u8 = 5;
-/// The version of the exchange of user and password.
+/// Version of the user and password exchange.
 const LOGIN_VERSION: u8 = 1;
 
 const WITHOUT: u8 = 0;
@@ -197,7 +200,8 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-/// What is sent, all of it made before the first byte goes out: what cannot be said is found out without a connection.
+/// The messages of version 5, encoded before the first byte is sent: an invalid request is detected
+/// without a connection.
 pub(super) struct RequestV5 {
     greeting: Vec<u8>,
     login: Option<Vec<u8>>,
@@ -218,7 +222,7 @@ impl RequestV5 {
         Ok(Self { greeting, login, connect: connect(host, port)? })
     }
 
-    /// Asks the proxy to connect. The answer is where it connects from.
+    /// Requests the connection. Returns the address that the proxy connects from.
     pub(super) async fn make<S>(
         &self,
         exchange: &mut SocksExchange<'_, S>,
@@ -229,7 +233,7 @@ impl RequestV5 {
         match (self.greet(exchange).await?, &self.login) {
             (Method::Without, _) => {}
             (Method::UserAndPassword, Some(login)) => log_in(exchange, login).await?,
-            // It chose what was not offered to it.
+            // The proxy chose a method that was not offered.
             (Method::UserAndPassword, None) => {
                 return Err(SocksError::NoAcceptableMethod { with_credentials: false });
             }
@@ -238,13 +242,13 @@ impl RequestV5 {
         let [version, reply] = exchange.receive().await?;
         match (version, reply) {
             (VERSION_5, SUCCEEDED) => bound(exchange).await,
-            // Some close the connection after the code, though more should follow.
+            // Some proxies close after the code, without the rest of the reply.
             (VERSION_5, code) => Err(SocksError::Refused(SocksReply::of_v5(code))),
             _ => Err(not_socks(exchange, &[version, reply])),
         }
     }
 
-    /// Whether a SOCKS 5 proxy answers the greeting: any of its answers will do.
+    /// Whether a SOCKS 5 proxy answers the greeting. Any valid answer counts.
     pub(super) async fn is_answered<S>(&self, exchange: &mut SocksExchange<'_, S>) -> bool
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -290,7 +294,7 @@ where
     }
 }
 
-/// The rest of a reply that grants the request.
+/// Reads the rest of a successful reply.
 async fn bound<S>(exchange: &mut SocksExchange<'_, S>) -> Result<SocksAddress, SocksError>
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -1,10 +1,11 @@
-//! SOCKS proxies, versions 4, 4a and 5: asking one to connect to somebody, and finding out whether there is one.
+//! SOCKS proxies, versions 4, 4a and 5: connecting through one, and detecting one.
 //!
-//! [`Connector::proxy`](crate::Connector::proxy) takes a [`SocksProxy`], and so does an HTTP client. Needs the feature `socks`.
+//! [`Connector::proxy`](crate::Connector::proxy) and HTTP clients take a [`SocksProxy`]. Needs the
+//! feature `socks`.
 
-// The client of the protocol is our own: `tokio-socks` tells neither at which step a proxy has hung up, which is how some refuse credentials,
-// nor the code of a reply that it does not know; it takes a bound name that is not UTF-8 for a failure, and panics at a long name after a
-// long user id.
+// The client is our own. `tokio-socks` reports neither the step at which a proxy closed, which is
+// how some reject credentials, nor unknown reply codes; it takes a bound name that is not UTF-8 for
+// a failure, and panics at a long name after a long user id.
 
 mod error;
 mod handshake;
@@ -33,7 +34,7 @@ use handshake::{RequestV4, RequestV5, SocksExchange};
 use proxy::UserAndPassword;
 pub use proxy::{SocksProxy, SocksUrlError, SocksVersion};
 
-/// Connects to `host` by way of `proxy`, which is connected to as `options` say. Cancel safe.
+/// Connects to `host` through `proxy`, with TCP `options` for the proxy. Cancel safe.
 pub(crate) async fn connect(
     proxy: &SocksProxy,
     options: &TcpOptions,
@@ -70,7 +71,7 @@ async fn to(
     port: u16,
 ) -> Result<(TcpStream, Proxied), SocksError> {
     let credentials = proxy.configured_credentials().pair(proxy.version());
-    // What cannot be said at all needs no connection.
+    // An invalid request needs no connection.
     let request = SocksRequest::new(proxy.version(), host, port, credentials.as_ref())?;
     let unreachable = |source| SocksError::Unreachable { source };
     let (host, port) = proxy.address();
@@ -80,7 +81,7 @@ async fn to(
     Ok((stream, Proxied { proxy: proxy_addr, bound }))
 }
 
-/// Asks for one address of `name` after the other, until the proxy connects to one.
+/// Requests one address of `name` after another, until the proxy connects to one.
 async fn to_one_of<T, C, F>(
     addresses: Vec<SocketAddr>,
     version: SocksVersion,
@@ -97,7 +98,7 @@ where
             continue;
         }
         match connect(address).await {
-            // It is about this address: another one may do.
+            // The failure concerns this address: another one may work.
             Err(
                 error @ (SocksError::Refused(_)
                 | SocksError::Host { .. }
@@ -114,7 +115,7 @@ where
     Err(SocksError::Addresses(failed))
 }
 
-/// What a proxy is asked for, in its version.
+/// The request in the proxy's version.
 enum SocksRequest {
     V4(RequestV4),
     V5(RequestV5),
@@ -135,7 +136,8 @@ impl SocksRequest {
         })
     }
 
-    /// Asks the proxy to connect, within `limit`. The answer is where it connects from, and what `io` carries from then on is the host's.
+    /// Requests the connection within `limit`. Returns the address that the proxy connects from;
+    /// from then on `io` carries the host's bytes.
     async fn make<S>(&self, io: &mut S, limit: Option<Duration>) -> Result<SocksAddress, SocksError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -146,7 +148,7 @@ impl SocksRequest {
         made.unwrap_or_else(|_| Err(SocksError::TimedOut { step: exchange.step(), limit }))
     }
 
-    /// Whether a proxy of this version is there: anything that it answers by the protocol will do, a refusal too.
+    /// Whether a proxy of this version answers. Any valid answer counts, including a refusal.
     async fn is_answered<S: AsyncRead + AsyncWrite + Unpin>(&self, io: &mut S) -> bool {
         let mut exchange = self.exchange(io);
         match self {
@@ -174,7 +176,7 @@ impl SocksRequest {
     }
 }
 
-/// What a session knows about the proxy that it goes through: see [`Session::extensions`](crate::Session::extensions).
+/// The proxy of a session: see [`Session::extensions`](crate::Session::extensions).
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -188,34 +190,35 @@ impl SocksRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proxied {
-    /// The address of the proxy that answered, of those that its name has.
+    /// The address of the proxy that answered, among those of its name.
     pub proxy: SocketAddr,
 
-    /// Where the proxy says that it connects from. Many do not say, and answer `0.0.0.0:0`.
+    /// The address that the proxy connects from, as it says. Many send `0.0.0.0:0` instead.
     pub bound: SocksAddress,
 }
 
-/// In the order in which they are tried, each with a host that it can be asked for (aiorpcX). Version 5 is known by its answer to the greeting, and
-/// nothing is asked for.
+/// Versions in the order of detection, each with a host to request (aiorpcX). Version 5 is
+/// recognised by its answer to the greeting, without a request.
 const TRIES: [(SocksVersion, &str, u16); 3] = [
     (SocksVersion::V5, "www.apple.com", 80),
     (SocksVersion::V4a, "www.apple.com", 80),
     (SocksVersion::V4, "8.8.8.8", 53),
 ];
 
-/// How long each version has to answer.
+/// Time limit for each version.
 const DETECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl SocksProxy {
-    /// The proxy at `host`, which is a name or an address (IPv6 without brackets), and `port`, if there is one, in the newest version that it speaks: 5, 4a and 4 are tried in this order, each with a
-    /// connection of its own, for up to 10 s.
+    /// Detects the proxy at `host`, a name or an address (IPv6 without brackets), and `port`, and
+    /// the newest version that it supports: 5, 4a and 4 are tried in this order, each with its own
+    /// connection, for up to 10 s.
     ///
-    /// Anything that it answers by the protocol counts, be it a refusal: a proxy that is found need not work. One that wants
-    /// [`credentials`](Self::credentials) is found too, and is told none. A proxy of version 4 that takes the address of 4a for one it cannot
-    /// reach is found as 4a.
+    /// Any valid answer counts, including a refusal: a detected proxy need not work. One that
+    /// demands [`credentials`](Self::credentials) is detected, too, without sending any. A version
+    /// 4 proxy that takes the special address of 4a for an unreachable one is detected as 4a.
     ///
-    /// As versions 4a and 4 have no greeting, the proxy is asked to connect to `www.apple.com:80` and to `8.8.8.8:53`, and if it does, the
-    /// connection is closed at once. Cancel safe.
+    /// Versions 4a and 4 have no greeting, so the proxy is asked to connect to `www.apple.com:80`
+    /// and to `8.8.8.8:53`; if it does, the connection is closed at once. Cancel safe.
     ///
     /// ```no_run
     /// # async fn example() {
@@ -232,7 +235,7 @@ impl SocksProxy {
         Some(Self::at(version, host, port))
     }
 
-    /// The first proxy that is [found](Self::detect) on `host`, of those that might be at `ports`.
+    /// The first proxy [detected](Self::detect) on `host`, at one of `ports`.
     pub async fn detect_on(host: &str, ports: impl IntoIterator<Item = u16>) -> Option<Self> {
         for port in ports {
             if let Some(proxy) = Self::detect(host, port).await {
@@ -252,7 +255,7 @@ where
     for (version, host, port) in TRIES {
         let host = Host::parse(host).expect("it is a name or an address");
         let request = SocksRequest::new(version, &host, port, None).ok()?;
-        // Where nobody listens, no other version will be spoken.
+        // Nothing listens there, in whatever version.
         let mut stream = connect().await.ok()?;
         if timeout(DETECT_TIMEOUT, request.is_answered(&mut stream)).await == Ok(true) {
             return Some(version);

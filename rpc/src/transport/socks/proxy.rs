@@ -1,4 +1,4 @@
-//! Which proxy is asked, and how: its URL, and the credentials that it is told.
+//! The configuration of a proxy: its URL, and the credentials for it.
 
 use std::{fmt, net::Ipv4Addr, str::FromStr, time::Duration};
 
@@ -7,20 +7,20 @@ use crate::transport::{
     redact::shown,
 };
 
-/// A SOCKS proxy to connect by way of: see [`Connector::proxy`](crate::Connector::proxy).
+/// A SOCKS proxy to connect through: see [`Connector::proxy`](crate::Connector::proxy).
 ///
 /// ```
 /// use rpc::transport::socks::{SocksProxy, SocksVersion};
 ///
 /// let proxy = SocksProxy::new("socks5://ann:secret@127.0.0.1:1080")?;
 /// assert_eq!(proxy.version(), SocksVersion::V5);
-/// // What is shown never has a password in it.
+/// // Neither `Display` nor `Debug` shows the password.
 /// assert_eq!(proxy.to_string(), "socks5://127.0.0.1:1080");
 /// assert!(!format!("{proxy:?}").contains("secret"));
 /// # Ok::<(), rpc::transport::socks::SocksUrlError>(())
 /// ```
 ///
-/// Names are resolved by the proxy, unless it is told [otherwise](Self::resolve_locally).
+/// The proxy resolves names, [unless configured otherwise](Self::resolve_locally).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocksProxy {
     version: SocksVersion,
@@ -36,30 +36,34 @@ pub struct SocksProxy {
 pub enum SocksVersion {
     /// Version 4: IPv4 addresses only, and a user without a password.
     V4,
-    /// Version 4a: version 4, and names.
+    /// Version 4a: version 4 with names.
     V4a,
     /// Version 5 (RFC 1928): IPv4, IPv6 and names, and a user with a password (RFC 1929).
     V5,
 }
 
 impl SocksProxy {
-    /// The proxy that a URL names: `socks5://HOST:PORT`, `socks4a://…` or `socks4://…`, with `USER:PASSWORD@` before the host where the proxy
-    /// wants them. Without a port, it is 1080. Bytes that have a meaning in a URL, such as `@`, `:` or `%`, are written `%40`.
+    /// The proxy of a URL: `socks5://HOST:PORT`, `socks4a://…` or `socks4://…`, with
+    /// `USER:PASSWORD@` before the host if the proxy requires credentials. Default port: 1080.
+    /// Characters that are special in a URL, such as `@`, `:` or `%`, are percent-encoded.
     ///
-    /// Other programs read more into the scheme: for curl, `socks5` and `socks4` resolve names locally, and `socks5h` and `socks4a` have the proxy
-    /// do it. Here the proxy does in any case; `socks5h` is `socks5`.
+    /// Other programs distinguish where names are resolved: for curl, `socks5` and `socks4` resolve
+    /// names locally, `socks5h` and `socks4a` on the proxy. Here the proxy resolves names in any
+    /// case; `socks5h` equals `socks5`.
     ///
     /// # Errors
     ///
-    /// Where the URL is wrong. The error does not show the user and the password.
+    /// When the URL is invalid. The error does not show the credentials.
     pub fn new(url: &str) -> Result<Self, SocksUrlError> {
         parse(url)
     }
 
-    /// The proxy of a Tor that runs on this machine, at its usual port: `127.0.0.1:9050`, with credentials that are made up for each connection. By
-    /// its default settings Tor takes another way through its network for each, so that nobody sees that two connections come from one program.
+    /// The proxy of a local Tor at its default port, `127.0.0.1:9050`, with random credentials for
+    /// each connection. With its default settings Tor uses separate circuits for them, so that the
+    /// connections cannot be linked to each other.
     ///
-    /// The port of Tor Browser is 9150: `SocksProxy::new("socks5://127.0.0.1:9150")?.random_credentials()`.
+    /// The port of Tor Browser is 9150:
+    /// `SocksProxy::new("socks5://127.0.0.1:9150")?.random_credentials()`.
     pub fn tor() -> Self {
         Self::at(SocksVersion::V5, Host::V4(Ipv4Addr::LOCALHOST), 9050).random_credentials()
     }
@@ -68,10 +72,10 @@ impl SocksProxy {
         Self { version, host, port, credentials: Credentials::None, resolves_locally: false, timeout: None }
     }
 
-    /// Logs in at the proxy. Default: those of the URL, or none.
+    /// Authenticates with these credentials. Default: those of the URL, or none.
     ///
-    /// Versions 4 and 4a have a user and no password. One that is not empty ends in
-    /// [`SocksError::Credentials`](super::SocksError::Credentials) before the proxy is connected to.
+    /// Versions 4 and 4a have a user and no password. A password that is not empty ends in
+    /// [`SocksError::Credentials`](super::SocksError::Credentials) before connecting to the proxy.
     #[must_use]
     pub fn credentials(mut self, user: &str, password: &str) -> Self {
         self.credentials =
@@ -79,16 +83,18 @@ impl SocksProxy {
         self
     }
 
-    /// Logs in with a user and a password that are made up for each connection, of 32 random bytes each: Tor keeps connections with different
-    /// credentials apart (`IsolateSOCKSAuth`). Other proxies know no such users, of course. Versions 4 and 4a have a user only.
+    /// Authenticates with a random user and password for each connection, of 32 random bytes each:
+    /// Tor isolates connections with different credentials (`IsolateSOCKSAuth`). Other proxies will
+    /// reject them. Versions 4 and 4a have a user only.
     #[must_use]
     pub fn random_credentials(mut self) -> Self {
         self.credentials = Credentials::Random;
         self
     }
 
-    /// Resolves names on this machine, and asks the proxy for their addresses, one after the other. So version 4 gets to names; but who
-    /// answers for names, and who listens to that, learns where the connection goes.
+    /// Resolves names on this machine, and asks the proxy for one address after another. It makes
+    /// names available with version 4, but reveals the destination to the name servers and to
+    /// whoever observes the lookup.
     ///
     /// Default: the proxy resolves names.
     #[must_use]
@@ -97,28 +103,29 @@ impl SocksProxy {
         self
     }
 
-    /// How long the proxy has to connect once it is connected to, for each address that it is asked for. It ends with
+    /// Time limit for the proxy to connect to one address, once the connection to the proxy is
+    /// made. Afterwards the attempt ends with
     /// [`SocksError::TimedOut`](super::SocksError::TimedOut).
     ///
-    /// Default: as long as all of connecting has by [`Limits::handshake_timeout`](crate::Limits::handshake_timeout). Tor itself gives up
-    /// after two minutes.
+    /// Default: only [`Limits::handshake_timeout`](crate::Limits::handshake_timeout), which covers
+    /// all of connecting. Tor itself gives up after two minutes.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// The version that is spoken to it.
+    /// The version to use.
     pub const fn version(&self) -> SocksVersion {
         self.version
     }
 
-    /// Its host: a name, or an address (IPv6 without brackets, a zone behind `%`).
+    /// The host: a name, or an address (IPv6 without brackets, a zone after `%`).
     pub fn host(&self) -> String {
         self.host.to_string()
     }
 
-    /// Its port.
+    /// The port.
     pub const fn port(&self) -> u16 {
         self.port
     }
@@ -148,7 +155,7 @@ impl FromStr for SocksProxy {
     }
 }
 
-/// A URL, without the credentials.
+/// The URL, without the credentials.
 impl fmt::Display for SocksProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, host, port, .. } = self;
@@ -166,11 +173,11 @@ impl fmt::Display for SocksVersion {
     }
 }
 
-/// The port of SOCKS, by its entry at IANA.
+/// Default port of SOCKS, as registered with IANA.
 const DEFAULT_PORT: u16 = 1080;
 
-/// A text that names no SOCKS proxy. What in it may be secret is
-/// [not shown](crate::Endpoint#what-is-shown).
+/// A text that is not the URL of a SOCKS proxy. Possible secrets in it are [not
+/// shown](crate::Endpoint#what-is-shown).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{shown}` is no SOCKS proxy: {reason}")]
 pub struct SocksUrlError {
@@ -188,7 +195,7 @@ fn parts(url: &str) -> Result<SocksProxy, String> {
         "socks4" => SocksVersion::V4,
         "socks4a" => SocksVersion::V4a,
         "socks5" | "socks5h" => SocksVersion::V5,
-        // It may be anything, a password too.
+        // Not shown: it may be anything, including a password.
         _ => return Err("the scheme is unknown: socks5, socks4a and socks4 are known".to_owned()),
     };
     let (credentials, authority) = match rest.rsplit_once('@') {
@@ -220,16 +227,16 @@ fn parts(url: &str) -> Result<SocksProxy, String> {
     Ok(proxy.credentials(&decoded(user, "user")?, &decoded(password, "password")?))
 }
 
-/// What random credentials are made of: as many random bytes for the user and for the password, written as hexadecimal digits (aiorpcX).
+/// Length of a random user and password in bytes, before hexadecimal encoding (aiorpcX).
 const RANDOM_BYTES: usize = 32;
 
-/// How credentials are come by. What it shows of itself never has a password in it.
+/// Where credentials come from. `Debug` never shows a password.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) enum Credentials {
     #[default]
     None,
     Given(UserAndPassword),
-    /// Others for each connection.
+    /// New ones for each connection.
     Random,
 }
 
@@ -241,7 +248,7 @@ pub(super) struct UserAndPassword {
 }
 
 impl Credentials {
-    /// For one connection. A password is made up only where there are some.
+    /// Credentials for one connection. A password is generated only for versions that have one.
     pub(super) fn pair(&self, version: SocksVersion) -> Option<UserAndPassword> {
         let password = || if version == SocksVersion::V5 { random() } else { Box::default() };
         match self {

@@ -1,4 +1,4 @@
-//! What needs a clock that stands still, or addresses that a name would have to have.
+//! Tests that need paused time, or a name with given addresses.
 
 use std::{cell::RefCell, io};
 
@@ -12,7 +12,7 @@ use crate::transport::socks::SocksReply;
 
 const LIMIT: Duration = Duration::from_secs(7);
 
-/// What comes of asking a proxy that reads and answers as told, and then says nothing more.
+/// The outcome of a request to a proxy that answers as given, and is silent afterwards.
 async fn asked(version: SocksVersion, answers: &[(usize, &[u8])]) -> Result<SocksAddress, SocksError> {
     let (mut ours, mut theirs) = duplex(1024);
     let password = if version == SocksVersion::V5 { "secret" } else { "" };
@@ -22,7 +22,7 @@ async fn asked(version: SocksVersion, answers: &[(usize, &[u8])]) -> Result<Sock
         for (length, answer) in answers {
             theirs.read_exact(&mut vec![0; *length]).await.unwrap();
             for byte in *answer {
-                // Each in a packet of its own.
+                // Each byte in a packet of its own.
                 sleep(Duration::from_millis(1)).await;
                 theirs.write_all(&[*byte]).await.unwrap();
             }
@@ -43,7 +43,7 @@ async fn a_proxy_that_says_nothing_is_given_up_and_the_step_is_known() {
         (SocksVersion::V5, &[][..], SocksStep::Greeting),
         (SocksVersion::V5, &[(4, &[5, 2][..])][..], SocksStep::Credentials),
         (SocksVersion::V5, &[(4, &[5, 2][..]), (login, &[1, 0])][..], SocksStep::Request),
-        // Half of an answer is none.
+        // An incomplete reply.
         (SocksVersion::V5, &[(4, &[5, 0][..]), (18, &[5, 0, 0, 1, 127, 0, 0])][..], SocksStep::Request),
     ] {
         let start = Instant::now();
@@ -82,7 +82,7 @@ async fn one_address_after_the_other_is_asked_for_until_one_is_connected_to() {
     assert_eq!(*asked_for.borrow(), all[..2]);
 }
 
-/// As version 4 does of 0.0.0.x.
+/// As with 0.0.0.x in version 4.
 #[tokio::test]
 async fn an_address_that_cannot_be_asked_for_is_no_reason_not_to_ask_for_the_next() {
     let connected =

@@ -1,4 +1,4 @@
-//! The process itself: how it is ended, and how it has ended.
+//! A child process: how it is ended, and how it has ended.
 
 use std::{
     fmt, io,
@@ -21,8 +21,9 @@ use tokio::{
 
 use crate::jsonrpc::shown::{brief, escaped};
 
-/// The process at the other end of a session that was made with [`Connector::spawn`](crate::Connector::spawn), to be found among its
-/// [extensions](crate::Session::extensions). Clones are the same process.
+/// The child process at the other end of a session made with
+/// [`Connector::spawn`](crate::Connector::spawn), in its [extensions](crate::Session::extensions).
+/// Clones refer to the same process.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,12 +38,13 @@ use crate::jsonrpc::shown::{brief, escaped};
 /// # Ok(()) }
 /// ```
 ///
-/// Closing the session closes the process's standard input, and waits until the process has ended (though not longer than
-/// [`Limits::close_timeout`](crate::Limits::close_timeout)). It is given time for that, then told to end, then killed: see
-/// [`Spawn`](super::Spawn). The same happens, with nobody waiting, when the session ends in another way. No zombies are left. Where the
-/// runtime stops before all that, it is killed.
+/// Closing the session closes the standard input of the child, and waits for its exit (at most for
+/// [`Limits::close_timeout`](crate::Limits::close_timeout)). The child is given time to exit, then
+/// terminated, then killed: see [`Spawn`](super::Spawn). The same happens in the background when
+/// the session ends in another way. No zombies remain. If the runtime stops before that, the child
+/// is killed.
 ///
-/// Processes that it has started itself are its own affair.
+/// Processes that the child has started are not affected.
 #[derive(Clone)]
 pub struct ChildProcess {
     id: u32,
@@ -51,12 +53,12 @@ pub struct ChildProcess {
     stderr: Arc<Mutex<Option<ChildStderr>>>,
 }
 
-/// The end of a process, or why it is not known.
+/// The exit status, or why it is unknown.
 pub(super) type Exit = Result<ExitStatus, Arc<io::Error>>;
 
-/// A process ended although the session had not: well, or not.
+/// The child exited before the session ended, successfully or not.
 ///
-/// It is what the [`CloseReason::Io`](crate::CloseReason::Io) of such a session holds:
+/// The [`CloseReason::Io`](crate::CloseReason::Io) of such a session contains it:
 ///
 /// ```
 /// use rpc::{CloseReason, transport::stdio::ChildExit};
@@ -72,12 +74,11 @@ pub(super) type Exit = Result<ExitStatus, Arc<io::Error>>;
 #[error("the process `{program}` has ended: {status}{}", what_it_printed(.printed))]
 #[non_exhaustive]
 pub struct ChildExit {
-    /// What was started.
+    /// The program.
     pub program: String,
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// The start of what it has written to its standard output, escaped, where no message was among
-    /// it: at most 40 bytes.
+    /// The start of its standard output, escaped, at most 40 bytes, if no message was in it.
     pub printed: Option<String>,
 }
 
@@ -89,37 +90,40 @@ fn what_it_printed(text: &Option<String>) -> String {
 }
 
 impl ChildProcess {
-    /// Its number in the system, which means nothing any more when it has ended.
+    /// The process id, which is meaningless after the exit.
     pub const fn id(&self) -> u32 {
         self.id
     }
 
-    /// What was started, as its command says.
+    /// The program, as in its command.
     pub fn program(&self) -> &str {
         &self.program
     }
 
-    /// Waits until it has ended, and says how. It does not make it end: closing the session does. Cancel safe.
+    /// Waits for the exit, and returns the status. It does not cause the exit: closing the session
+    /// does. Cancel safe.
     ///
     /// # Errors
     ///
-    /// Where the system does not say how it ended (a program that ignores SIGCHLD is not told), or the runtime that saw to it has stopped.
+    /// When the system does not report the status (as for a program that ignores SIGCHLD), or the
+    /// runtime that supervised the child has stopped.
     pub async fn exited(&self) -> io::Result<ExitStatus> {
         self.exit.clone().await.map_err(|error| io::Error::new(error.kind(), error))
     }
 
-    /// The same, for now: `None` while it runs.
+    /// The status if the child has exited, without waiting; `None` while it runs.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.exit.clone().now_or_never()?.ok()
     }
 
-    /// What it writes to standard error, to be read, where its command says [`Stdio::piped`](std::process::Stdio::piped) of that: once, and
-    /// by somebody who goes on reading. A process whose standard error nobody reads is stuck when it has written some 64 KiB.
+    /// Takes its standard error, if the command has set it to
+    /// [`Stdio::piped`](std::process::Stdio::piped). Available once. It has to be read
+    /// continuously: a child whose standard error is not read blocks after some 64 KiB.
     pub fn take_stderr(&self) -> Option<ChildStderr> {
         self.stderr.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Not to be polled again when it is ready.
+    /// Must not be polled again after it was ready.
     pub(super) fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         self.exit.poll_unpin(cx)
     }
@@ -135,12 +139,12 @@ impl fmt::Debug for ChildProcess {
     }
 }
 
-/// How long a process may take to end.
+/// How long a child may take to exit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// By itself.
+    /// After its standard input was closed.
     pub(super) exit: Duration,
-    /// When it was told to.
+    /// After it was told to terminate.
     pub(super) terminate: Duration,
 }
 
@@ -150,8 +154,9 @@ impl Default for Patience {
     }
 }
 
-/// Sees to the end of `child`, in a task: it is due when it has ended by itself, or when the sender is dropped (its standard input must be
-/// closed by then). What is sent says that its time to end by itself is over.
+/// Supervises `child` in a task, which ends it once the sender is dropped (its standard input must
+/// be closed by then), unless it exits before. A message says that its time to exit by itself is
+/// over.
 pub(super) fn supervise(
     mut child: Child,
     program: String,
@@ -168,7 +173,7 @@ pub(super) fn supervise(
         };
         let exit = match ended {
             Ok(exit) => exit,
-            // It had its time to end by itself.
+            // The time to exit by itself is over.
             Err(Ok(())) => end(&mut child, Patience { exit: Duration::ZERO, ..patience }).await,
             Err(Err(_)) => end(&mut child, patience).await,
         };
@@ -195,12 +200,12 @@ async fn end(child: &mut Child, patience: Patience) -> io::Result<ExitStatus> {
     child.wait().await
 }
 
-/// Whether there is a way to, short of killing it.
+/// Tells the child to terminate. Returns false if the system has no way to.
 #[cfg(unix)]
 fn terminate(child: &Child) -> bool {
     use rustix::process::{Pid, Signal, kill_process};
 
-    // As long as it was not waited for, the number is nobody else's.
+    // The id is not reused until the child was waited for.
     let id = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     id.is_some_and(|id| kill_process(id, Signal::TERM).is_ok())
 }

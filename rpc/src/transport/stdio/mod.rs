@@ -1,32 +1,38 @@
-//! Standard input and output: of this process, and of one that it starts.
+//! Standard input and output: of this process, and of a child process.
 //!
 //! # A program that serves the one that has started it
 //!
-//! Language servers and tools of the Model Context Protocol speak over their standard input and output. The URL is `stdio:`, for listening as well
-//! as for connecting. Feature `stdio`, on by default.
+//! Language servers and tools of the Model Context Protocol communicate over their standard input
+//! and output. The URL is `stdio:`, for listening and for connecting. Feature `stdio`, enabled by
+//! default.
 //!
 //! ```no_run
 //! use rpc::{BindError, Router, Server, framing::ContentLengthFramer};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), BindError> {
-//!     let server = Server::builder().service(Router::new()).framer(ContentLengthFramer::new()).bind("stdio:").await?;
-//!     // Returns when the session has ended: nobody else comes this way.
+//!     let server = Server::builder().service(Router::new()).framer(ContentLengthFramer::new());
+//!     let server = server.bind("stdio:").await?;
+//!     // Returns when the session has ended: there is no other peer.
 //!     server.start().closed().await;
 //!     Ok(())
 //! }
 //! ```
 //!
-//! - **Nothing else may be printed** to standard output: it would stand among the messages. Log to standard error.
-//! - A process has one standard input: it is taken once, and not given back when it was read.
-//! - `main` may return although nobody has closed the input: it is read by a thread that nobody waits for. (Tokio's own standard input would keep the
-//!   runtime, and so the process, until the next byte.)
-//! - The descriptors stay as they are, blocking or not: whoever shares them is not disturbed. Pipes, sockets, files and terminals will do.
-//! - The peer sees the end of the output when the process ends.
+//! - **Do not print** to standard output: it would end up among the messages. Log to standard
+//!   error.
+//! - A process has one standard input: it can be taken once, and is not given back after it was
+//!   read.
+//! - `main` may return although the input is still open: it is read by a detached thread. (Tokio's
+//!   own standard input would keep the runtime, and so the process, alive until the next byte.)
+//! - The descriptors keep their blocking mode, so that other processes that share them are not
+//!   affected. Pipes, sockets, files and terminals are supported.
+//! - The peer sees the end of the output when the process exits.
 //!
 //! # A process that is started to be talked to
 //!
-//! [`Connector::spawn`](crate::Connector::spawn) starts one, and its standard input and output become the connection:
+//! [`Connector::spawn`](crate::Connector::spawn) starts a child process, whose standard input and
+//! output become the connection:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,8 +42,11 @@
 //! let session = Connector::spawn(Command::new("my-tool")).connect().await?;
 //! match session.call::<Vec<String>>("tools/list", ()).await {
 //!     Ok(tools) => println!("{tools:?}"),
-//!     Err(CallError::Closed { reason: CloseReason::Io(error), .. }) if error.get_ref().is_some_and(|error| error.is::<ChildExit>()) => {
-//!         println!("it has failed: {error}");         // "the process `my-tool` has ended: exit status: 1"
+//!     Err(CallError::Closed { reason: CloseReason::Io(error), .. })
+//!         if error.get_ref().is_some_and(|error| error.is::<ChildExit>()) =>
+//!     {
+//!         // "the process `my-tool` has ended: exit status: 1"
+//!         println!("it has failed: {error}");
 //!     }
 //!     Err(other) => return Err(other.into()),
 //! }
@@ -47,14 +56,17 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Whatever ends the session ends the process: its standard input is closed; after [`Spawn::exit_timeout`](Spawn::exit_timeout) (2 s)
-//! it is told to end (SIGTERM, where there are signals), after [`Spawn::terminate_timeout`](Spawn::terminate_timeout) (2 s more) it is
-//! killed. `Session::close` waits for that. And whatever ends the process ends the session: one that fails with
-//! [`ChildExit`], as one does that ends well, after everything that it has written was read: the status tells. One that closes
-//! its standard output and goes on ends it with [`CloseReason::Peer`](crate::CloseReason::Peer).
+//! When the session ends, for whatever reason, so does the child: its standard input is closed;
+//! after [`Spawn::exit_timeout`](Spawn::exit_timeout) (2 s) it is told to terminate (SIGTERM, on
+//! systems with signals), after [`Spawn::terminate_timeout`](Spawn::terminate_timeout) (2 s more)
+//! it is killed. `Session::close` waits for that. When the child exits, successfully or not, the
+//! session ends with [`ChildExit`], which has the status, after all of its output was read. When
+//! the child closes its standard output and goes on, the session ends with
+//! [`CloseReason::Peer`](crate::CloseReason::Peer).
 //!
-//! Lines of text that it prints before its first message are passed over, where messages are lines. If no message comes at all, the end of
-//! the session says what came instead: [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol), or [`ChildExit::printed`].
+//! With line framing, text lines that the child prints before its first message are ignored. If no
+//! message arrives at all, the close reason shows what arrived instead:
+//! [`CloseReason::WrongProtocol`](crate::CloseReason::WrongProtocol), or [`ChildExit::printed`].
 
 mod child;
 mod spawn;
@@ -81,13 +93,14 @@ pub use child::{ChildExit, ChildProcess};
 pub use spawn::Spawn;
 use threads::{StdinReader, StdoutWriter};
 
-/// Whether it is in use. Once something was read it stays so: the thread that reads has what came after the end.
+/// Whether standard input and output are in use. After a read they stay so: the reading thread may
+/// hold bytes of whatever follows the connection.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
 
-/// Both of them. There is one at most.
+/// Standard input and output as one stream. At most one exists.
 #[derive(Debug)]
 pub(crate) struct Stdio {
-    // Taken apart in this order: the claim is given back when neither is in use.
+    // Dropped in this order: the claim is released when neither is in use.
     input: StdinReader,
     output: StdoutWriter,
     claim: StdioClaim,
@@ -107,7 +120,7 @@ impl Drop for StdioClaim {
 }
 
 impl Stdio {
-    /// Takes them, for this process has only one of each.
+    /// Takes them. The process has only one of each.
     pub(crate) fn take() -> io::Result<Self> {
         if CLAIMED.swap(true, Ordering::SeqCst) {
             return Err(io::Error::new(
@@ -141,28 +154,29 @@ impl AsyncWrite for Stdio {
         self.output.poll_flush(cx)
     }
 
-    /// Waits until everything is written. The descriptor is the process's, and is closed when that ends.
+    /// Waits until everything is written. The descriptor belongs to the process, and is closed with
+    /// it.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.output.poll_flush(cx)
     }
 }
 
-/// Gives the one connection away, and ends when that has ended.
+/// Accepts one connection, and ends after that has ended.
 #[derive(Debug)]
 struct StdioListener {
     stream: Mutex<Option<OnlyStream>>,
-    /// Its sender is dropped with the stream.
+    /// Closed when the stream, which holds the sender, is dropped.
     stream_is_used: watch::Receiver<()>,
 }
 
-/// The connection, which tells its listener when it is gone.
+/// The connection, which tells its listener when it is dropped.
 #[derive(Debug)]
 struct OnlyStream {
     stdio: Stdio,
     _is_used: watch::Sender<()>,
 }
 
-/// Takes standard input and output for the one peer that is there.
+/// Listens on standard input and output, which have one peer.
 pub(crate) fn listen() -> io::Result<Box<dyn Socket>> {
     let (is_used, stream_is_used) = watch::channel(());
     let stream = OnlyStream { stdio: Stdio::take()?, _is_used: is_used };

@@ -1,4 +1,4 @@
-//! A process that is started to be talked to, and the stream of bytes to and from it.
+//! Spawning a child process, and the byte stream to and from it.
 
 use std::{
     fmt, io,
@@ -18,7 +18,8 @@ use tokio::{
 use super::child::{ChildExit, ChildProcess, Exit, Patience, supervise};
 use crate::transport::{Connection, Endpoint, Io};
 
-/// A process to start and to talk to: see [`Connector::spawn`](crate::Connector::spawn). Most need no more than the command.
+/// A child process to spawn: see [`Connector::spawn`](crate::Connector::spawn). Often a command is
+/// enough.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,27 +41,27 @@ pub struct Spawn {
 }
 
 impl Spawn {
-    /// Starts `command`, whose standard input and output become the connection, and which is killed
-    /// where the runtime stops before it has ended (`kill_on_drop`). Everything else is as the
-    /// command says: what it writes to standard error appears where this process's does, unless it
-    /// is told otherwise.
+    /// Spawns `command` with its standard input and output as the connection. It is killed if the
+    /// runtime stops before it has exited (`kill_on_drop`). Everything else is as configured in the
+    /// command: its standard error is inherited unless set otherwise.
     pub fn new(command: impl Into<Command>) -> Self {
         Self { command: command.into(), patience: Patience::default() }
     }
 
-    /// How long the process may take to end by itself when its standard input has ended. Then it is told to, with SIGTERM where there are
-    /// signals.
+    /// How long the child may take to exit after its standard input was closed. Then it is told to
+    /// terminate, with SIGTERM on systems with signals.
     ///
-    /// A process that reads nothing does not come to that end. Where the session closes, and bytes wait that the process
-    /// does not take, it is told to end when it has taken none for so long.
+    /// A child that does not read never sees the end of its input. If it accepts no bytes for this
+    /// long while the session closes and bytes are unsent, it is told to terminate.
     ///
-    /// Default: 2 s (MCP's specification leaves it at "a reasonable time").
+    /// Default: 2 s (the MCP specification says "a reasonable time").
     pub fn exit_timeout(mut self, timeout: Duration) -> Self {
         self.patience.exit = timeout;
         self
     }
 
-    /// How long it may take to end when it was told to. Then it is killed. Where there are no signals it is killed at once.
+    /// How long the child may take to exit after it was told to terminate. Then it is killed. On
+    /// systems without signals it is killed at once.
     ///
     /// Default: 2 s.
     pub fn terminate_timeout(mut self, timeout: Duration) -> Self {
@@ -68,15 +69,15 @@ impl Spawn {
         self
     }
 
-    /// What is started.
+    /// The program of the command.
     pub(crate) fn program(&self) -> String {
         self.command.as_std().get_program().to_string_lossy().into_owned()
     }
 
-    /// Starts it; each time, another process. Must be called on a runtime, which also sees to its end.
+    /// Spawns a new child. Must be called on a runtime, which also supervises it.
     pub(crate) fn start(&mut self) -> io::Result<Connection> {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        // For a runtime that stops before the process has ended.
+        // If the runtime stops before the child has exited.
         self.command.kill_on_drop(true);
         let mut child = self.command.spawn()?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
@@ -92,7 +93,7 @@ impl Spawn {
     }
 }
 
-/// Without arguments and environment, where secrets are handed over.
+/// Without arguments and environment, which may hold secrets.
 impl fmt::Debug for Spawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (program, patience) = (self.program(), &self.patience);
@@ -112,33 +113,35 @@ impl From<std::process::Command> for Spawn {
     }
 }
 
-/// Of its input, its output and itself, one has ended: how long the others may take to follow, until it is said why without them.
+/// Once one of input, output and process has ended: how long to wait for the others before the end
+/// is reported without them.
 const FOLLOWING: Duration = Duration::from_secs(1);
 
-/// The standard input and output of a process. It ends when the process does, even where others keep its output open.
+/// Standard input and output of a child. The stream ends with the child, even if other processes
+/// keep its output open.
 #[derive(Debug)]
 struct ChildStream {
-    /// `None` when it was closed.
+    /// `None` once closed.
     stdin: Option<ChildStdin>,
     stdout: ChildStdout,
     is_at_end: bool,
     process: ChildProcess,
-    /// How it has ended, when that is known.
+    /// The exit status, once known.
     exit: Option<Exit>,
     program: String,
-    /// Why nothing can be written, where that is so. It is the reading side that says so, when everything was read: the process may have
-    /// answered before.
+    /// The write error, if there was one. It is reported by the reading side after all output was
+    /// read: the child may have replied before.
     broken: Option<io::Error>,
     patience: Option<Pin<Box<Sleep>>>,
-    /// Bytes that the process was sent.
+    /// Bytes sent to the child.
     left: u64,
-    /// The session closes: what the process does not read for so long, it is not sent.
+    /// While the session closes, unsent bytes are discarded after this time.
     exit_timeout: Duration,
     is_closing: bool,
     unread: Option<Pin<Box<Sleep>>>,
     has_given_up: bool,
-    /// Dropped to have the process ended, or told that its time to end by itself is over. The last field, so that its standard
-    /// input is closed before.
+    /// Dropped to end the child, or sent to when its time to exit by itself is over. The last
+    /// field, so that its standard input is closed before.
     closing: Option<oneshot::Sender<()>>,
 }
 
@@ -179,8 +182,8 @@ impl ChildStream {
         self.patience.get_or_insert_with(|| Box::pin(sleep(FOLLOWING))).as_mut().poll(cx)
     }
 
-    /// It does not read, and the session closes: ready when it had time enough to. Then it has had its time to end by
-    /// itself, too, and is told to.
+    /// Ready when the child has read nothing for too long while the session closes. Its time to
+    /// exit by itself is then over, too, and it is told to terminate.
     fn poll_give_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_closing {
             return Poll::Pending;
@@ -190,19 +193,20 @@ impl ChildStream {
         self.has_given_up = true;
         self.stdin = None;
         if let Some(closing) = self.closing.take() {
-            // Where the supervisor is gone, so is the process.
+            // Without a supervisor there is no child any more.
             let _ = closing.send(());
         }
         Poll::Ready(())
     }
 
-    /// Nothing more comes, or not yet: whether that is the end, and how it is told.
+    /// Reports the end of the stream, if there is one, when no more output is available.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let has_ended = self.poll_exit(cx).is_ready();
         if !has_ended && !self.is_at_end && self.broken.is_none() {
             return Poll::Pending;
         }
-        // Where it has ended and its output has not, somebody else has that output, or its last bytes are still on their way.
+        // If the child has exited and its output has not ended, another process holds it, or its
+        // last bytes are in flight.
         if !(self.is_at_end && has_ended) {
             ready!(self.poll_patience(cx));
         }
@@ -247,7 +251,7 @@ impl AsyncWrite for ChildStream {
                 Poll::Pending => ready!(this.poll_give_up(cx)),
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                     this.broken = Some(error);
-                    // The reading side has something to wait for now.
+                    // The reading side now has an error to report.
                     cx.waker().wake_by_ref();
                 }
                 Poll::Ready(outcome) => {
@@ -257,7 +261,7 @@ impl AsyncWrite for ChildStream {
                 }
             }
         }
-        // Nobody takes it.
+        // Discards the bytes: the child does not read.
         Poll::Ready(Ok(buf.len()))
     }
 
@@ -268,12 +272,12 @@ impl AsyncWrite for ChildStream {
         }
     }
 
-    /// Closes its standard input, and waits until it has ended.
+    /// Closes the standard input of the child, and waits for its exit.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.stdin = None;
         this.closing = None;
-        // It could wait for somebody to read what it has to say.
+        // The child may block on its output until it is read.
         let mut space = [0; 4096];
         while !this.is_at_end {
             let mut unread = ReadBuf::new(&mut space);

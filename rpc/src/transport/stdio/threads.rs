@@ -1,9 +1,9 @@
-//! Reading standard input and writing standard output, each by a thread of its own that nobody waits for.
+//! Standard input is read and standard output is written by one detached thread each.
 //!
-//! The alternatives do not do: what tokio reads standard input
-//! with keeps its runtime, and so the process, from ending until something comes; and a descriptor that does not block, for one, does not
-//! block for all the processes that share it (a terminal, a log that both write), whose `print` then fails. Files and terminals need
-//! threads in any case.
+//! The alternatives do not work. Tokio's standard input keeps its runtime, and so the process, from
+//! ending until something arrives. Making a descriptor non-blocking affects all processes that
+//! share it (a terminal, a common log), whose `print` then fails. Files and terminals need threads
+//! in any case.
 
 #[cfg(unix)]
 use std::os::fd::AsFd;
@@ -21,14 +21,14 @@ use futures::task::AtomicWaker;
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::{io::ReadBuf, sync::mpsc};
 
-/// How much is read at once.
+/// Bytes per read.
 const CHUNK: usize = 64 << 10;
 
-/// What comes. The thread is started when somebody reads for the first time, and is one chunk ahead.
+/// Standard input. The thread is started by the first read, and reads one chunk ahead.
 #[derive(Debug, Default)]
 pub(super) struct StdinReader {
     chunks: Option<mpsc::Receiver<io::Result<Bytes>>>,
-    /// What is left of the last chunk.
+    /// The unread part of the last chunk.
     rest: Bytes,
 }
 
@@ -51,7 +51,7 @@ impl StdinReader {
     }
 }
 
-/// Nobody waits for the thread: the process may end while it reads.
+/// The thread is detached: the process may exit while it reads.
 fn start_reading() -> io::Result<mpsc::Receiver<io::Result<Bytes>>> {
     let (sender, chunks) = mpsc::channel(1);
     thread::Builder::new().name("rpc-stdin".to_owned()).spawn(move || read_all(&sender))?;
@@ -78,26 +78,26 @@ fn read_all(sender: &mpsc::Sender<io::Result<Bytes>>) {
     }
 }
 
-/// How many bytes wait for the thread at most, besides as many that it is writing.
+/// Bytes that may wait for the thread, in addition to as many that it is writing.
 const CAPACITY: usize = 64 << 10;
 
-/// Where bytes are left to be written. When this is dropped the thread writes the rest, unless the process ends first.
+/// Standard output. When it is dropped the thread writes the rest, unless the process exits first.
 #[derive(Debug)]
 pub(super) struct StdoutWriter(Arc<WriterShared>);
 
 #[derive(Debug, Default)]
 struct WriterShared {
     state: Mutex<WriterState>,
-    /// There is something for the thread to do.
+    /// Wakes the thread.
     work: Condvar,
-    /// Whoever waits for the thread.
+    /// The task that waits for the thread.
     waker: AtomicWaker,
 }
 
 #[derive(Debug, Default)]
 struct WriterState {
     waiting: Vec<u8>,
-    /// Whether the thread has bytes that are not written yet.
+    /// Whether the thread holds bytes that are not written yet.
     is_writing: bool,
     has_thread: bool,
     is_over: bool,
@@ -132,7 +132,7 @@ impl StdoutWriter {
         Poll::Ready(Ok(count))
     }
 
-    /// Ready when everything was given to the system.
+    /// Ready when everything was passed to the system.
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.waker.register(cx.waker());
         let mut state = self.0.lock();
@@ -145,7 +145,7 @@ impl StdoutWriter {
 }
 
 impl WriterState {
-    /// Why the thread has given up: as the system said it for the first time, and shortly after that.
+    /// Returns the error that ended the thread: in full the first time, then only its kind.
     fn check(&mut self) -> io::Result<()> {
         match &self.failed {
             None => Ok(()),
@@ -164,7 +164,7 @@ impl Drop for StdoutWriter {
     }
 }
 
-/// Nobody waits for the thread: the process may end while it writes to somebody who does not read.
+/// The thread is detached: the process may exit while it writes to a peer that does not read.
 fn start_writing(shared: Arc<WriterShared>) -> io::Result<()> {
     let output = standard_output()?;
     thread::Builder::new().name("rpc-stdout".to_owned()).spawn(move || write_all(&shared, output))?;
@@ -210,7 +210,8 @@ fn write(output: &mut StandardOutput, mut bytes: &[u8]) -> io::Result<()> {
     output.flush()
 }
 
-/// Where there are descriptors, one of its own: what `std` has would cut messages at the ends of lines, and write each in pieces.
+/// A descriptor of its own, where there are descriptors: `std`'s buffer would split messages at
+/// line ends, and write each in pieces.
 #[cfg(unix)]
 type StandardOutput = std::fs::File;
 #[cfg(not(unix))]
@@ -246,7 +247,7 @@ fn wait(descriptor: &impl AsFd, what: PollFlags) -> io::Result<()> {
     }
 }
 
-/// Elsewhere there is no such thing.
+/// Other systems have no such descriptors.
 #[cfg(not(unix))]
 fn until_readable<T>(_: &T) -> io::Result<()> {
     Err(io::ErrorKind::WouldBlock.into())

@@ -1,4 +1,4 @@
-//! From a host and a port to its addresses, and to a connection.
+//! Resolving a host, and connecting to its addresses.
 
 use std::{
     error::Error,
@@ -19,10 +19,10 @@ use crate::{
     transport::endpoint::{Host, Zone},
 };
 
-/// Connects to `host`: to the address that it is, or to whichever address of the name answers first.
+/// Connects to `host`, or to whichever of its addresses answers first.
 ///
-/// Names are asked of the system, which has both families in one answer: there is nothing of RFC 8305 to do about answers that come one by
-/// one. Cancel safe.
+/// The system resolves names and returns both families at once, so RFC 8305's rules about late
+/// answers do not apply. Cancel safe.
 pub(crate) async fn connect(host: &Host, port: u16, options: &TcpOptions) -> io::Result<TcpStream> {
     let mut addresses = resolve(host, port).await?;
     if let (false, &[address]) = (matches!(host, Host::Name(_)), &addresses[..]) {
@@ -56,9 +56,11 @@ async fn connect_to(address: SocketAddr, options: &TcpOptions) -> io::Result<Tcp
     Ok(stream)
 }
 
-/// Why none of a name's addresses could be connected to: each that was tried, with its own error.
+/// Why none of the addresses of a name could be connected to: the addresses tried, each with its
+/// error.
 ///
-/// It is found within the `io::Error` of [`ConnectError::Io`](crate::ConnectError::Io), whose kind is that of the last attempt:
+/// It is inside the `io::Error` of [`ConnectError::Io`](crate::ConnectError::Io), whose kind is
+/// that of the last attempt:
 ///
 /// ```no_run
 /// # async fn example() {
@@ -78,12 +80,12 @@ pub struct ConnectAttempts {
 }
 
 impl ConnectAttempts {
-    /// In the order in which they were begun.
+    /// In the order of the attempts.
     const fn new(attempts: Vec<(SocketAddr, io::Error)>) -> Self {
         Self { attempts }
     }
 
-    /// Each address with its error, in the order in which they were tried.
+    /// The addresses with their errors, in the order of the attempts.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (SocketAddr, &io::Error)> {
         self.attempts.iter().map(|(address, error)| (*address, error))
     }
@@ -111,18 +113,21 @@ impl fmt::Display for ConnectAttempts {
     }
 }
 
-/// It has no source: an error has one at most, and each of these is as good as the last. The text has all of them.
+/// Without a source: an error has at most one, and all attempts are equal. The text has them all.
 impl Error for ConnectAttempts {}
 
-/// How long an address may keep the next one waiting: RFC 8305, section 5, "Connection Attempt Delay".
+/// How long to wait for an address before the next one is tried: RFC 8305, section 5, "Connection
+/// Attempt Delay".
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to one of `addresses`: the first that answers.
+/// Connects to the first of `addresses` that answers ("happy eyeballs", RFC 8305). `connect` makes
+/// one connection.
 ///
-/// They are tried in their order, with the families taking turns. The next one is begun when the one before it has failed, or has not answered
-/// for 250 ms; those before it go on meanwhile. When one has answered, the others are given up.
+/// They are tried in order, alternating between the families. The next attempt starts when the
+/// previous one has failed, or has not finished within 250 ms; earlier attempts go on. After the
+/// first success the others are dropped.
 ///
-/// Cancel safe: dropping the future gives all of them up.
+/// Cancel safe: dropping the future drops all attempts.
 async fn race<S, C, F>(addresses: Vec<SocketAddr>, connect: C) -> Result<S, ConnectAttempts>
 where
     C: Fn(SocketAddr) -> F,
@@ -140,7 +145,7 @@ where
         let ended = if to_try.len() == 0 {
             under_way.next().await
         } else {
-            // Whether none has ended in time or one has failed: the next one's turn has come.
+            // On a timeout or a failure the next address is tried.
             let Ok(ended) = timeout(ATTEMPT_DELAY, under_way.next()).await else { continue };
             ended
         };
@@ -154,8 +159,9 @@ where
     Err(ConnectAttempts::new(failed.into_iter().map(|(_, address, error)| (address, error)).collect()))
 }
 
-/// Each address once, IPv6 and IPv4 in turn for as long as there are both: RFC 8305, section 4. The family of the first one begins, which the
-/// system has chosen by RFC 6724: on a machine without IPv6 that is IPv4.
+/// Each address once, alternating between IPv6 and IPv4 while there are both: RFC 8305, section 4.
+/// It starts with the family of the first address, as the system orders them by RFC 6724: IPv4 on a
+/// machine without IPv6.
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first_is_v6) = addresses.first().map(SocketAddr::is_ipv6) else { return addresses };
     let total = addresses.len();
@@ -176,7 +182,7 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// All addresses of `host`, as the system knows them: one where it is an address.
+/// All addresses of `host` from the system's resolver, or the one that it is.
 pub(super) async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Some(address) = host.at_port(port) {
         return Ok(vec![address]);
@@ -201,14 +207,14 @@ fn unknown(interface: &str, error: &io::Error) -> io::Error {
 async fn index_of(_: Ipv6Addr, interface: &str) -> io::Result<u32> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice::name_to_index, socket_with};
 
-    // Any socket will do: it is how the kernel is asked (netdevice(7)).
+    // Any socket can be used for the query (netdevice(7)).
     let asked = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
     asked
         .and_then(|socket| name_to_index(socket, interface))
         .map_err(|error| unknown(interface, &error.into()))
 }
 
-/// `getaddrinfo` knows the names of interfaces, of link-local addresses at least: RFC 3493, section
+/// `getaddrinfo` resolves interface names, at least for link-local addresses: RFC 3493, section
 /// 6.1, and RFC 4007, section 11.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 async fn index_of(ip: Ipv6Addr, interface: &str) -> io::Result<u32> {

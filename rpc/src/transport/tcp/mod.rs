@@ -1,6 +1,8 @@
-//! TCP: connecting to whichever address of a host answers first, and listening at all of them. Needs the feature `tcp`.
+//! TCP: connecting to the first address of a host that answers, and listening on all of them. Needs
+//! the feature `tcp`.
 //!
-//! [`TcpOptions`] are given to [`Connector::tcp`](crate::Connector::tcp) and [`Listen::tcp`](crate::Listen::tcp).
+//! Pass [`TcpOptions`] to [`Connector::tcp`](crate::Connector::tcp) and
+//! [`Listen::tcp`](crate::Listen::tcp).
 
 mod connect;
 mod options;
@@ -22,24 +24,24 @@ use connect::resolve;
 use options::prepare;
 pub use options::{TcpKeepAlive, TcpOptions};
 
-/// How often a port that is free at the first address is looked for, where others of the name must have the same one.
+/// Attempts to find a port that is free on all addresses of a name.
 const PORTS_TO_TRY: usize = 16;
 
-/// What may be chosen about listening.
+/// Options of a listening socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListenOptions {
-    /// How many connections may wait to be accepted.
+    /// Limit of connections waiting to be accepted.
     pub(crate) backlog: u32,
     pub(crate) reuse_address: bool,
     pub(crate) reuse_port: bool,
-    /// `None`: as the system has it.
+    /// `None`: the system's default.
     pub(crate) ipv6_only: Option<bool>,
-    /// Of the connections that are accepted.
+    /// Options of accepted connections.
     pub(crate) accepted: TcpOptions,
 }
 
 impl Default for ListenOptions {
-    /// As tokio's `TcpListener::bind`.
+    /// Like tokio's `TcpListener::bind`.
     fn default() -> Self {
         Self {
             backlog: 1024,
@@ -51,12 +53,12 @@ impl Default for ListenOptions {
     }
 }
 
-/// Listens at every address of the host, at the same port of each: a peer may take any of them. Each comes with the endpoint that it has
-/// become, and there is at least one.
+/// Listens on every address of the host, at the same port, since a peer may use any of them.
+/// Returns at least one socket, each with its actual endpoint.
 ///
-/// An address that this machine does not have is left out where another one remains: `localhost` is `::1` too by many a hosts file, on
-/// machines without IPv6. Any other failure is one of the whole: who listens at some addresses of a name lets another program
-/// take the others, and some of the peers.
+/// An address that this machine does not have is skipped if another one remains: many hosts files
+/// map `localhost` to `::1` even without IPv6. Any other failure is an error: listening on some of
+/// the addresses only would let another program take the others, and some of the peers.
 pub(crate) async fn listen(
     endpoint: &Endpoint,
     net: &Net,
@@ -81,15 +83,15 @@ pub(crate) async fn listen(
 #[derive(Debug)]
 struct Listening {
     listener: TcpListener,
-    /// Whose scheme the peers' endpoints have.
+    /// Provides the scheme of the peers' endpoints.
     endpoint: Endpoint,
     accepted: TcpOptions,
 }
 
 #[cfg(any(feature = "http", feature = "ws"))]
 impl Listening {
-    /// Whether a peer, which a browser may be, has the address that it has connected to. (Loopback
-    /// addresses are known for what they are.)
+    /// Whether a peer, possibly a browser, has the address that it has connected to. (Loopback
+    /// addresses are recognised without that.)
     fn is_from_itself(&self, stream: &TcpStream, peer: SocketAddr) -> bool {
         let peer = peer.ip().to_canonical();
         PageScheme::of(&self.endpoint).is_some()
@@ -102,7 +104,7 @@ impl Socket for Listening {
     fn accept(&self) -> BoxFuture<'_, io::Result<Option<Connection>>> {
         Box::pin(async {
             let (stream, peer) = self.listener.accept().await?;
-            // What is wrong with this one is wrong with no other.
+            // The failure concerns this connection only.
             prepare(&stream, &self.accepted)
                 .map_err(|error| io::Error::new(io::ErrorKind::ConnectionAborted, error))?;
             #[cfg(any(feature = "http", feature = "ws"))]
@@ -117,7 +119,7 @@ impl Socket for Listening {
     }
 }
 
-/// `listen_at` tells the port too, which is another one than it was given if that was 0.
+/// `listen_at` also returns the port, which the system assigns if 0 was requested.
 fn listen_at_all<L>(
     addresses: &[SocketAddr],
     mut listen_at: impl FnMut(SocketAddr) -> io::Result<(L, u16)>,
@@ -127,7 +129,7 @@ fn listen_at_all<L>(
     loop {
         tries -= 1;
         match listen_at_one_port(addresses, &mut listen_at) {
-            // Free at the first address, taken at another.
+            // Free on the first address, in use on another.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
             outcome => return outcome,
         }
@@ -188,7 +190,8 @@ fn set_reuse_port(_: &TcpSocket) -> io::Result<()> {
     ))
 }
 
-/// An address that is none of this machine's, or a family that its system does not speak (`EAFNOSUPPORT`, which has no kind of its own).
+/// Whether this machine lacks the address, or its family (`EAFNOSUPPORT`, which has no
+/// `ErrorKind`).
 fn is_unavailable_here(error: &io::Error) -> bool {
     const NO_SUCH_FAMILY: [i32; 4] = [97, 47, 106, 10047]; // Linux, BSD and macOS, Cygwin, Windows
     error.kind() == io::ErrorKind::AddrNotAvailable

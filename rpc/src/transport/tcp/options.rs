@@ -1,11 +1,11 @@
-//! What may be chosen about a connection.
+//! Options of a TCP connection.
 
 use std::{io, net::IpAddr, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// What may be chosen about a TCP connection. Every number has a default and a reason.
+/// Options of a TCP connection. Every number has a default and a reason.
 ///
 /// ```
 /// use std::time::Duration;
@@ -16,31 +16,35 @@ use tokio::net::TcpStream;
 /// options.keep_alive = None;
 /// ```
 ///
-/// See [`Connector::tcp`](crate::Connector::tcp), and [`Listen::tcp`](crate::Listen::tcp) for the connections that a server accepts.
+/// For [`Connector::tcp`](crate::Connector::tcp), and [`Listen::tcp`](crate::Listen::tcp) for
+/// accepted connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TcpOptions {
-    /// Sends what is written at once (`TCP_NODELAY`), where the system would wait for more.
+    /// Disables Nagle's algorithm (`TCP_NODELAY`).
     ///
-    /// Default: true. A session gathers its messages itself before it writes them; nothing is gained by waiting once more.
+    /// Default: true. A session coalesces messages itself before it writes, so delaying them again
+    /// gains nothing.
     pub nodelay: bool,
 
-    /// How the system finds out that the other machine is gone, without either side sending anything.
+    /// TCP keep-alive: detects a dead machine while neither side sends anything.
     ///
-    /// Default: [`TcpKeepAlive::default()`]. A side that only waits, for items of a subscription or for requests, would never learn that
-    /// the other machine lost its power or its network. `None` leaves it to the system, where it is off, commonly.
+    /// Default: [`TcpKeepAlive::default()`]. A side that only waits, for subscription items or
+    /// requests, would otherwise never learn that the other machine lost its power or its network.
+    /// `None` leaves it to the system, where it is usually off.
     pub keep_alive: Option<TcpKeepAlive>,
 
-    /// The address of this machine to connect from. Addresses of the other family, IPv4 or IPv6, are not tried then. It means nothing for
-    /// connections that are accepted.
+    /// The local address to connect from. Addresses of the other family, IPv4 or IPv6, are then not
+    /// tried. Ignored for accepted connections.
     ///
-    /// Default: the system chooses.
+    /// Default: chosen by the system.
     pub local_address: Option<IpAddr>,
 
-    /// How long each address of a host has to answer. It means nothing for connections that are accepted.
+    /// Time limit for each address of a host. Ignored for accepted connections.
     ///
-    /// Default: 10 s, which lets the system ask four times (after 0, 1, 3 and 7 s, by RFC 6298). All of connecting is bounded by
-    /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout) as well.
+    /// Default: 10 s, enough for four attempts of the system (after 0, 1, 3 and 7 s, by RFC 6298).
+    /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout) also bounds connecting as a
+    /// whole.
     pub connect_timeout: Option<Duration>,
 }
 
@@ -55,22 +59,24 @@ impl Default for TcpOptions {
     }
 }
 
-/// When the system asks the other machine whether it is still there (`SO_KEEPALIVE`). It answers for a program that hangs as well: where that
-/// matters, see [`KeepAlive`](crate::KeepAlive), which asks the program.
+/// Intervals of TCP keep-alive (`SO_KEEPALIVE`). The system answers even for a program that hangs:
+/// to detect that, see [`KeepAlive`](crate::KeepAlive), which needs an answer of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TcpKeepAlive {
-    /// How long nothing has to have come before it asks. Systems count in whole seconds. More than
-    /// 32,767 s, the most that Linux takes, is taken as that; with `Duration::MAX` it never asks.
+    /// Idle time before the first probe. Systems count in whole seconds. More than 32,767 s, the
+    /// maximum of Linux, is reduced to that; with `Duration::MAX` no probes are sent.
     ///
-    /// Default: 60 s. Routers and balancers forget quiet connections, the hastiest in common use after 4 minutes (Azure's; AWS's after
-    /// 350 s).
+    /// Default: 60 s. Routers and load balancers drop idle connections, the earliest in common use
+    /// after 4 minutes (Azure; AWS after 350 s).
     pub time: Duration,
 
-    /// How long it waits for an answer before it asks again. Systems count in whole seconds; where one has no such option (OpenBSD), it is left
-    /// as it is there. How often it asks is the system's affair: 9 times on Linux, 10 on Windows, 8 on macOS.
+    /// Interval between unanswered probes. Systems count in whole seconds; on one without this
+    /// option (OpenBSD) it is ignored. The number of probes is the system's: 9 on Linux, 10 on
+    /// Windows, 8 on macOS.
     ///
-    /// Default: 15 s (Go's `net`). So a machine that is gone is noticed after little more than three minutes.
+    /// Default: 15 s (Go's `net`). A dead machine is thus detected after little more than three
+    /// minutes.
     pub interval: Duration,
 }
 
@@ -80,7 +86,7 @@ impl Default for TcpKeepAlive {
     }
 }
 
-/// Sets what concerns a connection that is there.
+/// Applies the options to an established connection.
 pub(super) fn prepare(stream: &TcpStream, options: &TcpOptions) -> io::Result<()> {
     stream.set_nodelay(options.nodelay)?;
     if let Some(keep_alive) = options.keep_alive.filter(|keep_alive| keep_alive.time != Duration::MAX) {
@@ -90,7 +96,7 @@ pub(super) fn prepare(stream: &TcpStream, options: &TcpOptions) -> io::Result<()
 }
 
 impl TcpKeepAlive {
-    /// Within what systems take: they refuse 0, which is what less than a second would become, and
+    /// Clamps to what systems accept: they refuse 0, to which less than a second is rounded, and
     /// Linux refuses more than 32,767 s.
     fn for_the_system(self) -> TcpKeepalive {
         let within = |time: Duration| time.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
@@ -133,7 +139,7 @@ mod tests {
         assert!(!stream.nodelay().unwrap());
         assert!(!SockRef::from(&stream).keepalive().unwrap());
 
-        // What the system would refuse.
+        // Values that the system would refuse.
         let short = TcpKeepAlive { time: Duration::ZERO, interval: Duration::from_millis(1) };
         let long = TcpKeepAlive { time: Duration::from_secs(1 << 40), interval: Duration::MAX };
         for (asked, seconds) in [(short, 1), (long, 32_767)] {

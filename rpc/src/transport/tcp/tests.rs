@@ -1,4 +1,4 @@
-//! Addresses that are free, taken or not there, played and real.
+//! Addresses that are free, in use or unavailable, simulated and real.
 
 use super::*;
 

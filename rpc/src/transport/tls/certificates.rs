@@ -1,4 +1,4 @@
-//! Certificates and private keys: those to trust, those that a side shows, and how they are read from PEM and DER.
+//! Certificates and private keys: trusted ones, a side's own, and reading them from PEM and DER.
 
 use std::{fmt, fs, io, path::Path, sync::Arc};
 
@@ -16,7 +16,7 @@ use super::{
     provider::provider,
 };
 
-/// One certificate or several, to be trusted: roots, or pinned ones.
+/// One or more certificates to trust: roots, or pinned ones.
 ///
 /// ```
 /// # use rcgen::generate_simple_self_signed;
@@ -36,41 +36,41 @@ use super::{
 #[derive(Clone)]
 pub struct Certificates {
     der: Vec<CertificateDer<'static>>,
-    /// Where they were read.
+    /// Their origin, for errors.
     origin: String,
 }
 
 impl Certificates {
-    /// All certificates of a PEM file. The file is read at once.
+    /// Reads all certificates of a PEM file, immediately.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read, holds no certificate, or is damaged.
+    /// When the file cannot be read, holds no certificate, or is malformed.
     pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, TlsError> {
         Self::of(&Pem::read(path.as_ref(), TlsPart::Certificate)?)
     }
 
-    /// All certificates of a PEM text.
+    /// Parses all certificates of a PEM text.
     ///
     /// # Errors
     ///
-    /// Where there are none, or the text is damaged.
+    /// When there are none, or the text is malformed.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, TlsError> {
         Self::of(&Pem::given(pem.as_ref()))
     }
 
-    /// Certificates in DER, each by itself.
+    /// Certificates in DER, one per item.
     pub fn from_der<D: Into<Vec<u8>>>(certificates: impl IntoIterator<Item = D>) -> Self {
         let der = certificates.into_iter().map(|der| CertificateDer::from(der.into())).collect();
         Self { der, origin: "the DER that was given".to_owned() }
     }
 
-    /// How many there are.
+    /// The number of certificates.
     pub fn len(&self) -> usize {
         self.der.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.der.is_empty()
     }
@@ -83,7 +83,7 @@ impl Certificates {
         self.der.contains(certificate)
     }
 
-    /// Each, in DER.
+    /// The certificates in DER.
     pub(super) fn der(&self) -> impl Iterator<Item = &[u8]> {
         self.der.iter().map(AsRef::as_ref)
     }
@@ -92,7 +92,7 @@ impl Certificates {
         (self.der, self.origin)
     }
 
-    /// Themselves, where there is at least one.
+    /// `self`, if there is at least one certificate.
     pub(super) fn not_empty(self) -> Result<Self, TlsError> {
         match self.is_empty() {
             true => {
@@ -102,7 +102,7 @@ impl Certificates {
         }
     }
 
-    /// As roots. There is at least one.
+    /// Converts to roots. There must be at least one certificate.
     pub(super) fn into_roots(self) -> Result<RootCertStore, TlsError> {
         let Self { der, origin } = self.not_empty()?;
         let (mut roots, count) = (RootCertStore::empty(), der.len());
@@ -126,10 +126,12 @@ impl fmt::Debug for Certificates {
     }
 }
 
-/// A certificate, those that lead from it to a root, and its private key: what a [`TlsServer`](super::TlsServer) shows, and a
-/// [`TlsClient`](super::TlsClient) where servers want to know their clients.
+/// A certificate, its chain up to a root, and its private key: what a
+/// [`TlsServer`](super::TlsServer) presents, and a [`TlsClient`](super::TlsClient) if servers
+/// authenticate their clients.
 ///
-/// It is whole: one whose parts cannot be used, or do not belong together, is never made.
+/// It is always valid: constructors fail if a part is unusable, or if the key does not match the
+/// certificate.
 ///
 /// ```
 /// # use rcgen::generate_simple_self_signed;
@@ -148,12 +150,13 @@ impl fmt::Debug for Certificates {
 pub struct Identity(Arc<CertifiedKey>);
 
 impl Identity {
-    /// Reads both from PEM files, at once: the certificates, that of this side first, and the private key (PKCS #8, PKCS #1 or SEC 1, not
-    /// encrypted). It may be one file that holds both.
+    /// Reads both PEM files immediately: the certificate chain, starting with the own one, and the
+    /// private key (PKCS #8, PKCS #1 or SEC 1, not encrypted). One file may hold both.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read, lacks what it should hold, or is damaged, and where the key is not that of the certificate.
+    /// When a file cannot be read, lacks its content, or is malformed, and when the key does not
+    /// match the certificate.
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
         let chain = Pem::read(chain.as_ref(), TlsPart::Certificate)?;
         Self::of_pem(&chain, &Pem::read(key.as_ref(), TlsPart::PrivateKey)?)
@@ -168,7 +171,7 @@ impl Identity {
         Self::of_pem(&Pem::given(chain.as_ref()), &Pem::given(key.as_ref()))
     }
 
-    /// The same from DER: the certificates, that of this side first, and the private key.
+    /// The same from DER: the certificate chain, starting with the own one, and the private key.
     ///
     /// # Errors
     ///
@@ -206,14 +209,15 @@ impl Identity {
             origin: key_origin.to_owned(),
             source: Box::new(error),
         })?;
-        // Some kinds of key do not tell: what they sign will.
+        // Some key types do not expose the public key: a mismatch then shows in the first
+        // signature.
         if key.public_key().is_some_and(|of_key| *of_key != *public_key.whole) {
             return Err(TlsError::Mismatch { key: key_origin.to_owned(), certificate: origin });
         }
         Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
     }
 
-    /// What is shown, in DER.
+    /// The chain in DER.
     pub(super) fn chain(&self) -> impl Iterator<Item = &[u8]> {
         self.0.cert.iter().map(AsRef::as_ref)
     }
@@ -223,33 +227,34 @@ impl Identity {
     }
 }
 
-/// Without the key.
+/// Without the private key.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("certificates", &self.0.cert.len()).finish_non_exhaustive()
     }
 }
 
-/// The certificates that the peer has shown, its own first: in the [`Extensions`](crate::Extensions) of a session over TLS.
+/// The certificates presented by the peer, its own first: in the [`Extensions`](crate::Extensions)
+/// of a session over TLS.
 ///
-/// Those of a server are always there. Those of a client are where the server [asks](super::TlsServer::request_client_certificates) for
-/// them and the client has some.
+/// A server always presents some. A client does if the server
+/// [requests](super::TlsServer::request_client_certificates) them and the client has some.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PeerCertificates(Vec<CertificateDer<'static>>);
 
 impl PeerCertificates {
-    /// `None` where the peer has shown none.
+    /// `None` if the peer has presented none.
     pub(super) fn new(shown: Option<&[CertificateDer<'static>]>) -> Option<Self> {
         shown.filter(|shown| !shown.is_empty()).map(|shown| Self(shown.to_vec()))
     }
 
-    /// The peer's own certificate, in DER. It is the one of which the peer has proved to have the private key.
+    /// The peer's own certificate in DER. The peer has proved that it has the private key.
     pub fn end_entity(&self) -> &[u8] {
-        // There is at least one.
+        // Never empty.
         self.0.first().map(AsRef::as_ref).unwrap_or_default()
     }
 
-    /// All of them in DER, the peer's own first, in the order in which they were sent.
+    /// All of them in DER, the peer's own first, in the order sent.
     pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(AsRef::as_ref)
     }
@@ -261,7 +266,7 @@ impl fmt::Debug for PeerCertificates {
     }
 }
 
-/// Bytes that were read, and where.
+/// PEM data and its origin.
 struct Pem {
     bytes: Vec<u8>,
     origin: String,
@@ -283,7 +288,7 @@ impl Pem {
         &self.origin
     }
 
-    /// Every certificate. There is at least one.
+    /// All certificates. At least one.
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let mut found = Vec::new();
         for item in CertificateDer::pem_slice_iter(&self.bytes) {
@@ -315,16 +320,16 @@ impl Pem {
     }
 }
 
-/// What sections of PEM are called that are read here: RFC 7468, and those of OpenSSL.
+/// Labels of the PEM sections that are read: RFC 7468, and those of OpenSSL.
 const LABELS: [&str; 5] =
     ["CERTIFICATE", "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"];
 
-/// What is wrong with the text, without the bytes of it, which may be a secret.
+/// Describes the problem without showing the data, which may be secret.
 fn describe(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { end_marker } => {
             let label = LABELS.into_iter().find(|label| label.as_bytes() == end_marker);
-            // Where the lines were joined, all of the text is one label.
+            // If the lines were joined, the whole text is one label.
             format!("the line `-----END {}-----` is missing", label.unwrap_or("…"))
         }
         pem::Error::IllegalSectionStart { .. } => "a line that begins a section is damaged".to_owned(),
@@ -333,33 +338,33 @@ fn describe(error: &pem::Error) -> String {
     }
 }
 
-/// An error that needs no more than words.
+/// An error that is only a text.
 fn text_error(text: impl Into<String>) -> Box<dyn std::error::Error + Send + Sync> {
     Box::new(io::Error::other(text.into()))
 }
 
-// As much of X.509 as finding the public key of a certificate takes: RFC 5280, section 4.1.
+// Minimal X.509 parsing, to find the public key of a certificate: RFC 5280, section 4.1.
 //
-// The library that judges chains reads certificates of version 3 only. Many that sign themselves, of Electrum servers for example, are of
-// version 1 (`openssl x509 -req` makes them), and need no chain.
+// The library that verifies chains reads version 3 certificates only. Many self-signed ones, for
+// example of Electrum servers, have version 1 (`openssl x509 -req` makes them), and need no chain.
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const SEQUENCE: u8 = 0x30;
-/// `[0]`, constructed: the version, which is left out where it is 1.
+/// `[0]`, constructed: the version, which is omitted for version 1.
 const VERSION: u8 = 0xa0;
 
 /// A `SubjectPublicKeyInfo`.
 pub(super) struct PublicKey<'a> {
-    /// All of it.
+    /// The whole structure.
     pub(super) whole: &'a [u8],
-    /// The kind of key and its parameters: what `AlgorithmIdentifier` holds.
+    /// The contents of `AlgorithmIdentifier`: the type of key and its parameters.
     pub(super) algorithm: &'a [u8],
-    /// The key itself.
+    /// The key.
     pub(super) key: &'a [u8],
 }
 
-/// The public key of a certificate. `None` where it is no certificate.
+/// The public key of a certificate. `None` if it is malformed.
 pub(super) fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Option<PublicKey<'a>> {
     let mut outer = DerReader(certificate);
     let mut signed = DerReader(DerReader(outer.take(SEQUENCE)?.contents).take(SEQUENCE)?.contents);
@@ -377,7 +382,7 @@ pub(super) fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Option<Publ
     let info = signed.take(SEQUENCE)?;
     let mut parts = DerReader(info.contents);
     let algorithm = parts.take(SEQUENCE)?.contents;
-    // The first byte says how many bits of the last one are unused: none.
+    // The first byte is the number of unused bits in the last one: none.
     let key = parts.take(BIT_STRING)?.contents.strip_prefix(&[0])?;
     Some(PublicKey { whole: info.whole, algorithm, key })
 }
@@ -390,12 +395,12 @@ struct DerValue<'a> {
 }
 
 impl<'a> DerReader<'a> {
-    /// The next value, if it has this tag.
+    /// Reads the next value, if it has this tag.
     fn take(&mut self, tag: u8) -> Option<DerValue<'a>> {
         let (&[found, first], rest) = self.0.split_first_chunk::<2>()?;
         let (length, header) = match first {
             0..=0x7f => (usize::from(first), 2),
-            // As many bytes of length follow. (0x80, a length that is not told, is not DER.)
+            // Number of length bytes that follow. (0x80, an indefinite length, is not DER.)
             0x81..=0x84 => {
                 let bytes = rest.get(..usize::from(first & 0x7f))?;
                 let length = bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte));

@@ -1,4 +1,4 @@
-//! TLS on the side that connects, and trusting a certificate for itself, not for who has issued it.
+//! TLS of a client, and verification of pinned certificates.
 
 use std::{fmt, panic::resume_unwind, sync::Arc};
 
@@ -26,8 +26,8 @@ use super::{
 };
 use crate::transport::{ByteStream, Host};
 
-/// Which servers are trusted, and what they are shown. Clones are cheap; make it once for many connections, which then resume each other's
-/// TLS sessions.
+/// Which servers a client trusts, and which identity it presents. Clones are cheap; share one among
+/// many connections, so that they resume each other's TLS sessions.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -45,26 +45,28 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
-    /// Trusts whom the platform trusts, by the platform's own rules. It is what a `tls://` URL does by itself.
+    /// Trusts the platform's roots, by the platform's own rules. This is the default for a `tls://`
+    /// URL.
     ///
-    /// On Linux and the BSDs the roots are read from the system's files now (or from those that the environment variables
-    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name); on other platforms the system is asked at each connection.
+    /// On Linux and the BSDs the roots are read now from the system's files (or from those of the
+    /// environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR`); other platforms are asked at each
+    /// connection.
     ///
     /// # Errors
     ///
-    /// Where the platform has no roots.
+    /// When the platform has no roots.
     pub fn new() -> Result<Self, TlsError> {
         Ok(Self::verified_by(Arc::new(Verifier::new(Arc::clone(provider())).map_err(TlsError::Platform)?)))
     }
 
-    /// Trusts what one of these has issued, and nobody else: a company's own root, or that of a test.
+    /// Trusts only certificates issued by these roots: a company's own root, or that of a test.
     ///
-    /// Names and times are checked as ever. For a server that has signed its own certificate, [`pinned`](Self::pinned) is right: such a
-    /// certificate is often none that may issue anything, itself included.
+    /// Names and dates are checked as usual. For a server with a self-signed certificate use
+    /// [`pinned`](Self::pinned): such a certificate often may not issue any, including itself.
     ///
     /// # Errors
     ///
-    /// Where one of them cannot be a root, or there is none.
+    /// When one of them cannot be a root, or there is none.
     pub fn with_roots(roots: Certificates) -> Result<Self, TlsError> {
         let roots = Arc::new(roots.into_roots()?);
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider()))
@@ -73,44 +75,46 @@ impl TlsClient {
         Ok(Self::verified_by(verifier))
     }
 
-    /// Accepts a server that shows exactly this certificate (or one of these) as its own and has its private key, whatever its name,
-    /// its issuer and its dates are, and no other.
+    /// Trusts only a server that presents exactly this certificate (or one of these) as its own and
+    /// has its private key, whatever the name, issuer and dates in it.
     ///
     /// # Errors
     ///
-    /// Where there is none.
+    /// When there is none.
     pub fn pinned(certificates: Certificates) -> Result<Self, TlsError> {
         let certificates = certificates.not_empty()?;
         Ok(Self::verified_by(Arc::new(Pinned::OneOf(certificates))))
     }
 
-    /// Accepts whatever certificate a server shows. **Anybody between the two sides can read and change everything.** It is for a first
-    /// meeting: keep what the server shows ([`PeerCertificates`](super::PeerCertificates)), and [pin](Self::pinned) it from then on.
+    /// Accepts any certificate. **An attacker in the middle can read and change everything.** Meant
+    /// for trust on first use: keep the presented certificate
+    /// ([`PeerCertificates`](super::PeerCertificates)), and [pin](Self::pinned) it from then on.
     pub fn trusting_anybody() -> Self {
         Self::verified_by(Arc::new(Pinned::Anything))
     }
 
-    /// Everything as `config` says. Where it names no ALPN protocols, those of the URL's scheme are
-    /// offered; where it does, they are, without versions of HTTP that the scheme does not speak.
-    /// Connecting fails with [`TlsError::NoProtocol`] where the scheme speaks HTTP, and none of
-    /// them is a version that it speaks.
+    /// Uses a rustls configuration as is. Without ALPN protocols in it, those of the URL's scheme
+    /// are offered. Otherwise its own are, except for HTTP versions that the scheme does not speak.
+    /// Connecting fails with [`TlsError::NoProtocol`] if the scheme speaks HTTP and none of them is
+    /// a version that it speaks.
     pub fn from_config(config: Arc<ClientConfig>) -> Self {
         Self { config, server_name: None }
     }
 
-    /// Shows `identity` to servers that ask for a certificate. Default: none. TLS sessions that
-    /// began with another one are not resumed (rustls sees to it); whether and how sessions are
-    /// kept stays as it is.
+    /// Presents `identity` to servers that request a certificate. Default: none. TLS sessions that
+    /// began with another identity are not resumed (rustls ensures that); the storage of sessions
+    /// is unchanged.
     pub fn identity(mut self, identity: Identity) -> Self {
         Arc::make_mut(&mut self.config).client_auth_cert_resolver = identity.into_resolver();
         self
     }
 
-    /// Expects the certificate of `name`, a DNS name or an IP address, and asks for it (SNI). Default: the host of the URL.
+    /// Expects the certificate of `name`, a DNS name or an IP address, and sends it (SNI). Default:
+    /// the host of the URL.
     ///
     /// # Errors
     ///
-    /// Where it is neither.
+    /// When it is neither.
     pub fn server_name(mut self, name: &str) -> Result<Self, TlsError> {
         self.server_name = Some(parse_name(name)?);
         Ok(self)
@@ -118,13 +122,13 @@ impl TlsClient {
 
     /// # Errors
     ///
-    /// Where the configuration leaves nothing of the protocols `spoken`.
+    /// When no ALPN protocol of the configuration is among `spoken`.
     #[cfg(feature = "http")]
     pub(crate) fn must_offer(&self, spoken: &[&[u8]]) -> Result<(), TlsError> {
         offered(&self.config.alpn_protocols, spoken).map(drop)
     }
 
-    /// [`new`](Self::new), made once for the process, and where it is no disadvantage to wait for files.
+    /// [`new`](Self::new), made once per process, without blocking the runtime on files.
     pub(super) async fn of_platform() -> Result<Self, TlsError> {
         static MADE: OnceCell<TlsClient> = OnceCell::const_new();
         let make = async || match spawn_blocking(Self::new).await {
@@ -144,8 +148,8 @@ impl TlsClient {
         Self::from_config(Arc::new(config))
     }
 
-    /// Shakes hands with `host` over `io`, of which the protocols `spoken` can make use, or any if
-    /// there are none. Cancel safe: dropping the future gives up.
+    /// Performs the handshake with `host` over `io`. `spoken` are the usable ALPN protocols; empty
+    /// for any. Cancel safe: dropping the future gives up.
     pub(super) async fn connect<IO: ByteStream>(
         &self,
         host: &str,
@@ -167,10 +171,10 @@ impl TlsClient {
 }
 
 fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {
-    // The dot at the end says that a name is whole. Certificates do not have it.
+    // The trailing dot marks an absolute name. Certificates do not have it.
     let without_dot = name.strip_suffix('.').unwrap_or(name);
     match ServerName::try_from(without_dot.to_owned()) {
-        // By the rules of a URL: `127.1` and the like are no names.
+        // By the rules of URLs, `127.1` and the like are not names.
         Ok(ServerName::DnsName(_)) if Host::parse(without_dot).is_err() => {
             Err(TlsError::ServerName(name.to_owned()))
         }
@@ -185,16 +189,17 @@ impl fmt::Debug for TlsClient {
     }
 }
 
-/// Which certificates are accepted. Whichever it is, the server has to prove that it has the private key.
+/// Verifier that accepts certificates without a chain. The server has to prove that it has the
+/// private key in either case.
 #[derive(Debug)]
 pub(super) enum Pinned {
     /// One of these, byte for byte.
     OneOf(Certificates),
-    /// Whatever is shown.
+    /// Any certificate.
     Anything,
 }
 
-/// The server has shown another certificate.
+/// The server has presented another certificate.
 #[derive(Debug, thiserror::Error)]
 #[error("it is not the one that was pinned")]
 struct NotPinned;
@@ -228,7 +233,7 @@ impl ServerCertVerifier for Pinned {
             .iter()
             .find(|(scheme, _)| *scheme == signed.scheme)
             .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
-        // In this version a scheme does not say which curve it is: the key does.
+        // In TLS 1.2 the scheme does not determine the curve: the key does.
         let algorithm = candidates
             .iter()
             .find(|candidate| candidate.public_key_alg_id().as_ref() == public_key.algorithm)

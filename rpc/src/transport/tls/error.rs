@@ -1,4 +1,4 @@
-//! Why TLS could not be set up, and why a handshake failed, in words for whoever reads the log.
+//! Errors of TLS setup and handshakes, explained for the reader of a log.
 
 use std::{fmt, io, path::PathBuf};
 
@@ -11,62 +11,62 @@ use crate::{
     transport::{Expected, Foreign, told},
 };
 
-/// Why there is no TLS: what was given cannot be used, or a handshake failed.
+/// A TLS failure: invalid configuration, or a failed handshake.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A file cannot be read.
     #[error("cannot read the {part} from `{}`", escaped(.path.display()))]
     Read {
-        /// What it was to hold.
+        /// The expected content.
         part: TlsPart,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
-    /// Something was read, and does not hold what it should.
+    /// The data lack the expected part.
     #[error("there is no {part} in {}{}", escaped(.origin), if *.encrypted { ": there is an encrypted one, which has to be decrypted first" } else { "" })]
     Missing {
-        /// What it was to hold.
+        /// The expected content.
         part: TlsPart,
-        /// What was read: a file, or what was given in place of one.
+        /// The origin of the data: a file, or data passed by the application.
         origin: String,
-        /// Whether it holds a private key that needs a password.
+        /// Whether there is an encrypted private key instead.
         encrypted: bool,
     },
 
-    /// What was read is damaged, or of a kind that is not known.
+    /// The data are malformed, or of an unsupported kind.
     #[error("the {part} in {} cannot be used", escaped(.origin))]
     Unusable {
-        /// What it was to be.
+        /// The expected content.
         part: TlsPart,
-        /// What was read: a file, or what was given in place of one.
+        /// The origin of the data: a file, or data passed by the application.
         origin: String,
-        /// What is wrong.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 
-    /// A private key and a certificate that do not belong together.
+    /// The private key does not match the certificate.
     #[error("the private key in {key} does not belong to the first certificate in {certificate}")]
     Mismatch {
-        /// Where the key was read.
+        /// Origin of the key.
         key: String,
-        /// Where the certificate was read.
+        /// Origin of the certificate.
         certificate: String,
     },
 
-    /// The platform's roots cannot be had.
+    /// The platform's roots are not available.
     #[error("the certificates that this platform trusts cannot be loaded")]
     Platform(#[source] rustls::Error),
 
-    /// A server is called by something that is neither a name nor an IP address.
+    /// The server name is neither a DNS name nor an IP address.
     #[error("`{}` is neither the name nor the IP address of a server", escaped(.0))]
     ServerName(String),
 
-    /// A [configuration](super::TlsServer::from_config) names protocols, and none of them is what
-    /// goes over the connection.
+    /// No ALPN protocol of a [configuration](super::TlsServer::from_config) is one that the
+    /// connection can carry.
     #[error(
         "the TLS configuration offers only {named} (ALPN), and here {spoken} is spoken: add it to its \
          `alpn_protocols`, or leave them empty"
@@ -74,82 +74,82 @@ pub enum TlsError {
     NoProtocol {
         /// The protocols of the configuration.
         named: String,
-        /// Those of which there would have to be one.
+        /// The protocols of which one is needed.
         spoken: String,
     },
 
-    /// The peer's certificate is not accepted.
+    /// The peer's certificate is not trusted.
     #[error("the certificate of {peer} is not trusted: {}", escaped(explain_certificate(.problem)))]
     Certificate {
-        /// Whose it is.
+        /// The peer.
         peer: String,
-        /// What is wrong with it.
+        /// The problem with the certificate.
         problem: CertificateError,
     },
 
-    /// The peer has shown no certificate, and has to.
+    /// The peer has presented no certificate, although one is required.
     #[error("{peer} has shown no certificate, and one is required")]
     NoCertificate {
-        /// Who has shown none.
+        /// The peer.
         peer: String,
     },
 
     /// The peer has refused the handshake.
     #[error("{peer} has refused the handshake: {} (alert {alert:?})", explain_alert(*.alert))]
     Refused {
-        /// Who has refused it.
+        /// The peer.
         peer: String,
-        /// What it said.
+        /// The alert that it sent.
         alert: AlertDescription,
     },
 
-    /// The peer speaks something else.
+    /// The peer speaks another protocol.
     #[error("{peer} does not speak TLS: {}", told(Expected::Tls, .protocol, .found))]
     NotTls {
-        /// Who does not.
+        /// The peer.
         peer: String,
-        /// What it looks like: `"HTTP"`, `"JSON-RPC in lines"`, and so on; `"text"` or `"binary data"`
-        /// where that is all that is known.
+        /// The detected protocol: `"HTTP"`, `"JSON-RPC in lines"`, and so on; `"text"` or `"binary
+        /// data"` if unknown.
         protocol: &'static str,
-        /// The start of what came, escaped: at most 40 bytes of it.
+        /// The start of the received bytes, escaped: at most 40 bytes of them.
         found: String,
-        /// What was taken for TLS.
+        /// The error of the TLS parser.
         source: Box<rustls::Error>,
     },
 
-    /// The peer has closed the connection instead of going on.
+    /// The peer has closed the connection during the handshake.
     #[error(
         "{peer} has closed the connection within the TLS handshake; maybe it does not speak TLS: then use `tcp://`, `ws://` or `http://`"
     )]
     Closed {
-        /// Who has closed it.
+        /// The peer.
         peer: String,
     },
 
-    /// The handshake, or the connection after it, failed in another way.
+    /// The handshake, or the connection after it, failed for another reason.
     #[error("TLS with {peer} failed")]
     Failed {
-        /// With whom.
+        /// The peer.
         peer: String,
-        /// How.
+        /// The cause.
         source: rustls::Error,
     },
 
     /// The connection failed below TLS.
     #[error("the connection to {peer} was lost within the TLS handshake")]
     Io {
-        /// With whom.
+        /// The peer.
         peer: String,
-        /// How.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// What something read was to hold.
+/// The kind of data that was expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsPart {
-    /// One certificate or several.
+    /// One or more certificates.
     Certificate,
     /// A private key.
     PrivateKey,
@@ -165,13 +165,13 @@ impl fmt::Display for TlsPart {
 }
 
 impl TlsError {
-    /// What rustls has against roots that can be read.
+    /// An error of rustls about readable roots.
     pub(super) fn of_roots(error: rustls::client::VerifierBuilderError) -> Self {
         let (part, origin) = (TlsPart::Certificate, "the roots that were given".to_owned());
         Self::Unusable { part, origin, source: Box::new(error) }
     }
 
-    /// What ended a handshake with `peer`, of which the first bytes are `seen` as what they look like.
+    /// The error of a handshake with `peer`. `seen` identifies the protocol of its first bytes.
     pub(super) fn of_handshake(peer: &str, error: io::Error, seen: impl FnOnce() -> Foreign) -> Self {
         let peer = peer.to_owned();
         match error.downcast::<rustls::Error>() {
@@ -185,7 +185,7 @@ impl TlsError {
         }
     }
 
-    /// What ended a connection to `peer`, at any time.
+    /// The error of a connection to `peer`, during or after the handshake.
     pub(super) fn of_rustls(peer: String, error: rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(problem) => Self::Certificate { peer, problem },
@@ -196,7 +196,7 @@ impl TlsError {
     }
 }
 
-/// What waits for an `io::Result` is given the text and the cause.
+/// For I/O traits: keeps the text and the source.
 impl From<TlsError> for io::Error {
     fn from(error: TlsError) -> Self {
         let kind = match &error {
@@ -208,7 +208,7 @@ impl From<TlsError> for io::Error {
     }
 }
 
-/// What is wrong with a certificate.
+/// Explains a certificate error.
 fn explain_certificate(error: &CertificateError) -> impl fmt::Display {
     CertificateProblem(error)
 }
@@ -245,7 +245,8 @@ impl fmt::Display for CertificateProblem<'_> {
     }
 }
 
-/// What `CaUsedAsEndEntity` means, and what to do. `openssl req -x509` makes such a certificate unless it is told otherwise.
+/// Explanation of `CaUsedAsEndEntity`, and what to do. `openssl req -x509` makes such a certificate
+/// by default.
 const AUTHORITY: &str = "it is the certificate of an authority (its basic constraints say `CA:TRUE`), which is there to issue others, and \
      not to be shown as one's own. Have the authority issue one to show, and go on trusting the authority; or make one that signs itself \
      and is no authority: `openssl req -x509 -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:NAME ..`. A client may \
@@ -255,7 +256,7 @@ fn is_of_authority(error: &OtherError) -> bool {
     matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-/// In the greatest unit of which there are two.
+/// In the largest unit of which there are at least two.
 fn between(from: UnixTime, to: UnixTime) -> String {
     let seconds = to.as_secs().saturating_sub(from.as_secs());
     match seconds {
@@ -266,7 +267,7 @@ fn between(from: UnixTime, to: UnixTime) -> String {
     }
 }
 
-/// What a peer means that ends a handshake with `alert`: RFC 8446, section 6.2.
+/// Explains an alert that ended a handshake: RFC 8446, section 6.2.
 const fn explain_alert(alert: AlertDescription) -> &'static str {
     use AlertDescription as Alert;
     match alert {
@@ -291,7 +292,7 @@ const fn explain_alert(alert: AlertDescription) -> &'static str {
     }
 }
 
-/// Whether what came looks like another protocol than TLS.
+/// Whether the peer appears to speak another protocol than TLS.
 const fn is_no_tls(error: &rustls::Error) -> bool {
     matches!(
         error,

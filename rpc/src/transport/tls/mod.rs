@@ -1,15 +1,17 @@
-//! TLS, by rustls: who is on the other side, and bytes that nobody else reads.
+//! TLS by rustls: authenticated peers and encrypted connections.
 //!
-//! [`TlsClient`] says which servers are trusted, [`TlsServer`] what a server shows. Both take what people have: PEM files, bytes, or a
-//! configuration of rustls made elsewhere. Versions 1.2 and 1.3 are spoken, with the cryptography of `ring`, unless the application
-//! [chooses another](set_provider).
+//! [`TlsClient`] configures which servers are trusted, [`TlsServer`] what a server presents. Both
+//! take PEM files, bytes, or a rustls configuration. Versions 1.2 and 1.3 are supported, with the
+//! cryptography of `ring` unless the application [chooses another provider](set_provider).
 //!
-//! **The end of a connection.** A session that ends says so (`close_notify`). Many peers do not, they just close; that is taken for the same.
-//! (It is safe here, where each message tells its own end: one that was cut off is never taken for a whole one.)
+//! **Closing.** A session sends `close_notify` when it ends. Many peers just close the connection,
+//! which is accepted as well. (This is safe here: each message is framed, so a truncated one is
+//! never taken for complete.)
 //!
-//! **The handshake.** A server's certificate is judged before connecting returns. A client's is judged by the server, and in TLS 1.3 that
-//! happens after the client believes to be connected: a client whose certificate is refused has a session that ends at once, with a
-//! [`CloseReason::Io`](crate::CloseReason::Io) that says so.
+//! **Handshake.** The server's certificate is verified before connecting returns. The client's is
+//! verified by the server, which in TLS 1.3 happens after the client considers itself connected: a
+//! client whose certificate is refused gets a session that ends at once, with a
+//! [`CloseReason::Io`](crate::CloseReason::Io) that explains it.
 
 mod certificates;
 mod client;
@@ -22,7 +24,7 @@ mod stream;
 use std::io;
 
 use futures::{FutureExt as _, future::BoxFuture};
-/// The rustls whose types [`TlsClient::from_config`] and [`TlsServer::from_config`] take.
+/// The rustls version whose types [`TlsClient::from_config`] and [`TlsServer::from_config`] take.
 pub use tokio_rustls::rustls;
 
 use super::{Connection, Endpoint, Extensions, Handshake, Io, Net, Scheme};
@@ -35,8 +37,7 @@ pub use server::TlsServer;
 pub(crate) use stream::AgreedProtocol;
 use stream::TlsStream;
 
-/// Shakes hands with the server at `net`, on the side that connects, where the protocols `alpn` are
-/// spoken.
+/// Performs the client's handshake with the server at `net`, offering the protocols `alpn`.
 pub(crate) async fn connect(
     tls: Option<TlsClient>,
     connection: Connection,
@@ -51,11 +52,11 @@ pub(crate) async fn connect(
     Ok(Connection { io: with_certificates(stream, &connection.extensions), ..connection })
 }
 
-/// What a listener does with each client, where the protocols `alpn` are spoken.
+/// The handshake of a listener with each client, accepting the protocols `alpn`.
 ///
 /// # Errors
 ///
-/// Where there is nothing to show, or a configuration that has none of the protocols.
+/// When there is no certificate, or no ALPN protocol of the configuration is accepted.
 pub(crate) fn handshake(
     tls: Option<&TlsServer>,
     alpn: &'static [&'static [u8]],
@@ -72,11 +73,11 @@ pub(crate) fn handshake(
     }
 }
 
-/// Who has said how to speak TLS does not want to go without it.
+/// Rejects TLS settings for an endpoint without TLS: the application expects encryption.
 ///
 /// # Errors
 ///
-/// Where it is not spoken at `endpoint`.
+/// When the scheme of `endpoint` does not use TLS.
 pub(crate) fn must_be_spoken(endpoint: &Endpoint) -> io::Result<()> {
     match endpoint.as_net().map(|net| net.scheme) {
         Some(Scheme::Tls | Scheme::Wss | Scheme::Https) => Ok(()),
@@ -104,7 +105,7 @@ impl Handshake for TlsHandshake {
     }
 }
 
-/// The stream; what the peer has shown, and what was agreed on, goes where it is found.
+/// Boxes the stream, and stores the peer's certificates and the ALPN protocol in the extensions.
 fn with_certificates<IO: Io>(stream: TlsStream<IO>, extensions: &Extensions) -> Box<dyn Io> {
     if let Some(shown) = stream.peer_certificates() {
         extensions.insert(shown);

@@ -1,4 +1,4 @@
-//! What the configurations of both sides have in common: whose cryptography is used, and which protocols are offered (ALPN, RFC 7301).
+//! Common parts of both sides' configurations: the cryptography provider, and ALPN (RFC 7301).
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,26 +8,27 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 
 use super::error::TlsError;
 
-/// `provider()` has suites of both versions: choosing among them cannot fail.
+/// `provider()` supports both versions, so selecting from them cannot fail.
 pub(super) const BOTH_VERSIONS: &str = "suites of TLS 1.2 and 1.3";
 
 static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
 
-/// Chooses the cryptography of all TLS of this crate, for the whole process. It is chosen once, at the beginning of `main`: the first
-/// thing of TLS that is made (a [`TlsClient`](super::TlsClient), an [`Identity`](super::Identity), a connection to a `tls://` URL)
-/// settles it.
+/// Sets the cryptography provider for all TLS of this crate, for the whole process. Call it once,
+/// at the start of `main`: the first use of TLS (making a [`TlsClient`](super::TlsClient) or an
+/// [`Identity`](super::Identity), connecting to a `tls://` URL) fixes the provider.
 ///
-/// Without it, `ring` is used with the feature `tls`, whatever the process has installed as its default: so another crate of the
-/// program does not change it. With the feature `tls-no-provider` alone, which leaves `ring` out of the build, it is the
-/// [default of the process](CryptoProvider::install_default).
+/// The default with the feature `tls` is `ring`, whatever default provider the process has
+/// installed: other crates of the program do not affect it. With the feature `tls-no-provider`
+/// alone, which does not build `ring`, it is the [default of the
+/// process](CryptoProvider::install_default).
 ///
-/// For `aws-lc-rs`, have `rustls` among your dependencies, with its feature `aws_lc_rs`:
+/// For `aws-lc-rs`, depend on `rustls` with its feature `aws_lc_rs`:
 ///
 /// ```text
 /// rpc::transport::tls::set_provider(rustls::crypto::aws_lc_rs::default_provider())?;
 /// ```
 ///
-/// The one that the process has installed, or one of your own:
+/// To use the provider that the process has installed, or a custom one:
 ///
 /// ```
 /// use rpc::transport::tls::{self, rustls::crypto::{CryptoProvider, ring}};
@@ -41,12 +42,13 @@ static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
 /// # Ok::<_, tls::SetProviderError>(())
 /// ```
 ///
-/// A configuration made elsewhere ([`TlsClient::from_config`](super::TlsClient::from_config)) keeps its own. Only an
-/// [`Identity`](super::Identity) of this crate in it has its key loaded by the provider that is chosen here.
+/// A rustls configuration ([`TlsClient::from_config`](super::TlsClient::from_config)) keeps its own
+/// provider. The key of an [`Identity`](super::Identity) of this crate is loaded by the provider
+/// set here, even for such a configuration.
 ///
 /// # Errors
 ///
-/// Where it is settled already, and where the provider lacks what TLS 1.3 cannot do without.
+/// When a provider is already set or in use, or when this one lacks a part that TLS 1.3 requires.
 pub fn set_provider(provider: impl Into<Arc<CryptoProvider>>) -> Result<(), SetProviderError> {
     let provider = provider.into();
     let has_sha_256 = provider
@@ -62,23 +64,23 @@ pub fn set_provider(provider: impl Into<Arc<CryptoProvider>>) -> Result<(), SetP
     PROVIDER.set(provider).map_err(|_| SetProviderError::Settled)
 }
 
-/// Why a provider was not taken.
+/// Why a provider was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetProviderError {
-    /// Another one was chosen, or used, before.
+    /// A provider was already set, or used.
     #[error("the cryptography of TLS is settled already: choose it once, before anything of TLS is made")]
     Settled,
-    /// Something is not in it.
+    /// The provider lacks a required part.
     #[error("the provider of cryptography lacks {0}")]
     Lacks(&'static str),
 }
 
-/// The one that was chosen.
+/// The provider in use.
 ///
 /// # Panics
 ///
-/// Where there is none to choose.
+/// When there is no provider.
 pub(super) fn provider() -> &'static Arc<CryptoProvider> {
     PROVIDER.get_or_init(default)
 }
@@ -96,16 +98,16 @@ fn default() -> Arc<CryptoProvider> {
     )
 }
 
-/// The versions of HTTP, by their names at IANA: those that are not spoken cannot be agreed on.
+/// The HTTP versions by their ALPN ids. Those that are not spoken must not be negotiated.
 const HTTP: [&[u8]; 5] = [b"h3", b"h2", b"http/1.1", b"http/1.0", b"http/0.9"];
 
-/// What is offered, best first. `named` are the protocols of a configuration, which are kept, in
-/// their order, without the versions of HTTP that are not `spoken`. Where it names none, or nothing
-/// is said to be spoken, it is what the other one has.
+/// The ALPN protocols to offer, in order of preference. `named` are those of the configuration:
+/// they keep their order, without the HTTP versions that are not `spoken`. If either list is empty,
+/// the other one is used.
 ///
 /// # Errors
 ///
-/// Where the configuration leaves nothing of what is spoken.
+/// When no named protocol is spoken.
 pub(super) fn offered(named: &[Vec<u8>], spoken: &[&[u8]]) -> Result<Vec<Vec<u8>>, TlsError> {
     if spoken.is_empty() {
         return Ok(named.to_vec());

@@ -1,4 +1,4 @@
-//! TLS on the side that listens.
+//! TLS of a server.
 
 use std::{
     error::Error,
@@ -26,12 +26,13 @@ use super::{
 };
 use crate::transport::ByteStream;
 
-/// How long a client whose handshake failed may take to read why, and how much of what it sends meanwhile is read. Closing a socket with
-/// unread bytes would have TCP throw away what the client was told.
+/// Time for a client to read the alert of a failed handshake, and the limit of bytes discarded
+/// meanwhile. Closing a socket with unread bytes sends a TCP reset, which would discard the alert.
 const PATIENCE: Duration = Duration::from_secs(2);
 const DISCARDED: u64 = 64 << 10;
 
-/// What a server shows, and whom it lets in. Clones are the same: keep one to [`reload`](Self::reload) while the server runs.
+/// Which identity a server presents, and which clients it accepts. Clones share their state: keep
+/// one to [`reload`](Self::reload) while the server runs.
 ///
 /// ```no_run
 /// # fn example() -> Result<(), rpc::transport::tls::TlsError> {
@@ -47,15 +48,15 @@ pub struct TlsServer {
     current: Arc<RwLock<CurrentConfig>>,
 }
 
-/// What new connections are met with.
+/// Configuration for new connections.
 #[derive(Clone)]
 struct CurrentConfig {
-    /// As it was given, but for what was said since of certificates.
+    /// The original configuration, with later certificate settings applied.
     given: Arc<ServerConfig>,
-    /// What clients are asked for, and what is shown, where that was said since.
+    /// Digests of the demand on client certificates, and of the identity, if they were set later.
     clients: Option<Seal>,
     identity: Option<Seal>,
-    /// The configuration under the seal of the two.
+    /// `given` with TLS session resumption bound to both digests.
     config: Arc<ServerConfig>,
 }
 
@@ -64,7 +65,7 @@ impl CurrentConfig {
         Self { config: Arc::clone(&given), given, clients: None, identity: None }
     }
 
-    /// What was said since makes another server of it: no TLS session of before may be resumed.
+    /// Rebinds resumption after a change: earlier TLS sessions must not be resumed.
     fn sealed(self) -> Self {
         let parts = [self.clients, self.identity];
         let parts = parts.iter().map(|part| part.as_ref().map_or(&b""[..], Seal::as_bytes));
@@ -73,7 +74,7 @@ impl CurrentConfig {
 }
 
 impl TlsServer {
-    /// Shows `identity`, and asks clients for nothing.
+    /// Presents `identity`, and requests no client certificates.
     pub fn new(identity: Identity) -> Self {
         Self::from_config(Arc::new(default_config(identity)))
     }
@@ -82,15 +83,15 @@ impl TlsServer {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`Identity::from_pem_files`].
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
         Ok(Self::new(Identity::from_pem_files(chain, key)?))
     }
 
-    /// Everything as `config` says. Where it names no ALPN protocols, those of the URL's scheme are
-    /// offered; where it does, they are, without versions of HTTP that the scheme does not speak.
-    /// Handshakes fail with [`TlsError::NoProtocol`] where the scheme speaks HTTP, and none of them
-    /// is a version that it speaks.
+    /// Uses a rustls configuration as is. Without ALPN protocols in it, those of the URL's scheme
+    /// are offered. Otherwise its own are, except for HTTP versions that the scheme does not speak.
+    /// Handshakes fail with [`TlsError::NoProtocol`] if the scheme speaks HTTP and none of them is
+    /// a version that it speaks.
     pub fn from_config(config: Arc<ServerConfig>) -> Self {
         Self::with(CurrentConfig::new(config))
     }
@@ -99,37 +100,36 @@ impl TlsServer {
         Self { current: Arc::new(RwLock::new(current)) }
     }
 
-    /// Lets in only clients that show a certificate issued by one of `roots`. Handlers find it as
-    /// [`PeerCertificates`](super::PeerCertificates). The server that this makes is not the same as
-    /// clones made before. Of a [configuration](Self::from_config) all else remains, and TLS
-    /// sessions are resumed that began with this demand.
+    /// Requires client certificates issued by one of `roots`. Handlers find them as
+    /// [`PeerCertificates`](super::PeerCertificates). The result no longer shares state with
+    /// earlier clones. The rest of a [configuration](Self::from_config) is unchanged, and only TLS
+    /// sessions that began under this requirement are resumed.
     ///
     /// # Errors
     ///
-    /// Where one of them cannot be a root, or there is none; where rustls does not take the
-    /// versions and suites of the configuration.
+    /// When one of them cannot be a root, or there is none; when rustls rejects the versions and
+    /// cipher suites of the configuration.
     pub fn require_client_certificates(self, roots: Certificates) -> Result<Self, TlsError> {
         self.asking_clients(roots, false)
     }
 
-    /// Asks clients for a certificate, and lets in those, too, who have none. A certificate that is shown has to be issued by one of
-    /// `roots`. Else as [`require_client_certificates`](Self::require_client_certificates).
+    /// Requests client certificates, and accepts clients without one. A presented certificate must
+    /// be issued by one of `roots`. Otherwise like
+    /// [`require_client_certificates`](Self::require_client_certificates).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`require_client_certificates`](Self::require_client_certificates).
     pub fn request_client_certificates(self, roots: Certificates) -> Result<Self, TlsError> {
         self.asking_clients(roots, true)
     }
 
-    /// Shows `identity` to clients that connect from now on; those that are connected notice
-    /// nothing. What is asked of clients stays, and so does all else of a
-    /// [configuration](Self::from_config).
+    /// Presents `identity` to new clients; existing connections are unaffected. The demand on
+    /// client certificates, and the rest of a [configuration](Self::from_config), are unchanged.
     ///
-    /// TLS sessions that began with another identity are not resumed, neither by tickets nor by
-    /// what the server has stored: their clients would go on to take the server for who it was.
-    /// Several servers that share the keys of tickets resume each other's sessions where each was
-    /// given the same identity.
+    /// TLS sessions that began with another identity are not resumed, by tickets or by stored
+    /// sessions: their clients would go on trusting the old identity. Servers that share ticket
+    /// keys resume each other's sessions if all were given the same identity.
     ///
     /// ```
     /// # use rcgen::generate_simple_self_signed;
@@ -158,10 +158,10 @@ impl TlsServer {
         *current = next.sealed();
     }
 
-    /// Meets clients that connect from now on as `config` says; those that are connected notice nothing.
+    /// Uses `config` for new clients; existing connections are unaffected.
     ///
-    /// TLS sessions of before are not resumed, also where `config` has the storage of sessions or
-    /// the keys of tickets of the one before: it may show another certificate. Both stay in use for
+    /// Earlier TLS sessions are not resumed, even if `config` shares the session storage or the
+    /// ticket keys of the previous one: it may present another certificate. Both remain in use for
     /// new sessions, which no other server resumes.
     pub fn reload_config(&self, config: Arc<ServerConfig>) {
         let next = CurrentConfig { identity: Some(Seal::unique()), ..CurrentConfig::new(config) };
@@ -186,7 +186,7 @@ impl TlsServer {
 
     /// # Errors
     ///
-    /// Where the configuration leaves nothing of the protocols `spoken`.
+    /// When no ALPN protocol of the configuration is among `spoken`.
     pub(super) fn must_offer(&self, spoken: &[&[u8]]) -> Result<(), TlsError> {
         offered(&self.current().config.alpn_protocols, spoken).map(drop)
     }
@@ -195,8 +195,8 @@ impl TlsServer {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Shakes hands with `peer` over `io`, of which the protocols `spoken` can make use, or any if
-    /// there are none. Cancel safe: dropping the future gives up.
+    /// Performs the handshake with `peer` over `io`. `spoken` are the usable ALPN protocols; empty
+    /// for any. Cancel safe: dropping the future gives up.
     pub(super) async fn accept<IO: ByteStream>(
         &self,
         peer: &str,
@@ -212,9 +212,9 @@ impl TlsServer {
             Ok(stream) => Ok(TlsStream::new(stream)),
             Err((error, io)) => {
                 let seen = io.seen();
-                // Where TLS itself has failed, the client was just told why.
+                // After a TLS error an alert was sent to the client.
                 if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) {
-                    // Whether it has heard makes no difference.
+                    // The handshake has failed either way.
                     drop(timeout(PATIENCE, linger(io.into_inner())).await);
                 }
                 Err(TlsError::of_handshake(peer, error, || seen))
@@ -223,7 +223,7 @@ impl TlsServer {
     }
 }
 
-/// With everything as it is by default.
+/// The default configuration with an identity.
 fn default_config(identity: Identity) -> ServerConfig {
     ServerConfig::builder_with_provider(Arc::clone(provider()))
         .with_safe_default_protocol_versions()

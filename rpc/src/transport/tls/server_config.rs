@@ -1,14 +1,15 @@
-//! Configurations made of the user's: one that asks clients for certificates and is the same in all else, and one whose TLS sessions can
-//! be resumed only as long as the server is who it was when they began.
+//! Derived server configurations: one that verifies client certificates, otherwise equal to the
+//! original, and one that binds TLS session resumption to an identity and a demand.
 //!
-//! rustls lets the verifier of clients be chosen only while a configuration is built, and does not
-//! tell which versions one speaks. So it is built anew, and what is public is carried over.
+//! rustls allows to set the client verifier only while building a configuration, and does not
+//! expose its protocol versions. The configuration is therefore rebuilt, and its public fields are
+//! copied.
 //!
-//! A session that is resumed shows no certificate: the client takes the server for who it was. And
-//! the server asks for none. So what was made under one identity, or for clients of whom nothing
-//! was asked, must not be resumed under another one. The storage of sessions and the keys of
-//! tickets are the user's, who may share them with other servers: they stay in use, with a seal on
-//! what goes into them.
+//! A resumed session presents no certificates: the client goes on trusting the server's earlier
+//! identity, and the server does not request a client certificate. A session made under one
+//! identity, or without a client certificate, must therefore not be resumed under another identity
+//! or demand. Session storage and ticket keys belong to the user, who may share them with other
+//! servers: they remain in use, and a digest is added to what they store and encrypt.
 
 use std::sync::{
     Arc,
@@ -27,11 +28,11 @@ use tokio_rustls::rustls::{
 
 use super::{client::Pinned, error::TlsError, provider::provider};
 
-/// `given`, with `clients` to verify the clients that connect.
+/// `given` with `clients` as the verifier of client certificates.
 ///
 /// # Errors
 ///
-/// Where rustls would not have made it with the versions and suites that it has.
+/// When rustls rejects the versions and cipher suites of the configuration.
 pub(super) fn with_client_verifier(
     given: &ServerConfig,
     clients: Arc<dyn ClientCertVerifier>,
@@ -60,8 +61,8 @@ pub(super) fn with_client_verifier(
     Ok(made)
 }
 
-/// The versions that `config` speaks: those in which it goes on to look for a certificate when a
-/// client offers nothing else. Nothing of the user's runs.
+/// The protocol versions of `config`: those for which a hello that offers nothing else makes it
+/// look for a certificate. No user code runs.
 fn versions_of(config: &ServerConfig) -> Vec<&'static SupportedProtocolVersion> {
     ALL_VERSIONS.iter().copied().filter(|version| speaks(config, version)).collect()
 }
@@ -74,7 +75,7 @@ fn speaks(config: &ServerConfig, version: &'static SupportedProtocolVersion) -> 
     asked.key_log = Arc::new(NoKeyLog) as Arc<dyn KeyLog>;
     asked.max_fragment_size = None;
     if let Some(hello) = client_hello(version) {
-        // What comes of it is no connection either way.
+        // The handshake fails in either case.
         let mut acceptor = Acceptor::default();
         drop(acceptor.read_tls(&mut &*hello));
         if let Ok(Some(accepted)) = acceptor.accept() {
@@ -84,7 +85,7 @@ fn speaks(config: &ServerConfig, version: &'static SupportedProtocolVersion) -> 
     looked.0.load(Relaxed)
 }
 
-/// What a client says first that speaks `version` only.
+/// The hello of a client that supports only `version`.
 fn client_hello(version: &'static SupportedProtocolVersion) -> Option<Vec<u8>> {
     let config = ClientConfig::builder_with_provider(Arc::clone(provider()))
         .with_protocol_versions(&[version])
@@ -99,7 +100,7 @@ fn client_hello(version: &'static SupportedProtocolVersion) -> Option<Vec<u8>> {
     Some(hello)
 }
 
-/// Has no certificate, and knows whether it was asked for one.
+/// Has no certificate, and records whether one was looked for.
 #[derive(Debug, Default)]
 struct CertificateProbe(AtomicBool);
 
@@ -110,12 +111,12 @@ impl ResolvesServerCert for CertificateProbe {
     }
 }
 
-/// What has to be the same for a session to be resumed: a SHA-256 of it.
+/// SHA-256 of everything that must be unchanged for a session to be resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seal([u8; 32]);
 
 impl Seal {
-    /// Of these parts, each with its length, so that no two lists have one seal.
+    /// Hashes the parts with their lengths, so that different lists have different digests.
     pub(super) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut all = Vec::new();
         for part in parts {
@@ -130,7 +131,7 @@ impl Seal {
         Self(hash.expect("a provider has a suite of TLS 1.3 with SHA-256"))
     }
 
-    /// One that nothing else has.
+    /// A random digest, equal to no other.
     pub(super) fn unique() -> Self {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).expect("the operating system has random numbers");
@@ -141,7 +142,7 @@ impl Seal {
         &self.0
     }
 
-    /// `config`, whose sessions can be resumed under this seal only.
+    /// A copy of `config` whose sessions can be resumed only with this digest.
     pub(super) fn put_on(self, config: &ServerConfig) -> ServerConfig {
         let mut sealed = config.clone();
         sealed.session_storage = Arc::new(Sealed { seal: self, inner: Arc::clone(&config.session_storage) });
@@ -221,8 +222,8 @@ mod tests {
             .with_cert_resolver(Arc::new(CertificateProbe::default()))
     }
 
-    /// Something else than the default everywhere. A field that rustls adds is in what `Debug`
-    /// shows.
+    /// Every field has another value than the default. `Debug` also shows fields that a later
+    /// rustls adds.
     #[test]
     fn all_else_is_carried_over() {
         let default = of_versions(&[&TLS13]);

@@ -1,4 +1,4 @@
-//! The bytes within TLS, and the first bytes that came from the peer, for the error of a handshake that has failed.
+//! The stream inside TLS, and the recorder of a peer's first bytes for handshake errors.
 
 use std::{
     fmt, io,
@@ -12,7 +12,8 @@ use tokio_rustls::rustls;
 use super::{certificates::PeerCertificates, error::TlsError};
 use crate::transport::{ByteStream, Foreign, Io, Start};
 
-/// A stream whose handshake is done. Shutting it down tells the peer (`close_notify`); a peer that just closes has ended, too.
+/// A stream after the handshake. Shutdown sends `close_notify`; a peer that closes without it is at
+/// its end, too.
 pub(super) struct TlsStream<IO>(pub(super) tokio_rustls::TlsStream<RecordedIo<IO>>);
 
 impl<IO: ByteStream> TlsStream<IO> {
@@ -20,19 +21,19 @@ impl<IO: ByteStream> TlsStream<IO> {
         Self(inner.into())
     }
 
-    /// What the peer has shown, where it has.
+    /// The certificates presented by the peer, if any.
     pub(super) fn peer_certificates(&self) -> Option<PeerCertificates> {
         PeerCertificates::new(self.0.get_ref().1.peer_certificates())
     }
 
-    /// The protocol that both sides have agreed on, where some were offered (ALPN).
+    /// The negotiated ALPN protocol, if protocols were offered.
     #[cfg(feature = "http")]
     pub(super) fn agreed_protocol(&self) -> Option<AgreedProtocol> {
         self.0.get_ref().1.alpn_protocol().map(|protocol| AgreedProtocol(protocol.to_vec()))
     }
 }
 
-/// What is below is asked: it is broken for both.
+/// Delegates to the stream below: if that is broken, so is this.
 impl<IO: Io> Io for TlsStream<IO> {
     fn reports_hang_up(&self) -> bool {
         self.0.get_ref().0.reports_hang_up()
@@ -54,7 +55,7 @@ impl<IO: ByteStream> AsyncRead for TlsStream<IO> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         Poll::Ready(match ready!(Pin::new(&mut self.0).poll_read(cx, buffer)) {
-            // That is how rustls says that the peer has closed without a word: see the module.
+            // rustls reports a close without `close_notify` this way: see the module.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
             Err(error) => Err(explained(error)),
             Ok(()) => Ok(()),
@@ -62,7 +63,7 @@ impl<IO: ByteStream> AsyncRead for TlsStream<IO> {
     }
 }
 
-/// With what rustls says in words.
+/// Converts rustls errors, so that they are explained.
 fn explained(error: io::Error) -> io::Error {
     match error.downcast::<rustls::Error>() {
         Ok(error) => TlsError::of_rustls("the peer".to_owned(), error).into(),
@@ -102,12 +103,12 @@ impl<IO> fmt::Debug for TlsStream<IO> {
     }
 }
 
-/// The protocol that both sides have agreed on (ALPN): in the extensions of a connection where some were offered.
+/// The negotiated ALPN protocol, in the extensions of a connection.
 #[cfg(feature = "http")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AgreedProtocol(pub(crate) Vec<u8>);
 
-/// A stream that keeps the first bytes that are read from it.
+/// A stream that records the first bytes that are read from it.
 #[derive(Debug)]
 pub(super) struct RecordedIo<IO> {
     io: IO,
@@ -119,7 +120,7 @@ impl<IO> RecordedIo<IO> {
         Self { io, start: Start::new() }
     }
 
-    /// What they look like.
+    /// Identifies their protocol.
     pub(super) fn seen(&self) -> Foreign {
         self.start.seen()
     }

@@ -1,4 +1,4 @@
-//! Handshakes and streams over memory. What a session makes of them is tested from outside, over sockets.
+//! Handshakes and streams in memory. Sessions over TLS are tested from outside, over sockets.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ fn pinned_to(made: &CertifiedKey<KeyPair>) -> TlsClient {
     TlsClient::pinned(Certificates::from_pem(made.cert.pem()).unwrap()).unwrap()
 }
 
-/// The protocol that was agreed on.
+/// The negotiated protocol.
 fn agreed(stream: &TlsStream<DuplexStream>) -> Option<&[u8]> {
     stream.0.get_ref().1.alpn_protocol()
 }
 
-/// A client and a server that trusts it, connected.
+/// A connected pair of a client and a server that it trusts.
 async fn pair(
     client_alpn: &[&[u8]],
     server_alpn: &[&[u8]],
@@ -84,7 +84,7 @@ async fn a_peer_is_told_of_the_end_and_may_go_on_itself() {
     client.shutdown().await.unwrap();
 
     let mut read = Vec::new();
-    // Rustls itself tells an end that was announced from one that was not.
+    // Rustls distinguishes an announced end from a truncated stream.
     server.0.read_to_end(&mut read).await.unwrap();
     assert_eq!(read, b"last");
 
@@ -101,7 +101,7 @@ async fn an_end_without_a_word_is_an_end() {
     let (mut client, mut server) = (client.unwrap(), server.unwrap());
     client.write_all(b"last").await.unwrap();
     client.flush().await.unwrap();
-    // The stream below ends, and TLS knows nothing of it.
+    // The stream below ends without a `close_notify`.
     drop(client);
 
     let mut read = Vec::new();
@@ -118,7 +118,7 @@ async fn bytes_that_were_changed_under_way_are_an_error() {
     let (client, server) =
         tokio::join!(client.connect("localhost", here, &[]), server.accept("the client", there, &[]));
     let (client, mut server) = (client.unwrap(), server.unwrap());
-    // A record of application data, as anybody between the two might write it.
+    // A record of application data, as an attacker in the middle could write it.
     let (mut below, _session) = match client.0 {
         tokio_rustls::TlsStream::Client(stream) => stream.into_inner(),
         tokio_rustls::TlsStream::Server(_) => unreachable!(),
@@ -169,7 +169,7 @@ async fn whoever_comes_again_resumes_until_the_certificate_changes() {
         let (connected, accepted) =
             tokio::join!(client.connect("localhost", here, &[]), server.accept("the client", there, &[]));
         let (mut connected, mut accepted) = (connected.unwrap(), accepted.unwrap());
-        // The ticket comes with the first bytes.
+        // The ticket arrives with the first bytes.
         accepted.write_all(b"x").await.unwrap();
         accepted.flush().await.unwrap();
         connected.read_exact(&mut [0]).await.unwrap();

@@ -1,4 +1,4 @@
-//! The address of a socket as the kernel takes it, reaching one, and who the other process is.
+//! Socket addresses for the kernel, connecting, and the credentials of the peer process.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -26,17 +26,19 @@ pub(super) fn connection(stream: UnixStream, peer: Endpoint) -> Connection {
     connection
 }
 
-/// How long is waited where the queue of the server is full, before it is asked again: at first, and doubled each time, at most.
+/// Initial and maximum delay between attempts while the listener's queue is full. The delay doubles
+/// each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connects, as soon as there is a place in the queue of those who wait to be accepted. Cancel safe.
+/// Connects as soon as the listener's queue has capacity. Cancel safe.
 async fn connected(address: Address<'_>) -> io::Result<UnixStream> {
     let path = address.for_kernel()?;
     let mut pause = FIRST_PAUSE;
     loop {
         match UnixStream::connect(&path).await {
-            // The queue of the listener is full. A TCP connection would wait; this one is told to come again: connect(2), `EAGAIN`.
+            // The listener's queue is full. Unlike TCP, the kernel does not wait: connect(2),
+            // `EAGAIN`.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             outcome => return outcome,
         }
@@ -45,7 +47,8 @@ async fn connected(address: Address<'_>) -> io::Result<UnixStream> {
     }
 }
 
-/// How many bytes the kernel has for a path, the zero at its end included: `sun_path` in `unix(7)` of Linux and in `unix(4)` of the BSDs.
+/// Size of a path for the kernel, including its final zero: `sun_path` in `unix(7)` of Linux and in
+/// `unix(4)` of the BSDs.
 const SUN_PATH: usize =
     if cfg!(any(target_os = "linux", target_os = "android", target_os = "solaris", target_os = "illumos")) {
         108
@@ -53,16 +56,16 @@ const SUN_PATH: usize =
         104
     };
 
-/// Where a socket is.
+/// The address of a socket.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Address<'a> {
     Path(&'a Path),
-    /// A name that is in no file system. Linux only.
+    /// A name outside the file system. Linux only.
     Abstract(&'a [u8]),
 }
 
 impl<'a> Address<'a> {
-    /// As an [`Endpoint`] has it.
+    /// From the path in an [`Endpoint`].
     pub(super) fn of(path: &'a Path) -> Self {
         match path.as_os_str().as_bytes().strip_prefix(b"@") {
             Some(name) => Self::Abstract(name),
@@ -70,13 +73,13 @@ impl<'a> Address<'a> {
         }
     }
 
-    /// As it is given to the kernel: an abstract name begins with a zero.
+    /// Encodes for the kernel: an abstract name begins with a zero.
     pub(super) fn for_kernel(&self) -> io::Result<PathBuf> {
         let (bytes, what) = match self {
             Self::Path(path) => (path.as_os_str().as_bytes(), "path"),
             Self::Abstract(name) => (*name, "abstract name"),
         };
-        // The zero at the end of a path, or before a name.
+        // For the final zero of a path, or the zero before a name.
         if bytes.len() >= SUN_PATH {
             return Err(invalid(format!(
                 "the {what} of a socket has at most {} bytes, and this one has {}",
@@ -102,7 +105,7 @@ fn invalid(reason: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, reason)
 }
 
-/// Names of sockets that are in no file system: unix(7). The standard library has them on the same
+/// Socket names outside the file system: unix(7). The standard library has them on the same
 /// systems, as `std::os::linux::net::SocketAddrExt` and `std::os::android::net::SocketAddrExt`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod abstract_names {
@@ -122,7 +125,7 @@ mod abstract_names {
     }
 }
 
-/// Where a peer came from: most have no place of their own.
+/// The address of a peer. Most are unnamed.
 pub(super) fn endpoint_of(peer: &tokio::net::unix::SocketAddr) -> Endpoint {
     match (peer.as_pathname(), abstract_names::name_of(peer)) {
         (Some(path), _) => Endpoint::unix(path),
@@ -131,9 +134,11 @@ pub(super) fn endpoint_of(peer: &tokio::net::unix::SocketAddr) -> Endpoint {
     }
 }
 
-/// Who is at the other end of a Unix socket. The kernel says so: a peer cannot claim to be somebody else.
+/// Credentials of the process at the other end of a Unix socket. They come from the kernel, and
+/// cannot be forged by the peer.
 ///
-/// It is among the [`extensions`](crate::Context::extensions) of a session over a Unix socket, on both sides:
+/// In the [`extensions`](crate::Context::extensions) of a session over a Unix socket, on both
+/// sides:
 ///
 /// ```
 /// use rpc::{Context, ErrorObject, Params, Router, transport::unix::PeerCredentials};
@@ -147,21 +152,23 @@ pub(super) fn endpoint_of(peer: &tokio::net::unix::SocketAddr) -> Endpoint {
 /// # let _ = router;
 /// ```
 ///
-/// It is what was true of the process that connected (or that listens) at that moment: it may have handed the socket over to another one
-/// since. Where the system cannot tell (macOS of a peer that has gone already), there is none.
+/// They describe the process at the moment when it connected (or listened): it may have passed the
+/// socket to another one since. They are missing if the system does not provide them (macOS, for a
+/// peer that is already gone).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PeerCredentials {
-    /// The user that it acts for: the effective user id.
+    /// The effective user id.
     pub uid: u32,
     /// The effective group id.
     pub gid: u32,
-    /// Its process id, on systems that tell: not all BSDs do. A number that another process may have by now, so nothing to decide by.
+    /// The process id, on systems that provide it: some BSDs do not. Another process may have it by
+    /// now, so do not base decisions on it.
     pub pid: Option<i32>,
 }
 
 impl PeerCredentials {
-    /// `None` where the system does not say.
+    /// `None` if the system does not provide them.
     pub(crate) fn of(stream: &UnixStream) -> Option<Self> {
         match stream.peer_cred() {
             Ok(peer) => Some(Self { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() }),

@@ -1,7 +1,7 @@
-//! The file that stands for a socket: making way for it, and removing it.
+//! The file of a listening socket: replacing a stale one, and removing it.
 //!
-//! The system leaves the file behind when a server ends, and refuses to bind where there is one. So what is found there is looked at: it
-//! is removed only if it is a socket and nobody listens at it.
+//! The file remains when a server is killed, and bind fails while it exists. An existing file is
+//! therefore examined: it is removed only if it is a socket and nobody listens on it.
 
 use std::{
     fs::{self, FileType, Metadata},
@@ -19,22 +19,24 @@ use tokio::{net::UnixStream, time::Instant};
 
 use crate::jsonrpc::shown::brief;
 
-/// How long is waited for others that are about to listen in the same directory: it takes them a moment.
+/// Time limit to wait for other servers that are starting in the same directory. They need a moment
+/// only.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Held while a socket in the directory is looked at, removed, bound and not yet listened at, so that two servers that start at the same
-/// time do not take each other's for one that was left behind.
+/// Held while a socket in the directory is examined, removed, or bound without listening, so that
+/// two servers that start at the same time do not take each other's socket for a stale one.
 ///
-/// It is a lock on the directory itself, and not on a file of its own, which nobody could ever remove.
+/// The lock is on the directory itself: a separate lock file could never be removed safely.
 #[derive(Debug)]
 pub(super) struct DirectoryLock {
     _directory: Option<OwnedFd>,
 }
 
 impl DirectoryLock {
-    /// Waits for the lock, for a while. Where it is not to be had (the directory cannot be read, its file system has no locks, somebody
-    /// keeps it), it goes without: what it guards is a moment.
+    /// Waits for the lock for a limited time. If it is not available (the directory is not
+    /// readable, the file system has no locks, another process keeps it), it proceeds without: the
+    /// race that it prevents is short.
     pub(super) async fn take(path: &Path) -> io::Result<Self> {
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -68,11 +70,12 @@ impl DirectoryLock {
     }
 }
 
-/// Removes a socket at `path` at which nobody listens.
+/// Removes a socket at `path` on which nobody listens.
 ///
 /// # Errors
 ///
-/// `AddrInUse` where somebody does, or where that cannot be found out; `AlreadyExists` where there is something else.
+/// `AddrInUse` if somebody listens, or if that cannot be determined; `AlreadyExists` for any other
+/// kind of file.
 pub(super) async fn remove_stale(path: &Path) -> io::Result<()> {
     let kind = match fs::symlink_metadata(path) {
         Ok(found) => found.file_type(),
@@ -85,7 +88,7 @@ pub(super) async fn remove_stale(path: &Path) -> io::Result<()> {
             format!("{} is there, which is no socket: it is left alone", name_of(kind)),
         ));
     }
-    // It does not wait: where the queue is full, it says so.
+    // Does not wait: a full queue is reported as an error.
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(io::Error::new(
@@ -109,7 +112,7 @@ pub(super) async fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The place is taken.
+/// The error for an address where another server listens.
 pub(super) fn address_in_use() -> io::Error {
     io::Error::new(ErrorKind::AddrInUse, "another server listens there")
 }
@@ -124,15 +127,15 @@ fn name_of(kind: FileType) -> &'static str {
     }
 }
 
-/// The file of a socket that is bound. When this is dropped it is removed, if it is still the same.
+/// The file of a bound socket. Removed on drop, unless it was replaced.
 #[derive(Debug)]
 pub(super) struct SocketFile {
-    /// Not relative: the process may change its directory.
+    /// Absolute: the process may change its directory.
     path: PathBuf,
     id: FileId,
 }
 
-/// What tells one file from another that was put in its place.
+/// Tells a file from a replacement.
 #[derive(Debug, PartialEq, Eq)]
 struct FileId {
     device: u64,
@@ -146,19 +149,19 @@ impl FileId {
 }
 
 impl SocketFile {
-    /// The file that was made just now.
+    /// The file that was just created by bind.
     pub(super) fn bound(path: &Path) -> io::Result<Self> {
         Ok(Self { path: std::path::absolute(path)?, id: FileId::of(&fs::symlink_metadata(path)?) })
     }
 
-    /// Whether [`set_mode`](Self::set_mode) has what it needs.
+    /// Whether `/proc`, which [`set_mode`](Self::set_mode) needs, is available.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn can_set_mode() -> bool {
         Path::new("/proc/self/fd").exists()
     }
 
-    /// Sets the permissions, whatever the umask is, and of nothing but this file: whoever may write in the directory could have put a link
-    /// to something precious in its place.
+    /// Sets the permissions regardless of the umask, on this file only: another user with write
+    /// access to the directory could have replaced it by a link to a sensitive file.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
         use std::os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _};
@@ -171,7 +174,7 @@ impl SocketFile {
         if FileId::of(&file.metadata()?) != self.id {
             return Err(replaced());
         }
-        // fchmod(2) does not take a descriptor that is a mere place; this is the way that proc(5) gives to the file behind it.
+        // fchmod(2) rejects an `O_PATH` descriptor; proc(5) offers this path to the file instead.
         fs::set_permissions(format!("/proc/self/fd/{}", file.as_raw_fd()), fs::Permissions::from_mode(mode))
     }
 

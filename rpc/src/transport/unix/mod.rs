@@ -1,6 +1,7 @@
-//! Unix sockets: reached by processes of the same machine only, and it is known whose those are.
+//! Unix sockets: local to the machine, with known credentials of the peer.
 //!
-//! The URL is `unix:PATH`, whole or relative, or on Linux `unix:@NAME` for a name that is in no file system. Feature `unix`, on by default.
+//! The URL is `unix:PATH`, absolute or relative, or on Linux `unix:@NAME` for a name outside the
+//! file system. Feature `unix`, enabled by default.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,7 +15,8 @@
 //! # std::fs::create_dir_all(&directory)?;
 //! # let url = format!("unix:{}/calc.sock", directory.display());
 //! // let url = "unix:/run/calc/calc.sock";
-//! let server = Server::builder().service(router).bind(Listen::at(&url)?.unix_mode(0o660)).await?.start();
+//! let listen = Listen::at(&url)?.unix_mode(0o660);
+//! let server = Server::builder().service(router).bind(listen).await?.start();
 //!
 //! let session = rpc::connect(&url).await?;
 //! assert!(session.call::<Option<u32>>("whoami", ()).await?.is_some());
@@ -23,23 +25,26 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The file stays behind when a server is killed. So what is found there is looked at when the next one listens:
+//! The file remains when a server is killed. The next server examines it when it listens:
 //!
 //! | found | what happens |
 //! |---|---|
-//! | a socket at which nobody listens | it is replaced |
-//! | a socket at which somebody listens, or where that cannot be found out | [`BindError`](crate::BindError) of the kind `AddrInUse`; nothing is touched |
-//! | a file, a directory, a link, anything else | the same, of the kind `AlreadyExists` |
+//! | a socket where nobody listens | it is replaced |
+//! | a socket where somebody listens, or may | [`BindError`](crate::BindError), kind `AddrInUse` |
+//! | a file, a directory, a link, anything else | the same, kind `AlreadyExists` |
 //!
-//! Of several servers that start at the same moment, one gets the place: they take turns by a lock (`flock`) on the directory. Where that
-//! cannot be had (not within a second, not on this file system, not for want of the permission to read the directory) they go without. The
-//! file is removed when nobody listens any more, if it is still the same one.
+//! Of several servers that start at the same moment, one succeeds: they serialize by a lock
+//! (`flock`) on the directory. If it is not available (not within a second, not on this file
+//! system, not without permission to read the directory) they proceed without. The file is removed
+//! when its server stops listening, unless it was replaced.
 //!
-//! Where permissions are to be set and there is no `/proc` (Linux), a directory stands beside the file for a moment, in
-//! which the socket gets them before it gets its name. That takes up to 11 bytes of path more.
+//! Setting permissions without `/proc` (Linux) needs a temporary directory beside the file, in
+//! which the socket gets its permissions before its name. This takes up to 11 bytes more of the
+//! path.
 //!
-//! Who may connect is said with [`Listen::unix_mode`](crate::Listen::unix_mode), and who has connected with
-//! [`PeerCredentials`], on both sides. A path has at most 107 bytes on Linux, 103 elsewhere: the system's limit.
+//! [`Listen::unix_mode`](crate::Listen::unix_mode) sets who may connect, and [`PeerCredentials`]
+//! tells who has, on both sides. A path has at most 107 bytes on Linux, 103 elsewhere, by the
+//! system's limit.
 
 mod connect;
 mod file;
@@ -57,18 +62,18 @@ pub(crate) use connect::connect;
 use connect::{Address, connection, endpoint_of};
 use file::{DirectoryLock, SocketFile, address_in_use, remove_stale};
 
-/// How many peers may wait to be accepted, if the system allows as many.
+/// Limit of connections waiting to be accepted, if the system allows as many.
 const BACKLOG: u32 = 1024;
 
-/// Listens, until what is given is dropped, in the place of a server that has ended without removing its file, too. Who may connect is
-/// what `mode` says, or else the umask.
+/// Listens until the socket is dropped, and replaces a stale file. `mode` sets the permissions; the
+/// default is the umask.
 pub(crate) async fn listen(path: &Path, mode: Option<u32>) -> io::Result<Box<dyn Socket>> {
     Ok(Box::new(UnixSocketListener::bind(Address::of(path), mode).await?))
 }
 
 /// # Errors
 ///
-/// Where permissions were said and `endpoint` has none.
+/// When permissions are set and `endpoint` has no file.
 pub(crate) fn must_have_a_file(endpoint: &Endpoint) -> io::Result<()> {
     match endpoint.kind() {
         Kind::Unix(path) if matches!(Address::of(path), Address::Path(_)) => Ok(()),
@@ -79,10 +84,10 @@ pub(crate) fn must_have_a_file(endpoint: &Endpoint) -> io::Result<()> {
     }
 }
 
-/// A socket that is listened at, and its file, which lasts as long as this.
+/// A listening socket, and its file, which is removed with it.
 #[derive(Debug)]
 struct UnixSocketListener {
-    // Dropped first: as long as the socket is open, no other file can have the number of its own.
+    // Dropped first: while the socket is open, no other file can have its inode number.
     _file: Option<SocketFile>,
     socket: UnixListener,
 }
@@ -108,8 +113,9 @@ impl UnixSocketListener {
         }
     }
 
-    /// Nobody can connect to a socket that is bound and not listened at yet. That is when its permissions are set, and why it does not
-    /// need a name of its own meanwhile. Nor can it be told from one whose server has ended, hence the lock.
+    /// Nobody can connect to a bound socket that does not listen yet. Its permissions are set at
+    /// that point, so no temporary name is needed. It looks like a stale socket meanwhile, hence
+    /// the lock.
     async fn bind_file(path: &Path, mode: Option<u32>) -> io::Result<Self> {
         let lock = DirectoryLock::take(path).await?;
         remove_stale(path).await?;
@@ -142,7 +148,7 @@ impl Socket for UnixSocketListener {
     }
 }
 
-/// Somebody else was faster.
+/// Another server was faster.
 fn in_use(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::AddrInUse => address_in_use(),

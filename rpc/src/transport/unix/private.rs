@@ -1,12 +1,12 @@
-//! Binding a socket whose file has its permissions before it has its name, where nothing but the
-//! name of a file could change them.
+//! Binding a socket whose file gets its permissions before its name, for systems where only the
+//! name could be used to change them.
 //!
-//! No call of Linux sets the permissions of a socket file by a descriptor: fchmod(2) takes no
-//! descriptor that only names a path (`O_PATH`), and on the socket itself it changes the mode that the
-//! umask is still taken from. `/proc/self/fd` would do, and a jail may lack it; so would fchmodat2(2),
-//! and kernels before 6.6 lack that. By its name, another user that may write in the directory could
-//! have put a link to something precious in its place. So it is bound in a directory that no other
-//! user may enter, gets its permissions there, and then its name by a link, which replaces nothing.
+//! Linux has no call that sets the permissions of a socket file by descriptor: fchmod(2) rejects
+//! one that only refers to a path (`O_PATH`), and on the socket itself it changes the mode from
+//! which the umask is still subtracted. `/proc/self/fd` may be missing in a jail, and fchmodat2(2)
+//! needs Linux 6.6. Using the name is unsafe: another user with write access to the directory could
+//! have replaced the file by a link to a sensitive one. The socket is therefore bound in a private
+//! directory, gets its permissions there, and then its name by a hard link, which replaces nothing.
 
 use std::{
     fs::DirBuilder,
@@ -26,14 +26,14 @@ use tokio::net::UnixSocket;
 
 use super::file::{address_in_use, replaced};
 
-/// What the socket is called in its directory.
+/// Name of the socket in its directory.
 const NAME: &str = "s";
 
-/// Binds `socket` at `path`, with these permissions, whatever the umask is.
+/// Binds `socket` at `path` with these permissions, regardless of the umask.
 ///
 /// # Errors
 ///
-/// `AddrInUse` where something is there.
+/// `AddrInUse` if a file exists there.
 pub(super) fn bind(socket: &UnixSocket, path: &Path, mode: u32) -> io::Result<()> {
     let directory = PrivateDirectory::beside(path)?;
     let place = directory.path.join(NAME);
@@ -48,7 +48,7 @@ pub(super) fn bind(socket: &UnixSocket, path: &Path, mode: u32) -> io::Result<()
         ),
         _ => error,
     })?;
-    // Another user may have moved the directory, and put another in its place.
+    // Another user may have renamed the directory, and put another in its place.
     let found = statat(&directory.fd, NAME, AtFlags::SYMLINK_NOFOLLOW).map_err(|_| replaced())?;
     if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
         return Err(replaced());
@@ -60,19 +60,19 @@ pub(super) fn bind(socket: &UnixSocket, path: &Path, mode: u32) -> io::Result<()
     })
 }
 
-/// A directory that no other user may enter, until this is dropped.
+/// A directory that only this user may enter. Removed on drop.
 struct PrivateDirectory {
     path: PathBuf,
-    /// What is done in it is done by this: its name may come to mean another one.
+    /// Used for all operations: the path may come to name another directory.
     fd: OwnedFd,
 }
 
 impl PrivateDirectory {
-    /// In the file system of `path`.
+    /// In the same file system as `path`.
     fn beside(path: &Path) -> io::Result<Self> {
         let mut random = [0; 4];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
-        // Short: there is little room in the address of a socket.
+        // Short, since a socket address has little space.
         let path = path.with_file_name(format!(".{:08x}", u32::from_ne_bytes(random)));
         DirBuilder::new().mode(0o700).create(&path)?;
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
@@ -86,7 +86,7 @@ impl PrivateDirectory {
 }
 
 impl Drop for PrivateDirectory {
-    /// What cannot be removed is a name that no other user can use.
+    /// A leftover is inaccessible to other users.
     fn drop(&mut self) {
         let _ = unlinkat(&self.fd, NAME, AtFlags::empty());
         drop(std::fs::remove_dir(&self.path));
@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
 
-    /// A directory for one test, and what is in it.
+    /// A temporary directory for one test.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -130,7 +130,7 @@ mod tests {
     async fn a_socket_has_its_permissions_whatever_the_umask_is_and_nothing_else_is_left() {
         let scratch = Scratch::new("private");
         let path = scratch.0.join("socket");
-        // Among them are bits that nearly every umask takes away.
+        // They include bits that nearly every umask clears.
         for mode in [0o666, 0o600, 0o777, 0o660, 0o000] {
             let socket = UnixSocket::new_stream().unwrap();
             bind(&socket, &path, mode).unwrap();

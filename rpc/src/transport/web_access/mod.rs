@@ -1,8 +1,8 @@
-//! Which pages in a browser may reach a server: the checks of `Origin` and `Host`.
+//! Access control for browsers: the checks of `Origin` and `Host`.
 //!
 //! A browser lets any page open a WebSocket to any server, and send it some kinds of requests, with
-//! the user's cookies and from within the user's network. All that the server has to tell by is
-//! what the browser says of the page.
+//! the user's cookies and from inside the user's network. The server can only rely on the browser's
+//! headers about the page.
 
 mod origin;
 
@@ -18,35 +18,35 @@ use crate::jsonrpc::shown::brief;
 pub(crate) use origin::{Denied, FromItself, PageScheme, has_address};
 use origin::{HostAndPort, Origin};
 
-/// Which pages in a browser may reach a server, and under which names of the server.
+/// Which web pages may access a server, and under which host names.
 ///
 /// By default:
 ///
-/// - A request without an `Origin` header is let in: it comes from no page. One with an `Origin` is
-///   let in only where that is the server itself: the same scheme, host and port (RFC 6454, section
-///   5), of which a port that is not written is that of the scheme. Host and port are those of the
-///   `Host` header; pages of `http` belong to listeners at `ws://` and `http://`, pages of `https`
-///   to those at `wss://` and `https://`. [`allow_origin`](Self::allow_origin) lets other pages in.
-/// - A request from this machine (the peer's address is one of this machine's) has to call the
-///   server by an IP address, or `localhost` or a name below it. Otherwise a page of any site could
-///   be given the address of this machine by the name server of that site, and reach what only
-///   programs on this machine should (DNS rebinding). Behind a proxy on this machine that passes
-///   `Host` on, [`allow_host`](Self::allow_host) names what it passes.
+/// - A request without an `Origin` header is allowed: it does not come from a page. One with an
+///   `Origin` is allowed only if that is the server itself: the same scheme, host and port (RFC
+///   6454, section 5), with the scheme's default for a missing port. Host and port are those of the
+///   `Host` header; the scheme is `http` for listeners at `ws://` and `http://`, and `https` for
+///   those at `wss://` and `https://`. [`allow_origin`](Self::allow_origin) allows other pages.
+/// - A request from this machine (the peer's address is one of this machine's) must name the server
+///   by an IP address, `localhost`, or a name below it. Otherwise the name server of any site could
+///   resolve its name to this machine, and its pages could access servers that are meant for local
+///   programs (DNS rebinding). Behind a proxy on this machine that forwards `Host`, allow that name
+///   with [`allow_host`](Self::allow_host).
 ///
-/// What is refused is answered with 403 and a line that says why, and an event at the level `WARN`
-/// names what lets it in, once for each name (of the first 32); a `Host` (or `:authority`) that
-/// no server can have is answered with 400. So is a request of HTTP/1.1 that has no `Host`, or more than one,
-/// whatever is allowed (RFC 9112, section 3.2).
+/// A denied request is answered with 403 and one line with the reason, and an event at level `WARN`
+/// says how to allow it, once per name (for the first 32). An invalid `Host` (or `:authority`) is
+/// answered with 400, as is an HTTP/1.1 request without or with more than one `Host`, whatever is
+/// allowed (RFC 9112, section 3.2).
 ///
 /// # Behind a proxy
 ///
-/// A proxy that speaks TLS with browsers, and none with the server, makes `https` pages of the
-/// server's own. A listener at `ws://` or `http://` does not know: [`behind_tls`](Self::behind_tls)
-/// says so, or [`allow_origin`](Self::allow_origin) names the origin. A service that is mounted in
-/// another server, or given streams that the application has accepted, does not know what browsers
-/// speak: there pages of `http` and of `https` are both its own, unless `behind_tls` says which.
-/// Requests that come over a Unix socket are from a program and not from a browser, and may call
-/// the server what they like.
+/// If a proxy speaks TLS with browsers and plain HTTP with the server, the server's own pages are
+/// `https`. A listener at `ws://` or `http://` cannot know that: set
+/// [`behind_tls`](Self::behind_tls), or allow the origin with [`allow_origin`](Self::allow_origin).
+/// A service that is mounted in another server, or that is given streams accepted by the
+/// application, does not know the scheme: pages of `http` and of `https` are then both its own,
+/// unless `behind_tls` is set. Requests over a Unix socket come from a program and not from a
+/// browser, and may use any host.
 ///
 /// ```
 /// use rpc::WebAccess;
@@ -84,14 +84,14 @@ impl<T> Allowed<T> {
 }
 
 impl Allowed<HostAndPort> {
-    /// Whether `host` is an IP address (of version 6, with a port), and that is enough. It nearly
-    /// always is where no page asks.
+    /// Fast path for requests without an `Origin`: whether `host` is an IP address (of version 6,
+    /// with a port), and any is allowed.
     fn are_any_address(&self, host: &str) -> bool {
         let any = match self {
             Self::Any => true,
             Self::These(hosts) => hosts.is_empty(),
         };
-        // A zone is for the errors of what cannot be right.
+        // An invalid zone needs an error message.
         any && !host.contains('%') && (host.parse::<SocketAddr>().is_ok() || host.parse::<Ipv4Addr>().is_ok())
     }
 }
@@ -102,29 +102,28 @@ impl WebAccess {
         Self::default()
     }
 
-    /// Lets pages of `origin` in, written as browsers do: `https://example.org`, with a port where
-    /// it is not the scheme's own, or `null` (pages from files, and sandboxed ones).
+    /// Allows pages of `origin`, as browsers write it: `https://example.org`, with a port unless it
+    /// is the scheme's default, or `null` (pages from files, and sandboxed ones).
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         let origin = origin.into();
-        // People write a slash that browsers do not; the two of `file://` are the origin's own.
+        // People add a slash that browsers do not; those of `file://` belong to the origin.
         let bare = origin.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
         self.origins.add(Origin::parse(bare.unwrap_or(&origin)));
         self
     }
 
-    /// Lets every page in. Only for what every site in the world may call, with the rights that the
-    /// user's machine gives it.
+    /// Allows every page. Only for servers that every site in the world may call, with the access
+    /// rights of the user's machine.
     pub fn allow_any_origin(mut self) -> Self {
         self.origins = Allowed::Any;
         self
     }
 
-    /// Lets requests in that call the server `host`, with or without a port. Where one is named,
-    /// other names are refused from everywhere, and not from this machine only; IP addresses and
-    /// `localhost` stay allowed from this machine.
+    /// Allows requests that name the server `host`, with or without a port. Once a host is set,
+    /// other names are denied from everywhere, not from this machine only; IP addresses and
+    /// `localhost` remain allowed from this machine.
     ///
-    /// What is no host, such as a URL or `127.1`, is in no request that is let in. It allows
-    /// nothing, and a warning in the log says so.
+    /// An invalid host, such as a URL or `127.1`, allows nothing, and is logged as a warning.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         let host = host.into();
         match HostAndPort::parse(&host) {
@@ -141,27 +140,25 @@ impl WebAccess {
         self
     }
 
-    /// Lets requests in whatever they call the server.
+    /// Allows requests with any host.
     pub fn allow_any_host(mut self) -> Self {
         self.hosts = Allowed::Any;
         self
     }
 
-    /// Says that browsers reach the server over TLS, whatever it listens at: pages of the server's
-    /// own are those of `https`. For a server behind a proxy that terminates TLS. Default: as it
-    /// listens.
+    /// Declares that browsers use TLS, whatever the server listens at: its own pages are `https`.
+    /// For a server behind a proxy that terminates TLS. Default: as it listens.
     pub fn behind_tls(mut self) -> Self {
         self.behind_tls = true;
         self
     }
 
-    /// Whether a request may come in. Pages of the server itself are fetched by `own`, as far as
-    /// that is known, and `is_local` says whether the request comes from this machine, where that
-    /// matters.
+    /// Checks a request. `own` is the scheme of the server's own pages, if known, and `is_local`
+    /// tells whether the request comes from this machine; it is called only if that matters.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// Why the request is denied.
     pub(crate) fn check(
         &self,
         request: &Parts,
@@ -232,10 +229,11 @@ fn sole_origin(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Denied> {
     }
 }
 
-/// So many names are told of. What a peer calls the server is for the peer to say: it cannot fill the log, or the memory.
+/// Limit of names that are logged. An untrusted peer chooses them: it must not fill the log, or the
+/// memory.
 const NAMES: usize = 32;
 
-/// The names that were told of, by all copies of the same settings.
+/// The names already logged, shared by all copies of the same settings.
 #[derive(Debug, Clone, Default)]
 struct Reported(Arc<Mutex<HashSet<String>>>);
 
@@ -249,7 +247,7 @@ impl Reported {
         }
     }
 
-    /// `own` is how pages of the server itself are fetched, as far as that is known.
+    /// `own` is the scheme of the server's own pages, if known.
     fn origin(&self, origin: &str, own: &str) {
         if self.is_new("origin", origin) {
             tracing::warn!(

@@ -1,4 +1,4 @@
-//! Where a request comes from, and what it calls the server: host, origin, machine.
+//! Origin of a request, its host, and whether it comes from this machine.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
@@ -12,12 +12,12 @@ use crate::transport::{
     endpoint::{Endpoint, Host, host_and_port},
 };
 
-/// Why a request may not come in, for the peer to read.
+/// Why a request is denied, as told to the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// What it calls the server is nothing that a server can be called: 400.
+    /// The host is invalid: 400.
     Malformed(String),
-    /// It is not among those that are let in: 403.
+    /// The host or the origin is not allowed: 403.
     Forbidden(String),
 }
 
@@ -27,8 +27,8 @@ impl Denied {
     }
 }
 
-/// A host and a port, which may be missing: of a `Host` header, an `:authority`, or a name that is
-/// allowed. What means the same is equal: names in lower case, addresses as such.
+/// A host with an optional port: of a `Host` header, an `:authority`, or an allowed name.
+/// Normalized for comparison: names in lower case, addresses parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HostAndPort {
     pub(super) host: Host,
@@ -36,12 +36,12 @@ pub(super) struct HostAndPort {
 }
 
 impl HostAndPort {
-    /// What no request calls a server.
+    /// A value that no request has.
     pub(super) fn nothing() -> Self {
         Self { host: Host::Name("".into()), port: None }
     }
 
-    /// RFC 3986, section 3.2.2 and 3.2.3: a host, and a port, which may be empty.
+    /// Parses a host and a port, which may be empty: RFC 3986, section 3.2.2 and 3.2.3.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.strip_suffix(':').unwrap_or(text).to_ascii_lowercase();
         match host_and_port("http", &text)? {
@@ -54,7 +54,7 @@ impl HostAndPort {
         }
     }
 
-    /// Whether no name server has a say in where it leads.
+    /// Whether it resolves without a name server.
     pub(super) fn needs_no_name_server(&self) -> bool {
         match &self.host {
             Host::V4(_) | Host::V6(_) | Host::Zoned(_) => true,
@@ -73,14 +73,14 @@ impl std::fmt::Display for HostAndPort {
     }
 }
 
-/// The text of what a request calls the server: its target where that names one (`:authority`, the
-/// absolute form), else the `Host` header.
+/// The host that a request names: that of its target, if there is one (`:authority`, the absolute
+/// form), otherwise the `Host` header.
 ///
 /// # Errors
 ///
-/// Where there is more than one `Host`, it is no text, or it is another one than the `:authority`;
-/// where a request of HTTP/1.1 has none, whatever its target says: RFC 9112, section 3.2, and RFC
-/// 9113, section 8.3.1.
+/// When there is more than one `Host`, when it is not text or differs from the `:authority`, and
+/// when an HTTP/1.1 request has none, whatever its target: RFC 9112, section 3.2, and RFC 9113,
+/// section 8.3.1.
 pub(super) fn host_of(request: &Parts) -> Result<Option<&str>, Denied> {
     let authority = request.uri.authority().map(Authority::as_str);
     let Some(host) = sole_host(&request.headers)? else {
@@ -96,12 +96,12 @@ pub(super) fn host_of(request: &Parts) -> Result<Option<&str>, Denied> {
             let (host, authority) = (host.escape_debug(), authority.escape_debug());
             Err(Denied::Malformed(format!("the Host `{host}` is not the :authority, `{authority}`")))
         }
-        // The target counts, and what cannot be right is refused all the same.
+        // The target takes precedence, but an invalid `Host` is rejected nevertheless.
         Some(authority) => named(host).map(|_| Some(authority)),
     }
 }
 
-/// The same, as a host and a port.
+/// Parses the host and port of a request.
 pub(super) fn named(text: &str) -> Result<HostAndPort, Denied> {
     HostAndPort::parse(text).map_err(|reason| {
         Denied::Malformed(format!(
@@ -120,7 +120,7 @@ fn sole_host(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Denied> {
     }
 }
 
-/// How pages of a server are fetched.
+/// The scheme of a server's own pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PageScheme {
     Http,
@@ -128,8 +128,8 @@ pub(crate) enum PageScheme {
 }
 
 impl PageScheme {
-    /// Of a listener at `endpoint`, or of one that a peer came to which is there. `None` where it
-    /// does not say: what carries the bytes may have a proxy before it.
+    /// The scheme for a listener at `endpoint`, or for its peers. `None` if it is unknown: a plain
+    /// stream may be behind a proxy.
     pub(crate) fn of(endpoint: &Endpoint) -> Option<Self> {
         match endpoint.as_net()?.scheme {
             Scheme::Http | Scheme::Ws => Some(Self::Http),
@@ -145,7 +145,7 @@ impl PageScheme {
         }
     }
 
-    /// Where none is written.
+    /// The default port.
     const fn port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -154,17 +154,16 @@ impl PageScheme {
     }
 }
 
-/// A scheme, a host and a port, which are compared: RFC 6454, section 5. What means the same is
-/// equal.
+/// An origin: scheme, host and port (RFC 6454, section 5), normalized for comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     Web(PageScheme, Host, u16),
-    /// `null`, `file://`, those of extensions: in lower case.
+    /// `null`, `file://`, those of browser extensions, in lower case.
     Other(String),
 }
 
 impl Origin {
-    /// As a browser serialises it (RFC 6454, section 6.1), or a person, who may add a slash.
+    /// Parses an origin as serialized by a browser (RFC 6454, section 6.1), or written by a person.
     pub(super) fn parse(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
         Self::of_web(&text).unwrap_or(Self::Other(text))
@@ -178,8 +177,8 @@ impl Origin {
         Some(Self::Web(scheme, host, port.unwrap_or(scheme.port())))
     }
 
-    /// Whether it is that of a server which a request calls `server`, and whose pages are fetched
-    /// by `own`, as far as that is known.
+    /// Whether this is the origin of a server that a request names `server`, with pages of the
+    /// scheme `own`, if known.
     pub(super) fn is_of(&self, server: &HostAndPort, own: Option<PageScheme>) -> bool {
         let Self::Web(scheme, host, port) = self else { return false };
         own.is_none_or(|own| own == *scheme)
@@ -188,17 +187,17 @@ impl Origin {
     }
 }
 
-/// Of a connection whose two ends have one address: in its extensions.
+/// Marks a connection whose two ends have the same address, in its extensions.
 pub(crate) struct FromItself;
 
-/// Whether a peer's address is one of this machine's: only to those can a socket be bound. A few
-/// microseconds, for addresses that are no loopback address.
+/// Whether the peer's address belongs to this machine: a socket can be bound to no other. Takes a
+/// few microseconds, except for loopback addresses.
 pub(crate) fn has_address(peer: SocketAddr) -> bool {
     let ip = peer.ip().to_canonical();
     ip.is_loopback() || (binding_tells(ip) && can_bind(ip, zone_of(peer)))
 }
 
-/// No link-local address can be bound to without its zone.
+/// Binding to a link-local address requires its zone.
 const fn zone_of(peer: SocketAddr) -> u32 {
     match peer {
         SocketAddr::V6(peer) => peer.scope_id(),
@@ -214,9 +213,8 @@ fn can_bind(ip: IpAddr, zone: u32) -> bool {
     !ip.is_unspecified() && !ip.is_multicast() && UdpSocket::bind(address).is_ok()
 }
 
-/// A system may let sockets be bound to addresses of others (`net.ipv4.ip_nonlocal_bind` of Linux):
-/// then it lets them be bound to all of those that are for documentation, too (RFC 5737, RFC 3849,
-/// RFC 9637).
+/// A system may allow binding to foreign addresses (`net.ipv4.ip_nonlocal_bind` of Linux),
+/// recognised by the addresses reserved for documentation (RFC 5737, RFC 3849, RFC 9637).
 fn binding_tells(ip: IpAddr) -> bool {
     static V4: OnceLock<bool> = OnceLock::new();
     static V6: OnceLock<bool> = OnceLock::new();
@@ -254,8 +252,8 @@ mod tests {
         }
     }
 
-    /// The system sends by an address of its own to whatever is not on this machine. Nothing is
-    /// sent: connecting a UDP socket only chooses.
+    /// For destinations outside this machine the system selects one of its own addresses as the
+    /// source. Connecting a UDP socket only does that, and sends nothing.
     #[test]
     fn the_address_that_packets_leave_by_is_this_machines() {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();

@@ -2,7 +2,7 @@ use http::Version;
 
 use super::*;
 
-/// Whether a request may come in to a server that does not know what browsers speak.
+/// Checks a request to a server that does not know its scheme.
 fn check(access: &WebAccess, host: &str, origin: Option<&str>, is_local: bool) -> Result<(), String> {
     check_at(access, None, host, origin, is_local).map_err(|denied| match denied {
         Denied::Forbidden(reason) => reason,
@@ -82,7 +82,7 @@ fn from_this_machine_no_name_is_taken_that_a_name_server_may_have_bent() {
     ] {
         let refused = check(&access, host, None, true).unwrap_err();
         assert_eq!(refused, format!("the host `{host}` is not one of this server's names"));
-        // The page's own origin is the bent name then.
+        // The `Origin` of the page has the rebound name, too.
         check(&access, host, Some(&format!("http://{host}")), true).unwrap_err();
         assert_eq!(check(&access, host, None, false), Ok(()), "{host} from elsewhere");
         assert_eq!(check(&access.clone().allow_any_host(), host, None, true), Ok(()));
@@ -192,7 +192,7 @@ fn an_origin_is_a_scheme_and_a_host_and_a_port() {
     ] {
         let judged = check_at(&access, own, host, Some(origin), true);
         assert_eq!(judged.is_ok(), is_own, "{own:?} {host} {origin}");
-        // Where a proxy speaks TLS it is as with a listener that does.
+        // A proxy with TLS is equivalent to a listener with TLS.
         let behind = check_at(&access.clone().behind_tls(), own, host, Some(origin), true);
         assert_eq!(behind, check_at(&access, https, host, Some(origin), true), "{host} {origin}");
     }

@@ -1,4 +1,5 @@
-//! The server's side of the handshake: over a stream of its own, and for requests that a server of HTTP has read.
+//! Server side of the handshake: over a plain stream, and for requests that an HTTP server has
+//! read.
 
 use std::{fmt, io, sync::LazyLock};
 
@@ -24,11 +25,11 @@ use crate::{
 /// The handshake of a `ws://` or `wss://` listener.
 struct WebSocketHandshake {
     options: WebSocketServer,
-    /// The one that is served; none for all of them.
+    /// The path that is served; `None` for all.
     path: Option<Box<str>>,
 }
 
-/// Of a listener at `net`.
+/// The handshake of a listener at `net`.
 pub(crate) fn handshake(options: &WebSocketServer, net: &Net) -> Box<dyn Handshake> {
     Box::new(WebSocketHandshake { options: options.clone(), path: net.served_path().map(Box::from) })
 }
@@ -46,7 +47,8 @@ impl Handshake for WebSocketHandshake {
         async move { accept(connection, &options, path.as_deref()).await }.boxed()
     }
 
-    /// Whatever the peer asks for: but not before, as many clients take no answer that comes before they have asked.
+    /// Reads the request first: many clients do not accept a response that comes before they have
+    /// sent it.
     fn refuse<'a>(
         &'a self,
         mut connection: Connection,
@@ -98,7 +100,7 @@ pub(super) async fn accept(
     Ok(upgraded(connection, agreed, read, options))
 }
 
-/// A request of HTTP/1.1, without its body.
+/// Parses the head of an HTTP/1.1 request.
 fn request(read: &[u8]) -> Result<Option<(Parts, usize)>, HeadError> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -114,10 +116,10 @@ fn request(read: &[u8]) -> Result<Option<(Parts, usize)>, HeadError> {
     Ok(Some((request, length)))
 }
 
-/// Where nothing else is said. One for all, so that each name that is refused is in the log once.
+/// The default access, shared so that each denied name is logged once.
 static DEFAULT_ACCESS: LazyLock<WebAccess> = LazyLock::new(WebAccess::new);
 
-/// In the order of a server of HTTP that opens WebSockets.
+/// Checks in the same order as an HTTP server that opens WebSockets.
 fn agreed(
     request: &Parts,
     path: Option<&str>,
@@ -138,27 +140,27 @@ fn agreed(
     agree(request, options)
 }
 
-/// Whether a request asks for a WebSocket, by whatever else it does.
+/// Whether a request asks for a WebSocket, validly or not.
 pub(crate) fn is_asked_for(headers: &HeaderMap) -> bool {
     head::has_token(headers, &header::UPGRADE, "websocket")
 }
 
-/// What client and server have agreed on.
+/// The outcome of a successful negotiation.
 #[derive(Debug)]
 pub(crate) struct Agreed {
-    /// The headers of the answer, which is 101.
+    /// The headers of the 101 response.
     pub(crate) headers: HeaderMap,
     protocol: Option<String>,
-    /// What the client takes.
+    /// The notifications that the client supports.
     takes: Takes,
 }
 
-/// Whether a request becomes a WebSocket: answer 101 with the headers that this gives, and hand what the connection has become to
-/// [`upgraded`]. Which pages may come in is another question.
+/// Negotiates a WebSocket. On success, respond with 101 and these headers, and pass the upgraded
+/// connection to [`upgraded`]. Access by web pages is checked separately.
 ///
 /// # Errors
 ///
-/// How to answer otherwise.
+/// The response otherwise.
 pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed, Refusal> {
     let Parts { method, version, headers, .. } = request;
     if *method != Method::GET {
@@ -193,7 +195,7 @@ pub(crate) fn agree(request: &Parts, options: &WebSocketServer) -> Result<Agreed
     Ok(Agreed { headers: answer, protocol, takes })
 }
 
-/// 16 bytes in base64, of whatever value.
+/// Whether a key has the form of 16 bytes in base64.
 fn is_key(key: &HeaderValue) -> bool {
     let is_digit = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/');
     matches!(key.as_bytes(), [digits @ .., b'=', b'='] if digits.len() == 22 && digits.iter().all(is_digit))
@@ -203,7 +205,7 @@ fn answer(key: &HeaderValue, protocol: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(4);
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    // Both are made of nothing but what a header may have.
+    // Both contain only valid header characters.
     if let Ok(accept) = derive_accept_key(key.as_bytes()).parse() {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
@@ -224,8 +226,8 @@ impl Agreed {
     }
 }
 
-/// The connection of a session, over what was answered 101. Its `io` is what the connection has become, and `read` what has come behind the
-/// request already.
+/// The connection for a session after the 101 response. Its `io` is the upgraded stream, and `read`
+/// are bytes that followed the request.
 pub(crate) fn upgraded(
     mut connection: Connection,
     agreed: Agreed,

@@ -1,4 +1,4 @@
-//! The client's side of the handshake.
+//! Client side of the handshake.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ use crate::{
     transport::{Connection, Expected, Io, MOST_INTERIM, Secrets, TooManyInterim},
 };
 
-/// How much of what a server says when it refuses is kept.
+/// How much of the body of a refusal is kept, in bytes.
 const TEXT: usize = 512;
 
-/// How long it may take to say it.
+/// Time limit for that body.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks for a WebSocket at `target` of `host`, as a URL has them.
+/// Opens a WebSocket at `target` of `host`, as in the URL.
 pub(super) async fn connect(
     mut connection: Connection,
     host: &str,
@@ -38,7 +38,7 @@ pub(super) async fn connect(
     let hide = |text: &str| Secrets::of(target, &options.headers, &options.protocols).hide(text);
     let ((status, headers), read) = final_answer(&mut connection.io).await.map_err(|error| match error {
         HeadError::Io(error) => error.into(),
-        // The server may send back what it was sent.
+        // The server may repeat parts of the request.
         HeadError::TooLarge(reason) | HeadError::Invalid(reason) => {
             WebSocketError::Answer { reason: hide(&reason) }
         }
@@ -85,7 +85,7 @@ fn request(host: &str, target: &str, key: &str, options: &WebSocketClient) -> Ve
 /// The head of a response.
 type ResponseHead = (StatusCode, HeaderMap);
 
-/// The head of the answer behind those that are interim, and what came behind it.
+/// The head of the final response, after any interim ones, and the bytes read after it.
 async fn final_answer(io: &mut Box<dyn Io>) -> Result<(ResponseHead, Vec<u8>), HeadError> {
     let mut behind = Vec::new();
     for _ in 0..=MOST_INTERIM {
@@ -98,7 +98,7 @@ async fn final_answer(io: &mut Box<dyn Io>) -> Result<(ResponseHead, Vec<u8>), H
     Err(HeadError::Invalid(TooManyInterim.to_string()))
 }
 
-/// The head at the front of what was read, and its length, once it is whole.
+/// Parses a response head at the front of the bytes, with its length, once it is complete.
 fn answer(read: &[u8]) -> Result<Option<(ResponseHead, usize)>, HeadError> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);
@@ -109,7 +109,7 @@ fn answer(read: &[u8]) -> Result<Option<(ResponseHead, usize)>, HeadError> {
     Ok(Some(((status, head::map(parsed.headers)?), length)))
 }
 
-/// What RFC 6455, section 4.1, has a client look at. The sub-protocol that was chosen, if one was.
+/// The checks of RFC 6455, section 4.1. Returns the chosen sub-protocol, if there is one.
 fn check(
     headers: &HeaderMap,
     key: &str,
@@ -141,12 +141,12 @@ fn check(
     }
 }
 
-/// The beginning of what a server says when it refuses.
+/// The start of the body of a refusal.
 async fn text(status: StatusCode, headers: &HeaderMap, mut read: Vec<u8>, io: &mut Box<dyn Io>) -> String {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let wanted = length.unwrap_or(TEXT).min(TEXT);
     let more = wanted.saturating_sub(read.len()) as u64;
-    // What has not come by then is not waited for.
+    // The rest is not waited for.
     drop(timeout(PATIENCE, io.take(more).read_to_end(&mut read)).await);
     read.truncate(wanted);
     let text = String::from_utf8_lossy(&read);

@@ -1,8 +1,7 @@
-//! The heads of requests and answers of HTTP/1.1, as they come in over a stream: reading one, the header `Rpc-Notices`, and the answer to a
-//! request that is turned down.
+//! HTTP/1.1 heads of requests and responses on a stream, the header `Rpc-Notices`, and refusals.
 //!
-//! By `Rpc-Notices` the two sides of a handshake say which notifications of this crate's own they take: see
-//! [`Notices`](crate::Notices) and [`Cancellation`].
+//! With `Rpc-Notices` both sides of a handshake announce which of this crate's own notifications
+//! they support: see [`Notices`](crate::Notices) and [`Cancellation`].
 
 use std::io;
 
@@ -17,32 +16,33 @@ use crate::{
     transport::{Foreign, Io, RefusedHandshake, Takes},
 };
 
-/// How many bytes a head may have.
+/// Limit of a head in bytes.
 const LIMIT: usize = 16 << 10;
 
-/// How many headers it may have.
+/// Limit of headers in a head.
 pub(super) const MOST_HEADERS: usize = 100;
 
-/// Why there is no head.
+/// Why a head could not be read.
 #[derive(Debug)]
 pub(super) enum HeadError {
     Io(io::Error),
-    /// It does not end, or has too many headers.
+    /// It exceeds a limit.
     TooLarge(String),
     Invalid(String),
-    /// The same, where it is another protocol.
+    /// The same, for a peer of another protocol.
     Foreign(String, Foreign),
 }
 
-/// Reads until `parse` has found a whole head, whose length it gives besides: in what was `read`
-/// already, and what comes. What was read behind the head is given, too.
+/// Reads until `parse` returns a complete head and its length. `read` holds bytes that were read
+/// before. Bytes after the head are returned, too.
 pub(super) async fn read<T>(
     io: &mut (impl AsyncRead + Unpin),
     mut read: Vec<u8>,
     parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, HeadError>,
 ) -> Result<(T, Vec<u8>), HeadError> {
     loop {
-        // Each try begins at the front: but a head of 16 KiB has come after a few reads, or slowly.
+        // Every attempt parses from the start. That is acceptable: 16 KiB arrive in a few reads, or
+        // slowly.
         if let Some((head, length)) = parse(&read).map_err(|error| error.of(&read))? {
             drop(read.drain(..length));
             return Ok((head, read));
@@ -58,7 +58,7 @@ pub(super) async fn read<T>(
 }
 
 impl HeadError {
-    /// With what came, where it is another protocol.
+    /// Converts to [`Foreign`](Self::Foreign) if the bytes are of another protocol.
     fn of(self, read: &[u8]) -> Self {
         match self {
             Self::Invalid(reason) => match Foreign::seen_in(read) {
@@ -81,7 +81,7 @@ impl From<httparse::Error> for HeadError {
     }
 }
 
-/// The headers as a map.
+/// Converts the headers to a map.
 pub(super) fn map(headers: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for header in headers {
@@ -95,7 +95,8 @@ pub(super) fn map(headers: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadErr
     Ok(map)
 }
 
-/// What concerns nothing but the handshake. The keys are random, and the rest says the same in each.
+/// Headers that concern the handshake only. The keys are random, and the others are the same in
+/// each.
 const OF_HANDSHAKE: [HeaderName; 5] = [
     header::CONNECTION,
     header::UPGRADE,
@@ -104,7 +105,7 @@ const OF_HANDSHAKE: [HeaderName; 5] = [
     header::SEC_WEBSOCKET_EXTENSIONS,
 ];
 
-/// What a session keeps of the request that it began with, in as little memory as it takes.
+/// The part of the request that a session keeps, in minimal memory.
 pub(crate) fn of_session(mut request: Parts) -> Parts {
     for name in OF_HANDSHAKE {
         request.headers.remove(name);
@@ -117,7 +118,7 @@ pub(crate) fn of_session(mut request: Parts) -> Parts {
     request
 }
 
-/// Writes a header.
+/// Appends a header.
 pub(super) fn put(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
     out.extend_from_slice(name.as_ref());
     out.extend_from_slice(b": ");
@@ -125,12 +126,12 @@ pub(super) fn put(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: impl AsRef<[
     out.extend_from_slice(b"\r\n");
 }
 
-/// Whether one of the values of a header that is a list is `token`.
+/// Whether a list header contains `token`.
 pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
 }
 
-/// The values of a header that is a list, which may stand in several.
+/// The values of a list header, which may be repeated.
 pub(super) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
@@ -138,11 +139,11 @@ pub(super) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iter
 
 pub(super) const NOTICES: HeaderName = HeaderName::from_static("rpc-notices");
 
-/// What this side takes: all that it sends.
+/// The notifications that this side supports: all that it sends.
 pub(super) const ALL_NOTICES: HeaderValue =
     HeaderValue::from_static("rpc.ended, rpc.lost, rpc.closing, rpc.cancel");
 
-/// What a peer takes of what this side sends.
+/// The notifications of this side that a peer supports.
 pub(super) fn notices_taken(headers: &HeaderMap) -> Takes {
     let takes = |notice: &str| has_token(headers, &NOTICES, notice);
     Takes {
@@ -152,18 +153,19 @@ pub(super) fn notices_taken(headers: &HeaderMap) -> Takes {
     }
 }
 
-/// How much of what the peer goes on sending is read. Closing a socket with unread bytes has TCP throw away what the peer was told.
+/// Limit of further bytes read from the peer. Closing a socket with unread bytes sends a TCP reset,
+/// which would discard the response.
 const DISCARDED: u64 = 64 << 10;
 
-/// Why a request is turned down, as HTTP says it.
+/// A refusal of a request, as an HTTP response.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    /// For a person to read.
+    /// The body, for people.
     pub(crate) text: String,
-    /// What has to be said besides.
+    /// Additional headers.
     pub(crate) headers: Box<HeaderMap>,
-    /// Whether there is a request, and not something else in its place.
+    /// Whether a valid request was read.
     is_of_a_request: bool,
 }
 
@@ -181,12 +183,12 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, text)
     }
 
-    /// Of what is no request.
+    /// A refusal of bytes that are not a request.
     pub(super) fn unreadable(status: StatusCode, text: String) -> Self {
         Self { is_of_a_request: false, ..Self::new(status, text) }
     }
 
-    /// As it is sent over HTTP/1.1.
+    /// Encodes the HTTP/1.1 response.
     fn to_bytes(&self) -> Vec<u8> {
         let Self { status, text, headers, .. } = self;
         let reason = status.canonical_reason().unwrap_or_default();
@@ -203,15 +205,14 @@ impl Refusal {
         answer
     }
 
-    /// Tells the peer, and says what it was told: of a request that was read,
-    /// [`RefusedHandshake`].
+    /// Sends the response, and returns it as an error: [`RefusedHandshake`] if a request was read.
     pub(super) async fn tell(self, mut io: Box<dyn Io>) -> io::Error {
         let told = async {
             io.write_all(&self.to_bytes()).await?;
             io.shutdown().await?;
             tokio::io::copy(&mut io.take(DISCARDED), &mut tokio::io::sink()).await
         };
-        // Whether the peer has heard it makes no difference.
+        // The refusal stands even if the peer did not receive it.
         drop(told.await);
         let Self { status, text, is_of_a_request, .. } = self;
         let told = format!("it was answered {}: {text}", status.as_u16());

@@ -1,7 +1,8 @@
-//! WebSocket: messages over a stream that began as a request of HTTP, as RFC 6455 has it.
+//! WebSocket (RFC 6455): messages over a stream that starts as an HTTP request.
 //!
-//! The frames are in `framing`. Here are the handshakes of both sides, over any stream of bytes, and what joins the frames to a session: its
-//! framer, and the stream that control frames leave by.
+//! The frames are in `framing`. This module has the handshakes of both sides, over any byte stream,
+//! and the adapters between frames and a session: its framer, and the stream that sends control
+//! frames.
 
 mod accept;
 mod connect;
@@ -19,7 +20,7 @@ pub(crate) use accept::{Agreed, agree, is_asked_for, upgraded};
 pub(crate) use head::{Refusal, of_session};
 pub use options::{SubProtocol, WebSocketClient, WebSocketError, WebSocketServer};
 
-/// The client's handshake, as one of the steps of connecting.
+/// Performs the client's handshake, as a step of connecting.
 pub(crate) async fn connect(
     connection: Connection,
     net: &Net,
@@ -29,17 +30,19 @@ pub(crate) async fn connect(
     connected.map_err(io::Error::other)
 }
 
-/// A WebSocket over a stream of yours: a Unix socket, a channel of SSH, a connection that some other part of the program has accepted. For TCP there are
-/// the URLs `ws://` and `wss://`.
+/// A WebSocket over a user-supplied stream: a Unix socket, an SSH channel, a connection accepted
+/// elsewhere in the program. Over TCP, use the URLs `ws://` and `wss://`.
 ///
 /// ```
-/// use rpc::{Connector, Endpoint, Server, transport::websocket::{WebSocket, WebSocketClient, WebSocketServer}};
+/// use rpc::transport::websocket::{WebSocket, WebSocketClient, WebSocketServer};
+/// use rpc::{Connector, Endpoint, Server};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().service(()).build()?.start();
 /// let (here, there) = rpc::transport::memory(4096);
 /// let accepting = tokio::spawn(async move {
-///     Ok::<_, std::io::Error>(server.attach_websocket(WebSocket::accept(there, &WebSocketServer::new()).await?))
+///     let websocket = WebSocket::accept(there, &WebSocketServer::new()).await?;
+///     Ok::<_, std::io::Error>(server.attach_websocket(websocket))
 /// });
 ///
 /// let url: Endpoint = "ws://localhost/v1".parse()?;
@@ -53,13 +56,15 @@ pub(crate) async fn connect(
 pub struct WebSocket(pub(crate) Connection);
 
 impl WebSocket {
-    /// Makes the client's handshake over `io`. The URL says what the request asks for, and which `Host` it names.
+    /// Performs the client's handshake over `io`. The URL provides the request target and the
+    /// `Host`.
     ///
-    /// There is no limit on the time: see [`tokio::time::timeout`]. Cancel safe: dropping the future drops the stream.
+    /// Without a time limit: see [`tokio::time::timeout`]. Cancel safe: dropping the future drops
+    /// the stream.
     ///
     /// # Errors
     ///
-    /// Where the server does not want to, or is none of WebSocket's.
+    /// When the server refuses, or is not a WebSocket server.
     pub async fn connect(
         io: impl ByteStream,
         url: &Endpoint,
@@ -73,14 +78,16 @@ impl WebSocket {
         Ok(Self(connect::connect(connection, &host, target, options).await?))
     }
 
-    /// Makes the server's handshake over `io`. Every path is served, and no `Host` is asked for a name of this machine's: who reaches a stream
-    /// of yours is for you to know.
+    /// Performs the server's handshake over `io`. Every path is served, and every `Host` is
+    /// accepted: the application knows who can reach its stream.
     ///
-    /// There is no limit on the time: see [`tokio::time::timeout`]. Cancel safe: dropping the future drops the stream.
+    /// Without a time limit: see [`tokio::time::timeout`]. Cancel safe: dropping the future drops
+    /// the stream.
     ///
     /// # Errors
     ///
-    /// Where what comes is no request for a WebSocket, or not one that `options` let in: it was answered, and the error says how.
+    /// When the request does not ask for a WebSocket, or `options` deny it: it was answered, and
+    /// the error contains the answer.
     pub async fn accept(io: impl ByteStream, options: &WebSocketServer) -> io::Result<Self> {
         let connection = Connection::new(io, Endpoint::MEMORY);
         Ok(Self(accept::accept(connection, options, None).await?))

@@ -1,4 +1,4 @@
-//! What a URL cannot say of a WebSocket, and why there is none.
+//! Options of WebSockets that a URL does not express, and errors of the client's handshake.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
@@ -9,7 +9,8 @@ use crate::{
     transport::{HttpHeaders, LogRate, WebAccess},
 };
 
-/// How to connect to a `ws://` or `wss://` URL: see [`Connector::websocket`](crate::Connector::websocket).
+/// Options for connecting to a `ws://` or `wss://` URL: see
+/// [`Connector::websocket`](crate::Connector::websocket).
 ///
 /// ```
 /// use rpc::{Connector, transport::websocket::WebSocketClient};
@@ -27,7 +28,7 @@ pub struct WebSocketClient {
     pub(super) binary: bool,
 }
 
-/// Without the values of headers, and without sub-protocols, which may be tokens.
+/// Without the values of headers, and without sub-protocols, which may be secret tokens.
 impl fmt::Debug for WebSocketClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocketClient")
@@ -38,7 +39,7 @@ impl fmt::Debug for WebSocketClient {
     }
 }
 
-/// What the handshake itself says.
+/// Headers set by the handshake itself.
 const RESERVED: [HeaderName; 6] = [
     header::CONNECTION,
     header::UPGRADE,
@@ -49,17 +50,18 @@ const RESERVED: [HeaderName; 6] = [
 ];
 
 impl WebSocketClient {
-    /// The defaults: no headers but those of the handshake, no sub-protocol, texts.
+    /// The defaults: no additional headers, no sub-protocol, text messages.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sends one more header with the request, or another `Host`. Its value is
-    /// [never shown](crate::Endpoint#what-is-shown).
+    /// Adds a header to the request, or replaces `Host`. Its value is [never
+    /// shown](crate::Endpoint#what-is-shown).
     ///
     /// # Errors
     ///
-    /// [`WebSocketError::Header`], where it cannot stand in a request, or is one of the handshake's own.
+    /// [`WebSocketError::Header`] if it is not valid in a request, or is set by the handshake
+    /// itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, WebSocketError> {
         let wrong =
             |reason: &str| WebSocketError::Header { name: name.to_owned(), reason: reason.to_owned() };
@@ -69,7 +71,7 @@ impl WebSocketClient {
         }
         let mut value: HeaderValue =
             value.parse().map_err(|_| wrong("its value has characters that no header may have"))?;
-        // Of none is it known that it is no secret.
+        // Any value may be secret.
         value.set_sensitive(true);
         match parsed == header::HOST {
             true => drop(self.headers.insert(parsed, value)),
@@ -78,29 +80,32 @@ impl WebSocketClient {
         Ok(self)
     }
 
-    /// Offers a sub-protocol, after those that were offered before. Which one the server has chosen is in the session's
+    /// Offers a sub-protocol, after those offered before. The server's choice is in the session's
     /// [extensions](crate::Session::extensions), as a [`SubProtocol`]; it may choose none.
     ///
     /// # Errors
     ///
-    /// [`WebSocketError::Header`], where it is no token of HTTP.
+    /// [`WebSocketError::Header`] if it is not an HTTP token.
     pub fn protocol(mut self, protocol: &str) -> Result<Self, WebSocketError> {
         check_token(protocol)?;
         self.protocols.push(protocol.to_owned());
         Ok(self)
     }
 
-    /// Sends binary messages. Default: texts, which is what nearly everybody expects of JSON. Both are taken.
+    /// Sends binary messages. Default: text messages, as most peers expect for JSON. Both are
+    /// accepted.
     pub fn binary(mut self) -> Self {
         self.binary = true;
         self
     }
 }
 
-/// How a `ws://` or `wss://` URL is listened at: see [`Listen::websocket`](crate::Listen::websocket).
+/// Options for listening at a `ws://` or `wss://` URL: see
+/// [`Listen::websocket`](crate::Listen::websocket).
 ///
-/// A URL with a path serves that path only, and answers 404 elsewhere. With none, or `/`, it serves every path. What a client has sent with
-/// its request handlers find in [`Context::http`](crate::Context::http).
+/// A URL with a path serves only that path, and answers 404 for others. Without one, or with `/`,
+/// every path is served. Handlers find the client's request in
+/// [`Context::http`](crate::Context::http).
 ///
 /// ```
 /// use rpc::{Listen, Server, WebAccess, transport::websocket::WebSocketServer};
@@ -109,58 +114,61 @@ impl WebSocketClient {
 /// let websocket = WebSocketServer::new()
 ///     .access(WebAccess::new().allow_origin("https://wallet.example.org"))
 ///     .protocol("jsonrpc")?;
-/// let server = Server::builder().service(()).bind(Listen::at("ws://127.0.0.1:0/v1")?.websocket(websocket)).await?;
+/// let listen = Listen::at("ws://127.0.0.1:0/v1")?.websocket(websocket);
+/// let server = Server::builder().service(()).bind(listen).await?;
 /// # let _ = server;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct WebSocketServer {
-    /// `None` where it was not said.
+    /// `None` if it was not set.
     access: Option<WebAccess>,
     pub(super) protocols: Vec<String>,
     pub(super) binary: bool,
-    /// How often the log has it that a peer does not speak WebSocket.
+    /// Rate limit for log events about peers that do not speak WebSocket.
     pub(super) foreign_log_rate: Arc<LogRate>,
 }
 
 impl WebSocketServer {
-    /// The defaults: no sub-protocol, texts.
+    /// The defaults: no sub-protocol, text messages.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Which pages in a browser may come in, and under which names of the server. Default:
-    /// [`WebAccess::new`]; of a server of HTTP that opens WebSockets, too, what holds there.
+    /// Which web pages may access the server, and under which host names. Default:
+    /// [`WebAccess::new`], or the setting of the HTTP server that opens the WebSockets.
     pub fn access(mut self, access: WebAccess) -> Self {
         self.access = Some(access);
         self
     }
 
-    /// What was said, or else `default`.
+    /// The configured access, or `default`.
     pub(crate) fn access_or<'a>(&'a self, default: &'a WebAccess) -> &'a WebAccess {
         self.access.as_ref().unwrap_or(default)
     }
 
-    /// Speaks a sub-protocol. Of those that a client offers, the first that is spoken is chosen: it is in the session's
-    /// [extensions](crate::Session::extensions), as a [`SubProtocol`]. A client that offers none, or none of these, is served without.
+    /// Supports a sub-protocol. The first supported one among those that a client offers is chosen:
+    /// it is in the session's [extensions](crate::Session::extensions), as a [`SubProtocol`]. A
+    /// client that offers none of them is served without.
     ///
     /// # Errors
     ///
-    /// [`WebSocketError::Header`], where it is no token of HTTP.
+    /// [`WebSocketError::Header`] if it is not an HTTP token.
     pub fn protocol(mut self, protocol: &str) -> Result<Self, WebSocketError> {
         check_token(protocol)?;
         self.protocols.push(protocol.to_owned());
         Ok(self)
     }
 
-    /// Sends binary messages. Default: texts, which is what nearly everybody expects of JSON. Both are taken.
+    /// Sends binary messages. Default: text messages, as most peers expect for JSON. Both are
+    /// accepted.
     pub fn binary(mut self) -> Self {
         self.binary = true;
         self
     }
 }
 
-/// What RFC 9110 calls a token.
+/// Checks for a token (RFC 9110).
 fn check_token(protocol: &str) -> Result<(), WebSocketError> {
     let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
     match !protocol.is_empty() && protocol.bytes().all(is_token) {
@@ -172,49 +180,50 @@ fn check_token(protocol: &str) -> Result<(), WebSocketError> {
     }
 }
 
-/// The sub-protocol that client and server have agreed on: in the session's [extensions](crate::Session::extensions), on both sides.
+/// The negotiated sub-protocol, in the session's [extensions](crate::Session::extensions) on both
+/// sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubProtocol(pub String);
 
-/// Why a handshake has failed, seen from the client.
+/// Why a client's handshake failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebSocketError {
-    /// The server does not want to: its answer is not 101.
+    /// The server refused: its response is not 101.
     #[error("the server answered {status}: {}", escaped(.text))]
     Refused {
-        /// The status of HTTP.
+        /// The HTTP status.
         status: u16,
-        /// The beginning of what it says, or the name of the status where it says nothing.
+        /// The start of the body, or the name of the status if the body is empty.
         text: String,
-        /// What it says besides, such as `Retry-After` with the status 429 or 503.
+        /// The response headers, for example `Retry-After` with status 429 or 503.
         headers: HttpHeaders,
     },
 
-    /// The answer is none of a WebSocket server's.
+    /// The response is not valid for a WebSocket handshake.
     #[error("the server's answer is none to a WebSocket handshake: {}", escaped(.reason))]
     Answer {
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
 
-    /// A header cannot be sent.
+    /// A header is invalid.
     #[error("the header `{}` cannot be sent: {}", escaped(.name), escaped(.reason))]
     Header {
         /// Its name.
         name: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
 
-    /// The connection was lost during the handshake.
+    /// I/O failed during the handshake.
     #[error("the connection was lost during the handshake")]
     Io(#[source] io::Error),
 }
 
 impl WebSocketError {
-    /// How long the server wants to be left alone, counted from its answer: its `Retry-After`, if it has
-    /// sent one. See [`HttpHeaders::retry_after`].
+    /// The server's `Retry-After`, counted from its response, if it sent one. See
+    /// [`HttpHeaders::retry_after`].
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What joins frames to a session: the stream, with control frames between the bytes that leave, and the framer.
+//! Adapters between frames and a session: the stream, which sends control frames between data
+//! frames, and the framer.
 
 use std::{
     io::{self, IoSlice},
@@ -19,7 +20,8 @@ use crate::{
     transport::{CloseFrame, Connection, ControlFrames, Io},
 };
 
-/// What the handshake was made over, with frames. `read` is what came behind the peer's handshake.
+/// The connection after the handshake, with frames. `read` are bytes that followed the peer's
+/// handshake.
 pub(super) fn open(connection: Connection, role: Role, read: Vec<u8>, binary: bool) -> Connection {
     let (control, writer) = (Arc::new(ControlFrames::default()), FrameWriter::new(role, binary));
     let stream = WebSocketStream::new(connection.io, writer, Arc::clone(&control));
@@ -33,16 +35,16 @@ pub(super) fn open(connection: Connection, role: Role, read: Vec<u8>, binary: bo
     }
 }
 
-/// Whole frames are written to it, and it puts its own between them.
+/// Accepts whole data frames, and sends control frames between them.
 struct WebSocketStream {
     io: Box<dyn Io>,
     control: Arc<ControlFrames>,
     writer: FrameWriter,
-    /// Control frames that have not left.
+    /// Encoded control frames that are not sent yet.
     waiting: Vec<u8>,
-    /// How many bytes are still to come of the frame that was written last: they may not stand within it.
+    /// Unsent bytes of the current data frame. A control frame must not be sent before they are.
     rest_of_frame: usize,
-    /// Nothing follows a close frame.
+    /// A close frame was sent: nothing may follow it.
     has_closed: bool,
 }
 
@@ -51,9 +53,9 @@ impl WebSocketStream {
         Self { io, control, writer, waiting: Vec::new(), rest_of_frame: 0, has_closed: false }
     }
 
-    /// Whether a ping or a pong is to leave.
+    /// Whether a ping or a pong is to be sent.
     fn has_waiting(&mut self) -> bool {
-        // One after the other: a peer that pings and does not read has no more than its last ping kept.
+        // One at a time: for a peer that sends pings and does not read, only the last ping is kept.
         if self.waiting.is_empty() && self.control.is_due() && !self.has_closed {
             self.take_pings();
         }
@@ -72,7 +74,7 @@ impl WebSocketStream {
         self.control.count_sent(self.waiting.len());
     }
 
-    /// Of `bytes`, so many were taken.
+    /// Records that `written` of `bytes` were accepted.
     fn wrote(&mut self, bytes: &[u8], written: usize) {
         self.rest_of_frame = match written == bytes.len() {
             true => 0,
@@ -80,7 +82,7 @@ impl WebSocketStream {
         };
     }
 
-    /// Writes what leaves before `bytes`, and they in the same write.
+    /// Writes the control frames before `bytes`, and both in one write.
     #[cold]
     fn poll_write_waiting(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.rest_of_frame > 0 {
@@ -98,7 +100,7 @@ impl WebSocketStream {
             let of_bytes = written.saturating_sub(self.waiting.len());
             self.waiting.drain(..written - of_bytes);
             if self.waiting.is_empty() {
-                // It is rarely needed.
+                // Released, since it is rarely needed.
                 self.waiting = Vec::new();
             }
             if of_bytes > 0 {
@@ -111,7 +113,7 @@ impl WebSocketStream {
         }
     }
 
-    /// Writes what leaves behind everything else.
+    /// Writes the control frames at the end of a flush.
     #[cold]
     fn poll_write_last(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.waiting.is_empty() {
@@ -180,13 +182,13 @@ impl AsyncWrite for WebSocketStream {
     }
 }
 
-/// Messages for the session, and what else comes for the stream.
+/// Passes messages to the session, and control frames to the stream.
 #[derive(Debug)]
 struct WebSocketFramer {
     reader: FrameReader,
     writer: FrameWriter,
     control: Arc<ControlFrames>,
-    /// Whether the frames behind what is broken can be told apart.
+    /// Whether frame boundaries are still known after a violation.
     in_step: bool,
 }
 
@@ -195,7 +197,7 @@ impl WebSocketFramer {
         Self { reader, writer, control, in_step: true }
     }
 
-    /// What follows a control frame: a message goes on around it, or none is under way.
+    /// The state after a control frame: inside a fragmented message, or between messages.
     fn behind_control(&self, consumed: usize) -> Framed {
         match self.reader.is_within_message(&[]) {
             true => Framed::Incomplete { consumed },
@@ -307,7 +309,7 @@ impl AnyFramer for WebSocketFramer {
     }
 }
 
-/// What a session's copies of its framer are for: they only write. There are two in each session, so that they are kept small.
+/// The framer of a session's copies, which only write. Each session has two, so it is kept small.
 #[derive(Debug)]
 struct WebSocketWriter(FrameWriter);
 

@@ -1,4 +1,4 @@
-//! URLs that name a proxy, and others that do not.
+//! Valid and invalid URLs of proxies.
 
 use super::*;
 

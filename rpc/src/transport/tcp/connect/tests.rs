@@ -1,4 +1,4 @@
-//! Addresses are played: each answers, or fails, after a time of its own. The clock stands still but for these.
+//! Simulated addresses: each answers, or fails, after a time of its own. Time is paused otherwise.
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,21 +10,21 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 
-/// What an address does.
+/// Behaviour of an address.
 #[derive(Clone, Copy)]
 enum Play {
-    /// After so many milliseconds.
+    /// Answers after this many milliseconds.
     Answers(u64),
     Fails(u64),
     Silent,
 }
 
-/// What came of it: the address that was connected to or the errors, when that was, and when each address was begun.
+/// The outcome: the connected address or the errors, its time, and the start time of each attempt.
 struct Seen {
     outcome: Result<SocketAddr, ConnectAttempts>,
     after: u64,
     begun: Vec<(SocketAddr, u64)>,
-    /// How many attempts were still running when it was over, and were dropped.
+    /// Number of attempts that were dropped while running.
     given_up: usize,
 }
 

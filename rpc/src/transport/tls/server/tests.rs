@@ -1,4 +1,4 @@
-//! What was configured stays, and what was shown does not come back.
+//! Settings are kept across reloads, and sessions of an old identity are not resumed.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -25,7 +25,7 @@ fn identity(made: &CertifiedKey<KeyPair>) -> Identity {
     Identity::from_pem(made.cert.pem(), made.signing_key.serialize_pem()).unwrap()
 }
 
-/// A client that accepts each of them.
+/// A client that accepts any of them.
 fn accepting(made: &[&CertifiedKey<KeyPair>]) -> TlsClient {
     TlsClient::pinned(Certificates::from_der(made.iter().map(|made| made.cert.der().to_vec()))).unwrap()
 }
@@ -54,11 +54,11 @@ async fn shake(
     tokio::join!(client.connect("localhost", here, &[]), server.accept("the client", there, &[]))
 }
 
-/// How the next handshake goes, and which certificate the client takes the server to have.
+/// The kind of the next handshake, and the certificate that the client attributes to the server.
 async fn next(client: &TlsClient, server: &TlsServer) -> (Kind, Vec<u8>) {
     let (connected, accepted) = shake(client, server).await;
     let (mut connected, mut accepted) = (connected.unwrap(), accepted.unwrap());
-    // Tickets of TLS 1.3 come with the first bytes.
+    // TLS 1.3 tickets arrive with the first bytes.
     accepted.write_all(b"x").await.unwrap();
     accepted.flush().await.unwrap();
     connected.read_exact(&mut [0]).await.unwrap();
@@ -74,7 +74,7 @@ fn resumed(made: &CertifiedKey<KeyPair>) -> (Kind, Vec<u8>) {
     (Kind::Resumed, made.cert.der().to_vec())
 }
 
-/// How a server may have been told to remember its clients.
+/// Ways for a server to remember its clients.
 const WAYS: [fn(&mut ServerConfig); 3] = [
     |_| {},
     |config| {
@@ -97,7 +97,8 @@ async fn no_session_of_before_shows_the_old_certificate() {
             server.reload(identity(&two));
             assert_eq!(next(&client, &server).await, full(&two));
             assert_eq!(next(&client, &server).await, resumed(&two));
-            // Back again, and by a configuration that shares all with the first.
+            // Back to the first identity, by a configuration that shares everything with the first
+            // one.
             server.reload(identity(&one));
             assert_eq!(next(&client, &server).await, full(&one));
             assert_eq!(next(&client, &server).await, resumed(&one));
@@ -137,7 +138,7 @@ async fn servers_that_share_tickets_do_so_after_each_has_the_new_certificate() {
         assert_eq!(next(&client, &servers[1]).await, resumed(&one));
         servers[0].reload(identity(&two));
         assert_eq!(next(&client, &servers[0]).await, full(&two));
-        // The other one still shows the old certificate.
+        // The other server still presents the old certificate.
         assert_eq!(next(&client, &servers[1]).await, full(&one));
         servers[1].reload(identity(&two));
         assert_eq!(next(&client, &servers[1]).await, full(&two));
@@ -165,7 +166,7 @@ async fn resumption_that_is_off_stays_off() {
     }
 }
 
-/// A storage of the user's, which counts what is put into it.
+/// A user's session storage that counts insertions.
 #[derive(Debug)]
 struct Counting(Arc<ServerSessionMemoryCache>, AtomicUsize);
 
@@ -203,7 +204,7 @@ async fn a_storage_of_the_users_stays_in_use() {
     assert!(storage.1.load(SeqCst) > 0);
 }
 
-/// TLS that was agreed on before a certificate was asked for is not gone on with where one is.
+/// Sessions made before a client certificate was required are not resumed afterwards.
 #[tokio::test(start_paused = true)]
 async fn a_session_of_a_client_that_was_not_asked_is_not_resumed_where_it_is() {
     for version in [&TLS12, &TLS13] {
@@ -217,7 +218,7 @@ async fn a_session_of_a_client_that_was_not_asked_is_not_resumed_where_it_is() {
             let requiring = server.require_client_certificates(roots).unwrap();
             let (_, accepted) = shake(&client, &requiring).await;
             assert!(matches!(accepted, Err(TlsError::NoCertificate { .. })), "{accepted:?}");
-            // The demand outlasts a new certificate.
+            // The requirement survives a reload of the identity.
             requiring.reload(identity(&one));
             let (_, accepted) = shake(&client, &requiring).await;
             assert!(matches!(accepted, Err(TlsError::NoCertificate { .. })), "{accepted:?}");
@@ -257,7 +258,7 @@ async fn protocols_of_a_configuration_are_offered() {
     {
         let server = named(names);
         assert_eq!(agreed(&server).await.unwrap(), Some(protocol.as_bytes().to_vec()));
-        // Whatever else is said of the server.
+        // Whatever else is configured.
         server.reload(identity(&one));
         let roots = Certificates::from_der([one.cert.der().to_vec()]);
         let server = server.request_client_certificates(roots).unwrap();
@@ -290,7 +291,7 @@ async fn a_client_that_does_not_resume_does_not_with_an_identity_either() {
         assert_eq!(next(&disabled, &server).await, full(&one));
     }
 
-    // Nor does one with an identity go on with what it began without, though the two share a
+    // Nor does a client with an identity resume a session that began without, although both share a
     // storage.
     let nameless = with(Resumption::default());
     assert_eq!(next(&nameless, &server).await, full(&one));

@@ -23,7 +23,7 @@ const PREFIX: usize = 8;
 const LARGE: usize = 64 << 10;
 
 /// The error type of a user's stream or sink.
-pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A bidirectional channel of whole messages: `Stream<Item = Result<Bytes, E>> + Sink<Bytes>`. Any
 /// error type that can be boxed will do.

@@ -87,7 +87,7 @@ stream_socket!(tokio::net::UnixStream, |_: &Self, _: &mut Context<'_>| Poll::Rea
 
 /// A socket that reports a hang-up.
 #[derive(Debug)]
-pub(crate) struct SocketIo<S> {
+struct SocketIo<S> {
     socket: S,
     /// Read readiness was cleared although bytes may be unread: the system is asked before tokio.
     forgotten: bool,
@@ -98,7 +98,7 @@ pub(crate) struct SocketIo<S> {
 }
 
 impl<S> SocketIo<S> {
-    pub(crate) const fn new(socket: S) -> Self {
+    const fn new(socket: S) -> Self {
         Self { socket, forgotten: false, again: None, left: 0 }
     }
 }

@@ -20,7 +20,7 @@ impl Role {
         }
     }
 
-    pub(super) const fn masks(self) -> bool {
+    const fn masks(self) -> bool {
         matches!(self, Self::Client)
     }
 }
@@ -250,7 +250,7 @@ pub(super) fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
 
 /// A masking key that is unpredictable for the peer.
 #[inline]
-pub(super) fn random_mask() -> [u8; 4] {
+fn random_mask() -> [u8; 4] {
     rand::random::<u32>().to_ne_bytes()
 }
 

@@ -44,7 +44,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> SocksExchange<'a, S> {
     }
 
     /// Like [`receive`](Self::receive), for a length of at most 255 bytes that the proxy declared.
-    pub(super) async fn receive_some(&mut self, length: u8) -> Result<Vec<u8>, SocksError> {
+    async fn receive_some(&mut self, length: u8) -> Result<Vec<u8>, SocksError> {
         let mut bytes = vec![0; usize::from(length)];
         self.io.read_exact(&mut bytes).await.map_err(|error| self.failed(error))?;
         Ok(bytes)

@@ -227,7 +227,7 @@ mod tests {
 
     /// Feeds the stream in chunks of `step` bytes. Returns the commands with their payloads, and
     /// the errors.
-    fn taken_apart(
+    fn feed_chunks(
         mut framer: BitcoinFramer,
         bytes: &[u8],
         step: usize,
@@ -275,7 +275,7 @@ mod tests {
         let messages = [message("ping", b"12345678"), message("verack", b""), message("twelvelettrs", b"x")];
         let bytes = framed(&BitcoinFramer::new(magic), &messages);
         for step in 1..=bytes.len() {
-            let found = taken_apart(BitcoinFramer::new(magic), &bytes, step);
+            let found = feed_chunks(BitcoinFramer::new(magic), &bytes, step);
             let expected = messages.map(|message| Ok((message.command.to_owned(), message.payload.to_vec())));
             assert_eq!(found, expected, "in pieces of {step}");
         }
@@ -287,7 +287,7 @@ mod tests {
         let mut bytes = framed(&framer, &[message("ping", b"12345678"), message("pong", b"12345678")]);
         bytes[30] ^= 1;
         for step in 1..=bytes.len() {
-            let found = taken_apart(framer.clone(), &bytes, step);
+            let found = feed_chunks(framer.clone(), &bytes, step);
             let Err(error) = &found[0] else { panic!("{found:?}") };
             assert!(matches!(error, FrameError::WrongChecksum { command, .. } if command == "ping"));
             assert_eq!(error.severity(), 0.1);
@@ -299,7 +299,7 @@ mod tests {
     fn a_wrong_magic_ends_the_session_with_its_first_byte() {
         let framer = BitcoinFramer::new(BitcoinFramer::MAINNET);
         for bytes in [b"\xf9\xbe\xb4\xd8" as &[u8], b"G", b"\xf9GET"] {
-            let found = taken_apart(framer.clone(), bytes, 1);
+            let found = feed_chunks(framer.clone(), bytes, 1);
             let [Err(error)] = &found[..] else { panic!("{found:?}") };
             assert!(matches!(error, FrameError::WrongMagic { .. }), "{error}");
             assert_eq!(error.severity(), 1.0);
@@ -313,7 +313,7 @@ mod tests {
             for (size, is_over) in [(limit, false), (limit + 1, true), (u32::MAX, true)] {
                 let mut bytes = framed(&framer, &[BitcoinMessage { command, payload: b"" }]);
                 bytes[16..20].copy_from_slice(&size.to_le_bytes());
-                let found = taken_apart(framer.clone(), &bytes, 24);
+                let found = feed_chunks(framer.clone(), &bytes, 24);
                 match &found[..] {
                     [] => assert!(!is_over),
                     [Err(error)] => {

@@ -198,7 +198,7 @@ mod tests {
     use tokio_util::codec::{LengthDelimitedCodec, LinesCodec};
 
     use super::*;
-    use crate::framing::tests::{broken, frames, taken_apart};
+    use crate::framing::tests::{fatal_error, feed_chunks, frames};
 
     /// A codec that consumes everything it is given, then returns each line twice.
     #[derive(Clone, Default)]
@@ -236,13 +236,13 @@ mod tests {
         assert!(delimited.starts_with(b"\0\0\0\x02{}\0\0\0\x07["));
         assert!(lines.starts_with(b"{}\n["));
         for step in 1..=delimited.len() {
-            let (found, errors) = taken_apart(lengths.clone(), &delimited, step, usize::MAX);
+            let (found, errors) = feed_chunks(lengths.clone(), &delimited, step, usize::MAX);
             assert_eq!(
                 (found, errors),
                 (messages.map(str::to_owned).to_vec(), vec![]),
                 "in pieces of {step}"
             );
-            let (found, errors) = taken_apart(CodecFramer::text(LinesCodec::new()), &lines, step, usize::MAX);
+            let (found, errors) = feed_chunks(CodecFramer::text(LinesCodec::new()), &lines, step, usize::MAX);
             assert_eq!(
                 (found, errors),
                 (messages.map(str::to_owned).to_vec(), vec![]),
@@ -256,7 +256,7 @@ mod tests {
         let framer = CodecFramer::new(Twice::default());
         let bytes = frames(&framer, &["{}", "[]"]);
         for step in 1..=bytes.len() {
-            let (found, _) = taken_apart(framer.clone(), &bytes, step, usize::MAX);
+            let (found, _) = feed_chunks(framer.clone(), &bytes, step, usize::MAX);
             assert_eq!(found, ["{}", "{}", "[]", "[]"], "in pieces of {step}");
         }
     }
@@ -266,7 +266,7 @@ mod tests {
         let framer = CodecFramer::new(LengthDelimitedCodec::new());
         let bytes = frames(&framer, &["0123456789x", "{}"]);
         for step in 1..=bytes.len() {
-            let (found, errors) = taken_apart(framer.clone(), &bytes, step, 10);
+            let (found, errors) = feed_chunks(framer.clone(), &bytes, step, 10);
             assert_eq!((found, errors), (vec!["0123456789x".to_owned(), "{}".to_owned()], vec![]));
         }
     }
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn what_the_codec_refuses_ends_the_session() {
         let codec = LengthDelimitedCodec::builder().max_frame_length(100).new_codec();
-        let error = broken(CodecFramer::new(codec.clone()), b"\0\0\0\x65", 1);
+        let error = fatal_error(CodecFramer::new(codec.clone()), b"\0\0\0\x65", 1);
         assert_eq!(error.to_string(), "the stream is broken: frame size too big");
         let mut out = vec![b'x'; 101];
         CodecFramer::new(codec).finish(&mut out, 0).expect_err("it is too long");

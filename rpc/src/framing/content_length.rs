@@ -208,14 +208,14 @@ pub(crate) const fn is_token(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::tests::{broken, frames, taken_apart};
+    use crate::framing::tests::{fatal_error, feed_chunks, frames};
 
     #[test]
     fn frames_come_out_whole_however_they_arrive() {
         let bytes = "Content-Length: 7\r\n\r\n{\"a\":1}content-length:2\r\nContent-Type: \
             application/vscode-jsonrpc; charset=utf8\r\n\r\n{}CONTENT-LENGTH:  8 \r\nX!#$%&'*+-.^_`|~: y\tü\r\nEmpty:\r\nContent-Type: a;Charset=\"UTF-8\"\r\n\r\n{\"é\":2}";
         for step in 1..=bytes.len() {
-            let (found, errors) = taken_apart(ContentLengthFramer::new(), bytes.as_bytes(), step, usize::MAX);
+            let (found, errors) = feed_chunks(ContentLengthFramer::new(), bytes.as_bytes(), step, usize::MAX);
             assert_eq!(found, ["{\"a\":1}", "{}", "{\"é\":2}"], "in pieces of {step}");
             assert_eq!(errors, []);
         }
@@ -230,7 +230,7 @@ mod tests {
         ]
         .concat();
         for step in 1..=bytes.len() {
-            let (found, errors) = taken_apart(ContentLengthFramer::new(), &bytes, step, 10);
+            let (found, errors) = feed_chunks(ContentLengthFramer::new(), &bytes, step, 10);
             assert_eq!(found, ["{}", "0123456789"], "in pieces of {step}");
             assert_eq!(errors, [50, 11].map(|size| FrameError::TooLarge { size, limit: 10 }));
         }
@@ -276,7 +276,7 @@ mod tests {
         ] {
             let bytes = format!("{headers}\r\n\r\n{{}}");
             for step in [1, 3, bytes.len()] {
-                let found = broken(ContentLengthFramer::new(), bytes.as_bytes(), step);
+                let found = fatal_error(ContentLengthFramer::new(), bytes.as_bytes(), step);
                 assert_eq!(found.to_string(), error, "{headers:?} in pieces of {step}");
             }
         }
@@ -286,7 +286,7 @@ mod tests {
     fn headers_without_an_end_are_not_kept() {
         let bytes = vec![b'x'; 5000];
         for step in [1, 4095, 4096, 5000] {
-            let error = broken(ContentLengthFramer::new(), &bytes, step);
+            let error = fatal_error(ContentLengthFramer::new(), &bytes, step);
             assert_eq!(error.to_string(), "the headers of a frame have not ended within 4096 bytes");
         }
     }

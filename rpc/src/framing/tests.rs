@@ -3,20 +3,20 @@
 use super::{FrameError, Framed, Framer};
 
 /// Feeds `bytes` in chunks of `step`. Returns the frames, and the errors of dropped ones.
-pub(super) fn taken_apart(
+pub(super) fn feed_chunks(
     framer: impl Framer,
     bytes: &[u8],
     step: usize,
     limit: usize,
 ) -> (Vec<String>, Vec<FrameError>) {
-    let (found, errors, end) = fed(framer, bytes, step, limit);
+    let (found, errors, end) = feed(framer, bytes, step, limit);
     assert_eq!(end, Ok(()));
     (found, errors)
 }
 
 /// Feeds `bytes` in chunks of `step`. Returns the error that ends the session.
-pub(super) fn broken(framer: impl Framer, bytes: &[u8], step: usize) -> FrameError {
-    let (.., end) = fed(framer, bytes, step, usize::MAX);
+pub(super) fn fatal_error(framer: impl Framer, bytes: &[u8], step: usize) -> FrameError {
+    let (.., end) = feed(framer, bytes, step, usize::MAX);
     end.expect_err("the stream is broken")
 }
 
@@ -34,7 +34,7 @@ pub(super) fn frames(framer: &impl Framer, messages: &[&str]) -> Vec<u8> {
 
 type Fed = (Vec<String>, Vec<FrameError>, Result<(), FrameError>);
 
-fn fed(mut framer: impl Framer, bytes: &[u8], step: usize, limit: usize) -> Fed {
+fn feed(mut framer: impl Framer, bytes: &[u8], step: usize, limit: usize) -> Fed {
     framer.set_limit(limit);
     let (mut unread, mut found, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for piece in bytes.chunks(step) {

@@ -1,11 +1,11 @@
 use super::*;
-use crate::framing::tests::{broken, frames, taken_apart};
+use crate::framing::tests::{fatal_error, feed_chunks, frames};
 
 #[test]
 fn lines_come_out_whole_however_they_arrive() {
     let bytes = "{\"a\":1}\r\n\n  \r\n{\"é\":2}  \n{}\n".as_bytes();
     for step in 1..=bytes.len() {
-        let (found, errors) = taken_apart(NewlineFramer::new(), bytes, step, usize::MAX);
+        let (found, errors) = feed_chunks(NewlineFramer::new(), bytes, step, usize::MAX);
         assert_eq!(found, ["{\"a\":1}", "{\"é\":2}", "{}"], "in pieces of {step}");
         assert_eq!(errors, []);
     }
@@ -15,7 +15,7 @@ fn lines_come_out_whole_however_they_arrive() {
 fn a_line_over_the_limit_is_dropped_and_the_next_is_intact() {
     let bytes = [&[b'x'; 50][..], b"\n{}\n", &[b'y'; 10], b"\n", &[b'z'; 11], b"\n[]\n"].concat();
     for step in [1, 2, 7, 50, 51, 52, 200] {
-        let (found, errors) = taken_apart(NewlineFramer::new(), &bytes, step, 10);
+        let (found, errors) = feed_chunks(NewlineFramer::new(), &bytes, step, 10);
         assert_eq!(found, ["{}", "yyyyyyyyyy", "[]"], "in pieces of {step}");
         assert_eq!(
             errors,
@@ -40,7 +40,7 @@ fn values_come_out_whole_however_they_arrive() {
     for between in ["", " ", "\n", "\r\n\t\n"] {
         let bytes = values.join(between) + between;
         for step in 1..=bytes.len() {
-            let (found, errors) = taken_apart(JsonFramer::new(), bytes.as_bytes(), step, usize::MAX);
+            let (found, errors) = feed_chunks(JsonFramer::new(), bytes.as_bytes(), step, usize::MAX);
             assert_eq!(found, values, "in pieces of {step}");
             assert_eq!(errors, []);
         }
@@ -52,7 +52,7 @@ fn a_value_over_the_limit_is_dropped_and_the_next_is_intact() {
     let long = format!(r#"["{}\"]["]"#, "x".repeat(50));
     let bytes = format!(r#"{long}{{}} [1,2,3,4]  [1,2,3,45] {long}[]"#);
     for step in 1..=bytes.len() {
-        let (found, errors) = taken_apart(JsonFramer::new(), bytes.as_bytes(), step, 9);
+        let (found, errors) = feed_chunks(JsonFramer::new(), bytes.as_bytes(), step, 9);
         assert_eq!(found, ["{}", "[1,2,3,4]", "[]"], "in pieces of {step}");
         assert_eq!(errors, [58, 10, 58].map(|size| FrameError::TooLarge { size, limit: 9 }));
     }
@@ -70,7 +70,11 @@ fn what_is_no_value_ends_the_session_and_is_named() {
         ("{\"a\\\n{}", "the rest of a JSON string was expected, and `\\n` came"),
     ] {
         for step in 1..=bytes.len() {
-            assert_eq!(broken(JsonFramer::new(), bytes.as_bytes(), step).to_string(), error, "{bytes:?}");
+            assert_eq!(
+                fatal_error(JsonFramer::new(), bytes.as_bytes(), step).to_string(),
+                error,
+                "{bytes:?}"
+            );
         }
     }
 }

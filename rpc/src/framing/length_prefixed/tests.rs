@@ -1,5 +1,5 @@
 use super::*;
-use crate::framing::tests::{broken, frames, taken_apart};
+use crate::framing::tests::{fatal_error, feed_chunks, frames};
 
 fn all() -> [(LengthPrefixedFramer, &'static [u8]); 7] {
     [
@@ -26,7 +26,7 @@ fn frames_come_out_whole_however_they_arrive() {
         let long = "x".repeat(200);
         let bytes = frames(&framer, &["{}", &long, "", "[1]"]);
         for step in 1..=bytes.len() {
-            let (found, errors) = taken_apart(framer.clone(), &bytes, step, usize::MAX);
+            let (found, errors) = feed_chunks(framer.clone(), &bytes, step, usize::MAX);
             assert_eq!(found, ["{}", &long, "", "[1]"], "{framer:?} in pieces of {step}");
             assert_eq!(errors, []);
         }
@@ -38,7 +38,7 @@ fn a_frame_over_the_limit_is_dropped_and_the_next_is_intact() {
     for (framer, _) in all() {
         let bytes = frames(&framer, &["0123456789", "0123456789x", &"y".repeat(100), "{}"]);
         for step in 1..=bytes.len() {
-            let (found, errors) = taken_apart(framer.clone(), &bytes, step, 10);
+            let (found, errors) = feed_chunks(framer.clone(), &bytes, step, 10);
             assert_eq!(found, ["0123456789", "{}"], "{framer:?} in pieces of {step}");
             assert_eq!(errors, [11, 100].map(|size| FrameError::TooLarge { size, limit: 10 }));
         }
@@ -73,7 +73,7 @@ fn netstrings_come_out_whole_however_they_arrive() {
     let bytes = frames(&NetstringFramer::new(), &messages);
     assert!(bytes.starts_with(b"2:{},0:,120:xxx"));
     for step in 1..=bytes.len() {
-        let (found, errors) = taken_apart(NetstringFramer::new(), &bytes, step, usize::MAX);
+        let (found, errors) = feed_chunks(NetstringFramer::new(), &bytes, step, usize::MAX);
         assert_eq!(found, messages, "in pieces of {step}");
         assert_eq!(errors, []);
     }
@@ -83,7 +83,7 @@ fn netstrings_come_out_whole_however_they_arrive() {
 fn a_netstring_over_the_limit_is_dropped_and_the_next_is_intact() {
     let bytes = frames(&NetstringFramer::new(), &[&"x".repeat(50), "{}", "0123456789", "0123456789x", "[]"]);
     for step in 1..=bytes.len() {
-        let (found, errors) = taken_apart(NetstringFramer::new(), &bytes, step, 10);
+        let (found, errors) = feed_chunks(NetstringFramer::new(), &bytes, step, 10);
         assert_eq!(found, ["{}", "0123456789", "[]"], "in pieces of {step}");
         assert_eq!(errors, [50, 11].map(|size| FrameError::TooLarge { size, limit: 10 }));
     }
@@ -101,7 +101,11 @@ fn what_is_no_netstring_is_named() {
         ("2:{}2:{},", "a comma behind a netstring was expected, and `2` came"),
     ] {
         for step in 1..=bytes.len() {
-            assert_eq!(broken(NetstringFramer::new(), bytes.as_bytes(), step).to_string(), error, "{bytes}");
+            assert_eq!(
+                fatal_error(NetstringFramer::new(), bytes.as_bytes(), step).to_string(),
+                error,
+                "{bytes}"
+            );
         }
     }
 }

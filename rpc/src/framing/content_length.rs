@@ -58,7 +58,7 @@ impl ContentLengthFramer {
     }
 
     fn find_headers(&mut self, unread: &[u8]) -> Result<Option<Headers>, FrameError> {
-        if let Some(headers) = usual(unread) {
+        if let Some(headers) = usual_headers(unread) {
             self.searched = 0;
             return Ok(Some(headers));
         }
@@ -124,7 +124,7 @@ impl Framer for ContentLengthFramer {
 }
 
 /// Fast path for the usual headers, `Content-Length` and nothing else, which need no search.
-fn usual(unread: &[u8]) -> Option<Headers> {
+fn usual_headers(unread: &[u8]) -> Option<Headers> {
     // Any number of this many digits fits into a `u64`.
     const DIGITS: usize = 18;
     let behind = unread.strip_prefix(HEADER.prefix())?;

@@ -355,7 +355,7 @@ impl DecimalHeader {
         let length = out.len() - message;
         let digits = digits_of(length);
         if digits != DIGITS {
-            self.make_way(out, message, message + digits - DIGITS);
+            self.move_message(out, message, message + digits - DIGITS);
         }
         let number = start + self.prefix;
         let mut rest = length;
@@ -366,7 +366,7 @@ impl DecimalHeader {
     }
 
     /// Moves the message, and the suffix in front of it.
-    fn make_way(self, out: &mut Vec<u8>, message: usize, to: usize) {
+    fn move_message(self, out: &mut Vec<u8>, message: usize, to: usize) {
         let end = out.len();
         let length = end - message;
         if to > message {

@@ -102,7 +102,7 @@ impl<T> Plain<T> {
         Self { io, left: 0, is_buffering: false }
     }
 
-    fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(bytes)) if !self.is_buffering => self.left += bytes as u64,
             Poll::Ready(_) => {}
@@ -132,7 +132,7 @@ impl<T: ByteStream> AsyncRead for Plain<T> {
 impl<T: ByteStream> AsyncWrite for Plain<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.wrote(written)
+        self.count_written(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -151,7 +151,7 @@ impl<T: ByteStream> AsyncWrite for Plain<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        self.wrote(written)
+        self.count_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {

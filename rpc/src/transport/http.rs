@@ -78,7 +78,7 @@ pub enum HttpError {
     /// An HTTP error without a JSON-RPC reply, for example 401 for wrong credentials. With most 5xx
     /// statuses the call may have been executed. Two statuses have their own variants:
     /// [`TooManyRequests`](Self::TooManyRequests) and [`Unavailable`](Self::Unavailable).
-    #[error("{url} answered with the HTTP status {status}: {}", escaped(said(.text)))]
+    #[error("{url} answered with the HTTP status {status}: {}", escaped(body_or_note(.text)))]
     Status {
         /// The server: scheme, host and port.
         url: String,
@@ -92,7 +92,7 @@ pub enum HttpError {
 
     /// 429: the client exceeds a rate limit of the server. The call was not executed.
     /// [`retry_after`](Self::retry_after) may say when to try again.
-    #[error("{url} answered with the HTTP status 429: {}{}", escaped(said(.text)), later(.headers))]
+    #[error("{url} answered with the HTTP status 429: {}{}", escaped(body_or_note(.text)), retry_note(.headers))]
     TooManyRequests {
         /// The server: scheme, host and port.
         url: String,
@@ -104,7 +104,7 @@ pub enum HttpError {
 
     /// 503: the server, or one behind it, is overloaded or down. A proxy may report this for a call
     /// that was executed. [`retry_after`](Self::retry_after) may say when to try again.
-    #[error("{url} answered with the HTTP status 503: {}{}", escaped(said(.text)), later(.headers))]
+    #[error("{url} answered with the HTTP status 503: {}{}", escaped(body_or_note(.text)), retry_note(.headers))]
     Unavailable {
         /// The server: scheme, host and port.
         url: String,
@@ -130,7 +130,7 @@ pub enum HttpError {
 
     /// A success status with an empty body or one that is not JSON: usually the server is not a
     /// JSON-RPC server. The call may have been executed.
-    #[error("{url} answered with the HTTP status {status} and no JSON-RPC: {}", escaped(said(.text)))]
+    #[error("{url} answered with the HTTP status {status} and no JSON-RPC: {}", escaped(body_or_note(.text)))]
     NoReply {
         /// The server: scheme, host and port.
         url: String,
@@ -258,12 +258,12 @@ fn size(declared: &Option<u64>, limit: &usize) -> String {
 }
 
 #[cfg(feature = "http")]
-fn said(text: &str) -> &str {
+fn body_or_note(text: &str) -> &str {
     if text.is_empty() { "its body is empty" } else { text }
 }
 
 #[cfg(feature = "http")]
-fn later(headers: &HttpHeaders) -> String {
+fn retry_note(headers: &HttpHeaders) -> String {
     headers.retry_after().map_or_else(String::new, |wait| format!(" (it says to try again in {wait:?})"))
 }
 

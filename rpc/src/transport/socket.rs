@@ -104,7 +104,7 @@ impl<S> SocketIo<S> {
 }
 
 impl<S: StreamSocket> SocketIo<S> {
-    fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn count_written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = written {
             self.left += bytes as u64;
         }
@@ -182,7 +182,7 @@ impl<S: StreamSocket> AsyncRead for SocketIo<S> {
 impl<S: StreamSocket> AsyncWrite for SocketIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.wrote(written)
+        self.count_written(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -199,7 +199,7 @@ impl<S: StreamSocket> AsyncWrite for SocketIo<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.wrote(written)
+        self.count_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {

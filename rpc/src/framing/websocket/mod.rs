@@ -64,7 +64,7 @@ impl FrameWriter {
         let message = start + ROOM + mask.map_or(0, |mask| mask.len());
         let length = out.len() - message;
         if length > usize::from(u16::MAX) {
-            return self.cut(out, start, message);
+            return self.fragment(out, start, message);
         }
         let header = FrameHeader { opcode: self.opcode, is_final: true, length: length as u64, mask };
         let size = header.size();
@@ -122,20 +122,20 @@ impl FrameWriter {
 
     /// Splits a long message into fragments, last to first, so that each byte is moved once.
     #[cold]
-    fn cut(self, out: &mut Vec<u8>, start: usize, message: usize) {
+    fn fragment(self, out: &mut Vec<u8>, start: usize, message: usize) {
         let length = out.len() - message;
         let count = length.div_ceil(FRAGMENT);
-        let fragment = |at: usize| {
+        let header_at = |at: usize| {
             let opcode = if at == 0 { self.opcode } else { OpCode::Continuation };
             let length = (length - at * FRAGMENT).min(FRAGMENT) as u64;
             FrameHeader { opcode, is_final: at + 1 == count, length, mask: self.mask() }
         };
-        let last = fragment(count - 1);
+        let last = header_at(count - 1);
         let full = FrameHeader { length: FRAGMENT as u64, ..last }.size();
         let mut end = start + (count - 1) * full + last.size() + length;
         out.resize(end, 0);
         for at in (0..count).rev() {
-            let header = fragment(at);
+            let header = header_at(at);
             let from = message + at * FRAGMENT;
             let payload = end - header.length as usize;
             out.copy_within(from..from + header.length as usize, payload);

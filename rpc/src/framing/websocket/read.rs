@@ -134,7 +134,7 @@ impl FrameReader {
     #[inline]
     fn read(&mut self, unread: &mut [u8]) -> Result<FrameEvent, Violation> {
         if let Some(left) = self.refused {
-            return self.pass_over(left, unread);
+            return self.skip_frames(left, unread);
         }
         let again = std::mem::take(&mut self.again);
         if let Some(joined) = self.joined.take()
@@ -151,7 +151,7 @@ impl FrameReader {
             return self.read_control(header, start, unread);
         }
         // Judged by its header, before the payload arrives.
-        self.judge(header, start)?;
+        self.check_data_frame(header, start)?;
         let Some(end) = end(header, start, unread) else { return Ok(FrameEvent::Partial) };
         if let Some(mask) = header.mask
             && !again
@@ -211,7 +211,7 @@ impl FrameReader {
     }
 
     /// Checks that a data frame is allowed here and fits the limit. Its payload starts at `start`.
-    fn judge(&mut self, header: FrameHeader, start: usize) -> Result<(), Violation> {
+    fn check_data_frame(&mut self, header: FrameHeader, start: usize) -> Result<(), Violation> {
         let before = match (&self.fragments, header.opcode) {
             (None, OpCode::Continuation) => {
                 return Err(Violation::protocol("a frame continues a message, and none has begun"));
@@ -238,7 +238,7 @@ impl FrameReader {
     /// Skips the frames after a refused message: the peer may still be sending it, and its close
     /// frame follows.
     #[cold]
-    fn pass_over(&mut self, mut left: u64, unread: &mut [u8]) -> Result<FrameEvent, Violation> {
+    fn skip_frames(&mut self, mut left: u64, unread: &mut [u8]) -> Result<FrameEvent, Violation> {
         if left == 0 {
             let Some((header, start)) = FrameHeader::parse(unread, self.from)? else {
                 return Ok(FrameEvent::Partial);

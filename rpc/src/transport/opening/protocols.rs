@@ -169,7 +169,7 @@ impl<'a> FirstLine<'a> {
     fn begins(self, word: &[u8], next: fn(u8) -> bool, protocol: &'static str) -> ProtocolMatch {
         let behind = match self.text.strip_prefix(word) {
             Some(behind) => behind,
-            None if word.starts_with(self.text) => return self.may_go_on(),
+            None if word.starts_with(self.text) => return self.if_incomplete(),
             None => return ProtocolMatch::None,
         };
         match behind.first() {
@@ -192,7 +192,7 @@ impl<'a> FirstLine<'a> {
             _ if first.is_empty() => ProtocolMatch::None,
             None if self.state == LineState::Whole => command(first),
             Some(&byte) if !is_blank(byte) => ProtocolMatch::None,
-            _ if rest.is_empty() => self.may_go_on(),
+            _ if rest.is_empty() => self.if_incomplete(),
             _ => self.of_words(first, rest),
         }
     }
@@ -222,7 +222,7 @@ impl<'a> FirstLine<'a> {
         }
     }
 
-    const fn may_go_on(self) -> ProtocolMatch {
+    const fn if_incomplete(self) -> ProtocolMatch {
         if matches!(self.state, LineState::Begun) { ProtocolMatch::Possible } else { ProtocolMatch::None }
     }
 }

@@ -85,7 +85,7 @@ const VERSION_4: u8 = 4;
 const GRANTED: u8 = 90;
 
 /// An invalid address, `0.0.0.x` with x not 0, which announces that a name follows.
-const A_NAME_FOLLOWS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
+const NAME_FOLLOWS: Ipv4Addr = Ipv4Addr::new(0, 0, 0, 1);
 
 /// Whether a proxy takes `ip` for that announcement.
 const fn announces_a_name(ip: Ipv4Addr) -> bool {
@@ -116,7 +116,7 @@ impl RequestV4 {
                 let (host, reason) = (host.to_string().into(), "it knows no IPv6");
                 return Err(SocksError::Host { version, host, reason });
             }
-            Host::Name(name) if version == SocksVersion::V4a => (A_NAME_FOLLOWS, Some(name)),
+            Host::Name(name) if version == SocksVersion::V4a => (NAME_FOLLOWS, Some(name)),
             Host::Name(name) => {
                 let reason =
                     "it knows no names: resolve them on this machine (`resolve_locally`), or use 4a or 5";

@@ -41,10 +41,12 @@ pub(crate) async fn connect(
     host: &Host,
     port: u16,
 ) -> Result<(TcpStream, Proxied), ByWayOf> {
-    to_host(proxy, options, host, port).await.map_err(|source| ByWayOf { proxy: proxy.clone(), source })
+    connect_to_host(proxy, options, host, port)
+        .await
+        .map_err(|source| ByWayOf { proxy: proxy.clone(), source })
 }
 
-async fn to_host(
+async fn connect_to_host(
     proxy: &SocksProxy,
     options: &TcpOptions,
     host: &Host,
@@ -54,17 +56,17 @@ async fn to_host(
         Host::Name(name) if proxy.resolves_locally() => {
             let addresses = lookup_host((&**name, port)).await;
             let addresses = addresses.map_err(|source| SocksError::Resolve { source })?.collect();
-            to_one_of(addresses, proxy.version(), name, |address| {
+            connect_to_one_of(addresses, proxy.version(), name, |address| {
                 let (host, port) = (address.into(), address.port());
-                async move { to(proxy, options, &host, port).await }
+                async move { connect_to(proxy, options, &host, port).await }
             })
             .await
         }
-        host => to(proxy, options, host, port).await,
+        host => connect_to(proxy, options, host, port).await,
     }
 }
 
-async fn to(
+async fn connect_to(
     proxy: &SocksProxy,
     options: &TcpOptions,
     host: &Host,
@@ -82,7 +84,7 @@ async fn to(
 }
 
 /// Requests one address of `name` after another, until the proxy connects to one.
-async fn to_one_of<T, C, F>(
+async fn connect_to_one_of<T, C, F>(
     addresses: Vec<SocketAddr>,
     version: SocksVersion,
     name: &str,

@@ -74,7 +74,7 @@ const REFUSED: SocksError = SocksError::Refused(SocksReply::HostUnreachable);
 async fn one_address_after_the_other_is_asked_for_until_one_is_connected_to() {
     let all = addresses(&["[2001:db8::1]:80", "192.0.2.1:80", "192.0.2.2:80"]);
     let asked_for = RefCell::new(Vec::new());
-    let connected = to_one_of(all.clone(), SocksVersion::V5, "example.org", |address| {
+    let connected = connect_to_one_of(all.clone(), SocksVersion::V5, "example.org", |address| {
         asked_for.borrow_mut().push(address);
         async move { if address == "192.0.2.1:80".parse().unwrap() { Ok(address) } else { Err(REFUSED) } }
     });
@@ -86,7 +86,7 @@ async fn one_address_after_the_other_is_asked_for_until_one_is_connected_to() {
 #[tokio::test]
 async fn an_address_that_cannot_be_asked_for_is_no_reason_not_to_ask_for_the_next() {
     let connected =
-        to_one_of(addresses(&["0.0.0.7:80", "192.0.2.1:80"]), SocksVersion::V4a, "x", |address| {
+        connect_to_one_of(addresses(&["0.0.0.7:80", "192.0.2.1:80"]), SocksVersion::V4a, "x", |address| {
             let asked = SocksRequest::new(SocksVersion::V4a, &address.into(), 80, None);
             async move { asked.map(|_| address) }
         });
@@ -96,7 +96,8 @@ async fn an_address_that_cannot_be_asked_for_is_no_reason_not_to_ask_for_the_nex
 #[tokio::test]
 async fn what_the_proxy_said_of_each_address_is_listed() {
     let all = addresses(&["[2001:db8::1]:80", "192.0.2.1:80"]);
-    let error = to_one_of(all, SocksVersion::V5, "example.org", |_| async { Err::<(), _>(REFUSED) }).await;
+    let error =
+        connect_to_one_of(all, SocksVersion::V5, "example.org", |_| async { Err::<(), _>(REFUSED) }).await;
     assert_eq!(
         error.unwrap_err().to_string(),
         "the proxy did not connect to any of the name's addresses: \
@@ -108,13 +109,17 @@ async fn what_the_proxy_said_of_each_address_is_listed() {
 #[tokio::test]
 async fn what_is_not_about_the_address_is_not_tried_with_the_next_one() {
     let asked_for = RefCell::new(0);
-    let outcome =
-        to_one_of(addresses(&["192.0.2.1:80", "192.0.2.2:80"]), SocksVersion::V5, "example.org", |_| {
+    let outcome = connect_to_one_of(
+        addresses(&["192.0.2.1:80", "192.0.2.2:80"]),
+        SocksVersion::V5,
+        "example.org",
+        |_| {
             *asked_for.borrow_mut() += 1;
             async {
                 Err::<(), _>(SocksError::Unreachable { source: io::ErrorKind::ConnectionRefused.into() })
             }
-        });
+        },
+    );
     assert!(matches!(outcome.await, Err(SocksError::Unreachable { .. })));
     assert_eq!(*asked_for.borrow(), 1);
 }
@@ -123,11 +128,11 @@ async fn what_is_not_about_the_address_is_not_tried_with_the_next_one() {
 async fn version_4_is_asked_for_addresses_of_ipv4_only() {
     for version in [SocksVersion::V4, SocksVersion::V4a] {
         let all = addresses(&["[2001:db8::1]:80", "192.0.2.1:80"]);
-        let connected = to_one_of(all, version, "example.org", |address| async move { Ok(address) });
+        let connected = connect_to_one_of(all, version, "example.org", |address| async move { Ok(address) });
         assert_eq!(connected.await.unwrap(), "192.0.2.1:80".parse().unwrap());
 
         let outcome =
-            to_one_of(addresses(&["[2001:db8::1]:80"]), version, "example.org", |_| async { Ok(()) });
+            connect_to_one_of(addresses(&["[2001:db8::1]:80"]), version, "example.org", |_| async { Ok(()) });
         let error = outcome.await.unwrap_err().to_string();
         let reason = "none of its addresses is IPv4, and it knows no other";
         assert_eq!(error, format!("SOCKS {version} cannot ask for example.org: {reason}"));

@@ -71,7 +71,7 @@ pub(super) type Exit = Result<ExitStatus, Arc<io::Error>>;
 /// # assert_eq!(exit, None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the process `{program}` has ended: {status}{}", what_it_printed(.printed))]
+#[error("the process `{program}` has ended: {status}{}", printed_note(.printed))]
 #[non_exhaustive]
 pub struct ChildExit {
     /// The program.
@@ -82,7 +82,7 @@ pub struct ChildExit {
     pub printed: Option<String>,
 }
 
-fn what_it_printed(text: &Option<String>) -> String {
+fn printed_note(text: &Option<String>) -> String {
     match text {
         Some(text) => format!(". It has written no JSON-RPC, but what begins with `{}`", escaped(text)),
         None => String::new(),

@@ -90,7 +90,7 @@ impl Default for TcpKeepAlive {
 pub(super) fn prepare(stream: &TcpStream, options: &TcpOptions) -> io::Result<()> {
     stream.set_nodelay(options.nodelay)?;
     if let Some(keep_alive) = options.keep_alive.filter(|keep_alive| keep_alive.time != Duration::MAX) {
-        SockRef::from(stream).set_tcp_keepalive(&keep_alive.for_the_system())?;
+        SockRef::from(stream).set_tcp_keepalive(&keep_alive.clamped())?;
     }
     Ok(())
 }
@@ -98,7 +98,7 @@ pub(super) fn prepare(stream: &TcpStream, options: &TcpOptions) -> io::Result<()
 impl TcpKeepAlive {
     /// Clamps to what systems accept: they refuse 0, to which less than a second is rounded, and
     /// Linux refuses more than 32,767 s.
-    fn for_the_system(self) -> TcpKeepalive {
+    fn clamped(self) -> TcpKeepalive {
         let within = |time: Duration| time.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
         let (time, interval) = (within(self.time), within(self.interval));
         let settings = TcpKeepalive::new().with_time(time);

@@ -165,7 +165,7 @@ impl TlsClient {
         let connecting = connector.with_alpn(offered).connect(name, RecordedIo::new(io)).into_fallible();
         match connecting.await {
             Ok(stream) => Ok(TlsStream::new(stream)),
-            Err((error, io)) => Err(TlsError::of_handshake(host, error, || io.seen())),
+            Err((error, io)) => Err(TlsError::of_handshake(host, error, || io.protocol())),
         }
     }
 }

@@ -49,7 +49,7 @@ pub(crate) async fn connect(
         None => TlsClient::of_platform().await?,
     };
     let stream = tls.connect(&net.host.without_zone().to_string(), connection.io, alpn).await?;
-    Ok(Connection { io: with_certificates(stream, &connection.extensions), ..connection })
+    Ok(Connection { io: store_certificates(stream, &connection.extensions), ..connection })
 }
 
 /// The handshake of a listener with each client, accepting the protocols `alpn`.
@@ -99,14 +99,14 @@ impl Handshake for TlsHandshake {
         let (server, alpn) = (self.server.clone(), self.alpn);
         async move {
             let stream = server.accept(&connection.peer.to_string(), connection.io, alpn).await?;
-            Ok(Connection { io: with_certificates(stream, &connection.extensions), ..connection })
+            Ok(Connection { io: store_certificates(stream, &connection.extensions), ..connection })
         }
         .boxed()
     }
 }
 
 /// Boxes the stream, and stores the peer's certificates and the ALPN protocol in the extensions.
-fn with_certificates<IO: Io>(stream: TlsStream<IO>, extensions: &Extensions) -> Box<dyn Io> {
+fn store_certificates<IO: Io>(stream: TlsStream<IO>, extensions: &Extensions) -> Box<dyn Io> {
     if let Some(shown) = stream.peer_certificates() {
         extensions.insert(shown);
     }

@@ -110,7 +110,7 @@ impl TlsServer {
     /// When one of them cannot be a root, or there is none; when rustls rejects the versions and
     /// cipher suites of the configuration.
     pub fn require_client_certificates(self, roots: Certificates) -> Result<Self, TlsError> {
-        self.asking_clients(roots, false)
+        self.with_client_roots(roots, false)
     }
 
     /// Requests client certificates, and accepts clients without one. A presented certificate must
@@ -121,7 +121,7 @@ impl TlsServer {
     ///
     /// As for [`require_client_certificates`](Self::require_client_certificates).
     pub fn request_client_certificates(self, roots: Certificates) -> Result<Self, TlsError> {
-        self.asking_clients(roots, true)
+        self.with_client_roots(roots, true)
     }
 
     /// Presents `identity` to new clients; existing connections are unaffected. The demand on
@@ -172,7 +172,7 @@ impl TlsServer {
         self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn asking_clients(self, roots: Certificates, or_none: bool) -> Result<Self, TlsError> {
+    fn with_client_roots(self, roots: Certificates, or_none: bool) -> Result<Self, TlsError> {
         let current = self.current();
         let crypto = Arc::clone(current.given.crypto_provider());
         let demand: &[u8] = if or_none { b"requested" } else { b"required" };
@@ -211,7 +211,7 @@ impl TlsServer {
         match TlsAcceptor::from(config).accept(RecordedIo::new(io)).into_fallible().await {
             Ok(stream) => Ok(TlsStream::new(stream)),
             Err((error, io)) => {
-                let seen = io.seen();
+                let seen = io.protocol();
                 // After a TLS error an alert was sent to the client.
                 if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) {
                     // The handshake has failed either way.

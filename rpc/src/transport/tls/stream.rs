@@ -121,7 +121,7 @@ impl<IO> RecordedIo<IO> {
     }
 
     /// Identifies their protocol.
-    pub(super) fn seen(&self) -> Foreign {
+    pub(super) fn protocol(&self) -> Foreign {
         self.start.seen()
     }
 

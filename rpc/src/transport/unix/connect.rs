@@ -14,7 +14,7 @@ use crate::transport::{Connection, Endpoint};
 
 /// Connects to a socket. Cancel safe.
 pub(crate) async fn connect(path: &Path, endpoint: Endpoint) -> io::Result<Connection> {
-    Ok(connection(connected(Address::of(path)).await?, endpoint))
+    Ok(connection(connect_with_retry(Address::of(path)).await?, endpoint))
 }
 
 pub(super) fn connection(stream: UnixStream, peer: Endpoint) -> Connection {
@@ -32,7 +32,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connects as soon as the listener's queue has capacity. Cancel safe.
-async fn connected(address: Address<'_>) -> io::Result<UnixStream> {
+async fn connect_with_retry(address: Address<'_>) -> io::Result<UnixStream> {
     let path = address.for_kernel()?;
     let mut pause = FIRST_PAUSE;
     loop {

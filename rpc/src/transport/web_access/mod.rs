@@ -86,7 +86,7 @@ impl<T> Allowed<T> {
 impl Allowed<HostAndPort> {
     /// Fast path for requests without an `Origin`: whether `host` is an IP address (of version 6,
     /// with a port), and any is allowed.
-    fn are_any_address(&self, host: &str) -> bool {
+    fn allow_address(&self, host: &str) -> bool {
         let any = match self {
             Self::Any => true,
             Self::These(hosts) => hosts.is_empty(),
@@ -134,7 +134,7 @@ impl WebAccess {
                     rpc.system.name = "jsonrpc", %host, %reason,
                     "a host that is to be allowed is none: write HOST or HOST:PORT"
                 );
-                self.hosts.add(HostAndPort::nothing());
+                self.hosts.add(HostAndPort::unmatchable());
             }
         }
         self
@@ -167,8 +167,7 @@ impl WebAccess {
     ) -> Result<(), Denied> {
         let host = origin::host_of(request)?;
         let headers = &request.headers;
-        if !headers.contains_key(header::ORIGIN) && host.is_some_and(|host| self.hosts.are_any_address(host))
-        {
+        if !headers.contains_key(header::ORIGIN) && host.is_some_and(|host| self.hosts.allow_address(host)) {
             return Ok(());
         }
         let server = host.map(origin::named).transpose()?;

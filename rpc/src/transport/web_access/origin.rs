@@ -37,7 +37,7 @@ pub(super) struct HostAndPort {
 
 impl HostAndPort {
     /// A value that no request has.
-    pub(super) fn nothing() -> Self {
+    pub(super) fn unmatchable() -> Self {
         Self { host: Host::Name("".into()), port: None }
     }
 
@@ -194,7 +194,7 @@ pub(crate) struct FromItself;
 /// few microseconds, except for loopback addresses.
 pub(crate) fn has_address(peer: SocketAddr) -> bool {
     let ip = peer.ip().to_canonical();
-    ip.is_loopback() || (binding_tells(ip) && can_bind(ip, zone_of(peer)))
+    ip.is_loopback() || (bind_is_conclusive(ip) && can_bind(ip, zone_of(peer)))
 }
 
 /// Binding to a link-local address requires its zone.
@@ -215,7 +215,7 @@ fn can_bind(ip: IpAddr, zone: u32) -> bool {
 
 /// A system may allow binding to foreign addresses (`net.ipv4.ip_nonlocal_bind` of Linux),
 /// recognised by the addresses reserved for documentation (RFC 5737, RFC 3849, RFC 9637).
-fn binding_tells(ip: IpAddr) -> bool {
+fn bind_is_conclusive(ip: IpAddr) -> bool {
     static V4: OnceLock<bool> = OnceLock::new();
     static V6: OnceLock<bool> = OnceLock::new();
     match ip {

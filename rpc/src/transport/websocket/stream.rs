@@ -75,7 +75,7 @@ impl WebSocketStream {
     }
 
     /// Records that `written` of `bytes` were accepted.
-    fn wrote(&mut self, bytes: &[u8], written: usize) {
+    fn record_written(&mut self, bytes: &[u8], written: usize) {
         self.rest_of_frame = match written == bytes.len() {
             true => 0,
             false => self.writer.rest_of_frame(bytes, self.rest_of_frame, written),
@@ -104,7 +104,7 @@ impl WebSocketStream {
                 self.waiting = Vec::new();
             }
             if of_bytes > 0 {
-                self.wrote(bytes, of_bytes);
+                self.record_written(bytes, of_bytes);
                 return Poll::Ready(Ok(of_bytes));
             }
             if self.waiting.is_empty() {
@@ -158,7 +158,7 @@ impl AsyncWrite for WebSocketStream {
             return self.poll_write_waiting(cx, bytes);
         }
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
-        self.wrote(bytes, written);
+        self.record_written(bytes, written);
         Poll::Ready(Ok(written))
     }
 
@@ -198,7 +198,7 @@ impl WebSocketFramer {
     }
 
     /// The state after a control frame: inside a fragmented message, or between messages.
-    fn behind_control(&self, consumed: usize) -> Framed {
+    fn after_control(&self, consumed: usize) -> Framed {
         match self.reader.is_within_message(&[]) {
             true => Framed::Incomplete { consumed },
             false => Framed::Between { consumed },
@@ -213,7 +213,7 @@ impl WebSocketFramer {
     }
 
     #[cold]
-    fn took_control(&self, read: FrameEvent, unread: &[u8]) -> Framed {
+    fn handle_control(&self, read: FrameEvent, unread: &[u8]) -> Framed {
         let consumed = match read {
             FrameEvent::Ping { payload, consumed } => {
                 self.control.pong(&unread[payload]);
@@ -233,7 +233,7 @@ impl WebSocketFramer {
                 };
             }
         };
-        self.behind_control(consumed)
+        self.after_control(consumed)
     }
 }
 
@@ -245,7 +245,7 @@ impl AnyFramer for WebSocketFramer {
     fn next(&mut self, unread: &mut [u8]) -> Result<Framed, FrameError> {
         match self.reader.next(unread) {
             Ok(FrameEvent::Message { message, consumed }) => Ok(Framed::Frame { frame: message, consumed }),
-            Ok(read) => Ok(self.took_control(read, unread)),
+            Ok(read) => Ok(self.handle_control(read, unread)),
             Err(violation) => Err(self.fail(violation)),
         }
     }

@@ -2,8 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{GroupKey, Groups};
-use crate::limits::{Cost, Limits};
+use super::{Cost, GroupKey, Groups, Limits};
 
 /// The accounts of one server. Times are those since some moment.
 #[derive(Debug)]

@@ -1,14 +1,12 @@
-//! Groups of sessions that share an account: by which rules, and the arithmetic of it. No clock and no lock in here.
+//! Groups of sessions that share an account: which they are, and by which rules.
 
-mod accounts;
-mod key;
-mod network;
-
-use std::{fmt, net::IpAddr, sync::Arc};
-
-pub(crate) use accounts::{Accounts, OverLimit, Rules};
-pub use key::GroupKey;
-pub use network::{Network, NetworkError};
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::{Arc, OnceLock},
+};
 
 use crate::transport::Endpoint;
 
@@ -65,9 +63,9 @@ pub struct Groups {
     key_of: KeyOf,
     exempt: Vec<Network>,
     is_exempt: Option<IsExempt>,
-    connections: usize,
-    entries: usize,
-    allowance: f64,
+    pub(super) connections: usize,
+    pub(super) entries: usize,
+    pub(super) allowance: f64,
 }
 
 impl Groups {
@@ -172,44 +170,142 @@ impl fmt::Debug for Groups {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What the sessions of a group have in common: where they come from, or who they are.
+///
+/// It takes as much memory as an address, whatever it was made from: of a name only a hash is kept (128 bits, under keys of this process).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GroupKey(Kind);
 
-    fn peer(ip: &str) -> Endpoint {
-        Endpoint::tcp((ip.parse::<IpAddr>().unwrap(), 50_001).into())
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Network(Network),
+    Name([u64; 2]),
+    /// Those for whom there is no entry any more.
+    Others,
+}
+
+impl GroupKey {
+    pub(super) const OTHERS: Self = Self(Kind::Others);
+
+    /// One address. An address of IPv4 that is mapped into IPv6 is one of IPv4.
+    pub fn address(ip: IpAddr) -> Self {
+        Self(Kind::Network(Network::of(ip, 32, 128)))
     }
 
-    #[test]
-    fn peers_of_one_network_are_one_group() {
-        let (subnets, addresses) = (Groups::by_subnet(), Groups::by_address());
-        for (one, other, same_subnet, same_address) in [
-            ("192.0.2.1", "192.0.2.1", true, true),
-            ("192.0.2.1", "::ffff:192.0.2.1", true, true),
-            ("192.0.2.1", "192.0.2.2", true, false),
-            ("192.0.2.1", "192.0.3.1", false, false),
-            ("2001:db8::1", "2001:db8::2", true, false),
-            ("2001:db8:0:1::1", "2001:db8:0:2::1", false, false),
-        ] {
-            let [one, other] = [one, other].map(peer);
-            assert_eq!(subnets.key(&one) == subnets.key(&other), same_subnet, "{one} and {other}");
-            assert_eq!(addresses.key(&one) == addresses.key(&other), same_address, "{one} and {other}");
-        }
+    /// The network that `ip` belongs to: the first 24 bits of an address of IPv4, 64 of one of IPv6, which is what providers give to one
+    /// customer at least.
+    pub fn subnet(ip: IpAddr) -> Self {
+        Self::subnet_of(ip, 24, 64)
     }
 
-    #[test]
-    fn who_is_exempt_or_has_no_address_is_in_no_group() {
-        let groups = Groups::by_subnet()
-            .exempt("10.0.0.0/8".parse().unwrap())
-            .exempt("::1".parse().unwrap())
-            .exempt_if(|peer| peer.port() == Some(1));
-        for ip in ["10.1.2.3", "::ffff:10.1.2.3", "::1"] {
-            assert_eq!(groups.key(&peer(ip)), None, "{ip}");
-        }
-        assert_eq!(groups.key(&Endpoint::MEMORY), None);
-        assert_eq!(groups.key(&Endpoint::tcp(([192, 0, 2, 1], 1).into())), None);
-        assert!(groups.key(&peer("192.0.2.1")).is_some());
-        let named = Groups::by(|_| Some(GroupKey::name("all")));
-        assert_eq!(named.key(&Endpoint::MEMORY), Some(GroupKey::name("all")));
+    /// The network that `ip` belongs to, of so many bits.
+    pub fn subnet_of(ip: IpAddr, v4_bits: u8, v6_bits: u8) -> Self {
+        Self(Kind::Network(Network::of(ip, v4_bits, v6_bits)))
+    }
+
+    /// Something with a name: a user, a credential.
+    pub fn name(name: impl AsRef<[u8]>) -> Self {
+        // Nobody can choose two names that are taken for one: the keys are random.
+        static KEYS: OnceLock<[RandomState; 2]> = OnceLock::new();
+        let keys = KEYS.get_or_init(Default::default);
+        Self(Kind::Name(keys.each_ref().map(|key| key.hash_one(name.as_ref()))))
     }
 }
+
+/// A network of IP addresses, as `10.0.0.0/8`, `2001:db8::/32`, or one address. It is a network of IPv4 where it is written as one that is
+/// mapped into IPv6 (`::ffff:10.0.0.0/104`).
+///
+/// ```
+/// use rpc::Network;
+///
+/// let network: Network = "10.0.0.0/8".parse().unwrap();
+/// assert!(network.contains("10.1.2.3".parse().unwrap()));
+/// assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
+///
+/// let error = "10.0.0.1/8".parse::<Network>().unwrap_err();
+/// assert_eq!(error.to_string(), "`10.0.0.1/8` is no network: the first address of that size is 10.0.0.0");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    first: IpAddr,
+    prefix: u8,
+}
+
+/// A text that names no network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no network: {reason}")]
+pub struct NetworkError {
+    text: String,
+    reason: String,
+}
+
+impl Network {
+    /// The network that `ip` belongs to, of so many bits. An address of IPv4 that is mapped into IPv6 is one of IPv4.
+    pub(super) fn of(ip: IpAddr, v4_bits: u8, v6_bits: u8) -> Self {
+        let ip = ip.to_canonical();
+        let prefix = if ip.is_ipv4() { v4_bits.min(32) } else { v6_bits.min(128) };
+        Self { first: first(ip, prefix), prefix }
+    }
+
+    /// Whether `ip` belongs to it.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        ip.is_ipv4() == self.first.is_ipv4() && first(ip, self.prefix) == self.first
+    }
+}
+
+/// `ip` with nothing but its first bits.
+fn first(ip: IpAddr, bits: u8) -> IpAddr {
+    let bits = u32::from(bits);
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+            Ipv4Addr::from_bits(ip.to_bits() & mask).into()
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+            Ipv6Addr::from_bits(ip.to_bits() & mask).into()
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.first, self.prefix)
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        parse(text).map_err(|reason| NetworkError { text: text.to_owned(), reason })
+    }
+}
+
+fn parse(text: &str) -> Result<Network, String> {
+    let (ip, prefix) = text.split_once('/').map_or((text, None), |(ip, prefix)| (ip, Some(prefix)));
+    let written: IpAddr = ip.parse().map_err(|_| format!("`{ip}` is no IP address"))?;
+    let width: u8 = if written.is_ipv4() { 32 } else { 128 };
+    let mut prefix = match prefix {
+        None => width,
+        Some(bits) => bits
+            .parse()
+            .ok()
+            .filter(|bits| *bits <= width)
+            .ok_or_else(|| format!("`{bits}` is no number of bits between 0 and {width}"))?,
+    };
+    if first(written, prefix) != written {
+        return Err(format!("the first address of that size is {}", first(written, prefix)));
+    }
+    let ip = written.to_canonical();
+    // Mapped: the first 96 bits are those of the mapping. (With fewer, the first address is not a mapped one.)
+    if ip.is_ipv4() && written.is_ipv6() {
+        prefix -= 96;
+    }
+    Ok(Network { first: ip, prefix })
+}
+
+#[cfg(test)]
+#[path = "groups_tests.rs"]
+mod tests;

@@ -8,7 +8,6 @@
 //! | what some code sends | [`Recorder`] |
 //! | a peer that misbehaves | [`session`], whose other end the test plays by hand |
 
-mod played;
 mod recorder;
 mod script;
 

@@ -7,16 +7,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::future::BoxFuture;
+use futures::{StreamExt, future::BoxFuture, stream};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
-use super::played::{End, Played};
+use super::pair_with;
 use crate::{
-    jsonrpc::{Reply, RpcError},
+    jsonrpc::{ErrorObject, MethodInfo, Overflow, Reply, RpcError, SubscriptionInfo, SubscriptionStyle},
+    limits::Limits,
+    service::{Args, Handled, Request, Service, Sink, no_such_method, subscribe},
     session::{
-        BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch, OutgoingSubscription,
-        RawSubscription, Subscriber,
+        BatchError, BatchItem, CallError, Caller, Items, Outgoing, OutgoingBatch, OutgoingSubscription,
+        RawSubscription, Subscribe, Subscriber,
     },
 };
 
@@ -360,48 +365,74 @@ impl Subscriber for Script {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+/// The method that begins it on the session in memory. The subscriber does not see it.
+const METHOD: &str = "play";
 
-    use super::*;
+const STYLE: SubscriptionInfo =
+    SubscriptionInfo::new(SubscriptionStyle::PubSub, "played").with_unsubscribe("stop");
 
-    fn panic_of(play: impl FnOnce()) -> String {
-        *catch_unwind(AssertUnwindSafe(play)).unwrap_err().downcast::<String>().unwrap()
+/// What comes of one subscription.
+#[derive(Debug)]
+struct Played {
+    items: Vec<Box<RawValue>>,
+    end: End,
+}
+
+/// What becomes of it behind its items.
+#[derive(Debug)]
+enum End {
+    Finished,
+    Failed(ErrorObject),
+    /// Nothing.
+    Waits,
+}
+
+impl Played {
+    fn new<T: Serialize>(items: impl IntoIterator<Item = T>, end: End) -> serde_json::Result<Self> {
+        let written = items.into_iter().map(|item| to_raw_value(&item));
+        Ok(Self { items: written.collect::<Result<_, _>>()?, end })
     }
 
-    fn call(script: &Script, method: &str, params: impl Serialize) {
-        drop(Caller::call(script, Outgoing::new(method, &params).unwrap()));
-    }
-
-    #[test]
-    fn whatever_departs_from_the_script_says_what_was_expected() {
-        let script = || Script::new().expect("add", (1, 2)).returns(3).expect_notification("log", ());
-        assert_eq!(
-            panic_of(|| call(&script(), "sub", (1, 2))),
-            "the script expects add [1,2], and sub [1,2] came"
-        );
-        assert_eq!(
-            panic_of(|| call(&script(), "add", (2, 1))),
-            "the script expects add [1,2], and add [2,1] came"
-        );
-        let begun = script();
-        call(&begun, "add", (1, 2));
-        assert_eq!(
-            panic_of(|| begun.finish()),
-            "the script expects more: the notification log without parameters"
-        );
-        assert_eq!(
-            panic_of(|| call(&begun, "log", ())),
-            "the script expects the notification log without parameters, and log without parameters came"
-        );
-        assert_eq!(panic_of(|| call(&begun, "add", (1, 2))), "the script has ended, and add [1,2] came");
-    }
-
-    #[test]
-    fn parameters_may_be_left_open() {
-        let script = Script::new().expect_any("add").returns(3);
-        call(&script, "add", (40, 2));
-        script.finish();
+    /// A session in memory, whose peer sends the items: the subscriber finds all as it is in earnest. The
+    /// style in which the service has them on the wire makes no difference to that.
+    async fn begin(self) -> Result<RawSubscription, CallError> {
+        let (session, _peer) = pair_with((), Limits::unlimited(), Peer::new(self), Limits::unlimited());
+        let subscribe = Subscribe::<_, _, Items<()>>::untyped(&session, METHOD, ()).described_by(STYLE);
+        subscribe.overflow(Overflow::Wait).raw().await
     }
 }
+
+/// Serves one subscription, once.
+struct Peer {
+    methods: [MethodInfo; 1],
+    played: Mutex<Option<Played>>,
+}
+
+impl Peer {
+    fn new(played: Played) -> Self {
+        let methods = [MethodInfo::request(METHOD).with_subscription(STYLE)];
+        Self { methods, played: Mutex::new(Some(played)) }
+    }
+}
+
+impl Service for Peer {
+    fn methods(&self) -> &[MethodInfo] {
+        &self.methods
+    }
+
+    fn call(&self, _: usize, request: Request<'_>) -> Handled {
+        let played = self.played.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Played { items, end }) = played else { return no_such_method(request) };
+        let end = match end {
+            End::Finished => stream::empty().boxed(),
+            End::Failed(error) => stream::iter([Err(error)]).boxed(),
+            End::Waits => stream::pending().boxed(),
+        };
+        let items = stream::iter(items).map(Ok::<_, ErrorObject>).chain(end);
+        subscribe(request, |args: Args<'_>| args.decode::<()>(), |(), sink: Sink| sink.run::<false, true, _>(items))
+    }
+}
+
+#[cfg(test)]
+#[path = "script_tests.rs"]
+mod tests;

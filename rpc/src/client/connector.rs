@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{ConnectError, in_time, open::Dial};
+use super::dial::{ConnectError, Dial, in_time};
 #[cfg(feature = "socks")]
 use crate::transport::socks::SocksProxy;
 #[cfg(feature = "stdio")]
@@ -21,6 +21,15 @@ use crate::{
     session::{Hooks, InstalledHooks, Membership, Message, MessageSession, Session},
     transport::{ByteStream, Connection, Endpoint, EndpointError, MessageChannel},
 };
+
+/// Connects to `url`, for example `tcp://127.0.0.1:8000`, with everything as it is by default.
+///
+/// # Errors
+///
+/// Where the URL is wrong, or no peer answers there.
+pub async fn connect(url: &str) -> Result<Session, ConnectError> {
+    Connector::new(url)?.connect().await
+}
 
 /// Connects with everything that a URL cannot say. The connecting side may serve too.
 ///

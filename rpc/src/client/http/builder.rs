@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, USER_AGENT},
@@ -17,18 +18,16 @@ use hyper_util::{
 };
 
 use super::{
-    HttpClient,
-    connections::{Connections, How, Open},
-    credentials,
-    exchange::Exchanges,
-    places::Places,
+    caller::HttpClient,
+    connections::{Connections, How, Open, ready},
+    exchange::{Exchanges, Places},
 };
 #[cfg(feature = "socks")]
 use crate::transport::socks::SocksProxy;
 #[cfg(feature = "tls-no-provider")]
 use crate::transport::tls::TlsClient;
 use crate::{
-    client::open::Dial,
+    client::dial::Dial,
     jsonrpc::{EmptyParams, Protocol, version::Version},
     limits::{Limits, deadline},
     transport::{ByteStream, Endpoint, EndpointError, Net, Scheme, tcp::TcpOptions},
@@ -125,8 +124,28 @@ pub enum HttpClientError {
     },
 }
 
+impl HttpClient {
+    /// Calls the server at `url`, for example `http://127.0.0.1:8545/path`, with everything as it is by default.
+    ///
+    /// # Errors
+    ///
+    /// As [`HttpClientBuilder::build`].
+    pub fn new(url: &str) -> Result<Self, HttpClientError> {
+        Self::builder(url)?.build()
+    }
+
+    /// Begins one for the server at `url`, `http://` or `https://`.
+    ///
+    /// # Errors
+    ///
+    /// Where the URL is wrong, or holds credentials: URLs are logged. See [`basic_auth`](HttpClientBuilder::basic_auth).
+    pub fn builder(url: &str) -> Result<HttpClientBuilder, HttpClientError> {
+        HttpClientBuilder::new(url)
+    }
+}
+
 impl HttpClientBuilder {
-    pub(super) fn new(url: &str) -> Result<Self, HttpClientError> {
+    fn new(url: &str) -> Result<Self, HttpClientError> {
         let endpoint: Endpoint = url.parse()?;
         let net = match endpoint.as_net() {
             Some(net) if matches!(net.scheme, Scheme::Http | Scheme::Https) => net.clone(),
@@ -156,13 +175,13 @@ impl HttpClientBuilder {
     /// Tells the server a user's name and password with each request (`Authorization: Basic`,
     /// [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), in UTF-8. The name has no colon. They are never shown.
     pub fn basic_auth(self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
-        self.authorization(credentials::basic(user.as_ref(), password.as_ref()))
+        self.authorization(basic(user.as_ref(), password.as_ref()))
     }
 
     /// Tells the server a token with each request (`Authorization: Bearer`, [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)). It is
     /// never shown.
     pub fn bearer_auth(self, token: impl AsRef<str>) -> Self {
-        self.authorization(credentials::bearer(token.as_ref()))
+        self.authorization(bearer(token.as_ref()))
     }
 
     fn authorization(mut self, value: Result<HeaderValue, &'static str>) -> Self {
@@ -388,28 +407,32 @@ fn called(uri: Uri, headers: &HeaderMap) -> Result<Uri, HttpClientError> {
     Uri::from_parts(parts).map_err(|_| wrong("it does not go with the URL"))
 }
 
-/// What opens connections, where the two sides will agree on a version of HTTP.
-#[cfg(feature = "tls-no-provider")]
-fn ready(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
-    match (net.scheme, &dial.tls) {
-        (Scheme::Https, _) | (_, None) => {}
-        // Who has said how to speak TLS does not want to go without it.
-        (_, Some(_)) => {
-            let problem = "it was said how to speak TLS, and the scheme is not https";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
-        }
+/// `Basic`, as in [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617).
+fn basic(user: &str, password: &str) -> Result<HeaderValue, &'static str> {
+    if user.contains(':') {
+        return Err("a user's name has no colon");
     }
-    let http_versions: &[&[u8]] = if http2_only { &[b"h2"] } else { &[b"h2", b"http/1.1"] };
-    if let Some(tls) = &dial.tls {
-        tls.must_offer(http_versions)?;
+    if [user, password].iter().any(|text| text.chars().any(char::is_control)) {
+        return Err("names and passwords have no control characters");
     }
-    Ok(Dial { http_versions, ..dial })
+    header(&format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
 }
 
-#[cfg(not(feature = "tls-no-provider"))]
-fn ready(dial: Dial, net: &Net, _: bool) -> io::Result<Dial> {
-    match net.scheme {
-        Scheme::Https => Err(crate::transport::built_without("tls")),
-        _ => Ok(dial),
+/// `Bearer`, as in [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750).
+fn bearer(token: &str) -> Result<HeaderValue, &'static str> {
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a token has at least one character, and printable ones of ASCII only");
     }
+    header(&format!("Bearer {token}"))
 }
+
+/// One that is never shown, and never kept in a table of HTTP/2's.
+fn header(text: &str) -> Result<HeaderValue, &'static str> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| "not printable")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+#[path = "builder_tests.rs"]
+mod tests;

@@ -1,19 +1,113 @@
 //! Calls, notifications and batches: each is written, sent, and told what the answer means for it.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures::future::{BoxFuture, ready};
 use tokio::time::Instant;
 
-use super::{HttpClient, answer, exchange::Exchanges};
+use super::exchange::{Answer, Exchanges};
 use crate::{
-    client::in_time,
-    jsonrpc::{Reply, Unsupported, shown::brief},
+    client::dial::in_time,
+    jsonrpc::{Connection, ErrorCode, Event, Reply, Unsupported, shown::brief},
     session::{
-        BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch, OutgoingSubscription,
-        RawSubscription, Subscriber,
+        Batch, BatchError, BatchItem, BatchMembers, Call, CallError, Caller, Notify, Outgoing, OutgoingBatch,
+        OutgoingSubscription, RawSubscription, Subscriber,
     },
+    transport::HttpError,
 };
+
+/// Calls a JSON-RPC server over HTTP. It is a [`Caller`](crate::Caller): generated clients, typed errors and typed batches work over it as over a
+/// session.
+///
+/// Each call, and each batch, is a POST. Connections are kept and used again; clones share them. Nothing is sent before the first call.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{HttpClient, Protocol, rpc_service};
+///
+/// #[rpc_service(rename_all = "lowercase")]
+/// trait Node {
+///     async fn get_block_count(&self) -> u64;
+///     async fn get_block_hash(&self, height: u64) -> String;
+/// }
+///
+/// let http = HttpClient::builder("http://127.0.0.1:8332")?
+///     .basic_auth("alice", "secret")
+///     .protocol(Protocol::V1)
+///     .build()?;
+/// let node = NodeClient::from(http);
+/// # if false {
+/// println!("{}", node.get_block_hash(node.get_block_count().await?).await?);
+/// # }
+/// # Ok(()) }
+/// ```
+///
+/// # What is read
+///
+/// A JSON-RPC reply is a reply, whatever the status it comes with and the type that the server gives it: servers send errors with 400, 401, 415
+/// and 500 too. Anything else is a [`CallError::Http`](crate::CallError::Http) that says the status and the start of the text. An error that
+/// names no call of the exchange, or none at all, is the answer to all that it carried: nothing else can be meant.
+///
+/// A notification is sent well where the status is one of success; what is answered to it is ignored.
+///
+/// # What is repeated
+///
+/// A call is sent again where the connection that it was to go out on turns out to have been closed by the server before anything of it was
+/// written. Nothing else is: a call that may have been carried out is never repeated. Redirects are not followed.
+///
+/// # Cancelling
+///
+/// Dropping a call ends its exchange; where that has a connection of its own, as in HTTP/1.1, it is closed. The server may have carried
+/// the call out.
+///
+/// # Subscriptions
+///
+/// They fail with [`Unsupported::Subscriptions`](crate::Unsupported::Subscriptions): nothing comes unasked over HTTP.
+#[derive(Clone)]
+pub struct HttpClient {
+    pub(super) exchanges: Arc<Exchanges>,
+}
+
+impl HttpClient {
+    /// A call of `method`, typed by what it returns: see [`Session::call`](crate::Session::call).
+    pub fn call<'a, R>(
+        &'a self,
+        method: &'a str,
+        params: impl serde::Serialize,
+    ) -> Call<'a, Self, impl serde::Serialize, R> {
+        Call::untyped(self, method, params)
+    }
+
+    /// A notification of `method`: see [`Session::notify`](crate::Session::notify). It has arrived when this returns.
+    pub fn notify<'a>(
+        &'a self,
+        method: &'a str,
+        params: impl serde::Serialize,
+    ) -> Notify<'a, Self, impl serde::Serialize> {
+        Notify::untyped(self, method, params)
+    }
+
+    /// Several calls and notifications in one message, with a result for each: see [`Session::batch`](crate::Session::batch).
+    pub const fn batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M> {
+        Batch::over(self, members)
+    }
+
+    /// Like [`batch`](Self::batch), all or nothing: see [`Session::try_batch`](crate::Session::try_batch).
+    pub const fn try_batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M, true> {
+        Batch::try_over(self, members)
+    }
+
+    /// The server: scheme, host and port. Not the path, which may hold a key.
+    pub fn server(&self) -> &str {
+        self.exchanges.server()
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").field("server", &self.server()).finish_non_exhaustive()
+    }
+}
 
 impl Caller for HttpClient {
     type Call<'a> = BoxFuture<'a, Result<Reply, CallError>>;
@@ -71,7 +165,7 @@ async fn send_call(exchanges: &Exchanges, call: &Outgoing<'_>) -> Result<Reply, 
         "call"
     );
     let answer = exchanges.post(message).await.map_err(CallError::Http)?;
-    let mut replies = answer::replies(exchanges, &mut connection, answer).map_err(CallError::Http)?;
+    let mut replies = replies(exchanges, &mut connection, answer).map_err(CallError::Http)?;
     Ok(replies.pop().unwrap_or_else(|| Reply::malformed("there is none")))
 }
 
@@ -128,7 +222,7 @@ async fn send_batch(
             false => Err(BatchError::Http(exchanges.refused(answer.status, answer.headers, &answer.body))),
         };
     }
-    let replies = answer::replies(exchanges, &mut connection, answer).map_err(BatchError::Http)?;
+    let replies = replies(exchanges, &mut connection, answer).map_err(BatchError::Http)?;
     Ok(timeouts.applied_to(replies, began.elapsed()))
 }
 
@@ -175,4 +269,78 @@ fn size(outgoing: &Outgoing<'_>) -> usize {
 
 fn unsupported(outgoing: &Outgoing<'_>, source: Unsupported) -> CallError {
     CallError::Unsupported { method: outgoing.method().to_owned(), source }
+}
+
+/// The replies to all calls that the exchange has carried, which `connection` knows by their numbers from 0.
+///
+/// # Errors
+///
+/// Where there is none among what was answered.
+fn replies(
+    exchanges: &Exchanges,
+    connection: &mut Connection<usize>,
+    answer: Answer,
+) -> Result<Vec<Reply>, HttpError> {
+    let read = Read::of(connection, &answer.body);
+    exchanges.end(connection);
+    if !answer.status.is_success() && !read.has_reply() {
+        return Err(exchanges.refused(answer.status, answer.headers, &answer.body));
+    }
+    if read.is_no_json {
+        return Err(exchanges.no_reply(answer));
+    }
+    Ok(read.into_replies())
+}
+
+/// What was found in an answer.
+#[derive(Default)]
+struct Read {
+    /// A place for each call.
+    replies: Vec<Option<Reply>>,
+    /// An error that answers none of the calls by its id: it can only mean all that have no other answer.
+    refusal: Option<Reply>,
+    /// What is wrong with what there is.
+    problem: Option<String>,
+    is_no_json: bool,
+}
+
+impl Read {
+    fn of(connection: &mut Connection<usize>, body: &[u8]) -> Self {
+        let mut read = Self { replies: vec![None; connection.len()], ..Self::default() };
+        if body.trim_ascii().is_empty() {
+            read.is_no_json = true;
+            return read;
+        }
+        // A session would answer this. Over HTTP there is no way to: the response has ended the exchange.
+        let (mut events, mut nothing) = (connection.events(body), Vec::new());
+        while let Some(event) = events.next(connection, &mut nothing) {
+            match event {
+                Event::Reply { call, reply } => read.replies[call] = Some(reply),
+                Event::Unasked(reply) if reply.is_error() => read.refusal = Some(reply),
+                Event::Unasked(_) => read.problem = Some("it has the id of another call".to_owned()),
+                Event::Refused { error, .. } => {
+                    read.is_no_json |= error.code() == ErrorCode::PARSE_ERROR;
+                    read.problem = Some(format!("it is no reply: {}", error.message()));
+                }
+                Event::Request { .. } | Event::Notification { .. } => {
+                    read.problem = Some("it is a request".to_owned());
+                }
+            }
+        }
+        read
+    }
+
+    /// Whether there is anything that a JSON-RPC server says to its callers.
+    fn has_reply(&self) -> bool {
+        self.replies.iter().flatten().chain(&self.refusal).any(|reply| !reply.is_malformed())
+    }
+
+    fn into_replies(self) -> Vec<Reply> {
+        let Self { replies, refusal, problem, .. } = self;
+        let missing = || match &refusal {
+            Some(reply) => reply.clone(),
+            None => Reply::malformed(problem.as_deref().unwrap_or("the answer has none to this call")),
+        };
+        replies.into_iter().map(|reply| reply.unwrap_or_else(missing)).collect()
+    }
 }

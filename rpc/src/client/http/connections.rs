@@ -21,9 +21,9 @@ use crate::transport::socks::{ByWayOf, SocksError, SocksProxy};
 #[cfg(feature = "tls-no-provider")]
 use crate::transport::tls::{AgreedProtocol, TlsError};
 use crate::{
-    client::{in_time, open::Dial},
+    client::dial::{Dial, in_time},
     jsonrpc::clean_io,
-    transport::{self, ByteStream, Endpoint, Foreign, HttpError, Net, Start},
+    transport::{self, ByteStream, Endpoint, Foreign, HttpError, Net, Scheme, Start},
 };
 
 /// Makes connections to one server, whatever it is asked for: a client has only one.
@@ -223,5 +223,31 @@ impl AsyncWrite for Stream {
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
+    }
+}
+
+/// What opens connections, where the two sides will agree on a version of HTTP.
+#[cfg(feature = "tls-no-provider")]
+pub(super) fn ready(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
+    match (net.scheme, &dial.tls) {
+        (Scheme::Https, _) | (_, None) => {}
+        // Who has said how to speak TLS does not want to go without it.
+        (_, Some(_)) => {
+            let problem = "it was said how to speak TLS, and the scheme is not https";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+    }
+    let http_versions: &[&[u8]] = if http2_only { &[b"h2"] } else { &[b"h2", b"http/1.1"] };
+    if let Some(tls) = &dial.tls {
+        tls.must_offer(http_versions)?;
+    }
+    Ok(Dial { http_versions, ..dial })
+}
+
+#[cfg(not(feature = "tls-no-provider"))]
+pub(super) fn ready(dial: Dial, net: &Net, _: bool) -> io::Result<Dial> {
+    match net.scheme {
+        Scheme::Https => Err(transport::built_without("tls")),
+        _ => Ok(dial),
     }
 }

@@ -14,22 +14,24 @@ use std::{
 use bytes::Bytes;
 use futures::task::AtomicWaker;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header::LOCATION, response::Parts};
-use http_body_util::Full;
-use hyper::ext::on_informational;
-use hyper_util::client::legacy::{Client, Error};
-
-use super::{
-    answer::{excerpt, start_of},
-    body::{Received, receive},
-    connections::{Answered, Connections, NotOpened},
-    places::{Place, Places},
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    body::{Body, Incoming},
+    ext::on_informational,
 };
+use hyper_util::client::legacy::{Client, Error};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::connections::{Answered, Connections, NotOpened};
 use crate::{
     framing::is_far_over,
     jsonrpc::{Connection, clean_boxed, clean_io, version::Version},
     limits::Limits,
     transport::{Expected, Foreign, HttpError, MOST_INTERIM, Net, Secrets, TooManyInterim, shown},
 };
+
+/// How many characters of an answer that cannot be read are shown.
+const SHOWN: usize = 200;
 
 /// What all clones of a client share.
 pub(super) struct Exchanges {
@@ -224,3 +226,119 @@ impl Exchanges {
         }
     }
 }
+
+/// Places for exchanges, given in the order in which they were asked for.
+#[derive(Debug)]
+pub(super) struct Places {
+    exchanges: Semaphore,
+    bytes: Semaphore,
+    /// How many bytes there are in all.
+    most: u32,
+}
+
+/// The place of one exchange, which is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    _exchange: SemaphorePermit<'a>,
+    _bytes: SemaphorePermit<'a>,
+}
+
+impl Places {
+    /// At least one exchange, and one of any size, is always allowed.
+    pub(super) fn new(exchanges: usize, bytes: usize) -> Self {
+        let most = u32::try_from(bytes.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        Self {
+            exchanges: Semaphore::new(exchanges.clamp(1, Semaphore::MAX_PERMITS)),
+            bytes: Semaphore::new(usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS)),
+            most,
+        }
+    }
+
+    /// Waits for a place for a message of about `size` bytes.
+    pub(super) async fn take(&self, size: usize) -> Place<'_> {
+        let bytes = u32::try_from(size).unwrap_or(u32::MAX).min(self.most);
+        let never_closed = "the places are never closed";
+        Place {
+            _exchange: self.exchanges.acquire().await.expect(never_closed),
+            _bytes: self.bytes.acquire_many(bytes).await.expect(never_closed),
+        }
+    }
+}
+
+/// What was read of a body.
+#[derive(Debug)]
+enum Received {
+    Whole(Bytes),
+    /// It is larger than allowed.
+    TooLarge {
+        /// What was read before that was known.
+        start: Bytes,
+        /// What it said its size was.
+        declared: Option<u64>,
+    },
+}
+
+impl Received {
+    /// As much of the body as is there.
+    fn start(&self) -> &[u8] {
+        match self {
+            Self::Whole(body) | Self::TooLarge { start: body, .. } => body,
+        }
+    }
+}
+
+/// Reads at most `limit` bytes. What a body declares is never allocated before it comes; one that declares too much is not read, or where
+/// `wants_start` only its first piece.
+async fn receive(mut body: Incoming, limit: usize, wants_start: bool) -> Result<Received, hyper::Error> {
+    let declared = body.size_hint().exact();
+    let declares_too_much = declared.is_some_and(|size| size > u64::try_from(limit).unwrap_or(u64::MAX));
+    if declares_too_much && !wants_start {
+        return Ok(Received::TooLarge { start: Bytes::new(), declared });
+    }
+    // Nearly always the body is one piece, which is then not copied.
+    let (mut only, mut several) = (Bytes::new(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        // What is no data is a trailer.
+        let Ok(piece) = frame?.into_data() else { continue };
+        if declares_too_much || only.len().max(several.len()) + piece.len() > limit {
+            let start = if only.is_empty() { piece } else { only };
+            return Ok(Received::TooLarge { start, declared });
+        }
+        if only.is_empty() {
+            only = piece;
+            continue;
+        }
+        if several.is_empty() {
+            several.extend_from_slice(&only);
+        }
+        several.extend_from_slice(&piece);
+    }
+    Ok(Received::Whole(if several.is_empty() { only } else { several.into() }))
+}
+
+/// As much of a text as an excerpt may need. A character has up to four bytes. The last one may be
+/// cut in two, and is beyond what is shown then.
+fn start_of(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(4 * (SHOWN + 1))]
+}
+
+/// The start of a text that the server has sent: on one line, and whatever it is.
+fn excerpt(text: &str) -> String {
+    let mut shown = String::new();
+    let mut characters = text.trim().chars();
+    for character in characters.by_ref().take(SHOWN) {
+        match character {
+            '\n' | '\r' | '\t' => shown.push(' '),
+            control if control.is_control() => shown.push(char::REPLACEMENT_CHARACTER),
+            other => shown.push(other),
+        }
+    }
+    if characters.next().is_some() {
+        shown.push('\u{2026}');
+    }
+    shown
+}
+
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

@@ -1,20 +1,124 @@
-//! From an endpoint to a connection: each step takes what the one before has given.
+//! From an endpoint to a connection: each step takes what the one before has given. And why there is none.
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
-use super::ConnectError;
+#[cfg(feature = "stdio")]
+use crate::jsonrpc::shown::escaped;
 #[cfg(feature = "socks")]
-use crate::transport::socks::{self, SocksProxy};
+use crate::transport::socks::{self, ByWayOf, SocksError, SocksProxy};
 #[cfg(feature = "tls-no-provider")]
 use crate::transport::tls::{self, TlsClient};
 #[cfg(feature = "ws")]
 use crate::transport::websocket::{self, WebSocketClient};
-use crate::transport::{Connection, Endpoint, Kind, Net, built_without, connect_in_memory};
 #[cfg(feature = "tcp")]
 use crate::transport::{
     Scheme,
     tcp::{self, TcpOptions},
 };
+use crate::{
+    jsonrpc::{Unsupported, clean_io},
+    service::DuplicateMethod,
+    transport::{Connection, Endpoint, EndpointError, Kind, Net, built_without, connect_in_memory},
+};
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL names no place to connect to.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+
+    /// The peer cannot be reached.
+    #[error("cannot connect to {endpoint}")]
+    Io {
+        /// Where.
+        endpoint: Endpoint,
+        /// Why not.
+        source: io::Error,
+    },
+
+    /// The proxy did not connect to the peer.
+    #[cfg(feature = "socks")]
+    #[error("cannot connect to {endpoint} by way of {proxy}")]
+    Socks {
+        /// Where to.
+        endpoint: Endpoint,
+        /// The proxy.
+        proxy: SocksProxy,
+        /// Why not.
+        source: SocksError,
+    },
+
+    /// The connection was not there in time.
+    #[error("cannot connect to {endpoint}: not within {limit:?} (`handshake_timeout`)")]
+    Timeout {
+        /// Where.
+        endpoint: Endpoint,
+        /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout).
+        limit: Duration,
+    },
+
+    /// The process to connect to cannot be started.
+    #[cfg(feature = "stdio")]
+    #[error("cannot start `{}`", escaped(.program))]
+    Spawn {
+        /// What was to be started.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+
+    /// TLS could not be agreed on: the server is not who it should be, or one side does not like the other.
+    #[cfg(feature = "tls-no-provider")]
+    #[error("cannot connect to {endpoint}")]
+    Tls {
+        /// Where.
+        endpoint: Endpoint,
+        /// Why not.
+        source: tls::TlsError,
+    },
+
+    /// The peer is there, and there is no WebSocket.
+    #[cfg(feature = "ws")]
+    #[error("cannot connect to {endpoint}")]
+    WebSocket {
+        /// Where.
+        endpoint: Endpoint,
+        /// Why not.
+        source: websocket::WebSocketError,
+    },
+
+    /// Two services of the connecting side have a method of the same name on the wire.
+    #[error(transparent)]
+    DuplicateMethod(#[from] DuplicateMethod),
+
+    /// What was configured cannot be said in the version that was chosen.
+    #[error("cannot connect as configured")]
+    Unsupported(#[from] Unsupported),
+}
+
+impl ConnectError {
+    /// What became of connecting to `endpoint`: steps that have errors of their own hand them over within an I/O error.
+    pub(super) fn of(endpoint: Endpoint, error: io::Error) -> Self {
+        #[cfg(feature = "socks")]
+        let error = match error.downcast() {
+            Ok(ByWayOf { proxy, source }) => return Self::Socks { endpoint, proxy, source },
+            Err(error) => error,
+        };
+        #[cfg(feature = "tls-no-provider")]
+        let error = match error.downcast() {
+            Ok(source) => return Self::Tls { endpoint, source },
+            Err(error) => error,
+        };
+        #[cfg(feature = "ws")]
+        let error = match error.downcast() {
+            Ok(source) => return Self::WebSocket { endpoint, source },
+            Err(error) => error,
+        };
+        Self::Io { endpoint, source: clean_io(error) }
+    }
+}
 
 /// What a URL cannot say of how to connect.
 #[derive(Debug, Clone, Default)]
@@ -157,6 +261,19 @@ fn over_stdio(endpoint: &Endpoint) -> io::Result<Connection> {
 #[cfg(not(feature = "stdio"))]
 fn over_stdio(_: &Endpoint) -> io::Result<Connection> {
     Err(built_without("stdio"))
+}
+
+/// What comes of `work`, or the time that it was not done in.
+pub(super) async fn in_time<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = T>,
+) -> Result<T, Duration> {
+    match limit {
+        None => Ok(work.await),
+        // What is late already is not even tried.
+        Some(Duration::ZERO) => Err(Duration::ZERO),
+        Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| limit),
+    }
 }
 
 #[cfg(all(test, feature = "tcp"))]

@@ -85,7 +85,7 @@ fn every_error_is_in_the_table() {
         ("FrameError", "framing/error.rs"),
         ("ConnectError", "client/dial.rs"),
         ("HttpClientError", "client/http/builder.rs"),
-        ("BindError", "server/error.rs"),
+        ("BindError", "server/shared.rs"),
         ("HttpError", "transport/http.rs"),
         ("WebSocketError", "transport/websocket/options.rs"),
         ("SocksError", "transport/socks/error.rs"),

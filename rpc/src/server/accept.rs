@@ -1,22 +1,39 @@
-//! Accepting peers, up to the number of connections that the server may have.
+//! Accepting peers, up to the number of connections that a server may have: their handshakes, and how those are told for
+//! whom there is no place.
 
 use std::{
+    error::Error,
+    future::poll_fn,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
 use futures::future::{Either, select};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use super::{
     ServerHandle,
-    accept_backoff::AcceptBackoff,
-    handle::{Full, Shared},
-    handshakes::Handshakes,
-    listener::{Listener, Spoken},
-    refusals::Refusals,
+    listener::{AcceptBackoff, Listener, Spoken},
+    shared::{self, Full, Place, Shared, Terms},
 };
-use crate::{session::Membership, transport::Connection};
+#[cfg(feature = "ws")]
+use crate::transport::ForeignHandshake;
+#[cfg(feature = "tls-no-provider")]
+use crate::transport::{Expected, Foreign, log_foreign, tls::TlsError};
+use crate::{
+    driver::Settings,
+    jsonrpc::{ErrorCode, ErrorObject, Id, chain, shown::brief},
+    limits::{Limits, OverLimit},
+    session::Membership,
+    transport::{Connection, Endpoint, Handshake, Io, LogRate, RefusedHandshake},
+};
 
 impl ServerHandle {
     pub(super) fn accept_from(&self, listener: Listener) {
@@ -101,4 +118,248 @@ impl Shared {
             }
         }
     }
+}
+
+/// Those of one listener. They are given up with it.
+#[derive(Debug)]
+pub(super) struct Handshakes {
+    steps: Arc<[Box<dyn Handshake>]>,
+    /// What comes after them.
+    spoken: Spoken,
+    terms: Arc<Terms>,
+    shared: Arc<Shared>,
+    /// How often the log has it that a peer does not speak TLS.
+    strangers: Arc<LogRate>,
+    tasks: JoinSet<()>,
+}
+
+impl Handshakes {
+    pub(super) fn new(shared: &Arc<Shared>, listener: &Listener) -> Self {
+        let (steps, spoken) = (Arc::clone(listener.handshakes()), listener.spoken().clone());
+        let terms = Arc::clone(listener.terms());
+        Self {
+            steps,
+            spoken,
+            terms,
+            shared: Arc::clone(shared),
+            strangers: Arc::default(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    pub(super) fn are_needed(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// Goes through all steps with a peer, which counts as a connection meanwhile, and begins its session.
+    pub(super) fn begin(&mut self, connection: Connection, group: Membership) {
+        while self.tasks.try_join_next().is_some() {}
+        let (steps, spoken, shared) =
+            (Arc::clone(&self.steps), self.spoken.clone(), Arc::clone(&self.shared));
+        let (terms, strangers) = (Arc::clone(&self.terms), Arc::clone(&self.strangers));
+        let place = Place::taken(&shared);
+        self.tasks.spawn(async move {
+            let peer = connection.peer.clone();
+            let mut has_begun = false;
+            let shaken = within(terms.limits().handshake_timeout, async {
+                let mut connection = connection;
+                has_begun = poll_fn(|cx| connection.io.poll_begun(cx)).await;
+                for step in &*steps {
+                    connection = step.shake(connection).await?;
+                }
+                Ok(connection)
+            });
+            match shaken.await {
+                Ok(connection) => {
+                    shared.arrived(connection, group, &spoken);
+                    // Not before the session is counted.
+                    drop(place);
+                }
+                Err(error) => {
+                    if has_begun {
+                        group.charge(cost_of(&error, terms.limits()), Instant::now());
+                    }
+                    given_up(&peer, &error, &strangers);
+                }
+            }
+        });
+    }
+}
+
+/// What a handshake that has failed costs the group of its peer. (One that says nothing at all costs
+/// nothing: so do those that only look whether the server is there, and browsers in advance.)
+fn cost_of(error: &io::Error, limits: &Limits) -> f64 {
+    match error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<RefusedHandshake>) {
+        true => limits.cost_of_error,
+        false => limits.cost_of_unreadable,
+    }
+}
+
+pub(super) async fn within<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let Some(limit) = limit else { return work.await };
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        let told = format!("it was not done within {limit:?} (`handshake_timeout`)");
+        Err(io::Error::new(io::ErrorKind::TimedOut, told))
+    })
+}
+
+fn given_up(peer: &Endpoint, error: &io::Error, strangers: &LogRate) {
+    if is_logged(peer, error, strangers) {
+        return;
+    }
+    tracing::debug!(
+        rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer, error = %brief(chain(error)),
+        "a handshake has failed"
+    );
+}
+
+/// Whether the log has it that the peer speaks another protocol.
+fn is_logged(peer: &Endpoint, error: &io::Error, strangers: &LogRate) -> bool {
+    let Some(inner) = error.get_ref() else { return false };
+    #[cfg(feature = "tls-no-provider")]
+    if let Some(TlsError::NotTls { protocol, found, .. }) = inner.downcast_ref() {
+        let foreign = Foreign { protocol, found: found.clone() };
+        let outcome = "its handshake of TLS has failed";
+        log_foreign((Expected::Tls, &foreign), (peer, None), Some(strangers), outcome);
+        return true;
+    }
+    #[cfg(feature = "ws")]
+    if inner.is::<ForeignHandshake>() {
+        return true;
+    }
+    let _ = (peer, strangers, inner);
+    false
+}
+
+/// How many peers are being told at a time. Each keeps a descriptor meanwhile; those beyond are cut off without a word.
+const AT_ONCE: usize = 64;
+
+/// How long a peer may take to ask, where it is told in answer to what it asks, and where handshakes have no limit of their own.
+const ASKING: Duration = Duration::from_secs(10);
+
+/// How long a peer may take to read it and to close its side.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much of what the peer sends meanwhile is read. Closing a socket with unread bytes would have TCP throw away what the peer was
+/// told.
+const DISCARDED: u64 = 64 << 10;
+
+/// The refused peers of one listener. They are forgotten with it.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    tasks: JoinSet<()>,
+    /// How many there were since somebody was accepted.
+    refused: u64,
+    /// Whether the log has it that there are some.
+    is_logged: bool,
+    rate: LogRate,
+}
+
+impl Refusals {
+    /// Tells a peer `error`, one of many as long as there is no place, and closes the connection.
+    pub(super) fn refuse(&mut self, listener: &Listener, connection: Connection, full: &Full) {
+        if self.refused == 0
+            && let Some(unlogged) = self.rate.admit()
+        {
+            shared::log_full(full, &connection.peer, unlogged);
+            self.is_logged = true;
+        }
+        self.refused += 1;
+        self.tell_one(listener, connection, full.to_error());
+    }
+
+    /// The same for one whose group has no place for it.
+    pub(super) fn refuse_in_group(&mut self, listener: &Listener, connection: Connection, over: &OverLimit) {
+        if let Some(unlogged) = self.rate.admit() {
+            shared::log_over(over, &connection.peer, unlogged);
+        }
+        self.tell_one(listener, connection, error_of(over));
+    }
+
+    fn tell_one(&mut self, listener: &Listener, connection: Connection, error: ErrorObject) {
+        while self.tasks.try_join_next().is_some() {}
+        tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %connection.peer, "a connection was refused");
+        if self.tasks.len() < AT_ONCE {
+            let (steps, spoken) = (Arc::clone(listener.handshakes()), listener.spoken().clone());
+            let asking = listener.terms().limits().handshake_timeout.unwrap_or(ASKING);
+            self.tasks.spawn(async move {
+                let told = async {
+                    let mut connection = connection;
+                    for step in &*steps {
+                        match step.refuse(connection, &error).await? {
+                            Some(shaken) => connection = shaken,
+                            None => return Ok(()),
+                        }
+                    }
+                    tell(&spoken, connection, &error).await
+                };
+                // Whether the peer has heard it makes no difference.
+                drop(timeout(asking.saturating_add(PATIENCE), told).await);
+            });
+        }
+    }
+
+    /// There is a place again.
+    pub(super) fn end(&mut self) {
+        if std::mem::take(&mut self.is_logged) {
+            tracing::info!(
+                rpc.system.name = "jsonrpc",
+                refused = self.refused,
+                "connections are accepted again"
+            );
+        }
+        self.refused = 0;
+    }
+}
+
+/// What a peer is told whose group is over its limits.
+fn error_of(over: &OverLimit) -> ErrorObject {
+    let code = match over {
+        OverLimit::Cost { .. } => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
+        OverLimit::Connections { .. } => ErrorCode::SERVER_BUSY,
+    };
+    ErrorObject::new(code, over.to_string()).not_executed()
+}
+
+/// Tells a peer in the language that is spoken behind all handshakes.
+async fn tell(spoken: &Spoken, connection: Connection, error: &ErrorObject) -> io::Result<()> {
+    match spoken {
+        #[cfg(feature = "http")]
+        Spoken::Http(http) => {
+            http.refuse(connection.io, error).await;
+            Ok(())
+        }
+        Spoken::Messages(terms) => {
+            let message = framed(&terms.settings, &connection, error);
+            let told = send(connection.io, &message);
+            timeout(PATIENCE, told).await.unwrap_or_else(|late| Err(late.into()))
+        }
+    }
+}
+
+/// A message, framed. Nothing, where it does not fit into a frame.
+fn framed(settings: &Settings, connection: &Connection, error: &ErrorObject) -> Vec<u8> {
+    let Settings { framer, version, messages, .. } = settings;
+    if messages.is_some() {
+        // The peer would not understand it.
+        return Vec::new();
+    }
+    let framer = connection.framer.as_ref().unwrap_or(framer);
+    let mut message = Vec::new();
+    framer.begin(&mut message);
+    version.put_error(&mut message, Id::NULL, error);
+    match framer.finish(&mut message, 0) {
+        Ok(()) => message,
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn send(mut io: Box<dyn Io>, message: &[u8]) -> io::Result<()> {
+    io.write_all(message).await?;
+    io.shutdown().await?;
+    tokio::io::copy(&mut io.take(DISCARDED), &mut tokio::io::sink()).await?;
+    Ok(())
 }

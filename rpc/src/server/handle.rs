@@ -1,23 +1,15 @@
 //! The handle of a server that runs: its sessions, and its end.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::{ending::Stage, terms::Terms};
+#[cfg(feature = "http")]
+use super::http::{Http, HttpOptions, HttpService};
+use super::shared::{Shared, Stage};
 use crate::{
-    driver::{self, Owner, Start},
-    jsonrpc::{ErrorCode, ErrorObject},
-    limits::{Groups, Limits},
-    session::{InstalledGroups, Membership, Session, Tally},
-    transport::{ByteStream, Connection, Endpoint, LogRate, MessageChannel},
+    session::{CloseReason, Session},
+    transport::{ByteStream, Connection, Endpoint, MessageChannel},
 };
 
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
@@ -25,112 +17,6 @@ use crate::{
 pub struct ServerHandle {
     pub(super) shared: Arc<Shared>,
     endpoints: Arc<[Endpoint]>,
-}
-
-/// Why a server accepts no further connection. It is told to the peer.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("too many connections: {open} are open, and {limit} may be (`Limits::connections`). Try again later")]
-pub(super) struct Full {
-    pub(super) open: usize,
-    pub(super) limit: usize,
-}
-
-impl Full {
-    /// What the peer is told.
-    pub(super) fn to_error(self) -> ErrorObject {
-        ErrorObject::new(ErrorCode::SERVER_BUSY, self.to_string()).not_executed()
-    }
-}
-
-/// What accepting, sessions and handles share.
-pub(super) struct Shared {
-    /// What holds wherever a listener does not say otherwise.
-    pub(super) terms: Arc<Terms>,
-    pub(super) groups: Option<Arc<InstalledGroups>>,
-    sessions: Mutex<HashMap<u64, Session>>,
-    /// How many peers were accepted whose sessions have not begun.
-    pub(super) shaking: AtomicUsize,
-    #[cfg(feature = "http")]
-    pub(super) http: super::http::Connections,
-    /// How many listeners are at work.
-    pub(super) listening: Tally,
-    pub(super) stage: watch::Sender<Stage>,
-    /// How often the log has it that a peer speaks another protocol.
-    strangers: LogRate,
-}
-
-impl Shared {
-    pub(super) fn new(terms: Terms, groups: Option<Groups>) -> Arc<Self> {
-        Arc::new(Self {
-            groups: groups.map(|groups| InstalledGroups::new(groups, terms.limits())),
-            #[cfg(feature = "http")]
-            http: super::http::Connections::new(),
-            terms: Arc::new(terms),
-            sessions: Mutex::default(),
-            shaking: AtomicUsize::new(0),
-            listening: Tally::default(),
-            stage: watch::Sender::new(Stage::Running),
-            strangers: LogRate::default(),
-        })
-    }
-
-    pub(super) fn sessions(&self) -> MutexGuard<'_, HashMap<u64, Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many sessions there may be for one more peer to be accepted.
-    pub(super) fn connections(&self) -> usize {
-        self.limits().connections
-    }
-
-    /// How many connections there are.
-    pub(super) fn connections_open(&self) -> usize {
-        #[cfg(feature = "http")]
-        let others = self.http.count();
-        #[cfg(not(feature = "http"))]
-        let others = 0;
-        self.sessions().len() + self.shaking.load(Ordering::Relaxed) + others
-    }
-
-    /// The server's own. A listener may have others.
-    pub(super) fn limits(&self) -> &Limits {
-        self.terms.limits()
-    }
-
-    /// Starts the session of a peer that has arrived.
-    pub(super) fn serve(
-        self: &Arc<Self>,
-        connection: Connection,
-        group: Membership,
-        terms: &Terms,
-    ) -> Session {
-        let start = Start {
-            connection,
-            settings: &terms.settings,
-            // The server keeps its sessions, with or without services, until they end.
-            serves: true,
-            owner: Some(Arc::clone(self) as Arc<dyn Owner>),
-            group,
-        };
-        driver::start(start, |session| {
-            let services = terms.services.for_session(session);
-            // Before its loop runs, which takes it out again.
-            self.sessions().insert(session.id(), session.clone());
-            services
-        })
-    }
-}
-
-impl Owner for Shared {
-    fn ended(&self, session: u64) {
-        // Dropped outside the lock: the last handle may end what the application keeps with the session.
-        let ended = self.sessions().remove(&session);
-        drop(ended);
-    }
-
-    fn strangers(&self) -> &LogRate {
-        &self.strangers
-    }
 }
 
 impl ServerHandle {
@@ -200,11 +86,140 @@ impl ServerHandle {
     pub fn session(&self, id: u64) -> Option<Session> {
         self.shared.sessions().get(&id).cloned()
     }
-}
 
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("services", &self.terms.services).finish_non_exhaustive()
+    /// What this server serves, as a tower service to mount in another one, axum's or any of hyper's. With the feature `ws`, requests for a
+    /// WebSocket become sessions of this server: it counts, lists and closes them. Shutting it down waits for the requests that the service
+    /// is working on; those that come later are answered 503.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use axum::routing::get;
+    /// use rpc::{Context, ErrorObject, Params, Router, Server};
+    ///
+    /// let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// let server = Server::builder().service(router).build()?.start();
+    /// let app = axum::Router::new()
+    ///     .route("/", get("Hello"))
+    ///     .route_service("/rpc", server.http_service());
+    /// axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8000").await?, app).await?;
+    /// server.shutdown().await; // of the sessions, and of requests under way
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn http_service(&self) -> HttpService {
+        HttpService::of(&self.shared, &self.shared.terms)
+    }
+
+    /// Speaks HTTP with a peer that is connected already, over any stream of bytes: what [`attach`](Self::attach) is for sessions. Must be
+    /// called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is never one too many.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::{Context, ErrorObject, HttpOptions, Params, Router, Server};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// let server = Server::builder().service(router).build()?.start();
+    /// let (mut peer, io) = rpc::transport::memory(1024);
+    /// server.attach_http(io, &HttpOptions::new());
+    ///
+    /// peer.write_all(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n\
+    ///     content-length: 40\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}").await?;
+    /// let mut response = String::new();
+    /// peer.read_to_string(&mut response).await?;
+    /// assert!(response.starts_with("HTTP/1.1 200 OK"));
+    /// assert!(response.ends_with(r#"{"jsonrpc":"2.0","id":1,"result":"pong"}"#));
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn attach_http(&self, io: impl ByteStream, options: &HttpOptions) {
+        let connection = Connection::new(io, Endpoint::MEMORY);
+        let groups = self.shared.groups.as_ref();
+        let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
+        let http = Arc::new(Http::new(&self.shared, &self.shared.terms, &Endpoint::MEMORY, options));
+        // Where the server has stopped, it ends at once.
+        http.serve(&self.shared, connection, group);
+    }
+
+    /// Closes every listener, and returns when nobody listens any more. Sessions go on, connections of HTTP too, and further ones may be
+    /// [attached](Self::attach). Calling it again waits for the same end. Dropping the future does not undo it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use rpc::{Context, ErrorObject, Params, Router, Server};
+    /// # let router = Router::new().method("ping", async |_: Params, _: Context| Ok::<_, ErrorObject>("pong"));
+    /// let server = Server::builder().service(router).bind("tcp://127.0.0.1:0").await?;
+    /// let url = server.endpoint().to_string();
+    /// let handle = server.start();
+    /// let session = rpc::connect(&url).await?;
+    /// # session.call::<String>("ping", ()).await?;
+    ///
+    /// handle.stop_listening().await;
+    /// assert!(rpc::connect(&url).await.is_err());
+    /// assert_eq!(session.call::<String>("ping", ()).await?, "pong");
+    /// # handle.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn stop_listening(&self) {
+        self.shared.enter(Stage::NotListening);
+        self.shared.listening.until_none().await;
+    }
+
+    /// Stops in good order: accepts nobody any more, lets handlers finish, closes every session, and returns when all have ended.
+    ///
+    /// A session that takes longer than [`Limits::close_timeout`](crate::Limits::close_timeout) is ended by force; idle ones end at
+    /// once. So it is with connections of HTTP, which finish the requests at hand, and with requests that another server has handed to an
+    /// [`http_service`](Self::http_service), which answers 503 from then on. Work that handlers have
+    /// [shielded](crate::Context::shield) is waited for as long. Calling it again waits for the same end. Dropping the future does not undo it.
+    pub async fn shutdown(&self) {
+        self.shared.start_shutdown();
+        self.closed().await;
+    }
+
+    /// Like [`shutdown`](Self::shutdown), and ends by force what has not ended after `patience`, however long the sessions may take
+    /// by their limits. Of several deadlines the earliest counts, also where a shutdown is under way already.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # let handle = rpc::Server::builder().service(()).build()?.start();
+    /// handle.shutdown_within(Duration::from_secs(5)).await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn shutdown_within(&self, patience: Duration) {
+        self.shared.start_shutdown();
+        let server = self.clone();
+        // A task of its own: it goes on when nobody waits for it any more.
+        tokio::spawn(async move {
+            if timeout(patience, server.closed()).await.is_err() {
+                for session in server.sessions() {
+                    session.link().abort(CloseReason::Shutdown);
+                }
+                #[cfg(feature = "http")]
+                server.shared.http.force();
+            }
+        });
+        self.closed().await;
+    }
+
+    /// Waits until the server was shut down. Cancel safe.
+    ///
+    /// A server that listens at `stdio:` and nowhere else (or nowhere else any more) shuts down by itself when its session there has ended:
+    /// nobody else can come. So this is what the `main` of such a program waits for.
+    ///
+    /// ```no_run
+    /// # fn router() -> rpc::Router { rpc::Router::new() }
+    /// #[tokio::main]
+    /// async fn main() -> Result<(), rpc::BindError> {
+    ///     let server = rpc::Server::builder().service(router()).bind("stdio:").await?;
+    ///     server.start().closed().await;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn closed(&self) {
+        let mut stage = self.shared.stage.subscribe();
+        // The sender lives in `self`: it cannot be gone.
+        let _stopped = stage.wait_for(|stage| *stage == Stage::Stopped).await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 #[cfg(feature = "http")]
 use super::HttpOptions;
-use super::{BindError, terms::OwnTerms};
+use super::shared::{BindError, OwnTerms};
 #[cfg(feature = "tcp")]
 use crate::transport::tcp::{ListenOptions, TcpOptions};
 #[cfg(feature = "tls-no-provider")]

@@ -1,13 +1,30 @@
-//! Where peers arrive.
+//! Where peers arrive: the socket, what is spoken over it, and what is done when accepting fails.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
 
 #[cfg(feature = "http")]
 use super::http::{Http, HttpOptions};
-use super::{Listen, accept_backoff::AcceptBackoff, handle::Shared, sockets, terms::Terms};
+use super::{
+    Listen,
+    shared::{Shared, Terms},
+};
+#[cfg_attr(
+    all(feature = "http", feature = "stdio", feature = "tcp", feature = "tls-no-provider", feature = "ws"),
+    expect(unused_imports, reason = "nothing was left out")
+)]
+use crate::transport::built_without;
+#[cfg(feature = "tls-no-provider")]
+use crate::transport::tls;
+#[cfg(all(unix, feature = "unix"))]
+use crate::transport::unix;
+#[cfg(feature = "ws")]
+use crate::transport::websocket;
 use crate::{
     framing::AnyFramer,
-    transport::{Connection, Endpoint, Handshake, Socket},
+    jsonrpc::{chain, shown::brief},
+    transport::{Connection, Endpoint, Handshake, Kind, Net, Scheme, Socket, listen_in_memory},
 };
 
 /// One place that is listened at.
@@ -42,7 +59,7 @@ impl Listener {
         terms: &Arc<Terms>,
     ) -> io::Result<Vec<Self>> {
         let spoken = spoken(&listen, shared, terms)?;
-        let handshakes: Arc<[Box<dyn Handshake>]> = sockets::handshakes(&listen)?.into();
+        let handshakes: Arc<[Box<dyn Handshake>]> = handshakes(&listen)?.into();
         let listener = |(socket, endpoint)| Self {
             socket,
             endpoint,
@@ -51,7 +68,7 @@ impl Listener {
             spoken: spoken.clone(),
             terms: Arc::clone(terms),
         };
-        Ok(sockets::open(&listen).await?.into_iter().map(listener).collect())
+        Ok(open(&listen).await?.into_iter().map(listener).collect())
     }
 
     /// With the port that was given.
@@ -99,8 +116,6 @@ impl Listener {
 
 #[cfg(feature = "http")]
 fn spoken(listen: &Listen, shared: &Arc<Shared>, terms: &Arc<Terms>) -> io::Result<Spoken> {
-    use crate::transport::Scheme;
-
     let scheme = listen.endpoint.as_net().map(|net| net.scheme);
     let is_http = matches!(scheme, Some(Scheme::Http | Scheme::Https));
     let options = match &listen.http {
@@ -148,6 +163,147 @@ fn comes_from_a_peer(error: &io::Error) -> bool {
             | Kind::NetworkUnreachable
             | Kind::PermissionDenied
     )
+}
+
+/// A socket, and the endpoint with the address that it has become.
+type Place = (Box<dyn Socket>, Endpoint);
+
+/// Opens it; of a name that has several addresses, each.
+async fn open(listen: &Listen) -> io::Result<Vec<Place>> {
+    let endpoint = &listen.endpoint;
+    #[cfg(all(unix, feature = "unix"))]
+    if listen.unix_mode.is_some() {
+        unix::must_have_a_file(endpoint)?;
+    }
+    let socket = match endpoint.kind() {
+        Kind::Net(net) => return listen_on_network(listen, net).await,
+        #[cfg(all(unix, feature = "unix"))]
+        Kind::Unix(path) => unix::listen(path, listen.unix_mode).await?,
+        #[cfg(not(all(unix, feature = "unix")))]
+        Kind::Unix(_) => return Err(crate::transport::without_unix()),
+        #[cfg(feature = "stdio")]
+        Kind::Stdio => crate::transport::stdio::listen()?,
+        #[cfg(not(feature = "stdio"))]
+        Kind::Stdio => return Err(built_without("stdio")),
+        Kind::Memory(Some(name)) => listen_in_memory(name)?,
+        Kind::Memory(None) => {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "a place in memory needs a name"));
+        }
+    };
+    Ok(vec![(socket, endpoint.clone())])
+}
+
+/// What a peer that has arrived has to agree on, one after another.
+fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
+    #[cfg(feature = "tls-no-provider")]
+    if listen.tls.is_some() {
+        tls::must_be_spoken(&listen.endpoint)?;
+    }
+    let Some(net) = listen.endpoint.as_net() else { return Ok(Vec::new()) };
+    match net.scheme {
+        Scheme::Tcp => Ok(Vec::new()),
+        #[cfg(feature = "tls-no-provider")]
+        Scheme::Tls => Ok(vec![tls::handshake(listen.tls.as_ref(), &[])?]),
+        #[cfg(feature = "ws")]
+        Scheme::Ws => Ok(vec![websocket::handshake(&listen.websocket, net)]),
+        #[cfg(all(feature = "tls-no-provider", feature = "ws"))]
+        Scheme::Wss => {
+            let tls = tls::handshake(listen.tls.as_ref(), &[b"http/1.1"])?;
+            Ok(vec![tls, websocket::handshake(&listen.websocket, net)])
+        }
+        #[cfg(feature = "http")]
+        Scheme::Http => Ok(Vec::new()),
+        #[cfg(all(feature = "http", feature = "tls-no-provider"))]
+        Scheme::Https => Ok(vec![tls::handshake(listen.tls.as_ref(), super::http::ALPN)?]),
+        #[cfg(not(feature = "tls-no-provider"))]
+        Scheme::Tls | Scheme::Wss => Err(built_without("tls")),
+        #[cfg(not(feature = "ws"))]
+        Scheme::Ws => Err(built_without("ws")),
+        #[cfg(all(feature = "tls-no-provider", not(feature = "ws")))]
+        Scheme::Wss => Err(built_without("ws")),
+        #[cfg(not(feature = "http"))]
+        Scheme::Http | Scheme::Https => Err(built_without("http")),
+        #[cfg(all(feature = "http", not(feature = "tls-no-provider")))]
+        Scheme::Https => Err(built_without("tls")),
+    }
+}
+
+#[cfg(feature = "tcp")]
+async fn listen_on_network(listen: &Listen, net: &Net) -> io::Result<Vec<Place>> {
+    crate::transport::tcp::listen(&listen.endpoint, net, &listen.tcp).await
+}
+
+#[cfg(not(feature = "tcp"))]
+async fn listen_on_network(_: &Listen, _: &Net) -> io::Result<Vec<Place>> {
+    Err(built_without("tcp"))
+}
+
+/// How long is waited after a failure: at first, and doubled each time, at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many failures in a row may be taken for those of peers. More are none of a peer's: a rule of
+/// the system's that refuses every peer, for one.
+const MOST_OF_PEERS: u32 = 16;
+
+/// How often it is said, at most, that peers cannot be accepted.
+const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// What has gone wrong at one listener.
+#[derive(Debug)]
+pub(super) struct AcceptBackoff {
+    /// As it is logged.
+    listener: Endpoint,
+    /// Since a peer was accepted the last time.
+    failures: u64,
+    of_peers: u32,
+    pause: Duration,
+    /// Whether it was said of these failures that there are any.
+    is_said: bool,
+    said_at: Option<Instant>,
+}
+
+impl AcceptBackoff {
+    pub(super) fn new(listener: &Endpoint) -> Self {
+        let listener = listener.clone().redacted();
+        Self { listener, failures: 0, of_peers: 0, pause: FIRST_PAUSE, is_said: false, said_at: None }
+    }
+
+    /// A peer was lost before it was accepted: the next one is asked for at once.
+    pub(super) async fn of_a_peer(&mut self, error: &io::Error) {
+        self.of_peers += 1;
+        if self.of_peers > MOST_OF_PEERS {
+            return self.of_ours(error).await;
+        }
+        tracing::debug!(rpc.system.name = "jsonrpc", endpoint = %self.listener, error = %brief(chain(error)), "a peer has gone before it was accepted");
+    }
+
+    /// The listener fails. Waits until it is worth asking again. Cancel safe.
+    pub(super) async fn of_ours(&mut self, error: &io::Error) {
+        self.failures += 1;
+        let now = Instant::now();
+        if self.said_at.is_none_or(|at| now.saturating_duration_since(at) >= SAID_EVERY) {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", endpoint = %self.listener, error = %brief(chain(error)), failures = self.failures,
+                "peers cannot be accepted: it is tried again until it goes well"
+            );
+            (self.said_at, self.is_said) = (Some(now), true);
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(pause).await;
+    }
+
+    /// A peer was accepted.
+    pub(super) fn end(&mut self) {
+        if self.is_said {
+            tracing::info!(
+                rpc.system.name = "jsonrpc", endpoint = %self.listener, failures = self.failures,
+                "peers are accepted again"
+            );
+        }
+        (self.failures, self.of_peers, self.pause, self.is_said) = (0, 0, FIRST_PAUSE, false);
+    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-use super::frames::{
-    CONTINUATION, DATA, Frames, GOAWAY, HEADERS, Head, RST_STREAM, SETTINGS, Seen, WINDOW_UPDATE, number,
-};
-
 /// What a window has in the beginning (RFC 9113, section 6.9.2).
 const FIRST_WINDOW: i64 = 65_535;
 
@@ -215,3 +211,133 @@ impl Windows {
         self.streams.values().filter_map(Stream::held).chain(connection).min()
     }
 }
+
+/// How many bytes the head of a frame has (RFC 9113, section 4.1).
+const HEAD: usize = 9;
+
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const SETTINGS: u8 = 0x4;
+const GOAWAY: u8 = 0x7;
+const WINDOW_UPDATE: u8 = 0x8;
+const CONTINUATION: u8 = 0x9;
+
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+
+/// The head of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Head {
+    length: usize,
+    kind: u8,
+    flags: u8,
+    stream: u32,
+}
+
+impl Head {
+    fn read(bytes: [u8; HEAD]) -> Self {
+        let [a, b, c, kind, flags, stream @ ..] = bytes;
+        Self { length: u32::from_be_bytes([0, a, b, c]) as usize, kind, flags, stream: number(stream) }
+    }
+
+    /// Whether it is the last one of its side of the stream.
+    const fn ends_stream(self) -> bool {
+        matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
+    }
+
+    /// Whether a list of headers is whole with it.
+    const fn ends_headers(self) -> bool {
+        matches!(self.kind, HEADERS | CONTINUATION) && self.flags & END_HEADERS != 0
+    }
+
+    /// How many bytes of the payload belong together, where they matter.
+    const fn unit(self) -> usize {
+        match self.kind {
+            SETTINGS => 6,
+            WINDOW_UPDATE | GOAWAY => 4,
+            _ => 0,
+        }
+    }
+}
+
+/// Ids and windows have 31 bits.
+const fn number(bytes: [u8; 4]) -> u32 {
+    u32::from_be_bytes(bytes) & 0x7fff_ffff
+}
+
+/// What has gone by of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Head,
+    /// Some of its payload.
+    Payload,
+    /// A setting, a window or an id. The rest of the array is unused.
+    Unit([u8; 6]),
+    End,
+}
+
+/// What is known of the frame that goes by.
+#[derive(Debug, Default)]
+struct Frames {
+    head: [u8; HEAD],
+    /// How many bytes there are of the head.
+    known: usize,
+    /// How many are to come of the payload.
+    rest: usize,
+    unit: [u8; 6],
+    unit_known: usize,
+}
+
+impl Frames {
+    /// Tells `see` of the frames that bytes are of, which may begin and end anywhere.
+    fn pass(&mut self, mut bytes: &[u8], mut see: impl FnMut(Head, Seen)) {
+        while !bytes.is_empty() {
+            if self.known < HEAD {
+                let (taken, rest) = bytes.split_at(bytes.len().min(HEAD - self.known));
+                self.head[self.known..][..taken.len()].copy_from_slice(taken);
+                self.known += taken.len();
+                bytes = rest;
+                if self.known < HEAD {
+                    return;
+                }
+                let head = Head::read(self.head);
+                (self.rest, self.unit_known) = (head.length, 0);
+                see(head, Seen::Head);
+            } else {
+                let (payload, rest) = bytes.split_at(bytes.len().min(self.rest));
+                self.rest -= payload.len();
+                bytes = rest;
+                self.pass_payload(payload, &mut see);
+            }
+            if self.rest == 0 {
+                self.known = 0;
+                see(Head::read(self.head), Seen::End);
+            }
+        }
+    }
+
+    fn pass_payload(&mut self, mut payload: &[u8], see: &mut impl FnMut(Head, Seen)) {
+        let head = Head::read(self.head);
+        see(head, Seen::Payload);
+        let unit = head.unit();
+        while unit > 0 && !payload.is_empty() {
+            let (taken, rest) = payload.split_at(payload.len().min(unit - self.unit_known));
+            self.unit[self.unit_known..][..taken.len()].copy_from_slice(taken);
+            self.unit_known += taken.len();
+            payload = rest;
+            if self.unit_known == unit {
+                self.unit_known = 0;
+                see(head, Seen::Unit(self.unit));
+                if head.kind == GOAWAY {
+                    // What follows the id does not matter.
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "flow_tests.rs"]
+mod tests;

@@ -17,17 +17,16 @@ use tokio::time::timeout;
 #[cfg(feature = "ws")]
 use super::upgrade::Sessions;
 use super::{
-    arrival::Arrival,
-    body::{self, HttpBody},
-    capacity::{Capacity, Shares},
-    content_type,
-    payer::{Guest, Payer},
-    refusal::Refusal,
+    connect_info::{Arrival, Guest, Payer},
+    request::{HttpBody, Refusal, check_type, read_body},
 };
 #[cfg(feature = "ws")]
 use crate::transport::websocket::{WebSocketServer, is_asked_for};
 use crate::{
-    server::handle::Shared,
+    server::{
+        http_work::{Capacity, Shares},
+        shared::{Shared, Terms},
+    },
     service::Dispatcher,
     transport::{Endpoint, Extensions, Net, WebAccess},
 };
@@ -142,6 +141,21 @@ impl HttpService {
     pub fn new(dispatcher: Dispatcher) -> Self {
         let capacity = Arc::new(Capacity::new(dispatcher.limits()));
         Self::sharing(dispatcher, capacity)
+    }
+
+    /// What a server serves.
+    pub(in crate::server) fn of(shared: &Arc<Shared>, terms: &Arc<Terms>) -> Self {
+        let Terms { services, settings, capacity } = &**terms;
+        let dispatcher = Dispatcher::of(
+            Arc::clone(services),
+            settings.limits.clone(),
+            settings.version,
+            shared.http.shielded_work().clone(),
+        );
+        let service = Self::sharing(dispatcher, Arc::clone(capacity)).in_server(shared);
+        #[cfg(feature = "ws")]
+        let service = service.with_sessions(Sessions::new(shared, terms, WebSocketServer::new()));
+        service
     }
 
     /// The same for one of several that have `capacity` together.
@@ -288,14 +302,14 @@ impl HttpService {
         if parts.method != Method::POST {
             return Err(Refusal::Method(parts.method));
         }
-        content_type::check(&parts.headers)?;
+        check_type(&parts.headers)?;
         let limits = self.dispatcher.limits();
         payer.admit(&peer, limits).await?;
         let mut room = match parts.version {
             Version::HTTP_2 => payer.room_for(&body.size_hint(), limits).await,
             _ => None,
         };
-        let body = body::read(body, self.capacity.body(payer.shares()), limits);
+        let body = read_body(body, self.capacity.body(payer.shares()), limits);
         let message = match limits.frame_timeout {
             None => body.await?,
             Some(limit) => timeout(limit, body).await.unwrap_or(Err(Refusal::Late(limit)))?,
@@ -304,7 +318,8 @@ impl HttpService {
             room.shrink(message.len());
         }
         // Not before: what waits for its peer must not keep others from being served.
-        let permit = self.capacity.request(payer.shares(), limits)?;
+        let permit = self.capacity.request(payer.shares());
+        let permit = permit.map_err(|scarce| Refusal::Busy { scarce, limit: limits.connections })?;
         let extensions = match payer {
             Payer::Connection(arrival) => arrival.extensions.for_request(parts),
             Payer::Guest(_) | Payer::Nobody(_) => Extensions::of_http(parts),

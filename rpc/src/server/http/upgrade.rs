@@ -8,14 +8,18 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use tokio::time::Instant;
 
-use super::{HttpService, arrival::Arrival, body::HttpBody, refusal::Refusal, watched::Watched};
+use super::{
+    HttpService,
+    activity::Watched,
+    connect_info::Arrival,
+    request::{HttpBody, Refusal},
+};
 use crate::{
     jsonrpc::{chain, shown::brief},
     server::{
-        handle::{Full, Shared},
-        handshakes::{Place, within},
+        accept::within,
         listener::Spoken,
-        terms::Terms,
+        shared::{Full, Place, Shared, Terms},
     },
     session::Membership,
     transport::{

@@ -1,18 +1,153 @@
-//! What is not answered by a dispatcher.
+//! The message in the body of a request, and what is answered where none comes to a dispatcher.
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use http::{HeaderValue, Method, Response, StatusCode, Version, header};
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
+use http_body::{Body, Frame, SizeHint};
 
-use super::{body::HttpBody, capacity::Scarce};
 use crate::{
     framing::is_far_over,
     jsonrpc::{ErrorCode, ErrorObject, shown::brief},
     limits::{Limits, OverLimit},
-    server::{handle::Full, reached},
+    server::{
+        http_work::{Permits, Scarce, body_bytes},
+        shared::{self, Full},
+    },
     service::Dispatcher,
     transport::{Denied, Endpoint, LogRate},
 };
+
+/// The body of a response: an answer, in one piece, or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct HttpBody(Bytes);
+
+impl From<Bytes> for HttpBody {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Body for HttpBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.0);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}
+
+/// Reads a body of no more than `frame_size` bytes. One that is said to be larger is not begun, and of
+/// one that turns out to be, no more is kept. What is kept of one that is not whole has a permit for
+/// each byte.
+pub(super) async fn read_body<B>(body: B, permits: Permits<'_>, limits: &Limits) -> Result<Bytes, Refusal>
+where
+    B: Body<Error: fmt::Display>,
+{
+    let limit = limits.frame_size;
+    let declared = body.size_hint().lower();
+    if declared > limit as u64 {
+        return Err(Refusal::TooLarge { declared: Some(declared), limit });
+    }
+    let mut body = pin!(body);
+    let mut read = Pieces { bytes: Vec::new(), limit, permits, permitted: body_bytes(limits) };
+    while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let frame = frame.map_err(|error| Refusal::Broken(error.to_string()))?;
+        // Trailers say nothing to us.
+        let Ok(mut data) = frame.into_data() else { continue };
+        if read.bytes.is_empty() && data.remaining() <= limit && body.is_end_stream() {
+            // It came in one piece: `Bytes` gives itself away.
+            return Ok(data.copy_to_bytes(data.remaining()));
+        }
+        read.push(&mut data)?;
+    }
+    Ok(read.bytes.into())
+}
+
+/// What has come so far.
+struct Pieces<'a> {
+    bytes: Vec<u8>,
+    limit: usize,
+    permits: Permits<'a>,
+    /// How many permits there are.
+    permitted: usize,
+}
+
+impl Pieces<'_> {
+    fn push(&mut self, data: &mut impl Buf) -> Result<(), Refusal> {
+        let size = self.bytes.len() + data.remaining();
+        if size > self.limit {
+            return Err(Refusal::TooLarge { declared: None, limit: self.limit });
+        }
+        if size > self.bytes.capacity() {
+            // Twice as much each time, and never more than may come.
+            let capacity = size.max(self.bytes.capacity().saturating_mul(2)).min(self.limit);
+            let (arrived, limit) = (size, self.permitted);
+            let grown = self.permits.grow(capacity - self.bytes.capacity());
+            grown.map_err(|scarce| Refusal::NoRoom { arrived, scarce, limit })?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            self.bytes.extend_from_slice(chunk);
+            let taken = chunk.len();
+            data.advance(taken);
+        }
+        Ok(())
+    }
+}
+
+/// The media types of messages. What browsers let a page post to other hosts without asking first (`text/plain`, forms, and no type at all)
+/// must never be one of them.
+const ACCEPTED: [&str; 3] = ["application/json", "application/json-rpc", "application/jsonrequest"];
+
+/// Whether the body is said to be JSON, in UTF-8 and as it is.
+pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (first, second) = (types.next(), types.next());
+    if second.is_some() || !first.is_some_and(|of| of.to_str().is_ok_and(is_json)) {
+        return Err(Refusal::MediaType(first.map(|of| of.to_str().unwrap_or("(no text)").to_owned())));
+    }
+    match headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .find(|of| !of.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        Some(of) => Err(Refusal::Encoding(of.to_str().unwrap_or("(no text)").to_owned())),
+        None => Ok(()),
+    }
+}
+
+fn is_json(value: &str) -> bool {
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    ACCEPTED.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
+                let charset = charset.trim().trim_matches('"');
+                ["utf-8", "utf8"].iter().any(|utf8| charset.eq_ignore_ascii_case(utf8))
+            }
+            _ => true,
+        })
+}
 
 /// Why a request has not come to the dispatcher.
 #[derive(Debug, thiserror::Error)]
@@ -186,9 +321,9 @@ impl Refusal {
                 "an HTTP request was answered 503, as too many bytes of bodies arrive at once. Where there is memory for more, raise \
                  `Limits::body_bytes`"
             ),
-            Self::Full(full) => reached::full(full, peer, unlogged),
-            Self::Group(over) => reached::over(over, peer, unlogged),
-            &Self::Cost { cost, limit } => reached::over(&OverLimit::Cost { cost, limit }, peer, unlogged),
+            Self::Full(full) => shared::log_full(full, peer, unlogged),
+            Self::Group(over) => shared::log_over(over, peer, unlogged),
+            &Self::Cost { cost, limit } => shared::log_over(&OverLimit::Cost { cost, limit }, peer, unlogged),
             _ => {}
         }
     }
@@ -227,3 +362,7 @@ impl Refusal {
         response
     }
 }
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

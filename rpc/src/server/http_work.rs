@@ -1,12 +1,108 @@
-//! What all HTTP requests of a server share, and how it is divided.
+//! What a server does over HTTP: its connections, the requests that other servers hand it, and the permits that all
+//! requests share.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    pin::pin,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
-use super::refusal::Refusal;
-use crate::{limits::Limits, transport::LogRate};
+use futures::{
+    FutureExt,
+    future::{join, select},
+};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    limits::Limits,
+    session::{Counted, Tally},
+    transport::LogRate,
+};
+
+/// Those of one server.
+#[derive(Debug)]
+pub(in crate::server) struct Connections {
+    open: Tally,
+    /// Requests that have come by connections of other servers.
+    guests: Tally,
+    forced: CancellationToken,
+    /// The same for those requests, which nobody else ends at the deadline.
+    guests_forced: CancellationToken,
+    shielded_work: Tally,
+}
+
+impl Connections {
+    pub(in crate::server) fn new() -> Self {
+        let forced = CancellationToken::new();
+        Self {
+            open: Tally::default(),
+            guests: Tally::default(),
+            guests_forced: forced.child_token(),
+            forced,
+            shielded_work: Tally::default(),
+        }
+    }
+
+    pub(in crate::server) fn count(&self) -> usize {
+        self.open.count()
+    }
+
+    /// What is being finished of the requests that came over them.
+    pub(in crate::server) const fn shielded_work(&self) -> &Tally {
+        &self.shielded_work
+    }
+
+    /// One more, until what this gives is dropped.
+    pub(super) fn begin(&self) -> Counted {
+        self.open.begin()
+    }
+
+    /// One more request by a connection of another server, until what this gives is dropped.
+    pub(super) fn begin_guest(&self) -> Counted {
+        self.guests.begin()
+    }
+
+    /// Waits until such requests have to end at once. Cancel safe.
+    pub(super) async fn guests_are_forced(&self) {
+        self.guests_forced.cancelled().await;
+    }
+
+    /// Ends all of them at once.
+    pub(in crate::server) fn force(&self) {
+        self.forced.cancel();
+    }
+
+    /// Waits until they have to end at once. Cancel safe.
+    pub(super) async fn are_forced(&self) {
+        self.forced.cancelled().await;
+    }
+
+    /// Waits until there are none, and, as a session does that closes, for what their handlers have shielded.
+    pub(in crate::server) async fn all_ended(&self, close_timeout: Option<Duration>) {
+        let deadline = close_timeout.map(|after| Instant::now() + after);
+        let guests_ended = async {
+            let (done, forced) = (pin!(self.guests.until_none()), pin!(self.guests_are_forced()));
+            by(deadline, select(done, forced).map(drop)).await;
+            // Those that are left.
+            self.guests_forced.cancel();
+        };
+        join(self.open.until_none(), guests_ended).await;
+        let (done, forced) = (pin!(self.shielded_work.until_none()), pin!(self.are_forced()));
+        by(deadline, select(done, forced).map(drop)).await;
+    }
+}
+
+/// Waits for `end`, if not for longer than until `deadline`.
+async fn by(deadline: Option<Instant>, end: impl Future<Output = ()>) {
+    match deadline {
+        Some(deadline) => drop(timeout_at(deadline, end).await),
+        None => end.await,
+    }
+}
 
 /// How many bytes of bodies a connection may have arriving that count nowhere: small messages get
 /// through whatever others hold. Together these are bounded by the number of connections.
@@ -33,12 +129,10 @@ impl Capacity {
     }
 
     /// A permit to work on a request, until it is dropped.
-    pub(super) fn request<'a>(&'a self, shares: &'a Shares, limits: &Limits) -> Result<Permits<'a>, Refusal> {
+    pub(super) fn request<'a>(&'a self, shares: &'a Shares) -> Result<Permits<'a>, Scarce> {
         let mut permit = self.requests.of(&shares.requests);
-        match permit.grow(1) {
-            Ok(()) => Ok(permit),
-            Err(scarce) => Err(Refusal::Busy { scarce, limit: limits.connections }),
-        }
+        permit.grow(1)?;
+        Ok(permit)
     }
 
     /// The permit of a request that goes on when it is answered, which was [kept](Permits::keep).
@@ -178,68 +272,5 @@ impl Drop for Permits<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn taken<'a>(pool: &'a Pool, share: &'a Share) -> Permits<'a> {
-        let mut permits = pool.of(share);
-        while permits.grow(1).is_ok() {}
-        permits
-    }
-
-    #[test]
-    fn a_holder_takes_half_and_many_leave_as_much_as_each_has() {
-        let pool = Pool::new(1000);
-        let first = Share::default();
-        let half = taken(&pool, &first);
-        assert_eq!((half.amount, pool.left.load(Relaxed)), (500, 500));
-        drop(half);
-        assert_eq!(pool.left.load(Relaxed), 1000);
-        // In turn: 1,000 / (49 + 1).
-        let shares: Vec<_> = (0..49).map(|_| Share::default()).collect();
-        let mut all: Vec<_> = shares.iter().map(|share| pool.of(share)).collect();
-        let mut is_taken = true;
-        while is_taken {
-            is_taken = false;
-            for permits in &mut all {
-                is_taken |= permits.grow(1).is_ok();
-            }
-        }
-        assert!(all.iter().all(|permits| permits.amount == 20));
-        assert_eq!(pool.left.load(Relaxed), 20);
-    }
-
-    #[test]
-    fn its_own_are_a_holders_whatever_others_have() {
-        let pool = Pool::new(0);
-        let share = Share::with_own(2);
-        let mut one = pool.of(&share);
-        assert_eq!(one.grow(2), Ok(()));
-        assert_eq!(pool.of(&share).grow(1), Err(Scarce { held: 2, left: 0, is_for_all: true }));
-        drop(one);
-        assert_eq!(pool.of(&share).grow(1), Ok(()));
-        assert_eq!(pool.left.load(Relaxed), 0);
-    }
-
-    #[test]
-    fn what_is_given_back_is_what_was_taken() {
-        let pool = Pool::new(10);
-        let share = Share::with_own(2);
-        let (mut one, mut other) = (pool.of(&share), pool.of(&share));
-        assert_eq!([one.grow(2), other.grow(3), one.grow(1)], [Ok(()); 3]);
-        assert_eq!(pool.left.load(Relaxed), 6);
-        let scarce = other.grow(3).expect_err("4 are held and 3 more would be 7 of 6");
-        assert_eq!(scarce, Scarce { held: 6, left: 6, is_for_all: false }, "two of the 6 are its own");
-        drop(one);
-        assert_eq!(pool.left.load(Relaxed), 9);
-        drop(other);
-        assert_eq!(pool.left.load(Relaxed), 10);
-    }
-
-    #[test]
-    fn no_limit_is_none() {
-        let (pool, share) = (Pool::new(usize::MAX), Share::default());
-        let mut permits = pool.of(&share);
-        assert_eq!([permits.grow(usize::MAX / 4), permits.grow(usize::MAX / 4)], [Ok(()); 2]);
-    }
-}
+#[path = "http_work_tests.rs"]
+mod tests;

@@ -1,0 +1,37 @@
+use super::*;
+
+/// DATA of 3 bytes, two settings, PING, and the end of a list of headers without a payload.
+const FRAMES: &[u8] = b"\0\0\x03\0\x01\0\0\0\x05abc\
+    \0\0\x0c\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04\0\0\xff\xff\
+    \0\0\x08\x06\0\0\0\0\0pingpong\
+    \0\0\0\x09\x04\x80\0\0\x07";
+
+#[test]
+fn frames_are_seen_wherever_they_are_cut() {
+    for size in 1..=FRAMES.len() {
+        let (mut frames, mut seen) = (Frames::default(), Vec::new());
+        for piece in FRAMES.chunks(size) {
+            frames.pass(piece, |head, what| {
+                if what != Seen::Payload {
+                    seen.push((head.kind, head.length, head.stream, what));
+                }
+            });
+        }
+        assert_eq!(
+            seen,
+            [
+                (DATA, 3, 5, Seen::Head),
+                (DATA, 3, 5, Seen::End),
+                (SETTINGS, 12, 0, Seen::Head),
+                (SETTINGS, 12, 0, Seen::Unit([0, 3, 0, 0, 0, 0x64])),
+                (SETTINGS, 12, 0, Seen::Unit([0, 4, 0, 0, 0xff, 0xff])),
+                (SETTINGS, 12, 0, Seen::End),
+                (6, 8, 0, Seen::Head),
+                (6, 8, 0, Seen::End),
+                (CONTINUATION, 0, 7, Seen::Head),
+                (CONTINUATION, 0, 7, Seen::End),
+            ],
+            "{size}"
+        );
+    }
+}

@@ -19,7 +19,6 @@ use tokio::{
 };
 
 use super::{
-    ServerHandle,
     listener::{AcceptBackoff, Listener, Spoken},
     shared::{self, Full, Place, Shared, Terms},
 };
@@ -35,38 +34,37 @@ use crate::{
     transport::{Connection, Endpoint, Handshake, Io, LogRate, RefusedHandshake},
 };
 
-impl ServerHandle {
-    pub(super) fn accept_from(&self, listener: Listener) {
-        let shared = Arc::clone(&self.shared);
-        let mut stage = shared.stage.subscribe();
-        let listening = shared.listening.begin();
-        tokio::spawn(async move {
-            let mut refusals = Refusals::default();
-            let mut handshakes = Handshakes::new(&shared, &listener);
-            let mut backoff = AcceptBackoff::new(listener.endpoint());
-            let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
-            let nobody_comes = loop {
-                let connection = match select(stopping.as_mut(), pin!(listener.accept(&mut backoff))).await {
-                    Either::Left(_) => break false,
-                    Either::Right((None, _)) => break true,
-                    Either::Right((Some(connection), _)) => connection,
-                };
-                let Some((connection, group)) = admit(&shared, &listener, connection, &mut refusals) else {
-                    continue;
-                };
-                match handshakes.are_needed() {
-                    true => handshakes.begin(connection, group),
-                    false => shared.arrived(connection, group, listener.spoken()),
-                }
+/// Accepts the peers of `listener` in a task of its own, until the server stops or nobody comes any more.
+pub(super) fn accept_from(shared: &Arc<Shared>, listener: Listener) {
+    let shared = Arc::clone(shared);
+    let mut stage = shared.stage.subscribe();
+    let listening = shared.listening.begin();
+    tokio::spawn(async move {
+        let mut refusals = Refusals::default();
+        let mut handshakes = Handshakes::new(&shared, &listener);
+        let mut backoff = AcceptBackoff::new(listener.endpoint());
+        let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
+        let nobody_comes = loop {
+            let connection = match select(stopping.as_mut(), pin!(listener.accept(&mut backoff))).await {
+                Either::Left(_) => break false,
+                Either::Right((None, _)) => break true,
+                Either::Right((Some(connection), _)) => connection,
             };
-            // In this order: whoever waits for the listener finds that the place is free.
-            drop(listener);
-            drop(listening);
-            if nobody_comes {
-                shared.close_unless_listening();
+            let Some((connection, group)) = admit(&shared, &listener, connection, &mut refusals) else {
+                continue;
+            };
+            match handshakes.are_needed() {
+                true => handshakes.begin(connection, group),
+                false => listener.spoken().begin(&shared, connection, group),
             }
-        });
-    }
+        };
+        // In this order: whoever waits for the listener finds that the place is free.
+        drop(listener);
+        drop(listening);
+        if nobody_comes {
+            shared.close_unless_listening();
+        }
+    });
 }
 
 /// Finds out whether there is a place for a peer, and tells it where there is none.
@@ -93,29 +91,6 @@ fn admit(
         Err(_) => {
             tracing::error!(rpc.system.name = "jsonrpc", "naming the group of a peer panicked");
             None
-        }
-    }
-}
-
-impl Shared {
-    /// Begins the session of a peer, or whatever is spoken with it.
-    pub(super) fn arrived(self: &Arc<Self>, connection: Connection, group: Membership, spoken: &Spoken) {
-        match spoken {
-            #[cfg(feature = "http")]
-            Spoken::Http(http) => http.serve(self, connection, group),
-            Spoken::Messages(terms) => {
-                // What makes a service for the session is code of the user's.
-                match catch_unwind(AssertUnwindSafe(|| self.serve(connection, group, terms))) {
-                    Ok(session) if !self.stage.borrow().serves() => session.abort(),
-                    Ok(_) => {}
-                    Err(_) => {
-                        tracing::error!(
-                            rpc.system.name = "jsonrpc",
-                            "making a service for a session panicked"
-                        );
-                    }
-                }
-            }
         }
     }
 }
@@ -161,7 +136,7 @@ impl Handshakes {
         self.tasks.spawn(async move {
             let peer = connection.peer.clone();
             let mut has_begun = false;
-            let shaken = within(terms.limits().handshake_timeout, async {
+            let shaken = terms.within_handshake_timeout(async {
                 let mut connection = connection;
                 has_begun = poll_fn(|cx| connection.io.poll_begun(cx)).await;
                 for step in &*steps {
@@ -171,7 +146,7 @@ impl Handshakes {
             });
             match shaken.await {
                 Ok(connection) => {
-                    shared.arrived(connection, group, &spoken);
+                    spoken.begin(&shared, connection, group);
                     // Not before the session is counted.
                     drop(place);
                 }
@@ -193,17 +168,6 @@ fn cost_of(error: &io::Error, limits: &Limits) -> f64 {
         true => limits.cost_of_error,
         false => limits.cost_of_unreadable,
     }
-}
-
-pub(super) async fn within<T>(
-    limit: Option<Duration>,
-    work: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
-    let Some(limit) = limit else { return work.await };
-    timeout(limit, work).await.unwrap_or_else(|_| {
-        let told = format!("it was not done within {limit:?} (`handshake_timeout`)");
-        Err(io::Error::new(io::ErrorKind::TimedOut, told))
-    })
 }
 
 fn given_up(peer: &Endpoint, error: &io::Error, strangers: &LogRate) {

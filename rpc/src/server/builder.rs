@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     BindError, Listen, ServerHandle,
+    accept::accept_from,
     listener::Listener,
     shared::{Shared, Terms},
 };
@@ -84,11 +85,10 @@ impl Server {
 
     /// Begins to accept, on the runtime that this is called on. The handle stops it; without the handle it goes on.
     pub fn start(self) -> ServerHandle {
-        let handle = ServerHandle::new(self.shared, self.endpoints);
         for listener in self.listeners {
-            handle.accept_from(listener);
+            accept_from(&self.shared, listener);
         }
-        handle
+        ServerHandle::new(self.shared, self.endpoints)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
 #[derive(Clone)]
 pub struct ServerHandle {
-    pub(super) shared: Arc<Shared>,
+    shared: Arc<Shared>,
     endpoints: Arc<[Endpoint]>,
 }
 

@@ -24,6 +24,7 @@ use crate::transport::websocket;
 use crate::{
     framing::AnyFramer,
     jsonrpc::{chain, shown::brief},
+    session::Membership,
     transport::{Connection, Endpoint, Handshake, Kind, Net, Scheme, Socket, listen_in_memory},
 };
 
@@ -49,6 +50,17 @@ pub(super) enum Spoken {
     /// HTTP, whose requests carry messages.
     #[cfg(feature = "http")]
     Http(Arc<Http>),
+}
+
+impl Spoken {
+    /// Begins the session of a peer, or whatever else is spoken with it.
+    pub(super) fn begin(&self, shared: &Arc<Shared>, connection: Connection, group: Membership) {
+        match self {
+            #[cfg(feature = "http")]
+            Self::Http(http) => http.serve(shared, connection, group),
+            Self::Messages(terms) => shared.begin_session(connection, group, terms),
+        }
+    }
 }
 
 impl Listener {

@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 #[cfg(feature = "http")]
 use super::http_work::{Capacity, Connections};
@@ -80,6 +81,18 @@ impl Terms {
 
     pub(super) const fn limits(&self) -> &Limits {
         &self.settings.limits
+    }
+
+    /// Waits for `work`, which comes before the first message, for no longer than it may take.
+    pub(super) async fn within_handshake_timeout<T>(
+        &self,
+        work: impl Future<Output = io::Result<T>>,
+    ) -> io::Result<T> {
+        let Some(limit) = self.limits().handshake_timeout else { return work.await };
+        timeout(limit, work).await.unwrap_or_else(|_| {
+            let told = format!("it was not done within {limit:?} (`handshake_timeout`)");
+            Err(io::Error::new(io::ErrorKind::TimedOut, told))
+        })
     }
 
     /// Says by which limits peers are served where they may come from other machines.
@@ -222,6 +235,18 @@ impl Shared {
     /// The server's own. A listener may have others.
     pub(super) fn limits(&self) -> &Limits {
         self.terms.limits()
+    }
+
+    /// Starts the session of a peer that was accepted, unless the server stops.
+    pub(super) fn begin_session(self: &Arc<Self>, connection: Connection, group: Membership, terms: &Terms) {
+        // What makes a service for the session is code of the user's.
+        match catch_unwind(AssertUnwindSafe(|| self.serve(connection, group, terms))) {
+            Ok(session) if !self.stage.borrow().serves() => session.abort(),
+            Ok(_) => {}
+            Err(_) => {
+                tracing::error!(rpc.system.name = "jsonrpc", "making a service for a session panicked");
+            }
+        }
     }
 
     /// Starts the session of a peer that has arrived.

@@ -37,9 +37,9 @@ impl Arrival {
     }
 
     /// Where the sender of a request is: as a layer says, or our own listener.
-    pub(super) fn peer_of(request: &Parts) -> Option<&Endpoint> {
-        let arrival = || request.extensions.get::<Arc<Self>>().map(|arrival| &arrival.peer);
-        request.extensions.get::<Endpoint>().or_else(arrival)
+    pub(super) fn peer_of(request: &http::Extensions) -> Option<&Endpoint> {
+        let arrival = || request.get::<Arc<Self>>().map(|arrival| &arrival.peer);
+        request.get::<Endpoint>().or_else(arrival)
     }
 
     /// How browsers fetch pages of the server that a request came to: as a layer says, or our own

@@ -123,12 +123,12 @@ use crate::{
 /// Clones are the same service.
 #[derive(Clone)]
 pub struct HttpService {
-    pub(super) dispatcher: Dispatcher,
-    pub(super) access: Arc<WebAccess>,
+    dispatcher: Dispatcher,
+    access: Arc<WebAccess>,
     /// The only path there is.
     path: Option<Arc<str>>,
     has_no_content: bool,
-    pub(super) capacity: Arc<Capacity>,
+    capacity: Arc<Capacity>,
     /// Whose service it is, if any server's.
     server: Option<Arc<Shared>>,
     /// Where WebSockets are opened, if they are.
@@ -222,13 +222,19 @@ impl HttpService {
     where
         B: Body<Error: fmt::Display>,
     {
+        let version = request.version();
+        let peer = Arrival::peer_of(request.extensions()).cloned().unwrap_or(Endpoint::MEMORY);
+        let refused = |refusal: Refusal| {
+            refusal.log(&peer, &self.capacity.refusals);
+            refusal.response(&self.dispatcher, version)
+        };
         #[cfg(feature = "ws")]
         if let Some(sessions) = self.sessions.as_ref().filter(|_| is_asked_for(request.headers())) {
-            return sessions.open(&self, request);
+            let judge =
+                |parts: &Parts, options: &WebSocketServer| self.judge(parts, options.access_or(&self.access));
+            return sessions.open(request, judge).unwrap_or_else(refused);
         }
         let (parts, body) = request.into_parts();
-        let version = parts.version;
-        let peer = Arrival::peer_of(&parts).cloned().unwrap_or(Endpoint::MEMORY);
         match self.admit(parts, body).await {
             Ok(Some(answer)) => {
                 let mut response = Response::new(HttpBody::from(answer));
@@ -244,10 +250,7 @@ impl HttpService {
                 }
                 response
             }
-            Err(refusal) => {
-                refusal.log(&peer, &self.capacity.refusals);
-                refusal.response(&self.dispatcher, version)
-            }
+            Err(refusal) => refused(refusal),
         }
     }
 
@@ -256,7 +259,7 @@ impl HttpService {
     where
         B: Body<Error: fmt::Display>,
     {
-        let peer = Arrival::peer_of(&parts).cloned();
+        let peer = Arrival::peer_of(&parts.extensions).cloned();
         let payer = match (parts.extensions.get::<Arc<Arrival>>(), &self.server) {
             (Some(arrival), _) => Payer::Connection(Arc::clone(arrival)),
             (None, Some(server)) => Payer::Guest(Guest::arrived(server, peer.as_ref())?),
@@ -336,7 +339,7 @@ impl HttpService {
 impl HttpService {
     /// Whether a page, if it is one, may call, as `access` says; and whether it has found the
     /// place.
-    pub(super) fn judge(&self, parts: &Parts, access: &WebAccess) -> Result<(), Refusal> {
+    fn judge(&self, parts: &Parts, access: &WebAccess) -> Result<(), Refusal> {
         access.check(parts, Arrival::page_scheme(parts), || Arrival::is_local(parts))?;
         match &self.path {
             Some(path) if **path != *parts.uri.path() => Err(Refusal::Path),

@@ -9,18 +9,13 @@ use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use tokio::time::Instant;
 
 use super::{
-    HttpService,
     activity::Watched,
     connect_info::Arrival,
     request::{HttpBody, Refusal},
 };
 use crate::{
     jsonrpc::{chain, shown::brief},
-    server::{
-        accept::within,
-        listener::Spoken,
-        shared::{Full, Place, Shared, Terms},
-    },
+    server::shared::{Full, Place, Shared, Terms},
     session::Membership,
     transport::{
         Connection, Endpoint, Extensions, Io, Plain,
@@ -45,13 +40,16 @@ impl Sessions {
         Self { options: Arc::new(options), ..self }
     }
 
-    /// Answers a request for one that `service` was given; its session begins when the answer is out.
-    pub(super) fn open<B>(&self, service: &HttpService, mut request: Request<B>) -> Response<HttpBody> {
+    /// Answers a request for one, if `judge` has nothing against it; its session begins when the answer is out.
+    pub(super) fn open<B>(
+        &self,
+        mut request: Request<B>,
+        judge: impl FnOnce(&Parts, &WebSocketServer) -> Result<(), Refusal>,
+    ) -> Result<Response<HttpBody>, Refusal> {
         let upgrade = hyper::upgrade::on(&mut request);
         let parts = request.into_parts().0;
-        let version = parts.version;
         let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
-        let peer = Arrival::peer_of(&parts).cloned();
+        let peer = Arrival::peer_of(&parts.extensions).cloned();
         let limits = self.terms.limits();
         let charge = |cost: f64| match (&arrival, &peer, &self.shared.groups) {
             (Some(arrival), ..) => drop(arrival.account.charge(cost, limits)),
@@ -60,20 +58,19 @@ impl Sessions {
         };
         let refused = |refusal: Refusal| {
             charge(refusal.cost(limits));
-            refusal.log(peer.as_ref().unwrap_or(&Endpoint::MEMORY), &service.capacity.refusals);
-            refusal.response(&service.dispatcher, version)
+            Err(refusal)
         };
         if !self.shared.stage.borrow().serves() {
             return refused(Refusal::ShuttingDown);
         }
-        if let Err(refusal) = service.judge(&parts, self.options.access_or(&service.access)) {
+        if let Err(refusal) = judge(&parts, &self.options) {
             return refused(refusal);
         }
         let agreed = match websocket::agree(&parts, &self.options) {
             Ok(agreed) => agreed,
             Err(refusal) => {
                 charge(limits.cost_of_error);
-                return not_agreed(refusal);
+                return Ok(not_agreed(refusal));
             }
         };
         let mut response = Response::new(HttpBody::default());
@@ -84,7 +81,7 @@ impl Sessions {
             Err(refusal) => return refused(refusal),
         };
         self.begin(upgrade, agreed, parts, arrival, group);
-        response
+        Ok(response)
     }
 
     /// A connection of ours is counted already, and gives its place in its group away. One of another server's is counted from now on.
@@ -115,10 +112,9 @@ impl Sessions {
         let Self { shared, terms, options } = self.clone();
         let place = Place::taken(&shared);
         tokio::spawn(async move {
-            let peer = Arrival::peer_of(&parts).cloned().unwrap_or(Endpoint::MEMORY);
-            let upgraded = within(terms.limits().handshake_timeout, async {
-                upgrade.await.map_err(std::io::Error::other)
-            });
+            let peer = Arrival::peer_of(&parts.extensions).cloned().unwrap_or(Endpoint::MEMORY);
+            let upgraded =
+                terms.within_handshake_timeout(async { upgrade.await.map_err(std::io::Error::other) });
             let upgraded = match upgraded.await {
                 Ok(upgraded) => upgraded,
                 Err(error) => {
@@ -141,7 +137,7 @@ impl Sessions {
             };
             let connection = Connection { extensions, ..Connection::over(io, peer) };
             let connection = websocket::upgraded(connection, agreed, read.into(), &options);
-            shared.arrived(connection, group, &Spoken::Messages(terms));
+            shared.begin_session(connection, group, &terms);
             // Not before the session is counted.
             drop(place);
         });

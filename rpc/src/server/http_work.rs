@@ -135,9 +135,10 @@ impl Capacity {
         Ok(permit)
     }
 
-    /// The permit of a request that goes on when it is answered, which was [kept](Permits::keep).
-    pub(super) const fn kept<'a>(&'a self, shares: &'a Shares) -> Permits<'a> {
-        Permits { pool: &self.requests, share: &shares.requests, amount: 1 }
+    /// Guards the permit of a request again that was [detached](Permits::detach). `shares` are those that it was taken
+    /// for.
+    pub(super) fn attach_request<'a>(&'a self, shares: &'a Shares, detached: DetachedPermits) -> Permits<'a> {
+        Permits { amount: detached.amount, ..self.requests.of(&shares.requests) }
     }
 
     /// Permits for the body of a request. It grows as bytes arrive.
@@ -250,13 +251,18 @@ impl Permits<'_> {
         self.amount += amount;
         Ok(())
     }
+
+    /// Gives up the guard and not the permits, so that what the guard borrows can move into a task.
+    pub(super) fn detach(mut self) -> DetachedPermits {
+        DetachedPermits { amount: std::mem::take(&mut self.amount) }
+    }
 }
 
-impl Permits<'_> {
-    /// They stay taken, until they are dropped as what [`Capacity::kept`] gives.
-    pub(super) fn keep(self) {
-        std::mem::forget(self);
-    }
+/// Permits without a guard: they stay taken until [`Capacity::attach_request`] guards them again.
+#[derive(Debug)]
+#[must_use = "the permits are lost unless they are attached again"]
+pub(super) struct DetachedPermits {
+    amount: usize,
 }
 
 impl Drop for Permits<'_> {

@@ -61,3 +61,15 @@ fn no_limit_is_none() {
     let mut permits = pool.of(&share);
     assert_eq!([permits.grow(usize::MAX / 4), permits.grow(usize::MAX / 4)], [Ok(()); 2]);
 }
+
+#[test]
+fn detached_permits_stay_taken_until_they_are_attached_again_and_dropped() {
+    let capacity = Capacity::new(&Limits::server().with_connections(2));
+    let shares = Shares::default();
+    let detached = capacity.request(&shares).expect("one of two is a holder's").detach();
+    let scarce = capacity.request(&shares).expect_err("the other one is left for others");
+    assert_eq!(scarce, Scarce { held: 1, left: 1, is_for_all: false });
+    drop(capacity.attach_request(&shares, detached));
+    assert!(capacity.request(&shares).is_ok());
+    assert_eq!(capacity.requests.left.load(Relaxed), 2);
+}

@@ -24,7 +24,7 @@ use super::{
 use crate::transport::websocket::{WebSocketServer, is_asked_for};
 use crate::{
     server::{
-        http_work::{Capacity, Shares},
+        http_work::{Capacity, DetachedPermits, Shares},
         shared::{Shared, Terms},
     },
     service::Dispatcher,
@@ -274,11 +274,11 @@ impl HttpService {
         };
         match answered {
             Ok((answer, None)) => Ok(answer),
-            Ok((answer, Some(notifications))) => {
+            Ok((answer, Some(Unfinished { handlers, permit }))) => {
                 let capacity = Arc::clone(&self.capacity);
                 tokio::spawn(async move {
-                    let _permit = capacity.kept(payer.shares());
-                    select(notifications, pin!(payer.is_forced())).await;
+                    let _permit = capacity.attach_request(payer.shares(), permit);
+                    select(handlers, pin!(payer.is_forced())).await;
                 });
                 Ok(answer)
             }
@@ -290,14 +290,14 @@ impl HttpService {
         }
     }
 
-    /// Gives the answer, and the handlers of notifications that are left, if any: they have kept the permit of the request.
+    /// Gives the answer, and the handlers of notifications that are left, if any.
     async fn answer<B>(
         &self,
         parts: Parts,
         body: B,
         peer: Endpoint,
         payer: &Payer,
-    ) -> Result<(Option<Bytes>, Option<BoxFuture<'static, ()>>), Refusal>
+    ) -> Result<(Option<Bytes>, Option<Unfinished>), Refusal>
     where
         B: Body<Error: fmt::Display>,
     {
@@ -329,10 +329,8 @@ impl HttpService {
         };
         let (exchange, notifications) = self.dispatcher.exchange_calls(&message, peer, extensions).await;
         payer.charge(exchange.cost, limits);
-        if notifications.is_some() {
-            permit.keep();
-        }
-        Ok((exchange.answer, notifications))
+        let unfinished = notifications.map(|handlers| Unfinished { handlers, permit: permit.detach() });
+        Ok((exchange.answer, unfinished))
     }
 }
 
@@ -346,6 +344,12 @@ impl HttpService {
             _ => Ok(()),
         }
     }
+}
+
+/// Handlers of notifications that go on when their request is answered, and the permit that it had.
+struct Unfinished {
+    handlers: BoxFuture<'static, ()>,
+    permit: DetachedPermits,
 }
 
 impl<B> tower::Service<Request<B>> for HttpService

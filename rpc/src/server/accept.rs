@@ -19,8 +19,8 @@ use tokio::{
 };
 
 use super::{
-    listener::{AcceptBackoff, Listener, Spoken},
-    shared::{self, Full, Place, Shared, Terms},
+    listener::{AcceptBackoff, AppProtocol, Listener},
+    shared::{self, PendingConnection, Policy, ServerFull, ServerShared},
 };
 #[cfg(feature = "ws")]
 use crate::transport::ForeignHandshake;
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Accepts the peers of `listener` in a task of its own, until the server stops or nobody comes any more.
-pub(super) fn accept_from(shared: &Arc<Shared>, listener: Listener) {
+pub(super) fn accept_from(shared: &Arc<ServerShared>, listener: Listener) {
     let shared = Arc::clone(shared);
     let mut stage = shared.stage.subscribe();
     let listening = shared.listening.begin();
@@ -55,7 +55,7 @@ pub(super) fn accept_from(shared: &Arc<Shared>, listener: Listener) {
             };
             match handshakes.are_needed() {
                 true => handshakes.begin(connection, group),
-                false => listener.spoken().begin(&shared, connection, group),
+                false => listener.protocol().begin(&shared, connection, group),
             }
         };
         // In this order: whoever waits for the listener finds that the place is free.
@@ -69,12 +69,12 @@ pub(super) fn accept_from(shared: &Arc<Shared>, listener: Listener) {
 
 /// Finds out whether there is a place for a peer, and tells it where there is none.
 fn admit(
-    shared: &Arc<Shared>,
+    shared: &Arc<ServerShared>,
     listener: &Listener,
     connection: Connection,
     refusals: &mut Refusals,
 ) -> Option<(Connection, Membership)> {
-    let full = Full { open: shared.connections_open(), limit: shared.connections() };
+    let full = ServerFull { open: shared.connections_open(), limit: shared.connections() };
     if full.open >= full.limit {
         refusals.refuse(listener, connection, &full);
         return None;
@@ -100,22 +100,22 @@ fn admit(
 pub(super) struct Handshakes {
     steps: Arc<[Box<dyn Handshake>]>,
     /// What comes after them.
-    spoken: Spoken,
-    terms: Arc<Terms>,
-    shared: Arc<Shared>,
+    protocol: AppProtocol,
+    policy: Arc<Policy>,
+    shared: Arc<ServerShared>,
     /// How often the log has it that a peer does not speak TLS.
     strangers: Arc<LogRate>,
     tasks: JoinSet<()>,
 }
 
 impl Handshakes {
-    pub(super) fn new(shared: &Arc<Shared>, listener: &Listener) -> Self {
-        let (steps, spoken) = (Arc::clone(listener.handshakes()), listener.spoken().clone());
-        let terms = Arc::clone(listener.terms());
+    pub(super) fn new(shared: &Arc<ServerShared>, listener: &Listener) -> Self {
+        let (steps, protocol) = (Arc::clone(listener.handshakes()), listener.protocol().clone());
+        let policy = Arc::clone(listener.policy());
         Self {
             steps,
-            spoken,
-            terms,
+            protocol,
+            policy,
             shared: Arc::clone(shared),
             strangers: Arc::default(),
             tasks: JoinSet::new(),
@@ -129,14 +129,14 @@ impl Handshakes {
     /// Goes through all steps with a peer, which counts as a connection meanwhile, and begins its session.
     pub(super) fn begin(&mut self, connection: Connection, group: Membership) {
         while self.tasks.try_join_next().is_some() {}
-        let (steps, spoken, shared) =
-            (Arc::clone(&self.steps), self.spoken.clone(), Arc::clone(&self.shared));
-        let (terms, strangers) = (Arc::clone(&self.terms), Arc::clone(&self.strangers));
-        let place = Place::taken(&shared);
+        let (steps, protocol, shared) =
+            (Arc::clone(&self.steps), self.protocol.clone(), Arc::clone(&self.shared));
+        let (policy, strangers) = (Arc::clone(&self.policy), Arc::clone(&self.strangers));
+        let pending = PendingConnection::new(&shared);
         self.tasks.spawn(async move {
             let peer = connection.peer.clone();
             let mut has_begun = false;
-            let shaken = terms.within_handshake_timeout(async {
+            let shaken = policy.within_handshake_timeout(async {
                 let mut connection = connection;
                 has_begun = poll_fn(|cx| connection.io.poll_begun(cx)).await;
                 for step in &*steps {
@@ -146,13 +146,13 @@ impl Handshakes {
             });
             match shaken.await {
                 Ok(connection) => {
-                    spoken.begin(&shared, connection, group);
+                    protocol.begin(&shared, connection, group);
                     // Not before the session is counted.
-                    drop(place);
+                    drop(pending);
                 }
                 Err(error) => {
                     if has_begun {
-                        group.charge(cost_of(&error, terms.limits()), Instant::now());
+                        group.charge(cost_of(&error, policy.limits()), Instant::now());
                     }
                     given_up(&peer, &error, &strangers);
                 }
@@ -224,7 +224,7 @@ pub(super) struct Refusals {
 
 impl Refusals {
     /// Tells a peer `error`, one of many as long as there is no place, and closes the connection.
-    pub(super) fn refuse(&mut self, listener: &Listener, connection: Connection, full: &Full) {
+    pub(super) fn refuse(&mut self, listener: &Listener, connection: Connection, full: &ServerFull) {
         if self.refused == 0
             && let Some(unlogged) = self.rate.admit()
         {
@@ -247,8 +247,8 @@ impl Refusals {
         while self.tasks.try_join_next().is_some() {}
         tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %connection.peer, "a connection was refused");
         if self.tasks.len() < AT_ONCE {
-            let (steps, spoken) = (Arc::clone(listener.handshakes()), listener.spoken().clone());
-            let asking = listener.terms().limits().handshake_timeout.unwrap_or(ASKING);
+            let (steps, protocol) = (Arc::clone(listener.handshakes()), listener.protocol().clone());
+            let asking = listener.policy().limits().handshake_timeout.unwrap_or(ASKING);
             self.tasks.spawn(async move {
                 let told = async {
                     let mut connection = connection;
@@ -258,7 +258,7 @@ impl Refusals {
                             None => return Ok(()),
                         }
                     }
-                    tell(&spoken, connection, &error).await
+                    tell(&protocol, connection, &error).await
                 };
                 // Whether the peer has heard it makes no difference.
                 drop(timeout(asking.saturating_add(PATIENCE), told).await);
@@ -289,15 +289,15 @@ fn error_of(over: &OverLimit) -> ErrorObject {
 }
 
 /// Tells a peer in the language that is spoken behind all handshakes.
-async fn tell(spoken: &Spoken, connection: Connection, error: &ErrorObject) -> io::Result<()> {
-    match spoken {
+async fn tell(protocol: &AppProtocol, connection: Connection, error: &ErrorObject) -> io::Result<()> {
+    match protocol {
         #[cfg(feature = "http")]
-        Spoken::Http(http) => {
+        AppProtocol::Http(http) => {
             http.refuse(connection.io, error).await;
             Ok(())
         }
-        Spoken::Messages(terms) => {
-            let message = framed(&terms.settings, &connection, error);
+        AppProtocol::Sessions(policy) => {
+            let message = framed(&policy.settings, &connection, error);
             let told = send(connection.io, &message);
             timeout(PATIENCE, told).await.unwrap_or_else(|late| Err(late.into()))
         }

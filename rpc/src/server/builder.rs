@@ -6,7 +6,7 @@ use super::{
     BindError, Listen, ServerHandle,
     accept::accept_from,
     listener::Listener,
-    shared::{Shared, Terms},
+    shared::{Policy, ServerShared},
 };
 use crate::{
     driver::Settings,
@@ -41,7 +41,7 @@ use crate::{
 pub struct Server {
     endpoints: Vec<Endpoint>,
     listeners: Vec<Listener>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
 }
 
 impl Server {
@@ -74,11 +74,11 @@ impl Server {
     {
         let mut listen = at.try_into()?;
         let endpoint = listen.endpoint.clone().redacted();
-        let terms = std::mem::take(&mut listen.terms).over(&self.shared.terms)?;
-        let listeners = Listener::bind(listen, &self.shared, &terms).await;
+        let policy = std::mem::take(&mut listen.overrides).over(&self.shared.policy)?;
+        let listeners = Listener::bind(listen, &self.shared, &policy).await;
         let listeners = listeners.map_err(|source| BindError::Io { endpoint, source })?;
         let endpoints = listeners.iter().map(|listener| listener.endpoint().clone());
-        self.endpoints.extend(endpoints.inspect(|endpoint| terms.log_reach(endpoint)));
+        self.endpoints.extend(endpoints.inspect(|endpoint| policy.log_reach(endpoint)));
         self.listeners.extend(listeners);
         Ok(self)
     }
@@ -238,7 +238,7 @@ impl ServerBuilder {
     ///
     /// Where two services claim one method, or the [`protocol`](Self::protocol) cannot say what is configured.
     pub fn build(self) -> Result<Server, BindError> {
-        let shared = Shared::new(Terms::new(self.services, self.settings)?, self.groups);
+        let shared = ServerShared::new(Policy::new(self.services, self.settings)?, self.groups);
         Ok(Server { endpoints: Vec::new(), listeners: Vec::new(), shared })
     }
 }

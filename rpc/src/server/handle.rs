@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 #[cfg(feature = "http")]
-use super::http::{Http, HttpOptions, HttpService};
-use super::shared::{Shared, Stage};
+use super::http::{HttpOptions, HttpProtocol, HttpService};
+use super::shared::{ServerShared, ServerStage};
 use crate::{
     session::{CloseReason, Session},
     transport::{ByteStream, Connection, Endpoint, MessageChannel},
@@ -15,12 +15,12 @@ use crate::{
 /// A server that runs. Clones are the same server. Dropping every handle leaves it running.
 #[derive(Clone)]
 pub struct ServerHandle {
-    shared: Arc<Shared>,
+    shared: Arc<ServerShared>,
     endpoints: Arc<[Endpoint]>,
 }
 
 impl ServerHandle {
-    pub(super) fn new(shared: Arc<Shared>, endpoints: Vec<Endpoint>) -> Self {
+    pub(super) fn new(shared: Arc<ServerShared>, endpoints: Vec<Endpoint>) -> Self {
         Self { shared, endpoints: endpoints.into() }
     }
 
@@ -55,7 +55,7 @@ impl ServerHandle {
     fn attach_connection(&self, connection: Connection) -> Session {
         let groups = self.shared.groups.as_ref();
         let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
-        let session = self.shared.serve(connection, group, &self.shared.terms);
+        let session = self.shared.serve(connection, group, &self.shared.policy);
         if !self.shared.stage.borrow().serves() {
             session.abort();
         }
@@ -107,7 +107,7 @@ impl ServerHandle {
     /// ```
     #[cfg(feature = "http")]
     pub fn http_service(&self) -> HttpService {
-        HttpService::of(&self.shared, &self.shared.terms)
+        HttpService::of(&self.shared, &self.shared.policy)
     }
 
     /// Speaks HTTP with a peer that is connected already, over any stream of bytes: what [`attach`](Self::attach) is for sessions. Must be
@@ -136,7 +136,7 @@ impl ServerHandle {
         let connection = Connection::new(io, Endpoint::MEMORY);
         let groups = self.shared.groups.as_ref();
         let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
-        let http = Arc::new(Http::new(&self.shared, &self.shared.terms, &Endpoint::MEMORY, options));
+        let http = Arc::new(HttpProtocol::new(&self.shared, &self.shared.policy, &Endpoint::MEMORY, options));
         // Where the server has stopped, it ends at once.
         http.serve(&self.shared, connection, group);
     }
@@ -161,7 +161,7 @@ impl ServerHandle {
     /// # Ok(()) }
     /// ```
     pub async fn stop_listening(&self) {
-        self.shared.enter(Stage::NotListening);
+        self.shared.enter(ServerStage::NotListening);
         self.shared.listening.until_none().await;
     }
 
@@ -219,7 +219,7 @@ impl ServerHandle {
     pub async fn closed(&self) {
         let mut stage = self.shared.stage.subscribe();
         // The sender lives in `self`: it cannot be gone.
-        let _stopped = stage.wait_for(|stage| *stage == Stage::Stopped).await;
+        let _stopped = stage.wait_for(|stage| *stage == ServerStage::Stopped).await;
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
 
 /// Those of one server.
 #[derive(Debug)]
-pub(in crate::server) struct Connections {
+pub(in crate::server) struct HttpWork {
     open: Tally,
     /// Requests that have come by connections of other servers.
     guests: Tally,
@@ -35,7 +35,7 @@ pub(in crate::server) struct Connections {
     shielded_work: Tally,
 }
 
-impl Connections {
+impl HttpWork {
     pub(in crate::server) fn new() -> Self {
         let forced = CancellationToken::new();
         Self {
@@ -110,7 +110,7 @@ const OWN_BYTES: usize = 16 << 10;
 
 /// The permits of one server.
 #[derive(Debug)]
-pub(in crate::server) struct Capacity {
+pub(in crate::server) struct HttpCapacity {
     /// One for each request that is worked on.
     requests: Pool,
     /// One for each byte of a body that has begun to arrive.
@@ -119,7 +119,7 @@ pub(in crate::server) struct Capacity {
     pub(super) refusals: LogRate,
 }
 
-impl Capacity {
+impl HttpCapacity {
     pub(in crate::server) fn new(limits: &Limits) -> Self {
         Self {
             requests: Pool::new(limits.connections),
@@ -153,7 +153,7 @@ pub(super) fn body_bytes(limits: &Limits) -> usize {
     limits.body_bytes.max(least)
 }
 
-/// What one connection has of a [`Capacity`].
+/// What one connection has of a [`HttpCapacity`].
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     requests: Share,
@@ -258,7 +258,7 @@ impl Permits<'_> {
     }
 }
 
-/// Permits without a guard: they stay taken until [`Capacity::attach_request`] guards them again.
+/// Permits without a guard: they stay taken until [`HttpCapacity::attach_request`] guards them again.
 #[derive(Debug)]
 #[must_use = "the permits are lost unless they are attached again"]
 pub(super) struct DetachedPermits {

@@ -64,7 +64,7 @@ fn no_limit_is_none() {
 
 #[test]
 fn detached_permits_stay_taken_until_they_are_attached_again_and_dropped() {
-    let capacity = Capacity::new(&Limits::server().with_connections(2));
+    let capacity = HttpCapacity::new(&Limits::server().with_connections(2));
     let shares = Shares::default();
     let detached = capacity.request(&shares).expect("one of two is a holder's").detach();
     let scarce = capacity.request(&shares).expect_err("the other one is left for others");

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 #[cfg(feature = "http")]
 use super::HttpOptions;
-use super::shared::{BindError, OwnTerms};
+use super::shared::{BindError, PolicyOverrides};
 #[cfg(feature = "tcp")]
 use crate::transport::tcp::{ListenOptions, TcpOptions};
 #[cfg(feature = "tls-no-provider")]
@@ -34,7 +34,7 @@ use crate::{
 pub struct Listen {
     pub(super) endpoint: Endpoint,
     pub(super) framer: Option<Box<dyn AnyFramer>>,
-    pub(super) terms: OwnTerms,
+    pub(super) overrides: PolicyOverrides,
     #[cfg(feature = "http")]
     pub(super) http: Option<HttpOptions>,
     #[cfg(feature = "tcp")]
@@ -95,7 +95,7 @@ impl Listen {
     /// Binding fails where the version cannot say how calls are [taken back](Self::cancellation), here
     /// or at the whole server.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.terms.protocol = Some(protocol);
+        self.overrides.protocol = Some(protocol);
         self
     }
 
@@ -103,7 +103,7 @@ impl Listen {
     /// [`ServerBuilder::cancellation`](super::ServerBuilder::cancellation). Over HTTP it means nothing:
     /// a client takes a request back by hanging up.
     pub fn cancellation(mut self, cancellation: impl Into<Option<Cancellation>>) -> Self {
-        self.terms.cancellation = Some(CancelBy::from(cancellation.into()));
+        self.overrides.cancellation = Some(CancelBy::from(cancellation.into()));
         self
     }
 
@@ -111,7 +111,7 @@ impl Listen {
     /// [`ServerBuilder::service`](super::ServerBuilder::service) are not served here. May be called
     /// several times, for several services. Binding fails where two of them claim one method.
     pub fn service(mut self, service: impl Service) -> Self {
-        self.terms.services.get_or_insert_with(Services::default).add_shared(service);
+        self.overrides.services.get_or_insert_with(Services::default).add_shared(service);
         self
     }
 
@@ -119,7 +119,7 @@ impl Listen {
     /// [`ServerBuilder::session`](super::ServerBuilder::session) does, in place of all services of the
     /// server. May be called several times, and together with [`service`](Self::service).
     pub fn session<S: Service>(mut self, make: impl Fn(&Session) -> S + Send + Sync + 'static) -> Self {
-        self.terms.services.get_or_insert_with(Services::default).add_factory(make);
+        self.overrides.services.get_or_insert_with(Services::default).add_factory(make);
         self
     }
 
@@ -131,7 +131,7 @@ impl Listen {
     /// share permits of their own: as many as [`Limits::connections`], and [`Limits::body_bytes`] for
     /// their bodies.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.terms.limits = Some(limits);
+        self.overrides.limits = Some(limits);
         self
     }
 
@@ -261,7 +261,7 @@ impl From<Endpoint> for Listen {
         Self {
             endpoint,
             framer: None,
-            terms: OwnTerms::default(),
+            overrides: PolicyOverrides::default(),
             #[cfg(feature = "http")]
             http: None,
             #[cfg(feature = "tcp")]

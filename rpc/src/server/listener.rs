@@ -5,10 +5,10 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 #[cfg(feature = "http")]
-use super::http::{Http, HttpOptions};
+use super::http::{HttpOptions, HttpProtocol};
 use super::{
     Listen,
-    shared::{Shared, Terms},
+    shared::{Policy, ServerShared},
 };
 #[cfg_attr(
     all(feature = "http", feature = "stdio", feature = "tcp", feature = "tls-no-provider", feature = "ws"),
@@ -37,28 +37,28 @@ pub(super) struct Listener {
     handshakes: Arc<[Box<dyn Handshake>]>,
     /// How messages are told apart, where it is another way than elsewhere.
     framer: Option<Box<dyn AnyFramer>>,
-    spoken: Spoken,
+    protocol: AppProtocol,
     /// How long a handshake may take, and what one that has failed costs.
-    terms: Arc<Terms>,
+    policy: Arc<Policy>,
 }
 
 /// What goes over the connections of a listener.
 #[derive(Debug, Clone)]
-pub(super) enum Spoken {
+pub(super) enum AppProtocol {
     /// The messages of a session, which is served on these terms.
-    Messages(Arc<Terms>),
+    Sessions(Arc<Policy>),
     /// HTTP, whose requests carry messages.
     #[cfg(feature = "http")]
-    Http(Arc<Http>),
+    Http(Arc<HttpProtocol>),
 }
 
-impl Spoken {
+impl AppProtocol {
     /// Begins the session of a peer, or whatever else is spoken with it.
-    pub(super) fn begin(&self, shared: &Arc<Shared>, connection: Connection, group: Membership) {
+    pub(super) fn begin(&self, shared: &Arc<ServerShared>, connection: Connection, group: Membership) {
         match self {
             #[cfg(feature = "http")]
             Self::Http(http) => http.serve(shared, connection, group),
-            Self::Messages(terms) => shared.begin_session(connection, group, terms),
+            Self::Sessions(policy) => shared.begin_session(connection, group, policy),
         }
     }
 }
@@ -67,18 +67,18 @@ impl Listener {
     /// A name may have several addresses, each of which is listened at.
     pub(super) async fn bind(
         listen: Listen,
-        shared: &Arc<Shared>,
-        terms: &Arc<Terms>,
+        shared: &Arc<ServerShared>,
+        policy: &Arc<Policy>,
     ) -> io::Result<Vec<Self>> {
-        let spoken = spoken(&listen, shared, terms)?;
+        let protocol = protocol(&listen, shared, policy)?;
         let handshakes: Arc<[Box<dyn Handshake>]> = handshakes(&listen)?.into();
         let listener = |(socket, endpoint)| Self {
             socket,
             endpoint,
             handshakes: Arc::clone(&handshakes),
             framer: listen.framer.as_ref().map(|framer| framer.cloned()),
-            spoken: spoken.clone(),
-            terms: Arc::clone(terms),
+            protocol: protocol.clone(),
+            policy: Arc::clone(policy),
         };
         Ok(open(&listen).await?.into_iter().map(listener).collect())
     }
@@ -89,13 +89,13 @@ impl Listener {
     }
 
     /// What goes over the connections.
-    pub(super) const fn spoken(&self) -> &Spoken {
-        &self.spoken
+    pub(super) const fn protocol(&self) -> &AppProtocol {
+        &self.protocol
     }
 
     /// What it serves, and how.
-    pub(super) const fn terms(&self) -> &Arc<Terms> {
-        &self.terms
+    pub(super) const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
     }
 
     /// What comes between accepting a peer and the first message.
@@ -127,13 +127,13 @@ impl Listener {
 }
 
 #[cfg(feature = "http")]
-fn spoken(listen: &Listen, shared: &Arc<Shared>, terms: &Arc<Terms>) -> io::Result<Spoken> {
+fn protocol(listen: &Listen, shared: &Arc<ServerShared>, policy: &Arc<Policy>) -> io::Result<AppProtocol> {
     let scheme = listen.endpoint.as_net().map(|net| net.scheme);
     let is_http = matches!(scheme, Some(Scheme::Http | Scheme::Https));
     let options = match &listen.http {
         Some(options) => options,
         None if is_http => &HttpOptions::new(),
-        None => return Ok(Spoken::Messages(Arc::clone(terms))),
+        None => return Ok(AppProtocol::Sessions(Arc::clone(policy))),
     };
     if matches!(scheme, Some(Scheme::Ws | Scheme::Wss)) {
         return Err(io::Error::new(
@@ -145,22 +145,23 @@ fn spoken(listen: &Listen, shared: &Arc<Shared>, terms: &Arc<Terms>) -> io::Resu
             ),
         ));
     }
-    if terms.settings.messages.is_some() {
+    if policy.settings.messages.is_some() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "messages that are no JSON-RPC do not go over HTTP",
         ));
     }
     #[cfg(feature = "ws")]
-    let http = Http::with_websocket(shared, terms, &listen.endpoint, options, listen.websocket.clone());
+    let http =
+        HttpProtocol::with_websocket(shared, policy, &listen.endpoint, options, listen.websocket.clone());
     #[cfg(not(feature = "ws"))]
-    let http = Http::new(shared, terms, &listen.endpoint, options);
-    Ok(Spoken::Http(Arc::new(http)))
+    let http = HttpProtocol::new(shared, policy, &listen.endpoint, options);
+    Ok(AppProtocol::Http(Arc::new(http)))
 }
 
 #[cfg(not(feature = "http"))]
-fn spoken(_: &Listen, _: &Arc<Shared>, terms: &Arc<Terms>) -> io::Result<Spoken> {
-    Ok(Spoken::Messages(Arc::clone(terms)))
+fn protocol(_: &Listen, _: &Arc<ServerShared>, policy: &Arc<Policy>) -> io::Result<AppProtocol> {
+    Ok(AppProtocol::Sessions(Arc::clone(policy)))
 }
 
 /// What Linux's accept(2) says of connections that failed before they were accepted, and BSD's of those that were reset.
@@ -178,10 +179,10 @@ fn comes_from_a_peer(error: &io::Error) -> bool {
 }
 
 /// A socket, and the endpoint with the address that it has become.
-type Place = (Box<dyn Socket>, Endpoint);
+type BoundSocket = (Box<dyn Socket>, Endpoint);
 
 /// Opens it; of a name that has several addresses, each.
-async fn open(listen: &Listen) -> io::Result<Vec<Place>> {
+async fn open(listen: &Listen) -> io::Result<Vec<BoundSocket>> {
     let endpoint = &listen.endpoint;
     #[cfg(all(unix, feature = "unix"))]
     if listen.unix_mode.is_some() {
@@ -241,12 +242,12 @@ fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
 }
 
 #[cfg(feature = "tcp")]
-async fn listen_on_network(listen: &Listen, net: &Net) -> io::Result<Vec<Place>> {
+async fn listen_on_network(listen: &Listen, net: &Net) -> io::Result<Vec<BoundSocket>> {
     crate::transport::tcp::listen(&listen.endpoint, net, &listen.tcp).await
 }
 
 #[cfg(not(feature = "tcp"))]
-async fn listen_on_network(_: &Listen, _: &Net) -> io::Result<Vec<Place>> {
+async fn listen_on_network(_: &Listen, _: &Net) -> io::Result<Vec<BoundSocket>> {
     Err(built_without("tcp"))
 }
 

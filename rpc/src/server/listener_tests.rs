@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::{Level, Metadata, Subscriber, span};
 
-use super::{AcceptBackoff, Connection, Endpoint, Listener, Socket, Spoken, Terms};
+use super::{AcceptBackoff, AppProtocol, Connection, Endpoint, Listener, Policy, Socket};
 use crate::{driver::Settings, limits::Limits, service::Services};
 
 /// Fails as it is told, then gives one peer, and so on; then nobody comes any more.
@@ -47,14 +47,14 @@ async fn accepted(episodes: Vec<Vec<io::Error>>) -> (Vec<u128>, usize, Vec<Level
     let count = episodes.len();
     let socket = Arc::new(Failing { failures: Mutex::new(episodes.into()), asked: AtomicUsize::new(0) });
     let settings = Settings::new(Limits::server());
-    let terms = Arc::new(Terms::new(Services::default(), settings).expect("nothing is wrong with it"));
+    let policy = Arc::new(Policy::new(Services::default(), settings).expect("nothing is wrong with it"));
     let listener = Listener {
         socket: Box::new(Arc::clone(&socket)),
         endpoint: Endpoint::MEMORY,
         handshakes: Arc::new([]),
         framer: None,
-        spoken: Spoken::Messages(Arc::clone(&terms)),
-        terms,
+        protocol: AppProtocol::Sessions(Arc::clone(&policy)),
+        policy,
     };
     let logged = Logged::default();
     let _logging = tracing::subscriber::set_default(logged.clone());

@@ -13,7 +13,7 @@ use std::{
 use tokio::{sync::watch, time::timeout};
 
 #[cfg(feature = "http")]
-use super::http_work::{Capacity, Connections};
+use super::http_work::{HttpCapacity, HttpWork};
 use crate::{
     driver::{self, Owner, Settings, Start},
     jsonrpc::{CancelBy, ErrorCode, ErrorObject, Protocol, Unsupported},
@@ -51,30 +51,30 @@ pub enum BindError {
 
 /// What the sessions and requests of a listener are served on.
 #[derive(Debug)]
-pub(super) struct Terms {
+pub(super) struct Policy {
     pub(super) services: Arc<BuiltServices>,
     pub(super) settings: Settings,
     /// What requests over HTTP share.
     #[cfg(feature = "http")]
-    pub(super) capacity: Arc<Capacity>,
+    pub(super) capacity: Arc<HttpCapacity>,
 }
 
 /// What a listener says otherwise than its server.
 #[derive(Debug, Default)]
-pub(super) struct OwnTerms {
+pub(super) struct PolicyOverrides {
     pub(super) services: Option<Services>,
     pub(super) protocol: Option<Protocol>,
     pub(super) cancellation: Option<CancelBy>,
     pub(super) limits: Option<Limits>,
 }
 
-impl Terms {
+impl Policy {
     pub(super) fn new(services: Services, settings: Settings) -> Result<Self, BindError> {
         settings.check()?;
         Ok(Self {
             services: Arc::new(services.build()?),
             #[cfg(feature = "http")]
-            capacity: Arc::new(Capacity::new(&settings.limits)),
+            capacity: Arc::new(HttpCapacity::new(&settings.limits)),
             settings,
         })
     }
@@ -106,9 +106,9 @@ impl Terms {
     }
 }
 
-impl OwnTerms {
+impl PolicyOverrides {
     /// Those of `server`, but for what is said here.
-    pub(super) fn over(self, server: &Arc<Terms>) -> Result<Arc<Terms>, BindError> {
+    pub(super) fn over(self, server: &Arc<Policy>) -> Result<Arc<Policy>, BindError> {
         let Self { services, protocol, cancellation, limits } = self;
         if services.is_none() && protocol.is_none() && cancellation.is_none() && limits.is_none() {
             return Ok(Arc::clone(server));
@@ -127,7 +127,7 @@ impl OwnTerms {
             settings.limits = Limits { connections: server.limits().connections, ..limits.in_force() };
             #[cfg(feature = "http")]
             {
-                capacity = Arc::new(Capacity::new(&settings.limits));
+                capacity = Arc::new(HttpCapacity::new(&settings.limits));
             }
         }
         settings.check()?;
@@ -135,7 +135,7 @@ impl OwnTerms {
             Some(services) => Arc::new(services.build()?),
             None => Arc::clone(&server.services),
         };
-        Ok(Arc::new(Terms {
+        Ok(Arc::new(Policy {
             services,
             settings,
             #[cfg(feature = "http")]
@@ -146,7 +146,7 @@ impl OwnTerms {
 
 /// How far a server has come. It only ever goes on to a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub(super) enum ServerStage {
     Running,
     /// Nobody is accepted any more.
     NotListening,
@@ -155,7 +155,7 @@ pub(super) enum Stage {
     Stopped,
 }
 
-impl Stage {
+impl ServerStage {
     /// Whether peers that arrive are accepted.
     pub(super) fn accepts(self) -> bool {
         self == Self::Running
@@ -170,12 +170,12 @@ impl Stage {
 /// Why a server accepts no further connection. It is told to the peer.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("too many connections: {open} are open, and {limit} may be (`Limits::connections`). Try again later")]
-pub(super) struct Full {
+pub(super) struct ServerFull {
     pub(super) open: usize,
     pub(super) limit: usize,
 }
 
-impl Full {
+impl ServerFull {
     /// What the peer is told.
     pub(super) fn to_error(self) -> ErrorObject {
         ErrorObject::new(ErrorCode::SERVER_BUSY, self.to_string()).not_executed()
@@ -183,33 +183,33 @@ impl Full {
 }
 
 /// What accepting, sessions and handles share.
-pub(super) struct Shared {
+pub(super) struct ServerShared {
     /// What holds wherever a listener does not say otherwise.
-    pub(super) terms: Arc<Terms>,
+    pub(super) policy: Arc<Policy>,
     pub(super) groups: Option<Arc<InstalledGroups>>,
     sessions: Mutex<HashMap<u64, Session>>,
     /// How many peers were accepted whose sessions have not begun.
-    pub(super) shaking: AtomicUsize,
+    pub(super) handshaking: AtomicUsize,
     #[cfg(feature = "http")]
-    pub(super) http: Connections,
+    pub(super) http: HttpWork,
     /// How many listeners are at work.
     pub(super) listening: Tally,
-    pub(super) stage: watch::Sender<Stage>,
+    pub(super) stage: watch::Sender<ServerStage>,
     /// How often the log has it that a peer speaks another protocol.
     strangers: LogRate,
 }
 
-impl Shared {
-    pub(super) fn new(terms: Terms, groups: Option<Groups>) -> Arc<Self> {
+impl ServerShared {
+    pub(super) fn new(policy: Policy, groups: Option<Groups>) -> Arc<Self> {
         Arc::new(Self {
-            groups: groups.map(|groups| InstalledGroups::new(groups, terms.limits())),
+            groups: groups.map(|groups| InstalledGroups::new(groups, policy.limits())),
             #[cfg(feature = "http")]
-            http: Connections::new(),
-            terms: Arc::new(terms),
+            http: HttpWork::new(),
+            policy: Arc::new(policy),
             sessions: Mutex::default(),
-            shaking: AtomicUsize::new(0),
+            handshaking: AtomicUsize::new(0),
             listening: Tally::default(),
-            stage: watch::Sender::new(Stage::Running),
+            stage: watch::Sender::new(ServerStage::Running),
             strangers: LogRate::default(),
         })
     }
@@ -229,18 +229,23 @@ impl Shared {
         let others = self.http.count();
         #[cfg(not(feature = "http"))]
         let others = 0;
-        self.sessions().len() + self.shaking.load(Ordering::Relaxed) + others
+        self.sessions().len() + self.handshaking.load(Ordering::Relaxed) + others
     }
 
     /// The server's own. A listener may have others.
     pub(super) fn limits(&self) -> &Limits {
-        self.terms.limits()
+        self.policy.limits()
     }
 
     /// Starts the session of a peer that was accepted, unless the server stops.
-    pub(super) fn begin_session(self: &Arc<Self>, connection: Connection, group: Membership, terms: &Terms) {
+    pub(super) fn begin_session(
+        self: &Arc<Self>,
+        connection: Connection,
+        group: Membership,
+        policy: &Policy,
+    ) {
         // What makes a service for the session is code of the user's.
-        match catch_unwind(AssertUnwindSafe(|| self.serve(connection, group, terms))) {
+        match catch_unwind(AssertUnwindSafe(|| self.serve(connection, group, policy))) {
             Ok(session) if !self.stage.borrow().serves() => session.abort(),
             Ok(_) => {}
             Err(_) => {
@@ -254,18 +259,18 @@ impl Shared {
         self: &Arc<Self>,
         connection: Connection,
         group: Membership,
-        terms: &Terms,
+        policy: &Policy,
     ) -> Session {
         let start = Start {
             connection,
-            settings: &terms.settings,
+            settings: &policy.settings,
             // The server keeps its sessions, with or without services, until they end.
             serves: true,
             owner: Some(Arc::clone(self) as Arc<dyn Owner>),
             group,
         };
         driver::start(start, |session| {
-            let services = terms.services.for_session(session);
+            let services = policy.services.for_session(session);
             // Before its loop runs, which takes it out again.
             self.sessions().insert(session.id(), session.clone());
             services
@@ -273,7 +278,7 @@ impl Shared {
     }
 }
 
-impl Owner for Shared {
+impl Owner for ServerShared {
     fn ended(&self, session: u64) {
         // Dropped outside the lock: the last handle may end what the application keeps with the session.
         let ended = self.sessions().remove(&session);
@@ -285,9 +290,9 @@ impl Owner for Shared {
     }
 }
 
-impl Shared {
+impl ServerShared {
     /// Goes on to a later stage. False where it was reached already.
-    pub(super) fn enter(&self, next: Stage) -> bool {
+    pub(super) fn enter(&self, next: ServerStage) -> bool {
         self.stage.send_if_modified(|stage| {
             let is_later = *stage < next;
             if is_later {
@@ -298,7 +303,7 @@ impl Shared {
     }
 
     pub(super) fn start_shutdown(self: &Arc<Self>) {
-        if self.enter(Stage::Stopping) {
+        if self.enter(ServerStage::Stopping) {
             tokio::spawn(Arc::clone(self).stop());
         }
     }
@@ -326,35 +331,35 @@ impl Shared {
         futures::future::join(closed, self.http.all_ended(self.limits().close_timeout)).await;
         #[cfg(not(feature = "http"))]
         closed.await;
-        self.enter(Stage::Stopped);
+        self.enter(ServerStage::Stopped);
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ServerShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("services", &self.terms.services).finish_non_exhaustive()
+        f.debug_struct("ServerShared").field("services", &self.policy.services).finish_non_exhaustive()
     }
 }
 
 /// A connection that is no session yet.
-pub(super) struct Place(Arc<Shared>);
+pub(super) struct PendingConnection(Arc<ServerShared>);
 
-impl Place {
-    pub(super) fn taken(shared: &Arc<Shared>) -> Self {
-        shared.shaking.fetch_add(1, Ordering::Relaxed);
+impl PendingConnection {
+    pub(super) fn new(shared: &Arc<ServerShared>) -> Self {
+        shared.handshaking.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(shared))
     }
 }
 
-impl Drop for Place {
+impl Drop for PendingConnection {
     fn drop(&mut self) {
-        self.0.shaking.fetch_sub(1, Ordering::Relaxed);
+        self.0.handshaking.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// `unlogged` is how many like it are not in the log.
-pub(super) fn log_full(full: &Full, peer: &Endpoint, unlogged: u64) {
-    let &Full { open, limit } = full;
+pub(super) fn log_full(full: &ServerFull, peer: &Endpoint, unlogged: u64) {
+    let &ServerFull { open, limit } = full;
     tracing::warn!(
         rpc.system.name = "jsonrpc", network.transport = peer.scheme(), network.peer.address = %peer, open, limit, unlogged,
         "as many connections are open as may be: further ones are refused. Where the system has room for more, raise \

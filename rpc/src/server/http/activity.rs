@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::flow::Flow;
+use super::flow::FlowControl;
 #[cfg(feature = "ws")]
 use crate::transport::Plain;
 use crate::{
@@ -36,12 +36,12 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// One connection. Its bytes, its requests and its end tell it what they do; the task of the connection asks how long that may last.
 #[derive(Debug)]
-pub(super) struct Watch {
-    state: Mutex<State>,
+pub(super) struct Activity {
+    state: Mutex<ActivityState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ActivityState {
     /// What the peer has sent first.
     start: Start,
     /// When bytes last moved, either way.
@@ -53,7 +53,7 @@ struct State {
     /// Requests that are worked on, and answers whose body is not given to hyper as a whole.
     handled: usize,
     sending: usize,
-    spoken: Spoken,
+    protocol: PeerProtocol,
     /// Whether several requests may come at once: then bytes need not be the head of one.
     is_multiplexed: bool,
     stopping: Option<Instant>,
@@ -64,14 +64,14 @@ struct State {
 
 /// What the peer speaks. Hyper goes by the same bytes.
 #[derive(Debug)]
-enum Spoken {
+enum PeerProtocol {
     /// So many bytes of the preface have come, and nothing else.
     Preface(usize),
     Http1,
-    Http2(Box<Flow>),
+    Http2(Box<FlowControl>),
 }
 
-impl Spoken {
+impl PeerProtocol {
     fn received(&mut self, mut bytes: &[u8], now: Instant) {
         if let Self::Preface(known) = self {
             let (preface, rest) = bytes.split_at(bytes.len().min(PREFACE.len() - *known));
@@ -83,7 +83,7 @@ impl Spoken {
             if *known < PREFACE.len() {
                 return;
             }
-            *self = Self::Http2(Box::new(Flow::new(now)));
+            *self = Self::Http2(Box::new(FlowControl::new(now)));
             bytes = rest;
         }
         if let Self::Http2(flow) = self {
@@ -91,7 +91,7 @@ impl Spoken {
         }
     }
 
-    fn flow(&mut self) -> Option<&mut Flow> {
+    fn flow(&mut self) -> Option<&mut FlowControl> {
         match self {
             Self::Http2(flow) => Some(flow),
             Self::Preface(_) | Self::Http1 => None,
@@ -112,10 +112,10 @@ pub(super) enum Late {
     Stopped,
 }
 
-impl Watch {
+impl Activity {
     pub(super) fn new() -> Arc<Self> {
         let now = Instant::now();
-        let state = State {
+        let state = ActivityState {
             start: Start::new(),
             moved: now,
             // Who connects is to say something.
@@ -123,7 +123,7 @@ impl Watch {
             stuck: None,
             handled: 0,
             sending: 0,
-            spoken: Spoken::Preface(0),
+            protocol: PeerProtocol::Preface(0),
             is_multiplexed: false,
             stopping: None,
             lingering: None,
@@ -132,7 +132,7 @@ impl Watch {
         Arc::new(Self { state: Mutex::new(state) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ActivityState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,7 +141,7 @@ impl Watch {
         if !state.start.is_full() {
             state.start.add(bytes);
         }
-        state.spoken.received(bytes, now);
+        state.protocol.received(bytes, now);
         state.moved = now;
         if state.handled == 0 && state.head.is_none() {
             state.head = Some(now);
@@ -152,7 +152,7 @@ impl Watch {
     pub(super) fn wrote<'a>(&self, slices: impl IntoIterator<Item = &'a [u8]>, mut written: usize) {
         let (now, mut state) = (Instant::now(), self.lock());
         state.moved = now;
-        let Some(flow) = state.spoken.flow() else { return };
+        let Some(flow) = state.protocol.flow() else { return };
         for slice in slices {
             let bytes = &slice[..slice.len().min(written)];
             flow.sent(bytes, now);
@@ -192,29 +192,29 @@ impl Watch {
     }
 
     /// A request has come.
-    pub(super) fn begin(self: &Arc<Self>, version: Version) -> Handled {
+    pub(super) fn begin(self: &Arc<Self>, version: Version) -> RequestGuard {
         let mut state = self.lock();
         state.handled += 1;
         state.head = None;
         state.is_multiplexed = version == Version::HTTP_2;
-        Handled(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 
     /// Whether the connection, which has ended, was within what begins a request: the head of one was
     /// no HTTP, or did not come to its end. Where nothing had come at all, it was not.
     pub(super) fn is_within_head(&self) -> bool {
         let state = &mut *self.lock();
-        match &state.spoken {
-            Spoken::Preface(0) => false,
-            Spoken::Preface(_) | Spoken::Http1 => state.head.is_some(),
-            Spoken::Http2(flow) => flow.headers().is_some(),
+        match &state.protocol {
+            PeerProtocol::Preface(0) => false,
+            PeerProtocol::Preface(_) | PeerProtocol::Http1 => state.head.is_some(),
+            PeerProtocol::Http2(flow) => flow.headers().is_some(),
         }
     }
 
     /// What the peer speaks, where it has begun with another protocol than HTTP.
     pub(super) fn foreign(&self) -> Option<Foreign> {
         let state = self.lock();
-        let is_first_head = matches!(state.spoken, Spoken::Http1) && state.head.is_some();
+        let is_first_head = matches!(state.protocol, PeerProtocol::Http1) && state.head.is_some();
         let foreign = is_first_head.then(|| state.start.seen());
         foreign.filter(|foreign| foreign.protocol != "HTTP")
     }
@@ -227,7 +227,7 @@ impl Watch {
             return Some((since + LINGER, Late::Stuck));
         }
         let stuck = state.stuck.and_then(|since| after(since, limits.send_timeout, Late::Stuck));
-        let flow = state.spoken.flow();
+        let flow = state.protocol.flow();
         let is_answering = flow.as_ref().is_some_and(|flow| flow.is_answering()) || state.stuck.is_some();
         let head =
             flow.as_ref().and_then(|flow| after(flow.headers()?, limits.handshake_timeout, Late::Head));
@@ -252,17 +252,17 @@ impl Watch {
 
 /// A request that is worked on, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Handled(Arc<Watch>);
+pub(super) struct RequestGuard(Arc<Activity>);
 
-impl Handled {
+impl RequestGuard {
     /// It is answered, and the answer not sent.
-    pub(super) fn answered(self) -> Sending {
+    pub(super) fn answered(self) -> ResponseGuard {
         self.0.lock().sending += 1;
-        Sending(Arc::clone(&self.0))
+        ResponseGuard(Arc::clone(&self.0))
     }
 }
 
-impl Drop for Handled {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.lock().handled -= 1;
     }
@@ -270,9 +270,9 @@ impl Drop for Handled {
 
 /// An answer that is being sent, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Sending(Arc<Watch>);
+pub(super) struct ResponseGuard(Arc<Activity>);
 
-impl Drop for Sending {
+impl Drop for ResponseGuard {
     fn drop(&mut self) {
         let (now, mut state) = (Instant::now(), self.0.lock());
         state.sending -= 1;
@@ -282,20 +282,20 @@ impl Drop for Sending {
 
 /// The stream below, which hyper has, and which the task of the connection may ask about its peer. One
 /// task does both: the lock is never waited for.
-struct Shared {
+struct SharedIo {
     io: Mutex<Box<dyn Io>>,
     /// Whether hyper waits for something to read: then it is told what happens.
     is_awaited: AtomicBool,
 }
 
-impl Shared {
+impl SharedIo {
     fn io(&self) -> MutexGuard<'_, Box<dyn Io>> {
         self.io.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whether the peer of a connection is gone.
-pub(super) struct HangUp(Arc<Shared>);
+pub(super) struct HangUp(Arc<SharedIo>);
 
 impl HangUp {
     /// Comes before hyper's turn.
@@ -314,9 +314,9 @@ impl HangUp {
 }
 
 /// A stream of bytes.
-pub(super) struct Watched {
-    shared: Arc<Shared>,
-    watch: Arc<Watch>,
+pub(super) struct TrackedIo {
+    shared: Arc<SharedIo>,
+    activity: Arc<Activity>,
     /// What the stream said of the bytes that have [left](Io::left) when it was last asked.
     left: u64,
     /// The watch was told that bytes wait, and not that they have left.
@@ -324,10 +324,10 @@ pub(super) struct Watched {
     is_shut: bool,
 }
 
-impl Watched {
-    pub(super) fn new(io: Box<dyn Io>, watch: Arc<Watch>) -> Self {
-        let shared = Shared { io: Mutex::new(io), is_awaited: AtomicBool::new(false) };
-        Self { shared: Arc::new(shared), watch, left: 0, is_keeping: false, is_shut: false }
+impl TrackedIo {
+    pub(super) fn new(io: Box<dyn Io>, activity: Arc<Activity>) -> Self {
+        let shared = SharedIo { io: Mutex::new(io), is_awaited: AtomicBool::new(false) };
+        Self { shared: Arc::new(shared), activity, left: 0, is_keeping: false, is_shut: false }
     }
 
     pub(super) fn hang_up(&self) -> HangUp {
@@ -344,7 +344,7 @@ impl Watched {
     /// Bytes wait, and the stream does not pass them on.
     fn keeps(&mut self) {
         let left = self.shared.io().left();
-        self.watch.cannot_write(left != self.left);
+        self.activity.cannot_write(left != self.left);
         (self.left, self.is_keeping) = (left, true);
     }
 
@@ -354,7 +354,7 @@ impl Watched {
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         match written {
-            Poll::Ready(Ok(bytes)) if bytes > 0 => self.watch.wrote(slices, bytes),
+            Poll::Ready(Ok(bytes)) if bytes > 0 => self.activity.wrote(slices, bytes),
             Poll::Ready(_) => {}
             Poll::Pending => self.keeps(),
         }
@@ -362,19 +362,19 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for TrackedIo {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut *self.shared.io()).poll_read(cx, buf);
         self.shared.is_awaited.store(read.is_pending(), Relaxed);
         if buf.filled().len() > before {
-            self.watch.read(&buf.filled()[before..]);
+            self.activity.read(&buf.filled()[before..]);
         }
         read
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for TrackedIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut *self.shared.io()).poll_write(cx, bytes);
         self.tell([bytes], written)
@@ -399,7 +399,7 @@ impl AsyncWrite for Watched {
             Poll::Pending => self.keeps(),
             Poll::Ready(_) if self.is_keeping => {
                 self.is_keeping = false;
-                self.watch.flushed();
+                self.activity.flushed();
             }
             Poll::Ready(_) => {}
         }
@@ -413,7 +413,7 @@ impl AsyncWrite for Watched {
             ready!(Pin::new(&mut *self.shared.io()).poll_shutdown(cx))?;
             self.is_shut = true;
         }
-        if !self.watch.lingers() {
+        if !self.activity.lingers() {
             return Poll::Ready(Ok(()));
         }
         let mut forgotten = [0; 4 << 10];

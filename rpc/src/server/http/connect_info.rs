@@ -12,34 +12,34 @@ use tokio::{
     time::Instant,
 };
 
-use super::request::Refusal;
+use super::request::HttpRefusal;
 use crate::{
     limits::{Cost, Limits, Throttle},
-    server::{http_work::Shares, shared::Shared},
+    server::{http_work::Shares, shared::ServerShared},
     session::{Counted, Membership},
     transport::{Endpoint, Extensions, FromItself, PageScheme, has_address},
 };
 
 /// The connection that a request has come by. An `Arc` of it is in the extensions of the request.
 #[derive(Debug)]
-pub(super) struct Arrival {
+pub(super) struct ConnectInfo {
     pub(super) peer: Endpoint,
     /// What the transport knows of the peer, and of every one of its requests.
     pub(super) extensions: Extensions,
-    pub(super) account: Account,
+    pub(super) account: ConnectionAccount,
     /// Whether the peer is on this machine, once it was asked for.
     is_local: OnceLock<bool>,
 }
 
-impl Arrival {
+impl ConnectInfo {
     pub(super) fn new(peer: Endpoint, extensions: Extensions, group: Membership, limits: &Limits) -> Self {
-        Self { peer, extensions, account: Account::new(group, limits), is_local: OnceLock::new() }
+        Self { peer, extensions, account: ConnectionAccount::new(group, limits), is_local: OnceLock::new() }
     }
 
     /// Where the sender of a request is: as a layer says, or our own listener.
     pub(super) fn peer_of(request: &http::Extensions) -> Option<&Endpoint> {
-        let arrival = || request.get::<Arc<Self>>().map(|arrival| &arrival.peer);
-        request.get::<Endpoint>().or_else(arrival)
+        let connect_info = || request.get::<Arc<Self>>().map(|connect_info| &connect_info.peer);
+        request.get::<Endpoint>().or_else(connect_info)
     }
 
     /// How browsers fetch pages of the server that a request came to: as a layer says, or our own
@@ -55,9 +55,9 @@ impl Arrival {
         let has = |peer: &Endpoint| peer.socket_addr().is_some_and(has_address);
         match (request.extensions.get::<Endpoint>(), request.extensions.get::<Arc<Self>>()) {
             (Some(told), _) => has(told),
-            (None, Some(arrival)) => *arrival
-                .is_local
-                .get_or_init(|| arrival.extensions.get::<FromItself>().is_some() || has(&arrival.peer)),
+            (None, Some(connect_info)) => *connect_info.is_local.get_or_init(|| {
+                connect_info.extensions.get::<FromItself>().is_some() || has(&connect_info.peer)
+            }),
             // Who knows where this is mounted? Of a page it is assumed that it is on the same
             // machine.
             (None, None) => request.headers.contains_key(header::ORIGIN),
@@ -67,7 +67,7 @@ impl Arrival {
 
 /// What the peer of one connection has cost, and has under way.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct ConnectionAccount {
     pub(super) shares: Shares,
     /// A permit for each byte that its requests may have together: `None` where that is no limit.
     request_bytes: Option<Semaphore>,
@@ -78,7 +78,7 @@ pub(super) struct Account {
     over: Notify,
 }
 
-impl Account {
+impl ConnectionAccount {
     fn new(group: Membership, limits: &Limits) -> Self {
         let request_bytes = limits.request_bytes.max(1);
         Self {
@@ -107,7 +107,7 @@ impl Account {
     }
 
     /// Slows down a peer that has cost much, and refuses one that has cost too much.
-    pub(super) async fn admit(&self, peer: &Endpoint, limits: &Limits) -> Result<(), Refusal> {
+    pub(super) async fn admit(&self, peer: &Endpoint, limits: &Limits) -> Result<(), HttpRefusal> {
         if limits.cost_hard == f64::INFINITY {
             return Ok(());
         }
@@ -118,21 +118,21 @@ impl Account {
 
     /// Refuses a peer that has cost too much.
     #[cfg(feature = "ws")]
-    pub(super) fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), HttpRefusal> {
         let (cost, limit) = (self.charge(0.0, limits), limits.cost_hard);
-        if cost >= limit { Err(Refusal::Cost { cost, limit }) } else { Ok(()) }
+        if cost >= limit { Err(HttpRefusal::Cost { cost, limit }) } else { Ok(()) }
     }
 
     /// Waits until a body fits into what the requests of the connection may have together, in the order
     /// in which they came. One that does not say how large it is has room made for the largest, so that
     /// what has begun to be read can always end. Cancel safe.
-    pub(super) async fn room_for(&self, body: &SizeHint, limits: &Limits) -> Option<Room<'_>> {
+    pub(super) async fn permit_for(&self, body: &SizeHint, limits: &Limits) -> Option<BytesPermit<'_>> {
         let all = limits.request_bytes.min(limits.frame_size);
         let bytes =
             body.upper().and_then(|bytes| usize::try_from(bytes).ok()).map_or(all, |bytes| bytes.min(all));
         let bytes = u32::try_from(bytes.max(1)).unwrap_or(u32::MAX);
         // It is never closed.
-        self.request_bytes.as_ref()?.acquire_many(bytes).await.ok().map(Room)
+        self.request_bytes.as_ref()?.acquire_many(bytes).await.ok().map(BytesPermit)
     }
 
     /// Leaves its place in its group to what the connection becomes.
@@ -154,9 +154,9 @@ pub(super) async fn admit_at(
     peer: &Endpoint,
     limits: &Limits,
     is_first_logged: impl FnOnce() -> bool,
-) -> Result<(), Refusal> {
+) -> Result<(), HttpRefusal> {
     if cost >= limits.cost_hard {
-        return Err(Refusal::Cost { cost, limit: limits.cost_hard });
+        return Err(HttpRefusal::Cost { cost, limit: limits.cost_hard });
     }
     let delay = Throttle::at(cost, limits).delay;
     if !delay.is_zero() {
@@ -175,9 +175,9 @@ pub(super) async fn admit_at(
 
 /// What a request has of the bytes of its connection, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Room<'a>(SemaphorePermit<'a>);
+pub(super) struct BytesPermit<'a>(SemaphorePermit<'a>);
 
-impl Room<'_> {
+impl BytesPermit<'_> {
     /// It has turned out to need no more than `bytes`.
     pub(super) fn shrink(&mut self, bytes: usize) {
         drop(self.0.split(self.0.num_permits().saturating_sub(bytes)));
@@ -193,8 +193,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub(super) enum Payer {
     /// The connection that it has come by, which is ours.
-    Connection(Arc<Arrival>),
-    Guest(Guest),
+    Connection(Arc<ConnectInfo>),
+    GuestRequest(GuestRequest),
     /// Of a service that belongs to no server.
     Nobody(Shares),
 }
@@ -202,20 +202,20 @@ pub(super) enum Payer {
 /// A request that another server has handed to a service of ours, until this is dropped. Shutting down
 /// waits for it, and its group has one connection more.
 #[derive(Debug)]
-pub(super) struct Guest {
-    server: Arc<Shared>,
+pub(super) struct GuestRequest {
+    server: Arc<ServerShared>,
     /// None where nobody has told where the peer is.
     group: Membership,
     shares: Shares,
     _counted: Counted,
 }
 
-impl Guest {
-    pub(super) fn arrived(server: &Arc<Shared>, peer: Option<&Endpoint>) -> Result<Self, Refusal> {
+impl GuestRequest {
+    pub(super) fn arrived(server: &Arc<ServerShared>, peer: Option<&Endpoint>) -> Result<Self, HttpRefusal> {
         // Before it is looked whether the server goes on: shutting down looks in the other order.
         let counted = server.http.begin_guest();
         if !server.stage.borrow().serves() {
-            return Err(Refusal::ShuttingDown);
+            return Err(HttpRefusal::ShuttingDown);
         }
         let group = match (&server.groups, peer) {
             (Some(groups), Some(peer)) => groups.admit(peer)?,
@@ -229,45 +229,47 @@ impl Payer {
     /// What its other requests have under way.
     pub(super) fn shares(&self) -> &Shares {
         match self {
-            Self::Connection(arrival) => &arrival.account.shares,
-            Self::Guest(Guest { shares, .. }) | Self::Nobody(shares) => shares,
+            Self::Connection(connect_info) => &connect_info.account.shares,
+            Self::GuestRequest(GuestRequest { shares, .. }) | Self::Nobody(shares) => shares,
         }
     }
 
     /// Adds to the cost.
     pub(super) fn charge(&self, amount: f64, limits: &Limits) {
         match self {
-            Self::Connection(arrival) => _ = arrival.account.charge(amount, limits),
-            Self::Guest(Guest { group, .. }) if group.is_some() => _ = group.charge(amount, Instant::now()),
-            Self::Guest(_) | Self::Nobody(_) => {}
+            Self::Connection(connect_info) => _ = connect_info.account.charge(amount, limits),
+            Self::GuestRequest(GuestRequest { group, .. }) if group.is_some() => {
+                _ = group.charge(amount, Instant::now());
+            }
+            Self::GuestRequest(_) | Self::Nobody(_) => {}
         }
     }
 
     /// Slows down a peer that has cost much, and refuses one that has cost too much.
-    pub(super) async fn admit(&self, peer: &Endpoint, limits: &Limits) -> Result<(), Refusal> {
+    pub(super) async fn admit(&self, peer: &Endpoint, limits: &Limits) -> Result<(), HttpRefusal> {
         match self {
-            Self::Connection(arrival) => arrival.account.admit(&arrival.peer, limits).await,
-            Self::Guest(Guest { group, .. }) if group.is_some() => {
+            Self::Connection(connect_info) => connect_info.account.admit(&connect_info.peer, limits).await,
+            Self::GuestRequest(GuestRequest { group, .. }) if group.is_some() => {
                 let cost = group.charge(0.0, Instant::now());
                 admit_at(cost, peer, limits, || group.is_first_logged()).await
             }
-            Self::Guest(_) | Self::Nobody(_) => Ok(()),
+            Self::GuestRequest(_) | Self::Nobody(_) => Ok(()),
         }
     }
 
     /// Waits until a body fits into what the requests of its connection may have together, where that
     /// is ours and has several at once. Cancel safe.
-    pub(super) async fn room_for(&self, body: &SizeHint, limits: &Limits) -> Option<Room<'_>> {
+    pub(super) async fn permit_for(&self, body: &SizeHint, limits: &Limits) -> Option<BytesPermit<'_>> {
         match self {
-            Self::Connection(arrival) => arrival.account.room_for(body, limits).await,
-            Self::Guest(_) | Self::Nobody(_) => None,
+            Self::Connection(connect_info) => connect_info.account.permit_for(body, limits).await,
+            Self::GuestRequest(_) | Self::Nobody(_) => None,
         }
     }
 
     /// Waits until the request has to end at once, where nobody else sees to that. Cancel safe.
     pub(super) async fn is_forced(&self) {
         match self {
-            Self::Guest(Guest { server, .. }) => server.http.guests_are_forced().await,
+            Self::GuestRequest(GuestRequest { server, .. }) => server.http.guests_are_forced().await,
             Self::Connection(_) | Self::Nobody(_) => std::future::pending().await,
         }
     }

@@ -26,8 +26,8 @@ use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 
 use super::{
     HttpService,
-    activity::{Sending, Watch, Watched},
-    connect_info::Arrival,
+    activity::{Activity, ResponseGuard, TrackedIo},
+    connect_info::ConnectInfo,
     request::HttpBody,
 };
 #[cfg(feature = "ws")]
@@ -35,7 +35,7 @@ use crate::transport::websocket::WebSocketServer;
 use crate::{
     jsonrpc::{ErrorCode, ErrorObject, Id, chain, shown::brief},
     limits::Limits,
-    server::shared::{Shared, Terms},
+    server::shared::{Policy, ServerShared},
     session::Membership,
     transport::{Connection, Endpoint, Expected, Io, LogRate, WebAccess, log_foreign},
 };
@@ -180,59 +180,59 @@ const MOST_STREAMS: u32 = 128;
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
 /// What is spoken with the peers of one listener.
-pub(in crate::server) struct Http {
+pub(in crate::server) struct HttpProtocol {
     service: Layered,
-    pub(super) terms: Arc<Terms>,
+    pub(super) policy: Arc<Policy>,
     /// How often the log has it that a peer does not speak HTTP.
     strangers: LogRate,
 }
 
-impl Http {
+impl HttpProtocol {
     pub(in crate::server) fn new(
-        shared: &Arc<Shared>,
-        terms: &Arc<Terms>,
+        shared: &Arc<ServerShared>,
+        policy: &Arc<Policy>,
         endpoint: &Endpoint,
         options: &HttpOptions,
     ) -> Self {
-        Self::of(HttpService::of(shared, terms).at(endpoint), terms, options)
+        Self::of(HttpService::of(shared, policy).at(endpoint), policy, options)
     }
 
     /// The same, where WebSockets are opened as `websocket` says.
     #[cfg(feature = "ws")]
     pub(in crate::server) fn with_websocket(
-        shared: &Arc<Shared>,
-        terms: &Arc<Terms>,
+        shared: &Arc<ServerShared>,
+        policy: &Arc<Policy>,
         endpoint: &Endpoint,
         options: &HttpOptions,
         websocket: WebSocketServer,
     ) -> Self {
-        Self::of(HttpService::of(shared, terms).at(endpoint).websocket(websocket), terms, options)
+        Self::of(HttpService::of(shared, policy).at(endpoint).websocket(websocket), policy, options)
     }
 
-    fn of(service: HttpService, terms: &Arc<Terms>, options: &HttpOptions) -> Self {
-        Self { service: options.apply(service), terms: Arc::clone(terms), strangers: LogRate::default() }
+    fn of(service: HttpService, policy: &Arc<Policy>, options: &HttpOptions) -> Self {
+        Self { service: options.apply(service), policy: Arc::clone(policy), strangers: LogRate::default() }
     }
 
     fn limits(&self) -> &Limits {
-        self.terms.limits()
+        self.policy.limits()
     }
 
     /// Serves a peer that has arrived, in a task of its own.
     pub(in crate::server) fn serve(
         self: &Arc<Self>,
-        shared: &Arc<Shared>,
+        shared: &Arc<ServerShared>,
         connection: Connection,
         group: Membership,
     ) {
         let (http, shared) = (Arc::clone(self), Arc::clone(shared));
         let Connection { io, peer, extensions, .. } = connection;
-        let arrival = Arc::new(Arrival::new(peer, extensions, group, self.limits()));
+        let connect_info = Arc::new(ConnectInfo::new(peer, extensions, group, self.limits()));
         // Counted from now on, and not only when its task first runs.
         let open = shared.http.begin();
         tokio::spawn(async move {
-            let peer = &arrival.peer;
+            let peer = &connect_info.peer;
             tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %peer, "an HTTP connection has begun");
-            let ended = http.run(&shared, io, &arrival).await;
+            let ended = http.run(&shared, io, &connect_info).await;
             tracing::debug!(
                 rpc.system.name = "jsonrpc", network.peer.address = %peer, error = ended.as_ref().err().map(|error| tracing::field::display(brief(chain(&**error)))),
                 "an HTTP connection has ended"
@@ -241,33 +241,38 @@ impl Http {
         });
     }
 
-    async fn run(&self, shared: &Shared, io: Box<dyn Io>, arrival: &Arc<Arrival>) -> Result<(), AnyError> {
-        let watch = Watch::new();
+    async fn run(
+        &self,
+        shared: &ServerShared,
+        io: Box<dyn Io>,
+        connect_info: &Arc<ConnectInfo>,
+    ) -> Result<(), AnyError> {
+        let activity = Activity::new();
         let service = service_fn({
-            let watch = Arc::clone(&watch);
+            let activity = Arc::clone(&activity);
             move |mut request: Request<Incoming>| {
-                let watch = Arc::clone(&watch);
-                let handled = watch.begin(request.version());
-                request.extensions_mut().insert(Arc::clone(arrival));
+                let activity = Arc::clone(&activity);
+                let handled = activity.begin(request.version());
+                request.extensions_mut().insert(Arc::clone(connect_info));
                 let answer = self.service.clone().oneshot(request);
                 // Hyper keeps the room of its future for as long as the connection lasts: a box is small.
                 Box::pin(async move {
                     let response = answer.await.unwrap_or_else(|error| failed(&error));
                     if response.status().is_client_error() || response.status().is_server_error() {
-                        watch.leaves_unread();
+                        activity.leaves_unread();
                     }
                     let sending = handled.answered();
-                    Ok::<_, Infallible>(response.map(|body| WatchedBody::new(body, sending)))
+                    Ok::<_, Infallible>(response.map(|body| TrackedBody::new(body, sending)))
                 })
             }
         });
         let builder = self.builder();
-        let io = Watched::new(io, Arc::clone(&watch));
+        let io = TrackedIo::new(io, Arc::clone(&activity));
         let hang_up = io.hang_up();
         let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
         let mut stage = shared.stage.subscribe();
         let stops = pin!(stage.wait_for(|stage| !stage.serves()));
-        let over = pin!(arrival.account.is_over());
+        let over = pin!(connect_info.account.is_over());
         let mut stopping = select(stops, over);
         let mut forced = pin!(shared.http.are_forced());
         let mut alarm = pin!(tokio::time::sleep_until(Instant::now()));
@@ -278,7 +283,7 @@ impl Http {
             }
             if !is_stopping && stopping.poll_unpin(cx).is_ready() {
                 is_stopping = true;
-                watch.stop();
+                activity.stop();
                 connection.as_mut().graceful_shutdown();
             }
             hang_up.begin();
@@ -290,7 +295,7 @@ impl Http {
                 let why = gone.err().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
                 return Poll::Ready(Err(why.into()));
             }
-            while let Some((deadline, late)) = watch.deadline(self.limits()) {
+            while let Some((deadline, late)) = activity.deadline(self.limits()) {
                 if deadline <= Instant::now() {
                     return Poll::Ready(Err(late.into()));
                 }
@@ -305,20 +310,20 @@ impl Http {
             Poll::Pending
         })
         .await;
-        if !is_stopping && watch.is_within_head() {
-            arrival.account.charge(self.limits().cost_of_unreadable, self.limits());
+        if !is_stopping && activity.is_within_head() {
+            connect_info.account.charge(self.limits().cost_of_unreadable, self.limits());
             // Where the peer has gone within its first request, there is nothing to be said of it.
             let is_refused = ended.as_ref().is_err_and(|error| is_no_http(&**error));
-            if let Some(foreign) = watch.foreign().filter(|_| is_refused) {
-                let (peer, rate) = (&arrival.peer, Some(&self.strangers));
+            if let Some(foreign) = activity.foreign().filter(|_| is_refused) {
+                let (peer, rate) = (&connect_info.peer, Some(&self.strangers));
                 log_foreign((Expected::Http, &foreign), (peer, None), rate, "it was answered 400 over HTTP");
             }
         }
         ended
     }
 
-    pub(super) fn builder(&self) -> auto::Builder<Tasks> {
-        let mut builder = auto::Builder::new(Tasks::default());
+    pub(super) fn builder(&self) -> auto::Builder<StreamTasks> {
+        let mut builder = auto::Builder::new(StreamTasks::default());
         // Timeouts are ours: hyper's do not tell an idle connection from half a head.
         builder.http1().max_buf_size(HEAD as usize).header_read_timeout(None);
         let at_once = streams(self.limits());
@@ -358,17 +363,17 @@ fn failed(error: &AnyError) -> Response<AnyBody> {
     response
 }
 
-impl fmt::Debug for Http {
+impl fmt::Debug for HttpProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http").finish_non_exhaustive()
+        f.debug_struct("HttpProtocol").finish_non_exhaustive()
     }
 }
 
 /// The requests of one connection of HTTP/2. They end with it.
 #[derive(Clone, Default)]
-pub(super) struct Tasks(Arc<Mutex<JoinSet<()>>>);
+pub(super) struct StreamTasks(Arc<Mutex<JoinSet<()>>>);
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamTasks {
     fn execute(&self, task: F) {
         let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
@@ -376,26 +381,26 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
     }
 }
 
-impl Http {
+impl HttpProtocol {
     /// Answers the first request with `error`, and no other one. A client that is answered before it has asked takes that for no answer
     /// at all. Waits no longer than it is let.
     pub(in crate::server) async fn refuse(&self, io: Box<dyn Io>, error: &ErrorObject) {
         let mut body = Vec::new();
-        self.terms.settings.version.put_error(&mut body, Id::NULL, error);
+        self.policy.settings.version.put_error(&mut body, Id::NULL, error);
         let status = match error.code() {
             ErrorCode::EXCESSIVE_RESOURCE_USAGE => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         let body = Bytes::from(body);
-        let (watch, is_answered) = (Watch::new(), AtomicBool::new(false));
+        let (activity, is_answered) = (Activity::new(), AtomicBool::new(false));
         // What the peer goes on sending is read, so that it can read its answer.
-        watch.leaves_unread();
+        activity.leaves_unread();
         let service = service_fn(|request: Request<Incoming>| {
             is_answered.store(true, Relaxed);
             let response = response(status, body.clone(), request.version());
             async { Ok::<_, Infallible>(response) }
         });
-        let io = TokioIo::new(Watched::new(io, Arc::clone(&watch)));
+        let io = TokioIo::new(TrackedIo::new(io, Arc::clone(&activity)));
         let builder = self.builder();
         let mut connection = pin!(builder.serve_connection(io, service));
         let mut is_stopping = false;
@@ -426,18 +431,18 @@ fn response(status: StatusCode, body: Bytes, version: Version) -> Response<HttpB
 }
 
 /// The body of an answer.
-pub(super) struct WatchedBody {
+pub(super) struct TrackedBody {
     body: AnyBody,
-    _sending: Sending,
+    _sending: ResponseGuard,
 }
 
-impl WatchedBody {
-    pub(super) const fn new(body: AnyBody, sending: Sending) -> Self {
+impl TrackedBody {
+    pub(super) const fn new(body: AnyBody, sending: ResponseGuard) -> Self {
         Self { body, _sending: sending }
     }
 }
 
-impl Body for WatchedBody {
+impl Body for TrackedBody {
     type Data = Bytes;
     type Error = <AnyBody as Body>::Error;
 

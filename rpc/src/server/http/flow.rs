@@ -16,13 +16,13 @@ const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Flow {
-    received: Frames,
-    sent: Frames,
+pub(super) struct FlowControl {
+    received: FrameScanner,
+    sent: FrameScanner,
     windows: Windows,
 }
 
-impl Flow {
+impl FlowControl {
     pub(super) fn new(now: Instant) -> Self {
         let windows = Windows {
             of_connection: FIRST_WINDOW,
@@ -36,7 +36,7 @@ impl Flow {
             held: None,
             headers: None,
         };
-        Self { received: Frames::default(), sent: Frames::default(), windows }
+        Self { received: FrameScanner::default(), sent: FrameScanner::default(), windows }
     }
 
     /// The peer has sent these bytes, of what follows the preface.
@@ -81,7 +81,7 @@ struct Windows {
     /// What it will be when the settings are whole that go by.
     new_of_new: Option<i64>,
     /// Those that the peer has opened, until the last frame that we send on them.
-    streams: BTreeMap<u32, Stream>,
+    streams: BTreeMap<u32, StreamWindow>,
     /// On how many of them there is the start of an answer.
     answers: usize,
     last_opened: u32,
@@ -96,13 +96,13 @@ struct Windows {
 }
 
 #[derive(Debug)]
-struct Stream {
+struct StreamWindow {
     window: i64,
     /// When data of its answer was sent the last time, or its headers were.
     moved: Option<Instant>,
 }
 
-impl Stream {
+impl StreamWindow {
     /// Since when the peer leaves no room for it. While there is room, others may have their turn.
     fn held(&self) -> Option<Instant> {
         self.moved.filter(|_| self.window <= 0)
@@ -110,23 +110,23 @@ impl Stream {
 }
 
 impl Windows {
-    fn received(&mut self, head: Head, seen: Seen, now: Instant) {
+    fn received(&mut self, head: FrameHead, seen: FramePart, now: Instant) {
         match (head.kind, seen) {
-            (HEADERS, Seen::Head) => {
+            (HEADERS, FramePart::FrameHead) => {
                 self.headers.get_or_insert(now);
                 // Further headers on a stream are trailers.
                 if head.stream > self.last_opened && head.stream <= self.last_served {
                     self.last_opened = head.stream;
-                    self.streams.insert(head.stream, Stream { window: self.of_new, moved: None });
+                    self.streams.insert(head.stream, StreamWindow { window: self.of_new, moved: None });
                 }
             }
-            (HEADERS | CONTINUATION, Seen::End) if head.ends_headers() => self.headers = None,
-            (RST_STREAM, Seen::Head) => self.end(head.stream),
-            (SETTINGS, Seen::Unit([a, b, size @ ..])) if [a, b] == INITIAL_WINDOW_SIZE => {
+            (HEADERS | CONTINUATION, FramePart::End) if head.ends_headers() => self.headers = None,
+            (RST_STREAM, FramePart::FrameHead) => self.end(head.stream),
+            (SETTINGS, FramePart::Unit([a, b, size @ ..])) if [a, b] == INITIAL_WINDOW_SIZE => {
                 self.new_of_new = Some(i64::from(number(size)));
             }
-            (SETTINGS, Seen::End) => self.settle(),
-            (WINDOW_UPDATE, Seen::Unit([a, b, c, d, ..])) => {
+            (SETTINGS, FramePart::End) => self.settle(),
+            (WINDOW_UPDATE, FramePart::Unit([a, b, c, d, ..])) => {
                 let more = i64::from(number([a, b, c, d]));
                 match self.streams.get_mut(&head.stream) {
                     Some(stream) => stream.window += more,
@@ -138,18 +138,18 @@ impl Windows {
         }
     }
 
-    fn sent(&mut self, head: Head, seen: Seen, now: Instant) {
+    fn sent(&mut self, head: FrameHead, seen: FramePart, now: Instant) {
         match (head.kind, seen) {
-            (HEADERS, Seen::Head) => self.begin(head.stream, now),
-            (DATA, Seen::Head) => self.take(head.stream, head.length as i64, now),
-            (DATA, Seen::Payload) => self.moves(head.stream, now),
-            (RST_STREAM, Seen::Head) => self.end(head.stream),
-            (GOAWAY, Seen::Unit([a, b, c, d, ..])) => {
+            (HEADERS, FramePart::FrameHead) => self.begin(head.stream, now),
+            (DATA, FramePart::FrameHead) => self.take(head.stream, head.length as i64, now),
+            (DATA, FramePart::Payload) => self.moves(head.stream, now),
+            (RST_STREAM, FramePart::FrameHead) => self.end(head.stream),
+            (GOAWAY, FramePart::Unit([a, b, c, d, ..])) => {
                 self.last_served = self.last_served.min(number([a, b, c, d]));
             }
             _ => {}
         }
-        if seen == Seen::End && head.ends_stream() {
+        if seen == FramePart::End && head.ends_stream() {
             self.end(head.stream);
         }
     }
@@ -208,7 +208,7 @@ impl Windows {
     /// Since when the answer is held back that is so for the longest time.
     fn first_held(&self) -> Option<Instant> {
         let connection = (self.of_connection <= 0 && self.answers > 0).then_some(self.moved);
-        self.streams.values().filter_map(Stream::held).chain(connection).min()
+        self.streams.values().filter_map(StreamWindow::held).chain(connection).min()
     }
 }
 
@@ -228,14 +228,14 @@ const END_HEADERS: u8 = 0x4;
 
 /// The head of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Head {
+struct FrameHead {
     length: usize,
     kind: u8,
     flags: u8,
     stream: u32,
 }
 
-impl Head {
+impl FrameHead {
     fn read(bytes: [u8; HEAD]) -> Self {
         let [a, b, c, kind, flags, stream @ ..] = bytes;
         Self { length: u32::from_be_bytes([0, a, b, c]) as usize, kind, flags, stream: number(stream) }
@@ -268,8 +268,8 @@ const fn number(bytes: [u8; 4]) -> u32 {
 
 /// What has gone by of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    Head,
+enum FramePart {
+    FrameHead,
     /// Some of its payload.
     Payload,
     /// A setting, a window or an id. The rest of the array is unused.
@@ -279,7 +279,7 @@ enum Seen {
 
 /// What is known of the frame that goes by.
 #[derive(Debug, Default)]
-struct Frames {
+struct FrameScanner {
     head: [u8; HEAD],
     /// How many bytes there are of the head.
     known: usize,
@@ -289,9 +289,9 @@ struct Frames {
     unit_known: usize,
 }
 
-impl Frames {
+impl FrameScanner {
     /// Tells `see` of the frames that bytes are of, which may begin and end anywhere.
-    fn pass(&mut self, mut bytes: &[u8], mut see: impl FnMut(Head, Seen)) {
+    fn pass(&mut self, mut bytes: &[u8], mut see: impl FnMut(FrameHead, FramePart)) {
         while !bytes.is_empty() {
             if self.known < HEAD {
                 let (taken, rest) = bytes.split_at(bytes.len().min(HEAD - self.known));
@@ -301,9 +301,9 @@ impl Frames {
                 if self.known < HEAD {
                     return;
                 }
-                let head = Head::read(self.head);
+                let head = FrameHead::read(self.head);
                 (self.rest, self.unit_known) = (head.length, 0);
-                see(head, Seen::Head);
+                see(head, FramePart::FrameHead);
             } else {
                 let (payload, rest) = bytes.split_at(bytes.len().min(self.rest));
                 self.rest -= payload.len();
@@ -312,14 +312,14 @@ impl Frames {
             }
             if self.rest == 0 {
                 self.known = 0;
-                see(Head::read(self.head), Seen::End);
+                see(FrameHead::read(self.head), FramePart::End);
             }
         }
     }
 
-    fn pass_payload(&mut self, mut payload: &[u8], see: &mut impl FnMut(Head, Seen)) {
-        let head = Head::read(self.head);
-        see(head, Seen::Payload);
+    fn pass_payload(&mut self, mut payload: &[u8], see: &mut impl FnMut(FrameHead, FramePart)) {
+        let head = FrameHead::read(self.head);
+        see(head, FramePart::Payload);
         let unit = head.unit();
         while unit > 0 && !payload.is_empty() {
             let (taken, rest) = payload.split_at(payload.len().min(unit - self.unit_known));
@@ -328,7 +328,7 @@ impl Frames {
             payload = rest;
             if self.unit_known == unit {
                 self.unit_known = 0;
-                see(head, Seen::Unit(self.unit));
+                see(head, FramePart::Unit(self.unit));
                 if head.kind == GOAWAY {
                     // What follows the id does not matter.
                     return;

@@ -9,10 +9,10 @@ const FRAMES: &[u8] = b"\0\0\x03\0\x01\0\0\0\x05abc\
 #[test]
 fn frames_are_seen_wherever_they_are_cut() {
     for size in 1..=FRAMES.len() {
-        let (mut frames, mut seen) = (Frames::default(), Vec::new());
+        let (mut frames, mut seen) = (FrameScanner::default(), Vec::new());
         for piece in FRAMES.chunks(size) {
             frames.pass(piece, |head, what| {
-                if what != Seen::Payload {
+                if what != FramePart::Payload {
                     seen.push((head.kind, head.length, head.stream, what));
                 }
             });
@@ -20,16 +20,16 @@ fn frames_are_seen_wherever_they_are_cut() {
         assert_eq!(
             seen,
             [
-                (DATA, 3, 5, Seen::Head),
-                (DATA, 3, 5, Seen::End),
-                (SETTINGS, 12, 0, Seen::Head),
-                (SETTINGS, 12, 0, Seen::Unit([0, 3, 0, 0, 0, 0x64])),
-                (SETTINGS, 12, 0, Seen::Unit([0, 4, 0, 0, 0xff, 0xff])),
-                (SETTINGS, 12, 0, Seen::End),
-                (6, 8, 0, Seen::Head),
-                (6, 8, 0, Seen::End),
-                (CONTINUATION, 0, 7, Seen::Head),
-                (CONTINUATION, 0, 7, Seen::End),
+                (DATA, 3, 5, FramePart::FrameHead),
+                (DATA, 3, 5, FramePart::End),
+                (SETTINGS, 12, 0, FramePart::FrameHead),
+                (SETTINGS, 12, 0, FramePart::Unit([0, 3, 0, 0, 0, 0x64])),
+                (SETTINGS, 12, 0, FramePart::Unit([0, 4, 0, 0, 0xff, 0xff])),
+                (SETTINGS, 12, 0, FramePart::End),
+                (6, 8, 0, FramePart::FrameHead),
+                (6, 8, 0, FramePart::End),
+                (CONTINUATION, 0, 7, FramePart::FrameHead),
+                (CONTINUATION, 0, 7, FramePart::End),
             ],
             "{size}"
         );

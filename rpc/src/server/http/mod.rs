@@ -12,8 +12,8 @@ mod service;
 #[cfg(feature = "ws")]
 mod upgrade;
 
-pub(super) use connection::Http;
 pub use connection::HttpOptions;
+pub(super) use connection::HttpProtocol;
 pub use request::HttpBody;
 pub use service::HttpService;
 

@@ -18,7 +18,7 @@ use crate::{
     limits::{Limits, OverLimit},
     server::{
         http_work::{Permits, Scarce, body_bytes},
-        shared::{self, Full},
+        shared::{self, ServerFull},
     },
     service::Dispatcher,
     transport::{Denied, Endpoint, LogRate},
@@ -58,19 +58,19 @@ impl Body for HttpBody {
 /// Reads a body of no more than `frame_size` bytes. One that is said to be larger is not begun, and of
 /// one that turns out to be, no more is kept. What is kept of one that is not whole has a permit for
 /// each byte.
-pub(super) async fn read_body<B>(body: B, permits: Permits<'_>, limits: &Limits) -> Result<Bytes, Refusal>
+pub(super) async fn read_body<B>(body: B, permits: Permits<'_>, limits: &Limits) -> Result<Bytes, HttpRefusal>
 where
     B: Body<Error: fmt::Display>,
 {
     let limit = limits.frame_size;
     let declared = body.size_hint().lower();
     if declared > limit as u64 {
-        return Err(Refusal::TooLarge { declared: Some(declared), limit });
+        return Err(HttpRefusal::TooLarge { declared: Some(declared), limit });
     }
     let mut body = pin!(body);
-    let mut read = Pieces { bytes: Vec::new(), limit, permits, permitted: body_bytes(limits) };
+    let mut read = PartialBody { bytes: Vec::new(), limit, permits, permitted: body_bytes(limits) };
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-        let frame = frame.map_err(|error| Refusal::Broken(error.to_string()))?;
+        let frame = frame.map_err(|error| HttpRefusal::Broken(error.to_string()))?;
         // Trailers say nothing to us.
         let Ok(mut data) = frame.into_data() else { continue };
         if read.bytes.is_empty() && data.remaining() <= limit && body.is_end_stream() {
@@ -83,7 +83,7 @@ where
 }
 
 /// What has come so far.
-struct Pieces<'a> {
+struct PartialBody<'a> {
     bytes: Vec<u8>,
     limit: usize,
     permits: Permits<'a>,
@@ -91,18 +91,18 @@ struct Pieces<'a> {
     permitted: usize,
 }
 
-impl Pieces<'_> {
-    fn push(&mut self, data: &mut impl Buf) -> Result<(), Refusal> {
+impl PartialBody<'_> {
+    fn push(&mut self, data: &mut impl Buf) -> Result<(), HttpRefusal> {
         let size = self.bytes.len() + data.remaining();
         if size > self.limit {
-            return Err(Refusal::TooLarge { declared: None, limit: self.limit });
+            return Err(HttpRefusal::TooLarge { declared: None, limit: self.limit });
         }
         if size > self.bytes.capacity() {
             // Twice as much each time, and never more than may come.
             let capacity = size.max(self.bytes.capacity().saturating_mul(2)).min(self.limit);
             let (arrived, limit) = (size, self.permitted);
             let grown = self.permits.grow(capacity - self.bytes.capacity());
-            grown.map_err(|scarce| Refusal::NoRoom { arrived, scarce, limit })?;
+            grown.map_err(|scarce| HttpRefusal::NoRoom { arrived, scarce, limit })?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         while data.has_remaining() {
@@ -120,18 +120,18 @@ impl Pieces<'_> {
 const ACCEPTED: [&str; 3] = ["application/json", "application/json-rpc", "application/jsonrequest"];
 
 /// Whether the body is said to be JSON, in UTF-8 and as it is.
-pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), HttpRefusal> {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (first, second) = (types.next(), types.next());
     if second.is_some() || !first.is_some_and(|of| of.to_str().is_ok_and(is_json)) {
-        return Err(Refusal::MediaType(first.map(|of| of.to_str().unwrap_or("(no text)").to_owned())));
+        return Err(HttpRefusal::MediaType(first.map(|of| of.to_str().unwrap_or("(no text)").to_owned())));
     }
     match headers
         .get_all(header::CONTENT_ENCODING)
         .iter()
         .find(|of| !of.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
-        Some(of) => Err(Refusal::Encoding(of.to_str().unwrap_or("(no text)").to_owned())),
+        Some(of) => Err(HttpRefusal::Encoding(of.to_str().unwrap_or("(no text)").to_owned())),
         None => Ok(()),
     }
 }
@@ -151,7 +151,7 @@ fn is_json(value: &str) -> bool {
 
 /// Why a request has not come to the dispatcher.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum HttpRefusal {
     #[error("{0}")]
     Access(String),
 
@@ -183,7 +183,7 @@ pub(super) enum Refusal {
     Busy { scarce: Scarce, limit: usize },
 
     #[error(transparent)]
-    Full(#[from] Full),
+    ServerFull(#[from] ServerFull),
 
     #[error("no room for the body, of which {arrived} bytes have arrived: {}", no_room(scarce, *limit))]
     NoRoom { arrived: usize, scarce: Scarce, limit: usize },
@@ -238,7 +238,7 @@ fn no_room(scarce: &Scarce, limit: usize) -> String {
     }
 }
 
-impl From<Denied> for Refusal {
+impl From<Denied> for HttpRefusal {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::Malformed(reason) => Self::Host(reason),
@@ -247,7 +247,7 @@ impl From<Denied> for Refusal {
     }
 }
 
-impl Refusal {
+impl HttpRefusal {
     const fn status(&self) -> StatusCode {
         match self {
             Self::Access(_) => StatusCode::FORBIDDEN,
@@ -258,7 +258,7 @@ impl Refusal {
             Self::Late(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Broken(_) | Self::Host(_) => StatusCode::BAD_REQUEST,
             Self::Busy { .. }
-            | Self::Full(_)
+            | Self::ServerFull(_)
             | Self::NoRoom { .. }
             | Self::Group(OverLimit::Connections { .. })
             | Self::ShuttingDown
@@ -304,7 +304,11 @@ impl Refusal {
     pub(super) fn log(&self, peer: &Endpoint, rate: &LogRate) {
         let is_limit = matches!(
             self,
-            Self::Busy { .. } | Self::NoRoom { .. } | Self::Full(_) | Self::Group(_) | Self::Cost { .. }
+            Self::Busy { .. }
+                | Self::NoRoom { .. }
+                | Self::ServerFull(_)
+                | Self::Group(_)
+                | Self::Cost { .. }
         );
         if !is_limit {
             return;
@@ -321,7 +325,7 @@ impl Refusal {
                 "an HTTP request was answered 503, as too many bytes of bodies arrive at once. Where there is memory for more, raise \
                  `Limits::body_bytes`"
             ),
-            Self::Full(full) => shared::log_full(full, peer, unlogged),
+            Self::ServerFull(full) => shared::log_full(full, peer, unlogged),
             Self::Group(over) => shared::log_over(over, peer, unlogged),
             &Self::Cost { cost, limit } => shared::log_over(&OverLimit::Cost { cost, limit }, peer, unlogged),
             _ => {}

@@ -17,7 +17,7 @@ fn json_is_taken_by_any_of_its_names() {
         "application/json-rpc",
         "application/jsonrequest",
     ] {
-        assert!(check_type(&headers(&[(header::CONTENT_TYPE, of)])).is_ok(), "{of}");
+        assert!(check_content_type(&headers(&[(header::CONTENT_TYPE, of)])).is_ok(), "{of}");
     }
 }
 
@@ -33,17 +33,17 @@ fn what_a_page_may_post_anywhere_is_not() {
         "application/json, text/plain",
         "application/jsonp",
     ] {
-        assert!(check_type(&headers(&[(header::CONTENT_TYPE, of)])).is_err(), "{of}");
+        assert!(check_content_type(&headers(&[(header::CONTENT_TYPE, of)])).is_err(), "{of}");
     }
-    assert!(check_type(&HeaderMap::new()).is_err());
+    assert!(check_content_type(&HeaderMap::new()).is_err());
     let mut twice = headers(&[(header::CONTENT_TYPE, "application/json")]);
     twice.append(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    assert!(check_type(&twice).is_err());
+    assert!(check_content_type(&twice).is_err());
 }
 
 #[test]
 fn nothing_is_unpacked() {
     let packed = |of| headers(&[(header::CONTENT_TYPE, "application/json"), (header::CONTENT_ENCODING, of)]);
-    assert!(check_type(&packed("identity")).is_ok());
-    assert!(matches!(check_type(&packed("gzip")), Err(Refusal::Encoding(of)) if of == "gzip"));
+    assert!(check_content_type(&packed("identity")).is_ok());
+    assert!(matches!(check_content_type(&packed("gzip")), Err(HttpRefusal::Encoding(of)) if of == "gzip"));
 }

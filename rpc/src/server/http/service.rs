@@ -15,17 +15,17 @@ use http_body::Body;
 use tokio::time::timeout;
 
 #[cfg(feature = "ws")]
-use super::upgrade::Sessions;
+use super::upgrade::WebSocketUpgrades;
 use super::{
-    connect_info::{Arrival, Guest, Payer},
-    request::{HttpBody, Refusal, check_type, read_body},
+    connect_info::{ConnectInfo, GuestRequest, Payer},
+    request::{HttpBody, HttpRefusal, check_content_type, read_body},
 };
 #[cfg(feature = "ws")]
 use crate::transport::websocket::{WebSocketServer, is_asked_for};
 use crate::{
     server::{
-        http_work::{Capacity, DetachedPermits, Shares},
-        shared::{Shared, Terms},
+        http_work::{DetachedPermits, HttpCapacity, Shares},
+        shared::{Policy, ServerShared},
     },
     service::Dispatcher,
     transport::{Endpoint, Extensions, Net, WebAccess},
@@ -128,24 +128,24 @@ pub struct HttpService {
     /// The only path there is.
     path: Option<Arc<str>>,
     has_no_content: bool,
-    capacity: Arc<Capacity>,
+    capacity: Arc<HttpCapacity>,
     /// Whose service it is, if any server's.
-    server: Option<Arc<Shared>>,
+    server: Option<Arc<ServerShared>>,
     /// Where WebSockets are opened, if they are.
     #[cfg(feature = "ws")]
-    sessions: Option<Sessions>,
+    sessions: Option<WebSocketUpgrades>,
 }
 
 impl HttpService {
     /// Answers with `dispatcher`. Web pages may call that come from the server itself.
     pub fn new(dispatcher: Dispatcher) -> Self {
-        let capacity = Arc::new(Capacity::new(dispatcher.limits()));
+        let capacity = Arc::new(HttpCapacity::new(dispatcher.limits()));
         Self::sharing(dispatcher, capacity)
     }
 
     /// What a server serves.
-    pub(in crate::server) fn of(shared: &Arc<Shared>, terms: &Arc<Terms>) -> Self {
-        let Terms { services, settings, capacity } = &**terms;
+    pub(in crate::server) fn of(shared: &Arc<ServerShared>, policy: &Arc<Policy>) -> Self {
+        let Policy { services, settings, capacity } = &**policy;
         let dispatcher = Dispatcher::of(
             Arc::clone(services),
             settings.limits.clone(),
@@ -154,12 +154,12 @@ impl HttpService {
         );
         let service = Self::sharing(dispatcher, Arc::clone(capacity)).in_server(shared);
         #[cfg(feature = "ws")]
-        let service = service.with_sessions(Sessions::new(shared, terms, WebSocketServer::new()));
+        let service = service.with_sessions(WebSocketUpgrades::new(shared, policy, WebSocketServer::new()));
         service
     }
 
     /// The same for one of several that have `capacity` together.
-    pub(super) fn sharing(dispatcher: Dispatcher, capacity: Arc<Capacity>) -> Self {
+    pub(super) fn sharing(dispatcher: Dispatcher, capacity: Arc<HttpCapacity>) -> Self {
         Self {
             dispatcher,
             access: Arc::default(),
@@ -173,14 +173,14 @@ impl HttpService {
     }
 
     /// It is what `server` serves, and ends with it.
-    pub(super) fn in_server(mut self, server: &Arc<Shared>) -> Self {
+    pub(super) fn in_server(mut self, server: &Arc<ServerShared>) -> Self {
         self.server = Some(Arc::clone(server));
         self
     }
 
     /// Opens WebSockets, too: they become sessions of the server.
     #[cfg(feature = "ws")]
-    pub(super) fn with_sessions(mut self, sessions: Sessions) -> Self {
+    pub(super) fn with_sessions(mut self, sessions: WebSocketUpgrades) -> Self {
         self.sessions = Some(sessions);
         self
     }
@@ -223,8 +223,8 @@ impl HttpService {
         B: Body<Error: fmt::Display>,
     {
         let version = request.version();
-        let peer = Arrival::peer_of(request.extensions()).cloned().unwrap_or(Endpoint::MEMORY);
-        let refused = |refusal: Refusal| {
+        let peer = ConnectInfo::peer_of(request.extensions()).cloned().unwrap_or(Endpoint::MEMORY);
+        let refused = |refusal: HttpRefusal| {
             refusal.log(&peer, &self.capacity.refusals);
             refusal.response(&self.dispatcher, version)
         };
@@ -255,21 +255,21 @@ impl HttpService {
     }
 
     /// Answers on somebody's account, unless the server ends first.
-    async fn admit<B>(&self, parts: Parts, body: B) -> Result<Option<Bytes>, Refusal>
+    async fn admit<B>(&self, parts: Parts, body: B) -> Result<Option<Bytes>, HttpRefusal>
     where
         B: Body<Error: fmt::Display>,
     {
-        let peer = Arrival::peer_of(&parts.extensions).cloned();
-        let payer = match (parts.extensions.get::<Arc<Arrival>>(), &self.server) {
-            (Some(arrival), _) => Payer::Connection(Arc::clone(arrival)),
-            (None, Some(server)) => Payer::Guest(Guest::arrived(server, peer.as_ref())?),
+        let peer = ConnectInfo::peer_of(&parts.extensions).cloned();
+        let payer = match (parts.extensions.get::<Arc<ConnectInfo>>(), &self.server) {
+            (Some(connect_info), _) => Payer::Connection(Arc::clone(connect_info)),
+            (None, Some(server)) => Payer::GuestRequest(GuestRequest::arrived(server, peer.as_ref())?),
             (None, None) => Payer::Nobody(Shares::default()),
         };
         let answered = {
             let answer = pin!(self.answer(parts, body, peer.unwrap_or(Endpoint::MEMORY), &payer));
             match select(answer, pin!(payer.is_forced())).await {
                 Either::Left((answered, _)) => answered,
-                Either::Right(_) => Err(Refusal::GivenUp),
+                Either::Right(_) => Err(HttpRefusal::GivenUp),
             }
         };
         match answered {
@@ -297,35 +297,35 @@ impl HttpService {
         body: B,
         peer: Endpoint,
         payer: &Payer,
-    ) -> Result<(Option<Bytes>, Option<Unfinished>), Refusal>
+    ) -> Result<(Option<Bytes>, Option<Unfinished>), HttpRefusal>
     where
         B: Body<Error: fmt::Display>,
     {
         self.judge(&parts, &self.access)?;
         if parts.method != Method::POST {
-            return Err(Refusal::Method(parts.method));
+            return Err(HttpRefusal::Method(parts.method));
         }
-        check_type(&parts.headers)?;
+        check_content_type(&parts.headers)?;
         let limits = self.dispatcher.limits();
         payer.admit(&peer, limits).await?;
-        let mut room = match parts.version {
-            Version::HTTP_2 => payer.room_for(&body.size_hint(), limits).await,
+        let mut bytes = match parts.version {
+            Version::HTTP_2 => payer.permit_for(&body.size_hint(), limits).await,
             _ => None,
         };
         let body = read_body(body, self.capacity.body(payer.shares()), limits);
         let message = match limits.frame_timeout {
             None => body.await?,
-            Some(limit) => timeout(limit, body).await.unwrap_or(Err(Refusal::Late(limit)))?,
+            Some(limit) => timeout(limit, body).await.unwrap_or(Err(HttpRefusal::Late(limit)))?,
         };
-        if let Some(room) = &mut room {
-            room.shrink(message.len());
+        if let Some(bytes) = &mut bytes {
+            bytes.shrink(message.len());
         }
         // Not before: what waits for its peer must not keep others from being served.
         let permit = self.capacity.request(payer.shares());
-        let permit = permit.map_err(|scarce| Refusal::Busy { scarce, limit: limits.connections })?;
+        let permit = permit.map_err(|scarce| HttpRefusal::Busy { scarce, limit: limits.connections })?;
         let extensions = match payer {
-            Payer::Connection(arrival) => arrival.extensions.for_request(parts),
-            Payer::Guest(_) | Payer::Nobody(_) => Extensions::of_http(parts),
+            Payer::Connection(connect_info) => connect_info.extensions.for_request(parts),
+            Payer::GuestRequest(_) | Payer::Nobody(_) => Extensions::of_http(parts),
         };
         let (exchange, notifications) = self.dispatcher.exchange_calls(&message, peer, extensions).await;
         payer.charge(exchange.cost, limits);
@@ -337,10 +337,10 @@ impl HttpService {
 impl HttpService {
     /// Whether a page, if it is one, may call, as `access` says; and whether it has found the
     /// place.
-    fn judge(&self, parts: &Parts, access: &WebAccess) -> Result<(), Refusal> {
-        access.check(parts, Arrival::page_scheme(parts), || Arrival::is_local(parts))?;
+    fn judge(&self, parts: &Parts, access: &WebAccess) -> Result<(), HttpRefusal> {
+        access.check(parts, ConnectInfo::page_scheme(parts), || ConnectInfo::is_local(parts))?;
         match &self.path {
-            Some(path) if **path != *parts.uri.path() => Err(Refusal::Path),
+            Some(path) if **path != *parts.uri.path() => Err(HttpRefusal::Path),
             _ => Ok(()),
         }
     }

@@ -9,13 +9,13 @@ use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use tokio::time::Instant;
 
 use super::{
-    activity::Watched,
-    connect_info::Arrival,
-    request::{HttpBody, Refusal},
+    activity::TrackedIo,
+    connect_info::ConnectInfo,
+    request::{HttpBody, HttpRefusal},
 };
 use crate::{
     jsonrpc::{chain, shown::brief},
-    server::shared::{Full, Place, Shared, Terms},
+    server::shared::{PendingConnection, Policy, ServerFull, ServerShared},
     session::Membership,
     transport::{
         Connection, Endpoint, Extensions, Io, Plain,
@@ -25,15 +25,15 @@ use crate::{
 
 /// Where WebSockets become sessions.
 #[derive(Clone)]
-pub(super) struct Sessions {
-    shared: Arc<Shared>,
-    terms: Arc<Terms>,
+pub(super) struct WebSocketUpgrades {
+    shared: Arc<ServerShared>,
+    policy: Arc<Policy>,
     options: Arc<WebSocketServer>,
 }
 
-impl Sessions {
-    pub(super) fn new(shared: &Arc<Shared>, terms: &Arc<Terms>, options: WebSocketServer) -> Self {
-        Self { shared: Arc::clone(shared), terms: Arc::clone(terms), options: Arc::new(options) }
+impl WebSocketUpgrades {
+    pub(super) fn new(shared: &Arc<ServerShared>, policy: &Arc<Policy>, options: WebSocketServer) -> Self {
+        Self { shared: Arc::clone(shared), policy: Arc::clone(policy), options: Arc::new(options) }
     }
 
     pub(super) fn with(self, options: WebSocketServer) -> Self {
@@ -44,24 +44,24 @@ impl Sessions {
     pub(super) fn open<B>(
         &self,
         mut request: Request<B>,
-        judge: impl FnOnce(&Parts, &WebSocketServer) -> Result<(), Refusal>,
-    ) -> Result<Response<HttpBody>, Refusal> {
+        judge: impl FnOnce(&Parts, &WebSocketServer) -> Result<(), HttpRefusal>,
+    ) -> Result<Response<HttpBody>, HttpRefusal> {
         let upgrade = hyper::upgrade::on(&mut request);
         let parts = request.into_parts().0;
-        let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
-        let peer = Arrival::peer_of(&parts.extensions).cloned();
-        let limits = self.terms.limits();
-        let charge = |cost: f64| match (&arrival, &peer, &self.shared.groups) {
-            (Some(arrival), ..) => drop(arrival.account.charge(cost, limits)),
+        let connect_info = parts.extensions.get::<Arc<ConnectInfo>>().cloned();
+        let peer = ConnectInfo::peer_of(&parts.extensions).cloned();
+        let limits = self.policy.limits();
+        let charge = |cost: f64| match (&connect_info, &peer, &self.shared.groups) {
+            (Some(connect_info), ..) => drop(connect_info.account.charge(cost, limits)),
             (None, Some(peer), Some(groups)) => drop(groups.attach(peer).charge(cost, Instant::now())),
             _ => {}
         };
-        let refused = |refusal: Refusal| {
+        let refused = |refusal: HttpRefusal| {
             charge(refusal.cost(limits));
             Err(refusal)
         };
         if !self.shared.stage.borrow().serves() {
-            return refused(Refusal::ShuttingDown);
+            return refused(HttpRefusal::ShuttingDown);
         }
         if let Err(refusal) = judge(&parts, &self.options) {
             return refused(refusal);
@@ -76,24 +76,28 @@ impl Sessions {
         let mut response = Response::new(HttpBody::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         response.headers_mut().clone_from(&agreed.headers);
-        let group = match self.admit(arrival.as_deref(), peer.as_ref()) {
+        let group = match self.admit(connect_info.as_deref(), peer.as_ref()) {
             Ok(group) => group,
             Err(refusal) => return refused(refusal),
         };
-        self.begin(upgrade, agreed, parts, arrival, group);
+        self.begin(upgrade, agreed, parts, connect_info, group);
         Ok(response)
     }
 
     /// A connection of ours is counted already, and gives its place in its group away. One of another server's is counted from now on.
-    fn admit(&self, arrival: Option<&Arrival>, peer: Option<&Endpoint>) -> Result<Membership, Refusal> {
-        if let Some(arrival) = arrival {
-            arrival.account.check(self.terms.limits())?;
-            return Ok(arrival.account.hand_over());
+    fn admit(
+        &self,
+        connect_info: Option<&ConnectInfo>,
+        peer: Option<&Endpoint>,
+    ) -> Result<Membership, HttpRefusal> {
+        if let Some(connect_info) = connect_info {
+            connect_info.account.check(self.policy.limits())?;
+            return Ok(connect_info.account.hand_over());
         }
         let open = self.shared.connections_open();
         let limit = self.shared.connections();
         if open >= limit {
-            return Err(Refusal::Full(Full { open, limit }));
+            return Err(HttpRefusal::ServerFull(ServerFull { open, limit }));
         }
         match (&self.shared.groups, peer) {
             (Some(groups), Some(peer)) => Ok(groups.admit(peer)?),
@@ -106,15 +110,15 @@ impl Sessions {
         upgrade: OnUpgrade,
         agreed: Agreed,
         parts: Parts,
-        arrival: Option<Arc<Arrival>>,
+        connect_info: Option<Arc<ConnectInfo>>,
         group: Membership,
     ) {
-        let Self { shared, terms, options } = self.clone();
-        let place = Place::taken(&shared);
+        let Self { shared, policy, options } = self.clone();
+        let pending = PendingConnection::new(&shared);
         tokio::spawn(async move {
-            let peer = Arrival::peer_of(&parts.extensions).cloned().unwrap_or(Endpoint::MEMORY);
+            let peer = ConnectInfo::peer_of(&parts.extensions).cloned().unwrap_or(Endpoint::MEMORY);
             let upgraded =
-                terms.within_handshake_timeout(async { upgrade.await.map_err(std::io::Error::other) });
+                policy.within_handshake_timeout(async { upgrade.await.map_err(std::io::Error::other) });
             let upgraded = match upgraded.await {
                 Ok(upgraded) => upgraded,
                 Err(error) => {
@@ -126,20 +130,20 @@ impl Sessions {
                 }
             };
             // Of a connection of ours there is nothing left of hyper.
-            let (io, read): (Box<dyn Io>, Bytes) = match downcast::<TokioIo<Watched>>(upgraded) {
+            let (io, read): (Box<dyn Io>, Bytes) = match downcast::<TokioIo<TrackedIo>>(upgraded) {
                 Ok(parts) => (parts.io.into_inner().into_inner(), parts.read_buf),
                 Err(upgraded) => (Box::new(Plain::new(TokioIo::new(upgraded))), Bytes::new()),
             };
             let parts = websocket::of_session(parts);
-            let extensions = match &arrival {
-                Some(arrival) => arrival.extensions.for_request(parts),
+            let extensions = match &connect_info {
+                Some(connect_info) => connect_info.extensions.for_request(parts),
                 None => Extensions::of_http(parts),
             };
             let connection = Connection { extensions, ..Connection::over(io, peer) };
             let connection = websocket::upgraded(connection, agreed, read.into(), &options);
-            shared.begin_session(connection, group, &terms);
+            shared.begin_session(connection, group, &policy);
             // Not before the session is counted.
-            drop(place);
+            drop(pending);
         });
     }
 }
@@ -154,8 +158,8 @@ fn not_agreed(refusal: websocket::Refusal) -> Response<HttpBody> {
     response
 }
 
-impl fmt::Debug for Sessions {
+impl fmt::Debug for WebSocketUpgrades {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").finish_non_exhaustive()
+        f.debug_struct("WebSocketUpgrades").finish_non_exhaustive()
     }
 }

@@ -19,8 +19,8 @@ use hyper_util::{
 
 use super::{
     caller::HttpClient,
-    connections::{Connections, How, Open, ready},
-    exchange::{Exchanges, Places},
+    connections::{ConnectBy, HyperConnector, OpenFn, dial_for_http},
+    exchange::{ExchangeLimiter, Exchanges},
 };
 #[cfg(feature = "socks")]
 use crate::transport::socks::SocksProxy;
@@ -56,7 +56,7 @@ pub struct HttpClientBuilder {
     headers: HeaderMap,
     /// The first thing that was wrong; the methods that take it give no result, so that they can follow each other.
     error: Option<HttpClientError>,
-    open: Option<Arc<Open>>,
+    open: Option<Arc<OpenFn>>,
     limits: Limits,
     version: Version,
     exchanges: usize,
@@ -351,16 +351,16 @@ impl HttpClientBuilder {
             return Err(error);
         }
         let server = self.net.server();
-        let how = match self.open {
+        let by = match self.open {
             Some(open) => {
                 let needless = self.dial.must_not_be_needed("`connect_with` makes the connections");
                 needless.map_err(|source| HttpClientError::ConnectWith { url: server.clone(), source })?;
-                How::With(open)
+                ConnectBy::Custom(open)
             }
-            None => How::To(
+            None => ConnectBy::Dialing(
                 Arc::new(self.endpoint),
                 self.net.clone(),
-                ready(self.dial, &self.net, self.http2_only)
+                dial_for_http(self.dial, &self.net, self.http2_only)
                     .map(Box::new)
                     .map_err(|source| HttpClientError::Tls { url: server.clone(), source })?,
             ),
@@ -371,9 +371,10 @@ impl HttpClientBuilder {
             .pool_idle_timeout(self.idle_timeout.and_then(deadline::finite))
             .pool_max_idle_per_host(self.idle_connections)
             .http2_only(self.http2_only)
-            .build(Connections { how, limit: self.limits.handshake_timeout });
+            .build(HyperConnector { by, limit: self.limits.handshake_timeout });
         let uri = called(self.uri, &self.headers)?;
-        let places = Places::new(self.exchanges.min(self.limits.calls_in_flight), self.limits.outgoing_bytes);
+        let limiter =
+            ExchangeLimiter::new(self.exchanges.min(self.limits.calls_in_flight), self.limits.outgoing_bytes);
         let exchanges = Exchanges {
             client,
             uri,
@@ -382,7 +383,7 @@ impl HttpClientBuilder {
             headers: self.headers,
             http2_only: self.http2_only,
             limits: self.limits,
-            places,
+            limiter,
             version: Mutex::new(self.version),
             last_id: AtomicU64::new(0),
         };

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures::future::{BoxFuture, ready};
 use tokio::time::Instant;
 
-use super::exchange::{Answer, Exchanges};
+use super::exchange::{Exchanges, HttpResponse};
 use crate::{
     client::dial::in_time,
     jsonrpc::{Connection, ErrorCode, Event, Reply, Unsupported, shown::brief},
@@ -153,7 +153,7 @@ impl Subscriber for HttpClient {
 }
 
 async fn send_call(exchanges: &Exchanges, call: &Outgoing<'_>) -> Result<Reply, CallError> {
-    let _place = exchanges.place(size(call)).await;
+    let _permit = exchanges.permit(size(call)).await;
     let (mut connection, mut message) = (exchanges.begin(1), Vec::new());
     let id = connection.request(&mut message, call.body(), 0).map_err(|what| unsupported(call, what))?;
     tracing::debug!(
@@ -170,7 +170,7 @@ async fn send_call(exchanges: &Exchanges, call: &Outgoing<'_>) -> Result<Reply, 
 }
 
 async fn send_notification(exchanges: &Exchanges, notification: &Outgoing<'_>) -> Result<(), CallError> {
-    let _place = exchanges.place(size(notification)).await;
+    let _permit = exchanges.permit(size(notification)).await;
     let (mut connection, mut message) = (exchanges.begin(0), Vec::new());
     let written = connection.notification(&mut message, notification.body());
     written.map_err(|what| unsupported(notification, what))?;
@@ -195,7 +195,7 @@ async fn send_batch(
     let began = Instant::now();
     let timeouts = Timeouts::of(&batch, exchanges.limits.call_timeout);
     let size = batch.items().iter().map(|item| size(item.outgoing())).sum();
-    let _place = in_time(timeouts.longest, exchanges.place(size)).await.map_err(BatchError::Timeout)?;
+    let _permit = in_time(timeouts.longest, exchanges.permit(size)).await.map_err(BatchError::Timeout)?;
     let calls = timeouts.calls.len();
     let (mut connection, mut message) = (exchanges.begin(calls), Vec::new());
     let mut numbers = 0..calls;
@@ -279,9 +279,9 @@ fn unsupported(outgoing: &Outgoing<'_>, source: Unsupported) -> CallError {
 fn replies(
     exchanges: &Exchanges,
     connection: &mut Connection<usize>,
-    answer: Answer,
+    answer: HttpResponse,
 ) -> Result<Vec<Reply>, HttpError> {
-    let read = Read::of(connection, &answer.body);
+    let read = ReadReplies::of(connection, &answer.body);
     exchanges.end(connection);
     if !answer.status.is_success() && !read.has_reply() {
         return Err(exchanges.refused(answer.status, answer.headers, &answer.body));
@@ -294,7 +294,7 @@ fn replies(
 
 /// What was found in an answer.
 #[derive(Default)]
-struct Read {
+struct ReadReplies {
     /// A place for each call.
     replies: Vec<Option<Reply>>,
     /// An error that answers none of the calls by its id: it can only mean all that have no other answer.
@@ -304,7 +304,7 @@ struct Read {
     is_no_json: bool,
 }
 
-impl Read {
+impl ReadReplies {
     fn of(connection: &mut Connection<usize>, body: &[u8]) -> Self {
         let mut read = Self { replies: vec![None; connection.len()], ..Self::default() };
         if body.trim_ascii().is_empty() {

@@ -28,24 +28,24 @@ use crate::{
 
 /// Makes connections to one server, whatever it is asked for: a client has only one.
 #[derive(Clone)]
-pub(super) struct Connections {
-    pub(super) how: How,
+pub(super) struct HyperConnector {
+    pub(super) by: ConnectBy,
     /// How long making one may take.
     pub(super) limit: Option<Duration>,
 }
 
 #[derive(Clone)]
-pub(super) enum How {
-    To(Arc<Endpoint>, Net, Box<Dial>),
-    With(Arc<Open>),
+pub(super) enum ConnectBy {
+    Dialing(Arc<Endpoint>, Net, Box<Dial>),
+    Custom(Arc<OpenFn>),
 }
 
 /// Makes a connection as the user says.
-pub(super) type Open = dyn Fn() -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send + Sync;
+pub(super) type OpenFn = dyn Fn() -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send + Sync;
 
 /// Why there is no connection. It reaches the caller as it was, past hyper, which only lends errors.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum NotOpened {
+pub(super) enum ConnectFailure {
     #[error(transparent)]
     Io(Arc<io::Error>),
     #[cfg(feature = "tls-no-provider")]
@@ -56,15 +56,17 @@ pub(super) enum NotOpened {
     Socks(SocksProxy, #[source] Arc<SocksError>),
 }
 
-impl Connections {
-    async fn open(self) -> io::Result<Stream> {
-        match self.how {
-            How::With(open) => Ok(Stream::over(open().await?, false)),
-            How::To(endpoint, net, dial) => Ok(Stream::of(dial.over_network(&endpoint, &net).await?)),
+impl HyperConnector {
+    async fn open(self) -> io::Result<HttpStream> {
+        match self.by {
+            ConnectBy::Custom(open) => Ok(HttpStream::over(open().await?, false)),
+            ConnectBy::Dialing(endpoint, net, dial) => {
+                Ok(HttpStream::of(dial.over_network(&endpoint, &net).await?))
+            }
         }
     }
 
-    async fn open_in_time(self) -> io::Result<Stream> {
+    async fn open_in_time(self) -> io::Result<HttpStream> {
         in_time(self.limit, self.open()).await.unwrap_or_else(|limit| {
             let late = format!("not within {limit:?} (`handshake_timeout`)");
             Err(io::Error::new(io::ErrorKind::TimedOut, late))
@@ -72,28 +74,28 @@ impl Connections {
     }
 }
 
-impl tower::Service<Uri> for Connections {
-    type Response = TokioIo<Stream>;
-    type Error = NotOpened;
-    type Future = BoxFuture<'static, Result<TokioIo<Stream>, NotOpened>>;
+impl tower::Service<Uri> for HyperConnector {
+    type Response = TokioIo<HttpStream>;
+    type Error = ConnectFailure;
+    type Future = BoxFuture<'static, Result<TokioIo<HttpStream>, ConnectFailure>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NotOpened>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectFailure>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let opened = self.clone().open_in_time();
-        Box::pin(async { opened.await.map(TokioIo::new).map_err(NotOpened::from) })
+        Box::pin(async { opened.await.map(TokioIo::new).map_err(ConnectFailure::from) })
     }
 }
 
-impl fmt::Debug for Connections {
+impl fmt::Debug for HyperConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connections").field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("HyperConnector").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
-impl From<io::Error> for NotOpened {
+impl From<io::Error> for ConnectFailure {
     fn from(error: io::Error) -> Self {
         #[cfg(feature = "tls-no-provider")]
         let error = match error.downcast() {
@@ -109,7 +111,7 @@ impl From<io::Error> for NotOpened {
     }
 }
 
-impl NotOpened {
+impl ConnectFailure {
     /// What the caller is told, of the server at `url`.
     pub(super) fn into_http_error(self, url: String) -> HttpError {
         match self {
@@ -123,20 +125,20 @@ impl NotOpened {
 }
 
 /// A connection, as hyper wants to know it.
-pub(super) struct Stream {
+pub(super) struct HttpStream {
     io: Box<dyn ByteStream>,
     /// Whether both sides have agreed on HTTP/2.
     is_http2: bool,
-    answered: Answered,
+    answered: ServerGreeting,
     /// Whether as much is kept of what was read as is to be.
     is_known: bool,
 }
 
 /// What a server has said first on a connection: it goes with an error of the connection.
 #[derive(Debug, Clone)]
-pub(super) struct Answered(Arc<Mutex<Start>>);
+pub(super) struct ServerGreeting(Arc<Mutex<Start>>);
 
-impl Answered {
+impl ServerGreeting {
     fn new() -> Self {
         Self(Arc::new(Mutex::new(Start::new())))
     }
@@ -158,7 +160,7 @@ impl Answered {
     }
 }
 
-impl Stream {
+impl HttpStream {
     fn of(connection: transport::Connection) -> Self {
         #[cfg(feature = "tls-no-provider")]
         let is_http2 = connection.extensions.get::<AgreedProtocol>().is_some_and(|agreed| agreed.0 == b"h2");
@@ -168,11 +170,11 @@ impl Stream {
     }
 
     fn over(io: Box<dyn ByteStream>, is_http2: bool) -> Self {
-        Self { io, is_http2, answered: Answered::new(), is_known: false }
+        Self { io, is_http2, answered: ServerGreeting::new(), is_known: false }
     }
 }
 
-impl Connection for Stream {
+impl Connection for HttpStream {
     fn connected(&self) -> Connected {
         let connected = Connected::new().extra(self.answered.clone());
         match self.is_http2 {
@@ -182,7 +184,7 @@ impl Connection for Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for HttpStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -200,7 +202,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for HttpStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
@@ -228,7 +230,7 @@ impl AsyncWrite for Stream {
 
 /// What opens connections, where the two sides will agree on a version of HTTP.
 #[cfg(feature = "tls-no-provider")]
-pub(super) fn ready(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
+pub(super) fn dial_for_http(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
     match (net.scheme, &dial.tls) {
         (Scheme::Https, _) | (_, None) => {}
         // Who has said how to speak TLS does not want to go without it.
@@ -245,7 +247,7 @@ pub(super) fn ready(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial>
 }
 
 #[cfg(not(feature = "tls-no-provider"))]
-pub(super) fn ready(dial: Dial, net: &Net, _: bool) -> io::Result<Dial> {
+pub(super) fn dial_for_http(dial: Dial, net: &Net, _: bool) -> io::Result<Dial> {
     match net.scheme {
         Scheme::Https => Err(transport::built_without("tls")),
         _ => Ok(dial),

@@ -22,7 +22,7 @@ use hyper::{
 use hyper_util::client::legacy::{Client, Error};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::connections::{Answered, Connections, NotOpened};
+use super::connections::{ConnectFailure, HyperConnector, ServerGreeting};
 use crate::{
     framing::is_far_over,
     jsonrpc::{Connection, clean_boxed, clean_io, version::Version},
@@ -35,7 +35,7 @@ const SHOWN: usize = 200;
 
 /// What all clones of a client share.
 pub(super) struct Exchanges {
-    pub(super) client: Client<Connections, Full<Bytes>>,
+    pub(super) client: Client<HyperConnector, Full<Bytes>>,
     pub(super) uri: Uri,
     pub(super) net: Net,
     /// The server, as it is shown.
@@ -44,7 +44,7 @@ pub(super) struct Exchanges {
     /// Whether no other version of HTTP is taken.
     pub(super) http2_only: bool,
     pub(super) limits: Limits,
-    pub(super) places: Places,
+    pub(super) limiter: ExchangeLimiter,
     /// It changes once, if at all: when the first answer says what is spoken.
     pub(super) version: Mutex<Version>,
     /// The latest id of a call. An exchange has its calls for itself; ids that rise are for those who read logs.
@@ -62,13 +62,13 @@ struct NotHttp {
 /// The interim answers that an exchange has had. Over HTTP/2 hyper passes over them without a word:
 /// there the time of the call alone bounds them.
 #[derive(Default)]
-struct Interim {
+struct InterimResponses {
     seen: AtomicUsize,
     /// The exchange, while it waits for the answer.
     waiting: AtomicWaker,
 }
 
-impl Interim {
+impl InterimResponses {
     fn count_those_of<B>(self: &Arc<Self>, request: &mut Request<B>) {
         let interim = Arc::clone(self);
         on_informational(request, move |_| {
@@ -94,7 +94,7 @@ impl Interim {
 
 /// What the server has answered with.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct HttpResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     /// All of it, and within the limit.
@@ -107,8 +107,8 @@ impl Exchanges {
     }
 
     /// Waits until a message of about `size` bytes may be sent.
-    pub(super) async fn place(&self, size: usize) -> Place<'_> {
-        self.places.take(size).await
+    pub(super) async fn permit(&self, size: usize) -> ExchangePermit<'_> {
+        self.limiter.acquire(size).await
     }
 
     /// The language of one exchange, which has `calls` calls. What is kept with each is its place in the message.
@@ -127,12 +127,12 @@ impl Exchanges {
     }
 
     /// Sends `message`, and reads the answer to its end. Dropping the future ends the exchange.
-    pub(super) async fn post(&self, message: Vec<u8>) -> Result<Answer, HttpError> {
+    pub(super) async fn post(&self, message: Vec<u8>) -> Result<HttpResponse, HttpError> {
         let mut request = Request::new(Full::new(Bytes::from(message)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        let interim = Arc::new(Interim::default());
+        let interim = Arc::new(InterimResponses::default());
         interim.count_those_of(&mut request);
         let response = match interim.unless_too_many(self.client.request(request)).await {
             Ok(response) => response.map_err(|error| self.failed(error))?,
@@ -148,10 +148,10 @@ impl Exchanges {
         }
         let limit = self.limits.frame_size;
         match receive(body, limit, !status.is_success()).await {
-            Ok(Received::Whole(body)) => Ok(Answer { status, headers, body }),
+            Ok(ResponseBody::Whole(body)) => Ok(HttpResponse { status, headers, body }),
             // What refuses is not read for its own sake.
             Ok(received) if !status.is_success() => Err(self.refused(status, headers, received.start())),
-            Ok(Received::TooLarge { declared, .. }) => {
+            Ok(ResponseBody::TooLarge { declared, .. }) => {
                 self.log_far_over(declared, limit);
                 Err(HttpError::TooLarge { url: self.server.clone(), declared, limit })
             }
@@ -184,7 +184,7 @@ impl Exchanges {
     }
 
     /// The answer is none.
-    pub(super) fn no_reply(&self, answer: Answer) -> HttpError {
+    pub(super) fn no_reply(&self, answer: HttpResponse) -> HttpError {
         let (status, text) = (answer.status.as_u16(), self.excerpt(&answer.body));
         HttpError::NoReply { url: self.server.clone(), status, text, headers: answer.headers.into() }
     }
@@ -200,7 +200,7 @@ impl Exchanges {
     fn foreign(&self, error: &Error) -> Option<Foreign> {
         let mut extras = http::Extensions::new();
         error.connect_info()?.get_extras(&mut extras);
-        extras.get::<Answered>()?.foreign(self.http2_only)
+        extras.get::<ServerGreeting>()?.foreign(self.http2_only)
     }
 
     /// A server that sends back what it was sent is not to show the path, which may hold a key.
@@ -219,7 +219,8 @@ impl Exchanges {
             };
             return HttpError::Broken { url, source };
         }
-        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<NotOpened>());
+        let cause =
+            std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<ConnectFailure>());
         match cause.cloned() {
             Some(cause) => cause.into_http_error(url),
             None => HttpError::Connect { url, source: Arc::new(clean_io(io::Error::other(error))) },
@@ -229,7 +230,7 @@ impl Exchanges {
 
 /// Places for exchanges, given in the order in which they were asked for.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ExchangeLimiter {
     exchanges: Semaphore,
     bytes: Semaphore,
     /// How many bytes there are in all.
@@ -238,12 +239,12 @@ pub(super) struct Places {
 
 /// The place of one exchange, which is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct ExchangePermit<'a> {
     _exchange: SemaphorePermit<'a>,
     _bytes: SemaphorePermit<'a>,
 }
 
-impl Places {
+impl ExchangeLimiter {
     /// At least one exchange, and one of any size, is always allowed.
     pub(super) fn new(exchanges: usize, bytes: usize) -> Self {
         let most = u32::try_from(bytes.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
@@ -255,10 +256,10 @@ impl Places {
     }
 
     /// Waits for a place for a message of about `size` bytes.
-    pub(super) async fn take(&self, size: usize) -> Place<'_> {
+    pub(super) async fn acquire(&self, size: usize) -> ExchangePermit<'_> {
         let bytes = u32::try_from(size).unwrap_or(u32::MAX).min(self.most);
-        let never_closed = "the places are never closed";
-        Place {
+        let never_closed = "the semaphores are never closed";
+        ExchangePermit {
             _exchange: self.exchanges.acquire().await.expect(never_closed),
             _bytes: self.bytes.acquire_many(bytes).await.expect(never_closed),
         }
@@ -267,7 +268,7 @@ impl Places {
 
 /// What was read of a body.
 #[derive(Debug)]
-enum Received {
+enum ResponseBody {
     Whole(Bytes),
     /// It is larger than allowed.
     TooLarge {
@@ -278,7 +279,7 @@ enum Received {
     },
 }
 
-impl Received {
+impl ResponseBody {
     /// As much of the body as is there.
     fn start(&self) -> &[u8] {
         match self {
@@ -289,11 +290,11 @@ impl Received {
 
 /// Reads at most `limit` bytes. What a body declares is never allocated before it comes; one that declares too much is not read, or where
 /// `wants_start` only its first piece.
-async fn receive(mut body: Incoming, limit: usize, wants_start: bool) -> Result<Received, hyper::Error> {
+async fn receive(mut body: Incoming, limit: usize, wants_start: bool) -> Result<ResponseBody, hyper::Error> {
     let declared = body.size_hint().exact();
     let declares_too_much = declared.is_some_and(|size| size > u64::try_from(limit).unwrap_or(u64::MAX));
     if declares_too_much && !wants_start {
-        return Ok(Received::TooLarge { start: Bytes::new(), declared });
+        return Ok(ResponseBody::TooLarge { start: Bytes::new(), declared });
     }
     // Nearly always the body is one piece, which is then not copied.
     let (mut only, mut several) = (Bytes::new(), Vec::new());
@@ -302,7 +303,7 @@ async fn receive(mut body: Incoming, limit: usize, wants_start: bool) -> Result<
         let Ok(piece) = frame?.into_data() else { continue };
         if declares_too_much || only.len().max(several.len()) + piece.len() > limit {
             let start = if only.is_empty() { piece } else { only };
-            return Ok(Received::TooLarge { start, declared });
+            return Ok(ResponseBody::TooLarge { start, declared });
         }
         if only.is_empty() {
             only = piece;
@@ -313,7 +314,7 @@ async fn receive(mut body: Incoming, limit: usize, wants_start: bool) -> Result<
         }
         several.extend_from_slice(&piece);
     }
-    Ok(Received::Whole(if several.is_empty() { only } else { several.into() }))
+    Ok(ResponseBody::Whole(if several.is_empty() { only } else { several.into() }))
 }
 
 /// As much of a text as an excerpt may need. A character has up to four bytes. The last one may be

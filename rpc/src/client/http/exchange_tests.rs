@@ -18,18 +18,18 @@ fn an_excerpt_is_short_and_on_one_line() {
 
 #[test]
 fn what_is_too_large_for_all_places_gets_all_of_them() {
-    let places = Places::new(10, 100);
-    let small = places.take(1).now_or_never().expect("there is room");
-    assert!(places.take(1_000_000).now_or_never().is_none(), "one byte is taken");
+    let limiter = ExchangeLimiter::new(10, 100);
+    let small = limiter.acquire(1).now_or_never().expect("there is room");
+    assert!(limiter.acquire(1_000_000).now_or_never().is_none(), "one byte is taken");
     drop(small);
-    let _large = places.take(1_000_000).now_or_never().expect("nothing else is under way");
-    assert!(places.take(1).now_or_never().is_none());
+    let _large = limiter.acquire(1_000_000).now_or_never().expect("nothing else is under way");
+    assert!(limiter.acquire(1).now_or_never().is_none());
 }
 
 #[test]
 fn limits_without_a_number_are_none() {
-    let places = Places::new(usize::MAX, usize::MAX);
-    let taken: Vec<_> = (0..1000).map(|_| places.take(1_000_000).now_or_never()).collect();
+    let limiter = ExchangeLimiter::new(usize::MAX, usize::MAX);
+    let taken: Vec<_> = (0..1000).map(|_| limiter.acquire(1_000_000).now_or_never()).collect();
     assert!(taken.iter().all(Option::is_some));
-    assert!(Places::new(0, 0).take(5).now_or_never().is_some(), "one is always allowed");
+    assert!(ExchangeLimiter::new(0, 0).acquire(5).now_or_never().is_some(), "one is always allowed");
 }

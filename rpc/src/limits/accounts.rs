@@ -7,9 +7,9 @@ use super::{Cost, GroupKey, Groups, Limits};
 /// The accounts of one server. Times are those since some moment.
 #[derive(Debug)]
 pub(crate) struct Accounts {
-    entries: HashMap<GroupKey, Account>,
+    entries: HashMap<GroupKey, GroupAccount>,
     /// For those who find no entry.
-    others: Account,
+    others: GroupAccount,
     rules: Rules,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Rules {
 }
 
 #[derive(Debug)]
-struct Account {
+struct GroupAccount {
     cost: Cost<Duration>,
     connections: usize,
     /// Whether the log has it that its requests are delayed.
@@ -63,7 +63,7 @@ impl Rules {
     }
 }
 
-impl Account {
+impl GroupAccount {
     const EMPTY: Self = Self {
         cost: Cost::new(),
         connections: 0,
@@ -82,7 +82,7 @@ impl Account {
 
 impl Accounts {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { entries: HashMap::new(), others: Account::EMPTY, rules }
+        Self { entries: HashMap::new(), others: GroupAccount::EMPTY, rules }
     }
 
     /// Counts a connection, unless the group is over its limits. Gives the key under which it is counted.
@@ -139,7 +139,7 @@ impl Accounts {
         key
     }
 
-    fn account(&mut self, key: GroupKey) -> &mut Account {
+    fn account(&mut self, key: GroupKey) -> &mut GroupAccount {
         self.entries.get_mut(&key).unwrap_or(&mut self.others)
     }
 
@@ -154,7 +154,7 @@ impl Accounts {
         if self.entries.len() >= self.rules.entries {
             return GroupKey::OTHERS;
         }
-        self.entries.insert(key, Account::EMPTY);
+        self.entries.insert(key, GroupAccount::EMPTY);
         key
     }
 

@@ -187,9 +187,9 @@ live! {
 
 /// Whether the log has something already.
 #[derive(Debug, Default)]
-pub(crate) struct Once(AtomicBool);
+pub(crate) struct LogOnce(AtomicBool);
 
-impl Once {
+impl LogOnce {
     pub(crate) fn is_first(&self) -> bool {
         !self.0.swap(true, Relaxed)
     }
@@ -198,8 +198,8 @@ impl Once {
 /// What the log has of the limits that one session, or one dispatcher, has reached.
 #[derive(Debug, Default)]
 pub(crate) struct Reached {
-    request_timeout: Once,
-    subscriptions: Once,
+    request_timeout: LogOnce,
+    subscriptions: LogOnce,
 }
 
 impl Reached {

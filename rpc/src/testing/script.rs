@@ -95,41 +95,41 @@ use crate::{
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct Script(Arc<Mutex<VecDeque<Line>>>);
+pub struct Script(Arc<Mutex<VecDeque<ScriptLine>>>);
 
 #[derive(Debug)]
-struct Line {
+struct ScriptLine {
     method: String,
     /// `None` for whatever it may be.
     params: Option<Value>,
-    answer: Answer,
+    answer: ScriptedAnswer,
 }
 
 #[derive(Debug)]
-enum Answer {
+enum ScriptedAnswer {
     /// It is a notification.
     None,
     To(Result<Reply, CallError>),
     /// It begins a subscription.
-    Stream(Played),
+    Stream(PlayedSubscription),
 }
 
 /// What was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SentKind {
     Call,
     Notification,
     Subscription,
 }
 
-impl Answer {
+impl ScriptedAnswer {
     /// Whether it can be given to what was sent. What fails may be either.
-    fn fits(&self, kind: Kind) -> bool {
+    fn fits(&self, kind: SentKind) -> bool {
         match self {
-            Self::None => kind == Kind::Notification,
-            Self::Stream(_) => kind == Kind::Subscription,
-            Self::To(Ok(reply)) if !reply.is_error() => kind == Kind::Call,
-            Self::To(_) => kind != Kind::Notification,
+            Self::None => kind == SentKind::Notification,
+            Self::Stream(_) => kind == SentKind::Subscription,
+            Self::To(Ok(reply)) if !reply.is_error() => kind == SentKind::Call,
+            Self::To(_) => kind != SentKind::Notification,
         }
     }
 }
@@ -160,7 +160,8 @@ impl Script {
     ///
     /// If `params` cannot be written as JSON.
     pub fn expect_notification(self, method: impl Into<String>, params: impl Serialize) -> Self {
-        let line = Line { method: method.into(), params: Some(json(&params)), answer: Answer::None };
+        let line =
+            ScriptLine { method: method.into(), params: Some(json(&params)), answer: ScriptedAnswer::None };
         self.lock().push_back(line);
         self
     }
@@ -175,19 +176,19 @@ impl Script {
         assert!(left.is_empty(), "the script expects more: {}", left.join(", "));
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Line>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<ScriptLine>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer that stands in the script for what is sent now.
-    fn play(&self, outgoing: &Outgoing<'_>, kind: Kind) -> Answer {
+    fn play(&self, outgoing: &Outgoing<'_>, kind: SentKind) -> ScriptedAnswer {
         // The lock is let go before anything can panic.
         let line = self.lock().pop_front();
         let came = || {
             let kind = match kind {
-                Kind::Call => "",
-                Kind::Notification => "the notification ",
-                Kind::Subscription => "the subscription ",
+                SentKind::Call => "",
+                SentKind::Notification => "the notification ",
+                SentKind::Subscription => "the subscription ",
             };
             let params = outgoing.params().unwrap_or("without parameters");
             format!("{kind}{} {params}", outgoing.method())
@@ -200,15 +201,15 @@ impl Script {
     }
 
     fn play_call(&self, call: &Outgoing<'_>) -> Result<Reply, CallError> {
-        match self.play(call, Kind::Call) {
-            Answer::To(outcome) => outcome,
-            Answer::None | Answer::Stream(_) => unreachable!("the line is for a call"),
+        match self.play(call, SentKind::Call) {
+            ScriptedAnswer::To(outcome) => outcome,
+            ScriptedAnswer::None | ScriptedAnswer::Stream(_) => unreachable!("the line is for a call"),
         }
     }
 }
 
-impl Line {
-    fn is_for(&self, outgoing: &Outgoing<'_>, kind: Kind) -> bool {
+impl ScriptLine {
+    fn is_for(&self, outgoing: &Outgoing<'_>, kind: SentKind) -> bool {
         let params_fit = self.params.as_ref().is_none_or(|params| {
             serde_json::from_str::<Value>(outgoing.params().unwrap_or("null"))
                 .is_ok_and(|came| came == *params)
@@ -217,12 +218,12 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for ScriptLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.answer {
-            Answer::None => f.write_str("the notification ")?,
-            Answer::Stream(_) => f.write_str("the subscription ")?,
-            Answer::To(_) => {}
+            ScriptedAnswer::None => f.write_str("the notification ")?,
+            ScriptedAnswer::Stream(_) => f.write_str("the subscription ")?,
+            ScriptedAnswer::To(_) => {}
         }
         match &self.params {
             Some(Value::Null) => write!(f, "{} without parameters", self.method),
@@ -278,7 +279,7 @@ impl Expected {
     ///
     /// If an item cannot be written as JSON.
     pub fn streams<T: Serialize>(self, items: impl IntoIterator<Item = T>) -> Script {
-        self.plays(items, End::Finished)
+        self.plays(items, StreamEnd::Finished)
     }
 
     /// The same, and behind the items it fails: in a way that the items declare, or with any
@@ -292,7 +293,7 @@ impl Expected {
         items: impl IntoIterator<Item = T>,
         error: impl RpcError,
     ) -> Script {
-        self.plays(items, End::Failed(error.to_error_object()))
+        self.plays(items, StreamEnd::Failed(error.to_error_object()))
     }
 
     /// The same, and behind the items nothing comes, for as long as the subscriber waits.
@@ -301,23 +302,23 @@ impl Expected {
     ///
     /// If an item cannot be written as JSON.
     pub fn streams_and_waits<T: Serialize>(self, items: impl IntoIterator<Item = T>) -> Script {
-        self.plays(items, End::Waits)
+        self.plays(items, StreamEnd::Waits)
     }
 
-    fn plays<T: Serialize>(self, items: impl IntoIterator<Item = T>, end: End) -> Script {
-        match Played::new(items, end) {
-            Ok(played) => self.answers(Answer::Stream(played)),
+    fn plays<T: Serialize>(self, items: impl IntoIterator<Item = T>, end: StreamEnd) -> Script {
+        match PlayedSubscription::new(items, end) {
+            Ok(played) => self.answers(ScriptedAnswer::Stream(played)),
             Err(error) => panic!("an item of `{}` cannot be written as JSON: {error}", self.method),
         }
     }
 
     fn ends(self, outcome: Result<Reply, CallError>) -> Script {
-        self.answers(Answer::To(outcome))
+        self.answers(ScriptedAnswer::To(outcome))
     }
 
-    fn answers(self, answer: Answer) -> Script {
+    fn answers(self, answer: ScriptedAnswer) -> Script {
         let Self { script, method, params } = self;
-        script.lock().push_back(Line { method, params, answer });
+        script.lock().push_back(ScriptLine { method, params, answer });
         script
     }
 }
@@ -332,7 +333,7 @@ impl Caller for Script {
     }
 
     fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
-        self.play(&notification, Kind::Notification);
+        self.play(&notification, SentKind::Notification);
         ready(Ok(()))
     }
 
@@ -341,7 +342,9 @@ impl Caller for Script {
         for item in batch.items() {
             match item {
                 BatchItem::Call(call) => replies.push(self.play_call(call)),
-                BatchItem::Notification(notification) => drop(self.play(notification, Kind::Notification)),
+                BatchItem::Notification(notification) => {
+                    drop(self.play(notification, SentKind::Notification));
+                }
             }
         }
         ready(Ok(replies))
@@ -353,14 +356,14 @@ impl Subscriber for Script {
         &'a self,
         subscription: OutgoingSubscription<'a>,
     ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
-        match self.play(subscription.call(), Kind::Subscription) {
-            Answer::Stream(played) => Box::pin(played.begin()),
-            Answer::To(Err(error)) => Box::pin(ready(Err(error))),
-            Answer::To(Ok(reply)) => match reply.into_result() {
+        match self.play(subscription.call(), SentKind::Subscription) {
+            ScriptedAnswer::Stream(played) => Box::pin(played.begin()),
+            ScriptedAnswer::To(Err(error)) => Box::pin(ready(Err(error))),
+            ScriptedAnswer::To(Ok(reply)) => match reply.into_result() {
                 Err(error) => Box::pin(ready(Err(CallError::of_reply(subscription.call().method(), error)))),
                 Ok(_) => unreachable!("what returns a value is for a call"),
             },
-            Answer::None => unreachable!("the line is for a subscription"),
+            ScriptedAnswer::None => unreachable!("the line is for a subscription"),
         }
     }
 }
@@ -373,22 +376,22 @@ const STYLE: SubscriptionInfo =
 
 /// What comes of one subscription.
 #[derive(Debug)]
-struct Played {
+struct PlayedSubscription {
     items: Vec<Box<RawValue>>,
-    end: End,
+    end: StreamEnd,
 }
 
 /// What becomes of it behind its items.
 #[derive(Debug)]
-enum End {
+enum StreamEnd {
     Finished,
     Failed(ErrorObject),
     /// Nothing.
     Waits,
 }
 
-impl Played {
-    fn new<T: Serialize>(items: impl IntoIterator<Item = T>, end: End) -> serde_json::Result<Self> {
+impl PlayedSubscription {
+    fn new<T: Serialize>(items: impl IntoIterator<Item = T>, end: StreamEnd) -> serde_json::Result<Self> {
         let written = items.into_iter().map(|item| to_raw_value(&item));
         Ok(Self { items: written.collect::<Result<_, _>>()?, end })
     }
@@ -396,37 +399,38 @@ impl Played {
     /// A session in memory, whose peer sends the items: the subscriber finds all as it is in earnest. The
     /// style in which the service has them on the wire makes no difference to that.
     async fn begin(self) -> Result<RawSubscription, CallError> {
-        let (session, _peer) = pair_with((), Limits::unlimited(), Peer::new(self), Limits::unlimited());
+        let (session, _peer) =
+            pair_with((), Limits::unlimited(), PlayedService::new(self), Limits::unlimited());
         let subscribe = Subscribe::<_, _, Items<()>>::untyped(&session, METHOD, ()).described_by(STYLE);
         subscribe.overflow(Overflow::Wait).raw().await
     }
 }
 
 /// Serves one subscription, once.
-struct Peer {
+struct PlayedService {
     methods: [MethodInfo; 1],
-    played: Mutex<Option<Played>>,
+    played: Mutex<Option<PlayedSubscription>>,
 }
 
-impl Peer {
-    fn new(played: Played) -> Self {
+impl PlayedService {
+    fn new(played: PlayedSubscription) -> Self {
         let methods = [MethodInfo::request(METHOD).with_subscription(STYLE)];
         Self { methods, played: Mutex::new(Some(played)) }
     }
 }
 
-impl Service for Peer {
+impl Service for PlayedService {
     fn methods(&self) -> &[MethodInfo] {
         &self.methods
     }
 
     fn call(&self, _: usize, request: Request<'_>) -> Handled {
         let played = self.played.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Played { items, end }) = played else { return no_such_method(request) };
+        let Some(PlayedSubscription { items, end }) = played else { return no_such_method(request) };
         let end = match end {
-            End::Finished => stream::empty().boxed(),
-            End::Failed(error) => stream::iter([Err(error)]).boxed(),
-            End::Waits => stream::pending().boxed(),
+            StreamEnd::Finished => stream::empty().boxed(),
+            StreamEnd::Failed(error) => stream::iter([Err(error)]).boxed(),
+            StreamEnd::Waits => stream::pending().boxed(),
         };
         let items = stream::iter(items).map(Ok::<_, ErrorObject>).chain(end);
         subscribe(request, |args: Args<'_>| args.decode::<()>(), |(), sink: Sink| sink.run::<false, true, _>(items))

@@ -1,26 +1,27 @@
-//! The accounts of groups: what each has cost, and how many connections it has. The number of accounts is bounded.
+//! Accounts of groups of sessions: the cost and the open connections of each group. The number of
+//! accounts is bounded.
 
 use std::{collections::HashMap, time::Duration};
 
 use super::{Cost, GroupKey, Groups, Limits};
 
-/// The accounts of one server. Times are those since some moment.
+/// The accounts of one server. A time is the duration since a fixed moment.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     entries: HashMap<GroupKey, GroupAccount>,
-    /// For those who find no entry.
+    /// The account that all groups without an entry share.
     others: GroupAccount,
     rules: Rules,
 }
 
-/// By which numbers accounts are kept.
+/// The limits that the accounts are kept by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// How many connections one may have.
+    /// The most connections of one group.
     connections: usize,
-    /// How many accounts there may be.
+    /// The most entries.
     entries: usize,
-    /// How many sessions' worth of cost a group may have.
+    /// How many sessions' worth of cost one group may have.
     allowance: f64,
     forgiven_per_second: f64,
     cost_hard: f64,
@@ -30,12 +31,12 @@ pub(crate) struct Rules {
 struct GroupAccount {
     cost: Cost<Duration>,
     connections: usize,
-    /// Whether the log has it that its requests are delayed.
+    /// True once the log has an event about the delay of this group's requests.
     #[cfg(feature = "http")]
     is_logged: bool,
 }
 
-/// Why a group may have no further connection. It is told to the peer.
+/// Why a further connection of a group is refused. The peer is sent this text.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub(crate) enum OverLimit {
     #[error(
@@ -71,9 +72,9 @@ impl GroupAccount {
         is_logged: false,
     };
 
-    /// What it has cost, as far as that counts for a session.
+    /// Adds `amount` and returns the cost, scaled to compare with the cost of one session.
     fn charge(&mut self, amount: f64, rules: &Rules, now: Duration) -> f64 {
-        // Kept as a session's share: so it is forgiven at the rate of a session's.
+        // Stored as one session's share, so that it decays at the rate of a session.
         self.cost.add(amount / rules.allowance, rules.forgiven_per_second, now, |now, then| {
             now.saturating_sub(then)
         })
@@ -85,7 +86,8 @@ impl Accounts {
         Self { entries: HashMap::new(), others: GroupAccount::EMPTY, rules }
     }
 
-    /// Counts a connection, unless the group is over its limits. Gives the key under which it is counted.
+    /// Counts a connection, or refuses it when the group is over its limits. Returns the key that
+    /// the connection is counted under.
     pub(crate) fn connect(&mut self, key: GroupKey, now: Duration) -> Result<GroupKey, OverLimit> {
         let key = self.enter(key, now);
         let Rules { connections: limit, cost_hard, .. } = self.rules;
@@ -100,7 +102,7 @@ impl Accounts {
         };
         match over {
             Some(over) => {
-                // It may have been entered for nothing: with a limit of no connections.
+                // The entry may have been made just for this connection (a limit of 0 connections).
                 self.forget_if_empty(key, now);
                 Err(over)
             }
@@ -108,27 +110,28 @@ impl Accounts {
         }
     }
 
-    /// Counts a connection that is never one too many.
+    /// Counts a connection of an attached peer, which is never refused.
     pub(crate) fn attach(&mut self, key: GroupKey, now: Duration) -> GroupKey {
         let key = self.enter(key, now);
         self.count(key)
     }
 
-    /// A connection that was counted is closed. What it has cost stays.
+    /// Uncounts a closed connection. The cost of the group stays.
     pub(crate) fn disconnect(&mut self, key: GroupKey, now: Duration) {
         let account = self.account(key);
         account.connections = account.connections.saturating_sub(1);
         self.forget_if_empty(key, now);
     }
 
-    /// Adds to what the group has cost, and gives what that comes to, in a session's terms.
+    /// Adds to the cost of the group, and returns it, scaled to compare with the cost of one
+    /// session.
     pub(crate) fn charge(&mut self, key: GroupKey, amount: f64, now: Duration) -> f64 {
         let rules = self.rules;
         self.account(key).charge(amount, &rules, now)
     }
 
-    /// Whether it is for the first time, as far as is remembered, that the log is to have it that the
-    /// requests of the group are delayed.
+    /// True the first time that the delay of this group's requests is to be logged, as long as the
+    /// group has an entry.
     #[cfg(feature = "http")]
     pub(crate) fn is_first_logged(&mut self, key: GroupKey) -> bool {
         !std::mem::replace(&mut self.account(key).is_logged, true)
@@ -143,7 +146,7 @@ impl Accounts {
         self.entries.get_mut(&key).unwrap_or(&mut self.others)
     }
 
-    /// Makes an entry, and gives its key.
+    /// Makes an entry if there is none, and returns its key.
     fn enter(&mut self, key: GroupKey, now: Duration) -> GroupKey {
         if self.entries.contains_key(&key) {
             return key;
@@ -164,8 +167,8 @@ impl Accounts {
         }
     }
 
-    /// Forgets the cheaper ones of those without connections: a quarter of the room at once, so that looking for them costs little for
-    /// each that comes.
+    /// Evicts the cheapest entries without connections, a quarter of the bound at a time, so that
+    /// the cost of the search is spread over many connections.
     fn forget_cheapest(&mut self, now: Duration) {
         let rules = self.rules;
         let mut idle: Vec<_> = self

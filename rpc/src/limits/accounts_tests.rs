@@ -17,7 +17,7 @@ fn a_group_costs_what_its_sessions_cost_and_is_forgiven_like_one() {
     let mut accounts = accounts(Groups::by_subnet());
     let group = accounts.connect(key(1), at(0)).unwrap();
     accounts.connect(key(1), at(0)).unwrap();
-    // When, what is charged, and what the group has cost after it.
+    // The second, the charge, and the cost of the group after it.
     for (now, amount, expected) in [
         (0, 1_000.0, 1_000.0), // by one session
         (0, 100.0, 1_100.0),   // by the other one
@@ -34,7 +34,7 @@ fn a_group_costs_what_its_sessions_cost_and_is_forgiven_like_one() {
 fn with_an_allowance_of_four_sessions_a_group_costs_each_a_quarter() {
     let mut accounts = accounts(Groups::by_subnet().allowance(4.0));
     let group = accounts.connect(key(1), at(0)).unwrap();
-    // 10,000 / 4, less 36 s × 10,000 / 3,600 s = 100: four times what a session is forgiven.
+    // 10,000 / 4, less 36 s × 10,000 / 3,600 s = 100: four times the decay of a session.
     assert_eq!(accounts.charge(group, 10_000.0, at(0)), 2_500.0);
     assert!((accounts.charge(group, 0.0, at(36)) - 2_400.0).abs() < 1e-9);
 }

@@ -1,14 +1,17 @@
-//! Limits that follow what the peer does: it is slowed down for what it costs, and called as often as it answers.
+//! Limits that adapt to the peer: a peer that costs much is slowed down, and the calls in flight
+//! follow its response times.
 
 use std::time::Duration;
 
 use super::Limits;
 
-/// The running cost of one peer. `T` is any clock's reading.
+/// The running cost of one peer: it rises with each charge and decays with time. `T` is a clock's
+/// reading.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost<T> {
     value: f64,
-    /// When the value was right. Nothing costs nothing at any time: no clock is read for it.
+    /// When `value` was computed. `None` until the first charge, so that a peer without cost needs
+    /// no clock.
     at: Option<T>,
 }
 
@@ -17,8 +20,8 @@ impl<T: Copy> Cost<T> {
         Self { value: 0.0, at: None }
     }
 
-    /// Adds `amount` (takes away, if it is negative) and gives the cost after it. `forgiven` falls away per second, and `since` tells
-    /// the time between two readings of the clock.
+    /// Adds `amount` (negative: subtracts), and returns the new cost. The cost decays by `forgiven`
+    /// per second; `since` is the time between two readings of the clock.
     pub(crate) fn add(
         &mut self,
         amount: f64,
@@ -28,36 +31,36 @@ impl<T: Copy> Cost<T> {
     ) -> f64 {
         let passed = self.at.map_or(0.0, |at| since(now, at).as_secs_f64());
         let kept = (self.value - passed * forgiven).max(0.0);
-        // What is no number would stay for ever.
+        // A NaN would never leave the sum.
         self.value = if amount.is_nan() { kept } else { (kept + amount).max(0.0) };
         self.at = Some(now);
         self.value
     }
 }
 
-/// How the requests of a peer are served at some cost.
+/// How the requests of a peer are served at its present cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Throttle {
-    /// How many are worked on at once.
+    /// The most requests in flight.
     pub(crate) concurrency: usize,
-    /// How long each waits before its handler starts.
+    /// The delay of each request before its handler starts.
     pub(crate) delay: Duration,
 }
 
 impl Throttle {
-    /// At the soft limit nothing, at the hard limit everything; in between in proportion (aiorpcX's rule).
+    /// Linear between the soft limit (no effect) and the hard limit (full effect), as in aiorpcX.
     pub(crate) fn at(cost: f64, limits: &Limits) -> Self {
         let fraction = fraction(cost, limits);
         if fraction == 0.0 {
             return Self { concurrency: limits.requests_in_flight, delay: Duration::ZERO };
         }
         let concurrency = ((1.0 - fraction) * limits.requests_in_flight as f64).ceil();
-        // One at least: at the hard limit it is not this that ends the session.
+        // At least one: ending the session at the hard limit is not decided here.
         Self { concurrency: (concurrency as usize).max(1), delay: limits.cost_delay.mul_f64(fraction) }
     }
 }
 
-/// How far the cost is on its way from the soft limit to the hard one: 0 to 1.
+/// The position of the cost between the soft limit (0) and the hard limit (1).
 fn fraction(cost: f64, limits: &Limits) -> f64 {
     let (soft, hard) = (limits.cost_soft, limits.cost_hard);
     if cost >= hard {
@@ -65,18 +68,18 @@ fn fraction(cost: f64, limits: &Limits) -> f64 {
     } else if cost <= soft {
         0.0
     } else {
-        // `soft < cost < hard`. A hard limit that is infinite is never come near to.
+        // `soft < cost < hard`. With an infinite hard limit the fraction is 0.
         (cost - soft) / (hard - soft)
     }
 }
 
-/// After how many replies the number is looked at again.
+/// The number of replies between two adjustments.
 const REPLIES: usize = 30;
 
-/// What it is never raised beyond.
+/// The number of calls in flight is never raised beyond this.
 const MOST: usize = 250;
 
-/// The number of calls that may be in flight, and the response times since it was last looked at.
+/// The number of calls that may be in flight, and the response times since its last adjustment.
 #[derive(Debug)]
 pub(crate) struct ResponseTimes {
     in_flight: usize,
@@ -85,7 +88,7 @@ pub(crate) struct ResponseTimes {
 }
 
 impl ResponseTimes {
-    /// Begins with `in_flight`, at least one.
+    /// Starts with `in_flight` calls, at least one.
     pub(crate) fn new(in_flight: usize) -> Self {
         Self { in_flight: in_flight.max(1), together: Duration::ZERO, replies: 0 }
     }
@@ -94,10 +97,12 @@ impl ResponseTimes {
         self.in_flight
     }
 
-    /// A message with `calls` calls was answered, or given up, after `time`. Of a batch each call takes its share.
+    /// Records that a message with `calls` calls was answered, or given up, after `time`. In a
+    /// batch each call counts as its share of the time.
     ///
-    /// After every thirty of them the number is moved toward where they would take `target`, by at most a tenth (or 3) up and a fifth
-    /// (or 1) down, and stays between 1 and 250; one that was larger from the start is only lowered.
+    /// After every thirty calls the number is adjusted toward the one at which the average would be
+    /// `target`: at most a tenth (or 3) up, a fifth (or 1) down, and between 1 and 250. A number
+    /// that started above 250 is only lowered.
     pub(crate) fn add(&mut self, time: Duration, calls: usize, target: Duration) {
         self.together = self.together.saturating_add(time);
         self.replies += calls;
@@ -108,7 +113,7 @@ impl ResponseTimes {
         let current = self.in_flight as f64;
         let most = (current + (current * 0.1).max(3.0)).min(MOST.max(self.in_flight) as f64);
         let least = (current * 0.8).min(current - 1.0).max(1.0);
-        // Where all were answered at once, this is infinite.
+        // Infinite when every reply took no time at all.
         let aim = (current * target.as_secs_f64() / average).min(most).max(least);
         *self = Self::new((aim + 0.5) as usize);
     }

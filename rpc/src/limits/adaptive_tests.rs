@@ -1,6 +1,6 @@
 use super::*;
 
-/// What happens at which second, what it adds, and what the cost is after it.
+/// The second, the charge, and the cost after it.
 const COST: &[(u64, f64, f64)] = &[
     (0, 1_000.0, 1_000.0), // input that cannot be read
     (0, 100.0, 1_100.0),   // an error
@@ -27,7 +27,8 @@ fn it_rises_with_what_is_charged_and_falls_by_ten_thousand_an_hour() {
     }
 }
 
-/// By the limits of a public server: soft 2,000, hard 10,000, 20 requests at once, 2 s. Cost, concurrency, delay in ms.
+/// The limits of a public server: soft 2,000, hard 10,000, 20 requests in flight, 2 s. Each row is
+/// cost, concurrency, delay in ms.
 const THROTTLE: &[(f64, usize, u64)] = &[
     (0.0, 20, 0),
     (2_000.0, 20, 0),
@@ -72,7 +73,8 @@ fn limits_that_are_the_same_or_the_wrong_way_round_slow_nobody_down_below_the_ha
 
 const TARGET: Duration = Duration::from_secs(3);
 
-/// From how many, what the average of thirty replies is in milliseconds, and to how many.
+/// The calls in flight before, the average of thirty replies in milliseconds, the calls in flight
+/// after.
 const RESPONSE_TIMES: &[(usize, u64, usize)] = &[
     (50, 3_000, 50), // 50 × 3 / 3
     (50, 2_900, 52), // 50 × 3 / 2.9 = 51.7

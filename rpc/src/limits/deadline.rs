@@ -1,21 +1,21 @@
-//! When something is due. What no clock gets to is never due: there is no limit then.
+//! Deadlines. A deadline beyond the range of the clock is no deadline.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A duration of more than this is no limit: a century, which every clock can still add.
+/// Longer durations mean no limit: a century, which every clock can still add.
 pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// The moment `duration` after `now`; `None`, which is no deadline, where no clock gets there.
+/// The moment `duration` after `now`; `None`, no deadline, where the clock does not reach that far.
 ///
-/// `Instant + Duration` panics in its place. A caller that writes `Duration::MAX` means that there is no
-/// limit.
+/// `Instant + Duration` would panic, and a caller that writes `Duration::MAX` means that there is
+/// no limit.
 pub(crate) fn after(now: Instant, duration: Duration) -> Option<Instant> {
     finite(duration).and_then(|duration| now.checked_add(duration))
 }
 
-/// `duration`, where it is a limit at all.
+/// `duration`, or `None` where it is so long that it means no limit.
 pub(crate) fn finite(duration: Duration) -> Option<Duration> {
     (duration <= LONGEST).then_some(duration)
 }

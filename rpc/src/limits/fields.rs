@@ -1,5 +1,5 @@
-//! What there is for each field of [`Limits`]: a setter, and a word that a session under way reads it from, with
-//! what the log has of the limits that were reached.
+//! Code that repeats for each field of [`Limits`]: its setter, and the atomic that a running
+//! session reads it from. With it, the log events for limits that were reached.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -11,7 +11,7 @@ use crate::transport::Endpoint;
 
 macro_rules! setters {
     ($($field:ident: $type:ty, $setter:ident;)*) => {
-        /// Setters. Each is one field, and takes what the field says.
+        /// Setters, one for each field. Units and meanings are those of the field.
         impl Limits {
             $(
                 #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
@@ -27,7 +27,7 @@ macro_rules! setters {
 
 macro_rules! setters_of_times {
     ($($field:ident, $setter:ident;)*) => {
-        /// Setters of times, which take a duration, or `None` for no limit.
+        /// Setters of durations: a `Duration`, or `None` for no limit.
         impl Limits {
             $(
                 #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
@@ -74,7 +74,7 @@ setters_of_times! {
     frame_timeout, with_frame_timeout;
 }
 
-/// What fits into a word, so that it is read without a lock.
+/// Fits into 64 bits, so that it is read without a lock.
 trait Word: Sized {
     fn to_word(self) -> u64;
     fn of_word(word: u64) -> Self;
@@ -86,7 +86,7 @@ impl Word for usize {
     }
 
     fn of_word(word: u64) -> Self {
-        // It was one.
+        // The word was made from a `usize`.
         word as Self
     }
 }
@@ -101,7 +101,7 @@ impl Word for f64 {
     }
 }
 
-/// In nanoseconds. Those of more than 584 years are as good as that.
+/// In nanoseconds. A duration of more than 584 years is stored as 584 years.
 impl Word for Duration {
     fn to_word(self) -> u64 {
         u64::try_from(self.as_nanos()).unwrap_or(u64::MAX - 1).min(u64::MAX - 1)
@@ -124,11 +124,12 @@ impl Word for Option<Duration> {
 
 macro_rules! live {
     ($($name:ident: $type:ty,)*) => {
-        /// [`Limits`], each of which can be read and changed at any time. Several that are changed together may be seen one by one.
+        /// The [`Limits`] of a running session: each is read and changed at any time, without a
+        /// lock. A reader may see a change of several limits half done.
         #[derive(Debug)]
         pub(crate) struct LiveLimits {
             $($name: AtomicU64,)*
-            /// What the log has of them.
+            /// The log events for limits that this session has reached.
             pub(crate) reached: Reached,
         }
 
@@ -185,7 +186,7 @@ live! {
     cost_delay: Duration,
 }
 
-/// Whether the log has something already.
+/// True until the log has a certain event.
 #[derive(Debug, Default)]
 pub(crate) struct LogOnce(AtomicBool);
 
@@ -195,7 +196,8 @@ impl LogOnce {
     }
 }
 
-/// What the log has of the limits that one session, or one dispatcher, has reached.
+/// The limits that one session, or one dispatcher, has reached and logged: once each, with the
+/// field to change.
 #[derive(Debug, Default)]
 pub(crate) struct Reached {
     request_timeout: LogOnce,
@@ -203,7 +205,7 @@ pub(crate) struct Reached {
 }
 
 impl Reached {
-    /// A handler was dropped. `session` is `None` where there is none.
+    /// Logs that a handler was dropped. `session` is `None` for a request without a session.
     #[cold]
     pub(crate) fn request_timeout(&self, peer: &Endpoint, session: Option<u64>, limit: Option<Duration>) {
         if let Some(limit) = limit
@@ -216,7 +218,7 @@ impl Reached {
         }
     }
 
-    /// A subscription was refused.
+    /// Logs that a subscription was refused.
     #[cold]
     pub(crate) fn subscriptions(&self, peer: &Endpoint, session: u64, limit: usize) {
         if self.subscriptions.is_first() {

@@ -1,4 +1,4 @@
-//! Groups of sessions that share an account: which they are, and by which rules.
+//! Groups of sessions that share an account: the key of a group, and the limits of its account.
 
 use std::{
     fmt,
@@ -13,39 +13,45 @@ use crate::transport::Endpoint;
 type KeyOf = Arc<dyn Fn(&Endpoint) -> Option<GroupKey> + Send + Sync>;
 type IsExempt = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
 
-/// Which sessions of a server share an account, so that neither many connections nor new ones get a peer more than its share: set with
+/// Which sessions of a server share an account, so that a peer cannot get more than its share by
+/// opening many connections, or by reconnecting. Set with
 /// [`ServerBuilder::groups`](crate::ServerBuilder::groups).
 ///
 /// An account counts connections and cost:
 ///
-/// * A peer whose group has as many [connections](Self::connections) as it may have is sent an error, -102 with the id null, and the
-///   connection is closed.
-/// * Whatever is charged to a session is charged to its group, too. The [cost](crate::Session::cost) of a session is its own or its
-///   group's, whichever is higher; so a group as a whole is slowed down and, at [`Limits::cost_hard`](crate::Limits::cost_hard),
-///   disconnected, each session when it is next charged. While its group is there, a peer that connects is sent -101 with the id null,
-///   and the connection is closed.
-/// * What a group has cost outlives its connections, and is forgiven as a session's is
-///   ([`Limits::cost_forgiven_per_second`](crate::Limits::cost_forgiven_per_second)), once for the whole group.
+/// * A peer whose group has reached its limit of [connections](Self::connections) is sent the error
+///   -102 with the id null, and the connection is closed.
+/// * Each charge to a session is charged to its group, too. The [cost](crate::Session::cost) of a
+///   session is its own or its group's, whichever is higher. So a group is slowed down as a whole
+///   and, at [`Limits::cost_hard`](crate::Limits::cost_hard), disconnected, each session at its
+///   next charge. As long as the group has that cost, a peer that connects is sent the error -101
+///   with the id null, and the connection is closed.
+/// * The cost of a group outlives its connections. It decays like that of a session
+///   ([`Limits::cost_forgiven_per_second`](crate::Limits::cost_forgiven_per_second)), once for the
+///   whole group.
 ///
-/// A peer that never comes to a message is charged for that, so that it does not help to connect again:
+/// A peer that never sends a valid message is charged, too, so that reconnecting does not help:
 ///
-/// | What fails | Cost |
+/// | Failure | Cost |
 /// |---|---|
-/// | a handshake of TLS or WebSocket, the head of a request of HTTP/1: it is none, it is cut, or it has not ended in time | [`Limits::cost_of_unreadable`](crate::Limits::cost_of_unreadable) |
-/// | a stream that opens with [another protocol](crate::framing#what-a-stream-may-not-begin-with), or whose frames are broken | the same, by the [severity](crate::framing::FrameError::severity) of what is wrong |
-/// | a request of WebSocket or HTTP that was understood, and refused | [`Limits::cost_of_error`](crate::Limits::cost_of_error) |
-/// | a TCP connection over which nothing comes at all, as of one that looks whether the server is there | nothing |
+/// | a TLS or WebSocket handshake, or the head of an HTTP/1 request, that is invalid, cut off or late | [`Limits::cost_of_unreadable`](crate::Limits::cost_of_unreadable) |
+/// | a stream that opens with [another protocol](crate::framing#what-a-stream-may-not-begin-with), or whose frames are broken | the same, by the [severity](crate::framing::FrameError::severity) of the error |
+/// | a WebSocket or HTTP request that was understood, and refused | [`Limits::cost_of_error`](crate::Limits::cost_of_error) |
+/// | a TCP connection without a single byte, as of a port check | nothing |
 ///
-/// The rule is that of ElectrumX's session groups, where a group's cost counts with the weight 1. (The numbers are those of the server's
-/// limits; those that are changed for one session do not change its group's account.)
+/// The rule is that of ElectrumX's session groups, where a group's cost counts with the weight 1.
+/// (The account uses the limits of the server. Limits that were changed for one session do not
+/// change its group's account.)
 ///
-/// A service that is [mounted](crate::ServerHandle::http_service) in another server sees no connections. Where a layer tells the peer of a
-/// request, that counts as a connection while it is worked on, and its cost is its group's; a peer that is over a limit is
-/// answered 503 or 429. Where none tells, there is no group.
+/// A service that is [mounted](crate::ServerHandle::http_service) in another server sees no
+/// connections. If a layer names the peer of a request, the request counts as one connection while
+/// it is in flight, and its cost is charged to the peer's group; a peer over a limit is answered
+/// 503 or 429. If no layer does, there is no group.
 ///
-/// A peer without an IP address (one that was [attached](crate::ServerHandle::attach)) is in no group, unless [`by`](Self::by) names one,
-/// and is never one connection too many. Once it is known who a peer is, a handler may have its session
-/// [join another group](crate::Session::join_group).
+/// A peer without an IP address (one that was [attached](crate::ServerHandle::attach)) is in no
+/// group, unless [`by`](Self::by) names one, and its connection is never refused. Once a handler
+/// has authenticated a peer, it may have the session [join another
+/// group](crate::Session::join_group).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -56,8 +62,8 @@ type IsExempt = Arc<dyn Fn(&Endpoint) -> bool + Send + Sync>;
 /// # Ok(()) }
 /// ```
 ///
-/// A server has no groups unless it is told to: where all peers come through one proxy, or from one machine as in a test, they would all
-/// be one peer.
+/// By default a server has no groups: behind one proxy, or in a test on one machine, all peers
+/// would be one group.
 #[derive(Clone)]
 pub struct Groups {
     key_of: KeyOf,
@@ -69,18 +75,18 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// One group for each network that peers come from: /24 of IPv4, /64 of IPv6 (see [`GroupKey::subnet`]).
+    /// One group for each network of peers: /24 of IPv4, /64 of IPv6 (see [`GroupKey::subnet`]).
     pub fn by_subnet() -> Self {
         Self::by(|peer| ip_of(peer).map(GroupKey::subnet))
     }
 
-    /// One group for each address that peers come from.
+    /// One group for each IP address.
     pub fn by_address() -> Self {
         Self::by(|peer| ip_of(peer).map(GroupKey::address))
     }
 
-    /// The group that `key` names for a peer that connects. `None` is none, and then nothing is counted. It runs where peers are accepted,
-    /// and must not block.
+    /// Groups by a function: `key` returns the group of a peer that connects, or `None` for no
+    /// group, and then nothing is counted. It runs where peers are accepted, and must not block.
     ///
     /// ```
     /// use rpc::{GroupKey, Groups};
@@ -99,45 +105,48 @@ impl Groups {
         }
     }
 
-    /// Leaves peers from `network` out. May be called several times.
+    /// Leaves peers from `network` out of every group. May be called several times.
     pub fn exempt(mut self, network: Network) -> Self {
         self.exempt.push(network);
         self
     }
 
-    /// Leaves peers out of which `is_exempt` says so. Of several, the last one counts. It runs where peers are accepted, and must not block.
+    /// Leaves a peer out of every group if `is_exempt` returns true. Called again, it replaces the
+    /// function before. It runs where peers are accepted, and must not block.
     pub fn exempt_if(mut self, is_exempt: impl Fn(&Endpoint) -> bool + Send + Sync + 'static) -> Self {
         self.is_exempt = Some(Arc::new(is_exempt));
         self
     }
 
-    /// How many connections a group may have; `usize::MAX` is no limit.
+    /// The most connections of one group; `usize::MAX` is no limit.
     ///
-    /// Default: 100, a tenth of what the [server](crate::Limits::connections) may have by default: a network that many people share is
-    /// not turned away, and none can have the server for itself.
+    /// Default: 100, a tenth of the default for the whole [server](crate::Limits::connections): a
+    /// network of many people is not turned away, and no network can use up the server.
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most;
         self
     }
 
-    /// How many times the cost of one session a group may have, before it is slowed down and disconnected as one. It is forgiven as many
-    /// times as fast.
+    /// How many sessions' worth of cost a group may have before it is slowed down and disconnected
+    /// as a whole. The cost of the group decays faster by the same factor.
     ///
     /// Default: 1: as much as one session (ElectrumX).
     ///
     /// # Panics
     ///
-    /// Where `sessions` is no number greater than 0.
+    /// If `sessions` is not a number greater than 0.
     pub fn allowance(mut self, sessions: f64) -> Self {
         assert!(sessions > 0.0, "an allowance of {sessions} sessions: it must be a number greater than 0");
         self.allowance = sessions;
         self
     }
 
-    /// How many groups are remembered, those with connections included: about 100 bytes each.
+    /// The most groups that are remembered, those with open connections included. Each takes about
+    /// 100 bytes.
     ///
-    /// When it is reached, those without connections that have cost least are forgotten, a quarter of the number at once. One with
-    /// connections never is: where all have some, further groups share one account until there is room.
+    /// When the number is reached, a quarter of them is forgotten at once: those without
+    /// connections, the cheapest first. A group with connections is never forgotten; if all have
+    /// some, further groups share one account until there is room.
     ///
     /// Default: 10,000: ten times the connections that a server may have by default.
     pub fn entries(mut self, most: usize) -> Self {
@@ -170,9 +179,10 @@ impl fmt::Debug for Groups {
     }
 }
 
-/// What the sessions of a group have in common: where they come from, or who they are.
+/// Identifies a group: the network or the address of its peers, or a name such as a user's.
 ///
-/// It takes as much memory as an address, whatever it was made from: of a name only a hash is kept (128 bits, under keys of this process).
+/// A key takes as much memory as an address, whatever it was made from: of a name only a hash is
+/// kept (128 bits, keyed per process).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GroupKey(KeyKind);
 
@@ -180,40 +190,40 @@ pub struct GroupKey(KeyKind);
 enum KeyKind {
     Network(Network),
     Name([u64; 2]),
-    /// Those for whom there is no entry any more.
+    /// The key of all groups for which there is no entry left.
     Others,
 }
 
 impl GroupKey {
     pub(super) const OTHERS: Self = Self(KeyKind::Others);
 
-    /// One address. An address of IPv4 that is mapped into IPv6 is one of IPv4.
+    /// One address. An IPv4 address that is mapped into IPv6 counts as IPv4.
     pub fn address(ip: IpAddr) -> Self {
         Self(KeyKind::Network(Network::of(ip, 32, 128)))
     }
 
-    /// The network that `ip` belongs to: the first 24 bits of an address of IPv4, 64 of one of IPv6, which is what providers give to one
-    /// customer at least.
+    /// The network that `ip` belongs to: the first 24 bits of an IPv4 address, or the first 64 bits
+    /// of an IPv6 address, the least that providers assign to a customer.
     pub fn subnet(ip: IpAddr) -> Self {
         Self::subnet_of(ip, 24, 64)
     }
 
-    /// The network that `ip` belongs to, of so many bits.
+    /// The network that `ip` belongs to, with prefixes of the given lengths.
     pub fn subnet_of(ip: IpAddr, v4_bits: u8, v6_bits: u8) -> Self {
         Self(KeyKind::Network(Network::of(ip, v4_bits, v6_bits)))
     }
 
-    /// Something with a name: a user, a credential.
+    /// Anything with a name: a user, a credential.
     pub fn name(name: impl AsRef<[u8]>) -> Self {
-        // Nobody can choose two names that are taken for one: the keys are random.
+        // The hash keys are random: a peer cannot choose two names with one hash.
         static KEYS: OnceLock<[RandomState; 2]> = OnceLock::new();
         let keys = KEYS.get_or_init(Default::default);
         Self(KeyKind::Name(keys.each_ref().map(|key| key.hash_one(name.as_ref()))))
     }
 }
 
-/// A network of IP addresses, as `10.0.0.0/8`, `2001:db8::/32`, or one address. It is a network of IPv4 where it is written as one that is
-/// mapped into IPv6 (`::ffff:10.0.0.0/104`).
+/// A network of IP addresses, such as `10.0.0.0/8` or `2001:db8::/32`, or a single address. A
+/// network that is written as mapped into IPv6 (`::ffff:10.0.0.0/104`) is one of IPv4.
 ///
 /// ```
 /// use rpc::Network;
@@ -231,7 +241,7 @@ pub struct Network {
     prefix: u8,
 }
 
-/// A text that names no network.
+/// A text that is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no network: {reason}")]
 pub struct NetworkError {
@@ -240,21 +250,22 @@ pub struct NetworkError {
 }
 
 impl Network {
-    /// The network that `ip` belongs to, of so many bits. An address of IPv4 that is mapped into IPv6 is one of IPv4.
+    /// The network that `ip` belongs to, with prefixes of the given lengths. An IPv4 address that
+    /// is mapped into IPv6 counts as IPv4.
     pub(super) fn of(ip: IpAddr, v4_bits: u8, v6_bits: u8) -> Self {
         let ip = ip.to_canonical();
         let prefix = if ip.is_ipv4() { v4_bits.min(32) } else { v6_bits.min(128) };
         Self { first: first(ip, prefix), prefix }
     }
 
-    /// Whether `ip` belongs to it.
+    /// Returns true if `ip` belongs to this network.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         ip.is_ipv4() == self.first.is_ipv4() && first(ip, self.prefix) == self.first
     }
 }
 
-/// `ip` with nothing but its first bits.
+/// `ip` with all but its first `bits` bits set to 0.
 fn first(ip: IpAddr, bits: u8) -> IpAddr {
     let bits = u32::from(bits);
     match ip {
@@ -299,7 +310,8 @@ fn parse(text: &str) -> Result<Network, String> {
         return Err(format!("the first address of that size is {}", first(written, prefix)));
     }
     let ip = written.to_canonical();
-    // Mapped: the first 96 bits are those of the mapping. (With fewer, the first address is not a mapped one.)
+    // A mapped address has a prefix of 96 bits. (With a shorter prefix, the first address is not a
+    // mapped one.)
     if ip.is_ipv4() && written.is_ipv6() {
         prefix -= 96;
     }

@@ -1,12 +1,14 @@
-//! When a peer that says nothing is asked whether it is still there.
+//! The settings of keep-alive: how a silent peer is asked whether it is still there.
 
 use std::{borrow::Cow, time::Duration};
 
-/// Asks a peer that has said nothing for a while whether it is still there, by calling a method of its or by a ping of the transport; where it goes on
-/// saying nothing, the session ends with [`CloseReason::Silent`](crate::CloseReason::Silent).
+/// Detects a peer that is gone: when it has been silent for an interval, it is pinged, by a call or
+/// by a ping of the transport. If it stays silent, the session ends with
+/// [`CloseReason::Silent`](crate::CloseReason::Silent).
 ///
-/// For connections that only look alive, because a machine or a line is gone without a word, and for peers or routers that drop
-/// connections on which nothing happens. See [`Connector::keep_alive`](crate::Connector::keep_alive) and
+/// Use it to find connections that are dead without a sign (a machine or a line went down), and to
+/// keep routers from dropping idle ones. See
+/// [`Connector::keep_alive`](crate::Connector::keep_alive) and
 /// [`ServerBuilder::keep_alive`](crate::ServerBuilder::keep_alive).
 ///
 /// ```
@@ -20,20 +22,24 @@ use std::{borrow::Cow, time::Duration};
 /// # Ok(()) }
 /// ```
 ///
-/// Whatever the peer sends is life, be it a part of a message or an error: the method need not exist there, though a peer may count calls of
-/// unknown methods against us. While the peer talks nothing is sent, and time in which we do not read does not count.
+/// Any bytes from the peer show that it is there, be it a part of a message or an error reply: the
+/// method need not exist, though the peer may charge us for calls of unknown methods. No ping is
+/// sent while the peer sends, and time in which this side does not read (back-pressure) does not
+/// count.
 ///
-/// A [`call`](Self::call) is a call like others, without parameters: it has an id and is among the
-/// [calls in flight](crate::Session::calls_in_flight). What becomes of it nobody learns. A [`ping`](Self::ping) is no message at all, and costs
-/// the peer's application nothing; only WebSocket has them.
+/// A [`call`](Self::call) is an ordinary call without parameters: it has an id and is among the
+/// [calls in flight](crate::Session::calls_in_flight). Its outcome is ignored. A
+/// [`ping`](Self::ping) is not a message, and never reaches the peer's application; only WebSocket
+/// has them.
 ///
-/// A [`MessageSession`](crate::MessageSession) has no methods, and is not asked.
+/// A [`MessageSession`](crate::MessageSession) has no methods, and is not pinged.
 ///
-/// It keeps the session from being idle for the peer, and not for us: neither a ping nor its reply puts off our own
-/// [`Limits::idle_timeout`](crate::Limits::idle_timeout). So a server may ping, and still close sessions that nobody uses.
+/// A ping keeps the session from being idle for the peer, and not for this side: neither a ping nor
+/// its reply extends our own [`Limits::idle_timeout`](crate::Limits::idle_timeout). So a server may
+/// ping, and still close sessions that are not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// Whether the transport's own pings are used where it has them.
+    /// True if the transport's own pings are used where it has them.
     pings: bool,
     method: Option<Cow<'static, str>>,
     interval: Duration,
@@ -41,13 +47,13 @@ pub struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// Pings by calling `method`, best one that is cheap and does nothing.
+    /// Pings by calling `method`, ideally one that is cheap and has no effect.
     pub fn call(method: impl Into<Cow<'static, str>>) -> Self {
         Self { pings: false, method: Some(method.into()), ..Self::ping() }
     }
 
-    /// Asks by a ping of the transport: WebSocket has them, and every peer answers. Over other transports nothing is asked, unless
-    /// [`or_call`](Self::or_call) says how.
+    /// Pings by the transport: WebSocket has pings, which every peer answers. Over other transports
+    /// nothing is sent, unless [`or_call`](Self::or_call) names a method.
     ///
     /// ```
     /// use rpc::{KeepAlive, Server};
@@ -59,25 +65,27 @@ impl KeepAlive {
         Self { pings: true, method: None, interval: Duration::from_secs(30), limit: Duration::from_secs(40) }
     }
 
-    /// Where the transport has no pings, calls `method`.
+    /// Calls `method` where the transport has no pings.
     #[must_use]
     pub fn or_call(self, method: impl Into<Cow<'static, str>>) -> Self {
         Self { method: Some(method.into()), ..self }
     }
 
-    /// How long the peer has to have said nothing before a ping is sent; at least a millisecond.
-    /// `Duration::MAX` never sends one.
+    /// How long the peer has to be silent before it is pinged; at least a millisecond.
+    /// `Duration::MAX` never sends a ping.
     ///
-    /// Default: 30 s (jsonrpsee's `ping_interval`): less than routers and balancers commonly keep quiet connections.
+    /// Default: 30 s (jsonrpsee's `ping_interval`): shorter than routers and load balancers
+    /// commonly keep idle connections.
     #[must_use]
     pub fn interval(self, interval: Duration) -> Self {
         Self { interval: interval.max(Duration::from_millis(1)), ..self }
     }
 
-    /// How long the peer may go on saying nothing after a ping. Then the session ends.
-    /// `Duration::MAX` is no limit.
+    /// How long the peer may stay silent after a ping before the session ends. `Duration::MAX` is
+    /// no limit.
     ///
-    /// Default: 40 s (jsonrpsee's `inactive_limit`): more than a call may take by default, so that a busy peer is not given up.
+    /// Default: 40 s (jsonrpsee's `inactive_limit`): longer than a call may take by default, so
+    /// that a busy peer is not given up.
     #[must_use]
     pub fn limit(self, limit: Duration) -> Self {
         Self { limit, ..self }

@@ -1,4 +1,5 @@
-//! The numbers that bound what a peer can cost, and the arithmetic on them. No clock in here: `now` is passed in.
+//! The limits of what a peer can use, and the arithmetic on them. There is no clock here: `now` is
+//! passed in.
 
 mod accounts;
 mod adaptive;

@@ -1,21 +1,22 @@
-//! The limits of a session and of a server, and the sets of them that an application chooses from.
+//! The limits of a session and of a server, and the presets that an application chooses from.
 
 use std::time::Duration;
 
 use super::deadline;
 
-/// What one session may use, and how many a server may have. Every number has a default, a unit and a source.
+/// The limits of one session, and the number of sessions of a server. Every limit has a default, a
+/// unit and a source.
 ///
-/// | Preset | For | Memory and time | What cannot be read, errors | Bytes |
+/// | Preset | For | Memory and time | Unreadable input, errors | Bytes |
 /// |---|---|---|---|---|
-/// | [`Limits::server()`] | peers that the server does not know; the default of a server | bounded | priced where they come in floods | free |
-/// | [`Limits::public()`] | a server that faces the internet | bounded | priced as aiorpcX does | priced |
-/// | [`Limits::client()`] | a server that the application chose; the default of a client | bounded | counted, and nothing follows | free |
-/// | [`Limits::unlimited()`] | measuring, and a peer that is trusted as one's own code | not bounded, but for subscriptions | free | free |
+/// | [`Limits::server()`] | untrusted peers; the default of a server | bounded | a price that only floods reach | free |
+/// | [`Limits::public()`] | a server on the internet | bounded | the prices of aiorpcX | priced |
+/// | [`Limits::client()`] | a server that the application chose; the default of a client | bounded | counted, without effect | free |
+/// | [`Limits::unlimited()`] | measuring, and a fully trusted peer | unbounded, except for subscriptions | free | free |
 ///
-/// Take one and change what has to be different. Every field has a setter, its name behind `with_`.
-/// Setters chain, and take a duration or `None` where a field is an `Option`. The fields are public
-/// too, for reading and for changing one in place:
+/// Take a preset and change the fields that have to differ. Every field has a setter, `with_` and
+/// its name. Setters chain, and take a duration or `None` where a field is an `Option`. The fields
+/// are public too, to read them or to change one in place:
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,235 +31,265 @@ use super::deadline;
 /// assert_eq!(limits.call_timeout, Some(Duration::from_secs(5)));
 /// ```
 ///
-/// In a number of things or bytes, `usize::MAX` means no limit; in a duration, `None`, and so does
-/// more than a century (`Duration::MAX`). For [`frame_size`](Self::frame_size) and
-/// [`cost_hard`](Self::cost_hard), of which nothing would be left, so does 0, as in aiorpcX.
+/// For a number of things or bytes, `usize::MAX` means no limit; for a duration, `None` does, and
+/// so does more than a century (`Duration::MAX`). For [`frame_size`](Self::frame_size) and
+/// [`cost_hard`](Self::cost_hard), where 0 would leave nothing to serve, 0 means no limit, too, as
+/// in aiorpcX.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many sessions a server may have at once for one more peer to be accepted. A peer that is one too many is sent an error, -102
-    /// with the id null, and its connection is closed. Over HTTP and WebSocket its first request is answered with 503, behind the handshake
-    /// of TLS where there is one. 64 at a time are told so for each place that is listened at; more are cut off. It means nothing on a client.
+    /// The number of open sessions of a server up to which a further peer is accepted. A peer
+    /// beyond it is sent the error -102 with the id null, and its connection is closed. Over HTTP
+    /// and WebSocket its first request is answered with 503, after the TLS handshake if there is
+    /// one. At each place that is listened at, 64 peers at a time are told; further ones are
+    /// disconnected at once. It has no effect on a client.
     ///
-    /// Default: 1,000 (ElectrumX's `MAX_SESSIONS`): each takes a file descriptor, of which many systems give a process 1,024 unless
-    /// they are asked for more. With a higher limit, ask for more.
+    /// Default: 1,000 (ElectrumX's `MAX_SESSIONS`): each session takes a file descriptor, and many
+    /// systems give a process 1,024 by default. To go higher, raise that limit of the system, too.
     pub connections: usize,
 
-    /// The size of an incoming frame in bytes. A larger one is dropped and counted as an error, and the session goes on. Where it was
-    /// the reply to a call of ours, that ends with [`ProtocolError::ReplyTooLarge`](crate::ProtocolError::ReplyTooLarge); a request is
-    /// answered with -32600. One of more than sixteen times the limit ends the session, and so does, over WebSocket, any larger one,
-    /// with the code 1009. [`guide::limits`](crate::guide::limits#frames-over-the-limit) has the rules.
+    /// The size of an incoming frame in bytes. A larger frame is dropped and counted as an error,
+    /// and the session goes on. If it was the reply to a call of this side, the call ends with
+    /// [`ProtocolError::ReplyTooLarge`](crate::ProtocolError::ReplyTooLarge); if it was a request,
+    /// it is answered with -32600. A frame of more than sixteen times the limit ends the session.
+    /// Over WebSocket any larger frame ends it, with the code 1009.
+    /// [`guide::limits`](crate::guide::limits#frames-over-the-limit) has the rules.
     ///
-    /// Default: 1,000,000 on a server (aiorpcX), 10,485,760 on a client (jsonrpsee's `max_response_body_size`): what servers send by
-    /// default must fit.
+    /// Default: 1,000,000 on a server (aiorpcX), 10,485,760 on a client (jsonrpsee's
+    /// `max_response_body_size`): replies that servers send by default must fit.
     pub frame_size: usize,
 
-    /// The size of an outgoing result, or error, in bytes. A handler's larger one becomes a short error of its request. The replies to
-    /// the members of a batch may have as many bytes together; those that are too much become errors.
+    /// The size of an outgoing result, or error, in bytes. A larger one is replaced by a short
+    /// error reply. The replies to the members of one batch may have as many bytes together; those
+    /// beyond it are replaced by errors.
     ///
-    /// Default: 10,000,000: what a client accepts by default, less some room for the envelope.
+    /// Default: 10,000,000: the size that a client accepts by default, less some room for the
+    /// envelope.
     pub reply_size: usize,
 
-    /// How many members a batch of the peer's may have. A longer one is answered with one error. Each
-    /// member counts as a request of its own.
+    /// The most members of a batch of the peer. A longer batch is answered with a single error.
+    /// Each member counts as a request of its own.
     ///
-    /// Default: 1,000, as many as viem and go-ethereum put into one.
+    /// Default: 1,000, the largest batch of viem and of go-ethereum.
     pub batch_length: usize,
 
-    /// How many subscriptions the peer may have here at once. One more is refused with -32006.
+    /// The most subscriptions that the peer may have on this side at once. A further one is refused
+    /// with -32006.
     ///
     /// Default: 1,024 (jsonrpsee).
     pub subscriptions: usize,
 
-    /// How many items of a subscription are kept for a side that is slow to take them: here for a peer that subscribed, and for our own
-    /// subscriptions. What is done beyond it is said by [`Overflow`](crate::Overflow).
+    /// The most items that are queued for one subscription while its subscriber is slow: for a peer
+    /// that subscribed here, and for subscriptions of this side. [`Overflow`](crate::Overflow)
+    /// decides what happens beyond it.
     ///
     /// Default: 1,024 (jsonrpsee).
     pub subscription_items: usize,
 
-    /// The same in bytes. One item is always kept, whatever its size. All items for one peer together may have
-    /// [`outgoing_bytes`](Self::outgoing_bytes), besides one of each subscription.
+    /// The same in bytes. One item is always queued, whatever its size. The queued items of all
+    /// subscriptions of one peer may have [`outgoing_bytes`](Self::outgoing_bytes) together,
+    /// besides one item of each subscription.
     ///
     /// Default: 1,000,000.
     pub subscription_bytes: usize,
 
-    /// How many requests of the peer are worked on at once: how many permits a session has. Further ones
-    /// wait for a permit, in order, as many as fit into [`request_bytes`](Self::request_bytes) with those
-    /// that are worked on; what comes behind them is not read. So what takes requests back is found behind
-    /// those that wait for them ([`Cancellation`](crate::Cancellation)). The first time that a session
-    /// has a request wait, an event of `tracing` at the level `INFO` says so, and
-    /// [`Statistics`](crate::Statistics) count them.
+    /// The most requests of the peer that are in flight at once: the number of permits of a
+    /// session. Further requests wait for a permit, in order, as many as fit into
+    /// [`request_bytes`](Self::request_bytes) together with those in flight; nothing behind them is
+    /// read. A message that cancels requests is found behind requests that wait for a permit
+    /// ([`Cancellation`](crate::Cancellation)). The first time that a request of a session has to
+    /// wait, a `tracing` event at the level `INFO` says so, and [`Statistics`](crate::Statistics)
+    /// count such requests.
     ///
-    /// While a call of ours waits for its reply on the same session, further requests are answered with
-    /// -102 instead, because the reply may stand behind them. Notifications, which cannot be answered, are
-    /// kept all the same; those for which there is no room are dropped, with a warning in the log.
+    /// While a call of this side waits for its reply on the same session, further requests are
+    /// answered with -102 instead, because the reply may stand behind them. Notifications, which
+    /// cannot be answered, are queued all the same; those that do not fit are dropped, with a
+    /// warning in the log.
     ///
-    /// Requests whose handler finishes without waiting never count. 0 is taken as 1. Over HTTP/2 a
-    /// connection has as many streams, and no more than 128.
+    /// Requests whose handler finishes without waiting never take a permit. 0 counts as 1. Over
+    /// HTTP/2 a connection has as many streams, and at most 128.
     ///
-    /// Default: 256. 20 of [`public()`](Self::public) (aiorpcX).
+    /// Default: 256. 20 with [`public()`](Self::public) (aiorpcX).
     pub requests_in_flight: usize,
 
-    /// How many bytes the requests being worked on may have together, with those that wait for a permit.
-    /// One request is always admitted.
-    /// Over HTTP/2 the requests of a connection count from when their bodies arrive.
+    /// The most bytes of requests in flight, together with those that wait for a permit. One
+    /// request is always admitted. Over HTTP/2 the requests of a connection count from when their
+    /// bodies arrive.
     ///
     /// Default: 4,000,000: four frames of the largest size.
     pub request_bytes: usize,
 
-    /// How many bytes the bodies of HTTP requests may have together while they arrive, on all
-    /// connections of a server. A connection has no more of them than are left for the others, besides
-    /// 16 KiB of its own: one body or many can never use up all. A body for which there is no room is
-    /// answered with 503. Less than twice [`frame_size`](Self::frame_size) is taken for that much, so
-    /// that the largest body fits. It means nothing to sessions.
+    /// The most bytes of HTTP request bodies that are arriving, on all connections of a server
+    /// together. A connection has no more of them than are left for the others, besides 16 KiB of
+    /// its own, so that neither one body nor many can use up all. A body that gets no bytes is
+    /// answered with 503. A value below twice [`frame_size`](Self::frame_size) counts as that, so
+    /// that the largest body fits. It has no effect on sessions.
     ///
-    /// Default: 100,000,000 (ours): a tenth of what [`connections`](Self::connections) bodies of
-    /// [`frame_size`](Self::frame_size) would have.
+    /// Default: 100,000,000 (ours): a tenth of the bytes of [`connections`](Self::connections)
+    /// bodies of [`frame_size`](Self::frame_size).
     pub body_bytes: usize,
 
-    /// How many bytes may wait to be sent. Beyond it calls and notifications wait for room, and no more requests are read; so it is
-    /// where as many bytes of replies wait for the end of the batches that they belong to. One message is always accepted, whatever
-    /// its size: so the worst case is one of [`reply_size`](Self::reply_size) more, 14,000,000 bytes with
-    /// the defaults, and while it is written and buffers grow up to three times that. The reply of a
-    /// handler that has finished is written when there is room; until then the session has the value that
-    /// the handler has returned, of as many handlers as there are
+    /// The capacity for bytes that wait to be sent. Beyond it calls and notifications wait for
+    /// capacity, and no more requests are read (back-pressure); the same holds when as many bytes
+    /// of replies wait for the rest of their batches. One message is always accepted, whatever its
+    /// size, so the worst case is one of [`reply_size`](Self::reply_size) more: 14,000,000 bytes
+    /// with the defaults, and up to three times that while it is written and buffers grow. A
+    /// handler's reply is written when there is capacity; until then the session keeps the value
+    /// that the handler returned, for as many handlers as there are
     /// [`requests_in_flight`](Self::requests_in_flight).
     ///
-    /// While a call of ours waits, requests are read and refused, and the refusals wait too: where
-    /// they come to as many bytes themselves (the peer keeps asking and does not read), the session is
-    /// aborted. 0 is taken as 1.
+    /// While a call of this side is in flight, requests are read and refused, and the refusals wait
+    /// to be sent, too. If they come to as many bytes themselves (the peer keeps asking and does
+    /// not read), the session is aborted. 0 counts as 1.
     ///
     /// Default: 4,000,000.
     pub outgoing_bytes: usize,
 
-    /// How many calls of ours may wait for their replies at once, to begin with. Further ones wait for their turn before they are sent,
-    /// in order, and their timeouts run meanwhile. A batch counts as one, and has its turn whatever its length; notifications, pings and
-    /// calls that report progress do not count. 0 is taken as 1.
+    /// The most calls of this side that are in flight at once, at the start of a session. Further
+    /// calls wait for a permit before they are sent, in order, and their timeouts run meanwhile. A
+    /// batch takes one permit, whatever its length; notifications, pings and calls that report
+    /// progress take none. 0 counts as 1.
     ///
-    /// Where each side calls the other back from within its handlers, a chain of such calls has a place for each of its own in flight: one
-    /// that is longer than there are places ends with a timeout.
+    /// If each side calls the other back from its handlers, every call of such a chain takes a
+    /// permit: a chain that is longer than the number of permits ends with a timeout.
     ///
-    /// [`target_response_time`](Self::target_response_time) moves the number from there on.
+    /// [`target_response_time`](Self::target_response_time) adjusts the number during the session.
     ///
-    /// Default: no limit. aiorpcX begins with 50, and never has more than 250 in flight, to be kind to servers that cannot say how much they
-    /// take. Servers of today do: they stop reading, as ours do by [`requests_in_flight`](Self::requests_in_flight). And where some
-    /// calls are long by nature, because they wait for an event or for a person to answer, slow replies do not mean a busy peer.
+    /// Default: no limit. aiorpcX starts with 50 and never has more than 250 in flight, to be kind
+    /// to servers that cannot limit their load. Today's servers can: they stop reading, as ours do
+    /// by [`requests_in_flight`](Self::requests_in_flight). And where some calls are long by
+    /// nature, because they wait for an event or for a person, slow replies do not mean a busy
+    /// peer.
     pub calls_in_flight: usize,
 
-    /// How long a reply should take, where [`calls_in_flight`](Self::calls_in_flight) is bounded: after every 30 calls their number is
-    /// moved toward where their average would be this, by at most 10 % (at least 3) up and 20 % down, between 1 and 250. `None`
-    /// leaves the number as it is.
+    /// The average response time to aim for, where [`calls_in_flight`](Self::calls_in_flight) is
+    /// bounded: after every 30 calls their number is adjusted toward the one that would meet it, by
+    /// at most 10 % (at least 3) up and 20 % down, between 1 and 250. `None` leaves the number as
+    /// it is.
     ///
-    /// Of a batch each call counts as its share of the time. A call that is given up counts with the time until then.
+    /// In a batch each call counts as its share of the time. A call that is given up counts with
+    /// the time until then.
     ///
     /// Default: 3 s (aiorpcX).
     pub target_response_time: Option<Duration>,
 
-    /// How long a call of ours waits for its reply, unless the call says otherwise.
+    /// How long a call of this side waits for its reply, unless the call sets its own timeout.
     ///
     /// Default: 30 s (aiorpcX).
     pub call_timeout: Option<Duration>,
 
-    /// How long a handler may take. Then it is dropped, and its caller gets -102.
+    /// How long a handler may take. Then it is dropped, and the request is answered with -102.
     ///
     /// Default: 30 s (aiorpcX).
     pub request_timeout: Option<Duration>,
 
-    /// How long bytes may wait to be sent without any of them leaving. Then the session is aborted.
+    /// How long bytes may wait to be sent while none of them leaves. Then the session is aborted.
     ///
     /// Default: 20 s (aiorpcX).
     pub send_timeout: Option<Duration>,
 
-    /// How long a graceful close waits for handlers to finish and for bytes to leave. Then it is forced.
+    /// How long a graceful close waits for handlers to finish and for bytes to leave. Then the
+    /// session is aborted.
     ///
     /// Default: 30 s (aiorpcX).
     pub close_timeout: Option<Duration>,
 
-    /// How long it may take until a connection is a session: on a client all of connecting, with what a proxy needs, and the handshakes of TLS
-    /// and WebSocket; on a server those handshakes, from accepting the peer on, and the head of a request of HTTP. Then the connection is given
-    /// up: on a client with [`ConnectError::Timeout`](crate::ConnectError::Timeout). A bare stream of bytes has no handshake on a server.
+    /// How long it may take to set up a session: on a client all of connecting, with a proxy and
+    /// the TLS and WebSocket handshakes; on a server these handshakes, from accepting the peer on,
+    /// and the head of an HTTP request. Then the connection is closed: on a client with
+    /// [`ConnectError::Timeout`](crate::ConnectError::Timeout). A plain byte stream has no
+    /// handshake on a server.
     ///
-    /// Default: 10 s on a server (`TLSHandshakeTimeout` of Go's `net/http`): a few round trips, of a peer that nobody knows yet. 30 s on
-    /// a client, as for a call: a proxy such as Tor takes its time to find a way.
+    /// Default: 10 s on a server (`TLSHandshakeTimeout` of Go's `net/http`): a few round trips of
+    /// an untrusted peer. 30 s on a client, as for a call: a proxy such as Tor takes its time to
+    /// build a circuit.
     pub handshake_timeout: Option<Duration>,
 
-    /// How long a session may be idle, at least a millisecond: nothing comes or goes, no call or request is in flight, and there is no subscription, in either
-    /// direction. Then it is closed, with [`CloseReason::Idle`](crate::CloseReason::Idle). Blank lines count as something that comes.
+    /// How long a session may be idle, at least a millisecond: no bytes arrive or leave, no call or
+    /// request is in flight, and there is no subscription in either direction. Then it is closed,
+    /// with [`CloseReason::Idle`](crate::CloseReason::Idle). Blank lines count as bytes that
+    /// arrive.
     ///
-    /// Where the last thing under way ends without a message, the time may begin up to once more as late.
+    /// If the last thing in flight ends without a message, the session may be closed later by up to
+    /// the same duration.
     ///
-    /// A connection that never says anything is idle too: a bare stream of bytes has no handshake that could have a shorter limit, and many honest
-    /// peers connect and wait to be called. How many there may be is bounded by [`connections`](Self::connections). Pings of a
+    /// A connection that never sends anything is idle, too: a plain byte stream has no handshake
+    /// that could have a shorter limit, and many honest peers connect and wait to be called. Their
+    /// number is bounded by [`connections`](Self::connections). Pings of a
     /// [`KeepAlive`](crate::KeepAlive) and their replies do not count.
     ///
-    /// Default: 600 s on a server (ElectrumX's `SESSION_TIMEOUT`), so that peers that have gone without a word do not pile up; none on
-    /// a client, which knows itself when it is done.
+    /// Default: 600 s on a server (ElectrumX's `SESSION_TIMEOUT`), so that dead peers do not pile
+    /// up; none on a client, which knows itself when it is done.
     pub idle_timeout: Option<Duration>,
 
-    /// How long a message may take to arrive, from its first bytes on, at least a millisecond. Then the session is ended, with
-    /// [`CloseReason::FrameTimeout`](crate::CloseReason::FrameTimeout): who sends a byte now and then would keep it for ever. Time in which nothing is
-    /// read, because the peer does not take what we send, does not count.
+    /// How long a message may take to arrive, from its first bytes on, at least a millisecond. Then
+    /// the session ends with [`CloseReason::FrameTimeout`](crate::CloseReason::FrameTimeout): a
+    /// peer that sends a byte now and then could keep it open for ever. Time in which this side
+    /// does not read, because the peer does not take its bytes, does not count.
     ///
-    /// Default: 30 s on a server, where the largest frame then needs 33 kB/s; none on a client, whose calls have timeouts, and
-    /// whose replies may be large and come over slow lines.
+    /// Default: 30 s on a server, so that the largest frame needs 33 kB/s; none on a client, whose
+    /// calls have timeouts, and whose replies may be large and come over slow lines.
     pub frame_timeout: Option<Duration>,
 
-    /// The cost from which on the peer is slowed down. Between this and [`cost_hard`](Self::cost_hard)
-    /// fewer of its requests are worked on at once, and each is delayed before its handler starts, in
-    /// proportion: half way it is half of [`requests_in_flight`](Self::requests_in_flight) and half of
-    /// [`cost_delay`](Self::cost_delay). The first time in a session an event of `tracing` at the level
-    /// `WARN` says what the cost is made of, and which field to change.
+    /// The cost above which the peer is slowed down. Between this and
+    /// [`cost_hard`](Self::cost_hard) the peer has fewer requests in flight, and each is delayed
+    /// before its handler starts, in proportion: half way, half of
+    /// [`requests_in_flight`](Self::requests_in_flight) and half of
+    /// [`cost_delay`](Self::cost_delay). The first time in a session, a `tracing` event at the
+    /// level `WARN` says how the cost came about, and which field to change.
     ///
     /// Default: 2,000 on a server (aiorpcX), no limit on a client.
     pub cost_soft: f64,
 
-    /// The cost at which the peer is told -101 and the session ends; `f64::INFINITY` or 0 means no
-    /// limit, and slows no peer down either. A client of this crate that is told so ends with
-    /// [`CloseReason::Refused`](crate::CloseReason::Refused).
+    /// The cost at which the peer is sent the error -101 and the session ends; `f64::INFINITY` or 0
+    /// means no limit, and then no peer is slowed down either. A client of this crate that receives
+    /// the error ends with [`CloseReason::Refused`](crate::CloseReason::Refused).
     ///
-    /// What the peer does adds to its [cost](crate::Session::cost), by the numbers below, and the
-    /// application may [add](crate::Session::add_cost) what it likes. Errors that handlers return are
-    /// the application's own affair and cost nothing.
+    /// The peer's messages add to its [cost](crate::Session::cost), by the prices below, and the
+    /// application may [add](crate::Session::add_cost) its own. Errors that handlers return cost
+    /// nothing.
     ///
     /// Default: 10,000 on a server (aiorpcX), no limit on a client.
     pub cost_hard: f64,
 
-    /// The cost of a byte, either way. They are added up, and charged when they come to 1.
+    /// The cost of a byte, in either direction. Bytes are added up, and charged when they come to a
+    /// cost of 1.
     ///
-    /// Default: 0: what a peer asks for by the rules costs it nothing. 1 / 100,000 of
+    /// Default: 0: a peer that keeps to the protocol costs nothing. 1 / 100,000 with
     /// [`public()`](Self::public) (aiorpcX), where a peer may use 278 kB a second for ever.
     pub cost_per_byte: f64,
 
-    /// The cost of a broken rule: a malformed message, an unknown method, parameters that do not fit, a
-    /// reply to nothing.
+    /// The cost of a protocol error: a malformed message, an unknown method, invalid parameters, a
+    /// reply to no call.
     ///
-    /// Default: 0.1: a peer that is slowed down has made 20,000 of them, or 28 each second for hours.
-    /// 100 of [`public()`](Self::public) (aiorpcX).
+    /// Default: 0.1: a peer that is slowed down has made 20,000 of them, or 28 each second for
+    /// hours. 100 with [`public()`](Self::public) (aiorpcX).
     pub cost_of_error: f64,
 
-    /// The cost of input that cannot be read at all, or is too large to be; of a handshake that fails,
-    /// too, to the [group](crate::Groups) of the peer.
+    /// The cost of input that cannot be read, or is too large; also of a failed handshake, charged
+    /// to the [group](crate::Groups) of the peer.
     ///
-    /// Default: 1: a session ends after 10,000 of them, or 2.8 each second for ever go by. 1,000 of
-    /// [`public()`](Self::public) (aiorpcX).
+    /// Default: 1: a session ends after 10,000 of them, or tolerates 2.8 each second for ever.
+    /// 1,000 with [`public()`](Self::public) (aiorpcX).
     pub cost_of_unreadable: f64,
 
-    /// How much cost is forgiven per second.
+    /// How much of the cost decays per second.
     ///
     /// Default: 10,000 / 3,600: the hard limit in an hour (aiorpcX).
     pub cost_forgiven_per_second: f64,
 
-    /// How long each request is delayed at the hard limit: see [`cost_soft`](Self::cost_soft).
+    /// The delay of each request at the hard limit: see [`cost_soft`](Self::cost_soft).
     ///
     /// Default: 2 s (aiorpcX).
     pub cost_delay: Duration,
 }
 
 impl Limits {
-    /// With what means no limit in one way, and the least that works in the place of nothing.
+    /// The same limits, with one value for "no limit" each, and the least value that works in place
+    /// of 0.
     pub(crate) fn in_force(self) -> Self {
         let finite = |duration: Option<Duration>| duration.and_then(deadline::finite);
-        // These are looked at again when they have passed: with none at all, all the time.
+        // Timers are re-armed by these: with a duration of 0 they would fire all the time.
         let some = |duration: Option<Duration>| Some(finite(duration)?.max(Duration::from_millis(1)));
         Self {
             frame_size: if self.frame_size == 0 { usize::MAX } else { self.frame_size },
@@ -280,12 +311,12 @@ impl Limits {
 }
 
 impl Limits {
-    /// For sessions that a server accepts, from peers that it does not know. Memory and time are bounded.
+    /// For sessions that a server accepts, from untrusted peers. Memory and time are bounded.
     ///
-    /// A peer that keeps to the protocol is not slowed down, however much it asks for. What cannot be
-    /// read, and errors, have a price that only floods of them come to:
-    /// [`cost_of_error`](Self::cost_of_error) and [`cost_of_unreadable`](Self::cost_of_unreadable) say
-    /// how many those are. What else a peer costs only the application knows
+    /// A peer that keeps to the protocol is not slowed down, however much it asks for. Unreadable
+    /// input and errors have a price that only floods of them reach: see
+    /// [`cost_of_error`](Self::cost_of_error) and [`cost_of_unreadable`](Self::cost_of_unreadable)
+    /// for the numbers. Only the application knows the cost of its methods
     /// ([`Session::add_cost`](crate::Session::add_cost)).
     pub const fn server() -> Self {
         Self {
@@ -319,14 +350,14 @@ impl Limits {
         }
     }
 
-    /// For a server that faces the internet, where each peer is to have its share and no more: the
-    /// prices of aiorpcX, under which Electrum's servers have run for years.
+    /// For a server on the internet, where each peer is to have its share and no more: the prices
+    /// of aiorpcX, under which Electrum's servers have run for years.
     ///
-    /// Bytes have a price: a peer that moves more than 278 kB a second for hours is slowed down, though it
-    /// breaks no rule. So do single errors: a peer is slowed down by 20 of them, and disconnected by 100.
-    /// And no more than 20 of its requests are worked on at once. All else is as in
-    /// [`server()`](Self::server). Add [`Groups`](crate::Groups), so that a peer does not get a new share
-    /// with each connection.
+    /// Bytes have a price: a peer that moves more than 278 kB a second for hours is slowed down,
+    /// though it breaks no rule. So do single errors: a peer is slowed down after 20 of them, and
+    /// disconnected after 100. And it has no more than 20 requests in flight. All else is as in
+    /// [`server()`](Self::server). Add [`Groups`](crate::Groups), so that a peer does not get a new
+    /// share with each connection.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -351,7 +382,7 @@ impl Limits {
     }
 
     /// For sessions that the application opens: as [`server()`](Self::server), but replies may be
-    /// larger, connecting may take longer, and neither silence nor what the other side costs slows it
+    /// larger, connecting may take longer, and neither silence nor the cost of the peer slows it
     /// down or ends the session.
     pub const fn client() -> Self {
         Self {
@@ -365,13 +396,13 @@ impl Limits {
         }
     }
 
-    /// Nothing is bounded but what waits in a subscription.
+    /// No limits, except for queued items of subscriptions.
     ///
-    /// A peer can use up all memory: by what it sends, and by not reading what it asked for. The items
-    /// that wait for a subscriber keep the bounds of [`server()`](Self::server),
+    /// A peer can use up all memory: by sending, and by not reading the replies that it asked for.
+    /// Queued items keep the bounds of [`server()`](Self::server),
     /// [`subscription_items`](Self::subscription_items) and
-    /// [`subscription_bytes`](Self::subscription_bytes): without them the queue of a subscriber that is
-    /// slow would grow for as long as a [`Broadcast`](crate::Broadcast) has news, and an
+    /// [`subscription_bytes`](Self::subscription_bytes): without them the queue of a slow
+    /// subscriber would grow for as long as a [`Broadcast`](crate::Broadcast) has items, and an
     /// [`Overflow`](crate::Overflow) policy would never apply.
     pub const fn unlimited() -> Self {
         Self {
@@ -405,7 +436,7 @@ impl Limits {
         }
     }
 
-    /// The preset that these are, for the log: `custom` where a field was changed.
+    /// The name of the preset with these values, for the log: `custom` if a field was changed.
     pub(crate) fn preset(&self) -> &'static str {
         let presets = [
             ("server", Self::server()),
@@ -413,7 +444,7 @@ impl Limits {
             ("client", Self::client()),
             ("unlimited", Self::unlimited()),
         ];
-        // In force: a limit of 0 may mean another number.
+        // Compared in force: a limit of 0 may stand for another number.
         let named = presets.into_iter().find(|(_, preset)| preset.clone().in_force() == *self);
         named.map_or("custom", |(name, _)| name)
     }

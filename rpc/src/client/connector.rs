@@ -1,4 +1,4 @@
-//! What a session is made from, on the side that connects.
+//! The builder of a client's session.
 
 use std::{
     fmt, io,
@@ -22,16 +22,16 @@ use crate::{
     transport::{ByteStream, Connection, Endpoint, EndpointError, MessageChannel},
 };
 
-/// Connects to `url`, for example `tcp://127.0.0.1:8000`, with everything as it is by default.
+/// Connects to `url`, for example `tcp://127.0.0.1:8000`, with all defaults.
 ///
 /// # Errors
 ///
-/// Where the URL is wrong, or no peer answers there.
+/// If the URL is wrong, or no peer answers there.
 pub async fn connect(url: &str) -> Result<Session, ConnectError> {
     Connector::new(url)?.connect().await
 }
 
-/// Connects with everything that a URL cannot say. The connecting side may serve too.
+/// Connects with options that a URL cannot express. The connecting side may serve too.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,7 +44,8 @@ pub async fn connect(url: &str) -> Result<Session, ConnectError> {
 ///
 /// # Connecting several times
 ///
-/// A clone connects in the same way, to connect again after a session has ended, or to make several sessions:
+/// A clone connects in the same way: to reconnect after a session has ended, or to open several
+/// sessions.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,13 +59,13 @@ pub async fn connect(url: &str) -> Result<Session, ConnectError> {
 /// # Ok(()) }
 /// ```
 ///
-/// Clones share their services and hooks: one value serves all sessions. What each session gets:
+/// Clones share their services and hooks: one value serves all sessions. Each session gets:
 ///
 /// | Made with | Each session has |
 /// |---|---|
-/// | [`new`](Self::new) | a connection of its own (of `stdio:`, which a process has only once, the first) |
+/// | [`new`](Self::new) | a connection of its own (`stdio:` exists once in a process: the first session has it) |
 /// | [`spawn`](Self::spawn) | a process of its own |
-/// | [`over`](Self::over), [`over_messages`](Self::over_messages), `over_websocket` | the one connection: the first session takes it, and connecting again is [`ConnectError::Io`] that says so |
+/// | [`over`](Self::over), [`over_messages`](Self::over_messages), `over_websocket` | the one connection: the first session takes it, and connecting again fails with [`ConnectError::Io`] |
 #[derive(Clone)]
 pub struct Connector {
     target: Target,
@@ -76,7 +77,7 @@ pub struct Connector {
 #[derive(Clone)]
 enum Target {
     Endpoint(Endpoint),
-    /// The user's, until a session has it.
+    /// A connection of the user's, until the first session takes it.
     Connection {
         peer: Endpoint,
         connection: Arc<Mutex<Option<Connection>>>,
@@ -90,21 +91,23 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// Where the URL is wrong.
+    /// If the URL is wrong.
     pub fn new(url: &str) -> Result<Self, EndpointError> {
-        // From here on it is shown.
+        // From here on the endpoint is shown in errors and logs.
         Ok(Self::to(Target::Endpoint(url.parse::<Endpoint>()?.redacted())))
     }
 
-    /// Uses a connection that exists already: one end of [`memory`](crate::transport::memory), a socket of yours, a pipe.
+    /// Uses an existing byte stream: one end of [`memory`](crate::transport::memory), a socket, a
+    /// pipe.
     ///
-    /// A program that serves the one that has started it connects to `stdio:` instead.
+    /// A program that serves its parent process connects to `stdio:` instead.
     pub fn over(io: impl ByteStream) -> Self {
         Self::to(Target::of(Connection::new(io, Endpoint::MEMORY)))
     }
 
-    /// Starts a process, and talks to it over its standard input and output: a language server, a tool that speaks MCP. What it writes to
-    /// standard error goes where the command says, by default where this process's own does.
+    /// Starts a process, and connects to its standard input and output: a language server, a tool
+    /// that speaks MCP. Its standard error goes where the command directs it, by default to this
+    /// process's own.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -117,8 +120,9 @@ impl Connector {
     /// # Ok(()) }
     /// ```
     ///
-    /// The session ends when the process does; calls in flight learn how that was from [`ChildExit`]. The process ends
-    /// when the session does: how, and how one waits for it, is said at [`ChildProcess`]; how much time it is given, is said with [`Spawn`].
+    /// The session ends when the process exits, and calls in flight learn the exit status from
+    /// [`ChildExit`]. When the session ends, the process is ended: see [`ChildProcess`] for how,
+    /// and for how to wait for it, and [`Spawn`] for the time that it is given.
     ///
     /// [`ChildExit`]: crate::transport::stdio::ChildExit
     /// [`ChildProcess`]: crate::transport::stdio::ChildProcess
@@ -127,12 +131,13 @@ impl Connector {
         Self::to(Target::Process(Arc::new(Mutex::new(process.into()))))
     }
 
-    /// Uses a connection that carries whole messages: any stream and sink of them, such as a pair of channels. See [`MessageChannel`].
+    /// Uses a connection that carries whole messages: any stream and sink of messages, such as a
+    /// pair of channels. See [`MessageChannel`].
     pub fn over_messages(messages: impl MessageChannel) -> Self {
         Self::to(Target::of(Connection::of_messages(messages, Endpoint::MEMORY)))
     }
 
-    /// Uses a WebSocket over a stream of yours. For TCP there are `ws://` and `wss://` URLs.
+    /// Uses a WebSocket over your own stream. For TCP there are `ws://` and `wss://` URLs.
     #[cfg(feature = "ws")]
     pub fn over_websocket(websocket: crate::transport::websocket::WebSocket) -> Self {
         Self::to(Target::of(websocket.0))
@@ -149,51 +154,55 @@ impl Connector {
         self
     }
 
-    /// What the session may use. Default: [`Limits::client()`].
+    /// The limits of the session. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits.in_force();
         self
     }
 
-    /// Tells `hooks` when the session begins and ends, and what its peer costs. Default: no hooks.
+    /// Calls `hooks` when the session begins and ends, and as the cost of its peer grows. Default:
+    /// no hooks.
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.settings.hooks = InstalledHooks::new(hooks);
         self
     }
 
-    /// Asks the peer whether it is still there when it has said nothing for a while: see [`KeepAlive`]. Default: not at all.
+    /// Pings the peer when it has been silent for a while: see [`KeepAlive`]. Default: off.
     pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.settings.keep_alive = Some(keep_alive);
         self
     }
 
-    /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`].
+    /// The version of JSON-RPC. Default: [`Protocol::V2`].
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.settings.set_protocol(protocol);
         self
     }
 
-    /// Sends errors as a text, the message, wherever 1.0 is spoken. Default: an object, as in 2.0.
+    /// Sends errors as a string, the message, when the version is 1.0. Default: an object, as in
+    /// 2.0.
     pub fn text_errors(mut self) -> Self {
         self.settings.set_text_errors();
         self
     }
 
-    /// What a session sends where a call, a notification or a ping of its own has no parameters. Default: [`EmptyParams::Absent`]. A
-    /// method, a service or a client that says something else goes before.
+    /// How a call, a notification or a ping of this side without parameters is sent. Default:
+    /// [`EmptyParams::Absent`]. A setting of a method, a service or a generated client takes
+    /// precedence.
     pub fn empty_params(mut self, empty: EmptyParams) -> Self {
         self.settings.set_empty_params(empty);
         self
     }
 
-    /// How messages are told apart in the stream. Default: [`NewlineFramer`](crate::framing::NewlineFramer). What carries whole messages, as
-    /// WebSocket does, is not framed.
+    /// Finds the messages in the stream of bytes. Default:
+    /// [`NewlineFramer`](crate::framing::NewlineFramer). Transports that carry whole messages, such
+    /// as WebSocket, are not framed.
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.settings.framer = Box::new(framer);
         self
     }
 
-    /// How to connect to a `ws://` or `wss://` URL: headers, sub-protocols. Default:
+    /// Options for `ws://` and `wss://` URLs: headers, sub-protocols. Default:
     /// [`WebSocketClient::new()`](crate::transport::websocket::WebSocketClient::new).
     #[cfg(feature = "ws")]
     pub fn websocket(mut self, websocket: crate::transport::websocket::WebSocketClient) -> Self {
@@ -201,10 +210,10 @@ impl Connector {
         self
     }
 
-    /// Which servers are trusted over TLS, and what they are shown. Default:
-    /// [`TlsClient::new`](crate::transport::tls::TlsClient::new), whom the platform trusts.
-    /// Connecting fails where the URL is not one of TLS, and where the connection is [there
-    /// already](Self::over): it is used as it is.
+    /// Which servers are trusted over TLS, and the client's own certificate. Default:
+    /// [`TlsClient::new`](crate::transport::tls::TlsClient::new), the roots of the platform.
+    /// Connecting fails if the scheme of the URL is not one of TLS, or if the connector uses an
+    /// [existing connection](Self::over), which is used as it is.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -221,11 +230,11 @@ impl Connector {
         self
     }
 
-    /// How calls are taken back: a call that is given up tells the peer, and the handlers of requests that
-    /// the peer takes back are dropped. `None` is not at all. Default: by [`Cancellation::RPC`], with
-    /// a peer that knows it.
+    /// The protocol of cancellation: a call that is given up (dropped, or timed out) is cancelled
+    /// at the peer, and the handlers of requests that the peer cancels are dropped. `None` turns it
+    /// off. Default: [`Cancellation::RPC`], with peers that know it.
     ///
-    /// With [`Protocol::V1`], which cannot say it, connecting fails where a way is chosen.
+    /// [`Protocol::V1`] has no cancellation: with it, connecting fails if one is set here.
     ///
     /// ```
     /// use rpc::{Cancellation, Connector};
@@ -240,25 +249,25 @@ impl Connector {
         self
     }
 
-    /// Whether the peer is told of the end of its subscriptions here, and of items that it has lost. Default:
-    /// [`Notices::Negotiated`], where it is known to take that.
+    /// When the peer is notified of the end of its subscriptions on this side, and of items that it
+    /// has lost. Default: [`Notices::Negotiated`], if the peer is known to accept it.
     pub fn notices(mut self, notices: Notices) -> Self {
         self.settings.notices = notices;
         self
     }
 
-    /// How TCP is connected, for everything that goes over it. Default: [`TcpOptions::default()`].
+    /// Options of the TCP connection, for every transport over TCP. Default:
+    /// [`TcpOptions::default()`].
     #[cfg(feature = "tcp")]
     pub fn tcp(mut self, options: TcpOptions) -> Self {
         self.dial.tcp = options;
         self
     }
 
-    /// Connects by way of a SOCKS proxy. The session's [`peer`](Session::peer) is who is connected
-    /// to, all the same, and its extensions have [`Proxied`](crate::transport::socks::Proxied). A
-    /// connection that is [there already](Self::over), a process, and a place on this machine, such
-    /// as a Unix socket, cannot be connected to in this way: connecting fails. Default: without
-    /// one.
+    /// Connects through a SOCKS proxy. The session's [`peer`](Session::peer) is still the host of
+    /// the URL, and its extensions have [`Proxied`](crate::transport::socks::Proxied). An [existing
+    /// connection](Self::over), a process, or a place on this machine, such as a Unix socket,
+    /// cannot be reached through a proxy: connecting fails. Default: no proxy.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -273,12 +282,14 @@ impl Connector {
         self
     }
 
-    /// Connects, and starts the session on the runtime that this is called on. Cancel safe: dropping the future gives up.
+    /// Connects, and starts the session on the current tokio runtime. Cancel safe: dropping the
+    /// future stops connecting.
     ///
     /// # Errors
     ///
-    /// Where no peer answers, not within [`Limits::handshake_timeout`], a process cannot be started, two services claim one method,
-    /// the [`protocol`](Self::protocol) cannot say what is configured, or a [clone](Self#connecting-several-times) has taken the
+    /// If no peer answers, or not within [`Limits::handshake_timeout`], if a process cannot be
+    /// started, if two services claim one method, if the [`protocol`](Self::protocol) does not
+    /// support the configuration, or if a [clone](Self#connecting-several-times) has taken the
     /// connection.
     pub async fn connect(mut self) -> Result<Session, ConnectError> {
         let services = std::mem::take(&mut self.services).build()?;
@@ -286,15 +297,17 @@ impl Connector {
         self.start(serves, |session| services.for_session(session)).await
     }
 
-    /// Connects a session that carries messages of the application's own instead of JSON-RPC, and has `handler` take those that arrive: see
-    /// [`MessageSession`]. No service is served on it. As on a server, handlers run beside each other, up to
+    /// Connects a session that carries the application's own messages instead of JSON-RPC.
+    /// `handler` is called with each message that arrives: see [`MessageSession`]. No service is
+    /// served on it. As on a server, handlers run concurrently, up to
     /// [`Limits::requests_in_flight`].
     ///
-    /// The session lives until either side closes it. Cancel safe, like [`connect`](Self::connect).
+    /// The session stays open until either side closes it. Cancel safe, like
+    /// [`connect`](Self::connect).
     ///
     /// # Errors
     ///
-    /// Where no peer answers, not within [`Limits::handshake_timeout`].
+    /// If no peer answers, or not within [`Limits::handshake_timeout`].
     pub async fn connect_messages<M: Message, F: Future<Output = ()> + Send + 'static>(
         mut self,
         handler: impl Fn(MessageSession<M>, M) -> F + Send + Sync + 'static,
@@ -339,7 +352,7 @@ impl Connector {
     }
 }
 
-/// What is said where a clone comes second.
+/// The error for the second of two clones.
 const TAKEN: &str = "the connection that this connector was made over was used already, by a clone of it: there is only one session \
      over a stream. Make another connector, over another stream";
 

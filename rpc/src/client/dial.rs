@@ -1,4 +1,4 @@
-//! From an endpoint to a connection: each step takes what the one before has given. And why there is none.
+//! Opening a connection to an endpoint, layer by layer, and the errors of it.
 
 use std::{io, path::Path, time::Duration};
 
@@ -21,20 +21,20 @@ use crate::{
     transport::{Connection, Endpoint, EndpointError, Kind, Net, built_without, connect_in_memory},
 };
 
-/// Why there is no session.
+/// Why connecting failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL names no place to connect to.
+    /// The URL is not a valid endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
 
     /// The peer cannot be reached.
     #[error("cannot connect to {endpoint}")]
     Io {
-        /// Where.
+        /// The endpoint.
         endpoint: Endpoint,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
@@ -42,50 +42,51 @@ pub enum ConnectError {
     #[cfg(feature = "socks")]
     #[error("cannot connect to {endpoint} by way of {proxy}")]
     Socks {
-        /// Where to.
+        /// The peer's endpoint.
         endpoint: Endpoint,
         /// The proxy.
         proxy: SocksProxy,
-        /// Why not.
+        /// The cause.
         source: SocksError,
     },
 
-    /// The connection was not there in time.
+    /// Connecting took too long.
     #[error("cannot connect to {endpoint}: not within {limit:?} (`handshake_timeout`)")]
     Timeout {
-        /// Where.
+        /// The endpoint.
         endpoint: Endpoint,
         /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout).
         limit: Duration,
     },
 
-    /// The process to connect to cannot be started.
+    /// The process cannot be started.
     #[cfg(feature = "stdio")]
     #[error("cannot start `{}`", escaped(.program))]
     Spawn {
-        /// What was to be started.
+        /// The program.
         program: String,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
-    /// TLS could not be agreed on: the server is not who it should be, or one side does not like the other.
+    /// The TLS handshake failed: the server could not be authenticated, or one side rejected the
+    /// other.
     #[cfg(feature = "tls-no-provider")]
     #[error("cannot connect to {endpoint}")]
     Tls {
-        /// Where.
+        /// The endpoint.
         endpoint: Endpoint,
-        /// Why not.
+        /// The cause.
         source: tls::TlsError,
     },
 
-    /// The peer is there, and there is no WebSocket.
+    /// The peer answers, and the WebSocket handshake failed.
     #[cfg(feature = "ws")]
     #[error("cannot connect to {endpoint}")]
     WebSocket {
-        /// Where.
+        /// The endpoint.
         endpoint: Endpoint,
-        /// Why not.
+        /// The cause.
         source: websocket::WebSocketError,
     },
 
@@ -93,13 +94,14 @@ pub enum ConnectError {
     #[error(transparent)]
     DuplicateMethod(#[from] DuplicateMethod),
 
-    /// What was configured cannot be said in the version that was chosen.
+    /// The chosen version of JSON-RPC does not support the configuration.
     #[error("cannot connect as configured")]
     Unsupported(#[from] Unsupported),
 }
 
 impl ConnectError {
-    /// What became of connecting to `endpoint`: steps that have errors of their own hand them over within an I/O error.
+    /// The error of connecting to `endpoint`. Layers with error types of their own pass them inside
+    /// an I/O error.
     pub(super) fn of(endpoint: Endpoint, error: io::Error) -> Self {
         #[cfg(feature = "socks")]
         let error = match error.downcast() {
@@ -120,7 +122,7 @@ impl ConnectError {
     }
 }
 
-/// What a URL cannot say of how to connect.
+/// Options of connecting that a URL cannot express.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dial {
     #[cfg(feature = "tcp")]
@@ -129,7 +131,7 @@ pub(super) struct Dial {
     pub(super) proxy: Option<SocksProxy>,
     #[cfg(feature = "tls-no-provider")]
     pub(super) tls: Option<TlsClient>,
-    /// Which versions of HTTP are offered over TLS.
+    /// The versions of HTTP that are offered over TLS (ALPN).
     #[cfg(all(feature = "http", feature = "tls-no-provider"))]
     pub(super) http_versions: &'static [&'static [u8]],
     #[cfg(feature = "ws")]
@@ -137,12 +139,12 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    /// What was said of how to reach the peer, and has no part in a connection that comes from
-    /// elsewhere: the message would not go where, or as, the user wants it to.
+    /// Refuses options that have no effect on a connection that comes from elsewhere. Ignoring them
+    /// would send messages to another place, or less protected, than the user asked for.
     ///
     /// # Errors
     ///
-    /// Where something was.
+    /// If such an option is set.
     pub(super) fn must_not_be_needed(&self, source: &str) -> io::Result<()> {
         let said: &[(&str, bool)] = &[
             #[cfg(feature = "socks")]
@@ -187,10 +189,10 @@ impl Dial {
         opened.map_err(|error| ConnectError::of(endpoint, error))
     }
 
-    /// Opens what the messages of the scheme go over: of HTTP, the stream of bytes.
+    /// Opens the connection that carries the messages of the scheme; for HTTP, the byte stream.
     #[cfg(feature = "tcp")]
     pub(super) async fn over_network(self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
-        // Before anybody is connected to for nothing.
+        // Before a connection is made in vain.
         can_speak(net.scheme)?;
         let connection = self.to_host(endpoint, net).await?;
         #[cfg(feature = "tls-no-provider")]
@@ -208,7 +210,7 @@ impl Dial {
         }
     }
 
-    /// TCP to the host, or to a proxy that has connected to it.
+    /// Connects over TCP, to the host or through a proxy.
     #[cfg(feature = "tcp")]
     async fn to_host(&self, endpoint: &Endpoint, net: &Net) -> io::Result<Connection> {
         #[cfg(feature = "socks")]
@@ -230,7 +232,7 @@ impl Dial {
 
 /// # Errors
 ///
-/// Where a feature that the scheme takes is missing.
+/// If a feature that the scheme needs is not enabled.
 #[cfg(feature = "tcp")]
 fn can_speak(scheme: Scheme) -> io::Result<()> {
     match scheme {
@@ -263,14 +265,14 @@ fn over_stdio(_: &Endpoint) -> io::Result<Connection> {
     Err(built_without("stdio"))
 }
 
-/// What comes of `work`, or the time that it was not done in.
+/// Waits for `work` up to `limit`. `Err` is the limit that was exceeded.
 pub(super) async fn in_time<T>(
     limit: Option<Duration>,
     work: impl Future<Output = T>,
 ) -> Result<T, Duration> {
     match limit {
         None => Ok(work.await),
-        // What is late already is not even tried.
+        // A time of zero does not even start the work.
         Some(Duration::ZERO) => Err(Duration::ZERO),
         Some(limit) => tokio::time::timeout(limit, work).await.map_err(|_| limit),
     }

@@ -1,4 +1,4 @@
-//! Connecting to a peer.
+//! The side that connects: sessions, and calls over HTTP.
 
 mod connector;
 mod dial;

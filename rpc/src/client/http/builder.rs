@@ -1,4 +1,4 @@
-//! What a client is made from.
+//! The builder of an HTTP client.
 
 use std::{
     fmt, io,
@@ -33,7 +33,7 @@ use crate::{
     transport::{ByteStream, Endpoint, EndpointError, Net, Scheme, tcp::TcpOptions},
 };
 
-/// Says how an [`HttpClient`] calls. Begun by [`HttpClient::builder`].
+/// Options of an [`HttpClient`], made by [`HttpClient::builder`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,7 +54,7 @@ pub struct HttpClientBuilder {
     net: Net,
     uri: Uri,
     headers: HeaderMap,
-    /// The first thing that was wrong; the methods that take it give no result, so that they can follow each other.
+    /// The first error. Setters do not return it, so that they chain; `build` does.
     error: Option<HttpClientError>,
     open: Option<Arc<OpenFn>>,
     limits: Limits,
@@ -66,66 +66,67 @@ pub struct HttpClientBuilder {
     dial: Dial,
 }
 
-/// Why there is no [`HttpClient`].
+/// Why an [`HttpClient`] cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpClientError {
-    /// The URL names no place.
+    /// The URL is not a valid endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
 
-    /// The URL is not one of HTTP.
+    /// The scheme of the URL is not `http` or `https`.
     #[error("`{scheme}:` is not spoken by an HTTP client: http and https are")]
     Scheme {
-        /// Its scheme.
+        /// The scheme.
         scheme: &'static str,
     },
 
     /// The path of the URL cannot be sent.
     #[error("the path of the URL cannot be sent")]
     Path {
-        /// What is wrong with it.
+        /// The cause.
         source: http::uri::InvalidUri,
     },
 
-    /// TLS is asked for and cannot be spoken, or the other way round.
+    /// TLS is configured and the scheme does not use it, or the other way round.
     #[error("{url} cannot be called")]
     Tls {
         /// The server: scheme, host and port.
         url: String,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
-    /// Connections are made by [`connect_with`](HttpClientBuilder::connect_with), and it was said,
-    /// too, how they are made.
+    /// [`connect_with`](HttpClientBuilder::connect_with) makes the connections, and an option that
+    /// only applies to connecting by URL is set, too.
     #[error("{url} cannot be called")]
     ConnectWith {
         /// The server: scheme, host and port.
         url: String,
-        /// What has no part in it.
+        /// The option without effect.
         source: io::Error,
     },
 
     /// The credentials cannot be sent.
     #[error("these credentials cannot be sent: {reason}")]
     Credentials {
-        /// What is wrong with them.
+        /// The reason.
         reason: &'static str,
     },
 
     /// A header cannot be sent.
     #[error("the header `{name}` cannot be sent: {reason}")]
     Header {
-        /// Its name.
+        /// The name of the header.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
 }
 
 impl HttpClient {
-    /// Calls the server at `url`, for example `http://127.0.0.1:8545/path`, with everything as it is by default.
+    /// A client for the server at `url`, for example `http://127.0.0.1:8545/path`, with all
+    /// defaults.
     ///
     /// # Errors
     ///
@@ -134,11 +135,12 @@ impl HttpClient {
         Self::builder(url)?.build()
     }
 
-    /// Begins one for the server at `url`, `http://` or `https://`.
+    /// Starts a client for the server at `url`, `http://` or `https://`.
     ///
     /// # Errors
     ///
-    /// Where the URL is wrong, or holds credentials: URLs are logged. See [`basic_auth`](HttpClientBuilder::basic_auth).
+    /// If the URL is wrong, or holds credentials: URLs are logged. See
+    /// [`basic_auth`](HttpClientBuilder::basic_auth).
     pub fn builder(url: &str) -> Result<HttpClientBuilder, HttpClientError> {
         HttpClientBuilder::new(url)
     }
@@ -172,14 +174,15 @@ impl HttpClientBuilder {
         })
     }
 
-    /// Tells the server a user's name and password with each request (`Authorization: Basic`,
-    /// [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), in UTF-8. The name has no colon. They are never shown.
+    /// Sends a user's name and password with each request (`Authorization: Basic`, [RFC
+    /// 7617](https://www.rfc-editor.org/rfc/rfc7617)), in UTF-8. The name must not have a colon.
+    /// They are never logged.
     pub fn basic_auth(self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         self.authorization(basic(user.as_ref(), password.as_ref()))
     }
 
-    /// Tells the server a token with each request (`Authorization: Bearer`, [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)). It is
-    /// never shown.
+    /// Sends a token with each request (`Authorization: Bearer`, [RFC
+    /// 6750](https://www.rfc-editor.org/rfc/rfc6750)). It is never logged.
     pub fn bearer_auth(self, token: impl AsRef<str>) -> Self {
         self.authorization(bearer(token.as_ref()))
     }
@@ -192,11 +195,12 @@ impl HttpClientBuilder {
         self
     }
 
-    /// Sends a header with each request, instead of one of that name that was there before:
-    /// `Content-Type` and `Accept` (`application/json`) and `User-Agent` are, and `Host` (over
-    /// HTTP/2, `:authority`) comes from the URL. Values are never shown.
+    /// Sends a header with each request, and replaces one of that name: `Content-Type` and `Accept`
+    /// (`application/json`) and `User-Agent` have defaults, and `Host` (over HTTP/2, `:authority`)
+    /// comes from the URL. Values are never logged.
     ///
-    /// `Content-Length` and `Transfer-Encoding` cannot be set: where they are wrong, one request can be taken for two.
+    /// `Content-Length` and `Transfer-Encoding` cannot be set: wrong values would allow request
+    /// smuggling.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         if let Err(reason) = self.insert(name.as_ref(), value.as_ref()) {
             let name = name.as_ref().escape_debug().to_string();
@@ -217,72 +221,76 @@ impl HttpClientBuilder {
         Ok(())
     }
 
-    /// What the client calls itself (`User-Agent`). Default: `rpc/` and the version of this crate.
+    /// The `User-Agent` of the client. Default: `rpc/` and the version of this crate.
     pub fn user_agent(self, name: impl AsRef<str>) -> Self {
         self.header(USER_AGENT.as_str(), name)
     }
 
-    /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`].
+    /// The version of JSON-RPC. Default: [`Protocol::V2`].
     ///
-    /// Bitcoin Core, and other servers whose answers always have both a `result` and an `error`, are called with [`Protocol::V1`]; or, for
-    /// batches and parameters by name, with [`Protocol::Loose`].
+    /// Use [`Protocol::V1`] for Bitcoin Core, and for other servers whose replies always have both
+    /// a `result` and an `error`; or [`Protocol::Loose`], which supports batches and named
+    /// parameters.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.version = self.version.with_protocol(protocol);
         self
     }
 
-    /// What is sent where a call or a notification has no parameters. Default: [`EmptyParams::Absent`]. A method, a service or a
-    /// client that says something else goes before.
+    /// How a call or a notification without parameters is sent. Default: [`EmptyParams::Absent`]. A
+    /// setting of a method, a service or a generated client takes precedence.
     pub fn empty_params(mut self, empty: EmptyParams) -> Self {
         self.version = self.version.with_empty_params(empty);
         self
     }
 
-    /// What the client may use: [`frame_size`](Limits::frame_size) bounds the body of an answer, [`call_timeout`](Limits::call_timeout) holds
-    /// for calls and notifications from when they are first awaited, [`handshake_timeout`](Limits::handshake_timeout) is how long
-    /// making a connection may take, [`calls_in_flight`](Limits::calls_in_flight) bounds the [`exchanges`](Self::exchanges) where it is
-    /// smaller, and [`outgoing_bytes`](Limits::outgoing_bytes) is how many bytes the exchanges
-    /// under way may send together. The others are for sessions. Default: [`Limits::client()`].
+    /// The limits of the client: [`frame_size`](Limits::frame_size) bounds the body of a response,
+    /// [`call_timeout`](Limits::call_timeout) bounds calls and notifications from when they are
+    /// first polled, [`handshake_timeout`](Limits::handshake_timeout) bounds connecting,
+    /// [`calls_in_flight`](Limits::calls_in_flight) bounds the [`exchanges`](Self::exchanges) if it
+    /// is smaller, and [`outgoing_bytes`](Limits::outgoing_bytes) bounds the bytes of all exchanges
+    /// in flight. The other limits are for sessions. Default: [`Limits::client()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits.in_force();
         self
     }
 
-    /// How many calls and batches may be under way at once. Further ones wait for their turn, in order, and their timeouts run. 0 is taken
-    /// as 1.
+    /// The most calls and batches in flight at once. Further ones wait for a permit, in order,
+    /// while their timeouts run. 0 counts as 1.
     ///
-    /// Over HTTP/1.1 each has a connection to itself. Answers being read have up to
-    /// [`Limits::frame_size`] bytes each.
+    /// Over HTTP/1.1 each has a connection of its own. Each response being read has up to
+    /// [`Limits::frame_size`] bytes.
     ///
-    /// Default: 64, which is how many requests Bitcoin Core keeps waiting before it refuses with 503.
+    /// Default: 64, the number of requests that Bitcoin Core queues before it refuses with 503.
     pub fn exchanges(mut self, exchanges: usize) -> Self {
         self.exchanges = exchanges;
         self
     }
 
-    /// How many connections are kept that are not in use. Default: all.
+    /// The most idle connections that are kept open. Default: no limit.
     pub fn idle_connections(mut self, connections: usize) -> Self {
         self.idle_connections = connections;
         self
     }
 
-    /// How long a connection is kept that is not in use; `None` keeps it until the server closes it.
+    /// How long an idle connection is kept open; `None` keeps it until the server closes it.
     ///
-    /// A server that closes one at the very moment when it is used again lets a call fail that it has not seen. It is well to close
-    /// earlier than the server does. Default: 20 s; Bitcoin Core closes after 30 s.
+    /// If the server closes a connection just when it is used again, the call fails without having
+    /// reached the server. So close earlier than the server does. Default: 20 s; Bitcoin Core
+    /// closes after 30 s.
     pub fn idle_timeout(mut self, after: impl Into<Option<Duration>>) -> Self {
         self.idle_timeout = after.into();
         self
     }
 
-    /// Speaks HTTP/2 from the first byte on, and nothing else: all exchanges share one connection. Default: HTTP/1.1; over TLS, the
-    /// server chooses.
+    /// Speaks HTTP/2 only, without an upgrade (prior knowledge): all exchanges share one
+    /// connection. Default: HTTP/1.1; over TLS, the server chooses.
     pub fn http2_only(mut self) -> Self {
         self.http2_only = true;
         self
     }
 
-    /// Which servers are trusted over TLS, and what they are shown. Default: [`TlsClient::new`], whom the platform trusts.
+    /// Which servers are trusted over TLS, and the client's own certificate. Default:
+    /// [`TlsClient::new`], the roots of the platform.
     ///
     /// ```no_run
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -299,24 +307,24 @@ impl HttpClientBuilder {
         self
     }
 
-    /// How TCP is connected. Default: [`TcpOptions::default()`].
+    /// Options of TCP connections. Default: [`TcpOptions::default()`].
     pub fn tcp(mut self, options: TcpOptions) -> Self {
         self.dial.tcp = options;
         self
     }
 
-    /// Connects by way of a SOCKS proxy. Default: without one.
+    /// Connects through a SOCKS proxy. Default: no proxy.
     #[cfg(feature = "socks")]
     pub fn proxy(mut self, proxy: SocksProxy) -> Self {
         self.dial.proxy = Some(proxy);
         self
     }
 
-    /// Makes connections by calling `open`, instead of connecting to the host of the URL: through a
-    /// proxy of another kind, to a Unix socket, to a server within the process. It has the time
-    /// that [`Limits::handshake_timeout`] says. HTTP is spoken over what it gives as it is,
-    /// whatever the scheme of the URL: with `tls` or `proxy` besides, which would have no part in
-    /// it, [`build`](Self::build) fails.
+    /// Makes connections by calling `open` instead of connecting to the host of the URL: through
+    /// another kind of proxy, to a Unix socket, to a server in the same process.
+    /// [`Limits::handshake_timeout`] bounds it. HTTP is spoken over its stream as it is, whatever
+    /// the scheme of the URL: with `tls` or `proxy` set as well, which would have no effect,
+    /// [`build`](Self::build) fails.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -341,11 +349,11 @@ impl HttpClientBuilder {
         self
     }
 
-    /// Makes the client. Nothing is connected yet.
+    /// Makes the client. It connects with the first call.
     ///
     /// # Errors
     ///
-    /// Where something that it was to send with each request cannot be sent.
+    /// If the URL, a header or the credentials cannot be sent, or if options contradict each other.
     pub fn build(self) -> Result<HttpClient, HttpClientError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -397,8 +405,7 @@ impl fmt::Debug for HttpClientBuilder {
     }
 }
 
-/// The URL, with what the server is to be called: the `Host` of HTTP/1.1 is the `:authority` of
-/// HTTP/2.
+/// Puts the `Host` header, if one is set, into the URL: over HTTP/2 it is sent as the `:authority`.
 fn called(uri: Uri, headers: &HeaderMap) -> Result<Uri, HttpClientError> {
     let Some(host) = headers.get(HOST) else { return Ok(uri) };
     let authority = Authority::try_from(host.as_bytes());
@@ -427,7 +434,7 @@ fn bearer(token: &str) -> Result<HeaderValue, &'static str> {
     header(&format!("Bearer {token}"))
 }
 
-/// One that is never shown, and never kept in a table of HTTP/2's.
+/// A header that is never logged, and never enters a table of HTTP/2's header compression.
 fn header(text: &str) -> Result<HeaderValue, &'static str> {
     let mut value = HeaderValue::from_str(text).map_err(|_| "not printable")?;
     value.set_sensitive(true);

@@ -1,4 +1,4 @@
-//! Calls, notifications and batches: each is written, sent, and told what the answer means for it.
+//! The client, and its calls, notifications and batches: each is one exchange.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -16,10 +16,11 @@ use crate::{
     transport::HttpError,
 };
 
-/// Calls a JSON-RPC server over HTTP. It is a [`Caller`](crate::Caller): generated clients, typed errors and typed batches work over it as over a
-/// session.
+/// Calls a JSON-RPC server over HTTP. It is a [`Caller`](crate::Caller): generated clients, typed
+/// errors and typed batches work over it as over a session.
 ///
-/// Each call, and each batch, is a POST. Connections are kept and used again; clones share them. Nothing is sent before the first call.
+/// Each call, and each batch, is one POST. Connections are pooled, and shared by clones. Nothing is
+/// sent before the first call.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,34 +43,37 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
-/// # What is read
+/// # Responses
 ///
-/// A JSON-RPC reply is a reply, whatever the status it comes with and the type that the server gives it: servers send errors with 400, 401, 415
-/// and 500 too. Anything else is a [`CallError::Http`](crate::CallError::Http) that says the status and the start of the text. An error that
-/// names no call of the exchange, or none at all, is the answer to all that it carried: nothing else can be meant.
+/// A JSON-RPC reply counts, whatever its status and content type: servers send errors with 400,
+/// 401, 415 and 500 too. Any other response is a [`CallError::Http`](crate::CallError::Http) with
+/// the status and the start of the text. An error with an unknown id, or with none, is the reply to
+/// every call of the exchange.
 ///
-/// A notification is sent well where the status is one of success; what is answered to it is ignored.
+/// A notification succeeds if the status is one of success; the body of the response is ignored.
 ///
-/// # What is repeated
+/// # Retries
 ///
-/// A call is sent again where the connection that it was to go out on turns out to have been closed by the server before anything of it was
-/// written. Nothing else is: a call that may have been carried out is never repeated. Redirects are not followed.
+/// A call is retried only if the server had closed its pooled connection before any byte of the
+/// call was written. A call that may have been executed is never retried. Redirects are not
+/// followed.
 ///
-/// # Cancelling
+/// # Cancellation
 ///
-/// Dropping a call ends its exchange; where that has a connection of its own, as in HTTP/1.1, it is closed. The server may have carried
-/// the call out.
+/// Dropping a call ends its exchange; if the exchange has a connection of its own, as in HTTP/1.1,
+/// that is closed. The server may have executed the call.
 ///
 /// # Subscriptions
 ///
-/// They fail with [`Unsupported::Subscriptions`](crate::Unsupported::Subscriptions): nothing comes unasked over HTTP.
+/// Subscribing fails with [`Unsupported::Subscriptions`](crate::Unsupported::Subscriptions): a
+/// server cannot push messages over HTTP.
 #[derive(Clone)]
 pub struct HttpClient {
     pub(super) exchanges: Arc<Exchanges>,
 }
 
 impl HttpClient {
-    /// A call of `method`, typed by what it returns: see [`Session::call`](crate::Session::call).
+    /// Calls `method`, typed by its result: see [`Session::call`](crate::Session::call).
     pub fn call<'a, R>(
         &'a self,
         method: &'a str,
@@ -78,7 +82,8 @@ impl HttpClient {
         Call::untyped(self, method, params)
     }
 
-    /// A notification of `method`: see [`Session::notify`](crate::Session::notify). It has arrived when this returns.
+    /// Sends a notification of `method`: see [`Session::notify`](crate::Session::notify). It has
+    /// arrived when this returns.
     pub fn notify<'a>(
         &'a self,
         method: &'a str,
@@ -87,17 +92,19 @@ impl HttpClient {
         Notify::untyped(self, method, params)
     }
 
-    /// Several calls and notifications in one message, with a result for each: see [`Session::batch`](crate::Session::batch).
+    /// Sends several calls and notifications in one message, with a result for each: see
+    /// [`Session::batch`](crate::Session::batch).
     pub const fn batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M> {
         Batch::over(self, members)
     }
 
-    /// Like [`batch`](Self::batch), all or nothing: see [`Session::try_batch`](crate::Session::try_batch).
+    /// Like [`batch`](Self::batch), all or nothing: see
+    /// [`Session::try_batch`](crate::Session::try_batch).
     pub const fn try_batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M, true> {
         Batch::try_over(self, members)
     }
 
-    /// The server: scheme, host and port. Not the path, which may hold a key.
+    /// The server: scheme, host and port. Without the path, which may hold a key.
     pub fn server(&self) -> &str {
         self.exchanges.server()
     }
@@ -226,10 +233,11 @@ async fn send_batch(
     Ok(timeouts.applied_to(replies, began.elapsed()))
 }
 
-/// How long the calls of a batch wait. They are answered together, but each has its own time.
+/// The timeouts of the calls of a batch. Their replies come together, and each call has its own
+/// timeout.
 struct Timeouts {
     calls: Vec<Option<Duration>>,
-    /// How long the batch as a whole waits: as long as the most patient of its calls.
+    /// The timeout of the whole batch: the longest of its calls.
     longest: Option<Duration>,
 }
 
@@ -245,13 +253,14 @@ impl Timeouts {
         Self { calls, longest }
     }
 
-    /// No answer came at all.
+    /// The results when no response came in time.
     fn all_over(self) -> Vec<Result<Reply, CallError>> {
         let longest = self.longest.unwrap_or_default();
         self.calls.into_iter().map(|after| Err(CallError::Timeout(after.unwrap_or(longest)))).collect()
     }
 
-    /// The answer came after `elapsed`: too late for those that did not want to wait so long.
+    /// The results when the response came after `elapsed`: calls with a shorter timeout have timed
+    /// out.
     fn applied_to(self, replies: Vec<Reply>, elapsed: Duration) -> Vec<Result<Reply, CallError>> {
         let in_time = |(after, reply): (Option<Duration>, _)| match after {
             Some(after) if after < elapsed => Err(CallError::Timeout(after)),
@@ -261,7 +270,7 @@ impl Timeouts {
     }
 }
 
-/// About how many bytes it takes to send it.
+/// An estimate of the bytes that the message takes.
 fn size(outgoing: &Outgoing<'_>) -> usize {
     const ENVELOPE: usize = 60;
     ENVELOPE + outgoing.method().len() + outgoing.params().map_or(0, str::len)
@@ -271,11 +280,12 @@ fn unsupported(outgoing: &Outgoing<'_>, source: Unsupported) -> CallError {
     CallError::Unsupported { method: outgoing.method().to_owned(), source }
 }
 
-/// The replies to all calls that the exchange has carried, which `connection` knows by their numbers from 0.
+/// The replies to all calls of an exchange, in order; `connection` has them by their numbers from
+/// 0.
 ///
 /// # Errors
 ///
-/// Where there is none among what was answered.
+/// If the response has no JSON-RPC reply.
 fn replies(
     exchanges: &Exchanges,
     connection: &mut Connection<usize>,
@@ -292,14 +302,14 @@ fn replies(
     Ok(read.into_replies())
 }
 
-/// What was found in an answer.
+/// The contents of a response.
 #[derive(Default)]
 struct ReadReplies {
-    /// A place for each call.
+    /// The reply to each call, if there is one.
     replies: Vec<Option<Reply>>,
-    /// An error that answers none of the calls by its id: it can only mean all that have no other answer.
+    /// An error that has the id of no call. It is the reply to every call without one of its own.
     refusal: Option<Reply>,
-    /// What is wrong with what there is.
+    /// The fault of the response.
     problem: Option<String>,
     is_no_json: bool,
 }
@@ -311,7 +321,7 @@ impl ReadReplies {
             read.is_no_json = true;
             return read;
         }
-        // A session would answer this. Over HTTP there is no way to: the response has ended the exchange.
+        // On a session these bytes would be sent. Over HTTP the response has ended the exchange.
         let (mut events, mut nothing) = (connection.events(body), Vec::new());
         while let Some(event) = events.next(connection, &mut nothing) {
             match event {
@@ -330,7 +340,7 @@ impl ReadReplies {
         read
     }
 
-    /// Whether there is anything that a JSON-RPC server says to its callers.
+    /// Returns true if the response has any reply of a JSON-RPC server.
     fn has_reply(&self) -> bool {
         self.replies.iter().flatten().chain(&self.refusal).any(|reply| !reply.is_malformed())
     }

@@ -1,4 +1,4 @@
-//! How connections to the server are made, as hyper asks for them.
+//! The connector that hyper opens connections with, and the streams that it returns.
 
 use std::{
     fmt, io,
@@ -26,11 +26,11 @@ use crate::{
     transport::{self, ByteStream, Endpoint, Foreign, HttpError, Net, Scheme, Start},
 };
 
-/// Makes connections to one server, whatever it is asked for: a client has only one.
+/// Opens connections to the client's one server, whatever URI hyper asks for.
 #[derive(Clone)]
 pub(super) struct HyperConnector {
     pub(super) by: ConnectBy,
-    /// How long making one may take.
+    /// The limit of opening one connection.
     pub(super) limit: Option<Duration>,
 }
 
@@ -40,10 +40,11 @@ pub(super) enum ConnectBy {
     Custom(Arc<OpenFn>),
 }
 
-/// Makes a connection as the user says.
+/// The user's function that opens a connection.
 pub(super) type OpenFn = dyn Fn() -> BoxFuture<'static, io::Result<Box<dyn ByteStream>>> + Send + Sync;
 
-/// Why there is no connection. It reaches the caller as it was, past hyper, which only lends errors.
+/// Why no connection could be opened. Cloned out of hyper's error, which lends its source and does
+/// not give it away.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum ConnectFailure {
     #[error(transparent)]
@@ -112,7 +113,7 @@ impl From<io::Error> for ConnectFailure {
 }
 
 impl ConnectFailure {
-    /// What the caller is told, of the server at `url`.
+    /// The error of a call to the server at `url`.
     pub(super) fn into_http_error(self, url: String) -> HttpError {
         match self {
             Self::Io(source) => HttpError::Connect { url, source },
@@ -124,17 +125,18 @@ impl ConnectFailure {
     }
 }
 
-/// A connection, as hyper wants to know it.
+/// A connection, with the facts that hyper asks for.
 pub(super) struct HttpStream {
     io: Box<dyn ByteStream>,
-    /// Whether both sides have agreed on HTTP/2.
+    /// True if TLS has negotiated HTTP/2.
     is_http2: bool,
     answered: ServerGreeting,
-    /// Whether as much is kept of what was read as is to be.
+    /// True when the greeting has all the bytes that it keeps.
     is_known: bool,
 }
 
-/// What a server has said first on a connection: it goes with an error of the connection.
+/// The first bytes of the server on a connection. Hyper attaches them to an error of the
+/// connection.
 #[derive(Debug, Clone)]
 pub(super) struct ServerGreeting(Arc<Mutex<Start>>);
 
@@ -147,13 +149,13 @@ impl ServerGreeting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the server speaks, if it has said anything and that is no HTTP; or where that is
-    /// version 1, and version 2 alone was asked for.
+    /// The protocol of a server that does not speak HTTP, or that speaks HTTP/1 where only HTTP/2
+    /// is accepted. `None` if the server has not sent anything.
     pub(super) fn foreign(&self, http2_only: bool) -> Option<Foreign> {
         let start = self.lock();
         let bytes = start.bytes();
         let begins = |with: &[u8]| bytes.iter().zip(with).all(|(byte, expected)| byte == expected);
-        // The first frame of a server is one of SETTINGS, of less than 64 KiB (RFC 9113, 3.4).
+        // A server's first frame is SETTINGS, of less than 64 KiB (RFC 9113, section 3.4).
         let is_http2 = matches!(bytes, [0, _, _, 4, ..]);
         let is_http1 = begins(b"HTTP/") && !http2_only;
         (!bytes.is_empty() && !is_http1 && !is_http2).then(|| start.seen())
@@ -228,12 +230,12 @@ impl AsyncWrite for HttpStream {
     }
 }
 
-/// What opens connections, where the two sides will agree on a version of HTTP.
+/// Checks that the TLS options fit the scheme, and sets the versions of HTTP to offer.
 #[cfg(feature = "tls-no-provider")]
 pub(super) fn dial_for_http(dial: Dial, net: &Net, http2_only: bool) -> io::Result<Dial> {
     match (net.scheme, &dial.tls) {
         (Scheme::Https, _) | (_, None) => {}
-        // Who has said how to speak TLS does not want to go without it.
+        // A user who sets TLS options does not expect a plain connection.
         (_, Some(_)) => {
             let problem = "it was said how to speak TLS, and the scheme is not https";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));

@@ -1,4 +1,4 @@
-//! One exchange: a message goes out as the body of a POST, and the answer comes back.
+//! One exchange: a message goes out as the body of a POST, and a response comes back.
 
 use std::{
     future::poll_fn,
@@ -30,24 +30,25 @@ use crate::{
     transport::{Expected, Foreign, HttpError, MOST_INTERIM, Net, Secrets, TooManyInterim, shown},
 };
 
-/// How many characters of an answer that cannot be read are shown.
+/// The most characters of a response that an error shows.
 const SHOWN: usize = 200;
 
-/// What all clones of a client share.
+/// The state that all clones of a client share.
 pub(super) struct Exchanges {
     pub(super) client: Client<HyperConnector, Full<Bytes>>,
     pub(super) uri: Uri,
     pub(super) net: Net,
-    /// The server, as it is shown.
+    /// The server, as it is shown in errors.
     pub(super) server: String,
     pub(super) headers: HeaderMap,
-    /// Whether no other version of HTTP is taken.
+    /// True if only HTTP/2 is accepted.
     pub(super) http2_only: bool,
     pub(super) limits: Limits,
     pub(super) limiter: ExchangeLimiter,
-    /// It changes once, if at all: when the first answer says what is spoken.
+    /// Set once, by the first response, if the version is to be detected.
     pub(super) version: Mutex<Version>,
-    /// The latest id of a call. An exchange has its calls for itself; ids that rise are for those who read logs.
+    /// The last id of a call. Unique ids are not needed, as each exchange has its own; they help
+    /// the reader of a log.
     pub(super) last_id: AtomicU64,
 }
 
@@ -59,12 +60,12 @@ struct NotHttp {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// The interim answers that an exchange has had. Over HTTP/2 hyper passes over them without a word:
-/// there the time of the call alone bounds them.
+/// Counts the interim responses (1xx) of an exchange. Over HTTP/2 hyper does not report them: there
+/// only the timeout of the call bounds them.
 #[derive(Default)]
 struct InterimResponses {
     seen: AtomicUsize,
-    /// The exchange, while it waits for the answer.
+    /// The task that waits for the response.
     waiting: AtomicWaker,
 }
 
@@ -78,7 +79,7 @@ impl InterimResponses {
         });
     }
 
-    /// Waits for the answer, unless too many interim ones come before: then whatever stands behind them.
+    /// Waits for the response, and fails when too many interim ones come before it.
     async fn unless_too_many<T>(&self, answered: impl Future<Output = T>) -> Result<T, TooManyInterim> {
         let mut answered = pin!(answered);
         poll_fn(|cx| {
@@ -92,12 +93,12 @@ impl InterimResponses {
     }
 }
 
-/// What the server has answered with.
+/// The response of the server.
 #[derive(Debug)]
 pub(super) struct HttpResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// All of it, and within the limit.
+    /// The whole body, within the limit.
     pub(super) body: Bytes,
 }
 
@@ -106,19 +107,20 @@ impl Exchanges {
         &self.server
     }
 
-    /// Waits until a message of about `size` bytes may be sent.
+    /// Waits for the permit to send a message of about `size` bytes.
     pub(super) async fn permit(&self, size: usize) -> ExchangePermit<'_> {
         self.limiter.acquire(size).await
     }
 
-    /// The language of one exchange, which has `calls` calls. What is kept with each is its place in the message.
+    /// The protocol state of one exchange with `calls` calls. The value kept with each call is its
+    /// index in the message.
     pub(super) fn begin(&self, calls: usize) -> Connection<usize> {
         let version = *self.version.lock().unwrap_or_else(PoisonError::into_inner);
         let calls = u64::try_from(calls).unwrap_or(u64::MAX);
         Connection::of(version).with_ids_after(self.last_id.fetch_add(calls, Ordering::Relaxed))
     }
 
-    /// An exchange is over, and has shown what is spoken.
+    /// Keeps the version that an exchange has detected.
     pub(super) fn end(&self, connection: &Connection<usize>) {
         let mut version = self.version.lock().unwrap_or_else(PoisonError::into_inner);
         if version.is_undecided() {
@@ -126,7 +128,7 @@ impl Exchanges {
         }
     }
 
-    /// Sends `message`, and reads the answer to its end. Dropping the future ends the exchange.
+    /// Sends `message`, and reads the whole response. Dropping the future ends the exchange.
     pub(super) async fn post(&self, message: Vec<u8>) -> Result<HttpResponse, HttpError> {
         let mut request = Request::new(Full::new(Bytes::from(message)));
         *request.method_mut() = Method::POST;
@@ -149,7 +151,7 @@ impl Exchanges {
         let limit = self.limits.frame_size;
         match receive(body, limit, !status.is_success()).await {
             Ok(ResponseBody::Whole(body)) => Ok(HttpResponse { status, headers, body }),
-            // What refuses is not read for its own sake.
+            // The start of the body is enough for the error.
             Ok(received) if !status.is_success() => Err(self.refused(status, headers, received.start())),
             Ok(ResponseBody::TooLarge { declared, .. }) => {
                 self.log_far_over(declared, limit);
@@ -161,7 +163,8 @@ impl Exchanges {
         }
     }
 
-    /// A body that is declared to be so large is hardly an accident: its connection is closed.
+    /// Logs a declared size far over the limit, which is hardly an accident. Its connection is
+    /// closed.
     fn log_far_over(&self, declared: Option<u64>, limit: usize) {
         if let Some(size) =
             declared.filter(|&size| is_far_over(usize::try_from(size).unwrap_or(usize::MAX), limit))
@@ -173,7 +176,7 @@ impl Exchanges {
         }
     }
 
-    /// The answer is a refusal, and not in JSON-RPC.
+    /// The error for a response with an error status and no JSON-RPC in it.
     pub(super) fn refused(&self, status: StatusCode, headers: HeaderMap, body: &[u8]) -> HttpError {
         let (url, text, headers) = (self.server.clone(), self.excerpt(body), headers.into());
         match status {
@@ -183,27 +186,28 @@ impl Exchanges {
         }
     }
 
-    /// The answer is none.
+    /// The error for a response that is not a JSON-RPC reply.
     pub(super) fn no_reply(&self, answer: HttpResponse) -> HttpError {
         let (status, text) = (answer.status.as_u16(), self.excerpt(&answer.body));
         HttpError::NoReply { url: self.server.clone(), status, text, headers: answer.headers.into() }
     }
 
-    /// The start of a text that the server has sent, without what it repeats of the request.
+    /// The start of a text from the server, without secrets of the request that it echoes.
     #[cold]
     fn excerpt(&self, text: &[u8]) -> String {
         let start = String::from_utf8_lossy(start_of(text));
         excerpt(&Secrets::of(&self.net.path, &self.headers, &[]).hide(&start))
     }
 
-    /// What the server speaks on the connection that has failed, where that is no HTTP.
+    /// The protocol that the server speaks on a failed connection, if that is not HTTP.
     fn foreign(&self, error: &Error) -> Option<Foreign> {
         let mut extras = http::Extensions::new();
         error.connect_info()?.get_extras(&mut extras);
         extras.get::<ServerGreeting>()?.foreign(self.http2_only)
     }
 
-    /// A server that sends back what it was sent is not to show the path, which may hold a key.
+    /// The error for a server that does not speak HTTP. A server that echoes the request must not
+    /// leak the path, which may hold a key.
     fn not_http(&self, foreign: &Foreign, source: Error) -> NotHttp {
         let told = foreign.told(Expected::Http).to_string();
         let told = Secrets::of(&self.net.path, &self.headers, &[]).hide(&told);
@@ -228,16 +232,16 @@ impl Exchanges {
     }
 }
 
-/// Places for exchanges, given in the order in which they were asked for.
+/// Bounds the exchanges in flight, and their bytes. Permits are given in order.
 #[derive(Debug)]
 pub(super) struct ExchangeLimiter {
     exchanges: Semaphore,
     bytes: Semaphore,
-    /// How many bytes there are in all.
+    /// The number of permits for bytes.
     most: u32,
 }
 
-/// The place of one exchange, which is free again when this is dropped.
+/// The permits of one exchange, until dropped.
 #[derive(Debug)]
 pub(super) struct ExchangePermit<'a> {
     _exchange: SemaphorePermit<'a>,
@@ -245,7 +249,7 @@ pub(super) struct ExchangePermit<'a> {
 }
 
 impl ExchangeLimiter {
-    /// At least one exchange, and one of any size, is always allowed.
+    /// At least one exchange, and a message of any size, is always allowed.
     pub(super) fn new(exchanges: usize, bytes: usize) -> Self {
         let most = u32::try_from(bytes.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         Self {
@@ -255,7 +259,7 @@ impl ExchangeLimiter {
         }
     }
 
-    /// Waits for a place for a message of about `size` bytes.
+    /// Waits for the permits of a message of about `size` bytes.
     pub(super) async fn acquire(&self, size: usize) -> ExchangePermit<'_> {
         let bytes = u32::try_from(size).unwrap_or(u32::MAX).min(self.most);
         let never_closed = "the semaphores are never closed";
@@ -266,21 +270,21 @@ impl ExchangeLimiter {
     }
 }
 
-/// What was read of a body.
+/// The body of a response, as far as it was read.
 #[derive(Debug)]
 enum ResponseBody {
     Whole(Bytes),
-    /// It is larger than allowed.
+    /// The body is larger than the limit.
     TooLarge {
-        /// What was read before that was known.
+        /// The bytes that were read before the size was known.
         start: Bytes,
-        /// What it said its size was.
+        /// The size that the head declares.
         declared: Option<u64>,
     },
 }
 
 impl ResponseBody {
-    /// As much of the body as is there.
+    /// The bytes that were read.
     fn start(&self) -> &[u8] {
         match self {
             Self::Whole(body) | Self::TooLarge { start: body, .. } => body,
@@ -288,18 +292,18 @@ impl ResponseBody {
     }
 }
 
-/// Reads at most `limit` bytes. What a body declares is never allocated before it comes; one that declares too much is not read, or where
-/// `wants_start` only its first piece.
+/// Reads up to `limit` bytes. A declared size is never allocated in advance. A body that declares
+/// more than the limit is not read; with `wants_start`, its first piece is.
 async fn receive(mut body: Incoming, limit: usize, wants_start: bool) -> Result<ResponseBody, hyper::Error> {
     let declared = body.size_hint().exact();
     let declares_too_much = declared.is_some_and(|size| size > u64::try_from(limit).unwrap_or(u64::MAX));
     if declares_too_much && !wants_start {
         return Ok(ResponseBody::TooLarge { start: Bytes::new(), declared });
     }
-    // Nearly always the body is one piece, which is then not copied.
+    // A body is nearly always one piece, which is not copied.
     let (mut only, mut several) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
-        // What is no data is a trailer.
+        // Frames without data are trailers.
         let Ok(piece) = frame?.into_data() else { continue };
         if declares_too_much || only.len().max(several.len()) + piece.len() > limit {
             let start = if only.is_empty() { piece } else { only };
@@ -317,13 +321,13 @@ async fn receive(mut body: Incoming, limit: usize, wants_start: bool) -> Result<
     Ok(ResponseBody::Whole(if several.is_empty() { only } else { several.into() }))
 }
 
-/// As much of a text as an excerpt may need. A character has up to four bytes. The last one may be
-/// cut in two, and is beyond what is shown then.
+/// Enough bytes of a text for an excerpt. A character has up to four bytes; if the last one is cut
+/// in two, it is beyond the excerpt.
 fn start_of(text: &[u8]) -> &[u8] {
     &text[..text.len().min(4 * (SHOWN + 1))]
 }
 
-/// The start of a text that the server has sent: on one line, and whatever it is.
+/// The start of a text from the server, on one line and without control characters.
 fn excerpt(text: &str) -> String {
     let mut shown = String::new();
     let mut characters = text.trim().chars();

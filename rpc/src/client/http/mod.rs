@@ -1,5 +1,5 @@
-//! Calls over HTTP: each is a POST of its own, over connections that are kept and used again. There is no session, so nobody is called
-//! back.
+//! Calls over HTTP: each is a POST of its own, over pooled connections. There is no session, so the
+//! server cannot call back.
 
 mod builder;
 mod caller;

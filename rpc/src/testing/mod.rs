@@ -1,12 +1,12 @@
-//! For the tests of those who use this crate: sessions without a network, and callers without a server.
+//! Tools for the tests of applications: sessions without a network, and callers without a server.
 //!
 //! | To test | use |
 //! |---|---|
-//! | a service, over a session as in earnest | [`pair`]; with a user that is logged in, [`pair_as`] |
-//! | a service, by itself | a [`Dispatcher`](crate::Dispatcher), which is a [`Caller`](crate::Caller) |
+//! | a service, over a real session | [`pair`]; for an authenticated user, [`pair_as`] |
+//! | a service, on its own | a [`Dispatcher`](crate::Dispatcher), which is a [`Caller`](crate::Caller) |
 //! | code that calls a service, or subscribes | [`Script`], which plays the service |
-//! | what some code sends | [`Recorder`] |
-//! | a peer that misbehaves | [`session`], whose other end the test plays by hand |
+//! | the calls that some code makes | [`Recorder`] |
+//! | a misbehaving peer | [`session`], of which the test plays the peer byte by byte |
 
 mod recorder;
 mod script;
@@ -23,10 +23,11 @@ use crate::{
     transport::{ByteStream, Connection, Endpoint, Extensions, memory},
 };
 
-/// Two sessions that are connected to each other in memory. The first serves `here`, the second serves `there`; `()` serves nothing.
+/// Two sessions that are connected to each other in memory. The first serves `here`, the second
+/// serves `there`; `()` serves nothing.
 ///
-/// So `pair((), CalcServer::new(MyCalc))` gives a client's session and the server's. Must be called on a tokio runtime; works with
-/// paused time.
+/// So `pair((), CalcServer::new(MyCalc))` returns a client's session and the server's. Must be
+/// called on a tokio runtime; works with paused time.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -61,10 +62,10 @@ pub fn pair_with(
     (session(a, here, limits_here), session(b, there, limits_there))
 }
 
-/// Like [`pair`], and the second session has `extensions` from its first moment on: what a transport, or a login, has put there in
-/// earnest. Handlers find them in their [`Context::extensions`](crate::Context::extensions), and an HTTP request that is among them
-/// in [`Context::http`](crate::Context::http). They may be changed later, too, by
-/// [`Session::extensions`].
+/// Like [`pair`], with `extensions` for the second session, as a transport or a login would set
+/// them. Handlers find them in their [`Context::extensions`](crate::Context::extensions), and an
+/// HTTP request among them in [`Context::http`](crate::Context::http). They can be changed later,
+/// too, by [`Session::extensions`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -96,7 +97,7 @@ pub fn pair_as(extensions: Extensions, here: impl Service, there: impl Service) 
     (session(a, here, Limits::client()), start(there_connected, there, Limits::server()))
 }
 
-/// One session over a stream of yours, whose other end the test plays by hand.
+/// One session over your own stream, of which the test plays the peer byte by byte.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! A caller that remembers what it was asked to send.
+//! A caller that records the calls made over it.
 
 use std::{
     fmt,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::session::{BatchItem, Caller, Outgoing, OutgoingBatch};
 
-/// Passes calls on to another caller, and keeps a list of them. Clones share the list.
+/// Forwards calls to another caller, and keeps a list of them. Clones share the list.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,7 +26,7 @@ use crate::session::{BatchItem, Caller, Outgoing, OutgoingBatch};
 /// # }
 /// # let (session, _peer) = testing::pair((), LightServer::new(Lamp));
 ///
-/// // What is to be tested works over any caller.
+/// // The code under test works over any caller.
 /// async fn good_night<C: rpc::Caller>(light: &LightClient<C>) -> Result<(), rpc::CallError> {
 ///     light.flash().await?;
 ///     light.dim("hall", 0).await?;
@@ -44,33 +44,33 @@ pub struct Recorder<C> {
     recorded: Arc<Mutex<Vec<Recorded>>>,
 }
 
-/// A call or a notification that went through a [`Recorder`]. It prints, and compares with a text, as `method params`, or `method` where it
-/// has none.
+/// A call or a notification that went through a [`Recorder`]. It prints as `method params`, or
+/// `method` without parameters, and compares with a string in that form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recorded {
-    /// The name on the wire.
+    /// The method's name on the wire.
     pub method: String,
-    /// The parameters, as the JSON that was sent; `None` where there were none.
+    /// The parameters, as the JSON that was sent; `None` if there were none.
     pub params: Option<String>,
-    /// Whether no answer was expected.
+    /// True for a notification, which has no reply.
     pub is_notification: bool,
-    /// Whether it was part of a batch.
+    /// True for a member of a batch.
     pub in_batch: bool,
 }
 
 impl<C> Recorder<C> {
-    /// Records what goes through `caller`.
+    /// Records the calls and notifications that go through `caller`.
     pub fn new(caller: C) -> Self {
         Self { caller, recorded: Arc::default() }
     }
 
-    /// All so far, in the order in which they were made.
+    /// All calls and notifications so far, in order.
     pub fn recorded(&self) -> Vec<Recorded> {
         self.lock().clone()
     }
 
-    /// All since the last time.
+    /// All calls and notifications since the last `take`, in order.
     pub fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut *self.lock())
     }

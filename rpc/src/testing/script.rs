@@ -1,4 +1,4 @@
-//! A caller that plays the other side from a script.
+//! A caller that plays a service from a script.
 
 use std::{
     collections::VecDeque,
@@ -25,9 +25,11 @@ use crate::{
     },
 };
 
-/// Answers calls as a script says, without a server: for tests of code that calls a service. Clones play the same script.
+/// Answers calls from a script, without a server: for tests of code that calls a service. Clones
+/// share one script.
 ///
-/// Calls must come in the order of the script, with the parameters that it says; anything else panics, and says what was expected.
+/// Calls must come in the order of the script, with the expected parameters; any other call panics,
+/// and the message says what was expected.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +48,7 @@ use crate::{
 ///     Closed,
 /// }
 ///
-/// // What is to be tested works over any caller.
+/// // The code under test works over any caller.
 /// async fn empty<C: Caller>(bank: &BankClient<C>, account: &str) -> Result<u64, CallError<BankError>> {
 ///     let all = match bank.balance(account).await {
 ///         Ok(all) => all,
@@ -69,8 +71,9 @@ use crate::{
 ///
 /// # Subscriptions
 ///
-/// A call that begins one is answered with its items, and with what becomes of it behind them. All of them are there at once, and none is
-/// lost, however few the subscriber keeps. Playing one takes a tokio runtime.
+/// A call that subscribes is answered with a list of items, and with the end of the subscription
+/// behind them. All items are there at once, and none is lost, whatever the subscriber's queue
+/// holds. It needs a tokio runtime.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -83,7 +86,7 @@ use crate::{
 ///     async fn follow(&self, stock: &str) -> impl Stream<Item = u32>;
 /// }
 ///
-/// // What is to be tested works over whatever can be subscribed to.
+/// // The code under test works over any subscriber.
 /// async fn highest<C: Subscriber>(ticker: &TickerClient<C>, stock: &str) -> Result<Option<u32>, CallError> {
 ///     let prices = ticker.follow(stock).await?;
 ///     Ok(prices.filter_map(async |price| price.ok()).fold(None, async |most, price| most.max(Some(price))).await)
@@ -100,21 +103,21 @@ pub struct Script(Arc<Mutex<VecDeque<ScriptLine>>>);
 #[derive(Debug)]
 struct ScriptLine {
     method: String,
-    /// `None` for whatever it may be.
+    /// `None` accepts any parameters.
     params: Option<Value>,
     answer: ScriptedAnswer,
 }
 
 #[derive(Debug)]
 enum ScriptedAnswer {
-    /// It is a notification.
+    /// For a notification, which has no reply.
     None,
     To(Result<Reply, CallError>),
-    /// It begins a subscription.
+    /// For a call that subscribes.
     Stream(PlayedSubscription),
 }
 
-/// What was sent.
+/// The kind of a message that the code under test sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SentKind {
     Call,
@@ -123,7 +126,8 @@ enum SentKind {
 }
 
 impl ScriptedAnswer {
-    /// Whether it can be given to what was sent. What fails may be either.
+    /// Returns true if this can answer a message of `kind`. An error can answer a call and a
+    /// subscription.
     fn fits(&self, kind: SentKind) -> bool {
         match self {
             Self::None => kind == SentKind::Notification,
@@ -135,12 +139,13 @@ impl ScriptedAnswer {
 }
 
 impl Script {
-    /// Nothing is expected yet.
+    /// An empty script.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The next call is of `method`, with `params`: what serializes as an array or an object, as it would be sent, or `()` for none.
+    /// Expects a call of `method` with `params`: a value that serializes as an array or an object,
+    /// as it would be sent, or `()` for none.
     ///
     /// # Panics
     ///
@@ -149,12 +154,12 @@ impl Script {
         Expected { script: self, method: method.into(), params: Some(json(&params)) }
     }
 
-    /// The next call is of `method`, whatever its parameters.
+    /// Expects a call of `method` with any parameters.
     pub fn expect_any(self, method: impl Into<String>) -> Expected {
         Expected { script: self, method: method.into(), params: None }
     }
 
-    /// The next message is a notification.
+    /// Expects a notification of `method` with `params`.
     ///
     /// # Panics
     ///
@@ -166,11 +171,11 @@ impl Script {
         self
     }
 
-    /// Everything that was expected has come.
+    /// Checks that every expected call and notification has come.
     ///
     /// # Panics
     ///
-    /// If it has not. The message says what is left.
+    /// If one has not. The message says which are left.
     pub fn finish(&self) {
         let left: Vec<String> = self.lock().iter().map(ToString::to_string).collect();
         assert!(left.is_empty(), "the script expects more: {}", left.join(", "));
@@ -180,9 +185,9 @@ impl Script {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer that stands in the script for what is sent now.
+    /// Takes the next line of the script, which must fit the message.
     fn play(&self, outgoing: &Outgoing<'_>, kind: SentKind) -> ScriptedAnswer {
-        // The lock is let go before anything can panic.
+        // Unlocked before anything can panic.
         let line = self.lock().pop_front();
         let came = || {
             let kind = match kind {
@@ -240,7 +245,7 @@ fn json(params: &impl Serialize) -> Value {
     }
 }
 
-/// A call that a [`Script`] expects: what becomes of it is still to be said.
+/// A call that a [`Script`] expects, before its outcome is set.
 #[derive(Debug)]
 #[must_use = "a call has to end somehow"]
 pub struct Expected {
@@ -250,7 +255,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// It returns `value`.
+    /// The call returns `value`.
     ///
     /// # Panics
     ///
@@ -262,18 +267,19 @@ impl Expected {
         }
     }
 
-    /// It fails in a way that the method declares, or with any [`ErrorObject`](crate::ErrorObject).
+    /// The call fails with an error that the method declares, or with any
+    /// [`ErrorObject`](crate::ErrorObject).
     pub fn fails(self, error: impl RpcError) -> Script {
         self.ends(Ok(Reply::error(error.to_error_object())))
     }
 
-    /// It ends as it would without an answer: with a timeout, or because the session has closed.
+    /// The call ends without a reply: with a timeout, or because the session has closed.
     pub fn ends_with(self, error: CallError) -> Script {
         self.ends(Err(error))
     }
 
-    /// It begins a subscription: `items` come, and then its end. Where the service reports its progress, they are
-    /// [`Progress`](crate::Progress).
+    /// The call subscribes: `items` come, then the end of the subscription. For a method that
+    /// reports its progress, they are [`Progress`](crate::Progress).
     ///
     /// # Panics
     ///
@@ -282,8 +288,8 @@ impl Expected {
         self.plays(items, StreamEnd::Finished)
     }
 
-    /// The same, and behind the items it fails: in a way that the items declare, or with any
-    /// [`ErrorObject`](crate::ErrorObject).
+    /// Like [`streams`](Self::streams), and behind the items the subscription fails with an error
+    /// that the items declare, or with any [`ErrorObject`](crate::ErrorObject).
     ///
     /// # Panics
     ///
@@ -296,7 +302,8 @@ impl Expected {
         self.plays(items, StreamEnd::Failed(error.to_error_object()))
     }
 
-    /// The same, and behind the items nothing comes, for as long as the subscriber waits.
+    /// Like [`streams`](Self::streams), and behind the items nothing comes: the subscription stays
+    /// open.
     ///
     /// # Panics
     ///
@@ -368,25 +375,25 @@ impl Subscriber for Script {
     }
 }
 
-/// The method that begins it on the session in memory. The subscriber does not see it.
+/// The method on the session in memory. The subscriber does not see it.
 const METHOD: &str = "play";
 
 const STYLE: SubscriptionInfo =
     SubscriptionInfo::new(SubscriptionStyle::PubSub, "played").with_unsubscribe("stop");
 
-/// What comes of one subscription.
+/// The items and the end of one scripted subscription.
 #[derive(Debug)]
 struct PlayedSubscription {
     items: Vec<Box<RawValue>>,
     end: StreamEnd,
 }
 
-/// What becomes of it behind its items.
+/// The end behind the items.
 #[derive(Debug)]
 enum StreamEnd {
     Finished,
     Failed(ErrorObject),
-    /// Nothing.
+    /// Nothing: the subscription stays open.
     Waits,
 }
 
@@ -396,8 +403,9 @@ impl PlayedSubscription {
         Ok(Self { items: written.collect::<Result<_, _>>()?, end })
     }
 
-    /// A session in memory, whose peer sends the items: the subscriber finds all as it is in earnest. The
-    /// style in which the service has them on the wire makes no difference to that.
+    /// Subscribes over a session in memory whose peer sends the items, so that the subscriber has a
+    /// real subscription. The style of the subscription on the wire makes no difference to the
+    /// subscriber.
     async fn begin(self) -> Result<RawSubscription, CallError> {
         let (session, _peer) =
             pair_with((), Limits::unlimited(), PlayedService::new(self), Limits::unlimited());
@@ -406,7 +414,7 @@ impl PlayedSubscription {
     }
 }
 
-/// Serves one subscription, once.
+/// A service with one subscription, which it serves once.
 struct PlayedService {
     methods: [MethodInfo; 1],
     played: Mutex<Option<PlayedSubscription>>,

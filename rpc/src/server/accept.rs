@@ -1,5 +1,5 @@
-//! Accepting peers, up to the number of connections that a server may have: their handshakes, and how those are told for
-//! whom there is no place.
+//! The accept loop of a listener: admission up to the limits of the server, handshakes, and
+//! refusals.
 
 use std::{
     error::Error,
@@ -34,7 +34,8 @@ use crate::{
     transport::{Connection, Endpoint, Handshake, Io, LogRate, RefusedHandshake},
 };
 
-/// Accepts the peers of `listener` in a task of its own, until the server stops or nobody comes any more.
+/// Accepts the peers of `listener` in a task of its own, until the server stops or the socket has
+/// no further peers.
 pub(super) fn accept_from(shared: &Arc<ServerShared>, listener: Listener) {
     let shared = Arc::clone(shared);
     let mut stage = shared.stage.subscribe();
@@ -58,7 +59,8 @@ pub(super) fn accept_from(shared: &Arc<ServerShared>, listener: Listener) {
                 false => listener.protocol().begin(&shared, connection, group),
             }
         };
-        // In this order: whoever waits for the listener finds that the place is free.
+        // In this order: a caller that waits for the end of the listener can bind the same address
+        // again.
         drop(listener);
         drop(listening);
         if nobody_comes {
@@ -67,7 +69,7 @@ pub(super) fn accept_from(shared: &Arc<ServerShared>, listener: Listener) {
     });
 }
 
-/// Finds out whether there is a place for a peer, and tells it where there is none.
+/// Admits a peer, or refuses it if the server or its group is full.
 fn admit(
     shared: &Arc<ServerShared>,
     listener: &Listener,
@@ -81,7 +83,7 @@ fn admit(
     }
     refusals.end();
     let Some(groups) = &shared.groups else { return Some((connection, Membership::default())) };
-    // What names its group is code of the user's.
+    // The group's key comes from code of the user's.
     match catch_unwind(AssertUnwindSafe(|| groups.admit(&connection.peer))) {
         Ok(Ok(group)) => Some((connection, group)),
         Ok(Err(over)) => {
@@ -95,15 +97,15 @@ fn admit(
     }
 }
 
-/// Those of one listener. They are given up with it.
+/// The handshakes in progress at one listener. They are aborted when the listener ends.
 #[derive(Debug)]
 pub(super) struct Handshakes {
     steps: Arc<[Box<dyn Handshake>]>,
-    /// What comes after them.
+    /// The protocol behind the handshakes.
     protocol: AppProtocol,
     policy: Arc<Policy>,
     shared: Arc<ServerShared>,
-    /// How often the log has it that a peer does not speak TLS.
+    /// Bounds the log events about peers that do not speak TLS.
     strangers: Arc<LogRate>,
     tasks: JoinSet<()>,
 }
@@ -126,7 +128,8 @@ impl Handshakes {
         !self.steps.is_empty()
     }
 
-    /// Goes through all steps with a peer, which counts as a connection meanwhile, and begins its session.
+    /// Runs all handshakes with a peer, which counts as a connection meanwhile, and then begins its
+    /// session.
     pub(super) fn begin(&mut self, connection: Connection, group: Membership) {
         while self.tasks.try_join_next().is_some() {}
         let (steps, protocol, shared) =
@@ -147,7 +150,7 @@ impl Handshakes {
             match shaken.await {
                 Ok(connection) => {
                     protocol.begin(&shared, connection, group);
-                    // Not before the session is counted.
+                    // Only once the session is counted.
                     drop(pending);
                 }
                 Err(error) => {
@@ -161,8 +164,8 @@ impl Handshakes {
     }
 }
 
-/// What a handshake that has failed costs the group of its peer. (One that says nothing at all costs
-/// nothing: so do those that only look whether the server is there, and browsers in advance.)
+/// The charge for a failed handshake, to the group of the peer. (A peer that sends nothing at all
+/// is not charged: port checks do that, and browsers that open connections in advance.)
 fn cost_of(error: &io::Error, limits: &Limits) -> f64 {
     match error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<RefusedHandshake>) {
         true => limits.cost_of_error,
@@ -180,7 +183,7 @@ fn given_up(peer: &Endpoint, error: &io::Error, strangers: &LogRate) {
     );
 }
 
-/// Whether the log has it that the peer speaks another protocol.
+/// Logs that the peer speaks another protocol, or returns false.
 fn is_logged(peer: &Endpoint, error: &io::Error, strangers: &LogRate) -> bool {
     let Some(inner) = error.get_ref() else { return false };
     #[cfg(feature = "tls-no-provider")]
@@ -198,32 +201,34 @@ fn is_logged(peer: &Endpoint, error: &io::Error, strangers: &LogRate) -> bool {
     false
 }
 
-/// How many peers are being told at a time. Each keeps a descriptor meanwhile; those beyond are cut off without a word.
+/// The most refusals in progress. Each keeps a file descriptor meanwhile; further peers are
+/// disconnected at once.
 const AT_ONCE: usize = 64;
 
-/// How long a peer may take to ask, where it is told in answer to what it asks, and where handshakes have no limit of their own.
+/// How long a peer may take to send the request that the refusal answers, if there is no
+/// `handshake_timeout`.
 const ASKING: Duration = Duration::from_secs(10);
 
-/// How long a peer may take to read it and to close its side.
+/// How long a peer may take to read the refusal and to close its side.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How much of what the peer sends meanwhile is read. Closing a socket with unread bytes would have TCP throw away what the peer was
-/// told.
+/// The most bytes of the peer that are read meanwhile. Closing a socket with unread bytes would
+/// make TCP discard the refusal.
 const DISCARDED: u64 = 64 << 10;
 
-/// The refused peers of one listener. They are forgotten with it.
+/// The refusals in progress at one listener. They are aborted when the listener ends.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     tasks: JoinSet<()>,
-    /// How many there were since somebody was accepted.
+    /// The peers refused since one was last accepted.
     refused: u64,
-    /// Whether the log has it that there are some.
+    /// True once the log has an event about these refusals.
     is_logged: bool,
     rate: LogRate,
 }
 
 impl Refusals {
-    /// Tells a peer `error`, one of many as long as there is no place, and closes the connection.
+    /// Refuses a peer because the server is full: sends it the error, and closes the connection.
     pub(super) fn refuse(&mut self, listener: &Listener, connection: Connection, full: &ServerFull) {
         if self.refused == 0
             && let Some(unlogged) = self.rate.admit()
@@ -235,7 +240,7 @@ impl Refusals {
         self.tell_one(listener, connection, full.to_error());
     }
 
-    /// The same for one whose group has no place for it.
+    /// Refuses a peer because its group is over a limit.
     pub(super) fn refuse_in_group(&mut self, listener: &Listener, connection: Connection, over: &OverLimit) {
         if let Some(unlogged) = self.rate.admit() {
             shared::log_over(over, &connection.peer, unlogged);
@@ -260,13 +265,13 @@ impl Refusals {
                     }
                     tell(&protocol, connection, &error).await
                 };
-                // Whether the peer has heard it makes no difference.
+                // A peer that does not read the refusal changes nothing.
                 drop(timeout(asking.saturating_add(PATIENCE), told).await);
             });
         }
     }
 
-    /// There is a place again.
+    /// A peer was accepted: the server is not full any more.
     pub(super) fn end(&mut self) {
         if std::mem::take(&mut self.is_logged) {
             tracing::info!(
@@ -279,7 +284,7 @@ impl Refusals {
     }
 }
 
-/// What a peer is told whose group is over its limits.
+/// The error for a peer whose group is over a limit.
 fn error_of(over: &OverLimit) -> ErrorObject {
     let code = match over {
         OverLimit::Cost { .. } => ErrorCode::EXCESSIVE_RESOURCE_USAGE,
@@ -288,7 +293,7 @@ fn error_of(over: &OverLimit) -> ErrorObject {
     ErrorObject::new(code, over.to_string()).not_executed()
 }
 
-/// Tells a peer in the language that is spoken behind all handshakes.
+/// Refuses a peer in the protocol that comes behind all handshakes.
 async fn tell(protocol: &AppProtocol, connection: Connection, error: &ErrorObject) -> io::Result<()> {
     match protocol {
         #[cfg(feature = "http")]
@@ -304,11 +309,11 @@ async fn tell(protocol: &AppProtocol, connection: Connection, error: &ErrorObjec
     }
 }
 
-/// A message, framed. Nothing, where it does not fit into a frame.
+/// The framed error message. Empty if it does not fit into a frame.
 fn framed(settings: &Settings, connection: &Connection, error: &ErrorObject) -> Vec<u8> {
     let Settings { framer, version, messages, .. } = settings;
     if messages.is_some() {
-        // The peer would not understand it.
+        // The peer does not speak JSON-RPC.
         return Vec::new();
     }
     let framer = connection.framer.as_ref().unwrap_or(framer);

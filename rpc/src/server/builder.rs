@@ -1,4 +1,4 @@
-//! What a server is made from, and the server before it starts.
+//! The builder of a server, and the server before it starts.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     transport::Endpoint,
 };
 
-/// A server that is bound and not yet started: peers can connect already, and are accepted once it is.
+/// A server that is bound and not yet started: peers can connect, and are accepted when it starts.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -45,28 +45,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server without services.
+    /// Starts to build a server.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
 
-    /// Where it listens: with the port that it was given, where port 0 was asked for. A server that listens nowhere has none, and
-    /// shows `memory:`.
+    /// The endpoint that the server listens at, with the port that the system chose for port 0. For
+    /// a server that listens nowhere it is `memory:`.
     pub fn endpoint(&self) -> &Endpoint {
         self.endpoints.first().unwrap_or(&Endpoint::MEMORY)
     }
 
-    /// Everywhere it listens.
+    /// All endpoints that the server listens at.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
-    /// Listens at one more place, in the same way as [`ServerBuilder::bind`].
+    /// Listens at a further endpoint, like [`ServerBuilder::bind`].
     ///
     /// # Errors
     ///
-    /// Where the URL is wrong, the place cannot be listened at, or what the [`Listen`] says of services and
-    /// dialect does not go together.
+    /// If the URL is wrong, if the endpoint cannot be listened at, or if the services and the
+    /// dialect of the [`Listen`] do not go together.
     pub async fn and_bind<L>(mut self, at: L) -> Result<Self, BindError>
     where
         L: TryInto<Listen>,
@@ -83,7 +83,8 @@ impl Server {
         Ok(self)
     }
 
-    /// Begins to accept, on the runtime that this is called on. The handle stops it; without the handle it goes on.
+    /// Starts to accept peers, on the current tokio runtime. The handle stops the server; dropping
+    /// the handle does not.
     pub fn start(self) -> ServerHandle {
         for listener in self.listeners {
             accept_from(&self.shared, listener);
@@ -106,78 +107,84 @@ impl ServerBuilder {
         Self { services, settings, groups: None }
     }
 
-    /// Serves `service` to every session: one value for all. May be called several times, for several services. A value that
-    /// implements several traits is served by a handle for each: `CalcServer::from(Arc::clone(&value))`.
+    /// Serves `service` on every session: one value for all. May be called several times, for
+    /// several services. A value that implements several traits is served by one handle for each:
+    /// `CalcServer::from(Arc::clone(&value))`.
     pub fn service(mut self, service: impl Service) -> Self {
         self.services.add_shared(service);
         self
     }
 
-    /// Makes a service for each session, when the session begins: for services that keep something about their peer, or call it.
+    /// Makes a service for each session when the session begins: for services that keep state of
+    /// their peer, or call it.
     ///
-    /// The session is handed over to be kept: to call the peer, and to know who it is.
+    /// `make` is given the session, and may keep it: to call the peer, and to identify it.
     pub fn session<S: Service>(mut self, make: impl Fn(&Session) -> S + Send + Sync + 'static) -> Self {
         self.services.add_factory(make);
         self
     }
 
-    /// What each session may use, and how many there may be. Default: [`Limits::server()`].
+    /// The limits of each session, and the number of sessions. Default: [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.settings.limits = limits.in_force();
         self
     }
 
-    /// Which sessions share an account of connections and cost. Default: none, each session is by itself.
+    /// Which sessions share an account of connections and cost. Default: no groups.
     pub fn groups(mut self, groups: Groups) -> Self {
         self.groups = Some(groups);
         self
     }
 
-    /// Tells `hooks` when a session begins and ends, and what its peer costs. Default: nobody.
+    /// Calls `hooks` when a session begins and ends, and as the cost of its peer grows. Default: no
+    /// hooks.
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.settings.hooks = InstalledHooks::new(hooks);
         self
     }
 
-    /// Asks each peer whether it is still there when it has said nothing for a while: see [`KeepAlive`]. Default: not at all.
+    /// Pings each peer when it has been silent for a while: see [`KeepAlive`]. Default: off.
     pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.settings.keep_alive = Some(keep_alive);
         self
     }
 
-    /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`]; [`Protocol::Detect`] takes whatever each peer speaks.
+    /// The version of JSON-RPC. Default: [`Protocol::V2`]; [`Protocol::Detect`] follows each peer.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.settings.set_protocol(protocol);
         self
     }
 
-    /// Sends errors as a text, the message, wherever 1.0 is spoken. Some of its clients (Go's `net/rpc/jsonrpc`) hang up on an error that
-    /// is an object. Default: an object, as in 2.0.
+    /// Sends errors as a string, the message, when the version is 1.0. Some 1.0 clients (Go's
+    /// `net/rpc/jsonrpc`) disconnect on an error that is an object. Default: an object, as in 2.0.
     pub fn text_errors(mut self) -> Self {
         self.settings.set_text_errors();
         self
     }
 
-    /// What the server's side of a session sends where a call, a notification or a ping of its own has no parameters. Default: [`EmptyParams::Absent`]. A
-    /// method, a service or a client that says something else goes before.
+    /// How a call, a notification or a ping of the server's side without parameters is sent.
+    /// Default: [`EmptyParams::Absent`]. A setting of a method, a service or a generated client
+    /// takes precedence.
     pub fn empty_params(mut self, empty: EmptyParams) -> Self {
         self.settings.set_empty_params(empty);
         self
     }
 
-    /// How messages are told apart in the stream. Default: [`NewlineFramer`](crate::framing::NewlineFramer).
+    /// Finds the messages in the stream of bytes. Default:
+    /// [`NewlineFramer`](crate::framing::NewlineFramer).
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.settings.framer = Box::new(framer);
         self
     }
 
-    /// Carries messages of the application's own instead of JSON-RPC, and has `handler` take those that arrive: see [`MessageSession`]. No
-    /// service is served then.
+    /// Carries the application's own messages instead of JSON-RPC. `handler` is called with each
+    /// message that arrives: see [`MessageSession`]. No service is served.
     ///
-    /// Handlers start in the order in which the messages came, and run beside each other, up to [`Limits::requests_in_flight`] for
-    /// each session: with a limit of 1, one after another. One that takes longer than [`Limits::request_timeout`] is dropped.
+    /// Handlers start in the order of the messages and run concurrently, up to
+    /// [`Limits::requests_in_flight`] for each session: with a limit of 1, one after another. A
+    /// handler that takes longer than [`Limits::request_timeout`] is dropped.
     ///
-    /// A stream may begin with anything, a request of HTTP included: see
+    /// A stream may start with any bytes, an HTTP request included: see
     /// [`framing`](crate::framing#what-a-stream-may-not-begin-with).
     pub fn messages<M: Message, F: Future<Output = ()> + Send + 'static>(
         mut self,
@@ -187,12 +194,12 @@ impl ServerBuilder {
         self
     }
 
-    /// How calls are taken back: a call that is given up tells the peer, and the handlers of requests that
-    /// the peer takes back are dropped. `None` is not at all. Default: by [`Cancellation::RPC`], with
-    /// peers that know it.
+    /// The protocol of cancellation: a call that is given up (dropped, or timed out) is cancelled
+    /// at the peer, and the handlers of requests that the peer cancels are dropped. `None` turns it
+    /// off. Default: [`Cancellation::RPC`], with peers that know it.
     ///
-    /// With [`Protocol::V1`], which cannot say it, binding fails where a way is chosen. With
-    /// [`Protocol::Detect`] a peer that speaks 1.0 is not told: the log says so.
+    /// [`Protocol::V1`] has no cancellation: with it, binding fails if one is set here. With
+    /// [`Protocol::Detect`] a peer that speaks 1.0 is sent no cancellations, and the log says so.
     ///
     /// ```
     /// use rpc::{Cancellation, Server};
@@ -207,23 +214,24 @@ impl ServerBuilder {
         self
     }
 
-    /// Whether the peer is told of the end of its subscriptions here, and of items that it has lost. Default:
-    /// [`Notices::Negotiated`], where it is known to take that.
+    /// When the peer is notified of the end of its subscriptions on this side, and of items that it
+    /// has lost. Default: [`Notices::Negotiated`], if the peer is known to accept it.
     pub fn notices(mut self, notices: Notices) -> Self {
         self.settings.notices = notices;
         self
     }
 
-    /// Listens at a URL, for example `tcp://127.0.0.1:8000` (port 0 is any free port), or at what a [`Listen`] says. A server may listen at
-    /// several places: see [`Server::and_bind`].
+    /// Listens at a URL, for example `tcp://127.0.0.1:8000` (port 0 is any free port), or as a
+    /// [`Listen`] says. For further endpoints see [`Server::and_bind`].
     ///
-    /// At a name it listens at each of its addresses that this machine has, `[::1]` and `127.0.0.1` for `localhost`, and each of them is one of
-    /// [`Server::endpoints`]. They have the same port.
+    /// A host name is listened at on each of its addresses that this machine has, `[::1]` and
+    /// `127.0.0.1` for `localhost`; each of them is one of [`Server::endpoints`]. They have the
+    /// same port.
     ///
     /// # Errors
     ///
-    /// Where the URL is wrong, the place cannot be listened at, two services claim one method, or the [`protocol`](Self::protocol)
-    /// cannot say what is configured.
+    /// If the URL is wrong, if the endpoint cannot be listened at, if two services claim one
+    /// method, or if the [`protocol`](Self::protocol) does not support the configuration.
     pub async fn bind<L>(self, at: L) -> Result<Server, BindError>
     where
         L: TryInto<Listen>,
@@ -232,11 +240,13 @@ impl ServerBuilder {
         self.build()?.and_bind(at).await
     }
 
-    /// A server that listens nowhere: its sessions are attached with [`ServerHandle::attach`](super::ServerHandle::attach).
+    /// Makes a server that listens nowhere: its sessions are attached with
+    /// [`ServerHandle::attach`](super::ServerHandle::attach).
     ///
     /// # Errors
     ///
-    /// Where two services claim one method, or the [`protocol`](Self::protocol) cannot say what is configured.
+    /// If two services claim one method, or if the [`protocol`](Self::protocol) does not support
+    /// the configuration.
     pub fn build(self) -> Result<Server, BindError> {
         let shared = ServerShared::new(Policy::new(self.services, self.settings)?, self.groups);
         Ok(Server { endpoints: Vec::new(), listeners: Vec::new(), shared })

@@ -1,4 +1,4 @@
-//! The handle of a server that runs: its sessions, and its end.
+//! The handle of a running server: its sessions, and its shutdown.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -12,7 +12,8 @@ use crate::{
     transport::{ByteStream, Connection, Endpoint, MessageChannel},
 };
 
-/// A server that runs. Clones are the same server. Dropping every handle leaves it running.
+/// A running server. Clones are handles of the same server. Dropping every handle leaves it
+/// running.
 #[derive(Clone)]
 pub struct ServerHandle {
     shared: Arc<ServerShared>,
@@ -24,29 +25,31 @@ impl ServerHandle {
         Self { shared, endpoints: endpoints.into() }
     }
 
-    /// Where it listens: see [`Server::endpoint`](super::Server::endpoint).
+    /// The endpoint that the server listens at: see [`Server::endpoint`](super::Server::endpoint).
     pub fn endpoint(&self) -> &Endpoint {
         self.endpoints.first().unwrap_or(&Endpoint::MEMORY)
     }
 
-    /// Everywhere it listens.
+    /// All endpoints that the server listens at.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
-    /// Serves a peer that is connected already, over any stream of bytes: one end of [`memory`](crate::transport::memory), a socket
-    /// of yours, a pipe. Must be called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is
-    /// never one too many.
+    /// Serves a peer over an existing byte stream: one end of [`memory`](crate::transport::memory),
+    /// a socket, a pipe. Must be called on a tokio runtime. It counts as a
+    /// [connection](crate::Limits::connections), and is never refused.
     pub fn attach(&self, io: impl ByteStream) -> Session {
         self.attach_connection(Connection::new(io, Endpoint::MEMORY))
     }
 
-    /// The same over what carries whole messages: any stream and sink of them, such as a pair of channels. See [`MessageChannel`].
+    /// Like [`attach`](Self::attach), over a connection that carries whole messages: any stream and
+    /// sink of messages, such as a pair of channels. See [`MessageChannel`].
     pub fn attach_messages(&self, messages: impl MessageChannel) -> Session {
         self.attach_connection(Connection::of_messages(messages, Endpoint::MEMORY))
     }
 
-    /// The same over a WebSocket, whose handshake was made over a stream of yours.
+    /// Like [`attach`](Self::attach), over a WebSocket whose handshake was made over your own
+    /// stream.
     #[cfg(feature = "ws")]
     pub fn attach_websocket(&self, websocket: crate::transport::websocket::WebSocket) -> Session {
         self.attach_connection(websocket.0)
@@ -62,15 +65,15 @@ impl ServerHandle {
         session
     }
 
-    /// The sessions that are open, in the order in which they began. Each tells what it [has done](Session::statistics), and can be
-    /// [closed](Session::close).
+    /// The open sessions, in the order in which they began. Each has its
+    /// [statistics](Session::statistics), and can be [closed](Session::close).
     pub fn sessions(&self) -> Vec<Session> {
         let mut sessions: Vec<_> = self.shared.sessions().values().cloned().collect();
         sessions.sort_unstable_by_key(Session::id);
         sessions
     }
 
-    /// The session that has this [`id`](Session::id), if it is open.
+    /// The open session with this [`id`](Session::id).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -87,9 +90,10 @@ impl ServerHandle {
         self.shared.sessions().get(&id).cloned()
     }
 
-    /// What this server serves, as a tower service to mount in another one, axum's or any of hyper's. With the feature `ws`, requests for a
-    /// WebSocket become sessions of this server: it counts, lists and closes them. Shutting it down waits for the requests that the service
-    /// is working on; those that come later are answered 503.
+    /// The services of this server as a tower service, to mount in an HTTP server: axum's, or any
+    /// on hyper. With the feature `ws`, requests for a WebSocket become sessions of this server: it
+    /// counts, lists and closes them. Shutdown waits for the requests of the service that are in
+    /// flight; later ones are answered 503.
     ///
     /// ```
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -110,8 +114,9 @@ impl ServerHandle {
         HttpService::of(&self.shared, &self.shared.policy)
     }
 
-    /// Speaks HTTP with a peer that is connected already, over any stream of bytes: what [`attach`](Self::attach) is for sessions. Must be
-    /// called on a tokio runtime. It counts as a [connection](crate::Limits::connections), and is never one too many.
+    /// Serves HTTP to a peer over an existing byte stream: like [`attach`](Self::attach) for
+    /// sessions. Must be called on a tokio runtime. It counts as a
+    /// [connection](crate::Limits::connections), and is never refused.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -137,12 +142,13 @@ impl ServerHandle {
         let groups = self.shared.groups.as_ref();
         let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
         let http = Arc::new(HttpProtocol::new(&self.shared, &self.shared.policy, &Endpoint::MEMORY, options));
-        // Where the server has stopped, it ends at once.
+        // If the server has stopped, the connection ends at once.
         http.serve(&self.shared, connection, group);
     }
 
-    /// Closes every listener, and returns when nobody listens any more. Sessions go on, connections of HTTP too, and further ones may be
-    /// [attached](Self::attach). Calling it again waits for the same end. Dropping the future does not undo it.
+    /// Closes every listener, and returns when none listens any more. Sessions and HTTP connections
+    /// go on, and further ones may be [attached](Self::attach). A second call waits for the same
+    /// end. Dropping the future does not undo it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -165,19 +171,23 @@ impl ServerHandle {
         self.shared.listening.until_none().await;
     }
 
-    /// Stops in good order: accepts nobody any more, lets handlers finish, closes every session, and returns when all have ended.
+    /// Graceful shutdown: stops accepting, lets handlers finish, closes every session, and returns
+    /// when all have ended.
     ///
-    /// A session that takes longer than [`Limits::close_timeout`](crate::Limits::close_timeout) is ended by force; idle ones end at
-    /// once. So it is with connections of HTTP, which finish the requests at hand, and with requests that another server has handed to an
-    /// [`http_service`](Self::http_service), which answers 503 from then on. Work that handlers have
-    /// [shielded](crate::Context::shield) is waited for as long. Calling it again waits for the same end. Dropping the future does not undo it.
+    /// A session that takes longer than [`Limits::close_timeout`](crate::Limits::close_timeout) is
+    /// aborted; an idle one ends at once. The same holds for HTTP connections, which finish the
+    /// requests in flight, and for requests that another server has passed to an
+    /// [`http_service`](Self::http_service), which answers further ones with 503.
+    /// [Shielded](crate::Context::shield) work is waited for as long. A second call waits for the
+    /// same end. Dropping the future does not undo it.
     pub async fn shutdown(&self) {
         self.shared.start_shutdown();
         self.closed().await;
     }
 
-    /// Like [`shutdown`](Self::shutdown), and ends by force what has not ended after `patience`, however long the sessions may take
-    /// by their limits. Of several deadlines the earliest counts, also where a shutdown is under way already.
+    /// Like [`shutdown`](Self::shutdown), with a deadline: after `patience` it aborts everything
+    /// that has not ended, whatever the limits of the sessions. Of several calls the earliest
+    /// deadline counts, also when a shutdown is in progress.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -189,7 +199,7 @@ impl ServerHandle {
     pub async fn shutdown_within(&self, patience: Duration) {
         self.shared.start_shutdown();
         let server = self.clone();
-        // A task of its own: it goes on when nobody waits for it any more.
+        // In a task of its own: the deadline holds even if this future is dropped.
         tokio::spawn(async move {
             if timeout(patience, server.closed()).await.is_err() {
                 for session in server.sessions() {
@@ -202,10 +212,11 @@ impl ServerHandle {
         self.closed().await;
     }
 
-    /// Waits until the server was shut down. Cancel safe.
+    /// Waits until the server has shut down. Cancel safe.
     ///
-    /// A server that listens at `stdio:` and nowhere else (or nowhere else any more) shuts down by itself when its session there has ended:
-    /// nobody else can come. So this is what the `main` of such a program waits for.
+    /// A server whose only listener is at `stdio:` (or whose other listeners have ended) shuts down
+    /// by itself when its session there has ended, because no further peer can come. So the `main`
+    /// of such a program waits for this.
     ///
     /// ```no_run
     /// # fn router() -> rpc::Router { rpc::Router::new() }
@@ -218,7 +229,7 @@ impl ServerHandle {
     /// ```
     pub async fn closed(&self) {
         let mut stage = self.shared.stage.subscribe();
-        // The sender lives in `self`: it cannot be gone.
+        // `self` has the sender: waiting cannot fail.
         let _stopped = stage.wait_for(|stage| *stage == ServerStage::Stopped).await;
     }
 }

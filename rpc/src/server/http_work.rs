@@ -1,5 +1,5 @@
-//! What a server does over HTTP: its connections, the requests that other servers hand it, and the permits that all
-//! requests share.
+//! HTTP's part of the state of a server: connections, requests that other servers pass on, and the
+//! permits that all requests share.
 
 use std::{
     pin::pin,
@@ -23,14 +23,15 @@ use crate::{
     transport::LogRate,
 };
 
-/// Those of one server.
+/// The HTTP connections and requests of one server.
 #[derive(Debug)]
 pub(in crate::server) struct HttpWork {
     open: Tally,
-    /// Requests that have come by connections of other servers.
+    /// Requests over connections of other servers.
     guests: Tally,
     forced: CancellationToken,
-    /// The same for those requests, which nobody else ends at the deadline.
+    /// Cancelled when these requests have to end, at the deadline of a shutdown: their connections
+    /// are not ours to end.
     guests_forced: CancellationToken,
     shielded_work: Tally,
 }
@@ -51,43 +52,43 @@ impl HttpWork {
         self.open.count()
     }
 
-    /// What is being finished of the requests that came over them.
+    /// Work that handlers of these requests have shielded.
     pub(in crate::server) const fn shielded_work(&self) -> &Tally {
         &self.shielded_work
     }
 
-    /// One more, until what this gives is dropped.
+    /// Counts a connection until the guard is dropped.
     pub(super) fn begin(&self) -> Counted {
         self.open.begin()
     }
 
-    /// One more request by a connection of another server, until what this gives is dropped.
+    /// Counts a request over another server's connection until the guard is dropped.
     pub(super) fn begin_guest(&self) -> Counted {
         self.guests.begin()
     }
 
-    /// Waits until such requests have to end at once. Cancel safe.
+    /// Waits until requests over other servers' connections have to end. Cancel safe.
     pub(super) async fn guests_are_forced(&self) {
         self.guests_forced.cancelled().await;
     }
 
-    /// Ends all of them at once.
+    /// Aborts all connections and requests.
     pub(in crate::server) fn force(&self) {
         self.forced.cancel();
     }
 
-    /// Waits until they have to end at once. Cancel safe.
+    /// Waits until connections have to end. Cancel safe.
     pub(super) async fn are_forced(&self) {
         self.forced.cancelled().await;
     }
 
-    /// Waits until there are none, and, as a session does that closes, for what their handlers have shielded.
+    /// Waits until all have ended and, as the close of a session does, for shielded work.
     pub(in crate::server) async fn all_ended(&self, close_timeout: Option<Duration>) {
         let deadline = close_timeout.map(|after| Instant::now() + after);
         let guests_ended = async {
             let (done, forced) = (pin!(self.guests.until_none()), pin!(self.guests_are_forced()));
             by(deadline, select(done, forced).map(drop)).await;
-            // Those that are left.
+            // Those that are left at the deadline.
             self.guests_forced.cancel();
         };
         join(self.open.until_none(), guests_ended).await;
@@ -96,7 +97,7 @@ impl HttpWork {
     }
 }
 
-/// Waits for `end`, if not for longer than until `deadline`.
+/// Waits for `end`, at most until `deadline`.
 async fn by(deadline: Option<Instant>, end: impl Future<Output = ()>) {
     match deadline {
         Some(deadline) => drop(timeout_at(deadline, end).await),
@@ -104,18 +105,18 @@ async fn by(deadline: Option<Instant>, end: impl Future<Output = ()>) {
     }
 }
 
-/// How many bytes of bodies a connection may have arriving that count nowhere: small messages get
-/// through whatever others hold. Together these are bounded by the number of connections.
+/// Bytes of bodies that each connection has besides the shared ones, so that small messages arrive
+/// whatever others hold. In total they are bounded by the number of connections.
 const OWN_BYTES: usize = 16 << 10;
 
-/// The permits of one server.
+/// The permits that the HTTP requests of one policy share.
 #[derive(Debug)]
 pub(in crate::server) struct HttpCapacity {
-    /// One for each request that is worked on.
+    /// One permit for each request in flight.
     requests: Pool,
-    /// One for each byte of a body that has begun to arrive.
+    /// One permit for each byte of a body that is arriving.
     body_bytes: Pool,
-    /// How often the log has it that there is none for a request, or another limit was reached.
+    /// Bounds the log events about refused requests.
     pub(super) refusals: LogRate,
 }
 
@@ -128,32 +129,33 @@ impl HttpCapacity {
         }
     }
 
-    /// A permit to work on a request, until it is dropped.
+    /// The permit of a request in flight.
     pub(super) fn request<'a>(&'a self, shares: &'a Shares) -> Result<Permits<'a>, Scarce> {
         let mut permit = self.requests.of(&shares.requests);
         permit.grow(1)?;
         Ok(permit)
     }
 
-    /// Guards the permit of a request again that was [detached](Permits::detach). `shares` are those that it was taken
-    /// for.
+    /// Guards a [detached](Permits::detach) permit of a request again. `shares` are those that it
+    /// was taken for.
     pub(super) fn attach_request<'a>(&'a self, shares: &'a Shares, detached: DetachedPermits) -> Permits<'a> {
         Permits { amount: detached.amount, ..self.requests.of(&shares.requests) }
     }
 
-    /// Permits for the body of a request. It grows as bytes arrive.
+    /// Permits for the body of a request, none at first: they grow as bytes arrive.
     pub(super) const fn body<'a>(&'a self, shares: &'a Shares) -> Permits<'a> {
         self.body_bytes.of(&shares.body_bytes)
     }
 }
 
-/// How many bytes bodies may have together: enough for the largest, which has half of them.
+/// The number of byte permits: at least twice the largest body, because one holder gets no more
+/// than half of them.
 pub(super) fn body_bytes(limits: &Limits) -> usize {
     let least = limits.frame_size.checked_mul(2).unwrap_or(0);
     limits.body_bytes.max(least)
 }
 
-/// What one connection has of a [`HttpCapacity`].
+/// The permits that one connection holds of a [`HttpCapacity`].
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     requests: Share,
@@ -161,14 +163,14 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Of a connection that counts as one: a request and some bytes are always admitted.
+    /// For a connection that this server counts: one request and a few bytes are always admitted.
     pub(super) const fn of_connection() -> Self {
         Self { requests: Share::with_own(1), body_bytes: Share::with_own(OWN_BYTES) }
     }
 }
 
-/// Permits that many holders share. A holder is given no more than is left for all others, so that
-/// no number of greedy ones leaves nothing (dynamic thresholds: Choudhury and Hahne, 1998).
+/// Permits that many holders share. A holder gets no more than are left for all others, so that
+/// greedy holders cannot use up all (dynamic thresholds: Choudhury and Hahne, 1998).
 #[derive(Debug)]
 struct Pool {
     left: AtomicUsize,
@@ -183,7 +185,7 @@ impl Pool {
         Permits { pool: self, share, amount: 0 }
     }
 
-    /// Takes `amount` for a holder that has `held`, or gives how many are left.
+    /// Takes `amount` for a holder that has `held`. `Err` is the number that is left.
     fn take(&self, held: usize, amount: usize) -> Result<(), usize> {
         let take = |left: usize| (held.saturating_add(amount) <= left).then(|| left - amount);
         match amount {
@@ -193,21 +195,21 @@ impl Pool {
     }
 }
 
-/// Why a holder was given no more permits.
+/// Why a holder got no more permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scarce {
-    /// How many the holder has, its own included.
+    /// The permits of the holder, its own ones included.
     pub(super) held: usize,
-    /// How many nobody has.
+    /// The permits that no holder has.
     pub(super) left: usize,
-    /// Whether it would not have been given them either if it had none.
+    /// True if there were too few for a holder without any, too.
     pub(super) is_for_all: bool,
 }
 
 #[derive(Debug, Default)]
 struct Share {
     held: Mutex<usize>,
-    /// So many of them are not the pool's.
+    /// The first permits of the holder that are not the pool's.
     own: usize,
 }
 
@@ -226,7 +228,7 @@ impl Share {
     }
 }
 
-/// Permits that are held until this is dropped.
+/// Held permits, given back on drop.
 #[derive(Debug)]
 pub(super) struct Permits<'a> {
     pool: &'a Pool,
@@ -235,11 +237,11 @@ pub(super) struct Permits<'a> {
 }
 
 impl Permits<'_> {
-    /// Takes so many more.
+    /// Takes `amount` more permits.
     ///
     /// # Errors
     ///
-    /// Where that is more than the share. Then nothing is taken.
+    /// If that exceeds the share. Then none is taken.
     pub(super) fn grow(&mut self, amount: usize) -> Result<(), Scarce> {
         let mut held = self.share.lock();
         let more = held.saturating_add(amount);
@@ -252,13 +254,14 @@ impl Permits<'_> {
         Ok(())
     }
 
-    /// Gives up the guard and not the permits, so that what the guard borrows can move into a task.
+    /// Gives up the guard and keeps the permits, so that the guard's borrows can move into a task.
     pub(super) fn detach(mut self) -> DetachedPermits {
         DetachedPermits { amount: std::mem::take(&mut self.amount) }
     }
 }
 
-/// Permits without a guard: they stay taken until [`HttpCapacity::attach_request`] guards them again.
+/// Permits without a guard: they stay taken until [`HttpCapacity::attach_request`] guards them
+/// again.
 #[derive(Debug)]
 #[must_use = "the permits are lost unless they are attached again"]
 pub(super) struct DetachedPermits {

@@ -1,4 +1,4 @@
-//! Where a server listens, and how.
+//! Options of one place that a server listens at.
 
 use std::convert::Infallible;
 
@@ -18,7 +18,8 @@ use crate::{
     transport::{Endpoint, EndpointError},
 };
 
-/// A place to listen at, with what a URL cannot say. [`ServerBuilder::bind`](super::ServerBuilder::bind) takes a URL, too.
+/// An endpoint to listen at, with options that a URL cannot express.
+/// [`ServerBuilder::bind`](super::ServerBuilder::bind) takes a URL, too.
 ///
 /// ```
 /// use rpc::{Listen, Server, framing::LengthPrefixedFramer};
@@ -52,23 +53,23 @@ impl Listen {
     ///
     /// # Errors
     ///
-    /// Where the URL is wrong.
+    /// If the URL is wrong.
     pub fn at(url: &str) -> Result<Self, EndpointError> {
         Ok(Self::from(url.parse::<Endpoint>()?))
     }
 
-    /// How messages are told apart here. Default: as everywhere, by
-    /// [`ServerBuilder::framer`](super::ServerBuilder::framer). What carries whole messages, as
-    /// WebSocket and HTTP do, is not framed.
+    /// Finds the messages in the streams of bytes here. Default: the
+    /// [`framer`](super::ServerBuilder::framer) of the server. Transports that carry whole
+    /// messages, such as WebSocket and HTTP, are not framed.
     pub fn framer(mut self, framer: impl Framer) -> Self {
         self.framer = Some(Box::new(framer));
         self
     }
 
-    /// Which version of JSON-RPC is spoken here, over HTTP too. Default: as everywhere, by
-    /// [`ServerBuilder::protocol`](super::ServerBuilder::protocol).
+    /// The version of JSON-RPC here, over HTTP too. Default: the
+    /// [`protocol`](super::ServerBuilder::protocol) of the server.
     ///
-    /// One process, two dialects, one server:
+    /// Two dialects and a private endpoint on one server:
     ///
     /// ```
     /// use rpc::{Cancellation, Connector, Context, ErrorObject, Listen, Params, Protocol, Router, Server};
@@ -92,16 +93,16 @@ impl Listen {
     /// # Ok(()) }
     /// ```
     ///
-    /// Binding fails where the version cannot say how calls are [taken back](Self::cancellation), here
-    /// or at the whole server.
+    /// Binding fails if the version has no [cancellation](Self::cancellation), and one is set, here
+    /// or for the whole server.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.overrides.protocol = Some(protocol);
         self
     }
 
-    /// How calls are taken back here; `None` is not at all. Default: as everywhere, by
-    /// [`ServerBuilder::cancellation`](super::ServerBuilder::cancellation). Over HTTP it means nothing:
-    /// a client takes a request back by hanging up.
+    /// The protocol of cancellation here; `None` turns it off. Default: the
+    /// [`cancellation`](super::ServerBuilder::cancellation) of the server. It has no effect over
+    /// HTTP: a client cancels a request by closing its connection or stream.
     pub fn cancellation(mut self, cancellation: impl Into<Option<Cancellation>>) -> Self {
         self.overrides.cancellation = Some(CancelBy::from(cancellation.into()));
         self
@@ -109,45 +110,45 @@ impl Listen {
 
     /// Serves `service` here, in place of all services of the server: those of
     /// [`ServerBuilder::service`](super::ServerBuilder::service) are not served here. May be called
-    /// several times, for several services. Binding fails where two of them claim one method.
+    /// several times, for several services. Binding fails if two of them claim one method.
     pub fn service(mut self, service: impl Service) -> Self {
         self.overrides.services.get_or_insert_with(Services::default).add_shared(service);
         self
     }
 
-    /// Makes a service for each session that begins here, as
-    /// [`ServerBuilder::session`](super::ServerBuilder::session) does, in place of all services of the
+    /// Makes a service for each session that begins here, like
+    /// [`ServerBuilder::session`](super::ServerBuilder::session), in place of all services of the
     /// server. May be called several times, and together with [`service`](Self::service).
     pub fn session<S: Service>(mut self, make: impl Fn(&Session) -> S + Send + Sync + 'static) -> Self {
         self.overrides.services.get_or_insert_with(Services::default).add_factory(make);
         self
     }
 
-    /// What each session that begins here may use, and each request over HTTP, handshakes included.
-    /// Default: as everywhere, by [`ServerBuilder::limits`](super::ServerBuilder::limits).
+    /// The limits of each session that begins here, and of each request over HTTP, handshakes
+    /// included. Default: the [`limits`](super::ServerBuilder::limits) of the server.
     ///
-    /// [`Limits::connections`] is the server's all the same: connections are counted for all listeners
-    /// together. So are the limits of its [`Groups`](crate::Groups). Requests over HTTP that arrive here
-    /// share permits of their own: as many as [`Limits::connections`], and [`Limits::body_bytes`] for
+    /// [`Limits::connections`] is still the server's: connections of all listeners are counted
+    /// together. So are the limits of its [`Groups`](crate::Groups). HTTP requests that arrive here
+    /// share permits of their own: [`Limits::connections`] requests, and [`Limits::body_bytes`] for
     /// their bodies.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.overrides.limits = Some(limits);
         self
     }
 
-    /// How a `ws://` or `wss://` URL is listened at: which pages may come in, sub-protocols. Default:
-    /// [`WebSocketServer::new()`](crate::transport::websocket::WebSocketServer::new).
+    /// Options for a `ws://` or `wss://` URL: origins of pages that may connect, sub-protocols.
+    /// Default: [`WebSocketServer::new()`](crate::transport::websocket::WebSocketServer::new).
     ///
-    /// At an `http://` or `https://` URL, where WebSockets are opened, too (feature `http`), it
-    /// says the same; where it does not say which pages may come in, `HttpOptions::access` does,
-    /// for all that goes over HTTP.
+    /// They also hold for WebSockets at an `http://` or `https://` URL (feature `http`); origins
+    /// that they do not set are those of `HttpOptions::access`.
     #[cfg(feature = "ws")]
     pub fn websocket(mut self, websocket: crate::transport::websocket::WebSocketServer) -> Self {
         self.websocket = websocket;
         self
     }
 
-    /// What is shown over TLS, and who is let in. There is no default: a `tls://` URL needs it, and one without TLS is refused with it.
+    /// The server's certificate and the clients that are accepted over TLS. There is no default: a
+    /// `tls://` URL needs it, and a URL without TLS is refused with it.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -165,9 +166,9 @@ impl Listen {
         self
     }
 
-    /// How HTTP is spoken here. Default: [`HttpOptions::new()`] where the URL is `http://` or
-    /// `https://`; with it, HTTP is spoken at any place, a Unix socket for one. Binding fails where
-    /// that is a WebSocket: listen at `http://`, where they are opened, too.
+    /// Options of HTTP. Default: [`HttpOptions::new()`] for an `http://` or `https://` URL. With
+    /// options, HTTP is spoken at any endpoint, such as a Unix socket. Binding fails for a `ws://`
+    /// or `wss://` URL: listen at `http://`, which opens WebSockets, too.
     ///
     /// ```
     /// use rpc::{HttpOptions, Listen, Server, WebAccess};
@@ -184,11 +185,12 @@ impl Listen {
         self
     }
 
-    /// Who may connect to a Unix socket: the permissions of its file, for example `0o660` for its user and its group. Default: what the umask
-    /// of the process says.
+    /// The permissions of the file of a Unix socket, for example `0o660` for its user and its
+    /// group. Default: by the umask of the process.
     ///
-    /// They are set before anybody can connect, whatever the umask is. On Linux whoever connects needs the permission to write; where a
-    /// system does not care (some BSDs of old), the permissions of the directory count.
+    /// They are set before a peer can connect, whatever the umask. On Linux, connecting needs the
+    /// permission to write; on systems that ignore the permissions of a socket (some old BSDs),
+    /// those of the directory count.
     ///
     /// ```
     /// # #[cfg(unix)] #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -204,7 +206,7 @@ impl Listen {
     /// # #[cfg(not(unix))] fn main() {}
     /// ```
     ///
-    /// Listening fails where this is more than `0o777`, and where the place is no file.
+    /// Listening fails if the mode is more than `0o777`, and if the endpoint is not a file.
     #[cfg(all(unix, feature = "unix"))]
     pub fn unix_mode(mut self, mode: u32) -> Self {
         self.unix_mode = Some(mode);
@@ -212,16 +214,17 @@ impl Listen {
     }
 }
 
-/// What concerns TCP, and what goes over it. For other transports it means nothing.
+/// Options of TCP, for every transport over TCP. They have no effect on others.
 #[cfg(feature = "tcp")]
 impl Listen {
-    /// What is chosen for the connections that are accepted. Default: [`TcpOptions::default()`].
+    /// Options of the accepted connections. Default: [`TcpOptions::default()`].
     pub fn tcp(mut self, options: TcpOptions) -> Self {
         self.tcp.accepted = options;
         self
     }
 
-    /// How many connections the system may keep until they are accepted. It may have a limit of its own (`net.core.somaxconn` on Linux).
+    /// The most connections that the system queues until they are accepted. The system may have a
+    /// lower limit of its own (`net.core.somaxconn` on Linux).
     ///
     /// Default: 1,024 (tokio's `TcpListener::bind`).
     pub fn backlog(mut self, connections: u32) -> Self {
@@ -229,17 +232,18 @@ impl Listen {
         self
     }
 
-    /// Whether the port may be listened at while connections of an earlier listener at it are not quite over (`SO_REUSEADDR`), so that a server
-    /// can be started anew at once.
+    /// Allows to bind a port while connections of an earlier listener at it are still closing
+    /// (`SO_REUSEADDR`), so that a server can restart at once.
     ///
-    /// Default: yes, but on Windows, where it would let other programs take the port as well.
+    /// Default: yes, except on Windows, where it would let other programs take over the port.
     pub fn reuse_address(mut self, yes: bool) -> Self {
         self.tcp.reuse_address = yes;
         self
     }
 
-    /// Whether several sockets may listen at the port, if all of them say so and belong to one user (`SO_REUSEPORT`). Linux shares the
-    /// connections out among them. Binding fails on a system that knows no such thing, such as Windows.
+    /// Allows several sockets of one user to listen at the port, if all of them set this
+    /// (`SO_REUSEPORT`). Linux distributes the connections among them. Binding fails on systems
+    /// without it, such as Windows.
     ///
     /// Default: no.
     pub fn reuse_port(mut self, yes: bool) -> Self {
@@ -247,9 +251,9 @@ impl Listen {
         self
     }
 
-    /// Whether `[::]` is every IPv6 address only, and not every IPv4 address too (`IPV6_V6ONLY`).
+    /// Limits `[::]` to IPv6 (`IPV6_V6ONLY`); otherwise it includes every IPv4 address.
     ///
-    /// Default: as the system has it: on most it is both, on Windows and the BSDs IPv6 only.
+    /// Default: that of the system: most have both, Windows and the BSDs IPv6 only.
     pub fn ipv6_only(mut self, yes: bool) -> Self {
         self.tcp.ipv6_only = Some(yes);
         self
@@ -306,7 +310,7 @@ impl TryFrom<String> for Listen {
     }
 }
 
-/// For what cannot fail to be a place to listen at.
+/// For a conversion into a `Listen` that cannot fail.
 impl From<Infallible> for BindError {
     fn from(never: Infallible) -> Self {
         match never {}

@@ -1,4 +1,4 @@
-//! Where peers arrive: the socket, what is spoken over it, and what is done when accepting fails.
+//! A listener: its socket, the protocol over it, and its back-off when accepting fails.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -28,24 +28,24 @@ use crate::{
     transport::{Connection, Endpoint, Handshake, Kind, Net, Scheme, Socket, listen_in_memory},
 };
 
-/// One place that is listened at.
+/// One address that is listened at.
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: Box<dyn Socket>,
     endpoint: Endpoint,
-    /// What a peer has to agree on, one after another.
+    /// The handshakes with each peer, in order.
     handshakes: Arc<[Box<dyn Handshake>]>,
-    /// How messages are told apart, where it is another way than elsewhere.
+    /// The framer, if it is not the server's.
     framer: Option<Box<dyn AnyFramer>>,
     protocol: AppProtocol,
-    /// How long a handshake may take, and what one that has failed costs.
+    /// The services and limits of the peers that arrive here.
     policy: Arc<Policy>,
 }
 
-/// What goes over the connections of a listener.
+/// The protocol over the connections of a listener, behind all handshakes.
 #[derive(Debug, Clone)]
 pub(super) enum AppProtocol {
-    /// The messages of a session, which is served on these terms.
+    /// Messages of a session, served by this policy.
     Sessions(Arc<Policy>),
     /// HTTP, whose requests carry messages.
     #[cfg(feature = "http")]
@@ -53,7 +53,7 @@ pub(super) enum AppProtocol {
 }
 
 impl AppProtocol {
-    /// Begins the session of a peer, or whatever else is spoken with it.
+    /// Begins the session of a peer, or serves it over HTTP.
     pub(super) fn begin(&self, shared: &Arc<ServerShared>, connection: Connection, group: Membership) {
         match self {
             #[cfg(feature = "http")]
@@ -64,7 +64,7 @@ impl AppProtocol {
 }
 
 impl Listener {
-    /// A name may have several addresses, each of which is listened at.
+    /// A host name may have several addresses: each gets a listener.
     pub(super) async fn bind(
         listen: Listen,
         shared: &Arc<ServerShared>,
@@ -83,31 +83,33 @@ impl Listener {
         Ok(open(&listen).await?.into_iter().map(listener).collect())
     }
 
-    /// With the port that was given.
+    /// The endpoint, with the port that the system chose.
     pub(super) const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// What goes over the connections.
+    /// The protocol over the connections.
     pub(super) const fn protocol(&self) -> &AppProtocol {
         &self.protocol
     }
 
-    /// What it serves, and how.
+    /// The services and limits of the peers that arrive here.
     pub(super) const fn policy(&self) -> &Arc<Policy> {
         &self.policy
     }
 
-    /// What comes between accepting a peer and the first message.
+    /// The handshakes before the first message.
     pub(super) const fn handshakes(&self) -> &Arc<[Box<dyn Handshake>]> {
         &self.handshakes
     }
 
-    /// The next peer; `None` where nobody will come any more. Whatever goes wrong does not end the server.
+    /// Accepts the next peer; `None` if the socket has no further peers. An error never ends the
+    /// listener.
     ///
-    /// A failure that comes from one peer (it has gone before it was accepted) is its own affair: the next one is accepted at once. Any
-    /// other one (no more file descriptors) lasts, and asking again at once would only burn the CPU and fill the log. `backoff` is the
-    /// listener's, and sees all of them.
+    /// An error caused by one peer (it has gone before it was accepted) is skipped: the next peer
+    /// is accepted at once. Any other error (no file descriptors left) lasts, and retrying at once
+    /// would only burn the CPU and fill the log. `backoff` sees every error and success of the
+    /// listener.
     pub(super) async fn accept(&self, backoff: &mut AcceptBackoff) -> Option<Connection> {
         loop {
             match self.socket.accept().await {
@@ -164,7 +166,8 @@ fn protocol(_: &Listen, _: &Arc<ServerShared>, policy: &Arc<Policy>) -> io::Resu
     Ok(AppProtocol::Sessions(Arc::clone(policy)))
 }
 
-/// What Linux's accept(2) says of connections that failed before they were accepted, and BSD's of those that were reset.
+/// The errors that accept(2) reports for connections that failed before they were accepted, on
+/// Linux, and for those that were reset, on BSD.
 fn comes_from_a_peer(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
@@ -178,10 +181,10 @@ fn comes_from_a_peer(error: &io::Error) -> bool {
     )
 }
 
-/// A socket, and the endpoint with the address that it has become.
+/// A socket, and the endpoint with the address that it was bound to.
 type BoundSocket = (Box<dyn Socket>, Endpoint);
 
-/// Opens it; of a name that has several addresses, each.
+/// Binds the endpoint; a host name on each of its addresses.
 async fn open(listen: &Listen) -> io::Result<Vec<BoundSocket>> {
     let endpoint = &listen.endpoint;
     #[cfg(all(unix, feature = "unix"))]
@@ -206,7 +209,7 @@ async fn open(listen: &Listen) -> io::Result<Vec<BoundSocket>> {
     Ok(vec![(socket, endpoint.clone())])
 }
 
-/// What a peer that has arrived has to agree on, one after another.
+/// The handshakes with each peer, in order.
 fn handshakes(listen: &Listen) -> io::Result<Vec<Box<dyn Handshake>>> {
     #[cfg(feature = "tls-no-provider")]
     if listen.tls.is_some() {
@@ -251,27 +254,27 @@ async fn listen_on_network(_: &Listen, _: &Net) -> io::Result<Vec<BoundSocket>> 
     Err(built_without("tcp"))
 }
 
-/// How long is waited after a failure: at first, and doubled each time, at most.
+/// The pause after a failure: the first one, and the longest, after doubling each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many failures in a row may be taken for those of peers. More are none of a peer's: a rule of
-/// the system's that refuses every peer, for one.
+/// The most failures in a row that are blamed on single peers. Beyond it the cause is here: for
+/// example a rule of the system that refuses every peer.
 const MOST_OF_PEERS: u32 = 16;
 
-/// How often it is said, at most, that peers cannot be accepted.
+/// The shortest time between two log events about failures.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
-/// What has gone wrong at one listener.
+/// The back-off of one listener whose socket fails.
 #[derive(Debug)]
 pub(super) struct AcceptBackoff {
-    /// As it is logged.
+    /// The endpoint, without secrets.
     listener: Endpoint,
-    /// Since a peer was accepted the last time.
+    /// Failures since a peer was last accepted.
     failures: u64,
     of_peers: u32,
     pause: Duration,
-    /// Whether it was said of these failures that there are any.
+    /// True once the log has an event about these failures.
     is_said: bool,
     said_at: Option<Instant>,
 }
@@ -282,7 +285,7 @@ impl AcceptBackoff {
         Self { listener, failures: 0, of_peers: 0, pause: FIRST_PAUSE, is_said: false, said_at: None }
     }
 
-    /// A peer was lost before it was accepted: the next one is asked for at once.
+    /// A peer was lost before it was accepted. Does not wait.
     pub(super) async fn of_a_peer(&mut self, error: &io::Error) {
         self.of_peers += 1;
         if self.of_peers > MOST_OF_PEERS {
@@ -291,7 +294,7 @@ impl AcceptBackoff {
         tracing::debug!(rpc.system.name = "jsonrpc", endpoint = %self.listener, error = %brief(chain(error)), "a peer has gone before it was accepted");
     }
 
-    /// The listener fails. Waits until it is worth asking again. Cancel safe.
+    /// The socket fails. Waits before the next attempt. Cancel safe.
     pub(super) async fn of_ours(&mut self, error: &io::Error) {
         self.failures += 1;
         let now = Instant::now();

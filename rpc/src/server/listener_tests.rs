@@ -18,7 +18,7 @@ use tracing::{Level, Metadata, Subscriber, span};
 use super::{AcceptBackoff, AppProtocol, Connection, Endpoint, Listener, Policy, Socket};
 use crate::{driver::Settings, limits::Limits, service::Services};
 
-/// Fails as it is told, then gives one peer, and so on; then nobody comes any more.
+/// A socket that returns the given errors, then a peer, and so on, and at the end waits for ever.
 #[derive(Debug)]
 struct Failing {
     failures: Mutex<VecDeque<Vec<io::Error>>>,
@@ -41,8 +41,8 @@ impl Socket for Arc<Failing> {
     }
 }
 
-/// What it is like to accept from a socket that fails so: how many milliseconds each peer took, how often it was asked, and what was
-/// logged.
+/// Accepts one peer for each list of errors. Returns the milliseconds that each took, the number of
+/// attempts, and the levels of the log events.
 async fn accepted(episodes: Vec<Vec<io::Error>>) -> (Vec<u128>, usize, Vec<Level>) {
     let count = episodes.len();
     let socket = Arc::new(Failing { failures: Mutex::new(episodes.into()), asked: AtomicUsize::new(0) });
@@ -67,7 +67,7 @@ async fn accepted(episodes: Vec<Vec<io::Error>>) -> (Vec<u128>, usize, Vec<Level
                 .await
                 .expect("a peer"),
         );
-        // The timer counts in whole milliseconds, each pause rounded up.
+        // The timer rounds each pause up to whole milliseconds.
         waits.push(start.elapsed().as_millis() / 10 * 10);
     }
     let levels = logged.0.lock().unwrap().clone();
@@ -83,7 +83,7 @@ const EMFILE: i32 = 24;
 const ENOBUFS: i32 = 105;
 const ENOMEM: i32 = 12;
 
-/// Of descriptors, of buffers, or of memory: what accept(2) of Linux says.
+/// Out of descriptors, buffers or memory: the errors of accept(2) on Linux.
 const NOTHING_LEFT: [i32; 4] = [EMFILE, ENFILE, ENOBUFS, ENOMEM];
 
 fn full(n: usize) -> Vec<io::Error> {
@@ -93,7 +93,8 @@ fn full(n: usize) -> Vec<io::Error> {
 #[tokio::test(start_paused = true)]
 async fn no_more_descriptors_are_waited_through_and_logged_once() {
     let (waits, asked, levels) = accepted(vec![full(8), vec![], full(1)]).await;
-    // 50, 100, 200, 400, 800 ms, and then a second each; and from the start where a peer was accepted.
+    // 50, 100, 200, 400, 800 ms, and then a second each; and from the start after a peer was
+    // accepted.
     assert_eq!(waits, [4_550, 0, 50]);
     assert_eq!(asked, 8 + 1 + 1 + 1 + 1);
     assert_eq!(levels, [Level::WARN, Level::INFO], "once, and once at its end");
@@ -101,16 +102,17 @@ async fn no_more_descriptors_are_waited_through_and_logged_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_lasts_is_said_once_a_minute_and_so_is_what_comes_again_and_again() {
-    // Four pauses that come to 750 ms, and then a second each: said at the start, after 60 s and 120 s.
+    // Four pauses that come to 750 ms, and then a second each: logged at the start, after 60 s and
+    // 120 s.
     let (_, _, levels) = accepted(vec![full(150)]).await;
     assert_eq!(levels, [Level::WARN, Level::WARN, Level::WARN, Level::INFO]);
-    // One failure for each peer that is accepted, for 60 s.
+    // One failure for each accepted peer, for 60 s.
     let (waits, _, levels) = accepted((0..1_250).map(|_| full(1)).collect()).await;
     assert!(waits.iter().all(|wait| *wait == 50), "{waits:?}");
     assert_eq!(levels, [Level::WARN, Level::INFO, Level::WARN, Level::INFO]);
 }
 
-/// A rule of the system that refuses every peer looks so.
+/// For example a rule of the system that refuses every peer.
 #[tokio::test(start_paused = true)]
 async fn peers_that_go_without_end_are_waited_for_too() {
     let gone = |n| (0..n).map(|_| io::ErrorKind::PermissionDenied.into()).collect();
@@ -130,7 +132,7 @@ async fn peers_that_have_gone_are_passed_over_at_once() {
     assert!(levels.iter().all(|level| *level > Level::INFO), "it is nobody's fault here: {levels:?}");
 }
 
-/// The levels of what was logged on this thread.
+/// The levels of the log events on this thread.
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<Vec<Level>>>);
 

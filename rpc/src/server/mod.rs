@@ -1,4 +1,4 @@
-//! Listening: where peers come from, and how a server stops.
+//! Servers: listening, accepting peers, serving them over sessions and HTTP, and graceful shutdown.
 
 mod accept;
 mod builder;

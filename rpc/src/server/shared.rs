@@ -1,4 +1,5 @@
-//! What a server serves, and the state that its listeners, sessions and handles share.
+//! The policy that peers are served by, and the state that the listeners, sessions and handles of a
+//! server share.
 
 use std::{
     collections::HashMap,
@@ -23,20 +24,20 @@ use crate::{
     transport::{Connection, Endpoint, EndpointError, LogRate},
 };
 
-/// Why a server (or a connector that serves) could not be made.
+/// Why a server (or a connector that serves) cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// The URL names no place to listen at.
+    /// The URL is not a valid endpoint to listen at.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
 
-    /// The place cannot be listened at.
+    /// The endpoint cannot be listened at.
     #[error("cannot listen at {endpoint}")]
     Io {
-        /// Where.
+        /// The endpoint.
         endpoint: Endpoint,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
@@ -44,22 +45,22 @@ pub enum BindError {
     #[error(transparent)]
     DuplicateMethod(#[from] DuplicateMethod),
 
-    /// What was configured cannot be said in the version that was chosen.
+    /// The chosen version of JSON-RPC does not support the configuration.
     #[error("cannot serve as configured")]
     Unsupported(#[from] Unsupported),
 }
 
-/// What the sessions and requests of a listener are served on.
+/// The services, settings and limits of a listener's sessions and requests.
 #[derive(Debug)]
 pub(super) struct Policy {
     pub(super) services: Arc<BuiltServices>,
     pub(super) settings: Settings,
-    /// What requests over HTTP share.
+    /// The permits that HTTP requests share.
     #[cfg(feature = "http")]
     pub(super) capacity: Arc<HttpCapacity>,
 }
 
-/// What a listener says otherwise than its server.
+/// The options of a listener that differ from those of its server.
 #[derive(Debug, Default)]
 pub(super) struct PolicyOverrides {
     pub(super) services: Option<Services>,
@@ -83,7 +84,7 @@ impl Policy {
         &self.settings.limits
     }
 
-    /// Waits for `work`, which comes before the first message, for no longer than it may take.
+    /// Waits for `work`, a step before the first message, up to the `handshake_timeout`.
     pub(super) async fn within_handshake_timeout<T>(
         &self,
         work: impl Future<Output = io::Result<T>>,
@@ -95,7 +96,7 @@ impl Policy {
         })
     }
 
-    /// Says by which limits peers are served where they may come from other machines.
+    /// Logs the limits of an endpoint that other machines can reach.
     pub(super) fn log_reach(&self, endpoint: &Endpoint) {
         if endpoint.socket_addr().is_some_and(|address| !address.ip().to_canonical().is_loopback()) {
             tracing::info!(
@@ -107,7 +108,7 @@ impl Policy {
 }
 
 impl PolicyOverrides {
-    /// Those of `server`, but for what is said here.
+    /// The policy of `server` with these differences.
     pub(super) fn over(self, server: &Arc<Policy>) -> Result<Arc<Policy>, BindError> {
         let Self { services, protocol, cancellation, limits } = self;
         if services.is_none() && protocol.is_none() && cancellation.is_none() && limits.is_none() {
@@ -123,7 +124,7 @@ impl PolicyOverrides {
         #[cfg(feature = "http")]
         let mut capacity = Arc::clone(&server.capacity);
         if let Some(limits) = limits {
-            // Connections are counted for the server.
+            // Connections are counted for the whole server.
             settings.limits = Limits { connections: server.limits().connections, ..limits.in_force() };
             #[cfg(feature = "http")]
             {
@@ -144,30 +145,30 @@ impl PolicyOverrides {
     }
 }
 
-/// How far a server has come. It only ever goes on to a later one.
+/// The stage of a server's life. It only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ServerStage {
     Running,
-    /// Nobody is accepted any more.
+    /// Peers are not accepted any more.
     NotListening,
-    /// Sessions are ending, too.
+    /// Sessions are closing.
     Stopping,
     Stopped,
 }
 
 impl ServerStage {
-    /// Whether peers that arrive are accepted.
+    /// Returns true if arriving peers are accepted.
     pub(super) fn accepts(self) -> bool {
         self == Self::Running
     }
 
-    /// Whether sessions that are attached go on.
+    /// Returns true if attached sessions are served.
     pub(super) fn serves(self) -> bool {
         self < Self::Stopping
     }
 }
 
-/// Why a server accepts no further connection. It is told to the peer.
+/// The server has reached its limit of connections. A refused peer is sent this text.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("too many connections: {open} are open, and {limit} may be (`Limits::connections`). Try again later")]
 pub(super) struct ServerFull {
@@ -176,26 +177,26 @@ pub(super) struct ServerFull {
 }
 
 impl ServerFull {
-    /// What the peer is told.
+    /// The error for a refused peer.
     pub(super) fn to_error(self) -> ErrorObject {
         ErrorObject::new(ErrorCode::SERVER_BUSY, self.to_string()).not_executed()
     }
 }
 
-/// What accepting, sessions and handles share.
+/// The state that the listeners, sessions and handles of one server share.
 pub(super) struct ServerShared {
-    /// What holds wherever a listener does not say otherwise.
+    /// The policy of every listener without its own.
     pub(super) policy: Arc<Policy>,
     pub(super) groups: Option<Arc<InstalledGroups>>,
     sessions: Mutex<HashMap<u64, Session>>,
-    /// How many peers were accepted whose sessions have not begun.
+    /// The number of accepted peers whose handshakes are in progress.
     pub(super) handshaking: AtomicUsize,
     #[cfg(feature = "http")]
     pub(super) http: HttpWork,
-    /// How many listeners are at work.
+    /// The running listeners.
     pub(super) listening: Tally,
     pub(super) stage: watch::Sender<ServerStage>,
-    /// How often the log has it that a peer speaks another protocol.
+    /// Bounds the log events about peers that speak another protocol.
     strangers: LogRate,
 }
 
@@ -218,12 +219,12 @@ impl ServerShared {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many sessions there may be for one more peer to be accepted.
+    /// The number of connections from which on peers are refused.
     pub(super) fn connections(&self) -> usize {
         self.limits().connections
     }
 
-    /// How many connections there are.
+    /// The number of open connections.
     pub(super) fn connections_open(&self) -> usize {
         #[cfg(feature = "http")]
         let others = self.http.count();
@@ -232,19 +233,19 @@ impl ServerShared {
         self.sessions().len() + self.handshaking.load(Ordering::Relaxed) + others
     }
 
-    /// The server's own. A listener may have others.
+    /// The limits of the server. A listener may have others.
     pub(super) fn limits(&self) -> &Limits {
         self.policy.limits()
     }
 
-    /// Starts the session of a peer that was accepted, unless the server stops.
+    /// Begins the session of an accepted peer. It is aborted if the server is stopping.
     pub(super) fn begin_session(
         self: &Arc<Self>,
         connection: Connection,
         group: Membership,
         policy: &Policy,
     ) {
-        // What makes a service for the session is code of the user's.
+        // Making the session's service runs code of the user's.
         match catch_unwind(AssertUnwindSafe(|| self.serve(connection, group, policy))) {
             Ok(session) if !self.stage.borrow().serves() => session.abort(),
             Ok(_) => {}
@@ -254,7 +255,7 @@ impl ServerShared {
         }
     }
 
-    /// Starts the session of a peer that has arrived.
+    /// Begins the session of a peer.
     pub(super) fn serve(
         self: &Arc<Self>,
         connection: Connection,
@@ -271,7 +272,7 @@ impl ServerShared {
         };
         driver::start(start, |session| {
             let services = policy.services.for_session(session);
-            // Before its loop runs, which takes it out again.
+            // Before the loop of the session runs, which removes it at its end.
             self.sessions().insert(session.id(), session.clone());
             services
         })
@@ -280,7 +281,7 @@ impl ServerShared {
 
 impl Owner for ServerShared {
     fn ended(&self, session: u64) {
-        // Dropped outside the lock: the last handle may end what the application keeps with the session.
+        // Dropped outside the lock: the drop of the last handle may run code of the application.
         let ended = self.sessions().remove(&session);
         drop(ended);
     }
@@ -291,7 +292,7 @@ impl Owner for ServerShared {
 }
 
 impl ServerShared {
-    /// Goes on to a later stage. False where it was reached already.
+    /// Moves forward to `next`. Returns false if the server was there already.
     pub(super) fn enter(&self, next: ServerStage) -> bool {
         self.stage.send_if_modified(|stage| {
             let is_later = *stage < next;
@@ -308,14 +309,14 @@ impl ServerShared {
         }
     }
 
-    /// Where the last listener has ended by itself, so has what the server is for.
+    /// Shuts down a server whose last listener has ended by itself: no further peer can come.
     pub(super) fn close_unless_listening(self: &Arc<Self>) {
         if self.listening.count() == 0 && self.stage.borrow().accepts() {
             self.start_shutdown();
         }
     }
 
-    /// Waits until nobody is accepted any more, then closes the sessions and waits for their ends.
+    /// Waits for the listeners to end, then closes the sessions and waits for them.
     async fn stop(self: Arc<Self>) {
         self.listening.until_none().await;
         let sessions: Vec<Session> = self.sessions().values().cloned().collect();
@@ -341,7 +342,7 @@ impl fmt::Debug for ServerShared {
     }
 }
 
-/// A connection that is no session yet.
+/// Counts an accepted peer whose session has not begun, until dropped.
 pub(super) struct PendingConnection(Arc<ServerShared>);
 
 impl PendingConnection {
@@ -357,7 +358,7 @@ impl Drop for PendingConnection {
     }
 }
 
-/// `unlogged` is how many like it are not in the log.
+/// `unlogged` is the number of like events since the last logged one.
 pub(super) fn log_full(full: &ServerFull, peer: &Endpoint, unlogged: u64) {
     let &ServerFull { open, limit } = full;
     tracing::warn!(

@@ -1,4 +1,5 @@
-//! What a connection is doing, seen from outside of hyper: how long it may go on doing so.
+//! The activity of an HTTP connection, observed at its bytes and requests, and the timeouts that
+//! follow from it. Hyper's own timeouts do not tell an idle connection from a slow peer.
 
 use std::{
     io,
@@ -25,16 +26,18 @@ use crate::{
     transport::{Foreign, Io, Start},
 };
 
-/// How long an idle peer of HTTP/2 may take to hear that the connection ends.
+/// How long an idle HTTP/2 peer may take to learn of the shutdown (GOAWAY).
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// How long a peer may take to stop sending a body that nobody reads, so that it sees why.
+/// How long a peer whose request was refused unread may go on sending, so that it can read the
+/// refusal.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What a peer of HTTP/2 begins with (RFC 9113, section 3.4).
+/// The connection preface of an HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// One connection. Its bytes, its requests and its end tell it what they do; the task of the connection asks how long that may last.
+/// The activity of one connection. Its stream and its requests report here; its task asks for the
+/// next deadline.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<ActivityState>,
@@ -42,30 +45,30 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct ActivityState {
-    /// What the peer has sent first.
+    /// The first bytes of the peer.
     start: Start,
-    /// When bytes last moved, either way.
+    /// When bytes last moved, in either direction.
     moved: Instant,
-    /// When the first byte came after the last answer, or the connection began.
+    /// When the head of the next request began to arrive, or the connection began.
     head: Option<Instant>,
-    /// Since when the peer takes nothing.
+    /// Since when written bytes have not left.
     stuck: Option<Instant>,
-    /// Requests that are worked on, and answers whose body is not given to hyper as a whole.
+    /// Requests in flight, and responses whose body hyper does not have as a whole.
     handled: usize,
     sending: usize,
     protocol: PeerProtocol,
-    /// Whether several requests may come at once: then bytes need not be the head of one.
+    /// True for HTTP/2: bytes between requests need not be the head of one.
     is_multiplexed: bool,
     stopping: Option<Instant>,
     lingering: Option<Instant>,
-    /// Whether the last answer left bytes of the request unread.
+    /// True if the last response left bytes of the request unread.
     has_unread: bool,
 }
 
-/// What the peer speaks. Hyper goes by the same bytes.
+/// The version of HTTP that the peer speaks, told by the same bytes as in hyper.
 #[derive(Debug)]
 enum PeerProtocol {
-    /// So many bytes of the preface have come, and nothing else.
+    /// So many bytes of the HTTP/2 preface have arrived, and nothing else.
     Preface(usize),
     Http1,
     Http2(Box<FlowControl>),
@@ -99,7 +102,7 @@ impl PeerProtocol {
     }
 }
 
-/// Why a connection was given up.
+/// Why a connection was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Late {
     #[error("the head of a request did not arrive within `handshake_timeout`")]
@@ -118,7 +121,7 @@ impl Activity {
         let state = ActivityState {
             start: Start::new(),
             moved: now,
-            // Who connects is to say something.
+            // The peer has to send the first bytes.
             head: Some(now),
             stuck: None,
             handled: 0,
@@ -148,7 +151,7 @@ impl Activity {
         }
     }
 
-    /// The first `written` bytes of `slices` were taken.
+    /// The first `written` bytes of `slices` were taken by the stream.
     pub(super) fn wrote<'a>(&self, slices: impl IntoIterator<Item = &'a [u8]>, mut written: usize) {
         let (now, mut state) = (Instant::now(), self.lock());
         state.moved = now;
@@ -160,12 +163,12 @@ impl Activity {
         }
     }
 
-    /// All that was written has left.
+    /// All written bytes have left.
     pub(super) fn flushed(&self) {
         self.lock().stuck = None;
     }
 
-    /// Something that was written waits; and whether anything has left since it last did.
+    /// Written bytes wait. `has_left`: some bytes have left since the last report.
     pub(super) fn cannot_write(&self, has_left: bool) {
         let mut state = self.lock();
         if has_left || state.stuck.is_none() {
@@ -173,7 +176,7 @@ impl Activity {
         }
     }
 
-    /// The server stops, or the peer is sent away: what is under way may be finished.
+    /// The server stops, or the peer has cost too much: requests in flight may finish.
     pub(super) fn stop(&self) {
         self.lock().stopping.get_or_insert_with(Instant::now);
     }
@@ -182,7 +185,8 @@ impl Activity {
         self.lock().has_unread = true;
     }
 
-    /// The last byte was written. Whether the peer is to be given time to read it.
+    /// The last byte was written. Returns true if the peer needs time to read the refusal of a
+    /// request that it is still sending.
     pub(super) fn lingers(&self) -> bool {
         let mut state = self.lock();
         if state.has_unread {
@@ -191,7 +195,7 @@ impl Activity {
         state.has_unread
     }
 
-    /// A request has come.
+    /// A request has arrived.
     pub(super) fn begin(self: &Arc<Self>, version: Version) -> RequestGuard {
         let mut state = self.lock();
         state.handled += 1;
@@ -200,8 +204,8 @@ impl Activity {
         RequestGuard(Arc::clone(self))
     }
 
-    /// Whether the connection, which has ended, was within what begins a request: the head of one was
-    /// no HTTP, or did not come to its end. Where nothing had come at all, it was not.
+    /// Returns true if the connection ended within the head of a request: it was invalid, or was
+    /// cut off. False if no byte had arrived.
     pub(super) fn is_within_head(&self) -> bool {
         let state = &mut *self.lock();
         match &state.protocol {
@@ -211,7 +215,7 @@ impl Activity {
         }
     }
 
-    /// What the peer speaks, where it has begun with another protocol than HTTP.
+    /// The protocol of a peer that began with another one than HTTP.
     pub(super) fn foreign(&self) -> Option<Foreign> {
         let state = self.lock();
         let is_first_head = matches!(state.protocol, PeerProtocol::Http1) && state.head.is_some();
@@ -219,7 +223,7 @@ impl Activity {
         foreign.filter(|foreign| foreign.protocol != "HTTP")
     }
 
-    /// Until when things may stay as they are, and what is said if they do.
+    /// The next deadline, and its cause.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Late)> {
         let state = &mut *self.lock();
         let after = |since: Instant, limit: Option<_>, late| Some((since + limit?, late));
@@ -250,12 +254,12 @@ impl Activity {
     }
 }
 
-/// A request that is worked on, until this is dropped.
+/// A request in flight, until dropped.
 #[derive(Debug)]
 pub(super) struct RequestGuard(Arc<Activity>);
 
 impl RequestGuard {
-    /// It is answered, and the answer not sent.
+    /// The response is known, and not yet sent.
     pub(super) fn answered(self) -> ResponseGuard {
         self.0.lock().sending += 1;
         ResponseGuard(Arc::clone(&self.0))
@@ -268,7 +272,7 @@ impl Drop for RequestGuard {
     }
 }
 
-/// An answer that is being sent, until this is dropped.
+/// A response that is being sent, until dropped.
 #[derive(Debug)]
 pub(super) struct ResponseGuard(Arc<Activity>);
 
@@ -280,11 +284,11 @@ impl Drop for ResponseGuard {
     }
 }
 
-/// The stream below, which hyper has, and which the task of the connection may ask about its peer. One
-/// task does both: the lock is never waited for.
+/// The stream, shared by hyper and the task of the connection, which asks whether the peer is gone.
+/// Both run in one task: the lock is never contended.
 struct SharedIo {
     io: Mutex<Box<dyn Io>>,
-    /// Whether hyper waits for something to read: then it is told what happens.
+    /// True while hyper waits for bytes: then it sees the peer's end itself.
     is_awaited: AtomicBool,
 }
 
@@ -294,17 +298,17 @@ impl SharedIo {
     }
 }
 
-/// Whether the peer of a connection is gone.
+/// Detects that the peer is gone while hyper does not read.
 pub(super) struct HangUp(Arc<SharedIo>);
 
 impl HangUp {
-    /// Comes before hyper's turn.
+    /// To be called before hyper is polled.
     pub(super) fn begin(&self) {
         self.0.is_awaited.store(false, Relaxed);
     }
 
-    /// Ready when nothing reaches the peer any more, where hyper has had its turn and does not wait for
-    /// bytes: it reads nothing while it has a request at hand and bytes of the next one.
+    /// To be called after hyper was polled. Ready when the peer is gone and hyper, with a request
+    /// in flight and bytes of the next one buffered, is not reading and cannot notice.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.0.is_awaited.load(Relaxed) {
             true => Poll::Pending,
@@ -313,13 +317,13 @@ impl HangUp {
     }
 }
 
-/// A stream of bytes.
+/// A byte stream that reports to an [`Activity`].
 pub(super) struct TrackedIo {
     shared: Arc<SharedIo>,
     activity: Arc<Activity>,
-    /// What the stream said of the bytes that have [left](Io::left) when it was last asked.
+    /// The stream's count of bytes that have [left](Io::left), at the last look.
     left: u64,
-    /// The watch was told that bytes wait, and not that they have left.
+    /// True while the activity has an open report of waiting bytes.
     is_keeping: bool,
     is_shut: bool,
 }
@@ -334,14 +338,14 @@ impl TrackedIo {
         HangUp(Arc::clone(&self.shared))
     }
 
-    /// The stream itself, for what comes after HTTP.
+    /// The stream itself, for the protocol behind an upgrade.
     #[cfg(feature = "ws")]
     pub(super) fn into_inner(self) -> Box<dyn Io> {
         let nothing = Box::new(Plain::new(tokio::io::empty()));
         std::mem::replace(&mut *self.shared.io(), nothing)
     }
 
-    /// Bytes wait, and the stream does not pass them on.
+    /// Reports that bytes wait because the stream does not take them.
     fn keeps(&mut self) {
         let left = self.shared.io().left();
         self.activity.cannot_write(left != self.left);
@@ -406,8 +410,8 @@ impl AsyncWrite for TrackedIo {
         flushed
     }
 
-    /// Closing a socket with unread bytes would have TCP throw away what the peer was told: where a request was refused unread, what still
-    /// comes is read and forgotten.
+    /// Closing a socket with unread bytes would make TCP discard the response: after a request that
+    /// was refused unread, further bytes are read and dropped.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_shut {
             ready!(Pin::new(&mut *self.shared.io()).poll_shutdown(cx))?;

@@ -1,4 +1,4 @@
-//! How a request has come in, and on whose account it is answered.
+//! How a request arrived: its connection and peer, and the account that it is charged to.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -20,14 +20,15 @@ use crate::{
     transport::{Endpoint, Extensions, FromItself, PageScheme, has_address},
 };
 
-/// The connection that a request has come by. An `Arc` of it is in the extensions of the request.
+/// The connection of a request, known to a listener of this server. An `Arc` of it is in the
+/// extensions of the request.
 #[derive(Debug)]
 pub(super) struct ConnectInfo {
     pub(super) peer: Endpoint,
-    /// What the transport knows of the peer, and of every one of its requests.
+    /// The transport's facts about the peer, for all of its requests.
     pub(super) extensions: Extensions,
     pub(super) account: ConnectionAccount,
-    /// Whether the peer is on this machine, once it was asked for.
+    /// True if the peer is on this machine; computed on first use.
     is_local: OnceLock<bool>,
 }
 
@@ -36,20 +37,20 @@ impl ConnectInfo {
         Self { peer, extensions, account: ConnectionAccount::new(group, limits), is_local: OnceLock::new() }
     }
 
-    /// Where the sender of a request is: as a layer says, or our own listener.
+    /// The peer of a request: from a layer's [`Endpoint`], or from this server's listener.
     pub(super) fn peer_of(request: &http::Extensions) -> Option<&Endpoint> {
         let connect_info = || request.get::<Arc<Self>>().map(|connect_info| &connect_info.peer);
         request.get::<Endpoint>().or_else(connect_info)
     }
 
-    /// How browsers fetch pages of the server that a request came to: as a layer says, or our own
-    /// listener.
+    /// The scheme of the pages of this server, as browsers see it: from a layer's [`Endpoint`], or
+    /// from this server's listener.
     pub(super) fn page_scheme(request: &Parts) -> Option<PageScheme> {
         let told = request.extensions.get::<Endpoint>().and_then(PageScheme::of);
         told.or_else(|| PageScheme::of(&request.extensions.get::<Arc<Self>>()?.peer))
     }
 
-    /// Whether a request comes from this machine.
+    /// Returns true if a request comes from this machine.
     #[cold]
     pub(super) fn is_local(request: &Parts) -> bool {
         let has = |peer: &Endpoint| peer.socket_addr().is_some_and(has_address);
@@ -58,22 +59,21 @@ impl ConnectInfo {
             (None, Some(connect_info)) => *connect_info.is_local.get_or_init(|| {
                 connect_info.extensions.get::<FromItself>().is_some() || has(&connect_info.peer)
             }),
-            // Who knows where this is mounted? Of a page it is assumed that it is on the same
-            // machine.
+            // It is unknown where the service is mounted: a page is assumed to be on this machine.
             (None, None) => request.headers.contains_key(header::ORIGIN),
         }
     }
 }
 
-/// What the peer of one connection has cost, and has under way.
+/// The cost of one connection's peer, and the permits of its requests.
 #[derive(Debug)]
 pub(super) struct ConnectionAccount {
     pub(super) shares: Shares,
-    /// A permit for each byte that its requests may have together: `None` where that is no limit.
+    /// A permit for each byte of all requests of the connection: `None` without a limit.
     request_bytes: Option<Semaphore>,
     cost: Mutex<Cost<Instant>>,
     group: Mutex<Membership>,
-    /// Whether the log has it that the peer is slowed down.
+    /// True once the log has an event about the delay of this peer.
     is_logged: AtomicBool,
     over: Notify,
 }
@@ -91,7 +91,8 @@ impl ConnectionAccount {
         }
     }
 
-    /// Adds to the cost.
+    /// Adds to the cost, and returns it: that of the connection or of its group, whichever is
+    /// higher.
     pub(super) fn charge(&self, amount: f64, limits: &Limits) -> f64 {
         let now = Instant::now();
         let mut cost = lock(&self.cost);
@@ -106,7 +107,7 @@ impl ConnectionAccount {
         cost
     }
 
-    /// Slows down a peer that has cost much, and refuses one that has cost too much.
+    /// Delays a peer above the soft limit of cost, and refuses it at the hard limit.
     pub(super) async fn admit(&self, peer: &Endpoint, limits: &Limits) -> Result<(), HttpRefusal> {
         if limits.cost_hard == f64::INFINITY {
             return Ok(());
@@ -116,39 +117,39 @@ impl ConnectionAccount {
         admit_at(cost, peer, limits, is_first_logged).await
     }
 
-    /// Refuses a peer that has cost too much.
+    /// Refuses a peer at the hard limit of cost.
     #[cfg(feature = "ws")]
     pub(super) fn check(&self, limits: &Limits) -> Result<(), HttpRefusal> {
         let (cost, limit) = (self.charge(0.0, limits), limits.cost_hard);
         if cost >= limit { Err(HttpRefusal::Cost { cost, limit }) } else { Ok(()) }
     }
 
-    /// Waits until a body fits into what the requests of the connection may have together, in the order
-    /// in which they came. One that does not say how large it is has room made for the largest, so that
-    /// what has begun to be read can always end. Cancel safe.
+    /// Waits for the permits of a body, in order of arrival. A body without a declared size takes
+    /// the permits of the largest, so that a body that is being read never waits for others. Cancel
+    /// safe.
     pub(super) async fn permit_for(&self, body: &SizeHint, limits: &Limits) -> Option<BytesPermit<'_>> {
         let all = limits.request_bytes.min(limits.frame_size);
         let bytes =
             body.upper().and_then(|bytes| usize::try_from(bytes).ok()).map_or(all, |bytes| bytes.min(all));
         let bytes = u32::try_from(bytes.max(1)).unwrap_or(u32::MAX);
-        // It is never closed.
+        // The semaphore is never closed.
         self.request_bytes.as_ref()?.acquire_many(bytes).await.ok().map(BytesPermit)
     }
 
-    /// Leaves its place in its group to what the connection becomes.
+    /// Passes the membership of its group on to the session that the connection becomes.
     #[cfg(feature = "ws")]
     pub(super) fn hand_over(&self) -> Membership {
         std::mem::take(&mut *lock(&self.group))
     }
 
-    /// Waits until the peer has cost too much. Cancel safe.
+    /// Waits until the peer has reached the hard limit of cost. Cancel safe.
     pub(super) async fn is_over(&self) {
         self.over.notified().await;
     }
 }
 
-/// Slows down a peer at this cost, and refuses it where that is too much. The log has it where it
-/// `is_first_logged`.
+/// Delays a peer above the soft limit of cost, and refuses it at the hard limit. A delay is logged
+/// if `is_first_logged` returns true.
 pub(super) async fn admit_at(
     cost: f64,
     peer: &Endpoint,
@@ -173,38 +174,38 @@ pub(super) async fn admit_at(
     Ok(())
 }
 
-/// What a request has of the bytes of its connection, until this is dropped.
+/// Permits for the bytes of one request, until dropped.
 #[derive(Debug)]
 pub(super) struct BytesPermit<'a>(SemaphorePermit<'a>);
 
 impl BytesPermit<'_> {
-    /// It has turned out to need no more than `bytes`.
+    /// Gives back the permits beyond `bytes`, the real size.
     pub(super) fn shrink(&mut self, bytes: usize) {
         drop(self.0.split(self.0.num_permits().saturating_sub(bytes)));
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that can panic runs under a lock.
+    // No code that can panic runs under a lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Who is charged for a request.
+/// The account that a request is charged to.
 #[derive(Debug)]
 pub(super) enum Payer {
-    /// The connection that it has come by, which is ours.
+    /// The account of a connection of this server.
     Connection(Arc<ConnectInfo>),
     GuestRequest(GuestRequest),
-    /// Of a service that belongs to no server.
+    /// A service without a server charges nobody.
     Nobody(Shares),
 }
 
-/// A request that another server has handed to a service of ours, until this is dropped. Shutting down
-/// waits for it, and its group has one connection more.
+/// A request that another server has passed to a service of this one. Shutdown waits for it, and it
+/// counts as one connection of its group.
 #[derive(Debug)]
 pub(super) struct GuestRequest {
     server: Arc<ServerShared>,
-    /// None where nobody has told where the peer is.
+    /// Empty if the peer is unknown.
     group: Membership,
     shares: Shares,
     _counted: Counted,
@@ -212,7 +213,7 @@ pub(super) struct GuestRequest {
 
 impl GuestRequest {
     pub(super) fn arrived(server: &Arc<ServerShared>, peer: Option<&Endpoint>) -> Result<Self, HttpRefusal> {
-        // Before it is looked whether the server goes on: shutting down looks in the other order.
+        // Counted before the stage is read: a shutdown sets the stage, then waits for the count.
         let counted = server.http.begin_guest();
         if !server.stage.borrow().serves() {
             return Err(HttpRefusal::ShuttingDown);
@@ -226,7 +227,7 @@ impl GuestRequest {
 }
 
 impl Payer {
-    /// What its other requests have under way.
+    /// The permits of the payer's requests.
     pub(super) fn shares(&self) -> &Shares {
         match self {
             Self::Connection(connect_info) => &connect_info.account.shares,
@@ -245,7 +246,7 @@ impl Payer {
         }
     }
 
-    /// Slows down a peer that has cost much, and refuses one that has cost too much.
+    /// Delays a peer above the soft limit of cost, and refuses it at the hard limit.
     pub(super) async fn admit(&self, peer: &Endpoint, limits: &Limits) -> Result<(), HttpRefusal> {
         match self {
             Self::Connection(connect_info) => connect_info.account.admit(&connect_info.peer, limits).await,
@@ -257,8 +258,8 @@ impl Payer {
         }
     }
 
-    /// Waits until a body fits into what the requests of its connection may have together, where that
-    /// is ours and has several at once. Cancel safe.
+    /// Waits for the permits of a body, if the connection is ours and has several requests at once.
+    /// Cancel safe.
     pub(super) async fn permit_for(&self, body: &SizeHint, limits: &Limits) -> Option<BytesPermit<'_>> {
         match self {
             Self::Connection(connect_info) => connect_info.account.permit_for(body, limits).await,
@@ -266,7 +267,7 @@ impl Payer {
         }
     }
 
-    /// Waits until the request has to end at once, where nobody else sees to that. Cancel safe.
+    /// Waits until the request has to end, if its connection is another server's. Cancel safe.
     pub(super) async fn is_forced(&self) {
         match self {
             Self::GuestRequest(GuestRequest { server, .. }) => server.http.guests_are_forced().await,

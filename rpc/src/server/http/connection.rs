@@ -1,4 +1,5 @@
-//! One connection that speaks HTTP, from the first byte to the last: with which options, and how it is refused.
+//! One HTTP connection, from the first byte to the last: its options, its requests, its end, and
+//! its refusal.
 
 use std::{
     convert::Infallible,
@@ -42,39 +43,44 @@ use crate::{
 
 pub(super) type AnyError = Box<dyn Error + Send + Sync>;
 
-/// The service with all that stands before it.
+/// The service inside all layers.
 pub(super) type Layered = BoxCloneSyncService<Request<Incoming>, Response<AnyBody>, AnyError>;
 
-/// The body of a response, when layers have had their way with it.
+/// The body of a response, after all layers.
 pub(super) type AnyBody = UnsyncBoxBody<Bytes, AnyError>;
 
-/// How a server that listens at `http://` or `https://` speaks HTTP: see [`Listen::http`](crate::Listen::http).
+/// Options of HTTP at an `http://` or `https://` endpoint: see
+/// [`Listen::http`](crate::Listen::http).
 ///
-/// # What bounds it
+/// # Limits
 ///
-/// What [`HttpService`] is bounded by, and besides:
+/// The limits of [`HttpService`], and in addition:
 ///
-/// - how many connections there are, together with all sessions of the server: [`Limits::connections`](crate::Limits::connections).
-///   One more is answered with 503;
-/// - how many requests of a connection are worked on at once: of HTTP/1.1, one; of HTTP/2,
-///   [`Limits::requests_in_flight`](crate::Limits::requests_in_flight). One of each connection is
-///   always worked on. Further ones share the permits of the server,
-///   [`Limits::connections`](crate::Limits::connections): a connection has no more of them than are
-///   left for the others, and is answered with 503 beyond;
-/// - how many bytes its requests may have together, over HTTP/2:
-///   [`Limits::request_bytes`](crate::Limits::request_bytes). Further ones wait, of which no more
-///   than 64 KiB each are kept, in the order in which they came. And how many those that arrive may
-///   have on all connections: [`Limits::body_bytes`](crate::Limits::body_bytes);
-/// - how long a head may take to arrive, from its first byte on, and how long a new connection may say nothing:
-///   [`Limits::handshake_timeout`](crate::Limits::handshake_timeout). How large it may be: 64 KiB and 100 headers;
-/// - how long a connection may be idle between requests: [`Limits::idle_timeout`](crate::Limits::idle_timeout); and not take what is sent to
-///   it: [`Limits::send_timeout`](crate::Limits::send_timeout);
-/// - what a peer may cost: as of a session, each connection has an account, together with its [group](crate::Groups). At
-///   [`Limits::cost_soft`](crate::Limits::cost_soft) its requests are delayed, at [`Limits::cost_hard`](crate::Limits::cost_hard) they are answered
-///   with 429, and the connection is closed.
+/// - the number of connections, together with all sessions of the server:
+///   [`Limits::connections`](crate::Limits::connections). A further one is answered with 503;
+/// - the requests in flight on a connection: one over HTTP/1.1,
+///   [`Limits::requests_in_flight`](crate::Limits::requests_in_flight) over HTTP/2. The first one
+///   on each connection is always admitted. Further ones share the permits of the server,
+///   [`Limits::connections`](crate::Limits::connections): a connection gets no more of them than
+///   are left for the others, and beyond that is answered with 503;
+/// - the bytes of all requests of an HTTP/2 connection:
+///   [`Limits::request_bytes`](crate::Limits::request_bytes). Further requests wait, in order, with
+///   at most 64 KiB each buffered. And the bytes of bodies that are arriving on all connections:
+///   [`Limits::body_bytes`](crate::Limits::body_bytes);
+/// - the time that a head takes to arrive, and that a new connection takes to send its first byte:
+///   [`Limits::handshake_timeout`](crate::Limits::handshake_timeout). The size of a head: 64 KiB
+///   and 100 headers;
+/// - the idle time between requests: [`Limits::idle_timeout`](crate::Limits::idle_timeout); and the
+///   time without progress while a response is sent:
+///   [`Limits::send_timeout`](crate::Limits::send_timeout);
+/// - the cost of a peer: each connection has an account, like a session, and shares that of its
+///   [group](crate::Groups). Above [`Limits::cost_soft`](crate::Limits::cost_soft) its requests are
+///   delayed; at [`Limits::cost_hard`](crate::Limits::cost_hard) they are answered with 429, and
+///   the connection is closed.
 ///
-/// A connection is no session: [`ServerHandle::sessions`](crate::ServerHandle::sessions) does not list it, and [`Hooks`](crate::Hooks)
-/// are not told of it. Where there is a service [for each session](crate::ServerBuilder::session), one is made for each message.
+/// A connection is not a session: [`ServerHandle::sessions`](crate::ServerHandle::sessions) does
+/// not list it, and no [`Hooks`](crate::Hooks) are called. A service that is made [for each
+/// session](crate::ServerBuilder::session) is made for each message.
 #[derive(Clone, Default)]
 pub struct HttpOptions {
     access: WebAccess,
@@ -83,7 +89,7 @@ pub struct HttpOptions {
 }
 
 impl HttpOptions {
-    /// The defaults.
+    /// All defaults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -100,8 +106,9 @@ impl HttpOptions {
         self
     }
 
-    /// Puts a layer before the service: tower-http's, one of yours, or several together (`tower::ServiceBuilder`). It sees every request
-    /// first, and may answer it itself. Called again, it replaces the one before.
+    /// Wraps the service in a layer: tower-http's, your own, or several together
+    /// (`tower::ServiceBuilder`). The layer sees every request first, and may answer it. Called
+    /// again, it replaces the layer before.
     ///
     /// ```
     /// use http::{HeaderValue, header};
@@ -121,7 +128,7 @@ impl HttpOptions {
     /// # Ok(()) }
     /// ```
     ///
-    /// An error of the layer's is answered with 500.
+    /// An error of the layer is answered with 500.
     pub fn layer<L, B>(mut self, layer: L) -> Self
     where
         L: Layer<HttpService> + Send + Sync + 'static,
@@ -136,7 +143,7 @@ impl HttpOptions {
         self
     }
 
-    /// `service` as these say.
+    /// Applies the options to `service`.
     pub(super) fn apply(&self, service: HttpService) -> Layered {
         let service = service.access(self.access.clone());
         let service = if self.has_no_content { service.no_content() } else { service };
@@ -166,24 +173,24 @@ impl fmt::Debug for HttpOptions {
     }
 }
 
-/// The largest head of a request, with all of its headers, and how much is read at once.
+/// The size of the largest head of a request, and of the read buffer.
 const HEAD: u32 = 64 << 10;
 
-/// The largest and the smallest [`window`]: four frames of HTTP/2, and one.
+/// The largest and the smallest [`window`]: four HTTP/2 frames, and one.
 const WINDOW: u32 = 64 << 10;
 const SMALL_WINDOW: u32 = 16 << 10;
 
-/// The most [`streams`]: more than the 100 of which RFC 9113, section 6.5.2, has a server take no less.
+/// The most [`streams`]. RFC 9113, section 6.5.2, recommends no fewer than 100.
 const MOST_STREAMS: u32 = 128;
 
-/// The largest window there may be (RFC 9113, section 6.9.1).
+/// The largest window of HTTP/2 (RFC 9113, section 6.9.1).
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
-/// What is spoken with the peers of one listener.
+/// HTTP at one listener: the service with its layers, and its policy.
 pub(in crate::server) struct HttpProtocol {
     service: Layered,
     pub(super) policy: Arc<Policy>,
-    /// How often the log has it that a peer does not speak HTTP.
+    /// Bounds the log events about peers that do not speak HTTP.
     strangers: LogRate,
 }
 
@@ -197,7 +204,7 @@ impl HttpProtocol {
         Self::of(HttpService::of(shared, policy).at(endpoint), policy, options)
     }
 
-    /// The same, where WebSockets are opened as `websocket` says.
+    /// Like `new`, with options for WebSockets.
     #[cfg(feature = "ws")]
     pub(in crate::server) fn with_websocket(
         shared: &Arc<ServerShared>,
@@ -217,7 +224,7 @@ impl HttpProtocol {
         self.policy.limits()
     }
 
-    /// Serves a peer that has arrived, in a task of its own.
+    /// Serves a peer in a task of its own.
     pub(in crate::server) fn serve(
         self: &Arc<Self>,
         shared: &Arc<ServerShared>,
@@ -227,7 +234,7 @@ impl HttpProtocol {
         let (http, shared) = (Arc::clone(self), Arc::clone(shared));
         let Connection { io, peer, extensions, .. } = connection;
         let connect_info = Arc::new(ConnectInfo::new(peer, extensions, group, self.limits()));
-        // Counted from now on, and not only when its task first runs.
+        // Counted from here on, not from the first poll of the task.
         let open = shared.http.begin();
         tokio::spawn(async move {
             let peer = &connect_info.peer;
@@ -255,7 +262,8 @@ impl HttpProtocol {
                 let handled = activity.begin(request.version());
                 request.extensions_mut().insert(Arc::clone(connect_info));
                 let answer = self.service.clone().oneshot(request);
-                // Hyper keeps the room of its future for as long as the connection lasts: a box is small.
+                // Hyper keeps the space of this future for as long as the connection lasts: a box
+                // is small.
                 Box::pin(async move {
                     let response = answer.await.unwrap_or_else(|error| failed(&error));
                     if response.status().is_client_error() || response.status().is_server_error() {
@@ -290,7 +298,7 @@ impl HttpProtocol {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended);
             }
-            // Its requests and their permits go with the connection.
+            // The requests and their permits are dropped with the connection.
             if let Poll::Ready(gone) = hang_up.poll(cx) {
                 let why = gone.err().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
                 return Poll::Ready(Err(why.into()));
@@ -299,7 +307,7 @@ impl HttpProtocol {
                 if deadline <= Instant::now() {
                     return Poll::Ready(Err(late.into()));
                 }
-                // An alarm that is too early is cheaper than one that is set anew with every request.
+                // A timer that fires early is cheaper than a reset for each request.
                 if alarm.is_elapsed() || deadline < alarm.deadline() {
                     alarm.as_mut().reset(deadline);
                 }
@@ -312,7 +320,7 @@ impl HttpProtocol {
         .await;
         if !is_stopping && activity.is_within_head() {
             connect_info.account.charge(self.limits().cost_of_unreadable, self.limits());
-            // Where the peer has gone within its first request, there is nothing to be said of it.
+            // A peer that has gone within its first request was not refused.
             let is_refused = ended.as_ref().is_err_and(|error| is_no_http(&**error));
             if let Some(foreign) = activity.foreign().filter(|_| is_refused) {
                 let (peer, rate) = (&connect_info.peer, Some(&self.strangers));
@@ -324,7 +332,8 @@ impl HttpProtocol {
 
     pub(super) fn builder(&self) -> auto::Builder<StreamTasks> {
         let mut builder = auto::Builder::new(StreamTasks::default());
-        // Timeouts are ours: hyper's do not tell an idle connection from half a head.
+        // The timeouts are those of [`Activity`]: hyper's do not tell an idle connection from half
+        // a head.
         builder.http1().max_buf_size(HEAD as usize).header_read_timeout(None);
         let at_once = streams(self.limits());
         builder.http2().max_header_list_size(HEAD).max_concurrent_streams(at_once);
@@ -336,26 +345,26 @@ impl HttpProtocol {
     }
 }
 
-/// How many requests of a connection of HTTP/2 are taken at once. More than these only divide the bytes that may arrive into smaller
-/// windows.
+/// The most concurrent streams of an HTTP/2 connection. More would only divide the bytes that may
+/// arrive into smaller windows.
 fn streams(limits: &Limits) -> u32 {
     u32::try_from(limits.requests_in_flight).unwrap_or(MOST_STREAMS).clamp(1, MOST_STREAMS)
 }
 
-/// How much of a body may arrive before it is read, where bodies may have to wait for each other. All
-/// that wait must fit into the window of the connection, or the one that is read could not go on.
+/// The window of an HTTP/2 stream, if bodies may have to wait for permits. All waiting bodies must
+/// fit into the window of the connection, or the one being read would be blocked.
 fn window(limits: &Limits) -> Option<u32> {
     let each = limits.request_bytes / streams(limits) as usize;
     let may_wait = limits.request_bytes < usize::MAX && each < limits.frame_size;
     may_wait.then(|| u32::try_from(each).unwrap_or(u32::MAX).clamp(SMALL_WINDOW, WINDOW))
 }
 
-/// Whether hyper could not make sense of what came.
+/// Returns true if hyper could not parse the input.
 fn is_no_http(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
 }
 
-/// What is said where a layer fails.
+/// The response if a layer fails.
 fn failed(error: &AnyError) -> Response<AnyBody> {
     tracing::error!(rpc.system.name = "jsonrpc", error = %brief(chain(&**error)), "a layer before an HTTP service has failed");
     let mut response = Response::new(AnyBody::default());
@@ -369,7 +378,7 @@ impl fmt::Debug for HttpProtocol {
     }
 }
 
-/// The requests of one connection of HTTP/2. They end with it.
+/// The tasks of an HTTP/2 connection's requests. They end with it.
 #[derive(Clone, Default)]
 pub(super) struct StreamTasks(Arc<Mutex<JoinSet<()>>>);
 
@@ -382,8 +391,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamTasks {
 }
 
 impl HttpProtocol {
-    /// Answers the first request with `error`, and no other one. A client that is answered before it has asked takes that for no answer
-    /// at all. Waits no longer than it is let.
+    /// Answers the first request with `error`, and accepts no further one. It waits for a request
+    /// because a client takes an earlier response for none. The caller sets the deadline.
     pub(in crate::server) async fn refuse(&self, io: Box<dyn Io>, error: &ErrorObject) {
         let mut body = Vec::new();
         self.policy.settings.version.put_error(&mut body, Id::NULL, error);
@@ -393,7 +402,7 @@ impl HttpProtocol {
         };
         let body = Bytes::from(body);
         let (activity, is_answered) = (Activity::new(), AtomicBool::new(false));
-        // What the peer goes on sending is read, so that it can read its answer.
+        // Bytes of the request are read and dropped, so that the peer can read the response.
         activity.leaves_unread();
         let service = service_fn(|request: Request<Incoming>| {
             is_answered.store(true, Relaxed);
@@ -408,13 +417,13 @@ impl HttpProtocol {
             let ended = connection.as_mut().poll(cx);
             if ended.is_pending() && !is_stopping && is_answered.load(Relaxed) {
                 is_stopping = true;
-                // HTTP/2 says which streams are answered, and takes no further ones.
+                // HTTP/2 tells the peer which streams were answered, and accepts no further ones.
                 connection.as_mut().graceful_shutdown();
                 return connection.as_mut().poll(cx);
             }
             ended
         });
-        // Whether the peer has heard it makes no difference.
+        // A peer that does not read the refusal changes nothing.
         drop(ended.await);
     }
 }
@@ -430,7 +439,7 @@ fn response(status: StatusCode, body: Bytes, version: Version) -> Response<HttpB
     response
 }
 
-/// The body of an answer.
+/// A response's body that reports its end to the [`Activity`].
 pub(super) struct TrackedBody {
     body: AnyBody,
     _sending: ResponseGuard,

@@ -1,20 +1,20 @@
-//! Flow control of HTTP/2, seen from outside of hyper: whether the peer takes its answers.
+//! Flow control of HTTP/2, observed from outside of hyper: whether the peer takes its responses.
 //!
-//! Hyper hands a whole answer to h2, which keeps it until the peer's windows let it go, and neither
-//! tells how far it is. So the frames are watched that go by, in both directions: the windows that
-//! the peer opens (RFC 9113, section 5.2), and the data that leaves.
+//! Hyper hands a whole response to h2, which buffers it until the peer opens its windows, and
+//! neither reports its progress. So the frames are watched in both directions: the windows that the
+//! peer opens (RFC 9113, section 5.2), and the data that is sent.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-/// What a window has in the beginning (RFC 9113, section 6.9.2).
+/// The initial size of a window (RFC 9113, section 6.9.2).
 const FIRST_WINDOW: i64 = 65_535;
 
 /// `SETTINGS_INITIAL_WINDOW_SIZE`.
 const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 
-/// One connection.
+/// The flow control of one connection.
 #[derive(Debug)]
 pub(super) struct FlowControl {
     received: FrameScanner,
@@ -39,7 +39,7 @@ impl FlowControl {
         Self { received: FrameScanner::default(), sent: FrameScanner::default(), windows }
     }
 
-    /// The peer has sent these bytes, of what follows the preface.
+    /// The peer has sent these bytes, behind the preface.
     pub(super) fn received(&mut self, bytes: &[u8], now: Instant) {
         let Self { received, windows, .. } = self;
         received.pass(bytes, |head, seen| windows.received(head, seen, now));
@@ -51,18 +51,18 @@ impl FlowControl {
         sent.pass(bytes, |head, seen| windows.sent(head, seen, now));
     }
 
-    /// Whether an answer has begun to be sent, and not ended.
+    /// Returns true while a response is being sent.
     pub(super) const fn is_answering(&self) -> bool {
         self.windows.answers > 0
     }
 
-    /// Since when a list of headers arrives that is not whole.
+    /// When the header list that is arriving began.
     pub(super) const fn headers(&self) -> Option<Instant> {
         self.windows.headers
     }
 
-    /// When an answer of which the peer takes nothing has waited for as long as it may. What is said
-    /// may be too early, but not where it is over.
+    /// When a response that the peer's windows hold back is overdue. The result may be too early,
+    /// unless it has passed.
     pub(super) fn deadline(&mut self, limit: Duration, now: Instant) -> Option<Instant> {
         let held = self.windows.held?;
         if held + limit > now {
@@ -76,21 +76,21 @@ impl FlowControl {
 #[derive(Debug)]
 struct Windows {
     of_connection: i64,
-    /// What a stream begins with.
+    /// The initial window of a stream.
     of_new: i64,
-    /// What it will be when the settings are whole that go by.
+    /// The initial window in the SETTINGS frame that is arriving.
     new_of_new: Option<i64>,
-    /// Those that the peer has opened, until the last frame that we send on them.
+    /// The streams that the peer has opened, until our last frame on each.
     streams: BTreeMap<u32, StreamWindow>,
-    /// On how many of them there is the start of an answer.
+    /// The number of streams with a response in progress.
     answers: usize,
     last_opened: u32,
     /// Streams with higher ids are ignored.
     last_served: u32,
-    /// When data was sent the last time, or the first of all answers under way began.
+    /// When data was last sent, or when the first of the responses in progress began.
     moved: Instant,
-    /// Since when an answer is held back, or before. Looked for anew only when that is long ago: an
-    /// answer that moves does so with every frame.
+    /// A lower bound of the moment since which a response is held back. It is recomputed only when
+    /// it is overdue: a response in progress changes with every frame.
     held: Option<Instant>,
     headers: Option<Instant>,
 }
@@ -98,12 +98,13 @@ struct Windows {
 #[derive(Debug)]
 struct StreamWindow {
     window: i64,
-    /// When data of its answer was sent the last time, or its headers were.
+    /// When its last data, or the headers of its response, were sent.
     moved: Option<Instant>,
 }
 
 impl StreamWindow {
-    /// Since when the peer leaves no room for it. While there is room, others may have their turn.
+    /// Since when its window holds it back. With an open window, other streams may just have their
+    /// turn.
     fn held(&self) -> Option<Instant> {
         self.moved.filter(|_| self.window <= 0)
     }
@@ -114,7 +115,7 @@ impl Windows {
         match (head.kind, seen) {
             (HEADERS, FramePart::FrameHead) => {
                 self.headers.get_or_insert(now);
-                // Further headers on a stream are trailers.
+                // Later headers on a stream are trailers.
                 if head.stream > self.last_opened && head.stream <= self.last_served {
                     self.last_opened = head.stream;
                     self.streams.insert(head.stream, StreamWindow { window: self.of_new, moved: None });
@@ -154,7 +155,7 @@ impl Windows {
         }
     }
 
-    /// What the peer has set holds for all of its streams (RFC 9113, section 6.9.2).
+    /// The setting applies to all streams (RFC 9113, section 6.9.2).
     fn settle(&mut self) {
         let Some(size) = self.new_of_new.take() else { return };
         for stream in self.streams.values_mut() {
@@ -164,7 +165,7 @@ impl Windows {
         self.held = self.first_held();
     }
 
-    /// The headers of an answer leave.
+    /// The headers of a response are sent.
     fn begin(&mut self, id: u32, now: Instant) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if stream.moved.is_some() {
@@ -178,7 +179,7 @@ impl Windows {
         self.take(id, 0, now);
     }
 
-    /// So much data takes its room in the windows.
+    /// A DATA frame takes its size from both windows.
     fn take(&mut self, id: u32, length: i64, now: Instant) {
         self.of_connection -= length;
         let mut is_held = self.of_connection <= 0;
@@ -191,7 +192,7 @@ impl Windows {
         }
     }
 
-    /// Data leaves.
+    /// Data is sent.
     fn moves(&mut self, id: u32, now: Instant) {
         self.moved = now;
         if let Some(stream) = self.streams.get_mut(&id) {
@@ -205,14 +206,14 @@ impl Windows {
         }
     }
 
-    /// Since when the answer is held back that is so for the longest time.
+    /// The earliest moment since which a response is held back.
     fn first_held(&self) -> Option<Instant> {
         let connection = (self.of_connection <= 0 && self.answers > 0).then_some(self.moved);
         self.streams.values().filter_map(StreamWindow::held).chain(connection).min()
     }
 }
 
-/// How many bytes the head of a frame has (RFC 9113, section 4.1).
+/// The size of a frame header (RFC 9113, section 4.1).
 const HEAD: usize = 9;
 
 const DATA: u8 = 0x0;
@@ -226,7 +227,7 @@ const CONTINUATION: u8 = 0x9;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 
-/// The head of a frame.
+/// A frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FrameHead {
     length: usize,
@@ -241,17 +242,17 @@ impl FrameHead {
         Self { length: u32::from_be_bytes([0, a, b, c]) as usize, kind, flags, stream: number(stream) }
     }
 
-    /// Whether it is the last one of its side of the stream.
+    /// Returns true for the last frame of its side of the stream.
     const fn ends_stream(self) -> bool {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 
-    /// Whether a list of headers is whole with it.
+    /// Returns true for the last frame of a header list.
     const fn ends_headers(self) -> bool {
         matches!(self.kind, HEADERS | CONTINUATION) && self.flags & END_HEADERS != 0
     }
 
-    /// How many bytes of the payload belong together, where they matter.
+    /// The size of the units that the payload consists of, for the frames of which they matter.
     const fn unit(self) -> usize {
         match self.kind {
             SETTINGS => 6,
@@ -261,36 +262,37 @@ impl FrameHead {
     }
 }
 
-/// Ids and windows have 31 bits.
+/// Stream ids and window sizes have 31 bits.
 const fn number(bytes: [u8; 4]) -> u32 {
     u32::from_be_bytes(bytes) & 0x7fff_ffff
 }
 
-/// What has gone by of a frame.
+/// A part of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FramePart {
     FrameHead,
-    /// Some of its payload.
+    /// A piece of the payload.
     Payload,
-    /// A setting, a window or an id. The rest of the array is unused.
+    /// A setting, a window or a stream id. The rest of the array is unused.
     Unit([u8; 6]),
     End,
 }
 
-/// What is known of the frame that goes by.
+/// The state of the scanner within the frame that is passing.
 #[derive(Debug, Default)]
 struct FrameScanner {
     head: [u8; HEAD],
-    /// How many bytes there are of the head.
+    /// The bytes of the header so far.
     known: usize,
-    /// How many are to come of the payload.
+    /// The bytes of the payload that are missing.
     rest: usize,
     unit: [u8; 6],
     unit_known: usize,
 }
 
 impl FrameScanner {
-    /// Tells `see` of the frames that bytes are of, which may begin and end anywhere.
+    /// Calls `see` with the parts of the frames in `bytes`, which may start and end anywhere within
+    /// a frame.
     fn pass(&mut self, mut bytes: &[u8], mut see: impl FnMut(FrameHead, FramePart)) {
         while !bytes.is_empty() {
             if self.known < HEAD {
@@ -330,7 +332,7 @@ impl FrameScanner {
                 self.unit_known = 0;
                 see(head, FramePart::Unit(self.unit));
                 if head.kind == GOAWAY {
-                    // What follows the id does not matter.
+                    // The rest of a GOAWAY does not matter.
                     return;
                 }
             }

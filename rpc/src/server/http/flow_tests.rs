@@ -1,6 +1,6 @@
 use super::*;
 
-/// DATA of 3 bytes, two settings, PING, and the end of a list of headers without a payload.
+/// DATA of 3 bytes, two settings, PING, and the end of a header list without a payload.
 const FRAMES: &[u8] = b"\0\0\x03\0\x01\0\0\0\x05abc\
     \0\0\x0c\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04\0\0\xff\xff\
     \0\0\x08\x06\0\0\0\0\0pingpong\

@@ -1,7 +1,8 @@
-//! HTTP: a request's body is one message, and the response's its answer.
+//! HTTP: the body of a request is one message, and the body of its response is the reply.
 //!
-//! No session is carried: each request is answered by a [`Dispatcher`](crate::Dispatcher). What is refused before it reaches the dispatcher
-//! has a status of HTTP's; what the dispatcher answers has 200, also where it is an error.
+//! There is no session: each request is served by a [`Dispatcher`](crate::Dispatcher). A request
+//! that is refused before the dispatcher has an HTTP status of 4xx or 5xx; every reply of the
+//! dispatcher, error or not, has 200.
 
 mod activity;
 mod connect_info;
@@ -17,6 +18,6 @@ pub(super) use connection::HttpProtocol;
 pub use request::HttpBody;
 pub use service::HttpService;
 
-/// What is offered in the handshake of TLS, best first.
+/// The protocols offered in the TLS handshake (ALPN), best first.
 #[cfg(feature = "tls-no-provider")]
 pub(super) const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];

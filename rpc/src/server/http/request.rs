@@ -1,4 +1,4 @@
-//! The message in the body of a request, and what is answered where none comes to a dispatcher.
+//! The body of a request, and the refusals of requests that do not reach the dispatcher.
 
 use std::{
     convert::Infallible,
@@ -24,7 +24,7 @@ use crate::{
     transport::{Denied, Endpoint, LogRate},
 };
 
-/// The body of a response: an answer, in one piece, or nothing.
+/// The body of a response: a whole reply, or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct HttpBody(Bytes);
 
@@ -55,9 +55,8 @@ impl Body for HttpBody {
     }
 }
 
-/// Reads a body of no more than `frame_size` bytes. One that is said to be larger is not begun, and of
-/// one that turns out to be, no more is kept. What is kept of one that is not whole has a permit for
-/// each byte.
+/// Reads a body of up to `frame_size` bytes. One with a larger declared size is not read at all;
+/// one that turns out to be larger is dropped. Each buffered byte takes a permit.
 pub(super) async fn read_body<B>(body: B, permits: Permits<'_>, limits: &Limits) -> Result<Bytes, HttpRefusal>
 where
     B: Body<Error: fmt::Display>,
@@ -71,10 +70,10 @@ where
     let mut read = PartialBody { bytes: Vec::new(), limit, permits, permitted: body_bytes(limits) };
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let frame = frame.map_err(|error| HttpRefusal::Broken(error.to_string()))?;
-        // Trailers say nothing to us.
+        // Trailers are ignored.
         let Ok(mut data) = frame.into_data() else { continue };
         if read.bytes.is_empty() && data.remaining() <= limit && body.is_end_stream() {
-            // It came in one piece: `Bytes` gives itself away.
+            // The body came in one piece, which is not copied.
             return Ok(data.copy_to_bytes(data.remaining()));
         }
         read.push(&mut data)?;
@@ -82,12 +81,12 @@ where
     Ok(read.bytes.into())
 }
 
-/// What has come so far.
+/// The bytes of a body so far.
 struct PartialBody<'a> {
     bytes: Vec<u8>,
     limit: usize,
     permits: Permits<'a>,
-    /// How many permits there are.
+    /// The number of all permits, for the error.
     permitted: usize,
 }
 
@@ -98,7 +97,7 @@ impl PartialBody<'_> {
             return Err(HttpRefusal::TooLarge { declared: None, limit: self.limit });
         }
         if size > self.bytes.capacity() {
-            // Twice as much each time, and never more than may come.
+            // Doubled each time, up to the limit.
             let capacity = size.max(self.bytes.capacity().saturating_mul(2)).min(self.limit);
             let (arrived, limit) = (size, self.permitted);
             let grown = self.permits.grow(capacity - self.bytes.capacity());
@@ -115,11 +114,11 @@ impl PartialBody<'_> {
     }
 }
 
-/// The media types of messages. What browsers let a page post to other hosts without asking first (`text/plain`, forms, and no type at all)
-/// must never be one of them.
+/// The media types of JSON-RPC. The types that browsers let a page post to other hosts without a
+/// preflight (`text/plain`, forms, and no type) must never be among them.
 const ACCEPTED: [&str; 3] = ["application/json", "application/json-rpc", "application/jsonrequest"];
 
-/// Whether the body is said to be JSON, in UTF-8 and as it is.
+/// Checks that the body is declared as JSON, in UTF-8, without an encoding.
 pub(super) fn check_content_type(headers: &HeaderMap) -> Result<(), HttpRefusal> {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (first, second) = (types.next(), types.next());
@@ -149,7 +148,7 @@ fn is_json(value: &str) -> bool {
         })
 }
 
-/// Why a request has not come to the dispatcher.
+/// Why a request did not reach the dispatcher.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HttpRefusal {
     #[error("{0}")]
@@ -275,20 +274,20 @@ impl HttpRefusal {
         }
     }
 
-    /// What it costs the peer.
+    /// The charge to the peer.
     pub(super) const fn cost(&self, limits: &Limits) -> f64 {
         match self {
             Self::TooLarge { .. } => limits.cost_of_unreadable,
             _ => match self.code() {
                 ErrorCode::INVALID_REQUEST => limits.cost_of_error,
-                // What is not the peer's fault, and what has been paid for.
+                // Not the peer's fault, or charged already.
                 _ => 0.0,
             },
         }
     }
 
-    /// Whether nothing more is to come over the connection: the rest of the body is not read, or it
-    /// is no use to go on.
+    /// Returns true if the connection is to be closed: the rest of the body is not read, or further
+    /// requests would fail, too.
     const fn closes(&self) -> bool {
         matches!(
             self,
@@ -300,7 +299,7 @@ impl HttpRefusal {
         )
     }
 
-    /// Says in the log which limit was reached, if one was, and what to change.
+    /// Logs the limit that was reached, if it was one, and the field to change.
     pub(super) fn log(&self, peer: &Endpoint, rate: &LogRate) {
         let is_limit = matches!(
             self,
@@ -332,7 +331,8 @@ impl HttpRefusal {
         }
     }
 
-    /// The status, and an error with the id null for those who read on, in answer to a request of `version`.
+    /// The response: the status, and as its body an error with the id null. `version` is that of
+    /// the request.
     pub(super) fn response(&self, dispatcher: &Dispatcher, version: Version) -> Response<HttpBody> {
         tracing::debug!(rpc.system.name = "jsonrpc", status = self.status().as_u16(), error = %brief(self), "an HTTP request was refused");
         if let &Self::TooLarge { declared: Some(size), limit } = self
@@ -347,9 +347,9 @@ impl HttpRefusal {
         }
         let error = ErrorObject::new(self.code(), self.to_string());
         let error = match self {
-            // Its handler may have done anything.
+            // The handler may have had effects.
             Self::GivenUp => error,
-            // Its code says it.
+            // The code implies it.
             _ if self.code() == ErrorCode::INVALID_REQUEST => error,
             _ => error.not_executed(),
         };
@@ -359,7 +359,7 @@ impl HttpRefusal {
         if let Self::Method(_) = self {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
-        // HTTP/2 ends a stream, and has no such header.
+        // HTTP/2 has no such header: it ends the stream.
         if self.closes() && version < Version::HTTP_2 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -1,4 +1,4 @@
-//! The tower service: from a request to a response.
+//! The tower service: from a request to its response.
 
 use std::{
     convert::Infallible,
@@ -31,8 +31,9 @@ use crate::{
     transport::{Endpoint, Extensions, Net, WebAccess},
 };
 
-/// Answers JSON-RPC over HTTP: a [tower service](tower::Service) to mount in the server that you have, axum's or any of hyper's, beside what
-/// else it serves. Servers of ours that listen at `http://` are built on it.
+/// Answers JSON-RPC over HTTP: a [tower service](tower::Service) to mount in an existing server,
+/// axum's or any on hyper, beside its other routes. The servers of this crate that listen at
+/// `http://` are built on it.
 ///
 /// ```
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,93 +58,98 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
-/// # What it takes and gives
+/// # Requests and responses
 ///
-/// | Request | Answer |
+/// | Request | Response |
 /// |---|---|
-/// | `POST` with a message, of the type `application/json` (or `application/json-rpc`, `application/jsonrequest`), in UTF-8 | 200, the answer, `application/json`; also where the answer is an error |
-/// | the same with nothing to answer (a notification) | 200 and no body, or [204](Self::no_content) |
-/// | for a WebSocket, where the service is of a [server](crate::ServerHandle::http_service) and the crate has its feature `ws` | 101: it becomes a session |
-/// | from a page of another origin, or with a host that is not known: see [`WebAccess`] | 403 |
-/// | with a `Host` that no server can have, with more than one, or without one over HTTP/1.1 | 400 |
+/// | `POST` with a message, of the type `application/json` (or `application/json-rpc`, `application/jsonrequest`), in UTF-8 | 200, the reply, `application/json`; also if the reply is an error |
+/// | the same without a reply (a notification) | 200 and no body, or [204](Self::no_content) |
+/// | for a WebSocket, if the service is of a [server](crate::ServerHandle::http_service) and the feature `ws` is enabled | 101: it becomes a session |
+/// | from a page of another origin, or with an unknown host: see [`WebAccess`] | 403 |
+/// | with an invalid `Host`, with more than one, or without one over HTTP/1.1 | 400 |
 /// | another HTTP method | 405 |
-/// | another content type, or none (pages may post those to any host unasked), or a packed body | 415 |
-/// | a body over [`Limits::frame_size`](crate::Limits::frame_size), whether it says so or not | 413, and over HTTP/1 `connection: close` |
+/// | another content type, or none (pages may post those to any host without a preflight), or an encoded body | 415 |
+/// | a body over [`Limits::frame_size`](crate::Limits::frame_size), declared or not | 413, and over HTTP/1 `connection: close` |
 /// | a body that takes longer to arrive than [`Limits::frame_timeout`](crate::Limits::frame_timeout) | 408 |
-/// | one more than may be worked on, or a body for which there is no room | 503 |
-/// | one more than the [group](crate::Groups) of its peer may have connections, where a server has groups and the peer is known | 503 |
-/// | from a peer whose group has cost too much | 429, and over HTTP/1 `connection: close` |
-/// | after the [server](crate::ServerHandle::http_service) was shut down | 503, and over HTTP/1 `connection: close` |
+/// | beyond the requests in flight, or the bytes of bodies, of the server | 503 |
+/// | beyond the connections of the [group](crate::Groups) of its peer, if the server has groups and the peer is known | 503 |
+/// | from a peer whose group has reached its limit of cost | 429, and over HTTP/1 `connection: close` |
+/// | after the shutdown of the [server](crate::ServerHandle::http_service) | 503, and over HTTP/1 `connection: close` |
 ///
-/// The body of a refusal is a JSON-RPC error with the id null; that of a 503 or a 429 says what was too
-/// many, the limit, how many there are, and the field that has the limit. A client that hangs up has its handlers dropped. Subscriptions are refused: they
-/// need a session.
+/// The body of a refusal is a JSON-RPC error with the id null; for a 503 or a 429 it has the limit,
+/// the current number, and the field that sets the limit. If a client disconnects, the handlers of
+/// its calls are dropped. Subscriptions are refused: they need a session.
 ///
-/// # What bounds it
+/// # Limits
 ///
-/// A message, by the limits of the [`Dispatcher`]; all of them together, by
-/// [`Limits::connections`](crate::Limits::connections): as many requests are worked on at once as
-/// there might be sessions, and further ones are refused, not queued. A request counts when its body
-/// has arrived, not before. Bodies that arrive may have
-/// [`Limits::body_bytes`](crate::Limits::body_bytes) together; what a body declares to have counts for
-/// nothing. All services of one [server](crate::ServerHandle::http_service) share these permits with
-/// its listeners.
+/// Each message is bounded by the limits of the [`Dispatcher`]. All requests together are bounded
+/// by [`Limits::connections`](crate::Limits::connections): as many are in flight at once as there
+/// might be sessions, and further ones are refused, not queued. A request takes its permit when its
+/// body has arrived. Bodies that are arriving have
+/// [`Limits::body_bytes`](crate::Limits::body_bytes) together; declared sizes do not count. All
+/// services of one [server](crate::ServerHandle::http_service) share these permits with its
+/// listeners.
 ///
-/// How many connections there are, how many requests each has at once, how long a head may take, and
-/// how long an answer is kept that the peer does not take, is up to the server that this is mounted
-/// in: an answer is handed to it as a whole. Servers of ours see to it: see
-/// [`HttpOptions`](crate::HttpOptions), and the guide for a
-/// [table](crate::guide::http#limits) of what holds where. Where the whole of a request, or of a batch, may only take so long, use tower-http's `TimeoutLayer`.
+/// The server that this is mounted in bounds the number of connections, the requests of each, the
+/// time of a head, and how long a response is kept for a slow client: responses are handed to it as
+/// a whole. The servers of this crate do: see [`HttpOptions`](crate::HttpOptions), and the
+/// [table](crate::guide::http#limits) in the guide. To bound the time of a whole request, or batch,
+/// use tower-http's `TimeoutLayer`.
 ///
 /// # Notifications
 ///
-/// An answer waits for the handlers of calls alone, and what needs no answer is answered when it was begun. Handlers of notifications go
-/// on beside that: they keep the permit of their request, have [`Limits::request_timeout`](crate::Limits::request_timeout), are not
-/// dropped where the client hangs up behind the answer, and are waited for where the server shuts down, until
-/// [`Limits::close_timeout`](crate::Limits::close_timeout), as what is [shielded](crate::Context::shield) is. What they
-/// [add to the cost](crate::Session::add_cost) behind the answer is not charged. Members of a batch still wait for one another beyond
-/// [`Limits::requests_in_flight`](crate::Limits::requests_in_flight), and where a method is ordered or exclusive.
+/// A response waits for the handlers of calls only; a notification is answered when its handler has
+/// begun. Handlers of notifications go on: they keep the permit of their request, are bounded by
+/// [`Limits::request_timeout`](crate::Limits::request_timeout), are not dropped when the client
+/// disconnects after the response, and a shutdown waits for them until
+/// [`Limits::close_timeout`](crate::Limits::close_timeout), as for
+/// [shielded](crate::Context::shield) work. [Cost](crate::Session::add_cost) that they add after
+/// the response is not charged. Members of a batch still wait for one another beyond
+/// [`Limits::requests_in_flight`](crate::Limits::requests_in_flight), and if a method is ordered or
+/// exclusive.
 ///
-/// # Who is asking
+/// # The peer
 ///
-/// Handlers find the request in [`Context::http`](crate::Context::http), and what a layer has put into its extensions in
-/// [`Context::extensions`](crate::Context::extensions): authentication may be any layer of tower's. A layer that knows the address of the
-/// peer tells by an [`Endpoint`] in the extensions; it is then the [`Context::peer`](crate::Context::peer). Where this is the service of a
-/// [server](crate::ServerHandle::http_service) that has [`Groups`](crate::Groups), the peer's group is
-/// charged then as by a connection of ours, its requests are delayed and refused by what it has cost, and
-/// each counts as a connection of it while it is worked on. Where nobody tells, nothing is charged.
+/// Handlers find the request in [`Context::http`](crate::Context::http), and the extensions that
+/// layers have set in [`Context::extensions`](crate::Context::extensions): any tower layer can
+/// authenticate. A layer that knows the address of the peer sets an [`Endpoint`] in the extensions,
+/// which becomes the [`Context::peer`](crate::Context::peer). If this is the service of a
+/// [server](crate::ServerHandle::http_service) with [`Groups`](crate::Groups), the peer's group is
+/// then charged as for a connection of that server: its requests are delayed and refused by its
+/// cost, and each counts as a connection while it is in flight. Without an `Endpoint` nothing is
+/// charged.
 ///
-/// # Its end
+/// # Shutdown
 ///
-/// [`ServerHandle::shutdown`](crate::ServerHandle::shutdown) waits for the requests that its service is
-/// working on, until [`Limits::close_timeout`](crate::Limits::close_timeout). What is not finished
-/// then is dropped, and answered 503; so is whatever comes later. A service that
-/// [belongs to no server](Self::new) has no end.
+/// [`ServerHandle::shutdown`](crate::ServerHandle::shutdown) waits for the requests in flight of
+/// its service, until [`Limits::close_timeout`](crate::Limits::close_timeout). Unfinished requests
+/// are then dropped, and answered 503, as are later ones. A service [without a server](Self::new)
+/// has no shutdown.
 ///
-/// Clones are the same service.
+/// Clones are handles of the same service.
 #[derive(Clone)]
 pub struct HttpService {
     dispatcher: Dispatcher,
     access: Arc<WebAccess>,
-    /// The only path there is.
+    /// The only path that is served, if set.
     path: Option<Arc<str>>,
     has_no_content: bool,
     capacity: Arc<HttpCapacity>,
-    /// Whose service it is, if any server's.
+    /// The server that this belongs to, if any.
     server: Option<Arc<ServerShared>>,
-    /// Where WebSockets are opened, if they are.
+    /// Opens WebSockets, if enabled.
     #[cfg(feature = "ws")]
     sessions: Option<WebSocketUpgrades>,
 }
 
 impl HttpService {
-    /// Answers with `dispatcher`. Web pages may call that come from the server itself.
+    /// Answers with `dispatcher`. Of web pages, only the server's own may call.
     pub fn new(dispatcher: Dispatcher) -> Self {
         let capacity = Arc::new(HttpCapacity::new(dispatcher.limits()));
         Self::sharing(dispatcher, capacity)
     }
 
-    /// What a server serves.
+    /// The service of `shared`, by `policy`.
     pub(in crate::server) fn of(shared: &Arc<ServerShared>, policy: &Arc<Policy>) -> Self {
         let Policy { services, settings, capacity } = &**policy;
         let dispatcher = Dispatcher::of(
@@ -158,7 +164,7 @@ impl HttpService {
         service
     }
 
-    /// The same for one of several that have `capacity` together.
+    /// A service that shares `capacity` with others.
     pub(super) fn sharing(dispatcher: Dispatcher, capacity: Arc<HttpCapacity>) -> Self {
         Self {
             dispatcher,
@@ -172,23 +178,22 @@ impl HttpService {
         }
     }
 
-    /// It is what `server` serves, and ends with it.
+    /// Ends the service with `server`.
     pub(super) fn in_server(mut self, server: &Arc<ServerShared>) -> Self {
         self.server = Some(Arc::clone(server));
         self
     }
 
-    /// Opens WebSockets, too: they become sessions of the server.
+    /// Also opens WebSockets, as sessions of the server.
     #[cfg(feature = "ws")]
     pub(super) fn with_sessions(mut self, sessions: WebSocketUpgrades) -> Self {
         self.sessions = Some(sessions);
         self
     }
 
-    /// How WebSockets are opened: sub-protocols, binary messages. Which pages may come in is what
-    /// [`access`](Self::access) says, unless these options say it for WebSockets. It means nothing
-    /// to a service that opens none: one that is not of a
-    /// [server](crate::ServerHandle::http_service).
+    /// Options of WebSockets: sub-protocols, binary messages. Origins that they do not set are
+    /// those of [`access`](Self::access). They have no effect on a service that is not of a
+    /// [server](crate::ServerHandle::http_service), because it opens no WebSockets.
     #[cfg(feature = "ws")]
     pub fn websocket(mut self, options: WebSocketServer) -> Self {
         self.sessions = self.sessions.map(|sessions| sessions.with(options));
@@ -197,22 +202,23 @@ impl HttpService {
 
     /// Which web pages may call. Default: [`WebAccess::new()`].
     ///
-    /// Where the address of the peer is not known (see [below](#who-is-asking)), a page has to name
-    /// a host that is [allowed](WebAccess::allow_host), an address, or `localhost`. Whether the
-    /// server's own pages are those of `http` or of `https` is not known either, unless the peer's
-    /// [`Endpoint`] has such a scheme or [`WebAccess::behind_tls`] says so: both are taken.
+    /// If the address of the peer is not known (see [The peer](#the-peer)), a page has to use a
+    /// host that is [allowed](WebAccess::allow_host), an address, or `localhost`. It is not known
+    /// either whether the server's own pages are `http` or `https`, unless the scheme of the peer's
+    /// [`Endpoint`] or [`WebAccess::behind_tls`] says so: both are accepted.
     pub fn access(mut self, access: WebAccess) -> Self {
         self.access = Arc::new(access);
         self
     }
 
-    /// Answers only at the path of `endpoint`, where it has one.
+    /// Answers only at the path of `endpoint`, if it has one.
     pub(super) fn at(mut self, endpoint: &Endpoint) -> Self {
         self.path = endpoint.as_net().and_then(Net::served_path).map(Arc::from);
         self
     }
 
-    /// Answers what needs no answer with the status 204. Default: 200 and no body, because some clients take 204 for a failure.
+    /// Answers notifications with the status 204. Default: 200 without a body, because some clients
+    /// take 204 for a failure.
     pub const fn no_content(mut self) -> Self {
         self.has_no_content = true;
         self
@@ -254,7 +260,7 @@ impl HttpService {
         }
     }
 
-    /// Answers on somebody's account, unless the server ends first.
+    /// Answers a request on the account of its payer, unless the server is forced to end first.
     async fn admit<B>(&self, parts: Parts, body: B) -> Result<Option<Bytes>, HttpRefusal>
     where
         B: Body<Error: fmt::Display>,
@@ -290,7 +296,7 @@ impl HttpService {
         }
     }
 
-    /// Gives the answer, and the handlers of notifications that are left, if any.
+    /// Returns the reply, and the handlers of notifications that are still running, if any.
     async fn answer<B>(
         &self,
         parts: Parts,
@@ -320,7 +326,8 @@ impl HttpService {
         if let Some(bytes) = &mut bytes {
             bytes.shrink(message.len());
         }
-        // Not before: what waits for its peer must not keep others from being served.
+        // The permit is taken last: a request that waits for its peer must not keep others from
+        // being served.
         let permit = self.capacity.request(payer.shares());
         let permit = permit.map_err(|scarce| HttpRefusal::Busy { scarce, limit: limits.connections })?;
         let extensions = match payer {
@@ -335,8 +342,7 @@ impl HttpService {
 }
 
 impl HttpService {
-    /// Whether a page, if it is one, may call, as `access` says; and whether it has found the
-    /// place.
+    /// Checks the origin of the request, if it is a page's, by `access`; and the path.
     fn judge(&self, parts: &Parts, access: &WebAccess) -> Result<(), HttpRefusal> {
         access.check(parts, ConnectInfo::page_scheme(parts), || ConnectInfo::is_local(parts))?;
         match &self.path {
@@ -346,7 +352,7 @@ impl HttpService {
     }
 }
 
-/// Handlers of notifications that go on when their request is answered, and the permit that it had.
+/// Handlers of notifications that go on after their request is answered, and its permit.
 struct Unfinished {
     handlers: BoxFuture<'static, ()>,
     permit: DetachedPermits,
@@ -361,7 +367,7 @@ where
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
-    /// Always: a request that is one too many is answered, and does not wait.
+    /// Always ready: a request beyond the limits is refused, and does not wait.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }

@@ -1,4 +1,4 @@
-//! Requests that ask for a WebSocket: they become sessions of the server.
+//! WebSocket requests: they become sessions of the server.
 
 use std::{fmt, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Where WebSockets become sessions.
+/// Upgrades requests to sessions of one server.
 #[derive(Clone)]
 pub(super) struct WebSocketUpgrades {
     shared: Arc<ServerShared>,
@@ -40,7 +40,8 @@ impl WebSocketUpgrades {
         Self { options: Arc::new(options), ..self }
     }
 
-    /// Answers a request for one, if `judge` has nothing against it; its session begins when the answer is out.
+    /// Answers a WebSocket request that `judge` admits. Its session begins when the response is
+    /// sent.
     pub(super) fn open<B>(
         &self,
         mut request: Request<B>,
@@ -84,7 +85,8 @@ impl WebSocketUpgrades {
         Ok(response)
     }
 
-    /// A connection of ours is counted already, and gives its place in its group away. One of another server's is counted from now on.
+    /// A connection of this server is counted already, and passes its group membership on. One of
+    /// another server counts from here on.
     fn admit(
         &self,
         connect_info: Option<&ConnectInfo>,
@@ -129,7 +131,7 @@ impl WebSocketUpgrades {
                     return;
                 }
             };
-            // Of a connection of ours there is nothing left of hyper.
+            // On a connection of this server the layers of hyper are removed.
             let (io, read): (Box<dyn Io>, Bytes) = match downcast::<TokioIo<TrackedIo>>(upgraded) {
                 Ok(parts) => (parts.io.into_inner().into_inner(), parts.read_buf),
                 Err(upgraded) => (Box::new(Plain::new(TokioIo::new(upgraded))), Bytes::new()),
@@ -142,7 +144,7 @@ impl WebSocketUpgrades {
             let connection = Connection { extensions, ..Connection::over(io, peer) };
             let connection = websocket::upgraded(connection, agreed, read.into(), &options);
             shared.begin_session(connection, group, &policy);
-            // Not before the session is counted.
+            // Only once the session is counted.
             drop(pending);
         });
     }

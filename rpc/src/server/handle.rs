@@ -141,7 +141,7 @@ impl ServerHandle {
         let connection = Connection::new(io, Endpoint::MEMORY);
         let groups = self.shared.groups.as_ref();
         let group = groups.map(|groups| groups.attach(&connection.peer)).unwrap_or_default();
-        let http = Arc::new(HttpProtocol::new(&self.shared, &self.shared.policy, &Endpoint::MEMORY, options));
+        let http = Arc::new(HttpProtocol::new(self.http_service(), &self.shared.policy, options));
         // If the server has stopped, the connection ends at once.
         http.serve(&self.shared, connection, group);
     }

@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 #[cfg(feature = "http")]
-use super::http::{HttpOptions, HttpProtocol};
+use super::http::{HttpOptions, HttpProtocol, HttpService};
 use super::{
     Listen,
     shared::{Policy, ServerShared},
@@ -153,12 +153,10 @@ fn protocol(listen: &Listen, shared: &Arc<ServerShared>, policy: &Arc<Policy>) -
             "messages that are no JSON-RPC do not go over HTTP",
         ));
     }
+    let service = HttpService::of(shared, policy).at(&listen.endpoint);
     #[cfg(feature = "ws")]
-    let http =
-        HttpProtocol::with_websocket(shared, policy, &listen.endpoint, options, listen.websocket.clone());
-    #[cfg(not(feature = "ws"))]
-    let http = HttpProtocol::new(shared, policy, &listen.endpoint, options);
-    Ok(AppProtocol::Http(Arc::new(http)))
+    let service = service.websocket(listen.websocket.clone());
+    Ok(AppProtocol::Http(Arc::new(HttpProtocol::new(service, policy, options))))
 }
 
 #[cfg(not(feature = "http"))]

@@ -17,7 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt, future::select};
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, rt::Executor, service::service_fn};
@@ -29,16 +29,14 @@ use super::{
     HttpService,
     activity::{Activity, ResponseGuard, TrackedIo},
     connect_info::ConnectInfo,
-    request::HttpBody,
+    request::error_response,
 };
-#[cfg(feature = "ws")]
-use crate::transport::websocket::WebSocketServer;
 use crate::{
     jsonrpc::{ErrorCode, ErrorObject, Id, chain, shown::brief},
     limits::Limits,
     server::shared::{Policy, ServerShared},
     session::Membership,
-    transport::{Connection, Endpoint, Expected, Io, LogRate, WebAccess, log_foreign},
+    transport::{Connection, Expected, Io, LogRate, WebAccess, log_foreign},
 };
 
 pub(super) type AnyError = Box<dyn Error + Send + Sync>;
@@ -195,28 +193,7 @@ pub(in crate::server) struct HttpProtocol {
 }
 
 impl HttpProtocol {
-    pub(in crate::server) fn new(
-        shared: &Arc<ServerShared>,
-        policy: &Arc<Policy>,
-        endpoint: &Endpoint,
-        options: &HttpOptions,
-    ) -> Self {
-        Self::of(HttpService::of(shared, policy).at(endpoint), policy, options)
-    }
-
-    /// Like `new`, with options for WebSockets.
-    #[cfg(feature = "ws")]
-    pub(in crate::server) fn with_websocket(
-        shared: &Arc<ServerShared>,
-        policy: &Arc<Policy>,
-        endpoint: &Endpoint,
-        options: &HttpOptions,
-        websocket: WebSocketServer,
-    ) -> Self {
-        Self::of(HttpService::of(shared, policy).at(endpoint).websocket(websocket), policy, options)
-    }
-
-    fn of(service: HttpService, policy: &Arc<Policy>, options: &HttpOptions) -> Self {
+    pub(in crate::server) fn new(service: HttpService, policy: &Arc<Policy>, options: &HttpOptions) -> Self {
         Self { service: options.apply(service), policy: Arc::clone(policy), strangers: LogRate::default() }
     }
 
@@ -406,7 +383,7 @@ impl HttpProtocol {
         activity.leaves_unread();
         let service = service_fn(|request: Request<Incoming>| {
             is_answered.store(true, Relaxed);
-            let response = response(status, body.clone(), request.version());
+            let response = error_response(status, body.clone(), true, request.version());
             async { Ok::<_, Infallible>(response) }
         });
         let io = TokioIo::new(TrackedIo::new(io, Arc::clone(&activity)));
@@ -426,17 +403,6 @@ impl HttpProtocol {
         // A peer that does not read the refusal changes nothing.
         drop(ended.await);
     }
-}
-
-fn response(status: StatusCode, body: Bytes, version: Version) -> Response<HttpBody> {
-    let mut response = Response::new(HttpBody::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // HTTP/2 has no such header.
-    if version < Version::HTTP_2 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }
 
 /// A response's body that reports its end to the [`Activity`].

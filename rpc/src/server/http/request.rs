@@ -353,18 +353,30 @@ impl HttpRefusal {
             _ if self.code() == ErrorCode::INVALID_REQUEST => error,
             _ => error.not_executed(),
         };
-        let mut response = Response::new(HttpBody::from(dispatcher.refuse(&error)));
-        *response.status_mut() = self.status();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut response = error_response(self.status(), dispatcher.refuse(&error), self.closes(), version);
         if let Self::Method(_) = self {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
-        // HTTP/2 has no such header: it ends the stream.
-        if self.closes() && version < Version::HTTP_2 {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
         response
     }
+}
+
+/// A response with an error in JSON, to a request of `version`. `closes`: the connection is closed
+/// after it.
+pub(super) fn error_response(
+    status: StatusCode,
+    body: Bytes,
+    closes: bool,
+    version: Version,
+) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // HTTP/2 has no such header: it ends the stream.
+    if closes && version < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 #[cfg(test)]

@@ -212,7 +212,7 @@ impl HttpService {
     }
 
     /// Answers only at the path of `endpoint`, if it has one.
-    pub(super) fn at(mut self, endpoint: &Endpoint) -> Self {
+    pub(in crate::server) fn at(mut self, endpoint: &Endpoint) -> Self {
         self.path = endpoint.as_net().and_then(Net::served_path).map(Arc::from);
         self
     }

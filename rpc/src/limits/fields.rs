@@ -188,10 +188,10 @@ live! {
 
 /// True until the log has a certain event.
 #[derive(Debug, Default)]
-pub(crate) struct LogOnce(AtomicBool);
+struct LogOnce(AtomicBool);
 
 impl LogOnce {
-    pub(crate) fn is_first(&self) -> bool {
+    fn is_first(&self) -> bool {
         !self.0.swap(true, Relaxed)
     }
 }

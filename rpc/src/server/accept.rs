@@ -99,7 +99,7 @@ fn admit(
 
 /// The handshakes in progress at one listener. They are aborted when the listener ends.
 #[derive(Debug)]
-pub(super) struct Handshakes {
+struct Handshakes {
     steps: Arc<[Box<dyn Handshake>]>,
     /// The protocol behind the handshakes.
     protocol: AppProtocol,
@@ -111,7 +111,7 @@ pub(super) struct Handshakes {
 }
 
 impl Handshakes {
-    pub(super) fn new(shared: &Arc<ServerShared>, listener: &Listener) -> Self {
+    fn new(shared: &Arc<ServerShared>, listener: &Listener) -> Self {
         let (steps, protocol) = (Arc::clone(listener.handshakes()), listener.protocol().clone());
         let policy = Arc::clone(listener.policy());
         Self {
@@ -124,13 +124,13 @@ impl Handshakes {
         }
     }
 
-    pub(super) fn are_needed(&self) -> bool {
+    fn are_needed(&self) -> bool {
         !self.steps.is_empty()
     }
 
     /// Runs all handshakes with a peer, which counts as a connection meanwhile, and then begins its
     /// session.
-    pub(super) fn begin(&mut self, connection: Connection, group: Membership) {
+    fn begin(&mut self, connection: Connection, group: Membership) {
         while self.tasks.try_join_next().is_some() {}
         let (steps, protocol, shared) =
             (Arc::clone(&self.steps), self.protocol.clone(), Arc::clone(&self.shared));
@@ -218,7 +218,7 @@ const DISCARDED: u64 = 64 << 10;
 
 /// The refusals in progress at one listener. They are aborted when the listener ends.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+struct Refusals {
     tasks: JoinSet<()>,
     /// The peers refused since one was last accepted.
     refused: u64,
@@ -229,7 +229,7 @@ pub(super) struct Refusals {
 
 impl Refusals {
     /// Refuses a peer because the server is full: sends it the error, and closes the connection.
-    pub(super) fn refuse(&mut self, listener: &Listener, connection: Connection, full: &ServerFull) {
+    fn refuse(&mut self, listener: &Listener, connection: Connection, full: &ServerFull) {
         if self.refused == 0
             && let Some(unlogged) = self.rate.admit()
         {
@@ -241,7 +241,7 @@ impl Refusals {
     }
 
     /// Refuses a peer because its group is over a limit.
-    pub(super) fn refuse_in_group(&mut self, listener: &Listener, connection: Connection, over: &OverLimit) {
+    fn refuse_in_group(&mut self, listener: &Listener, connection: Connection, over: &OverLimit) {
         if let Some(unlogged) = self.rate.admit() {
             shared::log_over(over, &connection.peer, unlogged);
         }
@@ -272,7 +272,7 @@ impl Refusals {
     }
 
     /// A peer was accepted: the server is not full any more.
-    pub(super) fn end(&mut self) {
+    fn end(&mut self) {
         if std::mem::take(&mut self.is_logged) {
             tracing::info!(
                 rpc.system.name = "jsonrpc",

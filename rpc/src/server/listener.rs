@@ -284,7 +284,7 @@ impl AcceptBackoff {
     }
 
     /// A peer was lost before it was accepted. Does not wait.
-    pub(super) async fn of_a_peer(&mut self, error: &io::Error) {
+    async fn of_a_peer(&mut self, error: &io::Error) {
         self.of_peers += 1;
         if self.of_peers > MOST_OF_PEERS {
             return self.of_ours(error).await;
@@ -293,7 +293,7 @@ impl AcceptBackoff {
     }
 
     /// The socket fails. Waits before the next attempt. Cancel safe.
-    pub(super) async fn of_ours(&mut self, error: &io::Error) {
+    async fn of_ours(&mut self, error: &io::Error) {
         self.failures += 1;
         let now = Instant::now();
         if self.said_at.is_none_or(|at| now.saturating_duration_since(at) >= SAID_EVERY) {

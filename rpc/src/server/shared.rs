@@ -190,7 +190,7 @@ pub(super) struct ServerShared {
     pub(super) groups: Option<Arc<InstalledGroups>>,
     sessions: Mutex<HashMap<u64, Session>>,
     /// The number of accepted peers whose handshakes are in progress.
-    pub(super) handshaking: AtomicUsize,
+    handshaking: AtomicUsize,
     #[cfg(feature = "http")]
     pub(super) http: HttpWork,
     /// The running listeners.

@@ -260,7 +260,7 @@ impl ExchangeLimiter {
     }
 
     /// Waits for the permits of a message of about `size` bytes.
-    pub(super) async fn acquire(&self, size: usize) -> ExchangePermit<'_> {
+    async fn acquire(&self, size: usize) -> ExchangePermit<'_> {
         let bytes = u32::try_from(size).unwrap_or(u32::MAX).min(self.most);
         let never_closed = "the semaphores are never closed";
         ExchangePermit {

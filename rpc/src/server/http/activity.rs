@@ -139,7 +139,7 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn read(&self, bytes: &[u8]) {
+    fn read(&self, bytes: &[u8]) {
         let (now, mut state) = (Instant::now(), self.lock());
         if !state.start.is_full() {
             state.start.add(bytes);
@@ -152,7 +152,7 @@ impl Activity {
     }
 
     /// The first `written` bytes of `slices` were taken by the stream.
-    pub(super) fn wrote<'a>(&self, slices: impl IntoIterator<Item = &'a [u8]>, mut written: usize) {
+    fn wrote<'a>(&self, slices: impl IntoIterator<Item = &'a [u8]>, mut written: usize) {
         let (now, mut state) = (Instant::now(), self.lock());
         state.moved = now;
         let Some(flow) = state.protocol.flow() else { return };
@@ -164,12 +164,12 @@ impl Activity {
     }
 
     /// All written bytes have left.
-    pub(super) fn flushed(&self) {
+    fn flushed(&self) {
         self.lock().stuck = None;
     }
 
     /// Written bytes wait. `has_left`: some bytes have left since the last report.
-    pub(super) fn cannot_write(&self, has_left: bool) {
+    fn cannot_write(&self, has_left: bool) {
         let mut state = self.lock();
         if has_left || state.stuck.is_none() {
             state.stuck = Some(Instant::now());
@@ -187,7 +187,7 @@ impl Activity {
 
     /// The last byte was written. Returns true if the peer needs time to read the refusal of a
     /// request that it is still sending.
-    pub(super) fn lingers(&self) -> bool {
+    fn lingers(&self) -> bool {
         let mut state = self.lock();
         if state.has_unread {
             state.lingering.get_or_insert_with(Instant::now);

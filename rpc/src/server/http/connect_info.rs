@@ -150,7 +150,7 @@ impl ConnectionAccount {
 
 /// Delays a peer above the soft limit of cost, and refuses it at the hard limit. A delay is logged
 /// if `is_first_logged` returns true.
-pub(super) async fn admit_at(
+async fn admit_at(
     cost: f64,
     peer: &Endpoint,
     limits: &Limits,

@@ -39,13 +39,13 @@ use crate::{
     transport::{Connection, Expected, Io, LogRate, WebAccess, log_foreign},
 };
 
-pub(super) type AnyError = Box<dyn Error + Send + Sync>;
+type AnyError = Box<dyn Error + Send + Sync>;
 
 /// The service inside all layers.
-pub(super) type Layered = BoxCloneSyncService<Request<Incoming>, Response<AnyBody>, AnyError>;
+type Layered = BoxCloneSyncService<Request<Incoming>, Response<AnyBody>, AnyError>;
 
 /// The body of a response, after all layers.
-pub(super) type AnyBody = UnsyncBoxBody<Bytes, AnyError>;
+type AnyBody = UnsyncBoxBody<Bytes, AnyError>;
 
 /// Options of HTTP at an `http://` or `https://` endpoint: see
 /// [`Listen::http`](crate::Listen::http).
@@ -142,7 +142,7 @@ impl HttpOptions {
     }
 
     /// Applies the options to `service`.
-    pub(super) fn apply(&self, service: HttpService) -> Layered {
+    fn apply(&self, service: HttpService) -> Layered {
         let service = service.access(self.access.clone());
         let service = if self.has_no_content { service.no_content() } else { service };
         match &self.layer {
@@ -187,7 +187,7 @@ const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// HTTP at one listener: the service with its layers, and its policy.
 pub(in crate::server) struct HttpProtocol {
     service: Layered,
-    pub(super) policy: Arc<Policy>,
+    policy: Arc<Policy>,
     /// Bounds the log events about peers that do not speak HTTP.
     strangers: LogRate,
 }
@@ -307,7 +307,7 @@ impl HttpProtocol {
         ended
     }
 
-    pub(super) fn builder(&self) -> auto::Builder<StreamTasks> {
+    fn builder(&self) -> auto::Builder<StreamTasks> {
         let mut builder = auto::Builder::new(StreamTasks::default());
         // The timeouts are those of [`Activity`]: hyper's do not tell an idle connection from half
         // a head.
@@ -357,7 +357,7 @@ impl fmt::Debug for HttpProtocol {
 
 /// The tasks of an HTTP/2 connection's requests. They end with it.
 #[derive(Clone, Default)]
-pub(super) struct StreamTasks(Arc<Mutex<JoinSet<()>>>);
+struct StreamTasks(Arc<Mutex<JoinSet<()>>>);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamTasks {
     fn execute(&self, task: F) {
@@ -406,13 +406,13 @@ impl HttpProtocol {
 }
 
 /// A response's body that reports its end to the [`Activity`].
-pub(super) struct TrackedBody {
+struct TrackedBody {
     body: AnyBody,
     _sending: ResponseGuard,
 }
 
 impl TrackedBody {
-    pub(super) const fn new(body: AnyBody, sending: ResponseGuard) -> Self {
+    const fn new(body: AnyBody, sending: ResponseGuard) -> Self {
         Self { body, _sending: sending }
     }
 }

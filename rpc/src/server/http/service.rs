@@ -165,7 +165,7 @@ impl HttpService {
     }
 
     /// A service that shares `capacity` with others.
-    pub(super) fn sharing(dispatcher: Dispatcher, capacity: Arc<HttpCapacity>) -> Self {
+    fn sharing(dispatcher: Dispatcher, capacity: Arc<HttpCapacity>) -> Self {
         Self {
             dispatcher,
             access: Arc::default(),
@@ -179,14 +179,14 @@ impl HttpService {
     }
 
     /// Ends the service with `server`.
-    pub(super) fn in_server(mut self, server: &Arc<ServerShared>) -> Self {
+    fn in_server(mut self, server: &Arc<ServerShared>) -> Self {
         self.server = Some(Arc::clone(server));
         self
     }
 
     /// Also opens WebSockets, as sessions of the server.
     #[cfg(feature = "ws")]
-    pub(super) fn with_sessions(mut self, sessions: WebSocketUpgrades) -> Self {
+    fn with_sessions(mut self, sessions: WebSocketUpgrades) -> Self {
         self.sessions = Some(sessions);
         self
     }

@@ -45,7 +45,7 @@ pub(super) fn accept_from(shared: &Arc<ServerShared>, listener: Listener) {
         let mut handshakes = Handshakes::new(&shared, &listener);
         let mut backoff = AcceptBackoff::new(listener.endpoint());
         let mut stopping = pin!(stage.wait_for(|stage| !stage.accepts()));
-        let nobody_comes = loop {
+        let socket_ended = loop {
             let connection = match select(stopping.as_mut(), pin!(listener.accept(&mut backoff))).await {
                 Either::Left(_) => break false,
                 Either::Right((None, _)) => break true,
@@ -63,7 +63,7 @@ pub(super) fn accept_from(shared: &Arc<ServerShared>, listener: Listener) {
         // again.
         drop(listener);
         drop(listening);
-        if nobody_comes {
+        if socket_ended {
             shared.close_unless_listening();
         }
     });
@@ -157,7 +157,7 @@ impl Handshakes {
                     if has_begun {
                         group.charge(cost_of(&error, policy.limits()), Instant::now());
                     }
-                    given_up(&peer, &error, &strangers);
+                    log_failure(&peer, &error, &strangers);
                 }
             }
         });
@@ -173,8 +173,8 @@ fn cost_of(error: &io::Error, limits: &Limits) -> f64 {
     }
 }
 
-fn given_up(peer: &Endpoint, error: &io::Error, strangers: &LogRate) {
-    if is_logged(peer, error, strangers) {
+fn log_failure(peer: &Endpoint, error: &io::Error, strangers: &LogRate) {
+    if log_foreign_peer(peer, error, strangers) {
         return;
     }
     tracing::debug!(
@@ -184,7 +184,7 @@ fn given_up(peer: &Endpoint, error: &io::Error, strangers: &LogRate) {
 }
 
 /// Logs that the peer speaks another protocol, or returns false.
-fn is_logged(peer: &Endpoint, error: &io::Error, strangers: &LogRate) -> bool {
+fn log_foreign_peer(peer: &Endpoint, error: &io::Error, strangers: &LogRate) -> bool {
     let Some(inner) = error.get_ref() else { return false };
     #[cfg(feature = "tls-no-provider")]
     if let Some(TlsError::NotTls { protocol, found, .. }) = inner.downcast_ref() {
@@ -203,18 +203,18 @@ fn is_logged(peer: &Endpoint, error: &io::Error, strangers: &LogRate) -> bool {
 
 /// The most refusals in progress. Each keeps a file descriptor meanwhile; further peers are
 /// disconnected at once.
-const AT_ONCE: usize = 64;
+const MAX_REFUSALS: usize = 64;
 
 /// How long a peer may take to send the request that the refusal answers, if there is no
 /// `handshake_timeout`.
-const ASKING: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a peer may take to read the refusal and to close its side.
-const PATIENCE: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most bytes of the peer that are read meanwhile. Closing a socket with unread bytes would
 /// make TCP discard the refusal.
-const DISCARDED: u64 = 64 << 10;
+const MAX_DISCARDED: u64 = 64 << 10;
 
 /// The refusals in progress at one listener. They are aborted when the listener ends.
 #[derive(Debug, Default)]
@@ -237,7 +237,7 @@ impl Refusals {
             self.is_logged = true;
         }
         self.refused += 1;
-        self.tell_one(listener, connection, full.to_error());
+        self.spawn_refusal(listener, connection, full.to_error());
     }
 
     /// Refuses a peer because its group is over a limit.
@@ -245,17 +245,17 @@ impl Refusals {
         if let Some(unlogged) = self.rate.admit() {
             shared::log_over(over, &connection.peer, unlogged);
         }
-        self.tell_one(listener, connection, error_of(over));
+        self.spawn_refusal(listener, connection, error_of(over));
     }
 
-    fn tell_one(&mut self, listener: &Listener, connection: Connection, error: ErrorObject) {
+    fn spawn_refusal(&mut self, listener: &Listener, connection: Connection, error: ErrorObject) {
         while self.tasks.try_join_next().is_some() {}
         tracing::debug!(rpc.system.name = "jsonrpc", network.peer.address = %connection.peer, "a connection was refused");
-        if self.tasks.len() < AT_ONCE {
+        if self.tasks.len() < MAX_REFUSALS {
             let (steps, protocol) = (Arc::clone(listener.handshakes()), listener.protocol().clone());
-            let asking = listener.policy().limits().handshake_timeout.unwrap_or(ASKING);
+            let request_timeout = listener.policy().limits().handshake_timeout.unwrap_or(REQUEST_TIMEOUT);
             self.tasks.spawn(async move {
-                let told = async {
+                let refused = async {
                     let mut connection = connection;
                     for step in &*steps {
                         match step.refuse(connection, &error).await? {
@@ -263,10 +263,10 @@ impl Refusals {
                             None => return Ok(()),
                         }
                     }
-                    tell(&protocol, connection, &error).await
+                    refuse(&protocol, connection, &error).await
                 };
                 // A peer that does not read the refusal changes nothing.
-                drop(timeout(asking.saturating_add(PATIENCE), told).await);
+                drop(timeout(request_timeout.saturating_add(READ_TIMEOUT), refused).await);
             });
         }
     }
@@ -294,7 +294,7 @@ fn error_of(over: &OverLimit) -> ErrorObject {
 }
 
 /// Refuses a peer in the protocol that comes behind all handshakes.
-async fn tell(protocol: &AppProtocol, connection: Connection, error: &ErrorObject) -> io::Result<()> {
+async fn refuse(protocol: &AppProtocol, connection: Connection, error: &ErrorObject) -> io::Result<()> {
     match protocol {
         #[cfg(feature = "http")]
         AppProtocol::Http(http) => {
@@ -303,8 +303,8 @@ async fn tell(protocol: &AppProtocol, connection: Connection, error: &ErrorObjec
         }
         AppProtocol::Sessions(policy) => {
             let message = framed(&policy.settings, &connection, error);
-            let told = send(connection.io, &message);
-            timeout(PATIENCE, told).await.unwrap_or_else(|late| Err(late.into()))
+            let sent = send(connection.io, &message);
+            timeout(READ_TIMEOUT, sent).await.unwrap_or_else(|late| Err(late.into()))
         }
     }
 }
@@ -329,6 +329,6 @@ fn framed(settings: &Settings, connection: &Connection, error: &ErrorObject) -> 
 async fn send(mut io: Box<dyn Io>, message: &[u8]) -> io::Result<()> {
     io.write_all(message).await?;
     io.shutdown().await?;
-    tokio::io::copy(&mut io.take(DISCARDED), &mut tokio::io::sink()).await?;
+    tokio::io::copy(&mut io.take(MAX_DISCARDED), &mut tokio::io::sink()).await?;
     Ok(())
 }

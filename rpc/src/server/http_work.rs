@@ -25,7 +25,7 @@ use crate::{
 
 /// The HTTP connections and requests of one server.
 #[derive(Debug)]
-pub(in crate::server) struct HttpWork {
+pub(super) struct HttpWork {
     open: Tally,
     /// Requests over connections of other servers.
     guests: Tally,
@@ -37,7 +37,7 @@ pub(in crate::server) struct HttpWork {
 }
 
 impl HttpWork {
-    pub(in crate::server) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let forced = CancellationToken::new();
         Self {
             open: Tally::default(),
@@ -48,12 +48,12 @@ impl HttpWork {
         }
     }
 
-    pub(in crate::server) fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.open.count()
     }
 
     /// Work that handlers of these requests have shielded.
-    pub(in crate::server) const fn shielded_work(&self) -> &Tally {
+    pub(super) const fn shielded_work(&self) -> &Tally {
         &self.shielded_work
     }
 
@@ -73,7 +73,7 @@ impl HttpWork {
     }
 
     /// Aborts all connections and requests.
-    pub(in crate::server) fn force(&self) {
+    pub(super) fn force(&self) {
         self.forced.cancel();
     }
 
@@ -83,7 +83,7 @@ impl HttpWork {
     }
 
     /// Waits until all have ended and, as the close of a session does, for shielded work.
-    pub(in crate::server) async fn all_ended(&self, close_timeout: Option<Duration>) {
+    pub(super) async fn all_ended(&self, close_timeout: Option<Duration>) {
         let deadline = close_timeout.map(|after| Instant::now() + after);
         let guests_ended = async {
             let (done, forced) = (pin!(self.guests.until_none()), pin!(self.guests_are_forced()));
@@ -111,7 +111,7 @@ const OWN_BYTES: usize = 16 << 10;
 
 /// The permits that the HTTP requests of one policy share.
 #[derive(Debug)]
-pub(in crate::server) struct HttpCapacity {
+pub(super) struct HttpCapacity {
     /// One permit for each request in flight.
     requests: Pool,
     /// One permit for each byte of a body that is arriving.
@@ -121,7 +121,7 @@ pub(in crate::server) struct HttpCapacity {
 }
 
 impl HttpCapacity {
-    pub(in crate::server) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
             requests: Pool::new(limits.connections),
             body_bytes: Pool::new(body_bytes(limits)),

@@ -277,22 +277,8 @@ impl ServerShared {
             services
         })
     }
-}
 
-impl Owner for ServerShared {
-    fn ended(&self, session: u64) {
-        // Dropped outside the lock: the drop of the last handle may run code of the application.
-        let ended = self.sessions().remove(&session);
-        drop(ended);
-    }
-
-    fn strangers(&self) -> &LogRate {
-        &self.strangers
-    }
-}
-
-impl ServerShared {
-    /// Moves forward to `next`. Returns false if the server was there already.
+    /// Moves the stage forward to `next`. Returns false if the server was there already.
     pub(super) fn enter(&self, next: ServerStage) -> bool {
         self.stage.send_if_modified(|stage| {
             let is_later = *stage < next;
@@ -336,6 +322,18 @@ impl ServerShared {
     }
 }
 
+impl Owner for ServerShared {
+    fn ended(&self, session: u64) {
+        // Dropped outside the lock: the drop of the last handle may run code of the application.
+        let ended = self.sessions().remove(&session);
+        drop(ended);
+    }
+
+    fn strangers(&self) -> &LogRate {
+        &self.strangers
+    }
+}
+
 impl fmt::Debug for ServerShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerShared").field("services", &self.policy.services).finish_non_exhaustive()
@@ -358,7 +356,8 @@ impl Drop for PendingConnection {
     }
 }
 
-/// `unlogged` is the number of like events since the last logged one.
+/// Logs that a peer was refused because the server is full. `unlogged` is the number of like events
+/// since the last logged one.
 pub(super) fn log_full(full: &ServerFull, peer: &Endpoint, unlogged: u64) {
     let &ServerFull { open, limit } = full;
     tracing::warn!(
@@ -368,6 +367,7 @@ pub(super) fn log_full(full: &ServerFull, peer: &Endpoint, unlogged: u64) {
     );
 }
 
+/// Logs that a peer was refused because its group is over a limit.
 pub(super) fn log_over(over: &OverLimit, peer: &Endpoint, unlogged: u64) {
     match *over {
         OverLimit::Connections { open, limit } => tracing::warn!(

@@ -53,8 +53,9 @@ struct ActivityState {
     head: Option<Instant>,
     /// Since when written bytes have not left.
     stuck: Option<Instant>,
-    /// Requests in flight, and responses whose body hyper does not have as a whole.
+    /// The number of requests in flight.
     handled: usize,
+    /// The number of responses whose body hyper does not have as a whole yet.
     sending: usize,
     protocol: PeerProtocol,
     /// True for HTTP/2: bytes between requests need not be the head of one.

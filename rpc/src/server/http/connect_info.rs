@@ -195,7 +195,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) enum Payer {
     /// The account of a connection of this server.
     Connection(Arc<ConnectInfo>),
-    GuestRequest(GuestRequest),
+    Guest(GuestRequest),
     /// A service without a server charges nobody.
     Nobody(Shares),
 }
@@ -231,7 +231,7 @@ impl Payer {
     pub(super) fn shares(&self) -> &Shares {
         match self {
             Self::Connection(connect_info) => &connect_info.account.shares,
-            Self::GuestRequest(GuestRequest { shares, .. }) | Self::Nobody(shares) => shares,
+            Self::Guest(GuestRequest { shares, .. }) | Self::Nobody(shares) => shares,
         }
     }
 
@@ -239,10 +239,10 @@ impl Payer {
     pub(super) fn charge(&self, amount: f64, limits: &Limits) {
         match self {
             Self::Connection(connect_info) => _ = connect_info.account.charge(amount, limits),
-            Self::GuestRequest(GuestRequest { group, .. }) if group.is_some() => {
+            Self::Guest(GuestRequest { group, .. }) if group.is_some() => {
                 _ = group.charge(amount, Instant::now());
             }
-            Self::GuestRequest(_) | Self::Nobody(_) => {}
+            Self::Guest(_) | Self::Nobody(_) => {}
         }
     }
 
@@ -250,11 +250,11 @@ impl Payer {
     pub(super) async fn admit(&self, peer: &Endpoint, limits: &Limits) -> Result<(), HttpRefusal> {
         match self {
             Self::Connection(connect_info) => connect_info.account.admit(&connect_info.peer, limits).await,
-            Self::GuestRequest(GuestRequest { group, .. }) if group.is_some() => {
+            Self::Guest(GuestRequest { group, .. }) if group.is_some() => {
                 let cost = group.charge(0.0, Instant::now());
                 admit_at(cost, peer, limits, || group.is_first_logged()).await
             }
-            Self::GuestRequest(_) | Self::Nobody(_) => Ok(()),
+            Self::Guest(_) | Self::Nobody(_) => Ok(()),
         }
     }
 
@@ -263,14 +263,14 @@ impl Payer {
     pub(super) async fn permit_for(&self, body: &SizeHint, limits: &Limits) -> Option<BytesPermit<'_>> {
         match self {
             Self::Connection(connect_info) => connect_info.account.permit_for(body, limits).await,
-            Self::GuestRequest(_) | Self::Nobody(_) => None,
+            Self::Guest(_) | Self::Nobody(_) => None,
         }
     }
 
     /// Waits until the request has to end, if its connection is another server's. Cancel safe.
     pub(super) async fn is_forced(&self) {
         match self {
-            Self::GuestRequest(GuestRequest { server, .. }) => server.http.guests_are_forced().await,
+            Self::Guest(GuestRequest { server, .. }) => server.http.guests_are_forced().await,
             Self::Connection(_) | Self::Nobody(_) => std::future::pending().await,
         }
     }

@@ -268,7 +268,7 @@ impl HttpService {
         let peer = ConnectInfo::peer_of(&parts.extensions).cloned();
         let payer = match (parts.extensions.get::<Arc<ConnectInfo>>(), &self.server) {
             (Some(connect_info), _) => Payer::Connection(Arc::clone(connect_info)),
-            (None, Some(server)) => Payer::GuestRequest(GuestRequest::arrived(server, peer.as_ref())?),
+            (None, Some(server)) => Payer::Guest(GuestRequest::arrived(server, peer.as_ref())?),
             (None, None) => Payer::Nobody(Shares::default()),
         };
         let answered = {
@@ -332,7 +332,7 @@ impl HttpService {
         let permit = permit.map_err(|scarce| HttpRefusal::Busy { scarce, limit: limits.connections })?;
         let extensions = match payer {
             Payer::Connection(connect_info) => connect_info.extensions.for_request(parts),
-            Payer::GuestRequest(_) | Payer::Nobody(_) => Extensions::of_http(parts),
+            Payer::Guest(_) | Payer::Nobody(_) => Extensions::of_http(parts),
         };
         let (exchange, notifications) = self.dispatcher.exchange_calls(&message, peer, extensions).await;
         payer.charge(exchange.cost, limits);

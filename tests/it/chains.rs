@@ -82,7 +82,7 @@ fn every_error_is_in_the_table() {
         ("ReplyError", "jsonrpc/reply.rs"),
         ("ProtocolError", "jsonrpc/error.rs"),
         ("Unsupported", "jsonrpc/connection/machine.rs"),
-        ("FrameError", "framing/error.rs"),
+        ("FrameError", "framing/framer.rs"),
         ("ConnectError", "client/dial.rs"),
         ("HttpClientError", "client/http/builder.rs"),
         ("BindError", "server/shared.rs"),

@@ -66,23 +66,20 @@ impl<C> EditorClient<C> {
 #[allow(
     dead_code,
     deprecated,
+    elided_lifetimes_in_paths,
     missing_docs,
     non_snake_case,
     clippy::all,
     clippy::pedantic
 )]
 impl<C: ::rpc::Caller> EditorClient<C> {
-    fn initialize<'call>(
-        &'call self,
-        params: &'call Initialize,
-    ) -> ::rpc::Call<'call, C, &'call Initialize, ::rpc::private::Owned<str>> {
+    fn initialize(
+        &self,
+        params: &Initialize,
+    ) -> ::rpc::Call<'static, C, ::rpc::private::Owned<str>> {
         ::rpc::Call::to(&self.caller, &Self::METHODS[0], params)
     }
-    fn open<'call>(
-        &'call self,
-        force: bool,
-        paths: &'call [PathBuf],
-    ) -> ::rpc::Call<'call, C, ::rpc::private::WithRest<(bool,), &'call [PathBuf]>, ()> {
+    fn open(&self, force: bool, paths: &[PathBuf]) -> ::rpc::Call<'static, C, ()> {
         ::rpc::Call::to(
             &self.caller,
             &Self::METHODS[1],
@@ -90,15 +87,11 @@ impl<C: ::rpc::Caller> EditorClient<C> {
         )
     }
     #[cfg(unix)]
-    fn resize<'call>(
-        &'call self,
-        width: u16,
-        height: u16,
-    ) -> ::rpc::Call<'call, C, (u16, u16), ()> {
+    fn resize(&self, width: u16, height: u16) -> ::rpc::Call<'static, C, ()> {
         ::rpc::Call::to(&self.caller, &Self::METHODS[2], (width, height))
     }
     #[cfg(not(unix))]
-    fn resize<'call>(&'call self, width: u16) -> ::rpc::Call<'call, C, (u16,), ()> {
+    fn resize(&self, width: u16) -> ::rpc::Call<'static, C, ()> {
         ::rpc::Call::to(
             &self.caller,
             &Self::METHODS[2 + ::core::cfg!(unix) as usize],

@@ -45,21 +45,22 @@ impl<C> ConditionalClient<C> {
 #[allow(
     dead_code,
     deprecated,
+    elided_lifetimes_in_paths,
     missing_docs,
     non_snake_case,
     clippy::all,
     clippy::pedantic
 )]
 impl<C: ::rpc::Caller> ConditionalClient<C> {
-    fn first<'call>(&'call self) -> ::rpc::Call<'call, C, (), ()> {
+    fn first(&self) -> ::rpc::Call<'static, C, ()> {
         ::rpc::Call::to(&self.caller, &Self::METHODS[0], ())
     }
     #[cfg(unix)]
-    fn second<'call>(&'call self) -> ::rpc::Call<'call, C, (), ()> {
+    fn second(&self) -> ::rpc::Call<'static, C, ()> {
         ::rpc::Call::to(&self.caller, &Self::METHODS[1], ())
     }
     #[deprecated]
-    fn third<'call>(&'call self) -> ::rpc::Call<'call, C, (), ()> {
+    fn third(&self) -> ::rpc::Call<'static, C, ()> {
         ::rpc::Call::to(
             &self.caller,
             &Self::METHODS[1 + ::core::cfg!(unix) as usize],

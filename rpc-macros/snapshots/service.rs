@@ -94,6 +94,7 @@ impl<C> CalcClient<C> {
 #[allow(
     dead_code,
     deprecated,
+    elided_lifetimes_in_paths,
     missing_docs,
     non_snake_case,
     clippy::all,
@@ -101,21 +102,16 @@ impl<C> CalcClient<C> {
 )]
 impl<C: ::rpc::Caller> CalcClient<C> {
     /// Adds two numbers.
-    pub fn add<'call>(
-        &'call self,
-        a: i64,
-        b: i64,
-    ) -> ::rpc::Call<'call, C, (i64, i64), i64> {
+    pub fn add(&self, a: i64, b: i64) -> ::rpc::Call<'static, C, i64> {
         ::rpc::Call::to(&self.caller, &Self::METHODS[0], (a, b))
     }
     /// Borrowed in, on both sides.
-    pub fn greet<'call>(
-        &'call self,
-        name: &'call str,
+    pub fn greet(
+        &self,
+        name: &str,
     ) -> ::rpc::Call<
-        'call,
+        'static,
         C,
-        (&'call str,),
         String,
         {
             #[allow(unused_imports)]
@@ -126,14 +122,13 @@ impl<C: ::rpc::Caller> CalcClient<C> {
         ::rpc::Call::to(&self.caller, &Self::METHODS[1], (name,))
     }
     /// Typed failure.
-    pub fn div<'call>(
-        &'call self,
+    pub fn div(
+        &self,
         a: i64,
         b: i64,
     ) -> ::rpc::Call<
-        'call,
+        'static,
         C,
-        (i64, i64),
         Result<i64, DivError>,
         {
             #[allow(unused_imports)]
@@ -143,24 +138,20 @@ impl<C: ::rpc::Caller> CalcClient<C> {
     > {
         ::rpc::Call::to(&self.caller, &Self::METHODS[2], (a, b))
     }
-    pub fn version<'call>(&'call self) -> ::rpc::Call<'call, C, (), u32> {
+    pub fn version(&self) -> ::rpc::Call<'static, C, u32> {
         ::rpc::Call::to(&self.caller, &Self::METHODS[3], ())
     }
     /// No reply travels back.
-    pub fn log<'call>(
-        &'call self,
-        line: &'call str,
-    ) -> ::rpc::Notify<'call, C, (&'call str,)> {
+    pub fn log(&self, line: &str) -> ::rpc::Notify<'static, C> {
         ::rpc::Notify::to(&self.caller, &Self::METHODS[4], (line,))
     }
-    pub fn rename<'call>(
-        &'call self,
-        from: &'call str,
-        to: Cow<'call, str>,
+    pub fn rename(
+        &self,
+        from: &str,
+        to: Cow<'_, str>,
     ) -> ::rpc::Call<
-        'call,
+        'static,
         C,
-        (&'call str, Cow<'call, str>),
         Result<usize, DivError>,
         {
             #[allow(unused_imports)]
@@ -170,7 +161,7 @@ impl<C: ::rpc::Caller> CalcClient<C> {
     > {
         ::rpc::Call::to(&self.caller, &Self::METHODS[5], (from, to))
     }
-    pub fn twice<'call>(&'call self, a: i64) -> ::rpc::Call<'call, C, (i64,), i64> {
+    pub fn twice(&self, a: i64) -> ::rpc::Call<'static, C, i64> {
         ::rpc::Call::to(&self.caller, &Self::METHODS[6], (a,))
     }
 }

@@ -58,16 +58,15 @@ impl<S: ?::core::marker::Sized> ::core::fmt::Debug for CalcServer<S> {
     }
 }
 #[allow(warnings)]
-impl<C> CalcClient<C> {
+impl<C: ::rpc::Caller> CalcClient<C> {
     pub const METHODS: &'static [::rpc::MethodInfo] = &[];
     #[doc(hidden)]
     pub fn add(
         &self,
         _: (i64, i64),
     ) -> ::rpc::Call<
-        '_,
+        'static,
         C,
-        (),
         Result<i64, DivError>,
         {
             #[allow(unused_imports)]
@@ -78,7 +77,7 @@ impl<C> CalcClient<C> {
         ::core::unreachable!()
     }
     #[doc(hidden)]
-    pub fn log(&self, _: &str) -> ::rpc::Notify<'_, C, ()> {
+    pub fn log(&self, _: &str) -> ::rpc::Notify<'static, C> {
         ::core::unreachable!()
     }
 }

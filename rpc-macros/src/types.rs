@@ -105,17 +105,32 @@ pub(crate) fn replace_impl(ty: &mut Type, replace: &mut dyn FnMut(&TypeImplTrait
     }
 }
 
-/// `ty` with every lifetime but `'static` called `name`.
-pub(crate) fn with_lifetime(ty: &Type, name: &str) -> Type {
+/// `ty` with `'static` for every lifetime.
+pub(crate) fn with_static(ty: &Type) -> Type {
     let mut ty = ty.clone();
-    let named = |span: Span| Lifetime::new(name, span);
+    let named = |span: Span| Lifetime::new("'static", span);
     walk(&mut ty, &mut |part| match part {
-        Part::Lifetime(lifetime) if lifetime.ident != "static" => *lifetime = named(lifetime.span()),
-        Part::Reference(TypeReference { lifetime: Some(lifetime), .. }) if lifetime.ident != "static" => {
-            *lifetime = named(lifetime.span());
+        Part::Lifetime(lifetime) => *lifetime = named(lifetime.span()),
+        Part::Reference(reference) => {
+            let span = reference.lifetime.as_ref().map_or(reference.and_token.span, Lifetime::span);
+            reference.lifetime = Some(named(span));
         }
-        Part::Reference(reference) if reference.lifetime.is_none() => {
-            reference.lifetime = Some(named(reference.and_token.span));
+        _ => {}
+    });
+    ty
+}
+
+/// `ty` as a parameter whose lifetimes have no names, but for `'static`.
+pub(crate) fn elided(ty: &Type) -> Type {
+    let mut ty = ty.clone();
+    walk(&mut ty, &mut |part| match part {
+        Part::Lifetime(lifetime) if lifetime.ident != "static" => {
+            *lifetime = Lifetime::new("'_", lifetime.span());
+        }
+        Part::Reference(TypeReference { lifetime, .. })
+            if lifetime.as_ref().is_some_and(|lifetime| lifetime.ident != "static") =>
+        {
+            *lifetime = None;
         }
         _ => {}
     });
@@ -132,7 +147,7 @@ pub(crate) fn owned(ty: &Type, runtime: &Path) -> Type {
             *ty = parse_quote_spanned!(span=> #runtime::private::Owned<#elem>);
         }
     }
-    let mut ty = with_lifetime(ty, "'static");
+    let mut ty = with_static(ty);
     replace_references(&mut ty, runtime);
     ty
 }

@@ -179,11 +179,11 @@ pub use service::{
     Params, Request, Router, Service, Shared, Shielded,
 };
 pub use session::{
-    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call,
-    CallError, CallFuture, Caller, CloseReason, GroupFull, Hooks, Items, MemberShape, Message,
-    MessageSession, Notify, NotifyFuture, Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch,
-    PendingCall, PendingNotify, RawSubscription, Returns, SendError, Session, Statistics, Subscribe,
-    SubscribeFuture, Subscriber, Subscription, SubscriptionError, WithEmptyParams, Within,
+    Batch, BatchError, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call, CallError,
+    Caller, CloseReason, GroupFull, Hooks, Items, MemberShape, Message, MessageSession, Notify, Outgoing,
+    OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription, Returns,
+    SendError, Session, Statistics, Subscribe, Subscriber, Subscription, SubscriptionError, WithEmptyParams,
+    Within,
 };
 #[cfg(feature = "http")]
 pub use transport::HttpError;

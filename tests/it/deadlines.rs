@@ -42,12 +42,12 @@ async fn a_call_that_waits_for_ever_ends_at_its_deadline_and_the_earlier_of_two_
 async fn nothing_is_sent_when_the_deadline_has_passed() {
     let (mut peer, session) = peer();
     let late = Within::new(session, Some(Instant::now()));
-    let call = Call::<_, _, Value>::untyped(&late, "a", ());
+    let call = Call::<_, Value>::untyped(&late, "a", ());
     assert!(matches!(call.await, Err(CallError::Timeout(_))));
     assert!(matches!(Notify::untyped(&late, "n", ()).await, Err(CallError::Timeout(_))));
-    let batch = Batch::over(&late, [Call::<_, _, Value>::untyped(&late, "a", ())]);
+    let batch = Batch::over(&late, [Call::<_, Value>::untyped(&late, "a", ())]);
     assert!(matches!(batch.await, Err(BatchError::Timeout(_))));
-    let subscription = Subscribe::<_, _, rpc::Items<Value>>::untyped(&late, "s", ());
+    let subscription = Subscribe::<_, rpc::Items<Value>>::untyped(&late, "s", ());
     assert!(matches!(subscription.await, Err(CallError::Timeout(_))));
     peer.expect_silence().await;
 }
@@ -58,8 +58,8 @@ async fn a_dispatcher_runs_no_handler_when_the_deadline_has_passed() {
     gate.open();
     let dispatcher = Dispatcher::builder().service(waiting(&gate)).build().expect("a dispatcher");
     let late = Within::new(dispatcher, Some(Instant::now()));
-    assert!(matches!(Call::<_, _, Value>::untyped(&late, "wait", ()).await, Err(CallError::Timeout(_))));
-    let batch = Batch::over(&late, [Call::<_, _, Value>::untyped(&late, "wait", ())]);
+    assert!(matches!(Call::<_, Value>::untyped(&late, "wait", ()).await, Err(CallError::Timeout(_))));
+    let batch = Batch::over(&late, [Call::<_, Value>::untyped(&late, "wait", ())]);
     assert!(matches!(batch.await, Err(BatchError::Timeout(_))));
     assert!(Notify::untyped(&late, "wait", ()).await.is_err());
     assert_eq!(gate.entered(), 0);
@@ -70,14 +70,13 @@ async fn the_calls_of_a_batch_and_the_asking_for_a_subscription_end_at_the_deadl
     let (_peer, session) = peer();
     let start = Instant::now();
     let soon = Within::new(session, Some(start + SECOND));
-    let replies =
-        Batch::over(&soon, [Call::<_, _, Value>::untyped(&soon, "a", ()).timeout(SECOND * 20)]).await;
+    let replies = Batch::over(&soon, [Call::<_, Value>::untyped(&soon, "a", ()).timeout(SECOND * 20)]).await;
     assert!(matches!(replies.expect("sent")[..], [Err(CallError::Timeout(_))]));
     assert!(start.elapsed() - SECOND < SECOND / 100);
     let (_peer, session) = peer();
     let soon = Within::new(session, Some(Instant::now() + SECOND));
     let start = Instant::now();
-    assert!(Subscribe::<_, _, rpc::Items<Value>>::untyped(&soon, "s", ()).await.is_err());
+    assert!(Subscribe::<_, rpc::Items<Value>>::untyped(&soon, "s", ()).await.is_err());
     assert!(start.elapsed() - SECOND < SECOND / 100);
 }
 
@@ -118,7 +117,7 @@ async fn what_a_handler_asks_of_others_ends_when_the_handler_has_to() {
             let deadline = cx.deadline();
             tokio::spawn(async move {
                 let started = Instant::now();
-                let call = Call::<_, _, Value>::untyped(&caller, "back", ()).timeout(SECOND * 20);
+                let call = Call::<_, Value>::untyped(&caller, "back", ()).timeout(SECOND * 20);
                 let outcome = call.await;
                 let _ = asked.send((outcome.is_err(), started.elapsed(), caller.deadline() == deadline));
             });

@@ -99,7 +99,7 @@ async fn every_kind_of_call_may_wait_for_ever() {
 
         let dispatcher = Dispatcher::builder().service(echo()).limits(limits(Limits::server(), endless));
         let dispatcher = dispatcher.build().expect("a dispatcher");
-        let call = || rpc::Call::<_, _, Value>::untyped(&dispatcher, "later", (1,)).timeout(endless);
+        let call = || rpc::Call::<_, Value>::untyped(&dispatcher, "later", (1,)).timeout(endless);
         assert_eq!(call().await.expect("a reply"), serde_json::json!([1]));
         assert!(rpc::Batch::over(&dispatcher, (call(), call())).await.expect("a reply").1.is_ok());
     }

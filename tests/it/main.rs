@@ -5,6 +5,7 @@ mod batches;
 mod broadcast;
 mod callbacks;
 mod calls;
+mod calls_as_futures;
 mod calls_in_flight;
 mod cancellation;
 mod chains;

@@ -51,7 +51,7 @@ async fn params_of_each_kind<C: Caller + Clone>(peer: &mut Raw<DuplexStream>, ca
         sent(peer, client.rest(&[])).await,
         sent(peer, client.whole(None)).await,
         sent(peer, client.note()).await,
-        sent(peer, Call::<_, _, u8>::untyped(&caller, "m", ())).await,
+        sent(peer, Call::<_, u8>::untyped(&caller, "m", ())).await,
         sent(peer, Notify::untyped(&caller, "n", ())).await,
     ];
     messages

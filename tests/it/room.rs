@@ -196,16 +196,16 @@ async fn what_waits_for_room_until_its_deadline_says_how_long_that_was() {
     let is_it = |after: Duration| after == WAITED;
 
     let caller = until();
-    let ended = Call::<_, _, Value>::untyped(&caller, "m", ()).await;
+    let ended = Call::<_, Value>::untyped(&caller, "m", ()).await;
     assert!(matches!(ended, Err(CallError::Timeout(after)) if is_it(after)), "{ended:?}");
     let caller = until();
     let ended = Notify::untyped(&caller, "m", ()).await;
     assert!(matches!(ended, Err(CallError::Timeout(after)) if is_it(after)), "{ended:?}");
     let caller = until();
-    let ended = Batch::over(&caller, (Call::<_, _, Value>::untyped(&caller, "m", ()),)).await.map(drop);
+    let ended = Batch::over(&caller, (Call::<_, Value>::untyped(&caller, "m", ()),)).await.map(drop);
     assert!(matches!(ended, Err(BatchError::Timeout(after)) if is_it(after)), "{ended:?}");
     let caller = until();
-    let ended = Subscribe::<_, _, Items<Value>>::untyped(&caller, "m", ()).await.map(drop);
+    let ended = Subscribe::<_, Items<Value>>::untyped(&caller, "m", ()).await.map(drop);
     assert!(matches!(ended, Err(CallError::Timeout(after)) if is_it(after)), "{ended:?}");
     assert_eq!(session.calls_in_flight(), 0);
 }

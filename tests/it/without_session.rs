@@ -69,7 +69,7 @@ async fn whatever_it_is_asked_to_send_fails_with_that_cause() {
     for session in [cx.session(), &cx.session().clone()] {
         let call = soon(session.call::<()>("name", ())).await.expect_err("there is no session");
         assert!(is_without_session(&call), "{call:?}");
-        let timely = soon(rpc::Call::<_, _, ()>::untyped(&cx.caller(), "name", ())).await;
+        let timely = soon(rpc::Call::<_, ()>::untyped(&cx.caller(), "name", ())).await;
         assert!(is_without_session(&timely.expect_err("there is no session")));
         let note = soon(session.notify("note", ())).await.expect_err("there is no session");
         assert!(is_without_session(&note), "{note:?}");

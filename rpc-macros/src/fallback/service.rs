@@ -42,7 +42,7 @@ fn client_impl(item: &ItemTrait, of: &Generics, names: &Names, runtime: &Path) -
         TraitItem::Fn(method) => call(method, of, names, runtime),
         _ => None,
     });
-    let generics = generics::with_last(of, parse_quote!(#caller));
+    let generics = generics::with_last(of, parse_quote!(#caller: #runtime::Caller));
     let (impl_generics, args, conditions) = generics.split_for_impl();
     quote! {
         #[allow(warnings)]
@@ -178,7 +178,7 @@ fn call(method: &TraitItemFn, of: &Generics, names: &Names, runtime: &Path) -> O
         _ => None,
     });
     let returned = if is_marked(&method.attrs, "notification") {
-        quote!(#runtime::Notify<'_, #caller, ()>)
+        quote!(#runtime::Notify<'static, #caller>)
     } else {
         let mut all = of.clone();
         all.params.extend(generics.params.clone());
@@ -188,12 +188,12 @@ fn call(method: &TraitItemFn, of: &Generics, names: &Names, runtime: &Path) -> O
         {
             let fallible = client::fallible(runtime, &reply);
             let ty = client::subscribed(runtime, &reply, &items);
-            quote!(#runtime::Subscribe<'_, #caller, (), #ty #fallible>)
+            quote!(#runtime::Subscribe<'static, #caller, #ty #fallible>)
         } else {
             let reply = reply(output, &all)?;
             let ty = types::owned(&reply.ty, runtime);
             let fallible = client::fallible(runtime, &reply);
-            quote!(#runtime::Call<'_, #caller, (), #ty #fallible>)
+            quote!(#runtime::Call<'static, #caller, #ty #fallible>)
         }
     };
     Some(quote_spanned! {render::at(ident.span())=>

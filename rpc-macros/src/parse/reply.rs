@@ -34,7 +34,7 @@ pub(super) fn check_nothing(reply: &Reply, errors: &mut Errors) {
 pub(crate) fn probe(ty: &Type, generics: &Generics) -> Option<Type> {
     let params: Vec<&Ident> = params(generics);
     let ty = types::without_params(types::bare(ty), &params)?;
-    (!is_plain(&ty)).then(|| types::with_lifetime(&ty, "'static"))
+    (!is_plain(&ty)).then(|| types::with_static(&ty))
 }
 
 fn params(generics: &Generics) -> Vec<&Ident> {

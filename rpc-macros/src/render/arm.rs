@@ -10,7 +10,7 @@ use super::{at, fallible, fallible_items, local, of, relocated, reply_span};
 use crate::model::{
     Borrows, Extent, Form, Kind, Method, Names, Param, Passing, Role, Service, Subscription, WireParam,
 };
-use crate::types::{owned, path_at, with_lifetime};
+use crate::types::{owned, path_at, with_static};
 
 /// The arm of the `match` over methods.
 pub(super) fn arm(service: &Service, method: &Method, place: &Place) -> TokenStream {
@@ -158,7 +158,7 @@ fn decoded(runtime: &Path, wire: &WireParam) -> TokenStream {
     let ty = match wire.passing {
         // Nor do the values in a list.
         Passing::LentAll | Passing::LentAllOption => owned(&wire.ty, runtime),
-        _ => with_lifetime(&wire.ty, "'static"),
+        _ => with_static(&wire.ty),
     };
     let span = at(ty.span());
     let runtime = path_at(runtime, span);

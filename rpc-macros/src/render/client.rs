@@ -1,18 +1,15 @@
-//! The client: one lazy, typed call a method.
+//! The client: one typed call a method, which is sent when it is first polled.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Generics, Ident, Lifetime, Path, Type, TypeParam, Visibility, parse_quote, parse_quote_spanned};
+use syn::{Generics, Ident, Path, Type, TypeParam, Visibility, parse_quote, parse_quote_spanned};
 
 use super::generics::{self, Travelling};
 use super::table::{self, Place};
 use super::{at, relocated, reply_span};
 use crate::model::{Extent, Items, Kind, Method, Names, Param, Passing, Reply, Sent, Service, WireParam};
-use crate::types::{owned, path_at, replace_impl, with_lifetime};
-
-/// The lifetime of what a call borrows: its parameters and the client.
-const CALL: &str = "'call";
+use crate::types::{elided, owned, path_at, replace_impl};
 
 pub(super) fn client(service: &Service) -> TokenStream {
     let Service { runtime, names, vis, .. } = service;
@@ -43,7 +40,15 @@ pub(super) fn client(service: &Service) -> TokenStream {
         }
 
         // What the lints below object to was written in the trait, and is reported there.
-        #[allow(dead_code, deprecated, missing_docs, non_snake_case, clippy::all, clippy::pedantic)]
+        #[allow(
+            dead_code,
+            deprecated,
+            elided_lifetimes_in_paths,
+            missing_docs,
+            non_snake_case,
+            clippy::all,
+            clippy::pedantic
+        )]
         impl #impl_calling #client #args #calling_conditions {
             #(#methods)*
         }
@@ -121,7 +126,6 @@ pub(crate) fn fallible(runtime: &Path, reply: &Reply) -> Option<TokenStream> {
 fn call(service: &Service, method: &Method, place: &Place) -> TokenStream {
     let Service { runtime, vis, names: Names { caller, .. }, .. } = service;
     let Method { ident, attrs, conditions, .. } = method;
-    let lifetime = Lifetime::new(CALL, Span::call_site());
     let index = place.index();
 
     // Ours, so that they and what is around them stand in one place; they mean what the user's mean.
@@ -130,9 +134,8 @@ fn call(service: &Service, method: &Method, place: &Place) -> TokenStream {
         ident.set_span(at(span));
         ident
     };
-    let params = method
-        .wire_params()
-        .map(|(Param { ident, .. }, wire)| (own(ident, ident.span()), sent(wire, &lifetime)));
+    let params =
+        method.wire_params().map(|(Param { ident, .. }, wire)| (own(ident, ident.span()), sent(wire)));
     let (idents, types): (Vec<_>, Vec<_>) = params.unzip();
     let (made, reply) = match &method.kind {
         Kind::Request(reply) => {
@@ -147,7 +150,7 @@ fn call(service: &Service, method: &Method, place: &Place) -> TokenStream {
             ("Subscribe", Some(quote!(#ty #fallible)))
         }
     };
-    let (values_type, values) = values(runtime, method, &idents, &types);
+    let values = values(runtime, method, &idents, &types);
     let span = reply_span(method);
     let (runtime_at_reply, made) = (path_at(runtime, span), Ident::new(made, span));
     let call =
@@ -155,10 +158,7 @@ fn call(service: &Service, method: &Method, place: &Place) -> TokenStream {
     quote_spanned! {at(ident.span())=>
         #(#[cfg(#conditions)])*
         #(#attrs)*
-        #vis fn #ident<#lifetime>(
-            &#lifetime self,
-            #(#idents: #types),*
-        ) -> #runtime::#made<#lifetime, #caller, #values_type, #reply> {
+        #vis fn #ident(&self, #(#idents: #types),*) -> #runtime::#made<'static, #caller, #reply> {
             #call
         }
     }
@@ -179,36 +179,32 @@ pub(crate) fn subscribed(runtime: &Path, reply: &Reply, items: &Items) -> Type {
     owned(&ty, runtime)
 }
 
-/// All parameters as one value, and its type.
-fn values(runtime: &Path, method: &Method, idents: &[Ident], types: &[Type]) -> (TokenStream, TokenStream) {
+/// All parameters as one value.
+fn values(runtime: &Path, method: &Method, idents: &[Ident], types: &[Type]) -> TokenStream {
     // An error about a parameter stands at its type.
     let located: Vec<_> = idents.iter().zip(types).map(|(ident, ty)| relocated(ident, ty.span())).collect();
     let last = method.wire_params().last().map(|(_, wire)| wire.extent);
     match (last, method.sent) {
-        (Some(Extent::Whole), _) => (quote!(#(#types)*), quote!(#(#located)*)),
+        (Some(Extent::Whole), _) => quote!(#(#located)*),
         (Some(Extent::Rest), Sent::ByPosition) => {
-            let (rest_type, types) = types.split_last().expect("there is a last one");
             let (rest, values) = located.split_last().expect("there is a last one");
-            (
-                quote!(#runtime::private::WithRest<(#(#types,)*), #rest_type>),
-                quote!(#runtime::private::WithRest((#(#values,)*), #rest)),
-            )
+            quote!(#runtime::private::WithRest((#(#values,)*), #rest))
         }
         _ => {
             let span = at(method.ident.span());
-            (quote!((#(#types,)*)), quote_spanned!(span=> (#(#located,)*)))
+            quote_spanned!(span=> (#(#located,)*))
         }
     }
 }
 
-/// The type of a parameter in a call.
-fn sent(wire: &WireParam, lifetime: &Lifetime) -> Type {
-    let ty = with_lifetime(&wire.ty, CALL);
+/// The type of a parameter of a call.
+fn sent(wire: &WireParam) -> Type {
+    let ty = elided(&wire.ty);
     match wire.passing {
         Passing::Owned => ty,
-        Passing::Lent | Passing::LentAll => parse_quote_spanned!(at(ty.span())=> &#lifetime #ty),
+        Passing::Lent | Passing::LentAll => parse_quote_spanned!(at(ty.span())=> &#ty),
         Passing::LentOption | Passing::LentAllOption => {
-            parse_quote_spanned!(at(ty.span())=> ::core::option::Option<&#lifetime #ty>)
+            parse_quote_spanned!(at(ty.span())=> ::core::option::Option<&#ty>)
         }
     }
 }

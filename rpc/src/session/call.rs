@@ -1,4 +1,4 @@
-//! Typed calls: lazy until awaited.
+//! Typed calls: sent when they are first polled.
 
 use std::{
     fmt,
@@ -11,62 +11,87 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
-use super::{CallError, Caller, Outgoing, caller::Readable, outgoing::CallTimeout};
-use crate::jsonrpc::{EmptyParams, ErrorObject, MethodInfo, ParamInfo, Reply, ReplyError, RpcError};
+use super::{CallError, Caller, Outgoing, caller::Readable, lazy::Lazy, outgoing::CallTimeout};
+use crate::jsonrpc::{ErrorObject, MethodInfo, Reply, ReplyError, RpcError};
 
-/// A call that knows what it returns and was not sent yet. Awaiting it sends it.
+/// A call that knows what it returns. It is a future, and is sent when it is first polled.
 ///
-/// `R` is the return type of the method as the trait has it, `P` the tuple of its parameters, and `FALLIBLE` says whether `R` is a
-/// `Result` (then its error comes back as [`CallError::Service`]).
+/// `R` is the return type of the method as the trait has it, and `FALLIBLE` says whether that is a `Result` (then its error comes
+/// back as [`CallError::Service`]). `'a` is the life of the method's name, `'static` in generated clients.
+///
+/// The parameters are written when the call is made, and the call owns a clone of its caller: it borrows nothing, and can be given to
+/// `tokio::spawn`. A session stays open while a call of it is held. Options such as [`timeout`](Self::timeout) are set before the
+/// first poll.
 ///
 /// Dropping the call while it waits forgets it: the reply, when it comes, is ignored. A peer that knows how calls are taken back is told,
 /// by a [`Cancellation`](crate::Cancellation), and drops its handler; another one works on.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use futures::{FutureExt, future::try_join_all};
+/// use rpc::rpc_service;
+///
+/// #[rpc_service]
+/// trait Calc {
+///     async fn double(&self, a: i64) -> i64;
+///     async fn greet(&self, name: &str) -> String;
+/// }
+/// # struct MyCalc;
+/// # impl Calc for MyCalc {
+/// #     async fn double(&self, a: i64) -> i64 { 2 * a }
+/// #     async fn greet(&self, name: &str) -> String { format!("Hello, {name}") }
+/// # }
+/// # let (session, _peer) = rpc::testing::pair((), CalcServer::new(MyCalc));
+///
+/// let calc = CalcClient::from(session);
+/// let name = String::from("Ann");
+/// let task = tokio::spawn(calc.greet(&name));
+/// let all = try_join_all((1..=3).map(|n| calc.double(n))).await?;
+/// let is_even = calc.double(7).map(|doubled| doubled.is_ok_and(|doubled| doubled % 2 == 0));
+/// assert_eq!((task.await??.as_str(), &all[..], is_even.await), ("Hello, Ann", &[2, 4, 6][..], true));
+/// # Ok(()) }
+/// ```
 #[must_use = "a call is sent when it is awaited"]
-pub struct Call<'a, C, P, R, const FALLIBLE: bool = false> {
-    caller: &'a C,
+pub struct Call<'a, C: Caller, R, const FALLIBLE: bool = false> {
+    stage: Lazy<C, Outgoing<'a>, C::Call<'a>, CallError>,
+    /// Errors name it.
     method: &'a str,
-    params: P,
-    /// Set where the parameters are sent by name.
-    names: Option<&'static [ParamInfo]>,
-    empty_params: Option<EmptyParams>,
-    timeout: CallTimeout,
-    deadline: Option<Instant>,
-    idempotent: bool,
     returns: PhantomData<fn() -> R>,
 }
 
-impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
+impl<'a, C: Caller, R, const FALLIBLE: bool> Call<'a, C, R, FALLIBLE> {
     /// A call of a method that is described by a table. What generated clients do.
-    pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self
+    #[inline]
+    pub fn to<P>(caller: &C, method: &'a MethodInfo, params: P) -> Self
     where
         P: Serialize,
         R: Readable<FALLIBLE>,
     {
-        Self {
-            caller,
-            method: method.name(),
-            params,
-            names: method.names(),
-            empty_params: method.empty_params(),
-            timeout: match method.timeout() {
-                Some(after) => CallTimeout::After(after),
-                None => CallTimeout::Default,
-            },
-            deadline: None,
-            idempotent: method.is_idempotent(),
-            returns: PhantomData,
-        }
+        Self::of(
+            Lazy::Unsent { caller: caller.clone(), written: Outgoing::of(method, &params) },
+            method.name(),
+        )
     }
 
-    /// Ends the call with [`CallError::Timeout`] when no reply came within `after`, counted from when it is first awaited.
+    /// A call that was written.
+    pub(super) const fn of(stage: Lazy<C, Outgoing<'a>, C::Call<'a>, CallError>, method: &'a str) -> Self {
+        Self { stage, method, returns: PhantomData }
+    }
+
+    /// Ends the call with [`CallError::Timeout`] when no reply came within `after`, counted from when it is first polled.
     ///
     /// The session keeps the time, so that it holds on whatever executor the call is awaited, one without a clock included. What it
     /// takes is that the session's own runtime runs: nothing is sent while it does not.
     ///
     /// Without it, what the method says with `#[rpc(timeout = "..")]` holds, and otherwise
     /// [`Limits::call_timeout`](crate::Limits::call_timeout).
+    ///
+    /// # Panics
+    ///
+    /// If the call was polled before.
+    #[track_caller]
     pub fn timeout(mut self, after: Duration) -> Self {
-        self.timeout = CallTimeout::After(after);
+        self.stage.set("timeout", |call| call.set_timeout(CallTimeout::After(after)));
         self
     }
 
@@ -75,6 +100,10 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     ///
     /// It holds here, and the peer is not told: JSON-RPC has no member for it. Handlers pass their own on with
     /// [`Context::within`](crate::Context::within).
+    ///
+    /// # Panics
+    ///
+    /// If the call was polled before.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -86,162 +115,77 @@ impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
     /// assert!(matches!(too_late, Err(CallError::Timeout(_))));
     /// # }
     /// ```
+    #[track_caller]
     pub fn deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(self.deadline.map_or(deadline, |before| before.min(deadline)));
+        self.stage.set("deadline", |call| call.set_deadline(deadline));
         self
     }
 
     /// Waits for the reply for as long as the session lives.
+    ///
+    /// # Panics
+    ///
+    /// If the call was polled before.
+    #[track_caller]
     pub fn without_timeout(mut self) -> Self {
-        self.timeout = CallTimeout::Never;
+        self.stage.set("without_timeout", |call| call.set_timeout(CallTimeout::Never));
         self
     }
-}
 
-impl<'a, C, P, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
-    /// The call that gives the result of a subscription alone: its items are not asked for.
-    pub(super) const fn of_result(
-        caller: &'a C,
-        method: &'a str,
-        params: P,
-        names: Option<&'static [ParamInfo]>,
-        empty_params: Option<EmptyParams>,
-        timeout: CallTimeout,
-    ) -> Self {
-        Self {
-            caller,
-            method,
-            params,
-            names,
-            empty_params,
-            timeout,
-            deadline: None,
-            idempotent: false,
-            returns: PhantomData,
-        }
+    /// What is to be sent in a batch; none where it was polled, and is forgotten.
+    pub(super) fn into_unsent(self) -> (&'a str, Option<Result<Outgoing<'a>, CallError>>) {
+        (self.method, self.stage.into_unsent())
+    }
+
+    #[inline]
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, CallError>> {
+        self.stage.poll("call", C::into_call, cx)
     }
 }
 
-impl<'a, C, P, R> Call<'a, C, P, R> {
+impl<'a, C: Caller, R> Call<'a, C, R> {
     /// A call of a method by its name.
-    pub const fn untyped(caller: &'a C, method: &'a str, params: P) -> Self {
-        Self {
-            caller,
-            method,
-            params,
-            names: None,
-            empty_params: None,
-            timeout: CallTimeout::Default,
-            deadline: None,
-            idempotent: false,
-            returns: PhantomData,
-        }
-    }
-}
-
-impl<'a, C, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
-    /// Writes the call down. From here on nothing depends on the parameters any more.
-    pub(super) fn written(&self) -> Result<Outgoing<'a>, CallError> {
-        let Self { method, params, names, empty_params, timeout, .. } = self;
-        let outgoing = Outgoing::write(method, params, *names, *empty_params, *timeout)?;
-        let outgoing = if self.idempotent { outgoing.idempotent() } else { outgoing };
-        Ok(match self.deadline {
-            Some(deadline) => outgoing.until(deadline),
-            None => outgoing,
-        })
-    }
-}
-
-impl<'a, C: Caller, P: Serialize, R, const FALLIBLE: bool> Call<'a, C, P, R, FALLIBLE> {
-    fn start(self) -> CallFuture<'a, C, R, FALLIBLE> {
-        let stage = match self.written() {
-            Ok(outgoing) => Stage::Called(self.caller.call(outgoing)),
-            Err(error) => Stage::Failed(Some(error)),
-        };
-        CallFuture { stage, method: self.method, returns: PhantomData }
+    #[inline]
+    pub fn untyped(caller: &C, method: &'a str, params: impl Serialize) -> Self {
+        Self::of(Lazy::Unsent { caller: caller.clone(), written: Outgoing::new(method, &params) }, method)
     }
 }
 
 /// Methods that cannot fail in a way of their own. (Written apart, so that `let n: i64 = session.call(..).await?` says enough.)
-impl<'a, C: Caller, P: Serialize, R: DeserializeOwned> IntoFuture for Call<'a, C, P, R, false> {
+impl<C: Caller, R: DeserializeOwned> Future for Call<'_, C, R, false> {
     type Output = Result<R, CallError>;
-    type IntoFuture = CallFuture<'a, C, R, false>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        self.start()
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_reply(cx).map(|reply| typed(self.method, reply))
     }
 }
 
 /// Methods that return a `Result`.
-impl<'a, C: Caller, P: Serialize, T, E> IntoFuture for Call<'a, C, P, Result<T, E>, true>
+impl<C: Caller, T, E> Future for Call<'_, C, Result<T, E>, true>
 where
     T: DeserializeOwned,
     E: RpcError,
 {
     type Output = Result<T, CallError<E>>;
-    type IntoFuture = CallFuture<'a, C, Result<T, E>, true>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        self.start()
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_reply(cx).map(|reply| typed(self.method, reply))
     }
 }
 
-impl<C, P, R, const FALLIBLE: bool> fmt::Debug for Call<'_, C, P, R, FALLIBLE> {
+/// Nothing in it is pinned: what it becomes need not be.
+impl<C: Caller, R, const FALLIBLE: bool> Unpin for Call<'_, C, R, FALLIBLE> {}
+
+impl<C: Caller, R, const FALLIBLE: bool> fmt::Debug for Call<'_, C, R, FALLIBLE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
-/// What a [`Call`] becomes when it is awaited.
-#[must_use = "a call is sent when it is awaited"]
-pub struct CallFuture<'a, C: Caller + 'a, R, const FALLIBLE: bool> {
-    stage: Stage<C::Call<'a>>,
-    /// Errors name it.
-    method: &'a str,
-    returns: PhantomData<fn() -> R>,
-}
-
-enum Stage<F> {
-    Called(F),
-    /// The parameters could not be written.
-    Failed(Option<CallError>),
-}
-
-impl<F: Future<Output = Result<Reply, CallError>> + Unpin> Stage<F> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, CallError>> {
-        match self {
-            Self::Called(reply) => Pin::new(reply).poll(cx),
-            Self::Failed(error) => match error.take() {
-                Some(error) => Poll::Ready(Err(error)),
-                None => panic!("a call was polled after it had ended"),
-            },
-        }
-    }
-}
-
-impl<C: Caller, R: DeserializeOwned> Future for CallFuture<'_, C, R, false> {
-    type Output = Result<R, CallError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let method = self.method;
-        self.stage.poll(cx).map(|reply| typed(method, reply))
-    }
-}
-
-impl<C: Caller, T, E> Future for CallFuture<'_, C, Result<T, E>, true>
-where
-    T: DeserializeOwned,
-    E: RpcError,
-{
-    type Output = Result<T, CallError<E>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let method = self.method;
-        self.stage.poll(cx).map(|reply| typed(method, reply))
-    }
-}
-
 /// What a reply means to the caller of `method`, which returns `T` or fails with `E`.
+#[inline]
 pub(super) fn typed<T: DeserializeOwned, E: RpcError>(
     method: &str,
     reply: Result<Reply, CallError>,
@@ -267,11 +211,5 @@ impl<E: RpcError> CallError<E> {
             Some(error) => Self::Service(error),
             None => Self::Rpc(object),
         }
-    }
-}
-
-impl<C: Caller, R, const FALLIBLE: bool> fmt::Debug for CallFuture<'_, C, R, FALLIBLE> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallFuture").finish_non_exhaustive()
     }
 }

@@ -135,7 +135,7 @@ impl<M: Message> MessageSession<M> {
         // Code of the user's runs before any lock is taken.
         let mut written = Buffer::new();
         message.write(&mut written);
-        let (link, mut room) = (&**self.session.link(), None);
+        let (link, mut room) = (self.session.link(), None);
         let timeout = || link.limits.call_timeout();
         let sent = std::future::poll_fn(|cx| {
             when_there_is_room(link, &mut room, timeout, cx, |_, _| link.send_message(&written))

@@ -16,6 +16,7 @@ mod error;
 mod group;
 mod hooks;
 mod item_queue;
+mod lazy;
 mod limits;
 mod messages;
 mod notify;
@@ -46,10 +47,10 @@ use std::{
 };
 
 pub use batch::{
-    Batch, BatchError, BatchFuture, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape,
-    MemberShape, OutgoingBatch, PendingBatch,
+    Batch, BatchError, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, MemberShape,
+    OutgoingBatch, PendingBatch,
 };
-pub use call::{Call, CallFuture};
+pub use call::Call;
 pub use caller::{Caller, Readable, Returns};
 pub(crate) use calls::{Cancelling, InFlight};
 pub use error::{CallError, CloseReason};
@@ -59,7 +60,7 @@ pub use hooks::Hooks;
 pub(crate) use hooks::InstalledHooks;
 pub(crate) use item_queue::Bounds;
 pub use messages::{Message, MessageSession, SendError};
-pub use notify::{Notify, NotifyFuture};
+pub use notify::Notify;
 pub use outgoing::Outgoing;
 pub(crate) use requests::{Ahead, Requests, Running, WorkNumber};
 pub(crate) use shared::{Answers, NewShared, Shared, Shield, TellsWorkEnded, next_session_id};
@@ -69,8 +70,7 @@ pub(crate) use ping::{Ping, PingOutcome};
 pub use statistics::Statistics;
 pub(crate) use subscribers::{Gone, Pushed};
 pub use subscription::{
-    Items, OutgoingSubscription, RawSubscription, Subscribe, SubscribeFuture, Subscriber, Subscription,
-    SubscriptionError,
+    Items, OutgoingSubscription, RawSubscription, Subscribe, Subscriber, Subscription, SubscriptionError,
 };
 pub(crate) use subscriptions::LastHit;
 pub(crate) use tally::{Counted, Tally};
@@ -91,7 +91,7 @@ use crate::{
 ///
 /// It is the same type on both sides: after connecting there is no client and no server, and either side calls what the other one
 /// serves, at any time. Clones share the connection. Where the session serves nothing, it closes when its last handle is
-/// dropped; where it serves, it lives until either side closes it.
+/// dropped, and a call that is held is one; where it serves, it lives until either side closes it.
 ///
 /// Typed calls go through a generated client (`CalcClient::from(session)`); [`call`](Self::call) and [`notify`](Self::notify) are
 /// for those who have no trait.
@@ -126,25 +126,21 @@ impl Session {
     /// A call of `method`, typed by what it returns. `params` is what serializes as an array (a tuple, a `Vec`) or an object (a
     /// struct, a map); `()` is no parameters.
     ///
-    /// Nothing is sent before the call is awaited. Every error is a [`CallError`]; those that the peer answers with are
-    /// [`CallError::Rpc`].
-    pub fn call<'a, R>(
-        &'a self,
-        method: &'a str,
-        params: impl Serialize,
-    ) -> Call<'a, Self, impl Serialize, R> {
+    /// Nothing is sent before the call is awaited; what this gives is a future that borrows nothing but `method`. Every error is a
+    /// [`CallError`]; those that the peer answers with are [`CallError::Rpc`].
+    pub fn call<'a, R>(&self, method: &'a str, params: impl Serialize) -> Call<'a, Self, R> {
         Call::untyped(self, method, params)
     }
 
     /// A notification of `method`: the peer does not answer. It is sent when it is awaited.
-    pub fn notify<'a>(&'a self, method: &'a str, params: impl Serialize) -> Notify<'a, Self, impl Serialize> {
+    pub fn notify<'a>(&self, method: &'a str, params: impl Serialize) -> Notify<'a, Self> {
         Notify::untyped(self, method, params)
     }
 
     /// Several calls and notifications in one message, with a result for each: a tuple of up to twelve, or a `Vec` or an array of
     /// calls of one kind. Sent through this session, whichever clone of it the calls were made from.
     ///
-    /// The calls are made as ever, and not awaited. The peer may work on them in any order, and at the same time. It may have a limit on
+    /// The calls are made as ever, and not awaited: one that was polled is [`BatchError::Polled`]. The peer may work on them in any order, and at the same time. It may have a limit on
     /// the length of a batch; ours is [`Limits::batch_length`](crate::Limits::batch_length).
     ///
     /// ```
@@ -177,13 +173,13 @@ impl Session {
     /// ```
     ///
     /// What befalls a single call is in its own result. Awaiting the batch gives a [`BatchError`] where nothing was sent at all.
-    pub const fn batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M> {
+    pub fn batch<'a, M: BatchMembers<'a, Self>>(&self, members: M) -> Batch<'a, Self, M::Shape> {
         Batch::over(self, members)
     }
 
     /// Like [`batch`](Self::batch), for those who need all of it or nothing: gives the values, or fails with the first member that
     /// failed, and says which. (The others may have been carried out.)
-    pub const fn try_batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M, true> {
+    pub fn try_batch<'a, M: BatchMembers<'a, Self>>(&self, members: M) -> Batch<'a, Self, M::Shape, true> {
         Batch::try_over(self, members)
     }
 
@@ -191,11 +187,7 @@ impl Session {
     ///
     /// How it looks on the wire, what ends it, and how many items are kept is said on what this gives, before it is awaited. Typed
     /// subscriptions go through a generated client.
-    pub fn subscribe<'a, T>(
-        &'a self,
-        method: &'a str,
-        params: impl Serialize,
-    ) -> Subscribe<'a, Self, impl Serialize, Items<T>> {
+    pub fn subscribe<'a, T>(&self, method: &'a str, params: impl Serialize) -> Subscribe<'a, Self, Items<T>> {
         Subscribe::untyped(self, method, params)
     }
 

@@ -1,4 +1,4 @@
-//! Typed notifications: lazy until awaited.
+//! Typed notifications: sent when they are first polled.
 
 use std::{
     fmt,
@@ -8,86 +8,55 @@ use std::{
 
 use serde::Serialize;
 
-use super::{CallError, Caller, Outgoing, outgoing::CallTimeout};
-use crate::jsonrpc::{EmptyParams, MethodInfo, ParamInfo};
+use super::{CallError, Caller, Outgoing, lazy::Lazy};
+use crate::jsonrpc::MethodInfo;
 
-/// A notification that was not sent yet. Awaiting it hands it over for sending, and waits only for room to do so.
+/// A notification, which is a future: the first poll hands it over for sending, and what is waited for is only room to do so.
 ///
-/// Nobody answers a notification: `Ok` means that it will leave in its turn if the session lives, no more.
+/// Nobody answers a notification: `Ok` means that it will leave in its turn if the session lives, no more. Like a
+/// [`Call`](crate::Call) it has its parameters written, owns a clone of its caller, and can be given to `tokio::spawn`.
 #[must_use = "a notification is sent when it is awaited"]
-pub struct Notify<'a, C, P> {
-    caller: &'a C,
+pub struct Notify<'a, C: Caller> {
+    stage: Lazy<C, Outgoing<'a>, C::Notify<'a>, CallError>,
     method: &'a str,
-    params: P,
-    /// Set where the parameters are sent by name.
-    names: Option<&'static [ParamInfo]>,
-    empty_params: Option<EmptyParams>,
 }
 
-impl<'a, C, P> Notify<'a, C, P> {
+impl<'a, C: Caller> Notify<'a, C> {
     /// A notification of a method that is described by a table. What generated clients do.
-    pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self {
+    pub fn to<P: Serialize>(caller: &C, method: &'a MethodInfo, params: P) -> Self {
         Self {
-            caller,
+            stage: Lazy::Unsent { caller: caller.clone(), written: Outgoing::of(method, &params) },
             method: method.name(),
-            params,
-            names: method.names(),
-            empty_params: method.empty_params(),
         }
     }
 
     /// A notification of a method by its name.
-    pub const fn untyped(caller: &'a C, method: &'a str, params: P) -> Self {
-        Self { caller, method, params, names: None, empty_params: None }
+    pub fn untyped(caller: &C, method: &'a str, params: impl Serialize) -> Self {
+        Self {
+            stage: Lazy::Unsent { caller: caller.clone(), written: Outgoing::new(method, &params) },
+            method,
+        }
+    }
+
+    /// What is to be sent in a batch; none where it was polled.
+    pub(super) fn into_unsent(self) -> (&'a str, Option<Result<Outgoing<'a>, CallError>>) {
+        (self.method, self.stage.into_unsent())
     }
 }
 
-impl<'a, C, P: Serialize> Notify<'a, C, P> {
-    /// Writes the notification down. From here on nothing depends on the parameters any more.
-    pub(super) fn written(&self) -> Result<Outgoing<'a>, CallError> {
-        let Self { method, params, names, empty_params, .. } = self;
-        Outgoing::write(method, params, *names, *empty_params, CallTimeout::Default)
-    }
-}
-
-impl<'a, C: Caller, P: Serialize> IntoFuture for Notify<'a, C, P> {
-    type Output = Result<(), CallError>;
-    type IntoFuture = NotifyFuture<'a, C>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        NotifyFuture(match self.written() {
-            Ok(outgoing) => Ok(self.caller.notify(outgoing)),
-            Err(error) => Err(Some(error)),
-        })
-    }
-}
-
-impl<C, P> fmt::Debug for Notify<'_, C, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notify").field("method", &self.method).finish_non_exhaustive()
-    }
-}
-
-/// What a [`Notify`] becomes when it is awaited.
-#[must_use = "a notification is sent when it is awaited"]
-pub struct NotifyFuture<'a, C: Caller + 'a>(Result<C::Notify<'a>, Option<CallError>>);
-
-impl<C: Caller> Future for NotifyFuture<'_, C> {
+impl<C: Caller> Future for Notify<'_, C> {
     type Output = Result<(), CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Ok(sent) => Pin::new(sent).poll(cx),
-            Err(error) => match error.take() {
-                Some(error) => Poll::Ready(Err(error)),
-                None => panic!("a notification was polled after it had ended"),
-            },
-        }
+        self.stage.poll("notification", |caller, notification| caller.notify(notification), cx)
     }
 }
 
-impl<C: Caller> fmt::Debug for NotifyFuture<'_, C> {
+/// Nothing in it is pinned.
+impl<C: Caller> Unpin for Notify<'_, C> {}
+
+impl<C: Caller> fmt::Debug for Notify<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NotifyFuture").finish_non_exhaustive()
+        f.debug_struct("Notify").field("method", &self.method).finish_non_exhaustive()
     }
 }

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::{CallError, calls::Timeout};
 use crate::{
     jsonrpc::{
-        Body, EmptyParams, ParamInfo, buffer::Buffer, clean_json, params::write_params, subscription::Token,
+        Body, EmptyParams, MethodInfo, ParamInfo, buffer::Buffer, clean_json, params::write_params,
+        subscription::Token,
     },
     limits::deadline,
 };
@@ -43,28 +44,34 @@ impl<'a> Outgoing<'a> {
     ///
     /// [`CallError::Encode`], where they cannot be written, or are neither an array nor an object.
     pub fn new(method: &'a str, params: &(impl Serialize + ?Sized)) -> Result<Self, CallError> {
-        Self::write(method, params, None, None, CallTimeout::Default)
+        Self::write(method, params, None, None, CallTimeout::Default, false)
+    }
+
+    /// The same for a method that is described by a table, and sent as that says.
+    #[inline]
+    pub(super) fn of(method: &'a MethodInfo, params: &(impl Serialize + ?Sized)) -> Result<Self, CallError> {
+        let timeout = match method.timeout() {
+            Some(after) => CallTimeout::After(after),
+            None => CallTimeout::Default,
+        };
+        let (name, names) = (method.name(), method.names());
+        Self::write(name, params, names, method.empty_params(), timeout, method.is_idempotent())
     }
 
     /// With `names`, a tuple is written as an object under them.
-    pub(super) fn write(
+    fn write(
         method: &'a str,
         params: &(impl Serialize + ?Sized),
         names: Option<&[ParamInfo]>,
         empty_params: Option<EmptyParams>,
         timeout: CallTimeout,
+        idempotent: bool,
     ) -> Result<Self, CallError> {
         let mut body = Buffer::new();
         match Body::append(&mut body, method, |out| write_params(out, params, names)) {
-            Ok(method_end) => Ok(Self {
-                method,
-                body,
-                method_end,
-                empty_params,
-                timeout,
-                deadline: None,
-                idempotent: false,
-            }),
+            Ok(method_end) => {
+                Ok(Self { method, body, method_end, empty_params, timeout, deadline: None, idempotent })
+            }
             Err(error) => Err(CallError::Encode { method: method.to_owned(), source: clean_json(error) }),
         }
     }
@@ -125,8 +132,17 @@ impl<'a> Outgoing<'a> {
     ///
     /// JSON-RPC has no member for it: it holds here, and the peer is not told.
     pub fn until(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(self.deadline.map_or(deadline, |before| before.min(deadline)));
+        self.set_deadline(deadline);
         self
+    }
+
+    /// See [`until`](Self::until).
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(self.deadline.map_or(deadline, |before| before.min(deadline)));
+    }
+
+    pub(super) const fn set_timeout(&mut self, timeout: CallTimeout) {
+        self.timeout = timeout;
     }
 
     /// Whether its deadline has passed: then it is not sent any more.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    CallError, Caller, Outgoing, OutgoingBatch, PendingBatch, Session, Shared,
+    CallError, Caller, Outgoing, OutgoingBatch, PendingBatch, Session,
     room::{Room, when_there_is_room},
     slot::Slot,
 };
@@ -20,28 +20,33 @@ impl Caller for Session {
     type Notify<'a> = PendingNotify<'a>;
     type Batch<'a> = PendingBatch<'a>;
 
-    fn call<'a>(&'a self, call: Outgoing<'a>) -> PendingCall<'a> {
-        PendingCall { link: self.link(), stage: Stage::Unsent { call, room: None } }
+    fn call<'a>(&self, call: Outgoing<'a>) -> PendingCall<'a> {
+        self.clone().into_call(call)
     }
 
-    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> PendingNotify<'a> {
-        PendingNotify { link: self.link(), notification, room: None }
+    fn notify<'a>(&self, notification: Outgoing<'a>) -> PendingNotify<'a> {
+        PendingNotify { session: self.clone(), notification, room: None }
     }
 
-    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> PendingBatch<'a> {
-        PendingBatch::new(self.link(), batch)
+    fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> PendingBatch<'a> {
+        PendingBatch::new(self.clone(), batch)
+    }
+
+    #[inline]
+    fn into_call<'a>(self, call: Outgoing<'a>) -> PendingCall<'a> {
+        PendingCall { session: self, stage: Stage::Unsent { call, room: None } }
     }
 }
 
-/// A call of a session under way. Dropping it forgets the call.
+/// A call of a session under way, which keeps the session open. Dropping it forgets the call.
 #[must_use = "a call is sent when it is polled"]
 pub struct PendingCall<'a> {
-    link: &'a Shared,
+    session: Session,
     stage: Stage<'a>,
 }
 
 enum Stage<'a> {
-    Unsent { call: Outgoing<'a>, room: Option<Box<Room<'a>>> },
+    Unsent { call: Outgoing<'a>, room: Option<Box<Room>> },
     Waiting { id: CallId, slot: Arc<Slot> },
     Done,
 }
@@ -50,7 +55,7 @@ impl Future for PendingCall<'_> {
     type Output = Result<Reply, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { link, stage } = &mut *self;
+        let Self { session, stage } = &mut *self;
         match stage {
             Stage::Waiting { slot, .. } => {
                 let reply = ready!(slot.poll(cx.waker()));
@@ -65,6 +70,7 @@ impl Future for PendingCall<'_> {
                     *stage = Stage::Done;
                     return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
                 }
+                let link = session.link();
                 let default = link.limits.call_timeout();
                 let timeout = || call.timeout_or(default);
                 let sent = ready!(when_there_is_room(link, room, timeout, cx, |turn, cx| {
@@ -100,7 +106,7 @@ impl Future for PendingCall<'_> {
 impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
         if let Stage::Waiting { id, .. } = &self.stage {
-            self.link.forget([*id]);
+            self.session.link().forget([*id]);
         }
     }
 }
@@ -111,19 +117,20 @@ impl fmt::Debug for PendingCall<'_> {
     }
 }
 
-/// A notification of a session under way.
+/// A notification of a session under way, which keeps the session open.
 #[must_use = "a notification is sent when it is polled"]
 pub struct PendingNotify<'a> {
-    link: &'a Shared,
+    session: Session,
     notification: Outgoing<'a>,
-    room: Option<Box<Room<'a>>>,
+    room: Option<Box<Room>>,
 }
 
 impl Future for PendingNotify<'_> {
     type Output = Result<(), CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { link, notification, room } = &mut *self;
+        let Self { session, notification, room } = &mut *self;
+        let link = session.link();
         if room.is_none() && notification.is_late() {
             return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
         }

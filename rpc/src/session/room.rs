@@ -2,6 +2,7 @@
 
 use std::{
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use futures::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{futures::Notified, oneshot},
+    sync::oneshot,
     time::{Instant, Sleep},
 };
 
@@ -20,8 +21,8 @@ use super::{CallError, CloseReason, Shared, places::Place, shared::Refused};
 use crate::{framing::FrameError, jsonrpc::Unsupported};
 
 /// One who waits. Most calls never make one.
-pub(super) struct Room<'a> {
-    wait: Wait<'a>,
+pub(super) struct Room {
+    wait: Wait,
     /// What it has got so far.
     turn: Turn,
     timeout: Option<(Alarm, Duration)>,
@@ -74,9 +75,9 @@ impl Alarm {
     }
 }
 
-enum Wait<'a> {
-    Room(Pin<Box<Notified<'a>>>),
-    Place(BoxFuture<'a, Place>),
+enum Wait {
+    Room(BoxFuture<'static, ()>),
+    Place(BoxFuture<'static, Place>),
     /// It is worth trying again.
     Over,
 }
@@ -96,7 +97,7 @@ impl Turn {
     }
 }
 
-impl<'a> Room<'a> {
+impl Room {
     fn new(link: &Shared, timeout: Option<Duration>) -> Box<Self> {
         let timeout = timeout.map(|after| (Alarm::after(link, after), after));
         let turn = Turn { since: Some(Instant::now()), place: None };
@@ -143,9 +144,9 @@ impl NotSent {
 /// Runs `send` now if there is room to send, or when there is. It is given what the wait has brought, and leaves there what
 /// it does not use. `timeout` is how long to wait, asked when the wait begins.
 #[inline]
-pub(super) fn when_there_is_room<'a, T>(
-    link: &'a Shared,
-    room: &mut Option<Box<Room<'a>>>,
+pub(super) fn when_there_is_room<T>(
+    link: &Arc<Shared>,
+    room: &mut Option<Box<Room>>,
     timeout: impl Fn() -> Option<Duration>,
     cx: &mut Context<'_>,
     mut send: impl FnMut(&mut Turn, &mut Context<'_>) -> Result<T, Refused>,
@@ -166,7 +167,10 @@ pub(super) fn when_there_is_room<'a, T>(
             Err(Refused::Unsupported(what)) => break Err(NotSent::Unsupported(what)),
             Err(Refused::Frame(error)) => break Err(NotSent::Frame(error)),
             // Capacity that is made from here on leaves a permit: it is not missed.
-            Err(Refused::Full) => Wait::Room(Box::pin(link.capacity_made())),
+            Err(Refused::Full) => {
+                let link = Arc::clone(link);
+                Wait::Room(Box::pin(async move { link.capacity_made().await }))
+            }
             Err(Refused::NoPlace(places)) => Wait::Place(Box::pin(places.taken())),
         };
         let room = room.get_or_insert_with(|| Room::new(link, timeout()));

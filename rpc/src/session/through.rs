@@ -4,35 +4,31 @@
 macro_rules! calls_through {
     ($wrapper:ident) => {
         impl<C: $crate::Caller> $crate::Caller for $wrapper<C> {
-            type Call<'a>
-                = C::Call<'a>
-            where
-                C: 'a;
-            type Notify<'a>
-                = C::Notify<'a>
-            where
-                C: 'a;
-            type Batch<'a>
-                = C::Batch<'a>
-            where
-                C: 'a;
+            type Call<'a> = C::Call<'a>;
+            type Notify<'a> = C::Notify<'a>;
+            type Batch<'a> = C::Batch<'a>;
 
-            fn call<'a>(&'a self, call: $crate::Outgoing<'a>) -> Self::Call<'a> {
+            fn call<'a>(&self, call: $crate::Outgoing<'a>) -> Self::Call<'a> {
                 self.caller.call(self.changed(call))
             }
 
-            fn notify<'a>(&'a self, notification: $crate::Outgoing<'a>) -> Self::Notify<'a> {
+            fn notify<'a>(&self, notification: $crate::Outgoing<'a>) -> Self::Notify<'a> {
                 self.caller.notify(self.changed(notification))
             }
 
-            fn batch<'a>(&'a self, batch: $crate::OutgoingBatch<'a>) -> Self::Batch<'a> {
+            fn batch<'a>(&self, batch: $crate::OutgoingBatch<'a>) -> Self::Batch<'a> {
                 self.caller.batch(batch.map(|outgoing| self.changed(outgoing)))
+            }
+
+            fn into_call<'a>(self, call: $crate::Outgoing<'a>) -> Self::Call<'a> {
+                let call = self.changed(call);
+                self.caller.into_call(call)
             }
         }
 
         impl<C: $crate::Subscriber> $crate::Subscriber for $wrapper<C> {
             fn subscribe<'a>(
-                &'a self,
+                &self,
                 subscription: $crate::OutgoingSubscription<'a>,
             ) -> futures::future::BoxFuture<'a, Result<$crate::RawSubscription, $crate::CallError>> {
                 self.caller.subscribe(subscription.map(|outgoing| self.changed(outgoing)))

@@ -86,30 +86,21 @@ impl<C> Recorder<C> {
 }
 
 impl<C: Caller> Caller for Recorder<C> {
-    type Call<'a>
-        = C::Call<'a>
-    where
-        C: 'a;
-    type Notify<'a>
-        = C::Notify<'a>
-    where
-        C: 'a;
-    type Batch<'a>
-        = C::Batch<'a>
-    where
-        C: 'a;
+    type Call<'a> = C::Call<'a>;
+    type Notify<'a> = C::Notify<'a>;
+    type Batch<'a> = C::Batch<'a>;
 
-    fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
+    fn call<'a>(&self, call: Outgoing<'a>) -> Self::Call<'a> {
         self.record(&call, false, false);
         self.caller.call(call)
     }
 
-    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+    fn notify<'a>(&self, notification: Outgoing<'a>) -> Self::Notify<'a> {
         self.record(&notification, true, false);
         self.caller.notify(notification)
     }
 
-    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+    fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
         batch.items().iter().for_each(|item| self.record(item.outgoing(), !BatchItem::is_call(item), true));
         self.caller.batch(batch)
     }

@@ -335,16 +335,16 @@ impl Caller for Script {
     type Notify<'a> = Ready<Result<(), CallError>>;
     type Batch<'a> = Ready<Result<Vec<Result<Reply, CallError>>, BatchError>>;
 
-    fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
+    fn call<'a>(&self, call: Outgoing<'a>) -> Self::Call<'a> {
         ready(self.play_call(&call))
     }
 
-    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+    fn notify<'a>(&self, notification: Outgoing<'a>) -> Self::Notify<'a> {
         self.play(&notification, SentKind::Notification);
         ready(Ok(()))
     }
 
-    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+    fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
         let mut replies = Vec::new();
         for item in batch.items() {
             match item {
@@ -360,7 +360,7 @@ impl Caller for Script {
 
 impl Subscriber for Script {
     fn subscribe<'a>(
-        &'a self,
+        &self,
         subscription: OutgoingSubscription<'a>,
     ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
         match self.play(subscription.call(), SentKind::Subscription) {
@@ -409,7 +409,7 @@ impl PlayedSubscription {
     async fn begin(self) -> Result<RawSubscription, CallError> {
         let (session, _peer) =
             pair_with((), Limits::unlimited(), PlayedService::new(self), Limits::unlimited());
-        let subscribe = Subscribe::<_, _, Items<()>>::untyped(&session, METHOD, ()).described_by(STYLE);
+        let subscribe = Subscribe::<_, Items<()>>::untyped(&session, METHOD, ()).described_by(STYLE);
         subscribe.overflow(Overflow::Wait).raw().await
     }
 }

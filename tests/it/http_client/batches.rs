@@ -83,7 +83,7 @@ async fn what_http_refuses_fails_the_batch_as_a_whole() {
     let (peer, client) = HttpPeer::with(|builder| builder.protocol(Protocol::V1));
     let outcome = client.batch([client.call::<Value>("a", ())]).await;
     assert!(matches!(outcome, Err(BatchError::Unsupported(Unsupported::Batches))), "{outcome:?}");
-    let empty = client.batch(Vec::<rpc::Notify<'_, HttpClient, ()>>::new()).await;
+    let empty = client.batch(Vec::<rpc::Notify<'_, HttpClient>>::new()).await;
     assert!(empty.is_err());
     assert_eq!(peer.connections(), 0);
 }

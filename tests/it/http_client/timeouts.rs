@@ -42,7 +42,7 @@ async fn the_time_is_that_of_the_limits_the_call_or_the_deadline() {
     // Late already: nothing is sent.
     let (peer, client) = HttpPeer::of_client();
     let late = Within::new(client.clone(), Some(Instant::now()));
-    assert!(is_timeout(&Call::<_, _, u8>::untyped(&late, "m", ()).await, 0));
+    assert!(is_timeout(&Call::<_, u8>::untyped(&late, "m", ()).await, 0));
     assert!(is_timeout(&Notify::untyped(&late, "m", ()).await, 0));
     let batch = rpc::Batch::over(&late, (Notify::untyped(&late, "m", ()),)).await;
     assert!(matches!(batch, Err(BatchError::Timeout(Duration::ZERO))), "{batch:?}");

@@ -60,7 +60,7 @@ async fn a_method_says_how_long_to_wait_for_it() {
 #[tokio::test]
 async fn a_caller_knows_what_may_be_tried_again_and_how_long_to_wait() {
     let recorder = Recorder::answering(1);
-    let slow = SlowClient::from(&recorder);
+    let slow = SlowClient::from(recorder.clone());
     slow.read().await.expect("an answer");
     slow.again(1).await.expect("an answer");
     slow.once().await.expect("an answer");

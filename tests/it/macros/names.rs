@@ -38,7 +38,7 @@ async fn names_are_spelled_as_asked_unless_they_are_given() {
     assert_eq!(params.collect::<Vec<_>>(), ["blockNumber", "who_asks"]);
 
     let recorder = Recorder::answering(0);
-    let chain = ChainClient::from(&recorder);
+    let chain = ChainClient::from(recorder.clone());
     chain.get_balance(7, "me").await.expect("an answer");
     assert_eq!(recorder.message(), r#"eth_getBalance {"blockNumber":7,"who_asks":"me"}"#);
 
@@ -96,7 +96,7 @@ async fn a_method_is_found_by_all_its_names_and_called_by_the_first() {
     }
 
     let recorder = Recorder::answering("found");
-    TransactionsClient::from(&recorder).get("x").await.expect("an answer");
+    TransactionsClient::from(recorder.clone()).get("x").await.expect("an answer");
     assert_eq!(recorder.message(), r#"blockchain.transaction.get ["x"]"#);
 }
 

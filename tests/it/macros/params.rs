@@ -190,7 +190,7 @@ async fn the_rest_is_whatever_follows() {
 #[tokio::test]
 async fn the_rest_is_sent_as_it_is_read() {
     let recorder = Recorder::answering(0);
-    let client = ParamsClient::from(&recorder);
+    let client = ParamsClient::from(recorder.clone());
     client.sum(1, vec![2, 3]).await.expect("an answer");
     assert_eq!(recorder.message(), "sum [1,2,3]");
     client.named(1, Ids(vec![2, 3])).await.expect("an answer");
@@ -241,14 +241,14 @@ async fn the_whole_of_the_parameters_can_be_one_value() {
 #[tokio::test]
 async fn the_whole_is_sent_as_it_is() {
     let recorder = Recorder::answering("");
-    let client = ParamsClient::from(&recorder);
+    let client = ParamsClient::from(recorder.clone());
     client.initialize(Initialize { root: "/".into(), locale: None }).await.expect("an answer");
     assert_eq!(recorder.message(), r#"initialize {"root":"/","locale":null}"#);
     client.options(&Options { depth: 1 }).await.expect("an answer");
     assert_eq!(recorder.message(), r#"options {"depth":1}"#);
 
     let recorder = Recorder::answering(0);
-    let client = ParamsClient::from(&recorder);
+    let client = ParamsClient::from(recorder.clone());
     client.array([1, 2]).await.expect("an answer");
     assert_eq!(recorder.message(), "array [1,2]");
 

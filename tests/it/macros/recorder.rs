@@ -2,18 +2,18 @@
 
 use std::{
     future::{Ready, ready},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use rpc::{BatchError, CallError, Caller, Outgoing, OutgoingBatch, Reply};
 use serde_json::Value;
 
-/// Answers every call with the same value, and keeps what was asked.
-#[derive(Debug)]
+/// Answers every call with the same value, and keeps what was asked. Clones keep it together.
+#[derive(Debug, Clone)]
 pub(crate) struct Recorder {
     answer: Value,
-    sent: Mutex<Vec<Sent>>,
+    sent: Arc<Mutex<Vec<Sent>>>,
 }
 
 /// One call or notification.
@@ -27,7 +27,7 @@ pub(crate) struct Sent {
 
 impl Recorder {
     pub(crate) fn answering(answer: impl Into<Value>) -> Self {
-        Self { answer: answer.into(), sent: Mutex::default() }
+        Self { answer: answer.into(), sent: Arc::default() }
     }
 
     fn record(&self, outgoing: &Outgoing<'_>) {
@@ -55,32 +55,22 @@ impl Recorder {
     }
 }
 
-/// By reference, so that the test keeps it.
-impl Caller for &Recorder {
-    type Call<'a>
-        = Ready<Result<Reply, CallError>>
-    where
-        Self: 'a;
-    type Notify<'a>
-        = Ready<Result<(), CallError>>
-    where
-        Self: 'a;
-    type Batch<'a>
-        = Ready<Result<Vec<Result<Reply, CallError>>, BatchError>>
-    where
-        Self: 'a;
+impl Caller for Recorder {
+    type Call<'a> = Ready<Result<Reply, CallError>>;
+    type Notify<'a> = Ready<Result<(), CallError>>;
+    type Batch<'a> = Ready<Result<Vec<Result<Reply, CallError>>, BatchError>>;
 
-    fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
+    fn call<'a>(&self, call: Outgoing<'a>) -> Self::Call<'a> {
         self.record(&call);
         ready(Ok(Reply::result(&self.answer).expect("a value")))
     }
 
-    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+    fn notify<'a>(&self, notification: Outgoing<'a>) -> Self::Notify<'a> {
         self.record(&notification);
         ready(Ok(()))
     }
 
-    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+    fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
         batch.items().iter().for_each(|item| self.record(item.outgoing()));
         let calls = batch.items().iter().filter(|item| item.is_call());
         ready(Ok(calls.map(|_| Ok(Reply::result(&self.answer).expect("a value"))).collect()))

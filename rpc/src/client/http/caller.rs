@@ -74,33 +74,25 @@ pub struct HttpClient {
 
 impl HttpClient {
     /// Calls `method`, typed by its result: see [`Session::call`](crate::Session::call).
-    pub fn call<'a, R>(
-        &'a self,
-        method: &'a str,
-        params: impl serde::Serialize,
-    ) -> Call<'a, Self, impl serde::Serialize, R> {
+    pub fn call<'a, R>(&self, method: &'a str, params: impl serde::Serialize) -> Call<'a, Self, R> {
         Call::untyped(self, method, params)
     }
 
     /// Sends a notification of `method`: see [`Session::notify`](crate::Session::notify). It has
     /// arrived when this returns.
-    pub fn notify<'a>(
-        &'a self,
-        method: &'a str,
-        params: impl serde::Serialize,
-    ) -> Notify<'a, Self, impl serde::Serialize> {
+    pub fn notify<'a>(&self, method: &'a str, params: impl serde::Serialize) -> Notify<'a, Self> {
         Notify::untyped(self, method, params)
     }
 
     /// Sends several calls and notifications in one message, with a result for each: see
     /// [`Session::batch`](crate::Session::batch).
-    pub const fn batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M> {
+    pub fn batch<'a, M: BatchMembers<'a, Self>>(&self, members: M) -> Batch<'a, Self, M::Shape> {
         Batch::over(self, members)
     }
 
     /// Like [`batch`](Self::batch), all or nothing: see
     /// [`Session::try_batch`](crate::Session::try_batch).
-    pub const fn try_batch<'a, M: BatchMembers<'a, Self>>(&'a self, members: M) -> Batch<'a, Self, M, true> {
+    pub fn try_batch<'a, M: BatchMembers<'a, Self>>(&self, members: M) -> Batch<'a, Self, M::Shape, true> {
         Batch::try_over(self, members)
     }
 
@@ -121,9 +113,10 @@ impl Caller for HttpClient {
     type Notify<'a> = BoxFuture<'a, Result<(), CallError>>;
     type Batch<'a> = BoxFuture<'a, Result<Vec<Result<Reply, CallError>>, BatchError>>;
 
-    fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
-        let exchanges = &*self.exchanges;
+    fn call<'a>(&self, call: Outgoing<'a>) -> Self::Call<'a> {
+        let exchanges = Arc::clone(&self.exchanges);
         Box::pin(async move {
+            let exchanges = &*exchanges;
             let timeout = call.timeout_or(exchanges.limits.call_timeout);
             in_time(timeout, send_call(exchanges, &call))
                 .await
@@ -131,23 +124,25 @@ impl Caller for HttpClient {
         })
     }
 
-    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
-        let exchanges = &*self.exchanges;
+    fn notify<'a>(&self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+        let exchanges = Arc::clone(&self.exchanges);
         Box::pin(async move {
+            let exchanges = &*exchanges;
             let timeout = notification.timeout_or(exchanges.limits.call_timeout);
             let sent = in_time(timeout, send_notification(exchanges, &notification)).await;
             sent.unwrap_or_else(|after| Err(CallError::Timeout(after)))
         })
     }
 
-    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
-        Box::pin(send_batch(&self.exchanges, batch))
+    fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+        let exchanges = Arc::clone(&self.exchanges);
+        Box::pin(async move { send_batch(&exchanges, batch).await })
     }
 }
 
 impl Subscriber for HttpClient {
     fn subscribe<'a>(
-        &'a self,
+        &self,
         subscription: OutgoingSubscription<'a>,
     ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
         let method = subscription.call().method().to_owned();

@@ -39,7 +39,8 @@ impl Caller for Dispatcher {
     type Notify<'a> = BoxFuture<'a, Result<(), CallError>>;
     type Batch<'a> = BoxFuture<'a, Result<Vec<Result<Reply, CallError>>, BatchError>>;
 
-    fn call<'a>(&'a self, call: Outgoing<'a>) -> Self::Call<'a> {
+    fn call<'a>(&self, call: Outgoing<'a>) -> Self::Call<'a> {
+        let dispatcher = self.clone();
         Box::pin(async move {
             if call.is_late() {
                 return Err(CallError::Timeout(Duration::ZERO));
@@ -47,13 +48,14 @@ impl Caller for Dispatcher {
             let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
             let sent = connection.request(&mut message, call.body(), 0);
             debug_assert!(sent.is_ok(), "2.0 has calls of every kind");
-            let timeout = call.timeout_or(self.limits().call_timeout);
-            let mut replies = self.ask(connection, &message, timeout, 1).await;
+            let timeout = call.timeout_or(dispatcher.limits().call_timeout);
+            let mut replies = dispatcher.ask(connection, &message, timeout, 1).await;
             replies.pop().unwrap_or_else(|| Ok(no_reply()))
         })
     }
 
-    fn notify<'a>(&'a self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+    fn notify<'a>(&self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+        let dispatcher = self.clone();
         Box::pin(async move {
             if notification.is_late() {
                 return Err(CallError::Timeout(Duration::ZERO));
@@ -61,12 +63,13 @@ impl Caller for Dispatcher {
             let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
             let sent = connection.notification(&mut message, notification.body());
             debug_assert!(sent.is_ok(), "2.0 has notifications of every kind");
-            self.ask(connection, &message, None, 0).await;
+            dispatcher.ask(connection, &message, None, 0).await;
             Ok(())
         })
     }
 
-    fn batch<'a>(&'a self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+    fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+        let dispatcher = self.clone();
         Box::pin(async move {
             if batch.items().iter().any(|item| item.outgoing().is_late()) {
                 return Err(BatchError::Timeout(Duration::ZERO));
@@ -79,14 +82,14 @@ impl Caller for Dispatcher {
                 if let BatchItem::Notification(_) = item {
                     return (outgoing.body(), None);
                 }
-                timeouts.push(outgoing.timeout_or(self.limits().call_timeout));
+                timeouts.push(outgoing.timeout_or(dispatcher.limits().call_timeout));
                 (outgoing.body(), calls.next())
             });
             connection.batch(&mut message, members).map_err(BatchError::Unsupported)?;
             // One message, one answer: it is waited for as long as the most patient of its calls does.
             let timeout =
                 timeouts.iter().copied().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
-            Ok(self.ask(connection, &message, timeout, timeouts.len()).await)
+            Ok(dispatcher.ask(connection, &message, timeout, timeouts.len()).await)
         })
     }
 }

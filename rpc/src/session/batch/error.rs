@@ -47,6 +47,20 @@ pub enum BatchError {
         source: serde_json::Error,
     },
 
+    /// A member was polled before it was put into the batch, so that it may have been sent by itself. It was dropped, and is forgotten
+    /// like any [`Call`](crate::Call) that is dropped. The batch was not sent.
+    #[error(
+        "`{}`, member {index} of the batch, was polled before: it was sent by itself, and cannot be sent again; put calls into a \
+         batch that were not awaited",
+        escaped(.method)
+    )]
+    Polled {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The method that it calls.
+        method: String,
+    },
+
     /// A member failed, and the batch was to fail with it. The others may have been carried out.
     #[error("`{}`, member {index} of the batch, failed", escaped(.method))]
     Member {
@@ -68,7 +82,7 @@ impl BatchError {
             | Self::Closed(_)
             | Self::Timeout(_)
             | Self::Encode { .. } => Executed::No,
-            Self::Member { .. } => Executed::Perhaps,
+            Self::Polled { .. } | Self::Member { .. } => Executed::Perhaps,
             #[cfg(feature = "http")]
             Self::Http(error) => error.executed(),
         }

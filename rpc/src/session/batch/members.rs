@@ -1,6 +1,6 @@
 //! What a batch can be made of.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use super::{
     BatchError, BatchItem, OutgoingBatch,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     jsonrpc::RpcError,
-    session::{Call, Notify},
+    session::{Call, Caller, Notify},
 };
 
 /// A member of a batch that is sent through a `C`: a typed call, or a notification.
@@ -21,7 +21,7 @@ pub trait BatchMember<'a, C>: Sized {
     /// What becomes of it.
     type Shape: MemberShape;
 
-    /// Writes it down.
+    /// Puts it into the batch.
     #[doc(hidden)]
     fn write(self, batch: &mut OutgoingBatch<'a>) -> Result<(), BatchError>;
 }
@@ -32,40 +32,43 @@ pub trait BatchMembers<'a, C> {
     /// What becomes of them.
     type Shape: BatchShape;
 
-    /// Writes them down.
+    /// Puts them into the batch.
     #[doc(hidden)]
     fn write(self, batch: &mut OutgoingBatch<'a>) -> Result<Self::Shape, BatchError>;
 }
 
-/// Methods that cannot fail in a way of their own.
-impl<'a, C, P: Serialize, R: DeserializeOwned> BatchMember<'a, C> for Call<'a, C, P, R, false> {
+/// Methods that cannot fail in a way of their own. (The names of the methods of one batch may live differently long.)
+impl<'a, 'm: 'a, C: Caller, R: DeserializeOwned> BatchMember<'a, C> for Call<'m, C, R, false> {
     type Shape = Returning<R, false>;
 
     fn write(self, batch: &mut OutgoingBatch<'a>) -> Result<(), BatchError> {
-        batch.push_call(self.written())
+        let (method, call) = self.into_unsent();
+        batch.push_call(method, call)
     }
 }
 
 /// Methods that return a `Result`.
-impl<'a, C, P, T, E> BatchMember<'a, C> for Call<'a, C, P, Result<T, E>, true>
+impl<'a, 'm: 'a, C, T, E> BatchMember<'a, C> for Call<'m, C, Result<T, E>, true>
 where
-    P: Serialize,
+    C: Caller,
     T: DeserializeOwned,
     E: RpcError + Send + Sync,
 {
     type Shape = Returning<Result<T, E>, true>;
 
     fn write(self, batch: &mut OutgoingBatch<'a>) -> Result<(), BatchError> {
-        batch.push_call(self.written())
+        let (method, call) = self.into_unsent();
+        batch.push_call(method, call)
     }
 }
 
 /// Nothing becomes of a notification.
-impl<'a, C, P: Serialize> BatchMember<'a, C> for Notify<'a, C, P> {
+impl<'a, 'm: 'a, C: Caller> BatchMember<'a, C> for Notify<'m, C> {
     type Shape = Unanswered;
 
     fn write(self, batch: &mut OutgoingBatch<'a>) -> Result<(), BatchError> {
-        batch.push_notification(self.written())
+        let (method, notification) = self.into_unsent();
+        batch.push_notification(method, notification)
     }
 }
 

@@ -38,105 +38,57 @@ pub use outgoing::{BatchItem, OutgoingBatch};
 pub use pending::PendingBatch;
 pub use shape::{BatchReplies, BatchShape, MemberShape};
 
-use super::Caller;
+use super::{Caller, lazy::Lazy};
 
-/// Several calls that are sent in one message, when it is awaited. Made by [`Session::batch`](crate::Session::batch) and
-/// [`Session::try_batch`](crate::Session::try_batch).
+/// Several calls that are sent in one message, when it is first polled. Made by [`Session::batch`](crate::Session::batch) and
+/// [`Session::try_batch`](crate::Session::try_batch). Dropping it forgets its calls.
 ///
-/// With `ALL`, it fails where any of its members did.
+/// With `ALL`, it fails where any of its members did. `S` says what it gives, and not what it was made from. Like a
+/// [`Call`](crate::Call) it owns a clone of its caller, and can be given to `tokio::spawn`.
 #[must_use = "a batch is sent when it is awaited"]
-pub struct Batch<'a, C, M, const ALL: bool = false> {
-    caller: &'a C,
-    members: M,
+pub struct Batch<'a, C: Caller, S, const ALL: bool = false> {
+    stage: Lazy<C, OutgoingBatch<'a>, C::Batch<'a>, BatchError>,
+    /// How its replies are read; none where a member could not be put into it.
+    reading: Option<(S, Vec<&'a str>)>,
 }
 
-impl<'a, C, M> Batch<'a, C, M> {
+impl<'a, C: Caller, S: BatchShape> Batch<'a, C, S> {
     /// A batch over any caller. It gives a result for each member.
-    pub const fn over(caller: &'a C, members: M) -> Self {
-        Self { caller, members }
+    pub fn over<M: BatchMembers<'a, C, Shape = S>>(caller: &C, members: M) -> Self {
+        Self::of(caller, members)
     }
 }
 
-impl<'a, C, M> Batch<'a, C, M, true> {
+impl<'a, C: Caller, S: BatchShape> Batch<'a, C, S, true> {
     /// A batch over any caller. It gives the values of all members, or the error of the first that failed.
-    pub const fn try_over(caller: &'a C, members: M) -> Self {
-        Self { caller, members }
+    pub fn try_over<M: BatchMembers<'a, C, Shape = S>>(caller: &C, members: M) -> Self {
+        Self::of(caller, members)
     }
 }
 
-impl<'a, C: Caller, M: BatchMembers<'a, C>, const ALL: bool> Batch<'a, C, M, ALL> {
-    fn start(self) -> BatchFuture<'a, C, M::Shape, ALL> {
+impl<'a, C: Caller, S: BatchShape, const ALL: bool> Batch<'a, C, S, ALL> {
+    fn of<M: BatchMembers<'a, C, Shape = S>>(caller: &C, members: M) -> Self {
         let mut batch = OutgoingBatch::new();
-        BatchFuture(match self.members.write(&mut batch) {
+        let (written, reading) = match members.write(&mut batch) {
             Ok(shape) => {
                 let methods = batch.methods();
-                Stage::Sent { sent: self.caller.batch(batch), shape: Some(shape), methods }
+                (Ok(batch), Some((shape, methods)))
             }
-            Err(error) => Stage::Failed(Some(error)),
-        })
-    }
-}
-
-impl<'a, C: Caller, M: BatchMembers<'a, C>> IntoFuture for Batch<'a, C, M> {
-    type Output = Result<<M::Shape as BatchShape>::Results, BatchError>;
-    type IntoFuture = BatchFuture<'a, C, M::Shape, false>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        self.start()
-    }
-}
-
-impl<'a, C: Caller, M: BatchMembers<'a, C>> IntoFuture for Batch<'a, C, M, true> {
-    type Output = Result<<M::Shape as BatchShape>::Values, BatchError>;
-    type IntoFuture = BatchFuture<'a, C, M::Shape, true>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        self.start()
-    }
-}
-
-impl<C, M, const ALL: bool> fmt::Debug for Batch<'_, C, M, ALL> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").finish_non_exhaustive()
-    }
-}
-
-/// What a [`Batch`] becomes when it is awaited. Dropping it forgets its calls.
-///
-/// Its type says what it gives and not what it was made from, so it may be awaited on any task.
-#[must_use = "a batch is sent when it is awaited"]
-pub struct BatchFuture<'a, C: Caller + 'a, S, const ALL: bool>(Stage<'a, C::Batch<'a>, S>);
-
-enum Stage<'a, F, S> {
-    Sent {
-        sent: F,
-        shape: Option<S>,
-        methods: Vec<&'a str>,
-    },
-    /// A member could not be written.
-    Failed(Option<BatchError>),
-}
-
-impl<'a, C: Caller, S: BatchShape, const ALL: bool> BatchFuture<'a, C, S, ALL> {
-    fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<Result<(S, BatchReplies<'a>), BatchError>> {
-        let (replies, shape) = match &mut self.0 {
-            Stage::Sent { sent, shape, methods } => {
-                let replies = ready!(Pin::new(sent).poll(cx))?;
-                (BatchReplies::new(replies, std::mem::take(methods)), shape.take())
-            }
-            Stage::Failed(error) => match error.take() {
-                Some(error) => return Poll::Ready(Err(error)),
-                None => panic!("a batch was polled after it had ended"),
-            },
+            Err(error) => (Err(error), None),
         };
-        match shape {
-            Some(shape) => Poll::Ready(Ok((shape, replies))),
-            None => panic!("a batch was polled after it had ended"),
-        }
+        Self { stage: Lazy::Unsent { caller: caller.clone(), written }, reading }
+    }
+
+    fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<Result<(S, BatchReplies<'a>), BatchError>> {
+        let replies = ready!(self.stage.poll("batch", |caller, batch| caller.batch(batch), cx))?;
+        let Some((shape, methods)) = self.reading.take() else {
+            panic!("a batch was polled after it had ended");
+        };
+        Poll::Ready(Ok((shape, BatchReplies::new(replies, methods))))
     }
 }
 
-impl<C: Caller, S: BatchShape> Future for BatchFuture<'_, C, S, false> {
+impl<C: Caller, S: BatchShape> Future for Batch<'_, C, S> {
     type Output = Result<S::Results, BatchError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -145,7 +97,7 @@ impl<C: Caller, S: BatchShape> Future for BatchFuture<'_, C, S, false> {
     }
 }
 
-impl<C: Caller, S: BatchShape> Future for BatchFuture<'_, C, S, true> {
+impl<C: Caller, S: BatchShape> Future for Batch<'_, C, S, true> {
     type Output = Result<S::Values, BatchError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -154,8 +106,11 @@ impl<C: Caller, S: BatchShape> Future for BatchFuture<'_, C, S, true> {
     }
 }
 
-impl<C: Caller, S, const ALL: bool> fmt::Debug for BatchFuture<'_, C, S, ALL> {
+/// Nothing in it is pinned.
+impl<C: Caller, S, const ALL: bool> Unpin for Batch<'_, C, S, ALL> {}
+
+impl<C: Caller, S, const ALL: bool> fmt::Debug for Batch<'_, C, S, ALL> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchFuture").finish_non_exhaustive()
+        f.debug_struct("Batch").finish_non_exhaustive()
     }
 }

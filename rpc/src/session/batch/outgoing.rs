@@ -56,7 +56,7 @@ impl<'a> OutgoingBatch<'a> {
     ///
     /// [`BatchError::Encode`].
     pub fn call(mut self, method: &'a str, params: &(impl Serialize + ?Sized)) -> Result<Self, BatchError> {
-        self.push_call(Outgoing::new(method, params))?;
+        self.push_call(method, Some(Outgoing::new(method, params)))?;
         Ok(self)
     }
 
@@ -66,7 +66,7 @@ impl<'a> OutgoingBatch<'a> {
     ///
     /// [`BatchError::Encode`].
     pub fn notify(mut self, method: &'a str, params: &(impl Serialize + ?Sized)) -> Result<Self, BatchError> {
-        self.push_notification(Outgoing::new(method, params))?;
+        self.push_notification(method, Some(Outgoing::new(method, params)))?;
         Ok(self)
     }
 
@@ -94,17 +94,24 @@ impl<'a> OutgoingBatch<'a> {
         &self.items
     }
 
-    pub(super) fn push_call(&mut self, call: Result<Outgoing<'a>, CallError>) -> Result<(), BatchError> {
-        let call = self.written(call)?;
+    /// Adds a call; `call` is none where it was polled before.
+    pub(super) fn push_call(
+        &mut self,
+        method: &str,
+        call: Option<Result<Outgoing<'a>, CallError>>,
+    ) -> Result<(), BatchError> {
+        let call = self.unsent(method, call)?;
         self.items.push(BatchItem::Call(call));
         Ok(())
     }
 
+    /// Adds a notification; `notification` is none where it was polled before.
     pub(super) fn push_notification(
         &mut self,
-        notification: Result<Outgoing<'a>, CallError>,
+        method: &str,
+        notification: Option<Result<Outgoing<'a>, CallError>>,
     ) -> Result<(), BatchError> {
-        let notification = self.written(notification)?;
+        let notification = self.unsent(method, notification)?;
         self.items.push(BatchItem::Notification(notification));
         Ok(())
     }
@@ -117,14 +124,22 @@ impl<'a> OutgoingBatch<'a> {
         self.items.iter().map(|item| item.outgoing().method()).collect()
     }
 
-    fn written(&self, outgoing: Result<Outgoing<'a>, CallError>) -> Result<Outgoing<'a>, BatchError> {
-        outgoing.map_err(|error| {
-            let index = self.items.len();
-            match error {
-                CallError::Encode { method, source } => BatchError::Encode { index, method, source },
-                other => BatchError::Member { index, method: String::new(), source: other.into() },
+    fn unsent(
+        &self,
+        method: &str,
+        outgoing: Option<Result<Outgoing<'a>, CallError>>,
+    ) -> Result<Outgoing<'a>, BatchError> {
+        let index = self.items.len();
+        match outgoing {
+            Some(Ok(outgoing)) => Ok(outgoing),
+            Some(Err(CallError::Encode { method, source })) => {
+                Err(BatchError::Encode { index, method, source })
             }
-        })
+            Some(Err(other)) => {
+                Err(BatchError::Member { index, method: method.to_owned(), source: other.into() })
+            }
+            None => Err(BatchError::Polled { index, method: method.to_owned() }),
+        }
     }
 }
 

@@ -14,22 +14,22 @@ use super::{BatchError, BatchItem, OutgoingBatch};
 use crate::{
     jsonrpc::{CallId, Reply},
     session::{
-        CallError, Shared,
+        CallError, Session, Shared,
         room::{Room, Turn, when_there_is_room},
         shared::Refused,
         slot::Slot,
     },
 };
 
-/// A batch of a session under way. Dropping it forgets its calls.
+/// A batch of a session under way, which keeps the session open. Dropping it forgets its calls.
 #[must_use = "a batch is sent when it is polled"]
 pub struct PendingBatch<'a> {
-    link: &'a Shared,
+    session: Session,
     stage: Stage<'a>,
 }
 
 enum Stage<'a> {
-    Unsent { batch: OutgoingBatch<'a>, room: Option<Box<Room<'a>>> },
+    Unsent { batch: OutgoingBatch<'a>, room: Option<Box<Room>> },
     Waiting { calls: Vec<Member>, replies: Vec<Result<Reply, CallError>> },
     Done,
 }
@@ -43,8 +43,8 @@ enum Member {
 }
 
 impl<'a> PendingBatch<'a> {
-    pub(in crate::session) const fn new(link: &'a Shared, batch: OutgoingBatch<'a>) -> Self {
-        Self { link, stage: Stage::Unsent { batch, room: None } }
+    pub(in crate::session) const fn new(session: Session, batch: OutgoingBatch<'a>) -> Self {
+        Self { session, stage: Stage::Unsent { batch, room: None } }
     }
 }
 
@@ -52,7 +52,8 @@ impl Future for PendingBatch<'_> {
     type Output = Result<Vec<Result<Reply, CallError>>, BatchError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { link, stage } = &mut *self;
+        let Self { session, stage } = &mut *self;
+        let link = session.link();
         loop {
             match stage {
                 Stage::Unsent { batch, room } => {
@@ -165,7 +166,7 @@ fn send(link: &Shared, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Vec
 impl Drop for PendingBatch<'_> {
     fn drop(&mut self) {
         if let Stage::Waiting { calls, replies } = &self.stage {
-            self.link.forget(calls.iter().skip(replies.len()).filter_map(|call| match call {
+            self.session.link().forget(calls.iter().skip(replies.len()).filter_map(|call| match call {
                 Member::Sent(id, _) => Some(*id),
                 Member::Late(_) => None,
             }));

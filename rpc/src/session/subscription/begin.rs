@@ -17,15 +17,15 @@ use crate::{
 
 impl Subscriber for Session {
     fn subscribe<'a>(
-        &'a self,
+        &self,
         subscription: OutgoingSubscription<'a>,
     ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
-        Box::pin(begin(self, subscription))
+        Box::pin(begin(self.clone(), subscription))
     }
 }
 
 async fn begin(
-    session: &Session,
+    session: Session,
     mut subscription: OutgoingSubscription<'_>,
 ) -> Result<RawSubscription, CallError> {
     let link = session.link();
@@ -95,14 +95,14 @@ async fn begin(
             return Err(CallError::of_reply(call.method(), error));
         }
         let source = Source::Subscription { key: key.clone(), pending: Arc::clone(&pending) };
-        return Ok(RawSubscription::new(session.clone(), Arc::clone(&pending.channel), source));
+        return Ok(RawSubscription::new(session, Arc::clone(&pending.channel), source));
     }
     let reply = poll_fn(|cx| slot.poll(cx.waker())).await?;
     unless_answered.disarm();
     match pending.key(&reply) {
         Some((key, _)) => {
             let channel = Arc::clone(&pending.channel);
-            Ok(RawSubscription::new(session.clone(), channel, Source::Subscription { key, pending }))
+            Ok(RawSubscription::new(session, channel, Source::Subscription { key, pending }))
         }
         None => Err(match reply.into_result() {
             Err(error) => CallError::of_reply(call.method(), error),

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 pub use error::SubscriptionError;
 pub use raw::RawSubscription;
-pub use subscribe::{Items, OutgoingSubscription, Subscribe, SubscribeFuture, Subscriber};
+pub use subscribe::{Items, OutgoingSubscription, Subscribe, Subscriber};
 
 use super::subscriptions::{End, Taken};
 use crate::jsonrpc::{RpcError, clean_json};

@@ -1,9 +1,11 @@
-//! Typed subscriptions: lazy until awaited.
+//! Typed subscriptions: asked for when they are first polled.
 
 use std::{
     fmt,
+    future::poll_fn,
     marker::PhantomData,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,19 +16,27 @@ use tokio::time::Instant;
 
 use super::{RawSubscription, Subscription};
 use crate::{
-    jsonrpc::{
-        EmptyParams, MethodInfo, Overflow, ParamInfo, Progress, RpcError, SubscriptionInfo, SubscriptionStyle,
-    },
-    session::{Call, CallError, Caller, Outgoing, Returns, outgoing::CallTimeout},
+    jsonrpc::{EmptyParams, MethodInfo, Overflow, Progress, RpcError, SubscriptionInfo, SubscriptionStyle},
+    session::{Call, CallError, Caller, Outgoing, Returns, lazy::Lazy, outgoing::CallTimeout},
 };
 
 /// What can be subscribed to: a [`Session`](crate::Session), or what stands in for one.
 pub trait Subscriber: Caller {
     /// Begins a subscription. It is sent when the future is first polled; dropping the future ends it.
     fn subscribe<'a>(
-        &'a self,
+        &self,
         subscription: OutgoingSubscription<'a>,
     ) -> BoxFuture<'a, Result<RawSubscription, CallError>>;
+}
+
+/// Subscribes through what is shared.
+impl<C: Subscriber> Subscriber for Arc<C> {
+    fn subscribe<'a>(
+        &self,
+        subscription: OutgoingSubscription<'a>,
+    ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
+        (**self).subscribe(subscription)
+    }
 }
 
 /// A subscription that was not asked for yet: the call that begins it, and how its items look.
@@ -47,6 +57,23 @@ pub struct OutgoingSubscription<'a> {
 }
 
 impl<'a> OutgoingSubscription<'a> {
+    fn new(call: Outgoing<'a>, info: SubscriptionInfo) -> Self {
+        Self {
+            call,
+            positional: None,
+            item: info.item(),
+            token: info.token(),
+            style: info.style(),
+            unsubscribe: info.unsubscribe(),
+            buffer: None,
+            overflow: Overflow::DropOldest,
+        }
+    }
+
+    const fn describe(&mut self, info: SubscriptionInfo) {
+        (self.item, self.token, self.style) = (info.item(), info.token(), info.style());
+    }
+
     /// The call that begins it.
     pub const fn call(&self) -> &Outgoing<'a> {
         &self.call
@@ -83,119 +110,140 @@ impl<T, const FALLIBLE: bool> fmt::Debug for Items<T, FALLIBLE> {
     }
 }
 
-/// A subscription that knows its items' type and was not asked for yet. Awaiting it asks, and gives a [`Subscription`].
+/// A subscription that knows its items' type. It is a future: the first poll asks for it, and it gives a [`Subscription`].
 ///
-/// `R` is what the method returns, with [`Items`] for the stream, and `FALLIBLE` says whether that is a `Result`.
+/// `R` is what the method returns, with [`Items`] for the stream, and `FALLIBLE` says whether that is a `Result`. Like a [`Call`] it has
+/// its parameters written, owns a clone of its caller, and can be given to `tokio::spawn`; and its options are set before its first
+/// poll. Dropping it ends the subscription, if there is one by then.
 #[must_use = "a subscription is asked for when it is awaited"]
-pub struct Subscribe<'a, C, P, R, const FALLIBLE: bool = false> {
-    caller: &'a C,
+pub struct Subscribe<'a, C: Caller, R, const FALLIBLE: bool = false> {
+    stage: Lazy<C, OutgoingSubscription<'a>, BoxFuture<'a, Result<RawSubscription, CallError>>, CallError>,
     method: &'a str,
-    params: P,
-    names: Option<&'static [ParamInfo]>,
-    empty_params: Option<EmptyParams>,
-    timeout: CallTimeout,
-    info: SubscriptionInfo,
-    unsubscribe: Option<&'a str>,
-    buffer: Option<usize>,
-    overflow: Overflow,
     returns: PhantomData<fn() -> R>,
 }
 
-impl<'a, C, P, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
+impl<'a, C: Caller, R, const FALLIBLE: bool> Subscribe<'a, C, R, FALLIBLE> {
     /// A subscription to a method that is described by a table. What generated clients do.
-    pub const fn to(caller: &'a C, method: &'a MethodInfo, params: P) -> Self {
+    pub fn to<P: Serialize>(caller: &C, method: &'a MethodInfo, params: P) -> Self {
         let info = match method.subscription() {
             Some(info) => info,
             None => SubscriptionInfo::of_style(SubscriptionStyle::PubSub),
         };
-        let timeout = match method.timeout() {
-            Some(after) => CallTimeout::After(after),
-            None => CallTimeout::Default,
-        };
-        Self {
-            caller,
-            method: method.name(),
-            params,
-            names: method.names(),
-            empty_params: method.empty_params(),
-            timeout,
-            info,
-            unsubscribe: info.unsubscribe(),
-            buffer: None,
-            overflow: Overflow::DropOldest,
-            returns: PhantomData,
-        }
+        let written = Outgoing::of(method, &params).and_then(|call| {
+            let positional = match info.style() {
+                SubscriptionStyle::Electrum if method.sends_by_name() => {
+                    Outgoing::new(method.name(), &params)?.params().map(Into::into)
+                }
+                _ => None,
+            };
+            Ok(OutgoingSubscription { positional, ..OutgoingSubscription::new(call, info) })
+        });
+        Self::of(Lazy::Unsent { caller: caller.clone(), written }, method.name())
+    }
+
+    const fn of(
+        stage: Lazy<
+            C,
+            OutgoingSubscription<'a>,
+            BoxFuture<'a, Result<RawSubscription, CallError>>,
+            CallError,
+        >,
+        method: &'a str,
+    ) -> Self {
+        Self { stage, method, returns: PhantomData }
     }
 
     /// How many items are kept that were not taken yet. Without it,
     /// [`Limits::subscription_items`](crate::Limits::subscription_items) holds.
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
     pub fn buffer(mut self, items: usize) -> Self {
-        self.buffer = Some(items);
+        self.stage.set("buffer", |subscription| subscription.buffer = Some(items));
         self
     }
 
     /// What is done when more items come than are kept. Unless said otherwise the oldest is dropped, and the stream says how many
     /// were lost.
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
     pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.overflow = overflow;
+        self.stage.set("overflow", |subscription| subscription.overflow = overflow);
         self
     }
 
     /// Ends the call with [`CallError::Timeout`] when no reply came within `after`.
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
     pub fn timeout(mut self, after: Duration) -> Self {
-        self.timeout = CallTimeout::After(after);
+        self.stage.set("timeout", |subscription| subscription.call.set_timeout(CallTimeout::After(after)));
         self
     }
 }
 
-impl<'a, C, P, T> Subscribe<'a, C, P, Items<T>> {
+impl<'a, C: Caller, T> Subscribe<'a, C, Items<T>> {
     /// A subscription to a method by its name, in the style of [`SubscriptionStyle::PubSub`].
-    pub const fn untyped(caller: &'a C, method: &'a str, params: P) -> Self {
-        Self {
-            caller,
-            method,
-            params,
-            names: None,
-            empty_params: None,
-            timeout: CallTimeout::Default,
-            info: SubscriptionInfo::of_style(SubscriptionStyle::PubSub),
-            unsubscribe: None,
-            buffer: None,
-            overflow: Overflow::DropOldest,
-            returns: PhantomData,
-        }
+    pub fn untyped(caller: &C, method: &'a str, params: impl Serialize) -> Self {
+        let info = SubscriptionInfo::of_style(SubscriptionStyle::PubSub);
+        let written = Outgoing::new(method, &params).map(|call| OutgoingSubscription::new(call, info));
+        Self::of(Lazy::Unsent { caller: caller.clone(), written }, method)
     }
 
     /// How its items look.
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
     pub fn style(mut self, style: SubscriptionStyle) -> Self {
-        self.info = SubscriptionInfo::of_style(style);
+        self.stage.set("style", |subscription| subscription.describe(SubscriptionInfo::of_style(style)));
         self
     }
 
     /// How its items look, what they are called, where a token stands and what ends it.
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
     pub fn described_by(mut self, info: SubscriptionInfo) -> Self {
-        self.unsubscribe = info.unsubscribe();
-        self.info = info;
+        self.stage.set("described_by", |subscription| {
+            subscription.describe(info);
+            subscription.unsubscribe = info.unsubscribe();
+        });
         self
     }
 
     /// The method that ends it. Without it the peer is not told when the subscription is dropped, and what it still sends is ignored.
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
     pub fn unsubscribe_with(mut self, method: &'a str) -> Self {
-        self.unsubscribe = Some(method);
+        self.stage.set("unsubscribe_with", |subscription| subscription.unsubscribe = Some(method));
         self
     }
 }
 
-impl<'a, C, P, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
+impl<'a, C: Caller, R, const FALLIBLE: bool> Subscribe<'a, C, R, FALLIBLE> {
     /// The call, without a token.
-    fn unreported<T, const FAILS: bool>(self) -> Call<'a, C, P, T, FAILS> {
-        let Self { caller, method, params, names, empty_params, timeout, .. } = self;
-        Call::of_result(caller, method, params, names, empty_params, timeout)
+    #[track_caller]
+    fn unreported<T, const FAILS: bool>(self) -> Call<'a, C, T, FAILS> {
+        Call::of(self.stage.convert("result_alone", |subscription| subscription.call), self.method)
     }
 }
 
 /// Work whose steps are not wanted.
-impl<'a, C, P, S, T> Subscribe<'a, C, P, Items<Progress<S, T>>> {
+impl<'a, C: Caller, S, T> Subscribe<'a, C, Items<Progress<S, T>>> {
     /// Asks for the result alone: a [`Call`] that gives what [`Progress::Done`] has, and of which nothing is reported. It can
     /// be made through every [`Caller`], over HTTP too, where nothing comes that is no reply, and be a member of a batch.
     ///
@@ -221,134 +269,101 @@ impl<'a, C, P, S, T> Subscribe<'a, C, P, Items<Progress<S, T>>> {
     /// assert_eq!(IndexerClient::from(dispatcher).index("notes").result_alone().await?, 1);
     /// # Ok(()) }
     /// ```
-    pub fn result_alone(self) -> Call<'a, C, P, T> {
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
+    pub fn result_alone(self) -> Call<'a, C, T> {
         self.unreported()
     }
 }
 
 /// Work that can fail on its way, and whose steps are not wanted.
-impl<'a, C, P, S, T, E> Subscribe<'a, C, P, Items<Result<Progress<S, T>, E>, true>> {
+impl<'a, C: Caller, S, T, E> Subscribe<'a, C, Items<Result<Progress<S, T>, E>, true>> {
     /// Asks for the result alone. What is an error of the stream's is one of the call's.
-    pub fn result_alone(self) -> Call<'a, C, P, Result<T, E>, true> {
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
+    pub fn result_alone(self) -> Call<'a, C, Result<T, E>, true> {
         self.unreported()
     }
 }
 
 /// Work that can be refused, and whose steps are not wanted.
-impl<'a, C, P, S, T, E> Subscribe<'a, C, P, Result<Items<Progress<S, T>>, E>, true> {
+impl<'a, C: Caller, S, T, E> Subscribe<'a, C, Result<Items<Progress<S, T>>, E>, true> {
     /// Asks for the result alone.
-    pub fn result_alone(self) -> Call<'a, C, P, Result<T, E>, true> {
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
+    pub fn result_alone(self) -> Call<'a, C, Result<T, E>, true> {
         self.unreported()
     }
 }
 
 /// Work that can be refused and can fail on its way, and whose steps are not wanted.
-impl<'a, C, P, S, T, E, F> Subscribe<'a, C, P, Result<Items<Result<Progress<S, T>, F>, true>, E>, true> {
+impl<'a, C: Caller, S, T, E, F> Subscribe<'a, C, Result<Items<Result<Progress<S, T>, F>, true>, E>, true> {
     /// Asks for the result alone. An error of the stream's that is none of the method's is [`CallError::Rpc`].
-    pub fn result_alone(self) -> Call<'a, C, P, Result<T, E>, true> {
+    ///
+    /// # Panics
+    ///
+    /// If the subscription was polled before.
+    #[track_caller]
+    pub fn result_alone(self) -> Call<'a, C, Result<T, E>, true> {
         self.unreported()
     }
 }
 
-impl<'a, C: Subscriber, P: Serialize, R, const FALLIBLE: bool> Subscribe<'a, C, P, R, FALLIBLE> {
-    fn start(self) -> SubscribeFuture<'a, R, FALLIBLE> {
-        SubscribeFuture { begun: self.raw(), returns: PhantomData }
-    }
-
+impl<C: Subscriber, R, const FALLIBLE: bool> Subscribe<'_, C, R, FALLIBLE> {
     /// Asks, and looks into no item.
-    pub(crate) fn raw(self) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
-        match self.written() {
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-            Ok(subscription) => self.caller.subscribe(subscription),
-        }
+    pub(crate) async fn raw(mut self) -> Result<RawSubscription, CallError> {
+        poll_fn(|cx| self.poll_begun(cx)).await
     }
 
-    fn written(&self) -> Result<OutgoingSubscription<'a>, CallError> {
-        let Self { method, empty_params, timeout, info, unsubscribe, buffer, overflow, .. } = *self;
-        let style = info.style();
-        let write = |names| Outgoing::write(method, &self.params, names, empty_params, timeout);
-        let positional = match (style, self.names) {
-            (SubscriptionStyle::Electrum, Some(_)) => write(None)?.params().map(Into::into),
-            _ => None,
-        };
-        let call = write(self.names)?;
-        let (item, token) = (info.item(), info.token());
-        Ok(OutgoingSubscription { call, positional, item, token, style, unsubscribe, buffer, overflow })
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawSubscription, CallError>> {
+        self.stage.poll("subscription", |caller, subscription| caller.subscribe(subscription), cx)
     }
 }
 
 /// Methods that cannot refuse in a way of their own.
-impl<'a, C, P, T, const ITEMS: bool> IntoFuture for Subscribe<'a, C, P, Items<T, ITEMS>, false>
+impl<C, T, const ITEMS: bool> Future for Subscribe<'_, C, Items<T, ITEMS>, false>
 where
     C: Subscriber,
-    P: Serialize,
     T: Returns<ITEMS, Value: DeserializeOwned>,
 {
     type Output = Result<Subscription<T::Value, T::Error>, CallError>;
-    type IntoFuture = SubscribeFuture<'a, Items<T, ITEMS>, false>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        self.start()
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_begun(cx).map_ok(Subscription::new)
     }
 }
 
 /// Methods that return a `Result`.
-impl<'a, C, P, T, E, const ITEMS: bool> IntoFuture for Subscribe<'a, C, P, Result<Items<T, ITEMS>, E>, true>
+impl<C, T, E, const ITEMS: bool> Future for Subscribe<'_, C, Result<Items<T, ITEMS>, E>, true>
 where
     C: Subscriber,
-    P: Serialize,
     T: Returns<ITEMS, Value: DeserializeOwned>,
     E: RpcError,
 {
     type Output = Result<Subscription<T::Value, T::Error>, CallError<E>>;
-    type IntoFuture = SubscribeFuture<'a, Result<Items<T, ITEMS>, E>, true>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        self.start()
-    }
-}
-
-impl<C, P, R, const FALLIBLE: bool> fmt::Debug for Subscribe<'_, C, P, R, FALLIBLE> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscribe").field("method", &self.method).finish_non_exhaustive()
-    }
-}
-
-/// What a [`Subscribe`] becomes when it is awaited. Dropping it ends the subscription, if there is one by then.
-#[must_use = "a subscription is asked for when it is awaited"]
-pub struct SubscribeFuture<'a, R, const FALLIBLE: bool> {
-    begun: BoxFuture<'a, Result<RawSubscription, CallError>>,
-    returns: PhantomData<fn() -> R>,
-}
-
-impl<T, const ITEMS: bool> Future for SubscribeFuture<'_, Items<T, ITEMS>, false>
-where
-    T: Returns<ITEMS>,
-{
-    type Output = Result<Subscription<T::Value, T::Error>, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.begun.as_mut().poll(cx).map_ok(Subscription::new)
-    }
-}
-
-impl<T, E, const ITEMS: bool> Future for SubscribeFuture<'_, Result<Items<T, ITEMS>, E>, true>
-where
-    T: Returns<ITEMS>,
-    E: RpcError,
-{
-    type Output = Result<Subscription<T::Value, T::Error>, CallError<E>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.begun.as_mut().poll(cx).map_ok(Subscription::new).map_err(|error| match error {
+        self.poll_begun(cx).map_ok(Subscription::new).map_err(|error| match error {
             CallError::Rpc(object) => CallError::of_object(object),
             other => other.widen(),
         })
     }
 }
 
-impl<R, const FALLIBLE: bool> fmt::Debug for SubscribeFuture<'_, R, FALLIBLE> {
+/// Nothing in it is pinned.
+impl<C: Caller, R, const FALLIBLE: bool> Unpin for Subscribe<'_, C, R, FALLIBLE> {}
+
+impl<C: Caller, R, const FALLIBLE: bool> fmt::Debug for Subscribe<'_, C, R, FALLIBLE> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubscribeFuture").finish_non_exhaustive()
+        f.debug_struct("Subscribe").field("method", &self.method).finish_non_exhaustive()
     }
 }

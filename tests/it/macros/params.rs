@@ -360,3 +360,40 @@ async fn what_was_left_out_is_none_again() {
     assert_eq!(lists.list(Some("c"), None, vec![]).await.unwrap(), (Some("c".to_owned()), None));
     assert!(!lists.set(None).await.unwrap());
 }
+
+/// Plain Rust takes lifetimes that are left out in paths, without a warning.
+#[deny(warnings)]
+#[allow(elided_lifetimes_in_paths, reason = "they are left out on purpose")]
+mod left_out {
+    use std::borrow::Cow;
+
+    use rpc::{rpc_service, testing};
+
+    #[rpc_service]
+    trait Texts {
+        async fn length(&self, text: Cow<str>, more: &[Cow<str>], last: Option<Cow<str>>) -> usize;
+    }
+
+    struct MyTexts;
+
+    impl Texts for MyTexts {
+        async fn length(
+            &self,
+            text: Cow<'_, str>,
+            more: &[Cow<'_, str>],
+            last: Option<Cow<'_, str>>,
+        ) -> usize {
+            text.len() + more.iter().map(|text| text.len()).sum::<usize>() + last.map_or(0, |text| text.len())
+        }
+    }
+
+    #[tokio::test]
+    async fn lifetimes_may_be_left_out_in_paths() {
+        let (session, _peer) = testing::pair((), TextsServer::new(MyTexts));
+        let client = TextsClient::from(session);
+        let text = String::from("abc");
+        let call = client.length(text.as_str().into(), &["de".into()], Some(Cow::Borrowed(&text)));
+        drop(text);
+        assert_eq!(call.await.expect("a length"), 8);
+    }
+}

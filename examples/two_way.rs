@@ -88,7 +88,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // The side that listens calls those that have connected, all at once.
     let workers = yard.workers.lock().expect("nobody panics while holding it").clone();
-    let dug = futures::future::try_join_all(workers.iter().map(|worker| worker.dig(3).into_future())).await?;
+    let dug = futures::future::try_join_all(workers.iter().map(|worker| worker.dig(3))).await?;
     println!("dug {dug:?} metres");
 
     running.shutdown().await;

@@ -84,10 +84,10 @@ fn together(c: &mut Criterion) {
     let mut group = c.benchmark_group("dispatch/128 together");
     group.throughput(Throughput::Elements(CALLS as u64));
     group.bench_function("by position", |b| {
-        b.iter(|| all(runtime, (0..CALLS).map(|n| api.add(n, 2).into_future())));
+        b.iter(|| all(runtime, (0..CALLS).map(|n| api.add(n, 2))));
     });
     group.bench_function("handler waits", |b| {
-        b.iter(|| all(runtime, (0..CALLS).map(|n| api.add_later(n, 2).into_future())));
+        b.iter(|| all(runtime, (0..CALLS).map(|n| api.add_later(n, 2))));
     });
 }
 

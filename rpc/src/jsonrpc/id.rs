@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    canonical::{canonical, is_same},
+    json_text::{canonical, is_same},
     shown::escaped,
 };
 

@@ -1,8 +1,8 @@
-//! What a method looks like from outside: the rows of the table that the macro generates.
+//! What a method and its parameters look like from outside: the rows of the table that the macro generates.
 
 use std::time::Duration;
 
-use super::{EmptyParams, ParamInfo, SubscriptionInfo, UnknownParams};
+use super::{EmptyParams, SubscriptionInfo};
 
 /// Describes one method of a service: what routing, duplicate checks, logs and clients need to know.
 ///
@@ -199,5 +199,132 @@ impl MethodInfo {
 impl From<&'static str> for MethodInfo {
     fn from(name: &'static str) -> Self {
         Self::request(name)
+    }
+}
+
+/// Describes one parameter of a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParamInfo {
+    name: &'static str,
+    extent: Extent,
+    default: bool,
+    optional: bool,
+    secret: bool,
+    docs: &'static str,
+}
+
+/// How much of what is sent belongs to the parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Single,
+    Rest,
+    Whole,
+}
+
+impl ParamInfo {
+    /// A parameter under its name on the wire: one value.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, extent: Extent::Single, default: false, optional: false, secret: false, docs: "" }
+    }
+
+    /// The same parameter, which is a list of all values from here on: `sum(1, 2, 3)`. By name it is sent as a list. It is the last
+    /// one of its method.
+    pub const fn rest(self) -> Self {
+        Self { extent: Extent::Rest, ..self }
+    }
+
+    /// The same parameter, which is the whole array or object of parameters. It is the only one of its method, and its name does not
+    /// travel.
+    pub const fn whole(self) -> Self {
+        Self { extent: Extent::Whole, ..self }
+    }
+
+    /// The same parameter, which may be missing: its type has a default.
+    pub const fn with_default(self) -> Self {
+        Self { default: true, ..self }
+    }
+
+    /// The same parameter, whose type is an `Option`: sent by name, it is left out where it is `None`.
+    pub const fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    /// The same parameter, which is kept out of the log: see
+    /// [`guide::service`](crate::guide::service#secret).
+    pub const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    /// The same parameter with documentation.
+    pub const fn with_docs(self, docs: &'static str) -> Self {
+        Self { docs, ..self }
+    }
+
+    /// The name on the wire.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether it takes all values from here on.
+    pub const fn is_rest(&self) -> bool {
+        matches!(self.extent, Extent::Rest)
+    }
+
+    /// Whether it is the whole array or object.
+    pub const fn is_whole(&self) -> bool {
+        matches!(self.extent, Extent::Whole)
+    }
+
+    /// Whether a default stands in where it is missing. (What is an `Option` may be missing too.)
+    pub const fn has_default(&self) -> bool {
+        self.default
+    }
+
+    /// Whether it is seen to be an `Option`, and left out where it is `None` and sent by name.
+    pub const fn is_optional(&self) -> bool {
+        self.optional
+    }
+
+    /// Whether it is kept out of the log.
+    pub const fn is_secret(&self) -> bool {
+        self.secret
+    }
+
+    /// The documentation of the trait's parameter, as written.
+    pub const fn docs(&self) -> &'static str {
+        self.docs
+    }
+
+    /// Whether it is one value like most.
+    pub(crate) const fn is_single(&self) -> bool {
+        matches!(self.extent, Extent::Single)
+    }
+}
+
+/// What a server does with members of the parameters that a method does not name, as the Model Context Protocol's `_meta` and
+/// `workDoneToken` of language servers.
+///
+/// It is about parameters by name: by position, elements beyond the last parameter are always refused. Parameters that one of
+/// the method's own takes whole (`#[rpc(whole)]`) are judged by its type alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum UnknownParams {
+    /// The request is answered with -32602, which names the member.
+    #[default]
+    Refuse,
+    /// All pass.
+    Allow,
+    /// Those of these names pass, and others are refused.
+    AllowNamed(&'static [&'static str]),
+}
+
+impl UnknownParams {
+    /// Whether a member of this name passes.
+    pub fn allows(&self, name: &str) -> bool {
+        match self {
+            Self::Refuse => false,
+            Self::Allow => true,
+            Self::AllowNamed(names) => names.contains(&name),
+        }
     }
 }

@@ -5,48 +5,43 @@
 
 pub(crate) mod buffer;
 mod cancellation;
-mod canonical;
-mod chain;
 mod connection;
 mod error;
-mod executed;
 mod id;
+pub(crate) mod json_text;
 mod message;
 mod method;
-pub(crate) mod one_line;
-mod param;
+mod oversized;
 pub(crate) mod params;
-mod reply;
-pub(crate) mod result;
-mod rpc_error;
+pub(crate) mod reply;
 pub(crate) mod secret;
 pub(crate) mod shown;
-mod skim;
 pub(crate) mod subscription;
+mod subscription_info;
 pub(crate) mod table;
-pub(crate) mod text;
 pub(crate) mod version;
-mod white_space;
+mod write;
 
 pub use cancellation::Cancellation;
 pub(crate) use cancellation::{CancelBy, cancelled};
-#[cfg(feature = "http")]
-pub(crate) use chain::clean_boxed;
-pub use chain::{Chain, chain};
-pub(crate) use chain::{clean_io, clean_json};
 pub(crate) use connection::{BatchId, Lend, Member, Paused, RefusedCall, Step};
-pub use connection::{Body, CallId, Connection, Event, Events, Ticket, Unsupported};
-pub use error::{ErrorCode, ErrorObject, ProtocolError};
-pub use executed::Executed;
+pub use connection::{CallId, Connection, Event, Events, Ticket, Unsupported};
+pub use error::{ErrorCode, ErrorObject, Executed, ProtocolError};
 pub use id::{Id, RequestId};
-pub(crate) use message::{Malformed, Message, Outcome, Request, Response, UncheckedRequest};
-pub use method::{MethodInfo, MethodKind, Order};
-pub use param::ParamInfo;
-pub(crate) use params::UncheckedParams;
-pub use params::{EmptyParams, RawParams, UnknownParams};
-pub use reply::{Reply, ReplyError};
-pub use rpc_error::RpcError;
-pub(crate) use skim::{Rest, Skim, Verdict};
-pub use subscription::{Notices, Overflow, Progress, SubscriptionInfo, SubscriptionStyle};
-pub(crate) use version::Elements;
+pub(crate) use json_text::Elements;
+pub use message::{EmptyParams, RawParams};
+pub(crate) use message::{Malformed, Message, Outcome, Request, Response, UncheckedParams, UncheckedRequest};
+pub use method::{MethodInfo, MethodKind, Order, ParamInfo, UnknownParams};
+pub(crate) use oversized::{Rest, Skim, Verdict};
+pub use reply::{Reply, ReplyError, RpcError};
+#[cfg(feature = "http")]
+pub(crate) use shown::clean_boxed;
+pub use shown::{Chain, chain};
+pub(crate) use shown::{clean_io, clean_json};
+pub use subscription_info::{Notices, Overflow, Progress, SubscriptionInfo, SubscriptionStyle};
 pub use version::Protocol;
+pub use write::Body;
+
+// The names under which other layers import from these modules.
+pub(crate) use json_text as one_line;
+pub(crate) use reply as result;

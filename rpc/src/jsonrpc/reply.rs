@@ -1,4 +1,7 @@
-//! The answer to a call, as it waits for the caller to decode it.
+//! Replies: the one to a call of ours, as it waits for the caller to decode it, and the one that is
+//! sent for what a method returned.
+
+use std::{convert::Infallible, error::Error};
 
 use serde::{
     Serialize,
@@ -6,7 +9,11 @@ use serde::{
 };
 
 use super::{
-    ErrorCode, ErrorObject, Message, Outcome, ProtocolError, clean_json, error::TO_NO_ID, text::Text,
+    ErrorCode, ErrorObject, Id, Message, Outcome, ProtocolError,
+    buffer::Text,
+    error::TO_NO_ID,
+    json_text,
+    shown::{brief, clean_json},
     version::Version,
 };
 
@@ -154,6 +161,120 @@ impl Reply {
             Message::Malformed(malformed) => Self(Repr::Malformed(malformed.error.message().into())),
             Message::Request(_) | Message::Batch(_) => Self(Repr::Malformed("it is also a request".into())),
         }
+    }
+}
+
+/// An error that a method returns and its caller gets back, as the same type with the same fields.
+///
+/// Derive it: [`#[derive(RpcError)]`](macro@crate::RpcError) gives every variant a code, sends the `Display` text as the message, and
+/// sends the fields as `data`. Implement it by hand where a variant's shape on the wire is not yours to choose. Here the peer's
+/// errors have a code and a message, and no `data` that fields could be read from:
+///
+/// ```
+/// use rpc::{ErrorObject, RpcError};
+///
+/// #[derive(Debug, PartialEq, thiserror::Error)]
+/// enum NodeError {
+///     #[error("{0}")]
+///     BadRequest(String),
+/// }
+///
+/// impl RpcError for NodeError {
+///     fn to_error_object(&self) -> ErrorObject {
+///         ErrorObject::new(1, self.to_string())
+///     }
+///
+///     fn from_error_object(error: &ErrorObject) -> Option<Self> {
+///         (error.code().value() == 1).then(|| Self::BadRequest(error.message().to_owned()))
+///     }
+/// }
+///
+/// let error = NodeError::BadRequest("no such block".to_owned());
+/// assert_eq!(NodeError::from_error_object(&error.to_error_object()), Some(error));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no error that can travel",
+    label = "this type has no code on the wire",
+    note = "derive it for a type of yours: `#[derive(Debug, thiserror::Error, RpcError)]`, with a `#[rpc(code = ..)]` for each variant",
+    note = "`ErrorObject` is an error for those who have no type of their own"
+)]
+pub trait RpcError: Error + Sized + 'static {
+    /// What is sent.
+    fn to_error_object(&self) -> ErrorObject;
+
+    /// The error that `error` stands for, or `None` where it is none of this type's: the caller then sees
+    /// [`CallError::Rpc`](crate::CallError::Rpc).
+    fn from_error_object(error: &ErrorObject) -> Option<Self>;
+}
+
+/// Any error at all, untyped.
+impl RpcError for ErrorObject {
+    fn to_error_object(&self) -> ErrorObject {
+        self.clone()
+    }
+
+    fn from_error_object(error: &ErrorObject) -> Option<Self> {
+        Some(error.clone())
+    }
+}
+
+/// Methods that cannot fail.
+impl RpcError for Infallible {
+    fn to_error_object(&self) -> ErrorObject {
+        match *self {}
+    }
+
+    fn from_error_object(_: &ErrorObject) -> Option<Self> {
+        None
+    }
+}
+
+/// Appends the reply to the request `id`. What cannot be sent, or is larger than `limit` bytes, becomes an error: the request is
+/// answered in any case. Gives the code of the error, where the reply is one.
+pub(crate) fn put_result<T: Serialize, E: RpcError>(
+    out: &mut Vec<u8>,
+    version: Version,
+    id: Id<'_>,
+    result: Result<&T, &E>,
+    limit: usize,
+) -> Option<ErrorCode> {
+    let message = out.len();
+    let (size, failed, code) = match result {
+        Ok(value) => {
+            version.begin_result(out, id);
+            let start = out.len();
+            let written = json_text::write(out, value);
+            let size = out.len() - start;
+            version.end_result(out, id);
+            (size, written.err(), None)
+        }
+        Err(error) => {
+            let error = error.to_error_object();
+            version.put_error(out, id, &error);
+            (out.len() - message, None, Some(error.code()))
+        }
+    };
+    if failed.is_some() || size > limit {
+        out.truncate(message);
+        let error = unsendable(failed, size, limit);
+        version.put_error(out, id, &error);
+        return Some(error.code());
+    }
+    code
+}
+
+#[cold]
+fn unsendable(failed: Option<serde_json::Error>, size: usize, limit: usize) -> ErrorObject {
+    match failed {
+        // Why a value of the handler's cannot be written is its author's affair, not the peer's.
+        Some(error) => {
+            tracing::error!(rpc.system.name = "jsonrpc", error = %brief(&error), "a result cannot be written as JSON");
+            ErrorObject::internal()
+        }
+        None => ErrorObject::new(
+            ErrorCode::INTERNAL_ERROR,
+            format!("the result is too large: it has {size} bytes, and the limit is {limit}"),
+        ),
     }
 }
 

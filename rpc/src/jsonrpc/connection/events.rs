@@ -6,14 +6,13 @@ use std::{borrow::Cow, vec};
 use serde::Serialize;
 
 use super::{
-    batch_reply::BatchReply,
+    in_flight::{BatchIds, BatchReply},
     machine::{BatchId, CallId, Connection, Lend, Member, RefusedCall},
-    sent::BatchIds,
 };
 use crate::jsonrpc::{
     Elements, ErrorObject, Malformed, Message, RawParams, Reply, Request, RequestId, Response, RpcError,
     message::{Scanned, UncheckedRequest},
-    result::put_result,
+    reply::put_result,
     version::Version,
 };
 

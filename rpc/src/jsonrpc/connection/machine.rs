@@ -1,13 +1,8 @@
 //! The protocol machine of one link: it writes calls, and knows what waits for an answer.
 
-use super::{
-    batch_reply::BatchReply,
-    body::Body,
-    sent::{BatchIds, SentBatches},
-    unanswered::Unanswered,
-};
+use super::in_flight::{BatchIds, BatchReply, SentBatches, Unanswered};
 use crate::jsonrpc::{
-    Elements, EmptyParams, ErrorObject, Id, Malformed, Message, Protocol, Reply, table::Table,
+    Body, Elements, EmptyParams, ErrorObject, Id, Malformed, Message, Protocol, Reply, table::Table,
     version::Version,
 };
 

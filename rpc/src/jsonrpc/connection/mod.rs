@@ -1,14 +1,10 @@
 //! What one link has to remember between messages, without I/O: the calls of ours that wait for a
 //! reply, the batches of the peer's that do, and the version that both sides speak.
 
-mod batch_reply;
-mod body;
 mod events;
+mod in_flight;
 mod machine;
-mod sent;
-mod unanswered;
 
-pub use body::Body;
 pub use events::{Event, Events, Ticket};
 pub(crate) use events::{Paused, Step};
 pub(crate) use machine::{BatchId, Lend, Member, RefusedCall};

@@ -1,12 +1,45 @@
-//! Writes parameters: whatever serializes as an array or an object, or a tuple under the names of a table.
+//! Writes parameters: whatever serializes as an array or an object, a tuple under the names of a table, or
+//! a tuple whose last element is the rest of a list.
+
+use std::fmt;
 
 use serde::{
     Serialize, Serializer,
-    ser::{Error, Impossible, SerializeMap, SerializeTuple},
+    ser::{Error, Impossible, SerializeMap, SerializeSeq, SerializeTuple, SerializeTupleStruct},
 };
 
-use super::none::is_none;
-use crate::jsonrpc::{ParamInfo, one_line};
+use crate::jsonrpc::{ParamInfo, json_text};
+
+/// `refuse! { Error, "message"; scalars method(types) -> type; .. }`
+macro_rules! refuse {
+    ($error:ty, $message:literal; scalars $($rest:tt)*) => {
+        refuse! {
+            $error, $message;
+            serialize_bool(bool) -> Self::Ok;
+            serialize_i8(i8) -> Self::Ok;
+            serialize_i16(i16) -> Self::Ok;
+            serialize_i32(i32) -> Self::Ok;
+            serialize_i64(i64) -> Self::Ok;
+            serialize_u8(u8) -> Self::Ok;
+            serialize_u16(u16) -> Self::Ok;
+            serialize_u32(u32) -> Self::Ok;
+            serialize_u64(u64) -> Self::Ok;
+            serialize_f32(f32) -> Self::Ok;
+            serialize_f64(f64) -> Self::Ok;
+            serialize_char(char) -> Self::Ok;
+            serialize_str(&str) -> Self::Ok;
+            serialize_bytes(&[u8]) -> Self::Ok;
+            serialize_unit_struct(&'static str) -> Self::Ok;
+            serialize_unit_variant(&'static str, u32, &'static str) -> Self::Ok;
+            $($rest)*
+        }
+    };
+    ($error:ty, $message:literal; $($method:ident($($arg:ty),*) -> $ok:ty;)*) => {$(
+        fn $method(self, $(_: $arg),*) -> Result<$ok, $error> {
+            Err(serde::ser::Error::custom($message))
+        }
+    )*};
+}
 
 /// Appends the parameters' JSON text: `null` where there are none. With `names`, a tuple is written as an object under them, without
 /// those that are optional and `None`.
@@ -25,8 +58,8 @@ where
 {
     let start = out.len();
     match names {
-        Some(names) if !names.is_empty() => one_line::write(out, &Named { names, values: params })?,
-        _ => one_line::write(out, params)?,
+        Some(names) if !names.is_empty() => json_text::write(out, &Named { names, values: params })?,
+        _ => json_text::write(out, params)?,
     }
     match &out[start..] {
         [b'[' | b'{', ..] | b"null" => Ok(()),
@@ -132,9 +165,198 @@ impl<'a, S: Serializer> Serializer for Naming<'a, S> {
     }
 }
 
+/// Whether `value` serializes as a `None`. What is in a `Some` is not looked at: `Some(None)` and `Some(())` are none.
+fn is_none(value: &(impl Serialize + ?Sized)) -> bool {
+    value.serialize(OnlyNone).is_ok()
+}
+
+/// Takes a `None`, and fails at everything else.
+struct OnlyNone;
+
+impl Serializer for OnlyNone {
+    type Ok = ();
+    type Error = fmt::Error;
+    type SerializeSeq = Impossible<(), fmt::Error>;
+    type SerializeTuple = Impossible<(), fmt::Error>;
+    type SerializeTupleStruct = Impossible<(), fmt::Error>;
+    type SerializeTupleVariant = Impossible<(), fmt::Error>;
+    type SerializeMap = Impossible<(), fmt::Error>;
+    type SerializeStruct = Impossible<(), fmt::Error>;
+    type SerializeStructVariant = Impossible<(), fmt::Error>;
+
+    fn serialize_none(self) -> Result<(), fmt::Error> {
+        Ok(())
+    }
+
+    refuse! {
+        fmt::Error, "";
+        scalars
+        serialize_unit() -> ();
+        serialize_seq(Option<usize>) -> Self::SerializeSeq;
+        serialize_tuple(usize) -> Self::SerializeTuple;
+        serialize_map(Option<usize>) -> Self::SerializeMap;
+        serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Self::SerializeTupleVariant;
+        serialize_struct(&'static str, usize) -> Self::SerializeStruct;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Self::SerializeStructVariant;
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<(), fmt::Error> {
+        Err(fmt::Error)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), fmt::Error> {
+        Err(fmt::Error)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), fmt::Error> {
+        Err(fmt::Error)
+    }
+}
+
+/// What generated code sends for a method with `#[rpc(rest)]`: the tuple of the parameters before, and the rest. Where there is
+/// neither, it is `()`: a call without parameters.
+#[derive(Debug)]
+pub struct WithRest<P, R>(pub P, pub R);
+
+impl<P: Serialize, R: Serialize> Serialize for WithRest<P, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = List::Empty(Some(serializer));
+        self.0.serialize(ElementSerializer(&mut list))?;
+        self.1.serialize(ElementSerializer(&mut list))?;
+        list.end()
+    }
+}
+
+/// A list that begins with its first element.
+enum List<S: Serializer> {
+    /// The serializer is gone once it has failed.
+    Empty(Option<S>),
+    Begun(S::SerializeSeq),
+}
+
+impl<S: Serializer> SerializeSeq for List<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        if let Self::Empty(serializer) = self
+            && let Some(serializer) = serializer.take()
+        {
+            *self = Self::Begun(serializer.serialize_seq(None)?);
+        }
+        match self {
+            Self::Begun(seq) => seq.serialize_element(value),
+            Self::Empty(_) => Err(S::Error::custom("the list could not be begun")),
+        }
+    }
+
+    fn end(self) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Begun(seq) => seq.end(),
+            Self::Empty(Some(serializer)) => serializer.serialize_unit(),
+            Self::Empty(None) => Err(S::Error::custom("the list could not be begun")),
+        }
+    }
+}
+
+/// Adds the elements of a list to another one.
+struct ElementSerializer<'a, S>(&'a mut S);
+
+impl<S: SerializeSeq> Serializer for ElementSerializer<'_, S> {
+    type Ok = ();
+    type Error = S::Error;
+    type SerializeSeq = Self;
+    type SerializeTuple = Self;
+    type SerializeTupleStruct = Self;
+    type SerializeTupleVariant = Impossible<(), S::Error>;
+    type SerializeMap = Impossible<(), S::Error>;
+    type SerializeStruct = Impossible<(), S::Error>;
+    type SerializeStructVariant = Impossible<(), S::Error>;
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Self, S::Error> {
+        Ok(self)
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self, S::Error> {
+        Ok(self)
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self, S::Error> {
+        Ok(self)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), S::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), S::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_none(self) -> Result<(), S::Error> {
+        Ok(())
+    }
+
+    fn serialize_unit(self) -> Result<(), S::Error> {
+        Ok(())
+    }
+
+    refuse! {
+        S::Error, "the rest of the parameters is a list";
+        scalars
+        serialize_map(Option<usize>) -> Self::SerializeMap;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Self::SerializeTupleVariant;
+        serialize_struct(&'static str, usize) -> Self::SerializeStruct;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Self::SerializeStructVariant;
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        _: &T,
+    ) -> Result<(), S::Error> {
+        self.serialize_unit_variant(name, index, variant)
+    }
+}
+
+macro_rules! add_elements {
+    ($($list:ident::$element:ident)*) => {$(
+        impl<S: SerializeSeq> $list for ElementSerializer<'_, S> {
+            type Ok = ();
+            type Error = S::Error;
+
+            fn $element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+                self.0.serialize_element(value)
+            }
+
+            fn end(self) -> Result<(), S::Error> {
+                Ok(())
+            }
+        }
+    )*};
+}
+add_elements!(SerializeSeq::serialize_element SerializeTuple::serialize_element SerializeTupleStruct::serialize_field);
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -181,6 +403,32 @@ mod tests {
         assert_eq!(text(BTreeMap::from([("k", 1)]), None), r#"{"k":1}"#);
         for error in [text(5, None), text("s", None), text(true, None)] {
             assert!(error.contains("array or an object"), "{error}");
+        }
+    }
+
+    fn flat(params: impl Serialize) -> String {
+        serde_json::to_string(&params).unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_rest_follows_in_the_same_list() {
+        assert_eq!(flat(WithRest((1, "x"), vec![2, 3])), r#"[1,"x",2,3]"#);
+        assert_eq!(flat(WithRest((), [true])), "[true]");
+        assert_eq!(flat(WithRest((1,), &[] as &[u8])), "[1]");
+        assert_eq!(flat(WithRest((), BTreeSet::from([2, 1]))), "[1,2]");
+    }
+
+    #[test]
+    fn nothing_before_and_no_rest_are_no_parameters() {
+        assert_eq!(flat(WithRest((), None::<Vec<u8>>)), "null");
+        assert_eq!(flat(WithRest((), [0; 0])), "null");
+        assert_eq!(flat(WithRest((), [[0; 0]])), "[[]]");
+    }
+
+    #[test]
+    fn what_is_no_list_is_no_rest() {
+        for wrong in [flat(WithRest((), 5)), flat(WithRest((), BTreeMap::from([(1, 2)])))] {
+            assert_eq!(wrong, "the rest of the parameters is a list");
         }
     }
 }

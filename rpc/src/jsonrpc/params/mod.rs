@@ -3,137 +3,142 @@
 //! A tuple's own serde implementation does the work. What a method's table says (names) is put around it by a
 //! serializer and a deserializer of ours, so nothing is generated for each method.
 
-#[macro_use]
-mod refuse;
-
-mod decode;
-mod empty;
 mod encode;
-mod given;
-mod none;
-mod or_default;
-mod problem;
 mod reader;
-mod unknown;
-mod with_rest;
-
-use serde::de::{DeserializeOwned, IgnoredAny};
-
-pub(crate) use decode::{decode, from_fields};
-pub use empty::EmptyParams;
-pub(crate) use encode::{Named, write_params};
-pub use or_default::OrDefault;
-pub use unknown::UnknownParams;
-pub(crate) use unknown::{PassedParams, passed};
-pub use with_rest::WithRest;
-
-use super::{ErrorCode, ErrorObject, white_space};
-
-/// The parameters of an incoming call, as the JSON text that the peer sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RawParams<'a>(Option<&'a str>);
-
-/// Parameters that were found by scanning the envelope of a message. They begin like JSON; what
-/// follows nobody has looked at. Decoding them checks them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct UncheckedParams<'a>(Option<&'a str>);
-
-impl<'a> UncheckedParams<'a> {
-    pub(crate) const NONE: Self = Self(None);
-
-    /// The text of an array, an object, or `null`, as far as its first byte says.
-    pub(crate) fn from_text(text: &'a str) -> Self {
-        Self(RawParams::from_json(text).0)
-    }
-
-    /// The text, or `None` where there are no parameters.
-    pub(crate) const fn as_text(self) -> Option<&'a str> {
-        self.0
-    }
-
-    /// Reads them to their end: the parameters, where they are one JSON value and no more.
-    pub(crate) fn check(self) -> Option<RawParams<'a>> {
-        self.0.is_none_or(is_json).then_some(RawParams(self.0))
-    }
-
-    /// The same for a caller that has read them to their end.
-    pub(crate) const fn known_as_json(self) -> RawParams<'a> {
-        RawParams(self.0)
-    }
-}
-
-impl<'a> From<RawParams<'a>> for UncheckedParams<'a> {
-    fn from(params: RawParams<'a>) -> Self {
-        Self(params.0)
-    }
-}
-
-impl<'a> RawParams<'a> {
-    /// No parameters: absent and `null` are the same.
-    pub const NONE: Self = Self(None);
-
-    /// Takes the text of an array, an object, or `null`.
-    pub fn from_json(text: &'a str) -> Self {
-        let text = white_space::trim(text);
-        Self((text != "null").then_some(text))
-    }
-
-    /// The text, or `None` where there are no parameters.
-    pub const fn as_json(&self) -> Option<&'a str> {
-        self.0
-    }
-
-    /// Reads them: a tuple for an array, a struct or a map for an object, `()` for none.
-    ///
-    /// # Errors
-    ///
-    /// An [`ErrorObject`] with code -32602 that names `method` and says what was wrong.
-    pub fn parse<T: DeserializeOwned>(&self, method: &str) -> Result<T, ErrorObject> {
-        self.read().map_err(|error| invalid(method, &error))
-    }
-
-    /// Reads them. Where there are none, they are an empty list, or else null: the type decides.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        serde_json::from_str(self.0.unwrap_or("[]")).or_else(|error| match self.are_none() {
-            true => serde_json::from_str("null").map_err(|_| error),
-            false => Err(error),
-        })
-    }
-
-    /// Whether there are none: absent, or an array or an object without anything in it.
-    fn are_none(&self) -> bool {
-        let inside = |text: &'a str| {
-            let array = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-            array.or_else(|| text.strip_prefix('{')?.strip_suffix('}'))
-        };
-        self.0.is_none_or(|text| inside(text).is_some_and(white_space::is_blank))
-    }
-}
-
-/// Whether the text is one JSON value and no more.
-pub(crate) fn is_json(text: &str) -> bool {
-    serde_json::from_str::<IgnoredAny>(text).is_ok()
-}
-
-/// The answer to parameters that do not fit.
-pub(crate) fn invalid(method: &str, why: &dyn std::fmt::Display) -> ErrorObject {
-    ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("invalid params for `{method}`: {why}"))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
 
-    #[test]
-    fn no_parameters_are_a_unit_and_an_empty_list() {
-        for nothing in ["null", "[]", "{}", " [ ] ", "{\n}"] {
-            let params = RawParams::from_json(nothing);
-            params.parse::<()>("m").unwrap_or_else(|error| panic!("{nothing}: {error}"));
-            assert_eq!(params.parse::<Option<(u8,)>>("m"), Ok(None), "{nothing}");
+use std::{fmt, sync::Arc};
+
+use serde::{
+    Deserializer,
+    de::{DeserializeOwned, DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::{ErrorObject, MethodInfo, ParamInfo, RawParams, UncheckedParams, UnknownParams, shown::brief};
+use reader::{Given, Missing, Problem, read, without_position};
+
+pub(crate) use super::message::invalid;
+pub use encode::WithRest;
+pub(crate) use encode::{Named, write_params};
+pub use reader::OrDefault;
+
+/// Reads the parameters of a call to `method`.
+///
+/// The expected case, an array of the right length, is read straight from the text. Everything else goes the long way,
+/// by name, with a rest, or with a message that says which parameter was wrong and how.
+pub(crate) fn decode<P: DeserializeOwned>(
+    method: &MethodInfo,
+    params: UncheckedParams<'_>,
+) -> Result<P, ErrorObject> {
+    let last = method.params().last();
+    if let Some(text) = params.as_text()
+        && text.starts_with('[')
+        && last.is_some_and(ParamInfo::is_single)
+        && let Ok(values) = serde_json::from_str(text)
+    {
+        return Ok(values);
+    }
+    let decoded = match last {
+        // Both read the text to its end.
+        Some(last) if last.is_whole() => whole(params.known_as_json()),
+        _ => Given::read(params.known_as_json(), method.params(), method.unknown_params())
+            .and_then(|given| read(&given)),
+    };
+    decoded.map_err(|why| {
+        if let Problem::Unknown { name, .. } = &why {
+            tracing::debug!(
+                rpc.system.name = "jsonrpc",
+                rpc.method = method.name(),
+                param = %brief(name),
+                "a parameter is unknown: `allow_unknown` on the method or its trait lets it pass"
+            );
         }
-        assert_eq!(RawParams::NONE.parse("m"), Ok([0u8; 0]));
-        for something in ["[null]", "[[]]", r#"{"":null}"#, "[1]"] {
-            assert!(RawParams::from_json(something).parse::<()>("m").is_err(), "{something}");
+        invalid(method.name(), &why)
+    })
+}
+
+/// Reads the `data` of an error into the fields that it was written from. Those that are missing
+/// are read as null: peers leave members out that are null.
+pub(crate) fn from_fields<P: DeserializeOwned>(data: &str, fields: &[ParamInfo]) -> Option<P> {
+    let mut given = Given::read(RawParams::from_json(data), fields, UnknownParams::Refuse).ok()?;
+    let null: &RawValue = serde_json::from_str("null").ok()?;
+    given.values.iter_mut().for_each(|value| *value = value.or(Some(null)));
+    read(&given).ok()
+}
+
+/// Reads an array or an object as one value. Where nothing was given, that may be a missing value, `null`, or an empty object or
+/// array: the type decides.
+fn whole<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P, Problem> {
+    let nothing = || {
+        let empty = || ["null", "{}", "[]"].iter().find_map(|text| serde_json::from_str(text).ok());
+        P::deserialize(Missing).ok().or_else(empty)
+    };
+    let Some(text) = params.as_json() else {
+        return nothing().ok_or_else(|| Problem::Text("they are missing".to_owned()));
+    };
+    serde_json::from_str(text).or_else(|error| {
+        params.are_none().then(nothing).flatten().ok_or_else(|| Problem::Text(without_position(&error)))
+    })
+}
+
+/// Members that have passed, in the order in which they came.
+pub(crate) type PassedParams = Arc<[(Box<str>, Box<RawValue>)]>;
+
+/// The members among `params` that pass though `method` does not name them; `None`, and nothing is allocated, where there are none.
+pub(crate) fn passed(method: &MethodInfo, params: UncheckedParams<'_>) -> Option<PassedParams> {
+    if method.unknown_params() == UnknownParams::Refuse || method.params().iter().any(ParamInfo::is_whole) {
+        return None;
+    }
+    let text = params.as_text().filter(|text| text.starts_with('{'))?;
+    // Where they cannot be read, no handler will run.
+    let passed = serde_json::Deserializer::from_str(text).deserialize_map(Passing(method)).ok()?;
+    (!passed.is_empty()).then(|| passed.into())
+}
+
+/// Keeps the members that pass.
+struct Passing<'m>(&'m MethodInfo);
+
+impl<'de> Visitor<'de> for Passing<'_> {
+    type Value = Vec<(Box<str>, Box<RawValue>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut passed = Vec::new();
+        while let Some(name) = map.next_key_seed(NameOf(self.0))? {
+            match name {
+                Some(name) => passed.push((name, map.next_value()?)),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
+        Ok(passed)
+    }
+}
+
+/// Reads the name of a member, and keeps it where it passes.
+struct NameOf<'m>(&'m MethodInfo);
+
+impl<'de> DeserializeSeed<'de> for NameOf<'_> {
+    type Value = Option<Box<str>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Self::Value, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NameOf<'_> {
+    type Value = Option<Box<str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        let is_own = self.0.params().iter().any(|param| param.name() == name);
+        Ok((!is_own && self.0.unknown_params().allows(name)).then(|| name.into()))
     }
 }

@@ -1,18 +1,15 @@
 //! Gives parameters to a tuple's `Deserialize`, each from where it stands, or as missing.
 
+use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
+
 use serde::{
-    Deserializer,
-    de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor},
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor},
     forward_to_deserialize_any,
 };
 use serde_json::value::RawValue;
 
-use super::{
-    given::Given,
-    or_default,
-    problem::{Problem, without_position},
-};
-use crate::jsonrpc::ParamInfo;
+use crate::jsonrpc::{ParamInfo, RawParams, UnknownParams};
 
 /// Reads what was given into a tuple.
 pub(super) fn read<P: DeserializeOwned>(given: &Given<'_>) -> Result<P, Problem> {
@@ -145,11 +142,202 @@ impl<'de> Deserializer<'de> for Missing {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Problem> {
-        if name == or_default::NAME { visitor.visit_unit() } else { self.deserialize_any(visitor) }
+        if name == OR_DEFAULT { visitor.visit_unit() } else { self.deserialize_any(visitor) }
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// What the peer gave, sorted into the order of the table; `None` where a parameter is missing.
+pub(super) struct Given<'a> {
+    pub(super) expected: &'a [ParamInfo],
+    pub(super) values: Vec<Option<&'a RawValue>>,
+    /// What was given by position for the parameter that takes the rest.
+    pub(super) rest: Vec<&'a RawValue>,
+    by_position: bool,
+}
+
+impl<'a> Given<'a> {
+    /// Sorts `params`, which are to be those of `expected`. Of others by name, those that `unknown` allows are passed over.
+    pub(super) fn read(
+        params: RawParams<'a>,
+        expected: &'a [ParamInfo],
+        unknown: UnknownParams,
+    ) -> Result<Self, Problem> {
+        let mut values = vec![None; expected.len()];
+        let text = params.as_json().unwrap_or("[]");
+        let by_position = text.starts_with('[');
+        let mut rest = Vec::new();
+        if by_position {
+            let mut list: Vec<&RawValue> = serde_json::from_str(text).map_err(Problem::json)?;
+            if expected.last().is_some_and(ParamInfo::is_rest) {
+                rest = list.split_off(list.len().min(expected.len() - 1));
+            }
+            if list.len() > expected.len() {
+                return Err(Problem::TooMany { takes: expected.len(), got: list.len() });
+            }
+            values.iter_mut().zip(list).for_each(|(slot, value)| *slot = Some(value));
+        } else {
+            let Members(members) = serde_json::from_str(text).map_err(Problem::json)?;
+            // It allocates nothing while it is empty.
+            let mut passed = HashSet::new();
+            for (name, value) in members {
+                let is_second = match expected.iter().position(|param| param.name() == name) {
+                    Some(index) => values[index].replace(value).is_some(),
+                    None if unknown.allows(&name) => !passed.insert(name.clone()),
+                    None => return Err(Problem::unknown(&name, expected)),
+                };
+                if is_second {
+                    return Err(Problem::twice(&name));
+                }
+            }
+        }
+        Ok(Self { expected, values, rest, by_position })
+    }
+
+    /// What to say of a value that is missing and must not be.
+    pub(super) fn missing(&self, index: usize) -> Problem {
+        let name = self.expected[index].name();
+        if !self.by_position {
+            return Problem::Text(format!("`{name}` is missing"));
+        }
+        let got = self.values.iter().flatten().count();
+        let (takes, has_rest) = match self.expected.split_last() {
+            Some((last, others)) if last.is_rest() => (others.len(), true),
+            _ => (self.expected.len(), false),
+        };
+        Problem::TooFew { takes, has_rest, got, name }
+    }
+}
+
+/// The members of an object in the order they came, repeated names included.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("params as an array or an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(entry) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+                    members.push(entry);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// What generated code decodes in place of a `T` with `#[rpc(default)]`.
+#[derive(Debug)]
+pub struct OrDefault<T>(pub T);
+
+/// The name by which the reader of missing parameters knows that it may give nothing.
+const OR_DEFAULT: &str = "rpc::OrDefault";
+
+impl<'de, T: Default + Deserialize<'de>> Deserialize<'de> for OrDefault<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(OR_DEFAULT, Value(PhantomData))
+    }
+}
+
+struct Value<T>(PhantomData<T>);
+
+impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for Value<T> {
+    type Value = OrDefault<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, value: D) -> Result<Self::Value, D::Error> {
+        T::deserialize(value).map(OrDefault)
+    }
+
+    /// It is missing.
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(OrDefault(T::default()))
+    }
+}
+
+/// What is wrong with parameters, in words that follow «invalid params for `add`: ».
+#[derive(Debug)]
+pub(super) enum Problem {
+    TooMany { takes: usize, got: usize },
+    TooFew { takes: usize, has_rest: bool, got: usize, name: &'static str },
+    Wrong { index: usize, name: &'static str, why: String },
+    Unknown { name: String, takes: String },
+    Text(String),
+}
+
+impl Problem {
+    pub(super) fn json(error: serde_json::Error) -> Self {
+        Self::Text(error.to_string())
+    }
+
+    pub(super) fn unknown(name: &str, expected: &[ParamInfo]) -> Self {
+        let known: Vec<String> = expected.iter().map(|param| format!("`{}`", param.name())).collect();
+        let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Self::Unknown { name: start_of(name), takes }
+    }
+
+    pub(super) fn twice(name: &str) -> Self {
+        Self::Text(format!("`{}` is given twice", start_of(name)))
+    }
+}
+
+/// As much of a name that the peer has chosen as is repeated.
+fn start_of(name: &str) -> String {
+    name.chars().take(100).collect()
+}
+
+/// A position within one parameter would be taken for one within the message.
+pub(super) fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+fn parameters(n: usize) -> String {
+    match n {
+        0 => "no parameters".to_owned(),
+        1 => "1 parameter".to_owned(),
+        n => format!("{n} parameters"),
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany { takes, got } => write!(f, "too many: it takes {}, got {got}", parameters(*takes)),
+            Self::TooFew { takes, has_rest, got, name } => {
+                let least = if *has_rest { "at least " } else { "" };
+                let takes = parameters(*takes);
+                write!(f, "too few: it takes {least}{takes}, got {got}; `{name}` is missing")
+            }
+            Self::Wrong { index, name, why } => write!(f, "parameter {} (`{name}`): {why}", index + 1),
+            Self::Unknown { name, takes } => write!(f, "unknown parameter `{name}`: it takes {takes}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl de::Error for Problem {
+    fn custom<T: fmt::Display>(why: T) -> Self {
+        Self::Text(why.to_string())
     }
 }

@@ -1,11 +1,19 @@
-//! What a subscription is known by, on one link.
+//! What a subscription is known by, on one link: its key, or the token of the request that began it.
 
 use std::{
     borrow::{Borrow, Cow},
+    collections::BTreeMap,
     hash::{Hash, Hasher},
 };
 
-use crate::jsonrpc::{MethodInfo, RawParams, canonical::canonical, version::put};
+use serde_json::value::RawValue;
+
+use crate::jsonrpc::{
+    ErrorObject, MethodInfo, RawParams, UncheckedParams,
+    json_text::{canonical, is_blank},
+    message::invalid,
+    write::put,
+};
 
 /// Names a subscription on one link: the JSON text of its id, or of `["method",[params]]` in the style of Electrum.
 #[derive(Debug, Clone)]
@@ -94,9 +102,104 @@ pub(crate) fn positional(params: RawParams<'_>, method: &MethodInfo) -> String {
     }
 }
 
+/// The JSON text of a token: a string or a number, as the one who asks has chosen it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token(Box<str>);
+
+type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+impl Token {
+    /// A string: numbers have no more than 31 bits in LSP.
+    pub(crate) fn of(number: u64) -> Self {
+        Self(format!("\"{number}\"").into())
+    }
+
+    pub(crate) fn as_json(&self) -> &str {
+        &self.0
+    }
+
+    /// What the subscription is known by. No id of the other styles looks like it.
+    pub(crate) fn key(&self) -> SubscriptionKey {
+        SubscriptionKey::of_token(&self.0)
+    }
+
+    /// Puts the token into the parameters, at a path of member names with dots between them. None where they are an array.
+    pub(crate) fn put_into(&self, params: &str, path: &str) -> Option<String> {
+        let (outer, inner) = split(path);
+        let inside = match params {
+            "[]" => "",
+            _ => params.strip_prefix('{')?.strip_suffix('}')?,
+        };
+        let Some(inner) = inner else { return Some(with_member(inside, outer, &self.0)) };
+        let object = format!("{{{inside}}}");
+        let mut members: Members<'_> = serde_json::from_str(&object).ok()?;
+        let Some(own) = members.remove(outer) else {
+            return Some(with_member(inside, outer, &with_member("", inner, &self.0)));
+        };
+        // The caller has said something there himself.
+        let own = own.get().strip_prefix('{')?.strip_suffix('}')?;
+        let rest = serde_json::to_string(&members).ok()?;
+        Some(with_member(&rest[1..rest.len() - 1], outer, &with_member(own, inner, &self.0)))
+    }
+
+    /// Takes the token out of the parameters of a request, if there is one: gives it, and what is left of them.
+    ///
+    /// The outermost member of the path is left out whole, unless the method itself has a parameter of that name, or lets members
+    /// of that name pass.
+    ///
+    /// # Errors
+    ///
+    /// -32602, where it is neither a string nor a number.
+    pub(crate) fn take_from(
+        params: UncheckedParams<'_>,
+        path: &str,
+        method: &MethodInfo,
+    ) -> Result<Option<(Option<Self>, String)>, ErrorObject> {
+        let Some(text) = params.as_text().filter(|text| text.starts_with('{')) else { return Ok(None) };
+        let Ok(mut members) = serde_json::from_str::<Members<'_>>(text) else { return Ok(None) };
+        let (outer, inner) = split(path);
+        let Some(&found) = members.get(outer) else { return Ok(None) };
+        let token = match inner {
+            None => Some(found),
+            Some(inner) => serde_json::from_str::<Members<'_>>(found.get())
+                .ok()
+                .and_then(|within| within.get(inner).copied()),
+        };
+        if method.params().iter().all(|param| param.name() != outer) && !method.unknown_params().allows(outer)
+        {
+            members.remove(outer);
+        }
+        let token = match token.map(RawValue::get) {
+            None | Some("null") => None,
+            Some(json) if json.starts_with(['"', '-']) || json.starts_with(|c: char| c.is_ascii_digit()) => {
+                Some(Self(json.into()))
+            }
+            Some(_) => return Err(invalid(method.name(), &format!("`{path}` is a string or a number"))),
+        };
+        let rest = serde_json::to_string(&members).unwrap_or_default();
+        Ok(Some((token, rest)))
+    }
+}
+
+/// The outermost name of a path, and the one within it, if there is one.
+fn split(path: &str) -> (&str, Option<&str>) {
+    match path.split_once('.') {
+        Some((outer, inner)) => (outer, Some(inner)),
+        None => (path, None),
+    }
+}
+
+/// An object with one member more than those that stand in `inside`.
+fn with_member(inside: &str, name: &str, value: &str) -> String {
+    let comma = if is_blank(inside) { "" } else { "," };
+    let name = serde_json::Value::from(name);
+    format!("{{{inside}{comma}{name}:{value}}}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jsonrpc::{ParamInfo, UnknownParams};
 
     #[test]
     fn a_key_is_known_by_its_value_and_shown_as_it_was_sent() {
@@ -113,5 +216,76 @@ mod tests {
         }
         assert_eq!(SubscriptionKey::of_id("[1, 2]"), SubscriptionKey::of_id("[1,2]"));
         assert_eq!(SubscriptionKey::of_id("[1, 2]").as_json(), "[1, 2]");
+    }
+
+    const LSP: &str = "workDoneToken";
+    const MCP: &str = "_meta.progressToken";
+
+    fn taken(params: &str, path: &str) -> (Option<String>, String) {
+        let method = MethodInfo::request("m");
+        let (token, rest) =
+            Token::take_from(UncheckedParams::from_text(params), path, &method).unwrap().unwrap();
+        (token.map(|token| token.as_json().to_owned()), rest)
+    }
+
+    #[test]
+    fn what_was_put_in_comes_out_and_the_rest_is_as_it_was() {
+        for path in [LSP, MCP] {
+            for params in ["{}", r#"{"a":1}"#] {
+                let with = Token::of(7).put_into(params, path).unwrap();
+                assert_eq!(taken(&with, path), (Some("\"7\"".to_owned()), params.to_owned()), "{with}");
+            }
+            assert_eq!(Token::of(7).put_into("[1]", path), None);
+        }
+        assert_eq!(Token::of(7).put_into("[]", LSP).unwrap(), r#"{"workDoneToken":"7"}"#);
+        assert_eq!(Token::of(7).put_into("{ }", LSP).unwrap(), r#"{ "workDoneToken":"7"}"#);
+        for (params, with) in [
+            (r#"{"a":[]}"#, r#"{"a":[],"_meta":{"progressToken":"7"}}"#),
+            (r#"{"_meta":{"x":1},"a":2}"#, r#"{"a":2,"_meta":{"x":1,"progressToken":"7"}}"#),
+            (r#"{"_meta":{}}"#, r#"{"_meta":{"progressToken":"7"}}"#),
+        ] {
+            assert_eq!(Token::of(7).put_into(params, MCP).unwrap(), with);
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_specifications_are_read() {
+        let lsp = r#"{"textDocument":{"uri":"file:///folder/file.ts"},"workDoneToken":"1d546990-40a3-4b77-b134-46622995f6ae"}"#;
+        let (token, rest) = taken(lsp, LSP);
+        assert_eq!(token.as_deref(), Some(r#""1d546990-40a3-4b77-b134-46622995f6ae""#));
+        assert_eq!(rest, r#"{"textDocument":{"uri":"file:///folder/file.ts"}}"#);
+        let (token, rest) = taken(r#"{"_meta":{"progressToken":"abc123"}}"#, MCP);
+        assert_eq!((token.as_deref(), &*rest), (Some(r#""abc123""#), "{}"));
+    }
+
+    #[test]
+    fn there_may_be_none_and_it_may_be_of_the_wrong_kind() {
+        let method = MethodInfo::request("m");
+        for params in ["[1]", "{}", r#"{"a":1}"#, "null"] {
+            assert_eq!(
+                Token::take_from(UncheckedParams::from_text(params), LSP, &method),
+                Ok(None),
+                "{params}"
+            );
+        }
+        assert_eq!(taken(r#"{"workDoneToken":null}"#, LSP), (None, "{}".to_owned()));
+        assert_eq!(taken(r#"{"_meta":{"other":1},"a":2}"#, MCP), (None, r#"{"a":2}"#.to_owned()));
+        let wrong = Token::take_from(UncheckedParams::from_text(r#"{"workDoneToken":[]}"#), LSP, &method)
+            .unwrap_err();
+        assert_eq!(wrong.message(), "invalid params for `m`: `workDoneToken` is a string or a number");
+    }
+
+    #[test]
+    fn a_parameter_of_the_methods_own_is_left_to_it() {
+        const PARAMS: &[ParamInfo] = &[ParamInfo::new("_meta")];
+        let method = MethodInfo::request("m").with_params(PARAMS);
+        let params = r#"{"_meta":{"progressToken":1}}"#;
+        let (token, rest) =
+            Token::take_from(UncheckedParams::from_text(params), MCP, &method).unwrap().unwrap();
+        assert_eq!((token, &*rest), (Some(Token("1".into())), params));
+        let lets_pass = MethodInfo::request("m").with_unknown_params(UnknownParams::AllowNamed(&["_meta"]));
+        let (token, rest) =
+            Token::take_from(UncheckedParams::from_text(params), MCP, &lets_pass).unwrap().unwrap();
+        assert_eq!((token, &*rest), (Some(Token("1".into())), params));
     }
 }

@@ -1,173 +1,346 @@
-//! Subscriptions on the wire: how items, their end and their failure look as notifications.
+//! The notifications of a subscription, written and read: items, items that were lost, the end, and the
+//! progress of a call.
 
 mod key;
-mod notices;
-mod progress;
-mod read;
-mod report;
-mod token;
-mod write;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use key::{SubscriptionKey, positional};
-pub use notices::Notices;
-pub(crate) use notices::{CLOSING, ENDED, LOST, is_about_items, is_marked, mark};
-pub use progress::Progress;
-pub(crate) use progress::done;
-pub(crate) use read::{About, PlainItem, SubscriptionEvent, judge_item, read, scan};
-pub(crate) use report::read_report;
-pub(crate) use token::Token;
-pub(crate) use write::ItemWriter;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use super::Cancellation;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-/// How a subscription looks on the wire.
-///
-/// [`guide::subscriptions`](crate::guide::subscriptions) shows each, message by message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum SubscriptionStyle {
-    /// As Ethereum's nodes and jsonrpsee do it: the reply is an id, and items are `{"subscription": id, "result": item}`.
-    #[default]
-    PubSub,
-    /// As Electrum's servers do it: the reply is the current value, and later ones come as notifications under the method's own
-    /// name, whose parameters are those of the subscription and the value behind them.
-    Electrum,
-    /// As language servers report progress: the call ends with a result, and `$/progress` on the way carries a token that the request has
-    /// brought.
-    Progress,
-    /// The same as the Model Context Protocol does it: `notifications/progress`.
-    McpProgress,
+use super::{
+    ErrorObject, RawParams, SubscriptionInfo, SubscriptionStyle, UncheckedParams,
+    error::present,
+    json_text::{canonical, is_blank, trim},
+    message::is_json,
+    version::Version,
+    write::put,
+};
+use key::compact;
+
+pub(crate) use super::subscription_info::{CLOSING, ENDED, LOST, is_about_items, is_marked, mark};
+pub(crate) use key::{SubscriptionKey, Token, positional};
+
+/// Writes the bodies of a subscription's notifications: what stands in them beside the envelope.
+#[derive(Debug, Clone)]
+pub(crate) struct ItemWriter {
+    key: SubscriptionKey,
+    /// Everything of an item that stands before it.
+    before: Vec<u8>,
+    /// Everything behind it.
+    after: &'static [u8],
+    /// Whether an item is no value, but members: those that stand beside the others.
+    spreads: bool,
+    is_of_work: bool,
+    /// Whether the version has named parameters; 1.0 has not.
+    by_name: bool,
 }
 
-impl SubscriptionStyle {
-    /// Whether the stream ends with the reply, instead of beginning with it: its items are [`Progress`].
-    pub const fn is_progress(self) -> bool {
-        matches!(self, Self::Progress | Self::McpProgress)
-    }
-
-    /// The name that items come under, where the style says it.
-    pub const fn item(self) -> Option<&'static str> {
-        match self {
-            Self::Progress => Some("$/progress"),
-            Self::McpProgress => Some("notifications/progress"),
-            Self::PubSub | Self::Electrum => None,
-        }
-    }
-
-    /// Where the token stands in the parameters of the request, where there is one.
-    const fn token(self) -> Option<&'static str> {
-        match self {
-            Self::Progress => Some("workDoneToken"),
-            Self::McpProgress => Some("_meta.progressToken"),
-            Self::PubSub | Self::Electrum => None,
-        }
-    }
-
-    /// How the peer learns that nobody waits for the result any more.
-    pub(crate) const fn cancellation(self) -> Option<Cancellation> {
-        match self {
-            Self::Progress => Some(Cancellation::LSP),
-            Self::McpProgress => Some(Cancellation::MCP),
-            Self::PubSub | Self::Electrum => None,
-        }
-    }
-}
-
-/// What a subscription is called, and how it looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SubscriptionInfo {
-    style: SubscriptionStyle,
-    item: &'static str,
-    token: Option<&'static str>,
-    unsubscribe: Option<&'static str>,
-    overflow: Overflow,
-    notices: bool,
-}
-
-/// What is done when the items of a subscription are not taken as fast as they come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// The stream waits. On the side that receives, the session stops reading: nothing else arrives on it either, unless a call of
-    /// ours waits for its reply.
-    Wait,
-    /// The oldest item is dropped. The subscriber learns how many were lost, if it takes [`Notices`]:
-    /// [`SubscriptionError::Lost`](crate::SubscriptionError::Lost).
-    DropOldest,
-    /// The subscription ends, with an error that says so to a subscriber that takes [`Notices`].
-    End,
-}
-
-impl SubscriptionInfo {
-    /// Items come under the name `item`.
-    pub const fn new(style: SubscriptionStyle, item: &'static str) -> Self {
-        Self {
-            style,
-            item,
-            token: style.token(),
-            unsubscribe: None,
-            overflow: Overflow::Wait,
-            notices: false,
-        }
-    }
-
-    /// In the styles of progress: where the token stands in the parameters of the request, a name of a member, or two with a dot between
-    /// them.
-    pub const fn with_token(self, token: &'static str) -> Self {
-        Self { token: Some(token), ..self }
-    }
-
-    /// Where the token stands in the parameters of the request, in the styles that have one.
-    pub const fn token(&self) -> Option<&'static str> {
-        self.token
-    }
-
-    /// Items come under the name that the style gives them, if it does.
-    pub(crate) const fn of_style(style: SubscriptionStyle) -> Self {
-        let item = match style.item() {
-            Some(item) => item,
-            None => "",
+impl ItemWriter {
+    /// For a subscription that was made with `params`, an array, on a link that writes `version`.
+    pub(crate) fn new(info: SubscriptionInfo, key: SubscriptionKey, params: &str, version: Version) -> Self {
+        let mut before = br#""method":"#.to_vec();
+        put(&mut before, info.item());
+        let by_name = version.has_named_params();
+        let after: &[u8] = match info.style() {
+            // As RFC 7047 (4.1.6) has it.
+            SubscriptionStyle::PubSub if !by_name => {
+                before.extend_from_slice(br#","params":["#);
+                before.extend_from_slice(key.as_json().as_bytes());
+                before.push(b',');
+                b"]"
+            }
+            SubscriptionStyle::PubSub => {
+                before.extend_from_slice(br#","params":{"subscription":"#);
+                before.extend_from_slice(key.as_json().as_bytes());
+                before.extend_from_slice(br#","result":"#);
+                b"}"
+            }
+            SubscriptionStyle::Electrum => {
+                before.extend_from_slice(br#","params":["#);
+                let params = trim(params);
+                let inside = params.strip_prefix('[').and_then(|p| p.strip_suffix(']')).unwrap_or_default();
+                if !is_blank(inside) {
+                    before.extend_from_slice(inside.as_bytes());
+                    before.push(b',');
+                }
+                b"]"
+            }
+            SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => b"",
         };
-        Self::new(style, item)
+        Self { key, before, after, spreads: false, is_of_work: false, by_name }
     }
 
-    /// The method `unsubscribe` ends it.
-    pub const fn with_unsubscribe(self, unsubscribe: &'static str) -> Self {
-        Self { unsubscribe: Some(unsubscribe), ..self }
+    /// For what is reported of some work. Its request has named parameters, so the version has them.
+    pub(crate) fn of_work(info: SubscriptionInfo, token: &Token) -> Self {
+        let mut before = br#""method":"#.to_vec();
+        put(&mut before, info.item());
+        let spreads = info.style() == SubscriptionStyle::McpProgress;
+        before.extend_from_slice(match spreads {
+            false => br#","params":{"token":"#,
+            true => br#","params":{"progressToken":"#,
+        });
+        before.extend_from_slice(token.as_json().as_bytes());
+        if !spreads {
+            before.extend_from_slice(br#","value":"#);
+        }
+        let after: &[u8] = if spreads { b"" } else { b"}" };
+        Self { key: token.key(), before, after, spreads, is_of_work: true, by_name: true }
     }
 
-    /// What a server does where the peer is slow to take items. Unless said otherwise, the stream waits.
-    pub const fn with_overflow(self, overflow: Overflow) -> Self {
-        Self { overflow, ..self }
+    /// Whether it reports of work, whose end is a reply.
+    pub(crate) const fn is_of_work(&self) -> bool {
+        self.is_of_work
     }
 
-    /// What a server does where the peer is slow to take items.
-    pub const fn overflow(&self) -> Overflow {
-        self.overflow
+    pub(crate) const fn key(&self) -> &SubscriptionKey {
+        &self.key
     }
 
-    /// A server tells its subscribers of the end and of lost items, whether they are known to take that or not: see [`Notices`].
-    pub const fn with_notices(self) -> Self {
-        Self { notices: true, ..self }
+    /// Appends the body of an item, which `write` writes.
+    pub(crate) fn item<E>(
+        &self,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        out.extend_from_slice(&self.before);
+        let start = out.len();
+        write(out)?;
+        if self.spreads {
+            spread(out, start);
+        }
+        out.extend_from_slice(self.after);
+        Ok(())
     }
 
-    /// Whether a server tells its subscribers of the end and of lost items in any case.
-    pub const fn notices(&self) -> bool {
-        self.notices
+    /// Appends the body of the notification that it has ended.
+    pub(crate) fn ended(&self, out: &mut Vec<u8>, error: Option<&ErrorObject>) {
+        self.notice(out, ENDED, "error", error);
     }
 
-    /// How it looks.
-    pub const fn style(&self) -> SubscriptionStyle {
-        self.style
+    /// Appends the body of the notification that items were lost.
+    pub(crate) fn lost(&self, out: &mut Vec<u8>, items: u64) {
+        self.notice(out, LOST, "items", Some(&items));
     }
 
-    /// The name that items come under.
-    pub const fn item(&self) -> &'static str {
+    /// Which subscription it is about, and what is said of it.
+    fn notice(&self, out: &mut Vec<u8>, method: &str, name: &str, value: Option<&impl Serialize>) {
+        out.extend_from_slice(br#""method":"#);
+        put(out, method);
+        out.extend_from_slice(match self.by_name {
+            true => br#","params":{"subscription":"#,
+            false => br#","params":["#,
+        });
+        out.extend_from_slice(self.key.as_json().as_bytes());
+        if let Some(value) = value {
+            out.push(b',');
+            if self.by_name {
+                put(out, name);
+                out.push(b':');
+            }
+            put(out, value);
+        }
+        out.push(if self.by_name { b'}' } else { b']' });
+    }
+}
+
+/// Has the members of the object that begins at `start` follow those that stand before it.
+fn spread(out: &mut Vec<u8>, start: usize) {
+    match &out[start..] {
+        b"{}" => {
+            out.truncate(start);
+            out.push(b'}');
+        }
+        _ => out[start] = b',',
+    }
+}
+
+/// A notification that may be about a subscription of this side's.
+#[derive(Debug, PartialEq)]
+pub(crate) struct About<'a> {
+    /// The text of the subscription's key.
+    pub(crate) key: Cow<'a, str>,
+    /// Where the parameters are an array of two values, and may be an id and its item (RFC 7047, 4.1.6)
+    /// instead of those of a subscription and the item behind them: the text of the id.
+    pub(crate) id: Option<Cow<'a, str>>,
+    pub(crate) event: SubscriptionEvent<'a>,
+}
+
+/// What a notification says about a subscription of ours.
+#[derive(Debug, PartialEq)]
+pub(crate) enum SubscriptionEvent<'a> {
+    /// The JSON text of an item. What was [scanned](scan) for may be no JSON.
+    Item(&'a str),
+    Ended(Option<ErrorObject>),
+    Lost(u64),
+}
+
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow)]
+    subscription: &'a RawValue,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(default)]
+    items: u64,
+}
+
+/// Which subscription a notification is about, and what it says; `None` where it is about none.
+pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<About<'a>> {
+    let params = params.as_json()?;
+    if params.starts_with('{') {
+        let members: Members<'a> = serde_json::from_str(params).ok()?;
+        let key = key_of(method, members.subscription);
+        // One that cannot be read is one all the same.
+        let error = || members.error.map(|error| read_error(error.get()));
+        let event = match method {
+            ENDED => SubscriptionEvent::Ended(error()),
+            LOST => SubscriptionEvent::Lost(members.items),
+            // jsonrpsee's servers say so when a stream fails.
+            _ if members.result.is_none() && members.error.is_some() => SubscriptionEvent::Ended(error()),
+            _ => SubscriptionEvent::Item(members.result?.get()),
+        };
+        return Some(About { key, id: None, event });
+    }
+    let values: Vec<&'a RawValue> = serde_json::from_str(params).ok()?;
+    if is_about_items(method) {
+        return read_notice(method, &values);
+    }
+    let (item, before) = values.split_last()?;
+    let id = match before {
+        [id] => Some(canonical(id.get())),
+        _ => None,
+    };
+    let before = before.iter().map(|value| value.get()).collect::<Vec<_>>().join(",");
+    let key = SubscriptionKey::of_params(method, &format!("[{before}]"));
+    let key = Cow::Owned(key.as_json().to_owned());
+    Some(About { key, id, event: SubscriptionEvent::Item(item.get()) })
+}
+
+/// What is said of a subscription in 1.0, which has no named parameters: its key, and a value.
+fn read_notice<'a>(method: &str, values: &[&'a RawValue]) -> Option<About<'a>> {
+    let (key, value) = match values {
+        [key] => (key, None),
+        [key, value] => (key, Some(value.get())),
+        _ => return None,
+    };
+    let event = match method {
+        LOST => SubscriptionEvent::Lost(serde_json::from_str(value?).ok()?),
+        _ => SubscriptionEvent::Ended(value.map(read_error)),
+    };
+    Some(About { key: key_of(method, key), id: None, event })
+}
+
+fn read_error(json: &str) -> ErrorObject {
+    serde_json::from_str(json).unwrap_or_else(|_| ErrorObject::internal())
+}
+
+/// The text of a key that stands in a message. Notices name a subscription of Electrum's style by its
+/// method and parameters.
+fn key_of<'a>(method: &str, key: &'a RawValue) -> Cow<'a, str> {
+    match key.get() {
+        params if params.starts_with('[') && is_about_items(method) => compact(params),
+        id => canonical(id),
+    }
+}
+
+/// What the item is, where what was scanned is more: further members may stand behind it. If it is
+/// none, the message that it stood in is for the full reader to judge.
+#[cold]
+pub(crate) fn judge_item(text: &[u8]) -> Result<Box<RawValue>, Vec<u8>> {
+    let params = [br#"{"subscription":0,"result":"#, text, b"}"].concat();
+    match serde_json::from_slice::<Members<'_>>(&params) {
+        Ok(Members { result: Some(item), .. }) => Ok(item.to_owned()),
+        _ => Err([br#"{"jsonrpc":"2.0","method":"","params":"#, &*params, b"}"].concat()),
+    }
+}
+
+/// An item whose parameters are laid out as most servers do it. Of the item itself nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlainItem<'a> {
+    id: &'a str,
+    item: &'a str,
+}
+
+impl<'a> PlainItem<'a> {
+    /// Whose it is.
+    pub(crate) const fn id(self) -> &'a str {
+        self.id
+    }
+
+    /// Its text.
+    pub(crate) const fn text(self) -> &'a str {
         self.item
     }
 
-    /// The method that ends it, if there is one.
-    pub const fn unsubscribe(&self) -> Option<&'static str> {
-        self.unsubscribe
+    /// Whether it is an item and no more, as [`read`] would find. If not, further members may stand
+    /// behind it, or rubbish.
+    pub(crate) fn is_json(self) -> bool {
+        is_json(self.item)
     }
+
+    pub(crate) const fn into_event(self) -> About<'a> {
+        About { key: Cow::Borrowed(self.id), id: None, event: SubscriptionEvent::Item(self.item) }
+    }
+}
+
+/// Looks for an item that is plainly laid out. Anything else is for [`read`].
+pub(crate) fn scan<'a>(method: &str, params: UncheckedParams<'a>) -> Option<PlainItem<'a>> {
+    let rest = params.as_text()?.strip_prefix(r#"{"subscription":"#)?;
+    let length = match rest.strip_prefix('"') {
+        Some(text) => {
+            let end = memchr::memchr2(b'"', b'\\', text.as_bytes())?;
+            // Ids are long: this looks at many bytes at once, where a search would stop at each.
+            let is_plain = text.as_bytes()[..end].iter().fold(true, |plain, byte| plain & (*byte >= b' '));
+            if text.as_bytes()[end] != b'"' || !is_plain {
+                return None;
+            }
+            end + 2
+        }
+        None => rest.bytes().take_while(u8::is_ascii_digit).count(),
+    };
+    let (id, rest) = rest.split_at(length);
+    let item = rest.strip_prefix(r#","result":"#)?.strip_suffix('}')?;
+    // Numbers do not begin with 0, unless they are it (RFC 8259, 6).
+    let is_id = !id.is_empty() && (id.len() == 1 || !id.starts_with('0'));
+    let is_plain = is_id && method != ENDED && method != LOST;
+    is_plain.then_some(PlainItem { id, item })
+}
+
+#[derive(Deserialize)]
+struct Lsp<'a> {
+    #[serde(borrow)]
+    token: &'a RawValue,
+    #[serde(borrow)]
+    value: &'a RawValue,
+}
+
+/// Which work a notification is about, and the JSON of a [`Progress::Step`](super::Progress::Step); `None` where it reports nothing.
+pub(crate) fn read_report(
+    style: SubscriptionStyle,
+    params: RawParams<'_>,
+) -> Option<(SubscriptionKey, String)> {
+    let params = params.as_json()?;
+    if style == SubscriptionStyle::McpProgress {
+        let mut members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(params).ok()?;
+        let token = members.remove("progressToken")?;
+        let rest = serde_json::to_string(&members).ok()?;
+        return Some((SubscriptionKey::of_token(token.get()), step(&rest)));
+    }
+    let Lsp { token, value } = serde_json::from_str(params).ok()?;
+    Some((SubscriptionKey::of_token(token.get()), step(value.get())))
+}
+
+/// The JSON of a [`Progress::Step`], given that of what is in it.
+pub(super) fn step(json: &str) -> String {
+    format!("{{\"Step\":{json}}}")
+}
+
+/// The JSON of a [`Progress::Done`], given that of what is in it.
+pub(crate) fn done(json: &str) -> String {
+    format!("{{\"Done\":{json}}}")
 }

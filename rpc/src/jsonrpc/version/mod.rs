@@ -1,23 +1,19 @@
-//! The versions of the language: how each reads and writes a message.
+//! The versions of the language: how each reads a message, and which one a peer speaks.
 
-mod detect;
-mod elements;
-mod lenient;
-mod loose;
-mod members;
 mod read;
-mod scan;
-mod v1;
-mod v2;
-mod write;
+mod rules;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use elements::Elements;
-pub(crate) use write::put;
+use serde_json::value::RawValue;
 
-use super::{EmptyParams, Id, Message, Outcome, Response, message::Scanned};
-use loose::Loose;
-use v1::V1;
-use v2::V2;
+use super::{
+    EmptyParams, Id, Message, Outcome, Response,
+    json_text::{Elements, trim},
+    message::Scanned,
+};
+use read::Members;
+use rules::{LooseRules, V1Rules, V2Rules};
 
 /// Which version of JSON-RPC a side speaks.
 ///
@@ -46,15 +42,15 @@ pub enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version {
     reads: Protocol,
-    writes: Writes,
+    pub(super) writes: Writes,
     /// Whether 1.0 is written with errors that are texts.
-    text_errors: bool,
+    pub(super) text_errors: bool,
     /// What 2.0 is written with where there are no parameters.
-    empty_params: EmptyParams,
+    pub(super) empty_params: EmptyParams,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writes {
+pub(super) enum Writes {
     V1,
     V2,
 }
@@ -103,7 +99,7 @@ impl Version {
 
     #[cold]
     fn detect(self, frame: &[u8]) -> Option<Self> {
-        let detected = detect::detect(std::str::from_utf8(frame).ok()?)?;
+        let detected = detect(std::str::from_utf8(frame).ok()?)?;
         Some(Self { reads: detected.reads, writes: detected.writes, ..self })
     }
 
@@ -154,7 +150,7 @@ impl Version {
         if self.reads == Protocol::V1 {
             return None;
         }
-        let scanned = scan::scan(std::str::from_utf8(frame).ok()?)?;
+        let scanned = read::scan(std::str::from_utf8(frame).ok()?)?;
         (!self.may_be_lenient(&scanned)).then_some(scanned)
     }
 
@@ -183,7 +179,7 @@ impl Version {
     pub(crate) fn read_checked(self, frame: &[u8]) -> Message<'_> {
         match std::str::from_utf8(frame) {
             Ok(text) if self.reads != Protocol::V1 => {
-                scan::scan(text).and_then(scan::checked).unwrap_or_else(|| self.read_text(text))
+                read::scan(text).and_then(read::checked).unwrap_or_else(|| self.read_text(text))
             }
             _ => self.read_in_full(frame),
         }
@@ -191,24 +187,63 @@ impl Version {
 
     fn read_text(self, text: &str) -> Message<'_> {
         match self.reads {
-            Protocol::V1 => read::message::<V1>(text),
+            Protocol::V1 => read::message::<V1Rules>(text),
             // A first message that decides nothing cannot be read by any version.
-            Protocol::V2 | Protocol::Detect => read::message::<V2>(text),
-            Protocol::Loose => read::message::<Loose>(text),
+            Protocol::V2 | Protocol::Detect => read::message::<V2Rules>(text),
+            Protocol::Loose => read::message::<LooseRules>(text),
         }
     }
 
     /// Reads one member of a batch, which is one JSON value.
     pub(crate) fn read_member(self, text: &str) -> Message<'_> {
         match self.reads {
-            Protocol::V1 => read::object::<V1>(text),
-            Protocol::V2 | Protocol::Detect => read::object::<V2>(text),
-            Protocol::Loose => read::object::<Loose>(text),
+            Protocol::V1 => read::object::<V1Rules>(text),
+            Protocol::V2 | Protocol::Detect => read::object::<V2Rules>(text),
+            Protocol::Loose => read::object::<LooseRules>(text),
         }
     }
 
     /// Reads a response of 2.0 again that a scan took apart, and whose result began with `rest`.
     pub(crate) fn read_expected_response(message: &str) -> Message<'_> {
-        read::object::<V2>(message)
+        read::object::<V2Rules>(message)
+    }
+}
+
+/// What one object says of its version. The later one wins in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Spoken {
+    /// Nothing: no version would write it so.
+    Unclear,
+    /// It is a request without a version: what 1.0 writes, and careless speakers of 2.0.
+    Unversioned,
+    V1,
+    V2,
+}
+
+/// The version that the message speaks; `None` where it is no JSON.
+fn detect(text: &str) -> Option<Version> {
+    let text = trim(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let whole: &RawValue = serde_json::from_str(text).ok()?;
+    let spoken = match text.as_bytes() {
+        [b'[', ..] => Elements::new(whole.get()).map(spoken_by).max().unwrap_or(Spoken::Unclear),
+        _ => spoken_by(whole.get()),
+    };
+    Some(match spoken {
+        Spoken::V2 => Version::new(Protocol::V2),
+        Spoken::V1 => Version::new(Protocol::V1),
+        Spoken::Unclear => Version::new(Protocol::Loose),
+        // Clients of 1.0 refuse anything but 1.0, and those of 2.0 say that they speak it.
+        Spoken::Unversioned => Version { writes: Writes::V1, ..Version::new(Protocol::Loose) },
+    })
+}
+
+fn spoken_by(message: &str) -> Spoken {
+    let Ok(members) = serde_json::from_str::<Members<'_>>(message) else { return Spoken::Unclear };
+    match members.version().as_deref() {
+        Some("2.0") => Spoken::V2,
+        Some("1.0") => Spoken::V1,
+        _ if members.result.is_some() && members.error.is_some() => Spoken::V1,
+        None if members.method.is_some() && members.jsonrpc.is_none() => Spoken::Unversioned,
+        _ => Spoken::Unclear,
     }
 }

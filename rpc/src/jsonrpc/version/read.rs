@@ -1,14 +1,100 @@
-//! Reading a message in full: what all versions have in common.
+//! Reads one message: by a scan of its envelope, where that is laid out as nearly every peer writes it, or
+//! in full.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde::de::IgnoredAny;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::{error::Category, value::RawValue};
 
-use super::{elements::Elements, members::Members};
 use crate::jsonrpc::{
-    ErrorCode, ErrorObject, Id, Malformed, Message, Outcome, RawParams, Request, Response, white_space,
+    ErrorCode, ErrorObject, Id, Malformed, Message, Outcome, RawParams, Request, Response, UncheckedParams,
+    UncheckedRequest,
+    json_text::{Elements, trim},
+    message::Scanned,
 };
+
+/// The message, if it is laid out as expected.
+pub(super) fn scan(text: &str) -> Option<Scanned<'_>> {
+    let rest = text.strip_prefix(r#"{"jsonrpc":"2.0",""#)?;
+    match rest.as_bytes().first()? {
+        b'i' => {
+            let (id, rest) = scan_id(rest.strip_prefix(r#"id":"#)?)?;
+            if let Some(rest) = rest.strip_prefix(r#","result":"#) {
+                let outcome = Outcome::Unverified(rest.strip_suffix('}')?);
+                return Some(Scanned::Response(Response { id, outcome }));
+            }
+            let (method, rest) = plain_string(rest.strip_prefix(r#","method":"#)?)?;
+            scan_request(Some(id), method, rest.strip_suffix('}')?)
+        }
+        b'm' => {
+            let (method, rest) = plain_string(rest.strip_prefix(r#"method":"#)?)?;
+            let rest = rest.strip_suffix('}')?;
+            // The other usual place of the id is the end. Were this a lookalike inside the params, their text would
+            // not be one JSON value, and would fail to decode. (Params end in a bracket, an id does not.)
+            if !rest.ends_with(['}', ']'])
+                && let Some((rest, id_text)) = rest.rsplit_once(r#","id":"#)
+                && let Some((id, "")) = scan_id(id_text)
+            {
+                return scan_request(Some(id), method, rest);
+            }
+            // A notification has no id anywhere, which only reading to the end of the params can tell: a request
+            // whose id stands where it was not looked for fails to decode, and is read in full.
+            scan_request(None, method, rest)
+        }
+        _ => None,
+    }
+}
+
+/// A scanned message, where what the scan has not looked at is one JSON value and no more: then
+/// nothing can be hidden there.
+pub(super) fn checked(scanned: Scanned<'_>) -> Option<Message<'_>> {
+    Some(match scanned {
+        Scanned::Request(Request { id, method, params }) => {
+            Message::Request(Request { id, method, params: params.check()? })
+        }
+        Scanned::Response(Response { id, outcome: Outcome::Unverified(result) }) => {
+            serde_json::from_str::<IgnoredAny>(result).ok()?;
+            Message::Response(Response { id, outcome: Outcome::Result(trim(result)) })
+        }
+        Scanned::Response(response) => Message::Response(response),
+    })
+}
+
+/// `rest` is what is left between the method and the end: nothing, or the params.
+fn scan_request<'a>(id: Option<Id<'a>>, method: &'a str, rest: &'a str) -> Option<Scanned<'a>> {
+    let params = match rest {
+        "" => UncheckedParams::NONE,
+        _ => scan_params(rest.strip_prefix(r#","params":"#)?)?,
+    };
+    Some(Scanned::Request(UncheckedRequest { id, method: Cow::Borrowed(method), params }))
+}
+
+/// An array or an object, by its first byte. Other values are JSON too, and whoever decodes them might take them.
+fn scan_params(text: &str) -> Option<UncheckedParams<'_>> {
+    matches!(text.as_bytes(), [b'[' | b'{', ..] | b"null").then(|| UncheckedParams::from_text(text))
+}
+
+/// A whole number, or a string without escapes.
+fn scan_id(text: &str) -> Option<(Id<'_>, &str)> {
+    let end = match text.as_bytes() {
+        [b'"', ..] => plain_string(text)?.0.len() + 2,
+        [b'1'..=b'9', ..] => text.bytes().take_while(u8::is_ascii_digit).count(),
+        _ => return None,
+    };
+    let (id, rest) = text.split_at(end);
+    Some((Id::from_json(id), rest))
+}
+
+/// The inside of a string that has no escapes, and what follows it.
+fn plain_string(text: &str) -> Option<(&str, &str)> {
+    let inside = text.strip_prefix('"')?;
+    let end = inside.bytes().position(|c| c == b'"' || c == b'\\' || c < b' ')?;
+    let (string, rest) = inside.split_at(end);
+    Some((string, rest.strip_prefix('"')?))
+}
 
 /// What one version asks of a message.
 pub(super) trait Rules {
@@ -31,7 +117,7 @@ pub(super) trait Rules {
 /// Reads what one frame holds.
 pub(super) fn message<R: Rules>(text: &str) -> Message<'_> {
     // Some peers begin a stream with a byte order mark.
-    let text = white_space::trim(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let text = trim(text.strip_prefix('\u{feff}').unwrap_or(text));
     if text.starts_with('[') { array::<R>(text) } else { object::<R>(text) }
 }
 
@@ -143,5 +229,73 @@ pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+/// The members of a message, unread. Members with other names are passed over.
+#[derive(Debug, Default)]
+pub(super) struct Members<'a> {
+    pub(super) jsonrpc: Option<&'a RawValue>,
+    pub(super) id: Option<&'a RawValue>,
+    pub(super) method: Option<&'a RawValue>,
+    pub(super) params: Option<&'a RawValue>,
+    pub(super) result: Option<&'a RawValue>,
+    pub(super) error: Option<&'a RawValue>,
+    /// A member that stands there twice. Parsers differ in which of the two they believe, so no version accepts it.
+    pub(super) twice: Option<&'static str>,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn id(&self) -> Option<Id<'a>> {
+        self.id.map(|raw| Id::from_json(raw.get()))
+    }
+
+    /// Whether it is an answer, whatever is wrong with it.
+    pub(super) fn is_response(&self) -> bool {
+        self.method.is_none() && (self.result.is_some() || self.error.is_some())
+    }
+
+    /// What `jsonrpc` says, if it is a text.
+    pub(super) fn version(&self) -> Option<Cow<'a, str>> {
+        string(self.jsonrpc?.get())
+    }
+
+    pub(super) fn says_2_0(&self) -> bool {
+        self.version().as_deref() == Some("2.0")
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+struct Collect;
+
+impl<'de> Visitor<'de> for Collect {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Members::default();
+        while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+            let (name, member) = match &*name {
+                "jsonrpc" => ("jsonrpc", &mut members.jsonrpc),
+                "id" => ("id", &mut members.id),
+                "method" => ("method", &mut members.method),
+                "params" => ("params", &mut members.params),
+                "result" => ("result", &mut members.result),
+                "error" => ("error", &mut members.error),
+                _ => continue,
+            };
+            if member.replace(value).is_some() {
+                members.twice = Some(name);
+            }
+        }
+        Ok(members)
     }
 }

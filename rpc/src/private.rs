@@ -126,7 +126,7 @@ pub fn error_object_named(
     fields: impl Serialize,
 ) -> ErrorObject {
     let names: Vec<ParamInfo> = names.iter().copied().map(ParamInfo::new).collect();
-    with_data(code, error, &params::Named { names: &names, values: &fields })
+    with_data(code, error, &params::NamedParams { names: &names, values: &fields })
 }
 
 fn with_data(code: i64, error: &impl Display, data: &(impl Serialize + ?Sized)) -> ErrorObject {

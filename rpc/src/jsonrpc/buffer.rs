@@ -14,11 +14,11 @@ use serde::de::DeserializeOwned;
 use super::shown::escaped;
 
 /// Buffers up to this size are kept.
-const SMALL: usize = 4 << 10;
+const MAX_SIZE: usize = 4 << 10;
 /// How many a thread keeps.
-const KEPT: usize = 64;
+const MAX_BUFFERS: usize = 64;
 /// Most messages fit in here.
-const USUAL: usize = 128;
+const TYPICAL_SIZE: usize = 128;
 
 thread_local! {
     static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
@@ -30,14 +30,14 @@ fn take() -> Vec<u8> {
 }
 
 fn keep(mut buffer: Vec<u8>) {
-    if buffer.capacity() == 0 || buffer.capacity() > SMALL {
+    if buffer.capacity() == 0 || buffer.capacity() > MAX_SIZE {
         return;
     }
     buffer.clear();
     // Where the thread is ending there is nothing left to keep it for.
     let _ = FREE.try_with(|free| {
         if let Ok(mut free) = free.try_borrow_mut()
-            && free.len() < KEPT
+            && free.len() < MAX_BUFFERS
         {
             free.push(buffer);
         }
@@ -52,7 +52,7 @@ impl Buffer {
     /// An empty buffer for a message whose size nobody knows yet.
     pub(crate) fn new() -> Self {
         let mut buffer = take();
-        buffer.reserve(USUAL);
+        buffer.reserve(TYPICAL_SIZE);
         Self(buffer)
     }
 }
@@ -64,7 +64,7 @@ pub(crate) struct TextBuffer(String);
 impl TextBuffer {
     pub(crate) fn copy_of(text: &str) -> Self {
         // An empty buffer is a text, whatever it held before.
-        let buffer = if text.len() > SMALL { Vec::new() } else { take() };
+        let buffer = if text.len() > MAX_SIZE { Vec::new() } else { take() };
         let mut copy = String::from_utf8(buffer).unwrap_or_default();
         copy.push_str(text);
         Self(copy)
@@ -199,8 +199,8 @@ mod tests {
         let held: Vec<Buffer> = (0..1000).map(|n| written(n * 10)).collect();
         drop(held);
         FREE.with_borrow(|free| {
-            assert_eq!(free.len(), KEPT);
-            assert!(free.iter().all(|buffer| (1..=SMALL).contains(&buffer.capacity())));
+            assert_eq!(free.len(), MAX_BUFFERS);
+            assert!(free.iter().all(|buffer| (1..=MAX_SIZE).contains(&buffer.capacity())));
         });
     }
 

@@ -279,7 +279,7 @@ pub enum Executed {
 
 /// What `data` says of an error whose code may mean both.
 #[derive(Deserialize)]
-struct Says {
+struct ExecutedData {
     executed: bool,
 }
 
@@ -311,9 +311,9 @@ impl ErrorObject {
             ErrorCode::SERVER_BUSY
             | ErrorCode::EXCESSIVE_RESOURCE_USAGE
             | ErrorCode::REQUEST_CANCELLED
-            | ErrorCode::INTERNAL_ERROR => match self.data::<Says>() {
-                Some(Ok(Says { executed: false })) => Executed::No,
-                Some(Ok(Says { executed: true })) => Executed::Yes,
+            | ErrorCode::INTERNAL_ERROR => match self.data::<ExecutedData>() {
+                Some(Ok(ExecutedData { executed: false })) => Executed::No,
+                Some(Ok(ExecutedData { executed: true })) => Executed::Yes,
                 _ => Executed::Perhaps,
             },
             ErrorCode::CODE_UNAVAILABLE => Executed::Perhaps,

@@ -74,8 +74,8 @@ impl<'a> Id<'a> {
     /// An id that outlives the message it came in.
     pub fn to_owned(&self) -> RequestId {
         RequestId(match self.as_call() {
-            Some(n) => Repr::Number(n),
-            None => Repr::Text(self.0.into()),
+            Some(n) => RequestIdRepr::Number(n),
+            None => RequestIdRepr::Text(self.0.into()),
         })
     }
 
@@ -112,17 +112,17 @@ impl fmt::Display for Id<'_> {
 /// The id of a request, owned. It is compared like an [`Id`], and prints as the JSON text that the
 /// peer sent, with control characters escaped: see [`to_json`](Self::to_json) for what came.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RequestId(Repr);
+pub struct RequestId(RequestIdRepr);
 
 /// Ids are nearly always small whole numbers: those need no allocation.
 #[derive(Clone)]
-enum Repr {
+enum RequestIdRepr {
     Number(u64),
     /// No number has its text here: [`Id::to_owned`].
     Text(Box<str>),
 }
 
-impl PartialEq for Repr {
+impl PartialEq for RequestIdRepr {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(own), Self::Number(other)) => own == other,
@@ -132,9 +132,9 @@ impl PartialEq for Repr {
     }
 }
 
-impl Eq for Repr {}
+impl Eq for RequestIdRepr {}
 
-impl Hash for Repr {
+impl Hash for RequestIdRepr {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
             Self::Number(number) => number.hash(state),
@@ -152,8 +152,8 @@ impl RequestId {
     /// Runs `f` with the id as the peer wrote it.
     pub(crate) fn with<R>(&self, f: impl FnOnce(Id<'_>) -> R) -> R {
         match &self.0 {
-            Repr::Text(text) => f(Id(text)),
-            Repr::Number(n) => {
+            RequestIdRepr::Text(text) => f(Id(text)),
+            RequestIdRepr::Number(n) => {
                 // As long as the longest u64.
                 let mut digits = [0; 20];
                 let mut start = digits.len();

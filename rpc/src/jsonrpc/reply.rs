@@ -22,10 +22,10 @@ use super::{
 /// It is decoded where the typed call is awaited, not where it was received: decoding is the caller's work, and
 /// does not hold up other replies.
 #[derive(Debug, Clone)]
-pub struct Reply(Repr);
+pub struct Reply(ReplyRepr);
 
 #[derive(Debug, Clone)]
-enum Repr {
+enum ReplyRepr {
     Result(Text),
     /// See [`Outcome::Unverified`].
     Unverified(Text),
@@ -57,12 +57,12 @@ impl Reply {
     ///
     /// Where `value` cannot be written as JSON.
     pub fn result(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
-        Ok(Self(Repr::Result(serde_json::to_string(value)?.as_str().into())))
+        Ok(Self(ReplyRepr::Result(serde_json::to_string(value)?.as_str().into())))
     }
 
     /// An answer with an error.
     pub fn error(error: ErrorObject) -> Self {
-        Self(Repr::Error(Box::new(error)))
+        Self(ReplyRepr::Error(Box::new(error)))
     }
 
     /// How a call of a batch ends that the reply to the batch says nothing of.
@@ -72,46 +72,46 @@ impl Reply {
 
     /// How a call ends that has no reply, or none that the version allows.
     pub(crate) fn malformed(reason: &str) -> Self {
-        Self(Repr::Malformed(reason.into()))
+        Self(ReplyRepr::Malformed(reason.into()))
     }
 
     /// How a call ends whose reply is not kept, being over the limit.
     pub(crate) const fn too_large(size: usize, limit: usize) -> Self {
-        Self(Repr::TooLarge(size, limit))
+        Self(ReplyRepr::TooLarge(size, limit))
     }
 
     pub(crate) fn new(outcome: Outcome<'_>) -> Self {
         Self(match outcome {
-            Outcome::Result(text) => Repr::Result(text.into()),
-            Outcome::Unverified(text) => Repr::Unverified(text.into()),
-            Outcome::Error(error) => Repr::Error(Box::new(error)),
-            Outcome::Malformed(reason) => Repr::Malformed(reason.into()),
+            Outcome::Result(text) => ReplyRepr::Result(text.into()),
+            Outcome::Unverified(text) => ReplyRepr::Unverified(text.into()),
+            Outcome::Error(error) => ReplyRepr::Error(Box::new(error)),
+            Outcome::Malformed(reason) => ReplyRepr::Malformed(reason.into()),
         })
     }
 
     /// The same, which names no call and can only mean this one.
     pub(crate) fn answering_no_id(self) -> Self {
         Self(match self.0 {
-            Repr::Error(error) => Repr::Error(Box::new(error.answering_no_id())),
-            Repr::Malformed(reason) => Repr::Malformed(format!("{reason}{TO_NO_ID}").into()),
+            ReplyRepr::Error(error) => ReplyRepr::Error(Box::new(error.answering_no_id())),
+            ReplyRepr::Malformed(reason) => ReplyRepr::Malformed(format!("{reason}{TO_NO_ID}").into()),
             other => other,
         })
     }
 
     /// Whether the peer says that this side has cost it too much: it closes the session next.
     pub(crate) fn refuses_session(&self) -> bool {
-        matches!(&self.0, Repr::Error(error) if error.code() == ErrorCode::EXCESSIVE_RESOURCE_USAGE)
+        matches!(&self.0, ReplyRepr::Error(error) if error.code() == ErrorCode::EXCESSIVE_RESOURCE_USAGE)
     }
 
     /// Whether it is known to be an error.
     pub const fn is_error(&self) -> bool {
-        matches!(self.0, Repr::Error(_) | Repr::Malformed(_) | Repr::TooLarge(..))
+        matches!(self.0, ReplyRepr::Error(_) | ReplyRepr::Malformed(_) | ReplyRepr::TooLarge(..))
     }
 
     /// Whether it is no reply that the version allows, as far as is known.
     #[cfg(feature = "http")]
     pub(crate) const fn is_malformed(&self) -> bool {
-        matches!(self.0, Repr::Malformed(_))
+        matches!(self.0, ReplyRepr::Malformed(_))
     }
 
     /// The same reply, unless it is an error.
@@ -121,17 +121,17 @@ impl Reply {
     /// Where it is one, or breaks the protocol.
     pub fn into_result(self) -> Result<Self, ReplyError> {
         match self.0 {
-            Repr::Result(_) => Ok(self),
-            Repr::Unverified(text) => match text.decode::<IgnoredAny>() {
-                Ok(_) => Ok(Self(Repr::Result(text))),
+            ReplyRepr::Result(_) => Ok(self),
+            ReplyRepr::Unverified(text) => match text.decode::<IgnoredAny>() {
+                Ok(_) => Ok(Self(ReplyRepr::Result(text))),
                 Err(_) => Self::judge(text.as_str()).into_result(),
             },
-            Repr::Error(error) => Err(ReplyError::Error(*error)),
-            Repr::Malformed(reason) => {
+            ReplyRepr::Error(error) => Err(ReplyError::Error(*error)),
+            ReplyRepr::Malformed(reason) => {
                 let reason = reason.into();
                 Err(ReplyError::Protocol(ProtocolError::MalformedReply { reason }))
             }
-            Repr::TooLarge(size, limit) => {
+            ReplyRepr::TooLarge(size, limit) => {
                 Err(ReplyError::Protocol(ProtocolError::ReplyTooLarge { size, limit }))
             }
         }
@@ -144,13 +144,15 @@ impl Reply {
     /// Where the reply is an error, breaks the protocol, or holds something that is no `T`.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, ReplyError> {
         match self.0 {
-            Repr::Result(text) => text.decode().map_err(|error| ReplyError::Decode(clean_json(error))),
-            Repr::Unverified(text) => match text.decode() {
+            ReplyRepr::Result(text) => text.decode().map_err(|error| ReplyError::Decode(clean_json(error))),
+            ReplyRepr::Unverified(text) => match text.decode() {
                 Ok(value) => Ok(value),
                 // Something else followed the result, or it has the wrong type: the whole message is judged.
                 Err(_) => Self::judge(text.as_str()).decode(),
             },
-            Repr::Error(_) | Repr::Malformed(_) | Repr::TooLarge(..) => self.into_result()?.decode(),
+            ReplyRepr::Error(_) | ReplyRepr::Malformed(_) | ReplyRepr::TooLarge(..) => {
+                self.into_result()?.decode()
+            }
         }
     }
 
@@ -158,8 +160,10 @@ impl Reply {
     fn judge(rest: &str) -> Self {
         match Version::read_expected_response(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{rest}}}"#)) {
             Message::Response(response) => Self::new(response.outcome),
-            Message::Malformed(malformed) => Self(Repr::Malformed(malformed.error.message().into())),
-            Message::Request(_) | Message::Batch(_) => Self(Repr::Malformed("it is also a request".into())),
+            Message::Malformed(malformed) => Self(ReplyRepr::Malformed(malformed.error.message().into())),
+            Message::Request(_) | Message::Batch(_) => {
+                Self(ReplyRepr::Malformed("it is also a request".into()))
+            }
         }
     }
 }

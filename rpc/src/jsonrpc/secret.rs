@@ -10,14 +10,12 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
     MethodInfo, ParamInfo, SubscriptionStyle,
+    params::OrderedMembers,
     subscription::{ENDED, LOST},
 };
 
@@ -76,7 +74,7 @@ fn secret_ranges<'a>(
     };
     let mut ranges = Vec::new();
     for message in messages {
-        let envelope: Envelope<'_> = serde_json::from_str(message.get()).ok()?;
+        let envelope: LoggedCall<'_> = serde_json::from_str(message.get()).ok()?;
         let (Some(method), Some(params)) = (envelope.method, envelope.params) else { continue };
         // What is no text is the name of nothing.
         let Ok(method) = serde_json::from_str::<Cow<'_, str>>(method.get()) else { continue };
@@ -102,7 +100,7 @@ fn subscription_in<'a>(method: &str, params: &'a RawValue) -> Option<(Cow<'a, st
     let subscription = match serde_json::from_str::<Vec<&RawValue>>(params.get()) {
         Ok(values) => values.into_iter().next()?,
         Err(_) => {
-            let Members(members) = serde_json::from_str(params.get()).ok()?;
+            let OrderedMembers(members) = serde_json::from_str(params.get()).ok()?;
             members.into_iter().find(|(name, _)| name == "subscription")?.1
         }
     };
@@ -123,8 +121,8 @@ fn secret_values<'a>(params: &'a RawValue, known: &[ParamInfo]) -> Vec<&'a RawVa
         let hidden = values.into_iter().enumerate().filter(|(at, _)| !is_shown(known.get(*at).or(rest)));
         return hidden.map(|(_, value)| value).collect();
     }
-    match serde_json::from_str::<Members<'_>>(params.get()) {
-        Ok(Members(members)) => {
+    match serde_json::from_str::<OrderedMembers<'_>>(params.get()) {
+        Ok(OrderedMembers(members)) => {
             let named = |name: &str| known.iter().find(|param| param.name() == name);
             let hidden = members.into_iter().filter(|(name, _)| !is_shown(named(name)));
             hidden.map(|(_, value)| value).collect()
@@ -149,38 +147,11 @@ fn without(text: &str, ranges: &[(usize, usize)]) -> String {
 
 /// What a message is, as far as it matters here. A member that comes twice is an error.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct LoggedCall<'a> {
     #[serde(borrow, default)]
     method: Option<&'a RawValue>,
     #[serde(borrow, default)]
     params: Option<&'a RawValue>,
-}
-
-/// The members of an object, also those that come twice.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-
-        impl<'de> Visitor<'de> for Read {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-
-        deserializer.deserialize_map(Read).map(Self)
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How much is shown of a text in an event, in bytes.
-const LONGEST: usize = 1_000;
+const EVENT_TEXT: usize = 1_000;
 
 /// A text in which nothing ends a line or commands a terminal. What was escaped stays as it is when
 /// it is escaped again.
@@ -29,7 +29,7 @@ pub(crate) const fn escaped<T: Display>(text: T) -> Escaped<T> {
 
 /// As much as belongs in an event.
 pub(crate) const fn brief<T: Display>(text: T) -> Escaped<T> {
-    brief_to(LONGEST, text)
+    brief_to(EVENT_TEXT, text)
 }
 
 /// As many bytes of it as are said.
@@ -39,7 +39,7 @@ pub(crate) const fn brief_to<T: Display>(longest: usize, text: T) -> Escaped<T> 
 
 impl<T: Display> Display for Escaped<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = Line { out: f, left: self.longest, cut: 0 };
+        let mut line = EscapingWriter { out: f, left: self.longest, cut: 0 };
         write!(line, "{}", self.text)?;
         match line.cut {
             0 => Ok(()),
@@ -55,7 +55,7 @@ impl<T: Display> fmt::Debug for Escaped<T> {
     }
 }
 
-struct Line<'a, 'b> {
+struct EscapingWriter<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
     /// How many more bytes are shown.
     left: usize,
@@ -63,7 +63,7 @@ struct Line<'a, 'b> {
     cut: usize,
 }
 
-impl fmt::Write for Line<'_, '_> {
+impl fmt::Write for EscapingWriter<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let most = if self.cut > 0 { 0 } else { text.len().min(self.left) };
         let shown = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
@@ -224,14 +224,14 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{text}")]
-    struct Shared {
+    struct Linked {
         text: &'static str,
         source: Option<Box<Self>>,
     }
 
-    fn linked(texts: &[&'static str]) -> Shared {
+    fn linked(texts: &[&'static str]) -> Linked {
         let mut links =
-            texts.iter().rev().fold(None, |source, &text| Some(Box::new(Shared { text, source })));
+            texts.iter().rev().fold(None, |source, &text| Some(Box::new(Linked { text, source })));
         *links.take().expect("there is a text")
     }
 
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_cause_stays_what_it_is_unless_it_would_end_a_line() {
         let error = clean_io(io::Error::new(io::ErrorKind::BrokenPipe, linked(&["a", "b"])));
-        assert!(error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Shared>));
+        assert!(error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Linked>));
         let error = clean_io(io::Error::new(io::ErrorKind::BrokenPipe, linked(&["a", "b\n"])));
         assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::BrokenPipe, r"a: b\n".to_owned()));
         assert!(error.source().is_none());

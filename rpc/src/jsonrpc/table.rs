@@ -11,7 +11,7 @@ pub(crate) struct Table<T> {
     last: u64,
 }
 
-const SMALLEST: usize = 4;
+const MIN_SLOTS: usize = 4;
 
 impl<T> Table<T> {
     pub(crate) const fn new() -> Self {
@@ -36,7 +36,7 @@ impl<T> Table<T> {
     /// Ids start at 1: some servers answer notifications with id 0.
     pub(crate) fn insert(&mut self, value: T) -> u64 {
         if self.len * 2 >= self.slots.len() {
-            self.resize((self.slots.len() * 2).max(SMALLEST));
+            self.resize((self.slots.len() * 2).max(MIN_SLOTS));
         }
         loop {
             self.last += 1;

@@ -1,11 +1,11 @@
-//! Writes messages: the envelope of each version, around a method and parameters that are written
+//! WireVersion messages: the envelope of each version, around a method and parameters that are written
 //! before it.
 
 use serde::Serialize;
 
 use super::{
     EmptyParams, ErrorObject, Id, json_text,
-    version::{Version, Writes},
+    version::{Version, WireVersion},
 };
 
 /// Appends `value` as JSON to memory, which cannot fail for the types used here.
@@ -18,9 +18,9 @@ impl Version {
     /// The member for parameters that there are none of, where `wanted` or else the connection says what it is. 1.0 requires it.
     pub(crate) fn no_params(self, wanted: Option<EmptyParams>) -> &'static [u8] {
         match (self.writes, wanted.unwrap_or(self.empty_params)) {
-            (Writes::V1, _) | (Writes::V2, EmptyParams::Array) => br#","params":[]"#,
-            (Writes::V2, EmptyParams::Object) => br#","params":{}"#,
-            (Writes::V2, EmptyParams::Absent) => b"",
+            (WireVersion::V1, _) | (WireVersion::V2, EmptyParams::Array) => br#","params":[]"#,
+            (WireVersion::V2, EmptyParams::Object) => br#","params":{}"#,
+            (WireVersion::V2, EmptyParams::Absent) => b"",
         }
     }
 
@@ -28,14 +28,14 @@ impl Version {
     pub(crate) fn put_request(self, out: &mut Vec<u8>, id: u64, body: [&[u8]; 2]) {
         let [body, tail] = body;
         match self.writes {
-            Writes::V2 => {
+            WireVersion::V2 => {
                 out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
                 put(out, &id);
                 out.push(b',');
                 out.extend_from_slice(body);
                 out.extend_from_slice(tail);
             }
-            Writes::V1 => {
+            WireVersion::V1 => {
                 out.push(b'{');
                 out.extend_from_slice(body);
                 out.extend_from_slice(tail);
@@ -55,12 +55,12 @@ impl Version {
     #[inline]
     pub(crate) fn put_notification_in_parts(self, out: &mut Vec<u8>, [text, tail]: [&[u8]; 2]) {
         match self.writes {
-            Writes::V2 => {
+            WireVersion::V2 => {
                 out.extend_from_slice(br#"{"jsonrpc":"2.0","#);
                 out.extend_from_slice(text);
                 out.extend_from_slice(tail);
             }
-            Writes::V1 => {
+            WireVersion::V1 => {
                 out.push(b'{');
                 out.extend_from_slice(text);
                 out.extend_from_slice(tail);
@@ -73,18 +73,18 @@ impl Version {
     /// Appends everything of a reply that stands before the result; the result and [`end_result`](Self::end_result) follow.
     pub(crate) fn begin_result(self, out: &mut Vec<u8>, id: Id<'_>) {
         match self.writes {
-            Writes::V2 => {
+            WireVersion::V2 => {
                 out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
                 id.write(out);
                 out.extend_from_slice(br#","result":"#);
             }
-            Writes::V1 => out.extend_from_slice(br#"{"result":"#),
+            WireVersion::V1 => out.extend_from_slice(br#"{"result":"#),
         }
     }
 
     /// Ends what [`begin_result`](Self::begin_result) began.
     pub(crate) fn end_result(self, out: &mut Vec<u8>, id: Id<'_>) {
-        if let Writes::V1 = self.writes {
+        if let WireVersion::V1 = self.writes {
             out.extend_from_slice(br#","error":null,"id":"#);
             id.write(out);
         }
@@ -94,13 +94,13 @@ impl Version {
     /// Appends a reply that is an error.
     pub(crate) fn put_error(self, out: &mut Vec<u8>, id: Id<'_>, error: &ErrorObject) {
         match self.writes {
-            Writes::V2 => {
+            WireVersion::V2 => {
                 out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
                 id.write(out);
                 out.extend_from_slice(br#","error":"#);
                 put(out, error);
             }
-            Writes::V1 => {
+            WireVersion::V1 => {
                 out.extend_from_slice(br#"{"result":null,"error":"#);
                 if self.text_errors {
                     put(out, error.message());

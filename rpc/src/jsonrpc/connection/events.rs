@@ -102,33 +102,33 @@ pub(crate) enum Step<'a, T> {
 #[derive(Debug)]
 pub struct Events<'a, T> {
     version: Version,
-    stage: Stage<'a, T>,
+    stage: EventsStage<'a, T>,
 }
 
 #[derive(Debug)]
-enum Stage<'a, T> {
+enum EventsStage<'a, T> {
     Read(Message<'a>),
-    Members(Members<'a>),
+    Members(BatchMembers<'a>),
     /// The members were seen: what an array of replies means beside each of them.
-    Answered(Answered),
+    Answered(AnsweredBatches),
     /// Calls that end with the message, and batches whose calls are still to end.
     Ended(vec::IntoIter<T>, Reply, vec::IntoIter<BatchIds>),
     Done,
 }
 
 #[derive(Debug)]
-struct Members<'a> {
+struct BatchMembers<'a> {
     left: Elements<'a>,
     next: Member,
     /// Where the last member stands.
     last: usize,
-    answered: Answered,
+    answered: AnsweredBatches,
 }
 
 /// The batches of ours that an array from the peer has replies to. There will be no other array for
 /// them: the calls that it leaves out have ended with it.
 #[derive(Debug, Default)]
-struct Answered {
+struct AnsweredBatches {
     batches: Vec<BatchIds>,
     /// An error without an id, kept until the array has ended: beside replies to one batch it does
     /// not refuse another.
@@ -140,25 +140,30 @@ struct Answered {
 pub(crate) struct Paused {
     member: Member,
     position: usize,
-    answered: Answered,
+    answered: AnsweredBatches,
 }
 
 impl<'a, T> Events<'a, T> {
     /// Those of a message that was read in full.
     pub(crate) const fn of(version: Version, message: Message<'a>) -> Self {
-        Self { version, stage: Stage::Read(message) }
+        Self { version, stage: EventsStage::Read(message) }
     }
 
     /// Those that are left of a batch that was paused.
     pub(crate) fn resume(version: Version, frame: &'a [u8], paused: Paused) -> Self {
         let Paused { member, position, answered } = paused;
         let left = Elements::of_frame(frame).skip_to(position);
-        Self { version, stage: Stage::Members(Members { left, next: member, last: position, answered }) }
+        Self {
+            version,
+            stage: EventsStage::Members(BatchMembers { left, next: member, last: position, answered }),
+        }
     }
 
     /// Goes back to the last member of a batch, which has to wait; `None` where there is no batch.
     pub(crate) fn pause(self) -> Option<Paused> {
-        let Stage::Members(Members { next: Member { batch, index }, last, answered, .. }) = self.stage else {
+        let EventsStage::Members(BatchMembers { next: Member { batch, index }, last, answered, .. }) =
+            self.stage
+        else {
             return None;
         };
         let member = Member { batch, index: index.saturating_sub(1) };
@@ -167,7 +172,7 @@ impl<'a, T> Events<'a, T> {
 
     /// The members that are left are not looked at. What ends with the batch does.
     pub(crate) fn skip_members(&mut self) {
-        if let Stage::Members(members) = &mut self.stage {
+        if let EventsStage::Members(members) = &mut self.stage {
             members.left = members.left.clone().skip_to(usize::MAX);
         }
     }
@@ -175,23 +180,23 @@ impl<'a, T> Events<'a, T> {
     /// The next step; `None` when the message is done.
     pub(crate) fn step(&mut self, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
         // Where it is: a batch is large to be moved at each of its members.
-        if let Stage::Members(members) = &mut self.stage
+        if let EventsStage::Members(members) = &mut self.stage
             && let Some(step) = members.step(self.version, connection)
         {
             return Some(step);
         }
-        match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::Read(Message::Request(request)) => Some(Step::Request(request)),
-            Stage::Read(Message::Response(response)) => Some(Step::of_response(response)),
-            Stage::Read(Message::Malformed(malformed)) => Some(Step::Malformed(malformed, None)),
-            Stage::Read(Message::Batch(members)) => self.begin_batch(members, connection),
-            Stage::Members(members) => {
-                self.stage = Stage::Answered(members.answered);
+        match std::mem::replace(&mut self.stage, EventsStage::Done) {
+            EventsStage::Read(Message::Request(request)) => Some(Step::Request(request)),
+            EventsStage::Read(Message::Response(response)) => Some(Step::of_response(response)),
+            EventsStage::Read(Message::Malformed(malformed)) => Some(Step::Malformed(malformed, None)),
+            EventsStage::Read(Message::Batch(members)) => self.begin_batch(members, connection),
+            EventsStage::Members(members) => {
+                self.stage = EventsStage::Answered(members.answered);
                 Some(Step::BatchEnd(members.next.batch))
             }
-            Stage::Answered(answered) => self.end_answered(answered, connection),
-            Stage::Ended(calls, reply, batches) => self.next_ended(calls, reply, batches, connection),
-            Stage::Done => None,
+            EventsStage::Answered(answered) => self.end_answered(answered, connection),
+            EventsStage::Ended(calls, reply, batches) => self.next_ended(calls, reply, batches, connection),
+            EventsStage::Done => None,
         }
     }
 
@@ -206,8 +211,9 @@ impl<'a, T> Events<'a, T> {
         match begun {
             Ok(batch) => {
                 let next = Member { batch, index: 0 };
-                let members = Members { left: members, next, last: 0, answered: Answered::default() };
-                self.stage = Stage::Members(members);
+                let members =
+                    BatchMembers { left: members, next, last: 0, answered: AnsweredBatches::default() };
+                self.stage = EventsStage::Members(members);
                 self.step(connection)
             }
             Err(Ok(calls)) => self.next_ended(
@@ -220,15 +226,19 @@ impl<'a, T> Events<'a, T> {
         }
     }
 
-    fn end_answered(&mut self, answered: Answered, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
-        let Answered { batches, refusal } = answered;
+    fn end_answered(
+        &mut self,
+        answered: AnsweredBatches,
+        connection: &mut impl Lend<T>,
+    ) -> Option<Step<'a, T>> {
+        let AnsweredBatches { batches, refusal } = answered;
         match refusal {
             Some(reply) if batches.is_empty() => Some(Step::Refusal(reply)),
             refusal => {
                 let none = Vec::new().into_iter();
                 match refusal {
                     Some(reply) => {
-                        self.stage = Stage::Ended(none, Reply::missing_in_batch(), batches.into_iter());
+                        self.stage = EventsStage::Ended(none, Reply::missing_in_batch(), batches.into_iter());
                         Some(Step::Unmatched(reply))
                     }
                     None => self.next_ended(none, Reply::missing_in_batch(), batches.into_iter(), connection),
@@ -247,7 +257,7 @@ impl<'a, T> Events<'a, T> {
         loop {
             if let Some(call) = calls.next() {
                 let step = Step::Ended(call, reply.clone());
-                self.stage = Stage::Ended(calls, reply, batches);
+                self.stage = EventsStage::Ended(calls, reply, batches);
                 return Some(step);
             }
             let ids = batches.next()?;
@@ -275,7 +285,7 @@ impl<'a, T> Step<'a, T> {
     }
 }
 
-impl<'a> Members<'a> {
+impl<'a> BatchMembers<'a> {
     /// The step of the next member that brings one.
     fn step<T>(&mut self, version: Version, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
         loop {
@@ -298,7 +308,7 @@ impl<'a> Members<'a> {
     }
 }
 
-impl Answered {
+impl AnsweredBatches {
     /// Takes a response that came in an array.
     fn step<'a, T>(&mut self, response: Response<'a>, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
         if response.refuses_whole_message() {
@@ -341,7 +351,7 @@ impl<'a, T> Events<'a, T> {
                 }
                 Step::Refusal(reply) => match connection.refused(&reply, |_| true) {
                     RefusedCall::Batch(calls) => {
-                        self.stage = Stage::Ended(calls.into_iter(), reply, Vec::new().into_iter());
+                        self.stage = EventsStage::Ended(calls.into_iter(), reply, Vec::new().into_iter());
                     }
                     RefusedCall::Call(call) => {
                         let call = connection.answered(call)?;

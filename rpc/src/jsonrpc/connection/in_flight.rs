@@ -153,12 +153,12 @@ impl SentBatches {
 }
 
 /// How many calls are remembered that were given up.
-const MOST: usize = 64;
+const MAX_GIVEN_UP: usize = 64;
 
 /// What was sent and has no answer that names it: calls that were given up, whose replies may still
 /// come, and notifications, which some peers answer with an error where they cannot take them.
 #[derive(Debug)]
-pub(super) struct Unanswered {
+pub(super) struct UnansweredMessages {
     given_up: Vec<u64>,
     /// Whether more calls were given up than are remembered: then any error may mean one of them.
     is_full: bool,
@@ -169,14 +169,14 @@ pub(super) struct Unanswered {
     last_answered: u64,
 }
 
-impl Unanswered {
+impl UnansweredMessages {
     pub(super) const fn new() -> Self {
         Self { given_up: Vec::new(), is_full: false, behind_notification: 0, last_answered: 0 }
     }
 
     /// A call is not waited for any more.
     pub(super) fn gave_up(&mut self, call: u64) {
-        match self.given_up.len() < MOST {
+        match self.given_up.len() < MAX_GIVEN_UP {
             true => self.given_up.push(call),
             false => self.is_full = true,
         }
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_call_that_was_given_up_counts_until_its_reply_comes() {
-        let mut unanswered = Unanswered::new();
+        let mut unanswered = UnansweredMessages::new();
         assert!(unanswered.is_empty());
         unanswered.gave_up(3);
         unanswered.gave_up(4);
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_notification_counts_until_a_later_call_is_answered() {
-        let mut unanswered = Unanswered::new();
+        let mut unanswered = UnansweredMessages::new();
         unanswered.notified(0);
         assert!(!unanswered.is_empty());
         unanswered.answered(1);
@@ -285,8 +285,8 @@ mod tests {
 
     #[test]
     fn more_calls_than_are_remembered_are_not_forgotten_as_such() {
-        let mut unanswered = Unanswered::new();
-        let calls = 1..=MOST as u64 + 1;
+        let mut unanswered = UnansweredMessages::new();
+        let calls = 1..=MAX_GIVEN_UP as u64 + 1;
         calls.clone().for_each(|call| unanswered.gave_up(call));
         calls.for_each(|call| unanswered.answered_late(call));
         assert!(unanswered.given_up.is_empty());

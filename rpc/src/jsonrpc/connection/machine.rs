@@ -1,6 +1,6 @@
 //! The protocol machine of one link: it writes calls, and knows what waits for an answer.
 
-use super::in_flight::{BatchIds, BatchReply, SentBatches, Unanswered};
+use super::in_flight::{BatchIds, BatchReply, SentBatches, UnansweredMessages};
 use crate::jsonrpc::{
     Body, Elements, EmptyParams, ErrorObject, Id, Malformed, Message, Protocol, Reply, table::Table,
     version::Version,
@@ -139,7 +139,7 @@ pub struct Connection<T> {
     version: Version,
     calls: Table<T>,
     sent: SentBatches,
-    unanswered: Unanswered,
+    unanswered: UnansweredMessages,
     received: Table<BatchReply>,
     batch_length: usize,
     reply_size: usize,
@@ -156,7 +156,7 @@ impl<T> Connection<T> {
             version,
             calls: Table::new(),
             sent: SentBatches::new(),
-            unanswered: Unanswered::new(),
+            unanswered: UnansweredMessages::new(),
             received: Table::new(),
             batch_length: 100,
             reply_size: 10_000_000,

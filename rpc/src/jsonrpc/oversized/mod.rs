@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use super::{CallId, Id, version::Version};
 
 /// Names of members and ids are kept up to this size, in bytes: those of more are none that matter, or are not echoed.
-const LONGEST: usize = 4 << 10;
+const MAX_TEXT: usize = 4 << 10;
 
 /// Looks at a message part by part, and keeps next to nothing of it.
 ///
@@ -21,7 +21,7 @@ const LONGEST: usize = 4 << 10;
 pub(crate) struct Skim {
     /// How many bytes were looked at.
     size: usize,
-    shape: Shape,
+    shape: MessageShape,
     /// Whether the object or array has ended.
     is_whole: bool,
     in_string: bool,
@@ -29,10 +29,10 @@ pub(crate) struct Skim {
     /// How many brackets are open, and how many are around the members of a message: 1, or 2 in an array.
     depth: usize,
     around: usize,
-    /// The name or the value at hand, as far as it stands between those brackets. One longer than [`LONGEST`] is kept as far as that.
+    /// The name or the value at hand, as far as it stands between those brackets. One longer than [`MAX_TEXT`] is kept as far as that.
     text: Vec<u8>,
-    member: Member,
-    seen: Seen,
+    member: CurrentMember,
+    seen: SeenMembers,
     /// What the messages of an array were, those that have not ended included.
     requests: bool,
     responses: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Skim {
 
 /// What a message begins with.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum MessageShape {
     #[default]
     Unknown,
     Object,
@@ -51,7 +51,7 @@ enum Shape {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Member {
+enum CurrentMember {
     /// Its name is not known yet.
     #[default]
     Unnamed,
@@ -62,7 +62,7 @@ enum Member {
 
 /// The members of one message, as far as they matter.
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenMembers {
     id: SeenId,
     /// Whether there was a member that only replies have, or only requests.
     answers: bool,
@@ -138,8 +138,8 @@ impl Skim {
     /// What it is answered in, where `version` is spoken.
     pub(crate) fn answered_in(&self, version: Version) -> Version {
         match self.shape {
-            Shape::Object => version.for_unread(self.seen.says_2_0),
-            Shape::Unknown | Shape::Array | Shape::Other => version,
+            MessageShape::Object => version.for_unread(self.seen.says_2_0),
+            MessageShape::Unknown | MessageShape::Array | MessageShape::Other => version,
         }
     }
 
@@ -156,7 +156,7 @@ impl Skim {
                 at += self.string(&part[at..]);
                 continue;
             }
-            if self.shape == Shape::Unknown {
+            if self.shape == MessageShape::Unknown {
                 self.shape = begun_by(byte);
             }
             at += 1;
@@ -181,19 +181,19 @@ impl Skim {
     /// A response is never answered, whatever else is in it; a notification is known at its end.
     pub(crate) fn verdict(&self, version: Version, rest: Rest) -> Verdict<'_> {
         match self.shape {
-            Shape::Unknown if rest == Rest::Comes => Verdict::Unknown,
-            Shape::Unknown | Shape::Other => Verdict::Unreadable,
-            Shape::Object => self.verdict_on_object(version, rest),
-            Shape::Array if self.responses => Verdict::Silence,
-            Shape::Array if self.requests => Verdict::Error(Id::NULL),
-            Shape::Array if rest == Rest::Comes => Verdict::Unknown,
-            Shape::Array if self.notifications && self.is_whole => Verdict::Silence,
-            Shape::Array => Verdict::Unreadable,
+            MessageShape::Unknown if rest == Rest::Comes => Verdict::Unknown,
+            MessageShape::Unknown | MessageShape::Other => Verdict::Unreadable,
+            MessageShape::Object => self.verdict_on_object(version, rest),
+            MessageShape::Array if self.responses => Verdict::Silence,
+            MessageShape::Array if self.requests => Verdict::Error(Id::NULL),
+            MessageShape::Array if rest == Rest::Comes => Verdict::Unknown,
+            MessageShape::Array if self.notifications && self.is_whole => Verdict::Silence,
+            MessageShape::Array => Verdict::Unreadable,
         }
     }
 
     fn verdict_on_object(&self, version: Version, rest: Rest) -> Verdict<'_> {
-        let Seen { id, answers, calls, says_2_0 } = &self.seen;
+        let SeenMembers { id, answers, calls, says_2_0 } = &self.seen;
         if *answers {
             return Verdict::Silence;
         }
@@ -237,7 +237,7 @@ impl Skim {
 
     fn keep(&mut self, bytes: &[u8]) {
         if self.is_around() {
-            let room = LONGEST - self.text.len();
+            let room = MAX_TEXT - self.text.len();
             self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
     }
@@ -251,7 +251,7 @@ impl Skim {
         }
         if self.is_around() {
             self.text.clear();
-            (self.member, self.seen) = (Member::Unnamed, Seen::default());
+            (self.member, self.seen) = (CurrentMember::Unnamed, SeenMembers::default());
         }
     }
 
@@ -264,7 +264,7 @@ impl Skim {
             self.notifications |= self.seen.calls && !self.is_request() && !self.seen.answers;
         }
         self.depth = self.depth.saturating_sub(1);
-        self.is_whole = self.depth == 0 && self.shape != Shape::Other;
+        self.is_whole = self.depth == 0 && self.shape != MessageShape::Other;
         answers
     }
 
@@ -280,12 +280,12 @@ impl Skim {
     fn named(&mut self) {
         let Self { text, seen, .. } = self;
         self.member = match text_of(text).as_deref() {
-            Some("id") => Member::Id,
-            Some("jsonrpc") => Member::Version,
+            Some("id") => CurrentMember::Id,
+            Some("jsonrpc") => CurrentMember::Version,
             name => {
                 seen.answers |= matches!(name, Some("result" | "error"));
                 seen.calls |= name == Some("method");
-                Member::Other
+                CurrentMember::Other
             }
         };
         self.text.clear();
@@ -294,11 +294,11 @@ impl Skim {
 
     fn member_ended(&mut self) {
         match self.member {
-            Member::Id => self.seen.id = SeenId::of(&self.text),
-            Member::Version => self.seen.says_2_0 = text_of(&self.text).as_deref() == Some("2.0"),
-            Member::Unnamed | Member::Other => {}
+            CurrentMember::Id => self.seen.id = SeenId::of(&self.text),
+            CurrentMember::Version => self.seen.says_2_0 = text_of(&self.text).as_deref() == Some("2.0"),
+            CurrentMember::Unnamed | CurrentMember::Other => {}
         }
-        self.member = Member::Unnamed;
+        self.member = CurrentMember::Unnamed;
         self.text.clear();
         self.count();
     }
@@ -311,18 +311,18 @@ impl Skim {
 
     /// Whether the message at hand, of an array, is a request that is answered.
     fn is_request(&self) -> bool {
-        let Seen { id, calls, says_2_0, .. } = &self.seen;
+        let SeenMembers { id, calls, says_2_0, .. } = &self.seen;
         *calls && id.is_known() && (!id.is_null() || *says_2_0)
     }
 }
 
-const fn begun_by(byte: u8) -> Shape {
+const fn begun_by(byte: u8) -> MessageShape {
     match byte {
-        b'{' => Shape::Object,
-        b'[' => Shape::Array,
+        b'{' => MessageShape::Object,
+        b'[' => MessageShape::Array,
         // Blanks, and a byte order mark.
-        b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf => Shape::Unknown,
-        _ => Shape::Other,
+        b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf => MessageShape::Unknown,
+        _ => MessageShape::Other,
     }
 }
 

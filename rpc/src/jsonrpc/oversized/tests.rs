@@ -109,7 +109,7 @@ fn a_request_is_told_from_what_is_never_answered_however_the_message_is_cut() {
         (Version::V2, r#"{"id":1,"resultLONG"#, UNREADABLE),
         (Version::V2, r#"{"method":"m","params":["LONG"#, UNREADABLE),
     ] {
-        let message = message.replace("LONGER", &"x".repeat(LONGEST)).replace("LONG", &long);
+        let message = message.replace("LONGER", &"x".repeat(MAX_TEXT)).replace("LONG", &long);
         for step in [1, 2, 3, 7, message.len()] {
             let skim = skimmed(&message, step);
             assert_eq!(skim.verdict(version, Rest::Nothing), verdict, "{message} in pieces of {step}");
@@ -195,5 +195,5 @@ fn next_to_nothing_is_kept() {
         skim.read(&[b'1'; 64], |_| {});
         skim.read(br#""x"#, |_| {});
     }
-    assert!(skim.text.capacity() <= 2 * LONGEST);
+    assert!(skim.text.capacity() <= 2 * MAX_TEXT);
 }

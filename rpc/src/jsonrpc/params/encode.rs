@@ -58,7 +58,7 @@ where
 {
     let start = out.len();
     match names {
-        Some(names) if !names.is_empty() => json_text::write(out, &Named { names, values: params })?,
+        Some(names) if !names.is_empty() => json_text::write(out, &NamedParams { names, values: params })?,
         _ => json_text::write(out, params)?,
     }
     match &out[start..] {
@@ -70,29 +70,29 @@ where
 }
 
 /// A tuple that serializes as an object, its members named by the table.
-pub(crate) struct Named<'a, P: ?Sized> {
+pub(crate) struct NamedParams<'a, P: ?Sized> {
     pub(crate) names: &'a [ParamInfo],
     pub(crate) values: &'a P,
 }
 
-impl<P: Serialize + ?Sized> Serialize for Named<'_, P> {
+impl<P: Serialize + ?Sized> Serialize for NamedParams<'_, P> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.values.serialize(Naming { names: self.names, serializer })
+        self.values.serialize(NamedTupleSerializer { names: self.names, serializer })
     }
 }
 
 /// Turns the one call that a tuple makes, `serialize_tuple`, into a map. (`()` makes `serialize_unit`.)
-struct Naming<'a, S> {
+struct NamedTupleSerializer<'a, S> {
     names: &'a [ParamInfo],
     serializer: S,
 }
 
-struct Members<'a, M> {
+struct NamedMembers<'a, M> {
     names: std::slice::Iter<'a, ParamInfo>,
     map: M,
 }
 
-impl<M: SerializeMap> SerializeTuple for Members<'_, M> {
+impl<M: SerializeMap> SerializeTuple for NamedMembers<'_, M> {
     type Ok = M::Ok;
     type Error = M::Error;
 
@@ -111,11 +111,11 @@ impl<M: SerializeMap> SerializeTuple for Members<'_, M> {
 }
 
 /// Everything else is a mistake: only a tuple of parameters is named.
-impl<'a, S: Serializer> Serializer for Naming<'a, S> {
+impl<'a, S: Serializer> Serializer for NamedTupleSerializer<'a, S> {
     type Ok = S::Ok;
     type Error = S::Error;
     type SerializeSeq = Impossible<S::Ok, S::Error>;
-    type SerializeTuple = Members<'a, S::SerializeMap>;
+    type SerializeTuple = NamedMembers<'a, S::SerializeMap>;
     type SerializeTupleStruct = Impossible<S::Ok, S::Error>;
     type SerializeTupleVariant = Impossible<S::Ok, S::Error>;
     type SerializeMap = Impossible<S::Ok, S::Error>;
@@ -123,7 +123,7 @@ impl<'a, S: Serializer> Serializer for Naming<'a, S> {
     type SerializeStructVariant = Impossible<S::Ok, S::Error>;
 
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
-        Ok(Members { names: self.names.iter(), map: self.serializer.serialize_map(Some(len))? })
+        Ok(NamedMembers { names: self.names.iter(), map: self.serializer.serialize_map(Some(len))? })
     }
 
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
@@ -231,7 +231,7 @@ pub struct WithRest<P, R>(pub P, pub R);
 
 impl<P: Serialize, R: Serialize> Serialize for WithRest<P, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = List::Empty(Some(serializer));
+        let mut list = FlatList::Empty(Some(serializer));
         self.0.serialize(ElementSerializer(&mut list))?;
         self.1.serialize(ElementSerializer(&mut list))?;
         list.end()
@@ -239,13 +239,13 @@ impl<P: Serialize, R: Serialize> Serialize for WithRest<P, R> {
 }
 
 /// A list that begins with its first element.
-enum List<S: Serializer> {
+enum FlatList<S: Serializer> {
     /// The serializer is gone once it has failed.
     Empty(Option<S>),
     Begun(S::SerializeSeq),
 }
 
-impl<S: Serializer> SerializeSeq for List<S> {
+impl<S: Serializer> SerializeSeq for FlatList<S> {
     type Ok = S::Ok;
     type Error = S::Error;
 

@@ -17,12 +17,13 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{ErrorObject, MethodInfo, ParamInfo, RawParams, UncheckedParams, UnknownParams, shown::brief};
-use reader::{Given, Missing, Problem, read, without_position};
+use reader::{Given, MissingParam, Problem, read, without_position};
 
 pub(crate) use super::message::invalid;
 pub use encode::WithRest;
-pub(crate) use encode::{Named, write_params};
+pub(crate) use encode::{NamedParams, write_params};
 pub use reader::OrDefault;
+pub(super) use reader::OrderedMembers;
 
 /// Reads the parameters of a call to `method`.
 ///
@@ -73,7 +74,7 @@ pub(crate) fn from_fields<P: DeserializeOwned>(data: &str, fields: &[ParamInfo])
 fn whole<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P, Problem> {
     let nothing = || {
         let empty = || ["null", "{}", "[]"].iter().find_map(|text| serde_json::from_str(text).ok());
-        P::deserialize(Missing).ok().or_else(empty)
+        P::deserialize(MissingParam).ok().or_else(empty)
     };
     let Some(text) = params.as_json() else {
         return nothing().ok_or_else(|| Problem::Text("they are missing".to_owned()));
@@ -93,14 +94,14 @@ pub(crate) fn passed(method: &MethodInfo, params: UncheckedParams<'_>) -> Option
     }
     let text = params.as_text().filter(|text| text.starts_with('{'))?;
     // Where they cannot be read, no handler will run.
-    let passed = serde_json::Deserializer::from_str(text).deserialize_map(Passing(method)).ok()?;
+    let passed = serde_json::Deserializer::from_str(text).deserialize_map(PassedVisitor(method)).ok()?;
     (!passed.is_empty()).then(|| passed.into())
 }
 
 /// Keeps the members that pass.
-struct Passing<'m>(&'m MethodInfo);
+struct PassedVisitor<'m>(&'m MethodInfo);
 
-impl<'de> Visitor<'de> for Passing<'_> {
+impl<'de> Visitor<'de> for PassedVisitor<'_> {
     type Value = Vec<(Box<str>, Box<RawValue>)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,7 +110,7 @@ impl<'de> Visitor<'de> for Passing<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut passed = Vec::new();
-        while let Some(name) = map.next_key_seed(NameOf(self.0))? {
+        while let Some(name) = map.next_key_seed(PassedName(self.0))? {
             match name {
                 Some(name) => passed.push((name, map.next_value()?)),
                 None => drop(map.next_value::<IgnoredAny>()?),
@@ -120,9 +121,9 @@ impl<'de> Visitor<'de> for Passing<'_> {
 }
 
 /// Reads the name of a member, and keeps it where it passes.
-struct NameOf<'m>(&'m MethodInfo);
+struct PassedName<'m>(&'m MethodInfo);
 
-impl<'de> DeserializeSeed<'de> for NameOf<'_> {
+impl<'de> DeserializeSeed<'de> for PassedName<'_> {
     type Value = Option<Box<str>>;
 
     fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Self::Value, D::Error> {
@@ -130,7 +131,7 @@ impl<'de> DeserializeSeed<'de> for NameOf<'_> {
     }
 }
 
-impl Visitor<'_> for NameOf<'_> {
+impl Visitor<'_> for PassedName<'_> {
     type Value = Option<Box<str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

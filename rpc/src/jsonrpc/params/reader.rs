@@ -13,16 +13,16 @@ use crate::jsonrpc::{ParamInfo, RawParams, UnknownParams};
 
 /// Reads what was given into a tuple.
 pub(super) fn read<P: DeserializeOwned>(given: &Given<'_>) -> Result<P, Problem> {
-    P::deserialize(Reader { given, next: 0 })
+    P::deserialize(ParamsReader { given, next: 0 })
 }
 
 /// Hands the values to a tuple's `Deserialize`, one by one.
-struct Reader<'g, 'a> {
+struct ParamsReader<'g, 'a> {
     given: &'g Given<'a>,
     next: usize,
 }
 
-impl<'de> Deserializer<'de> for Reader<'_, 'de> {
+impl<'de> Deserializer<'de> for ParamsReader<'_, 'de> {
     type Error = Problem;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
@@ -39,7 +39,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     }
 }
 
-impl<'de> SeqAccess<'de> for Reader<'_, 'de> {
+impl<'de> SeqAccess<'de> for ParamsReader<'_, 'de> {
     type Error = Problem;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Problem> {
@@ -51,9 +51,9 @@ impl<'de> SeqAccess<'de> for Reader<'_, 'de> {
         self.next += 1;
         let Some(value) = value else {
             if param.is_rest() {
-                return seed.deserialize(Rest { given: self.given, next: 0 }).map(Some);
+                return seed.deserialize(RestReader { given: self.given, next: 0 }).map(Some);
             }
-            return seed.deserialize(Missing).map(Some).map_err(|_| self.given.missing(index));
+            return seed.deserialize(MissingParam).map(Some).map_err(|_| self.given.missing(index));
         };
         read_one(value, seed, index, param).map(Some)
     }
@@ -76,12 +76,12 @@ fn read_one<'de, T: DeserializeSeed<'de>>(
 }
 
 /// Hands over what is left, as a list.
-struct Rest<'g, 'a> {
+struct RestReader<'g, 'a> {
     given: &'g Given<'a>,
     next: usize,
 }
 
-impl<'de> SeqAccess<'de> for Rest<'_, 'de> {
+impl<'de> SeqAccess<'de> for RestReader<'_, 'de> {
     type Error = Problem;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Problem> {
@@ -98,7 +98,7 @@ impl<'de> SeqAccess<'de> for Rest<'_, 'de> {
     }
 }
 
-impl<'de> Deserializer<'de> for Rest<'_, 'de> {
+impl<'de> Deserializer<'de> for RestReader<'_, 'de> {
     type Error = Problem;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
@@ -124,9 +124,9 @@ impl<'de> Deserializer<'de> for Rest<'_, 'de> {
 }
 
 /// A parameter that was not given: fine for an `Option` and where there is a default, an error for everything else.
-pub(super) struct Missing;
+pub(super) struct MissingParam;
 
-impl<'de> Deserializer<'de> for Missing {
+impl<'de> Deserializer<'de> for MissingParam {
     type Error = Problem;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Problem> {
@@ -181,7 +181,7 @@ impl<'a> Given<'a> {
             }
             values.iter_mut().zip(list).for_each(|(slot, value)| *slot = Some(value));
         } else {
-            let Members(members) = serde_json::from_str(text).map_err(Problem::json)?;
+            let OrderedMembers(members) = serde_json::from_str(text).map_err(Problem::json)?;
             // It allocates nothing while it is empty.
             let mut passed = HashSet::new();
             for (name, value) in members {
@@ -214,13 +214,13 @@ impl<'a> Given<'a> {
 }
 
 /// The members of an object in the order they came, repeated names included.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(in crate::jsonrpc) struct OrderedMembers<'a>(pub(in crate::jsonrpc) Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for OrderedMembers<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
+        struct OrderedMembersVisitor;
+        impl<'de> Visitor<'de> for OrderedMembersVisitor {
+            type Value = OrderedMembers<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("params as an array or an object")
@@ -231,10 +231,10 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 while let Some(entry) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
                     members.push(entry);
                 }
-                Ok(Members(members))
+                Ok(OrderedMembers(members))
             }
         }
-        deserializer.deserialize_map(Collect)
+        deserializer.deserialize_map(OrderedMembersVisitor)
     }
 }
 
@@ -247,13 +247,13 @@ const OR_DEFAULT: &str = "rpc::OrDefault";
 
 impl<'de, T: Default + Deserialize<'de>> Deserialize<'de> for OrDefault<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(OR_DEFAULT, Value(PhantomData))
+        deserializer.deserialize_newtype_struct(OR_DEFAULT, OrDefaultVisitor(PhantomData))
     }
 }
 
-struct Value<T>(PhantomData<T>);
+struct OrDefaultVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for Value<T> {
+impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for OrDefaultVisitor<T> {
     type Value = OrDefault<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -106,7 +106,7 @@ pub(crate) fn positional(params: RawParams<'_>, method: &MethodInfo) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token(Box<str>);
 
-type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+type TokenMembers<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 impl Token {
     /// A string: numbers have no more than 31 bits in LSP.
@@ -132,7 +132,7 @@ impl Token {
         };
         let Some(inner) = inner else { return Some(with_member(inside, outer, &self.0)) };
         let object = format!("{{{inside}}}");
-        let mut members: Members<'_> = serde_json::from_str(&object).ok()?;
+        let mut members: TokenMembers<'_> = serde_json::from_str(&object).ok()?;
         let Some(own) = members.remove(outer) else {
             return Some(with_member(inside, outer, &with_member("", inner, &self.0)));
         };
@@ -156,12 +156,12 @@ impl Token {
         method: &MethodInfo,
     ) -> Result<Option<(Option<Self>, String)>, ErrorObject> {
         let Some(text) = params.as_text().filter(|text| text.starts_with('{')) else { return Ok(None) };
-        let Ok(mut members) = serde_json::from_str::<Members<'_>>(text) else { return Ok(None) };
+        let Ok(mut members) = serde_json::from_str::<TokenMembers<'_>>(text) else { return Ok(None) };
         let (outer, inner) = split(path);
         let Some(&found) = members.get(outer) else { return Ok(None) };
         let token = match inner {
             None => Some(found),
-            Some(inner) => serde_json::from_str::<Members<'_>>(found.get())
+            Some(inner) => serde_json::from_str::<TokenMembers<'_>>(found.get())
                 .ok()
                 .and_then(|within| within.get(inner).copied()),
         };

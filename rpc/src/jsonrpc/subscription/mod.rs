@@ -178,7 +178,7 @@ pub(crate) enum SubscriptionEvent<'a> {
 }
 
 #[derive(Deserialize)]
-struct Members<'a> {
+struct ItemMembers<'a> {
     #[serde(borrow)]
     subscription: &'a RawValue,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -193,7 +193,7 @@ struct Members<'a> {
 pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<About<'a>> {
     let params = params.as_json()?;
     if params.starts_with('{') {
-        let members: Members<'a> = serde_json::from_str(params).ok()?;
+        let members: ItemMembers<'a> = serde_json::from_str(params).ok()?;
         let key = key_of(method, members.subscription);
         // One that cannot be read is one all the same.
         let error = || members.error.map(|error| read_error(error.get()));
@@ -253,8 +253,8 @@ fn key_of<'a>(method: &str, key: &'a RawValue) -> Cow<'a, str> {
 #[cold]
 pub(crate) fn judge_item(text: &[u8]) -> Result<Box<RawValue>, Vec<u8>> {
     let params = [br#"{"subscription":0,"result":"#, text, b"}"].concat();
-    match serde_json::from_slice::<Members<'_>>(&params) {
-        Ok(Members { result: Some(item), .. }) => Ok(item.to_owned()),
+    match serde_json::from_slice::<ItemMembers<'_>>(&params) {
+        Ok(ItemMembers { result: Some(item), .. }) => Ok(item.to_owned()),
         _ => Err([br#"{"jsonrpc":"2.0","method":"","params":"#, &*params, b"}"].concat()),
     }
 }
@@ -312,7 +312,7 @@ pub(crate) fn scan<'a>(method: &str, params: UncheckedParams<'a>) -> Option<Plai
 }
 
 #[derive(Deserialize)]
-struct Lsp<'a> {
+struct LspProgress<'a> {
     #[serde(borrow)]
     token: &'a RawValue,
     #[serde(borrow)]
@@ -331,7 +331,7 @@ pub(crate) fn read_report(
         let rest = serde_json::to_string(&members).ok()?;
         return Some((SubscriptionKey::of_token(token.get()), step(&rest)));
     }
-    let Lsp { token, value } = serde_json::from_str(params).ok()?;
+    let LspProgress { token, value } = serde_json::from_str(params).ok()?;
     Some((SubscriptionKey::of_token(token.get()), step(value.get())))
 }
 

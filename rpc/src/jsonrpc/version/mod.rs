@@ -12,7 +12,7 @@ use super::{
     json_text::{Elements, trim},
     message::Scanned,
 };
-use read::Members;
+use read::Envelope;
 use rules::{LooseRules, V1Rules, V2Rules};
 
 /// Which version of JSON-RPC a side speaks.
@@ -42,7 +42,7 @@ pub enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version {
     reads: Protocol,
-    pub(super) writes: Writes,
+    pub(super) writes: WireVersion,
     /// Whether 1.0 is written with errors that are texts.
     pub(super) text_errors: bool,
     /// What 2.0 is written with where there are no parameters.
@@ -50,7 +50,7 @@ pub(crate) struct Version {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Writes {
+pub(super) enum WireVersion {
     V1,
     V2,
 }
@@ -60,8 +60,8 @@ impl Version {
 
     pub(crate) const fn new(protocol: Protocol) -> Self {
         let writes = match protocol {
-            Protocol::V1 => Writes::V1,
-            Protocol::V2 | Protocol::Loose | Protocol::Detect => Writes::V2,
+            Protocol::V1 => WireVersion::V1,
+            Protocol::V2 | Protocol::Loose | Protocol::Detect => WireVersion::V2,
         };
         Self { reads: protocol, writes, text_errors: false, empty_params: EmptyParams::Absent }
     }
@@ -107,7 +107,7 @@ impl Version {
     /// of a peer that reads 1.0.
     pub(crate) const fn for_unread(self, says_2_0: bool) -> Self {
         match self.reads {
-            Protocol::Detect if !says_2_0 => Self { writes: Writes::V1, ..self },
+            Protocol::Detect if !says_2_0 => Self { writes: WireVersion::V1, ..self },
             _ => self,
         }
     }
@@ -130,11 +130,11 @@ impl Version {
     }
 
     pub(crate) const fn has_batches(self) -> bool {
-        matches!(self.writes, Writes::V2)
+        matches!(self.writes, WireVersion::V2)
     }
 
     pub(crate) const fn has_named_params(self) -> bool {
-        matches!(self.writes, Writes::V2)
+        matches!(self.writes, WireVersion::V2)
     }
 
     /// Whether an item may be an array of its subscription's id and itself: where 1.0 may be read.
@@ -211,7 +211,7 @@ impl Version {
 
 /// What one object says of its version. The later one wins in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Spoken {
+enum SpokenVersion {
     /// Nothing: no version would write it so.
     Unclear,
     /// It is a request without a version: what 1.0 writes, and careless speakers of 2.0.
@@ -225,25 +225,25 @@ fn detect(text: &str) -> Option<Version> {
     let text = trim(text.strip_prefix('\u{feff}').unwrap_or(text));
     let whole: &RawValue = serde_json::from_str(text).ok()?;
     let spoken = match text.as_bytes() {
-        [b'[', ..] => Elements::new(whole.get()).map(spoken_by).max().unwrap_or(Spoken::Unclear),
+        [b'[', ..] => Elements::new(whole.get()).map(spoken_by).max().unwrap_or(SpokenVersion::Unclear),
         _ => spoken_by(whole.get()),
     };
     Some(match spoken {
-        Spoken::V2 => Version::new(Protocol::V2),
-        Spoken::V1 => Version::new(Protocol::V1),
-        Spoken::Unclear => Version::new(Protocol::Loose),
+        SpokenVersion::V2 => Version::new(Protocol::V2),
+        SpokenVersion::V1 => Version::new(Protocol::V1),
+        SpokenVersion::Unclear => Version::new(Protocol::Loose),
         // Clients of 1.0 refuse anything but 1.0, and those of 2.0 say that they speak it.
-        Spoken::Unversioned => Version { writes: Writes::V1, ..Version::new(Protocol::Loose) },
+        SpokenVersion::Unversioned => Version { writes: WireVersion::V1, ..Version::new(Protocol::Loose) },
     })
 }
 
-fn spoken_by(message: &str) -> Spoken {
-    let Ok(members) = serde_json::from_str::<Members<'_>>(message) else { return Spoken::Unclear };
-    match members.version().as_deref() {
-        Some("2.0") => Spoken::V2,
-        Some("1.0") => Spoken::V1,
-        _ if members.result.is_some() && members.error.is_some() => Spoken::V1,
-        None if members.method.is_some() && members.jsonrpc.is_none() => Spoken::Unversioned,
-        _ => Spoken::Unclear,
+fn spoken_by(message: &str) -> SpokenVersion {
+    let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(message) else { return SpokenVersion::Unclear };
+    match envelope.version().as_deref() {
+        Some("2.0") => SpokenVersion::V2,
+        Some("1.0") => SpokenVersion::V1,
+        _ if envelope.result.is_some() && envelope.error.is_some() => SpokenVersion::V1,
+        None if envelope.method.is_some() && envelope.jsonrpc.is_none() => SpokenVersion::Unversioned,
+        _ => SpokenVersion::Unclear,
     }
 }

@@ -97,31 +97,31 @@ fn plain_string(text: &str) -> Option<(&str, &str)> {
 }
 
 /// What one version asks of a message.
-pub(super) trait Rules {
+pub(super) trait VersionRules {
     /// Whether a message may be an array of others.
     const BATCHES: bool;
 
     /// What holds for requests and responses; the reason for which the message is refused.
-    fn check(members: &Members<'_>) -> Result<(), String>;
+    fn check(envelope: &Envelope<'_>) -> Result<(), String>;
 
     /// Whether an answer is expected, and under which id: `None` for a notification.
-    fn request_id<'a>(members: &Members<'a>) -> Option<Id<'a>>;
+    fn request_id<'a>(envelope: &Envelope<'a>) -> Option<Id<'a>>;
 
     /// The parameters, or what is wrong with them.
-    fn params<'a>(members: &Members<'a>) -> Result<RawParams<'a>, String>;
+    fn params<'a>(envelope: &Envelope<'a>) -> Result<RawParams<'a>, String>;
 
     /// What a response says.
-    fn outcome<'a>(members: &Members<'a>) -> Outcome<'a>;
+    fn outcome<'a>(envelope: &Envelope<'a>) -> Outcome<'a>;
 }
 
 /// Reads what one frame holds.
-pub(super) fn message<R: Rules>(text: &str) -> Message<'_> {
+pub(super) fn message<R: VersionRules>(text: &str) -> Message<'_> {
     // Some peers begin a stream with a byte order mark.
     let text = trim(text.strip_prefix('\u{feff}').unwrap_or(text));
     if text.starts_with('[') { array::<R>(text) } else { object::<R>(text) }
 }
 
-fn array<R: Rules>(text: &str) -> Message<'_> {
+fn array<R: VersionRules>(text: &str) -> Message<'_> {
     match serde_json::from_str::<IgnoredAny>(text) {
         Err(error) => unreadable(error.to_string()),
         Ok(_) if R::BATCHES => Message::Batch(Elements::new(text)),
@@ -130,40 +130,40 @@ fn array<R: Rules>(text: &str) -> Message<'_> {
 }
 
 /// Reads a message that is no batch.
-pub(super) fn object<R: Rules>(text: &str) -> Message<'_> {
-    let members: Members<'_> = match serde_json::from_str(text) {
-        Ok(members) => members,
+pub(super) fn object<R: VersionRules>(text: &str) -> Message<'_> {
+    let envelope: Envelope<'_> = match serde_json::from_str(text) {
+        Ok(envelope) => envelope,
         Err(error) => return not_an_object(text, &error),
     };
-    let problem = R::check(&members).err();
-    if members.is_response() {
-        return response::<R>(&members, problem);
+    let problem = R::check(&envelope).err();
+    if envelope.is_response() {
+        return response::<R>(&envelope, problem);
     }
-    match problem.map_or_else(|| request::<R>(&members), Err) {
+    match problem.map_or_else(|| request::<R>(&envelope), Err) {
         Ok(request) => Message::Request(request),
         Err(problem) => {
-            let id = members.id().filter(Id::is_scalar).unwrap_or(Id::NULL);
+            let id = envelope.id().filter(Id::is_scalar).unwrap_or(Id::NULL);
             refused(id, problem, true)
         }
     }
 }
 
-fn request<'a, R: Rules>(members: &Members<'a>) -> Result<Request<'a>, String> {
-    let method = members.method.ok_or("`method` is missing")?.get();
+fn request<'a, R: VersionRules>(envelope: &Envelope<'a>) -> Result<Request<'a>, String> {
+    let method = envelope.method.ok_or("`method` is missing")?.get();
     let method =
         string(method).ok_or_else(|| format!("`method` must be a string, not {}", shortened(method)))?;
-    if members.result.is_some() || members.error.is_some() {
+    if envelope.result.is_some() || envelope.error.is_some() {
         return Err("it has a `method` and is also a response".to_owned());
     }
-    Ok(Request { id: R::request_id(members), method, params: R::params(members)? })
+    Ok(Request { id: R::request_id(envelope), method, params: R::params(envelope)? })
 }
 
-fn response<'a, R: Rules>(members: &Members<'a>, problem: Option<String>) -> Message<'a> {
-    let is_error = || members.error.is_some_and(|error| error.get() != "null");
+fn response<'a, R: VersionRules>(envelope: &Envelope<'a>, problem: Option<String>) -> Message<'a> {
+    let is_error = || envelope.error.is_some_and(|error| error.get() != "null");
     // Some leave the id out where others write null: the error is about something whose id they could not read.
-    match members.id().or_else(|| is_error().then_some(Id::NULL)) {
+    match envelope.id().or_else(|| is_error().then_some(Id::NULL)) {
         Some(id) => {
-            let outcome = problem.map_or_else(|| R::outcome(members), Outcome::Malformed);
+            let outcome = problem.map_or_else(|| R::outcome(envelope), Outcome::Malformed);
             Message::Response(Response { id, outcome })
         }
         // It may be the answer to something that we sent; an answer to it could go on for ever.
@@ -172,8 +172,8 @@ fn response<'a, R: Rules>(members: &Members<'a>, problem: Option<String>) -> Mes
 }
 
 /// Parameters where arrays and objects are allowed.
-pub(super) fn array_or_object<'a>(members: &Members<'a>) -> Result<RawParams<'a>, String> {
-    let params = members.params.map_or("null", RawValue::get);
+pub(super) fn array_or_object<'a>(envelope: &Envelope<'a>) -> Result<RawParams<'a>, String> {
+    let params = envelope.params.map_or("null", RawValue::get);
     // The specification knows no null here, but clients send it for "none", and nothing else can be meant.
     match params.as_bytes() {
         [b'[' | b'{', ..] | b"null" => Ok(RawParams::from_json(params)),
@@ -182,13 +182,13 @@ pub(super) fn array_or_object<'a>(members: &Members<'a>) -> Result<RawParams<'a>
 }
 
 /// No version accepts a member that is there twice: parsers differ in which of the two they believe.
-pub(super) fn check_twice(members: &Members<'_>) -> Result<(), String> {
-    members.twice.map_or(Ok(()), |name| Err(format!("the member `{name}` is there twice")))
+pub(super) fn check_duplicate(envelope: &Envelope<'_>) -> Result<(), String> {
+    envelope.duplicate.map_or(Ok(()), |name| Err(format!("the member `{name}` is there twice")))
 }
 
 /// The ids that 2.0 allows.
-pub(super) fn check_scalar_id(members: &Members<'_>) -> Result<(), String> {
-    match members.id() {
+pub(super) fn check_scalar_id(envelope: &Envelope<'_>) -> Result<(), String> {
+    match envelope.id() {
         Some(id) if !id.is_scalar() => {
             Err(format!("`id` must be a string, a number or null, not {}", shortened(id.as_json())))
         }
@@ -197,7 +197,7 @@ pub(super) fn check_scalar_id(members: &Members<'_>) -> Result<(), String> {
 }
 
 /// The text of a JSON string.
-pub(super) fn string(json: &str) -> Option<Cow<'_, str>> {
+fn string(json: &str) -> Option<Cow<'_, str>> {
     match json.strip_prefix('"')?.strip_suffix('"')? {
         plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
         _ => serde_json::from_str(json).ok().map(Cow::Owned),
@@ -232,9 +232,9 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-/// The members of a message, unread. Members with other names are passed over.
+/// The members of a message, unread. Envelope with other names are passed over.
 #[derive(Debug, Default)]
-pub(super) struct Members<'a> {
+pub(super) struct Envelope<'a> {
     pub(super) jsonrpc: Option<&'a RawValue>,
     pub(super) id: Option<&'a RawValue>,
     pub(super) method: Option<&'a RawValue>,
@@ -242,10 +242,10 @@ pub(super) struct Members<'a> {
     pub(super) result: Option<&'a RawValue>,
     pub(super) error: Option<&'a RawValue>,
     /// A member that stands there twice. Parsers differ in which of the two they believe, so no version accepts it.
-    pub(super) twice: Option<&'static str>,
+    pub(super) duplicate: Option<&'static str>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> Envelope<'a> {
     pub(super) fn id(&self) -> Option<Id<'a>> {
         self.id.map(|raw| Id::from_json(raw.get()))
     }
@@ -265,37 +265,37 @@ impl<'a> Members<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for Envelope<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Collect)
+        deserializer.deserialize_map(EnvelopeVisitor)
     }
 }
 
-struct Collect;
+struct EnvelopeVisitor;
 
-impl<'de> Visitor<'de> for Collect {
-    type Value = Members<'de>;
+impl<'de> Visitor<'de> for EnvelopeVisitor {
+    type Value = Envelope<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Members::default();
+        let mut envelope = Envelope::default();
         while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
             let (name, member) = match &*name {
-                "jsonrpc" => ("jsonrpc", &mut members.jsonrpc),
-                "id" => ("id", &mut members.id),
-                "method" => ("method", &mut members.method),
-                "params" => ("params", &mut members.params),
-                "result" => ("result", &mut members.result),
-                "error" => ("error", &mut members.error),
+                "jsonrpc" => ("jsonrpc", &mut envelope.jsonrpc),
+                "id" => ("id", &mut envelope.id),
+                "method" => ("method", &mut envelope.method),
+                "params" => ("params", &mut envelope.params),
+                "result" => ("result", &mut envelope.result),
+                "error" => ("error", &mut envelope.error),
                 _ => continue,
             };
             if member.replace(value).is_some() {
-                members.twice = Some(name);
+                envelope.duplicate = Some(name);
             }
         }
-        Ok(members)
+        Ok(envelope)
     }
 }

@@ -4,29 +4,29 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::read::{Members, Rules, array_or_object, check_scalar_id, check_twice, shortened};
+use super::read::{Envelope, VersionRules, array_or_object, check_duplicate, check_scalar_id, shortened};
 use crate::jsonrpc::{ErrorCode, ErrorObject, Id, Outcome, RawParams, error::present};
 
 /// JSON-RPC 1.0, strict: <https://www.jsonrpc.org/specification_v1>.
 pub(super) enum V1Rules {}
 
-impl Rules for V1Rules {
+impl VersionRules for V1Rules {
     const BATCHES: bool = false;
 
-    fn check(members: &Members<'_>) -> Result<(), String> {
-        check_twice(members)?;
-        members.id.map_or(
+    fn check(envelope: &Envelope<'_>) -> Result<(), String> {
+        check_duplicate(envelope)?;
+        envelope.id.map_or(
             Err("`id` is missing: JSON-RPC 1.0 wants one, null for a notification".to_owned()),
             |_| Ok(()),
         )
     }
 
-    fn request_id<'a>(members: &Members<'a>) -> Option<Id<'a>> {
-        members.id().filter(|id| *id != Id::NULL)
+    fn request_id<'a>(envelope: &Envelope<'a>) -> Option<Id<'a>> {
+        envelope.id().filter(|id| *id != Id::NULL)
     }
 
-    fn params<'a>(members: &Members<'a>) -> Result<RawParams<'a>, String> {
-        let params = members.params.map_or("null", RawValue::get);
+    fn params<'a>(envelope: &Envelope<'a>) -> Result<RawParams<'a>, String> {
+        let params = envelope.params.map_or("null", RawValue::get);
         match params.as_bytes() {
             [b'[', ..] | b"null" => Ok(RawParams::from_json(params)),
             // "None", as some clients write it.
@@ -36,11 +36,11 @@ impl Rules for V1Rules {
         }
     }
 
-    fn outcome<'a>(members: &Members<'a>) -> Outcome<'a> {
-        match (members.result.map(RawValue::get), members.error.filter(|error| error.get() != "null")) {
+    fn outcome<'a>(envelope: &Envelope<'a>) -> Outcome<'a> {
+        match (envelope.result.map(RawValue::get), envelope.error.filter(|error| error.get() != "null")) {
             // An error needs no result beside it to be understood.
             (None | Some("null"), Some(error)) => Outcome::Error(lenient_error(error)),
-            (Some(result), None) if members.error.is_some() => Outcome::Result(result),
+            (Some(result), None) if envelope.error.is_some() => Outcome::Result(result),
             (Some(_), Some(_)) => Outcome::Malformed("one of `result` and `error` must be null".to_owned()),
             _ => Outcome::Malformed("it must have both `result` and `error`".to_owned()),
         }
@@ -50,30 +50,30 @@ impl Rules for V1Rules {
 /// JSON-RPC 2.0, strict: <https://www.jsonrpc.org/specification>.
 pub(super) enum V2Rules {}
 
-impl Rules for V2Rules {
+impl VersionRules for V2Rules {
     const BATCHES: bool = true;
 
-    fn check(members: &Members<'_>) -> Result<(), String> {
-        check_twice(members)?;
-        if !members.says_2_0() {
-            return Err(match members.jsonrpc {
+    fn check(envelope: &Envelope<'_>) -> Result<(), String> {
+        check_duplicate(envelope)?;
+        if !envelope.says_2_0() {
+            return Err(match envelope.jsonrpc {
                 Some(other) => format!("`jsonrpc` must be \"2.0\", not {}", shortened(other.get())),
                 None => "`jsonrpc` is missing: it must be \"2.0\"".to_owned(),
             });
         }
-        check_scalar_id(members)
+        check_scalar_id(envelope)
     }
 
-    fn request_id<'a>(members: &Members<'a>) -> Option<Id<'a>> {
-        members.id()
+    fn request_id<'a>(envelope: &Envelope<'a>) -> Option<Id<'a>> {
+        envelope.id()
     }
 
-    fn params<'a>(members: &Members<'a>) -> Result<RawParams<'a>, String> {
-        array_or_object(members)
+    fn params<'a>(envelope: &Envelope<'a>) -> Result<RawParams<'a>, String> {
+        array_or_object(envelope)
     }
 
-    fn outcome<'a>(members: &Members<'a>) -> Outcome<'a> {
-        match (members.result, members.error) {
+    fn outcome<'a>(envelope: &Envelope<'a>) -> Outcome<'a> {
+        match (envelope.result, envelope.error) {
             (Some(result), None) => Outcome::Result(result.get()),
             // Many servers send both, one of them null.
             (Some(result), Some(error)) if error.get() == "null" => Outcome::Result(result.get()),
@@ -97,25 +97,25 @@ fn strict_error<'a>(error: &RawValue) -> Outcome<'a> {
 /// What either version allows, and what peers that know neither well send all the same.
 pub(super) enum LooseRules {}
 
-impl Rules for LooseRules {
+impl VersionRules for LooseRules {
     const BATCHES: bool = true;
 
-    fn check(members: &Members<'_>) -> Result<(), String> {
-        check_twice(members)?;
-        check_scalar_id(members)
+    fn check(envelope: &Envelope<'_>) -> Result<(), String> {
+        check_duplicate(envelope)?;
+        check_scalar_id(envelope)
     }
 
-    fn request_id<'a>(members: &Members<'a>) -> Option<Id<'a>> {
+    fn request_id<'a>(envelope: &Envelope<'a>) -> Option<Id<'a>> {
         // An id of null is a notification in 1.0, and an id like others in 2.0.
-        members.id().filter(|id| *id != Id::NULL || members.says_2_0())
+        envelope.id().filter(|id| *id != Id::NULL || envelope.says_2_0())
     }
 
-    fn params<'a>(members: &Members<'a>) -> Result<RawParams<'a>, String> {
-        array_or_object(members)
+    fn params<'a>(envelope: &Envelope<'a>) -> Result<RawParams<'a>, String> {
+        array_or_object(envelope)
     }
 
-    fn outcome<'a>(members: &Members<'a>) -> Outcome<'a> {
-        match (members.result.map(RawValue::get), members.error.filter(|error| error.get() != "null")) {
+    fn outcome<'a>(envelope: &Envelope<'a>) -> Outcome<'a> {
+        match (envelope.result.map(RawValue::get), envelope.error.filter(|error| error.get() != "null")) {
             (Some(result), None) => Outcome::Result(result),
             (None | Some("null"), Some(error)) => Outcome::Error(lenient_error(error)),
             (Some(_), Some(_)) => Outcome::Malformed("it has both a `result` and an `error`".to_owned()),
@@ -133,7 +133,7 @@ fn lenient_error(raw: &RawValue) -> ErrorObject {
     if let Ok(code) = serde_json::from_str::<i64>(text) {
         return ErrorObject::new(code, "the peer sent no message");
     }
-    match serde_json::from_str::<Parts<'_>>(text) {
+    match serde_json::from_str::<LenientErrorParts<'_>>(text) {
         // A list would be read as the members in their order.
         Ok(parts) if text.starts_with('{') => parts.put_together(),
         _ => ErrorObject::new(ErrorCode::CODE_UNAVAILABLE, shortened(text)),
@@ -142,7 +142,7 @@ fn lenient_error(raw: &RawValue) -> ErrorObject {
 
 /// The members of an error object, each of any type.
 #[derive(serde::Deserialize)]
-struct Parts<'a> {
+struct LenientErrorParts<'a> {
     #[serde(borrow)]
     code: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -151,7 +151,7 @@ struct Parts<'a> {
     data: Option<&'a RawValue>,
 }
 
-impl Parts<'_> {
+impl LenientErrorParts<'_> {
     fn put_together(self) -> ErrorObject {
         let code = self.code.and_then(|raw| serde_json::from_str::<i64>(raw.get()).ok());
         let message = match self.message.map(RawValue::get) {

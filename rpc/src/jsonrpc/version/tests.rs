@@ -1,6 +1,6 @@
 use super::{read::scan, *};
 
-fn reads_and_writes(text: &str) -> (Protocol, Writes) {
+fn reads_and_writes(text: &str) -> (Protocol, WireVersion) {
     let version = detect(text).unwrap_or_else(|| panic!("nothing was detected: {text}"));
     (version.reads, version.writes)
 }
@@ -9,17 +9,17 @@ fn reads_and_writes(text: &str) -> (Protocol, Writes) {
 fn the_first_message_decides() {
     use Protocol::{Loose, V1, V2};
     for (text, reads, writes) in [
-        (r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#, V2, Writes::V2),
-        (r#"{"jsonrpc":"1.0","id":1,"method":"m","params":[]}"#, V1, Writes::V1),
-        (r#"{"jsonrpc":"2.0","id":1,"result":1,"error":null}"#, V2, Writes::V2),
-        (r#"{"id":1,"result":1,"error":null}"#, V1, Writes::V1),
-        (r#"{"id":1,"method":"m","params":[]}"#, Loose, Writes::V1),
-        (r#"{"id":1,"result":1}"#, Loose, Writes::V2),
-        (r#"{"jsonrpc":2.0,"id":1,"method":"m"}"#, Loose, Writes::V2),
-        (r#" {"jsonrpc":"2\u002e0"} "#, V2, Writes::V2),
-        ("5", Loose, Writes::V2),
-        ("null", Loose, Writes::V2),
-        ("[]", Loose, Writes::V2),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#, V2, WireVersion::V2),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"m","params":[]}"#, V1, WireVersion::V1),
+        (r#"{"jsonrpc":"2.0","id":1,"result":1,"error":null}"#, V2, WireVersion::V2),
+        (r#"{"id":1,"result":1,"error":null}"#, V1, WireVersion::V1),
+        (r#"{"id":1,"method":"m","params":[]}"#, Loose, WireVersion::V1),
+        (r#"{"id":1,"result":1}"#, Loose, WireVersion::V2),
+        (r#"{"jsonrpc":2.0,"id":1,"method":"m"}"#, Loose, WireVersion::V2),
+        (r#" {"jsonrpc":"2\u002e0"} "#, V2, WireVersion::V2),
+        ("5", Loose, WireVersion::V2),
+        ("null", Loose, WireVersion::V2),
+        ("[]", Loose, WireVersion::V2),
     ] {
         assert_eq!(reads_and_writes(text), (reads, writes), "{text}");
     }

@@ -1,7 +1,9 @@
-//! Small buffers that are used again: what is written or kept for a moment needs no allocation of its own.
+//! Reusable byte buffers and short texts: a message that is being written, or kept for a moment,
+//! needs no allocation of its own.
 //!
-//! Every thread keeps the small buffers that were dropped on it, up to a number. Large ones go back to the allocator: they wander between
-//! threads, and keeping them was measured to cost more than it saves.
+//! Every thread keeps the small buffers that were dropped on it, up to a number. Large buffers go
+//! back to the allocator: they wander between threads, and keeping them was measured to cost more
+//! than it saves.
 
 use std::{
     cell::RefCell,
@@ -13,18 +15,18 @@ use serde::de::DeserializeOwned;
 
 use super::shown::escaped;
 
-/// Buffers up to this size are kept.
+/// The largest capacity, in bytes, of a buffer that is kept.
 const MAX_SIZE: usize = 4 << 10;
-/// How many a thread keeps.
+/// The most buffers that a thread keeps.
 const MAX_BUFFERS: usize = 64;
-/// Most messages fit in here.
+/// Most messages fit into this many bytes.
 const TYPICAL_SIZE: usize = 128;
 
 thread_local! {
     static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer that the thread has kept, or one that has no memory yet.
+/// An empty buffer: one that the thread has kept, or a new one without memory.
 fn take() -> Vec<u8> {
     FREE.try_with(|free| free.try_borrow_mut().ok()?.pop()).ok().flatten().unwrap_or_default()
 }
@@ -34,7 +36,7 @@ fn keep(mut buffer: Vec<u8>) {
         return;
     }
     buffer.clear();
-    // Where the thread is ending there is nothing left to keep it for.
+    // A thread that is ending keeps nothing.
     let _ = FREE.try_with(|free| {
         if let Ok(mut free) = free.try_borrow_mut()
             && free.len() < MAX_BUFFERS
@@ -44,12 +46,12 @@ fn keep(mut buffer: Vec<u8>) {
     });
 }
 
-/// A buffer to write into.
+/// A reusable buffer to write a message into.
 #[derive(Debug)]
 pub(crate) struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// An empty buffer for a message whose size nobody knows yet.
+    /// An empty buffer, for a message whose size is not known yet.
     pub(crate) fn new() -> Self {
         let mut buffer = take();
         buffer.reserve(TYPICAL_SIZE);
@@ -57,13 +59,13 @@ impl Buffer {
     }
 }
 
-/// A copy of a text, which is known to be one ever after: nobody has to check its encoding again.
+/// A reusable copy of a text. It stays valid UTF-8, so nothing checks the encoding again.
 #[derive(Debug)]
 pub(crate) struct TextBuffer(String);
 
 impl TextBuffer {
     pub(crate) fn copy_of(text: &str) -> Self {
-        // An empty buffer is a text, whatever it held before.
+        // The buffer is empty, so this cannot fail.
         let buffer = if text.len() > MAX_SIZE { Vec::new() } else { take() };
         let mut copy = String::from_utf8(buffer).unwrap_or_default();
         copy.push_str(text);
@@ -119,7 +121,8 @@ impl Clone for Buffer {
     }
 }
 
-/// An owned text. Up to [`Text::INLINE`] bytes are kept in place, more in a buffer that is used again.
+/// An owned text, such as a result: up to [`Text::INLINE`] bytes are stored in place (a number, a
+/// hash or a flag fits), longer texts in a reusable buffer.
 #[derive(Clone)]
 pub(crate) enum Text {
     Inline { len: u8, bytes: [u8; Text::INLINE] },
@@ -127,10 +130,10 @@ pub(crate) enum Text {
 }
 
 impl Text {
-    /// As much as fits beside the tag without making the value larger than the other variant does.
+    /// As many bytes as fit beside the tag without making this variant larger than the other one.
     const INLINE: usize = 30;
 
-    /// Reads it as JSON.
+    /// Deserializes the text as JSON.
     pub(crate) fn decode<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         match self {
             Self::Inline { len, bytes } => serde_json::from_slice(&bytes[..usize::from(*len)]),
@@ -140,7 +143,8 @@ impl Text {
 
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            // It was a text when it was put here: looking again costs next to nothing.
+            // The bytes were copied from a `str`, so this cannot fail, and checking a short text
+            // costs next to nothing.
             Self::Inline { len, bytes } => {
                 std::str::from_utf8(&bytes[..usize::from(*len)]).unwrap_or_default()
             }

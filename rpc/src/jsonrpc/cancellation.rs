@@ -1,4 +1,4 @@
-//! How a call that is not wanted any more is taken back. JSON-RPC has no word for it.
+//! Cancellation of calls: how a peer is told to stop. JSON-RPC itself defines no message for it.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -6,30 +6,29 @@ use serde_json::value::RawValue;
 
 use super::{ErrorCode, ErrorObject, Id, RawParams};
 
-/// How one side tells the other that it does not want a reply any more: a message that carries the id of
-/// the request.
+/// The way a caller cancels a request: the message that carries the id of the request to the peer.
 ///
-/// Two peers of this crate take calls back by [`RPC`](Self::RPC), unless another way is chosen or
-/// `None`. What a peer is that knows nothing of it is found out, and such a peer is not told:
+/// Two peers of this crate cancel calls by [`RPC`](Self::RPC), unless another way or `None` is
+/// configured. A peer that does not know `rpc.cancel` is found out, and is not sent it:
 ///
-/// - Over WebSocket both sides say in the handshake what they take, by the header `Rpc-Notices`, in
-///   which `rpc.cancel` stands.
-/// - Over a stream of bytes nothing is sent until a call is given up: its future is dropped, or its
-///   timeout passes. That of the first one is a request,
-///   `{"jsonrpc":"2.0","id":8,"method":"rpc.cancel","params":{"id":7}}`. Where it is answered with an
-///   error, such as -32601 (there is no such method), or not at all within
-///   [`Limits::call_timeout`](crate::Limits::call_timeout), the peer is told of no more of them as long
-///   as the session lives. Otherwise those that follow are notifications.
-/// - Over HTTP a call that is given up gives up its request: its connection, or its stream of HTTP/2, is
-///   ended.
-/// - A peer that speaks JSON-RPC 1.0, which has no named parameters, is never told.
+/// - Over WebSocket, each side says in the handshake which notices it takes, in the header
+///   `Rpc-Notices`; `rpc.cancel` is one of them.
+/// - Over a stream of bytes, nothing is sent until a call is cancelled: its future is dropped, or
+///   its timeout passes. The first cancellation is a request,
+///   `{"jsonrpc":"2.0","id":8,"method":"rpc.cancel","params":{"id":7}}`. If the peer answers it
+///   with an error, such as -32601 (method not found), or not within
+///   [`Limits::call_timeout`](crate::Limits::call_timeout), the session sends the peer no further
+///   cancellations. Otherwise the following ones are notifications.
+/// - Over HTTP, cancelling a call ends its HTTP request: the connection is closed, or the HTTP/2
+///   stream is reset.
+/// - A peer that speaks JSON-RPC 1.0, which has no named parameters, is sent no cancellations.
 ///
-/// A way that is chosen is used without asking, as notifications: both sides have to know it. Requests
-/// that the peer takes back are taken back in the same way, and their handlers are dropped where they
-/// wait; what has to be done to its end is [shielded](crate::Context::shield).
+/// A configured way is used without negotiation, as notifications: both sides have to know it. It
+/// also applies to the requests that the peer cancels: their handlers are dropped at the point
+/// where they await. Work that has to complete is [shielded](crate::Context::shield).
 ///
-/// The id is compared with those of requests as a JSON value (see [`Id`](crate::jsonrpc::Id)), and
-/// the answer has it as the request wrote it.
+/// The id is compared with those of the requests as a JSON value (see [`Id`](crate::jsonrpc::Id));
+/// the reply carries it as the request wrote it.
 ///
 /// ```
 /// use rpc::Cancellation;
@@ -48,59 +47,62 @@ pub struct Cancellation {
 }
 
 impl Cancellation {
-    /// The [Language Server Protocol]'s: `$/cancelRequest` with `{"id": ..}`. The request is still answered, with -32800 unless it was done
-    /// already.
+    /// The way of the [Language Server Protocol]: `$/cancelRequest` with `{"id": ..}`. The request
+    /// is still answered, with -32800 unless its handler had finished.
     ///
     /// [Language Server Protocol]: https://microsoft.github.io/language-server-protocol/specifications/lsp/3.17/specification/#cancelRequest
     pub const LSP: Self = Self::with("$/cancelRequest", "id", true);
 
-    /// The [Model Context Protocol]'s: `notifications/cancelled` with `{"requestId": ..}`. The request is not answered.
+    /// The way of the [Model Context Protocol]: `notifications/cancelled` with `{"requestId": ..}`.
+    /// The request is not answered.
     ///
     /// [Model Context Protocol]: https://modelcontextprotocol.io/specification/2025-06-18/basic/utilities/cancellation
     pub const MCP: Self = Self::with("notifications/cancelled", "requestId", false);
 
-    /// That of two peers of this crate: `rpc.cancel` with `{"id": ..}`, as a request or a notification.
-    /// The request that is taken back is still answered, with -32800 unless it was done already; where
-    /// `rpc.cancel` is a request, its result is `null`, whether the other was found or not.
+    /// The way of this crate: `rpc.cancel` with `{"id": ..}`, as a request or a notification. The
+    /// cancelled request is still answered, with -32800 unless its handler had finished. If
+    /// `rpc.cancel` is a request, its result is `null`, whether the cancelled request was found or
+    /// not.
     ///
-    /// Chosen by name, it is sent as a notification from the first one on.
+    /// If it is configured explicitly, every cancellation is a notification, from the first one on.
     pub const RPC: Self = Self::with("rpc.cancel", "id", true);
 
     const fn with(method: &'static str, member: &'static str, answers: bool) -> Self {
         Self { method: Cow::Borrowed(method), member: Cow::Borrowed(member), answers }
     }
 
-    /// Notifications called `method`, which have the id in `member` of its parameters. The request is answered with -32800.
+    /// Notifications named `method`, whose parameters carry the id in `member`. The cancelled
+    /// request is answered with -32800.
     pub fn new(method: impl Into<Cow<'static, str>>, member: impl Into<Cow<'static, str>>) -> Self {
         Self { method: method.into(), member: member.into(), answers: true }
     }
 
-    /// The same, where a request that was taken back is not answered.
+    /// The same cancellation, where a cancelled request is not answered.
     pub fn without_answer(self) -> Self {
         Self { answers: false, ..self }
     }
 
-    /// The name of the notification.
+    /// The name of the method.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The member of its parameters that has the id.
+    /// The member of the parameters that carries the id.
     pub fn member(&self) -> &str {
         &self.member
     }
 
-    /// Whether a request that was taken back is answered all the same.
+    /// Whether a cancelled request is still answered.
     pub const fn answers(&self) -> bool {
         self.answers
     }
 
-    /// The parameters that take back the call with this id.
+    /// The parameters that cancel the call with this id.
     pub(crate) fn params(&self, id: u64) -> String {
         format!("{{{}:{id}}}", serde_json::Value::from(&*self.member))
     }
 
-    /// The id in the parameters of such a notification: its member, or the only element of an array.
+    /// The id in the parameters of a cancellation: its member, or the only element of an array.
     pub(crate) fn id<'a>(&self, params: RawParams<'a>) -> Option<Id<'a>> {
         let text = params.as_json()?;
         let id: &RawValue = match text.starts_with('[') {
@@ -115,14 +117,14 @@ impl Cancellation {
     }
 }
 
-/// How the calls of a session are taken back, as it was configured.
+/// The way a session cancels calls, as it was configured.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum CancelBy {
-    /// By [`Cancellation::RPC`], where the peer knows it.
+    /// By [`Cancellation::RPC`], if the peer knows it.
     #[default]
     Negotiated,
     Chosen(Arc<Cancellation>),
-    /// They are not.
+    /// The peer is not told.
     Nothing,
 }
 
@@ -132,7 +134,7 @@ impl From<Option<Cancellation>> for CancelBy {
     }
 }
 
-/// The answer to a request that was taken back, where there is to be one.
+/// The reply to a cancelled request, if it gets one.
 pub(crate) fn cancelled() -> ErrorObject {
     ErrorObject::new(ErrorCode::REQUEST_CANCELLED, "the request was cancelled")
 }

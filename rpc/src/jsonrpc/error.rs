@@ -1,4 +1,5 @@
-//! Errors that travel, and errors about what travelled.
+//! Errors that are sent and received as JSON, violations of the protocol, and whether a failed call
+//! was executed.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -9,9 +10,9 @@ use super::shown::escaped;
 
 /// The code of an [`ErrorObject`].
 ///
-/// The five standard codes are those of the JSON-RPC 2.0 specification, section 5.1. The codes -100 to -102 are
-/// those that aiorpcX and the Electrum servers use. Everything else belongs to the application, except that the
-/// specification reserves -32768 to -32000.
+/// The five standard codes are those of the JSON-RPC 2.0 specification, section 5.1. The codes -100
+/// to -102 are those of aiorpcX and the Electrum servers. All other codes belong to the
+/// application, except that the specification reserves -32768 to -32000.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ErrorCode(i64);
@@ -19,27 +20,29 @@ pub struct ErrorCode(i64);
 impl ErrorCode {
     /// -32700: the message is not JSON.
     pub const PARSE_ERROR: Self = Self(-32700);
-    /// -32600: JSON, but not a request.
+    /// -32600: the message is JSON, but not a valid request.
     pub const INVALID_REQUEST: Self = Self(-32600);
-    /// -32601: nothing here has that method.
+    /// -32601: no service has the method.
     pub const METHOD_NOT_FOUND: Self = Self(-32601);
-    /// -32602: the method does not take these parameters.
+    /// -32602: the parameters do not fit the method.
     pub const INVALID_PARAMS: Self = Self(-32602);
-    /// -32603: the handler failed in a way that it had not planned for.
+    /// -32603: the handler failed unexpectedly.
     pub const INTERNAL_ERROR: Self = Self(-32603);
     /// -100: the peer sent an error without a code.
     pub const CODE_UNAVAILABLE: Self = Self(-100);
-    /// -101: the peer used more than its share, and is being disconnected.
+    /// -101: the peer used more than its share of resources, and is being disconnected.
     pub const EXCESSIVE_RESOURCE_USAGE: Self = Self(-101);
-    /// -102: too many requests at once, or one that took too long. See [`ErrorObject::executed`] for which.
+    /// -102: too many requests at once, or one that took too long. [`ErrorObject::executed`] tells
+    /// them apart.
     pub const SERVER_BUSY: Self = Self(-102);
 
     /// -32006: the peer has as many subscriptions as it may have (jsonrpsee).
     pub const TOO_MANY_SUBSCRIPTIONS: Self = Self(-32006);
-    /// The one who asked has taken the request back (the Language Server Protocol's code): see [`Cancellation`](crate::Cancellation).
+    /// -32800: the peer has cancelled the request (the Language Server Protocol's code). See
+    /// [`Cancellation`](crate::Cancellation).
     pub const REQUEST_CANCELLED: Self = Self(-32800);
 
-    /// A code of the application's own.
+    /// A code of the application.
     pub const fn new(code: i64) -> Self {
         Self(code)
     }
@@ -49,7 +52,7 @@ impl ErrorCode {
         self.0
     }
 
-    /// What the code means, where it is one of the constants here.
+    /// A short description, if the code is one of the constants here.
     pub const fn description(self) -> Option<&'static str> {
         Some(match self {
             Self::PARSE_ERROR => "parse error",
@@ -88,7 +91,8 @@ impl fmt::Debug for ErrorCode {
     }
 }
 
-/// An error as it travels: a code, a message for people, and optional data for programs.
+/// An error as it is sent and received: a code, a message for people, and optional data for
+/// programs.
 ///
 /// ```
 /// use rpc::{ErrorCode, ErrorObject};
@@ -101,20 +105,20 @@ impl fmt::Debug for ErrorCode {
 pub struct ErrorObject {
     code: ErrorCode,
     message: Cow<'static, str>,
-    /// That there is none and that it is null are two things: see [`present`].
+    /// `None` is no member, which differs from a member that is null: see [`present`].
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     data: Option<Box<RawValue>>,
-    /// Whether it came to the id null, and can only mean the call that it has ended.
+    /// Whether the error came with the id null, and can only refer to the call that it has ended.
     #[serde(skip)]
     is_to_no_id: bool,
 }
 
-/// What is said of an answer to the id null.
+/// Appended to the text of an error that came with the id null.
 pub(super) const TO_NO_ID: &str =
     ", to the id null: the peer does not say to which call, and this is the only one that it can mean";
 
-/// Reads a member that is there, even if it is null: an `Option` takes null for a member that is
-/// missing.
+/// Deserializes a member that is there, even if it is null: serde's `Option` makes no difference
+/// between null and a missing member.
 pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -127,18 +131,18 @@ impl ErrorObject {
         Self { code: code.into(), message: message.into(), data: None, is_to_no_id: false }
     }
 
-    /// The same error with `data`, or why `data` cannot be written as JSON.
+    /// The same error with `data`, or an error if `data` cannot be written as JSON.
     pub fn with_data(mut self, data: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
         self.data = Some(serde_json::value::to_raw_value(data)?);
         Ok(self)
     }
 
-    /// The same error with `data`, which is JSON already.
+    /// The same error with `data`, which is already JSON.
     pub fn with_raw_data(self, data: Box<RawValue>) -> Self {
         Self { data: Some(data), ..self }
     }
 
-    /// The same error, which came to the id null and can only mean one call.
+    /// The same error, which came with the id null and can only refer to one call.
     pub(super) fn answering_no_id(self) -> Self {
         Self { is_to_no_id: true, ..self }
     }
@@ -148,16 +152,16 @@ impl ErrorObject {
         self.code
     }
 
-    /// The message, which is for people: programs look at the code.
+    /// The message. It is for people: programs should look at the code.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The data as a type of yours: `None` where there is none, an error where it has another shape.
+    /// The data, deserialized: `None` if there is none, an error if it has another shape.
     ///
-    /// Data of `null` is a value where the type has one for it (an `Option`, `()`, a
-    /// [`Value`](serde_json::Value)), and no data where it has none: many peers write
-    /// `"data":null` in every error.
+    /// Data of `null` is a value if the type has one for it (an `Option`, `()`, a
+    /// [`Value`](serde_json::Value)), and no data if it has none: many peers write `"data":null` in
+    /// every error.
     ///
     /// ```
     /// use rpc::ErrorObject;
@@ -172,7 +176,7 @@ impl ErrorObject {
         (data.is_ok() || raw != "null").then_some(data)
     }
 
-    /// The data as the JSON text that travelled, `null` included; `None` where there was none.
+    /// The data as the JSON text that was received, `null` included; `None` if there was none.
     pub fn raw_data(&self) -> Option<&RawValue> {
         self.data.as_deref()
     }
@@ -181,7 +185,7 @@ impl ErrorObject {
         Self::new(ErrorCode::INVALID_REQUEST, format!("invalid request: {why}"))
     }
 
-    /// For a message of `size` bytes, or of more where not all of it has come.
+    /// The error for a message of `size` bytes, or of more if not all of it has come.
     pub(crate) fn too_large(size: usize, is_whole: bool, limit: usize) -> Self {
         let more = if is_whole { "" } else { " or more" };
         Self::invalid_request(format!(
@@ -189,9 +193,10 @@ impl ErrorObject {
         ))
     }
 
-    /// For a request whose handler was dropped at `limit`. It may have done anything.
+    /// The error for a request whose handler was dropped after `limit`. The handler may have had
+    /// any effect.
     pub(crate) fn took_too_long(limit: Option<Duration>) -> Self {
-        // The limit may be another one by now.
+        // The limits are live: this one may have been removed since the request began.
         let told = limit.map_or_else(
             || "the request took too long, and its handler was dropped".to_owned(),
             |limit| format!("the request took longer than {limit:?} (`Limits::request_timeout`), and its handler was dropped"),
@@ -204,7 +209,7 @@ impl ErrorObject {
     }
 
     pub(crate) fn method_not_found(method: &str) -> Self {
-        // A name is the peer's: a huge one is not sent back whole.
+        // The name is untrusted: a huge one is not sent back whole.
         let shown: String = method.chars().take(100).collect();
         let dots = if shown.len() < method.len() { "…" } else { "" };
         Self::new(ErrorCode::METHOD_NOT_FOUND, format!("method `{shown}{dots}` not found"))
@@ -236,60 +241,61 @@ impl fmt::Debug for ErrorObject {
 
 impl std::error::Error for ErrorObject {}
 
-/// The peer broke the rules of the version that the two sides speak.
+/// The peer violated the version of the protocol in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// The reply to this call is not a reply that the version allows.
+    /// The reply to this call is none that the version allows.
     #[error("the peer's reply is malformed: {}", escaped(.reason))]
     MalformedReply {
-        /// What is wrong with it.
+        /// Which rule it breaks.
         reason: String,
     },
-    /// The reply to this call is larger than what is taken, and was dropped.
+    /// The reply to this call exceeds the limit, and was dropped.
     #[error(
         "the peer's reply is over the limit of {limit} bytes: {size} bytes of it have come, and were dropped"
     )]
     ReplyTooLarge {
-        /// How many bytes had come when it was known whom it answers.
+        /// The bytes that had come when the call that it answers was known.
         size: usize,
-        /// [`Limits::frame_size`](crate::Limits::frame_size).
+        /// The limit, in bytes: [`Limits::frame_size`](crate::Limits::frame_size).
         limit: usize,
     },
 }
 
-/// Whether a call that has failed was carried out.
+/// Whether a failed call was executed.
 ///
-/// | | it was | may it be tried again? |
+/// | | the call was | may it be retried? |
 /// |---|---|---|
-/// | [`No`](Self::No) | refused before a handler was started, or never left | yes, where the reason has gone |
-/// | [`Perhaps`](Self::Perhaps) | under way, or done, or neither: the error does not tell | where doing it twice does what doing it once does: see [`MethodInfo::idempotent`](crate::MethodInfo::idempotent) |
-/// | [`Yes`](Self::Yes) | handled: the error is the answer of the handler, or its answer could not be read | as one asks again whose answer was no |
+/// | [`No`](Self::No) | refused before a handler started, or never sent | yes, once the reason is gone |
+/// | [`Perhaps`](Self::Perhaps) | running, or done, or neither: the error does not tell | if the method is idempotent: see [`MethodInfo::idempotent`](crate::MethodInfo::idempotent) |
+/// | [`Yes`](Self::Yes) | handled: the error is the reply of the handler, or its reply could not be read | only as a new call |
 ///
-/// [`guide::errors`](crate::guide::errors) has it for every error.
+/// [`guide::errors`](crate::guide::errors) lists it for every error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Executed {
-    /// It was not, and will not be.
+    /// The call was not executed, and will not be.
     No,
     /// The error does not tell.
     Perhaps,
-    /// A handler has answered.
+    /// A handler has answered the call.
     Yes,
 }
 
-/// What `data` says of an error whose code may mean both.
+/// The data of an error whose code does not tell.
 #[derive(Deserialize)]
 struct ExecutedData {
     executed: bool,
 }
 
 impl ErrorObject {
-    /// Whether the call that was answered with this error was carried out, as far as it tells.
+    /// Whether the call that was answered with this error was executed, as far as the error tells.
     ///
-    /// The codes of the specification for what cannot be called say that it was not, those of an
-    /// application that it was. -101, -102, -32603 and -32800 may mean both. Servers of this crate that have
-    /// not started a handler say so in `data`: `{"executed":false}`. Without that the answer is
-    /// [`Executed::Perhaps`], as it is for what is reserved for others.
+    /// The codes that the specification defines for requests that cannot be dispatched say that it
+    /// was not, the codes of an application that it was. -101, -102, -32603 and -32800 may mean
+    /// either. Servers of this crate that have not started a handler say so in `data`:
+    /// `{"executed":false}`. Without that the answer is [`Executed::Perhaps`], as it is for codes
+    /// that are reserved for others.
     ///
     /// ```
     /// use rpc::{ErrorCode, ErrorObject, Executed};
@@ -317,20 +323,20 @@ impl ErrorObject {
                 _ => Executed::Perhaps,
             },
             ErrorCode::CODE_UNAVAILABLE => Executed::Perhaps,
-            // What the specification reserves (5.1), for itself and for servers.
+            // Reserved by the specification (5.1), for itself and for servers.
             code if (-32768..=-32000).contains(&code.value()) => Executed::Perhaps,
             _ => Executed::Yes,
         }
     }
 
-    /// The same error, which says in its `data` that no handler was started: for what refuses a request
+    /// The same error, whose `data` says that no handler was started. Use it to refuse a request
     /// with a code that may also mean the contrary, such as [`ErrorCode::SERVER_BUSY`].
     #[must_use]
     pub fn not_executed(self) -> Self {
         self.and_executed(Some(false))
     }
 
-    /// The same, with whatever is known of it.
+    /// The same error, whose `data` says whether the call was executed; `None` is unknown.
     pub(crate) fn and_executed(self, executed: Option<bool>) -> Self {
         let says = match executed {
             Some(false) => r#"{"executed":false}"#,
@@ -377,7 +383,7 @@ mod tests {
         }
         for code in [0, 1, -1, -99, -103, -31999, -32769, i64::MAX, i64::MIN] {
             assert_eq!(of(code, None), Executed::Yes, "{code}");
-            // It is the application's own.
+            // The data is the application's.
             assert_eq!(of(code, Some(r#"{"executed":false}"#)), Executed::Yes, "{code}");
         }
     }

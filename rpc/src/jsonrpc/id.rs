@@ -11,13 +11,13 @@ use super::{
     shown::escaped,
 };
 
-/// The id of a message, as the JSON text that stood on the wire.
+/// The id of a message, as the JSON text on the wire.
 ///
 /// Ids are compared as JSON values: escapes in strings make no difference, nor does white space in
 /// the arrays and objects that JSON-RPC 1.0 allows. The members of an object are compared in the
 /// order in which they came. `1`, `1.0`, `"1"` and `true` are four ids: numbers are compared by
-/// their texts, and nothing is converted. So are strings whose escapes mean no character, such as
-/// `"\ud800"`.
+/// their texts, and nothing is converted. Strings with invalid escapes, such as `"\ud800"`, are
+/// compared by their texts too.
 ///
 /// ```
 /// use rpc::jsonrpc::Id;
@@ -44,7 +44,7 @@ impl Hash for Id<'_> {
 }
 
 impl<'a> Id<'a> {
-    /// The id `null`, which answers carry when the request's id could not be read.
+    /// The id `null`, which a reply carries if the id of the request could not be read.
     pub const NULL: Id<'static> = Id("null");
 
     /// Takes the JSON text of an id. The text must be one JSON value: it is not checked here.
@@ -57,12 +57,12 @@ impl<'a> Id<'a> {
         self.0
     }
 
-    /// Whether JSON-RPC 2.0 allows it: a string, a number or null.
+    /// Whether JSON-RPC 2.0 allows the id: a string, a number or null.
     pub fn is_scalar(&self) -> bool {
         matches!(self.0.as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9')) || self.0 == "null"
     }
 
-    /// The number, if the text is its shortest decimal form: what our own ids look like.
+    /// The number, if the text is its shortest decimal form, as in the ids that this crate writes.
     pub(crate) fn as_call(&self) -> Option<u64> {
         let digits = self.0.as_bytes();
         if digits.is_empty() || digits.len() > 19 || (digits[0] == b'0' && digits.len() > 1) {
@@ -71,7 +71,7 @@ impl<'a> Id<'a> {
         digits.iter().try_fold(0u64, |n, &c| c.is_ascii_digit().then(|| n * 10 + u64::from(c - b'0')))
     }
 
-    /// An id that outlives the message it came in.
+    /// An owned id, which outlives the message that it came in.
     pub fn to_owned(&self) -> RequestId {
         RequestId(match self.as_call() {
             Some(n) => RequestIdRepr::Number(n),
@@ -79,15 +79,15 @@ impl<'a> Id<'a> {
         })
     }
 
-    /// The text by which it is compared.
+    /// The canonical text, by which the id is compared.
     pub(crate) fn known(&self) -> Cow<'a, str> {
         canonical(self.0)
     }
 
-    /// Whether that is this one. It takes no more work than the id itself is long, however long
-    /// `known` is: a peer may have one compared with many.
+    /// Whether `known` is the canonical text of this id. The work is bounded by the length of this
+    /// id, not of `known`: a peer can have one long text compared with many ids.
     pub(crate) fn is_known_as(&self, known: &str) -> bool {
-        // No text is shorter than its canonical form.
+        // A canonical form is never longer than its text.
         known.len() <= self.0.len() && *self.known() == *known
     }
 
@@ -102,23 +102,23 @@ impl fmt::Debug for Id<'_> {
     }
 }
 
-/// The JSON text, with control characters escaped: see [`as_json`](Self::as_json) for what came.
+/// The JSON text, with control characters escaped. [`as_json`](Self::as_json) returns it unescaped.
 impl fmt::Display for Id<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&escaped(self.0), f)
     }
 }
 
-/// The id of a request, owned. It is compared like an [`Id`], and prints as the JSON text that the
-/// peer sent, with control characters escaped: see [`to_json`](Self::to_json) for what came.
+/// The owned id of a request. It is compared like an [`Id`], and is displayed as the JSON text that
+/// the peer sent, with control characters escaped: [`to_json`](Self::to_json) returns it unescaped.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(RequestIdRepr);
 
-/// Ids are nearly always small whole numbers: those need no allocation.
+/// Ids are nearly always small integers: those need no allocation.
 #[derive(Clone)]
 enum RequestIdRepr {
     Number(u64),
-    /// No number has its text here: [`Id::to_owned`].
+    /// Any other id: [`Id::to_owned`] stores no number as text.
     Text(Box<str>),
 }
 
@@ -149,12 +149,12 @@ impl RequestId {
         self.with(|id| id.0.to_owned())
     }
 
-    /// Runs `f` with the id as the peer wrote it.
+    /// Calls `f` with the borrowed id, as the peer wrote it.
     pub(crate) fn with<R>(&self, f: impl FnOnce(Id<'_>) -> R) -> R {
         match &self.0 {
             RequestIdRepr::Text(text) => f(Id(text)),
             RequestIdRepr::Number(n) => {
-                // As long as the longest u64.
+                // The longest u64 has 20 digits.
                 let mut digits = [0; 20];
                 let mut start = digits.len();
                 let mut n = *n;

@@ -1,7 +1,8 @@
-//! JSON as text: white space, the form in which values are compared, the elements of an array, and
-//! writing on one line.
+//! JSON as text: white space, the canonical form in which values are compared, the elements of an
+//! array, and writing on one line.
 //!
-//! None of this parses a value: a batch is never held as a list, and an id is compared as it came.
+//! Nothing here builds a value: a batch is never held as a list, and ids are compared without
+//! parsing nearly always.
 
 use std::{borrow::Cow, io};
 
@@ -10,28 +11,32 @@ use serde_json::{Serializer, ser::Formatter};
 
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The same JSON without the white space around it.
+/// The JSON without the white space around it. ASCII white space differs: it has a form feed, too.
 pub(crate) fn trim(json: &str) -> &str {
     match json.as_bytes() {
-        // Nearly always there is none.
+        // There is nearly always none.
         [first, .., last] if *first > b' ' && *last > b' ' => json,
         _ => json.trim_matches(WHITE_SPACE),
     }
 }
 
-/// Whether there is nothing else.
+/// Whether the text is empty but for white space.
 pub(crate) fn is_blank(json: &str) -> bool {
     trim(json).is_empty()
 }
 
-/// The text that stands for the JSON value `json` where values are compared.
+/// The canonical text of the JSON value `json`, by which ids and tokens are compared.
+///
+/// A peer may write an id in one way in a request and in another where it refers to the request:
+/// PHP escapes every `/`, Python every character that is not ASCII.
 ///
 /// Escapes in strings, and white space between the tokens of arrays and objects, make no
-/// difference. Numbers are what their texts are, and the members of an object are in the order in
-/// which they came: `1` and `1.0` are two values, and so are `{"a":1,"b":2}` and `{"b":2,"a":1}`.
-/// A string with escapes that mean no character (`"\ud800"`) stands for itself.
+/// difference. Numbers are compared by their texts, and the members of an object in the order in
+/// which they came: `1` and `1.0` are two values, and so are `{"a":1,"b":2}` and `{"b":2,"a":1}`. A
+/// string with invalid escapes (`"\ud800"`) is its own canonical form.
 ///
-/// Nearly always that is the text itself, and then nothing is allocated. It is never longer.
+/// The canonical form is nearly always the text itself, which needs no allocation. It is never
+/// longer.
 pub(crate) fn canonical(json: &str) -> Cow<'_, str> {
     match json.as_bytes() {
         [b'"', text @ ..] if memchr::memchr(b'\\', text).is_some() => canonical_string(json),
@@ -42,7 +47,7 @@ pub(crate) fn canonical(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether two texts are one value.
+/// Whether two texts are the same JSON value.
 pub(crate) fn is_same(a: &str, b: &str) -> bool {
     a == b || (a.as_bytes().first() == b.as_bytes().first() && canonical(a) == canonical(b))
 }
@@ -55,7 +60,7 @@ fn canonical_string(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// An array or an object, however deep: it is not taken apart.
+/// The canonical form of an array or an object. It is not parsed, so its depth costs no stack.
 fn canonical_compound(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut rest = json;
@@ -74,7 +79,7 @@ fn canonical_compound(json: &str) -> String {
     out
 }
 
-/// How long the string is that `json` begins with, quotes included.
+/// The length of the string that `json` begins with, quotes included.
 fn string_length(json: &str) -> usize {
     let bytes = json.as_bytes();
     let mut at = 1;
@@ -88,11 +93,11 @@ fn string_length(json: &str) -> usize {
     json.len()
 }
 
-/// The elements of a JSON array, as they stand in it.
+/// The elements of a JSON array, as texts, one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Elements<'a> {
     text: &'a str,
-    /// Where the next element begins.
+    /// The position of the next element.
     at: usize,
 }
 
@@ -104,13 +109,13 @@ impl<'a> Elements<'a> {
         Self { text, at: 0 }
     }
 
-    /// The same, for a frame that was read before and found to be an array.
+    /// The elements of a frame that is known to be an array.
     pub(crate) fn of_frame(frame: &'a [u8]) -> Self {
         let text = std::str::from_utf8(frame).unwrap_or_default();
         Self::new(trim(text.trim_start_matches('\u{feff}')))
     }
 
-    /// Where it stands: what [`skip_to`](Self::skip_to) takes.
+    /// The current position, for [`skip_to`](Self::skip_to).
     pub(crate) const fn position(&self) -> usize {
         self.at
     }
@@ -120,7 +125,7 @@ impl<'a> Elements<'a> {
         Self { at: position, ..self }
     }
 
-    /// Whether there are more than `limit` of them. It looks no further than it must.
+    /// Whether there are more than `limit` elements. It looks no further than it has to.
     pub(crate) fn are_more_than(&self, limit: usize) -> bool {
         self.clone().nth(limit).is_some()
     }
@@ -132,14 +137,14 @@ impl<'a> Iterator for Elements<'a> {
     fn next(&mut self) -> Option<&'a str> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let end = end_of_element(rest.as_bytes());
-        // Behind the comma, or behind the end: then the next one is none.
+        // After the comma, or past the end: then there is no next element.
         self.at = self.text.len().min(self.at + end) + usize::from(end < rest.len());
         let element = trim(&rest[..end]);
         (!element.is_empty()).then_some(element)
     }
 }
 
-/// Where the comma behind the first element stands, or the end.
+/// The position of the comma after the first element, or the end.
 fn end_of_element(json: &[u8]) -> usize {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for (at, byte) in json.iter().enumerate() {
@@ -159,23 +164,28 @@ fn end_of_element(json: &[u8]) -> usize {
 
 /// Appends `value` as JSON on one line.
 ///
+/// Every message is written through this function, so none contains a line break, and a framing
+/// that ends messages with one need not look for others.
+///
 /// # Errors
 ///
-/// Where the value's `Serialize` fails. What was appended by then is left for the caller to cut off.
+/// If the `Serialize` of the value fails. The caller has to cut off what was appended by then.
 pub(crate) fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(out, OneLine))
 }
 
-/// The compact form, where JSON that is passed through as it came (`RawValue`) may be laid out over several lines.
+/// The compact form, except that JSON which is passed through unparsed (`RawValue`) may contain
+/// line breaks.
 struct OneLine;
 
 impl Formatter for OneLine {
     fn write_raw_fragment<W: io::Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        // Most are on one line already.
+        // Most fragments are on one line already.
         if memchr::memchr2(b'\n', b'\r', fragment.as_bytes()).is_none() {
             return out.write_all(fragment.as_bytes());
         }
-        // Inside a value a line break can only be white space, since strings escape theirs: a blank says the same.
+        // Strings escape line breaks, so one in a fragment can only be white space: a blank means
+        // the same.
         let mut lines = fragment.split(['\n', '\r']);
         out.write_all(lines.next().unwrap_or_default().as_bytes())?;
         for line in lines {
@@ -216,8 +226,8 @@ mod tests {
             (r#"["\\"," "]"#, r#"[ "\u005c" , " " ]"#),
         ] {
             assert!(is_same(a, b) && is_same(b, a), "{a} {b}");
-            // The form is a fixed point, so what is compared can be compared again; and none is longer
-            // than its text.
+            // The form is a fixed point, so what is compared can be compared again; and none is
+            // longer than its text.
             assert_eq!(canonical(&canonical(b)), canonical(b));
             assert!(canonical(a).len() <= a.len() && canonical(b).len() <= b.len());
         }

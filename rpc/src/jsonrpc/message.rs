@@ -1,4 +1,4 @@
-//! The messages of the language, borrowed from the text they were read from.
+//! Messages and their parameters, borrowed from the text that they were read from.
 
 use std::borrow::Cow;
 
@@ -9,27 +9,28 @@ use super::{
     json_text::{Elements, is_blank, trim},
 };
 
-/// One message, as a version of the language reads it.
+/// One message, as the version in force reads it.
 #[derive(Debug)]
 pub(crate) enum Message<'a> {
-    /// Calls a method.
+    /// A request or a notification.
     Request(Request<'a>),
-    /// Answers a call of ours.
+    /// The reply to a call of this side.
     Response(Response<'a>),
-    /// Several of these at once.
+    /// Several messages at once.
     Batch(Elements<'a>),
-    /// Is none of these.
+    /// None of these.
     Malformed(Malformed<'a>),
 }
 
-/// A call of a method. `P` are its parameters: checked to be JSON, or not.
+/// A request or a notification. `P` are its parameters: checked to be JSON, or not.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request<'a, P = RawParams<'a>> {
-    /// Comes back in the answer, byte for byte. Without an id it is a notification, which is never answered, whatever becomes of it.
+    /// The id, which the reply echoes byte for byte. Without an id the message is a notification,
+    /// which is never answered, whatever becomes of it.
     pub(crate) id: Option<Id<'a>>,
-    /// The method's name.
+    /// The name of the method.
     pub(crate) method: Cow<'a, str>,
-    /// Its parameters.
+    /// The parameters.
     pub(crate) params: P,
 }
 
@@ -37,13 +38,13 @@ pub(crate) struct Request<'a, P = RawParams<'a>> {
 pub(crate) type UncheckedRequest<'a> = Request<'a, UncheckedParams<'a>>;
 
 impl<'a> Request<'a> {
-    /// The same, as it is dispatched.
+    /// The same request, as it is dispatched.
     pub(crate) fn into_unchecked(self) -> UncheckedRequest<'a> {
         let Self { id, method, params } = self;
         Request { id, method, params: params.into() }
     }
 
-    /// Whether it says the same as one that was scanned.
+    /// Whether this request equals one that was scanned.
     pub(crate) fn is_same(&self, scanned: &UncheckedRequest<'_>) -> bool {
         self.id == scanned.id
             && self.method == scanned.method
@@ -51,85 +52,87 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A message whose envelope was laid out as expected. The scan has not looked into parameters and
-/// results: what they are is found out where they are decoded.
+/// A message whose envelope is laid out as nearly every peer writes it. The scan does not look into
+/// parameters and results: decoding them checks them.
 #[derive(Debug)]
 pub(crate) enum Scanned<'a> {
     Request(UncheckedRequest<'a>),
-    /// Its outcome is [`Outcome::Unverified`].
+    /// A response whose outcome is [`Outcome::Unverified`].
     Response(Response<'a>),
 }
 
-/// An answer.
+/// A reply.
 #[derive(Debug)]
 pub(crate) struct Response<'a> {
     /// The id of the call that it answers.
     pub(crate) id: Id<'a>,
-    /// What the answer is.
+    /// The result or the error.
     pub(crate) outcome: Outcome<'a>,
 }
 
 impl Response<'_> {
-    /// Whether it says that a message as a whole was refused, and not which: the peer could not read its id. Nor may we be able to
-    /// read more than that: a peer that refuses our version says so in its own.
+    /// Whether it refuses a message as a whole without saying which one, because the peer could not
+    /// read its id. The error itself may be malformed too: a peer that refuses this side's version
+    /// says so in its own.
     pub(crate) fn refuses_whole_message(&self) -> bool {
         matches!(self.outcome, Outcome::Error(_) | Outcome::Malformed(_)) && self.id == Id::NULL
     }
 }
 
-/// What a response says.
+/// The outcome of a response.
 #[derive(Debug)]
 pub(crate) enum Outcome<'a> {
     /// The JSON text of the result.
     Result(&'a str),
-    /// What stood behind `"result":`, up to the closing brace, of a message that began as expected. Usually the
-    /// result and nothing else; its reader finds out, for nothing, by decoding it (see [`Reply`](super::Reply)).
+    /// The text after `"result":`, up to the closing brace, of a scanned message. It is usually the
+    /// result and nothing else; decoding it finds out, at no cost (see [`Reply`](super::Reply)).
     Unverified(&'a str),
     /// The error.
     Error(ErrorObject),
-    /// Neither, or both: the call has ended all the same.
+    /// Neither a result nor an error, or both. The call has ended all the same.
     Malformed(String),
 }
 
-/// A message that the version refuses.
+/// A message that the version in force does not allow.
 #[derive(Debug)]
 pub(crate) struct Malformed<'a> {
-    /// The id to answer with: that of the message where it could be read, else null.
+    /// The id of the answer: that of the message if it could be read, else null.
     pub(crate) id: Id<'a>,
-    /// The answer.
+    /// The error of the answer.
     pub(crate) error: ErrorObject,
-    /// False where an answer could itself be taken for a message to answer: a broken response, for one.
+    /// Whether it is answered. A broken response is not: the peer could take the answer for a
+    /// message that has to be answered in turn.
     pub(crate) answer: bool,
 }
 
-/// The parameters of an incoming call, as the JSON text that the peer sent.
+/// The parameters of a request, as the JSON text that the peer sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawParams<'a>(Option<&'a str>);
 
-/// Parameters that were found by scanning the envelope of a message. They begin like JSON; what
-/// follows nobody has looked at. Decoding them checks them.
+/// Parameters that were found by scanning the envelope of a message. Only their first byte was
+/// looked at: decoding checks the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UncheckedParams<'a>(Option<&'a str>);
 
 impl<'a> UncheckedParams<'a> {
     pub(crate) const NONE: Self = Self(None);
 
-    /// The text of an array, an object, or `null`, as far as its first byte says.
+    /// Takes the text of an array, an object, or `null`, as far as its first byte tells.
     pub(crate) fn from_text(text: &'a str) -> Self {
         Self(RawParams::from_json(text).0)
     }
 
-    /// The text, or `None` where there are no parameters.
+    /// The text, or `None` without parameters.
     pub(crate) const fn as_text(self) -> Option<&'a str> {
         self.0
     }
 
-    /// Reads them to their end: the parameters, where they are one JSON value and no more.
+    /// Checks them to their end: the parameters, if they are exactly one JSON value.
     pub(crate) fn check(self) -> Option<RawParams<'a>> {
         self.0.is_none_or(is_json).then_some(RawParams(self.0))
     }
 
-    /// The same for a caller that has read them to their end.
+    /// The parameters, for a caller that has read them to their end.
     pub(crate) const fn known_as_json(self) -> RawParams<'a> {
         RawParams(self.0)
     }
@@ -151,21 +154,24 @@ impl<'a> RawParams<'a> {
         Self((text != "null").then_some(text))
     }
 
-    /// The text, or `None` where there are no parameters.
+    /// The text, or `None` without parameters.
     pub const fn as_json(&self) -> Option<&'a str> {
         self.0
     }
 
-    /// Reads them: a tuple for an array, a struct or a map for an object, `()` for none.
+    /// Deserializes the parameters: a tuple from an array, a struct or a map from an object, `()`
+    /// from none.
     ///
     /// # Errors
     ///
-    /// An [`ErrorObject`] with code -32602 that names `method` and says what was wrong.
+    /// An [`ErrorObject`] with code -32602 that names `method` and says which parameter does not
+    /// fit.
     pub fn parse<T: DeserializeOwned>(&self, method: &str) -> Result<T, ErrorObject> {
         self.read().map_err(|error| invalid(method, &error))
     }
 
-    /// Reads them. Where there are none, they are an empty list, or else null: the type decides.
+    /// Deserializes the parameters. If there are none, an empty list is tried, then null: the type
+    /// decides.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         serde_json::from_str(self.0.unwrap_or("[]")).or_else(|error| match self.are_none() {
             true => serde_json::from_str("null").map_err(|_| error),
@@ -173,7 +179,7 @@ impl<'a> RawParams<'a> {
         })
     }
 
-    /// Whether there are none: absent, or an array or an object without anything in it.
+    /// Whether there are no parameters: absent, or an empty array or object.
     pub(super) fn are_none(&self) -> bool {
         let inside = |text: &'a str| {
             let array = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
@@ -183,29 +189,30 @@ impl<'a> RawParams<'a> {
     }
 }
 
-/// Whether the text is one JSON value and no more.
+/// Whether the text is exactly one JSON value.
 pub(crate) fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// The answer to parameters that do not fit.
+/// The error for parameters that do not fit.
 pub(crate) fn invalid(method: &str, why: &dyn std::fmt::Display) -> ErrorObject {
     ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("invalid params for `{method}`: {why}"))
 }
 
-/// What a message has for `params` where a call has no parameters.
+/// The member `params` of a message for a call without parameters.
 ///
-/// [2.0](https://www.jsonrpc.org/specification#request_object) lets the member be left out, and that is the default: servers of
-/// the Model Context Protocol never answer a request whose `params` is an array. Some peers insist on one, or on an object:
-/// then it is said of the method or the service (`#[rpc(empty_params = "array")]`), of a client
-/// ([`WithEmptyParams`](crate::WithEmptyParams)), or of the connection
-/// ([`Connector::empty_params`](crate::Connector::empty_params)). The first of these that says something holds.
+/// [2.0](https://www.jsonrpc.org/specification#request_object) lets the member be left out, and
+/// that is the default: servers of the Model Context Protocol never answer a request whose `params`
+/// is an array. Some peers require an array or an object. This can be set for a method or a service
+/// (`#[rpc(empty_params = "array")]`), for a client ([`WithEmptyParams`](crate::WithEmptyParams)),
+/// or for the connection ([`Connector::empty_params`](crate::Connector::empty_params)). The first
+/// of these that is set applies.
 ///
-/// 1.0 [requires](https://www.jsonrpc.org/specification_v1) an array: where it is spoken, `[]` is sent whatever is said here. An
-/// empty array or object that a caller gives itself is sent as it is.
+/// 1.0 [requires](https://www.jsonrpc.org/specification_v1) an array: in that version, `[]` is sent
+/// whatever is set here. An empty array or object that the caller passes is sent as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EmptyParams {
-    /// Nothing: the message has no member `params`.
+    /// The message has no member `params`.
     #[default]
     Absent,
     /// `"params":[]`

@@ -1,13 +1,13 @@
-//! What a method and its parameters look like from outside: the rows of the table that the macro generates.
+//! Descriptions of methods and their parameters: the rows of the table that the macro generates.
 
 use std::time::Duration;
 
 use super::{EmptyParams, SubscriptionInfo};
 
-/// Describes one method of a service: what routing, duplicate checks, logs and clients need to know.
+/// Describes one method of a service, for routing, duplicate checks, logs and clients.
 ///
-/// `#[rpc_service]` generates a table of these (`CalcServer::<S>::METHODS`); [`Router`](crate::Router) makes them for untyped
-/// handlers.
+/// `#[rpc_service]` generates a table of these (`CalcServer::<S>::METHODS`);
+/// [`Router`](crate::Router) makes them for untyped handlers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MethodInfo {
     name: &'static str,
@@ -24,34 +24,38 @@ pub struct MethodInfo {
     docs: &'static str,
 }
 
-/// Which requests of one session a method is worked on beside. Whatever it is, requests start in the order in which they came.
+/// Which requests of a session may run at the same time as a request of this method. Requests
+/// always start in the order in which they came.
 ///
-/// Requests that wait for others count toward [`Limits::requests_in_flight`](crate::Limits::requests_in_flight). Between sessions there is
-/// no order.
+/// Requests that wait for others count toward
+/// [`Limits::requests_in_flight`](crate::Limits::requests_in_flight). There is no order between
+/// sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Order {
-    /// Beside all others, except exclusive ones.
+    /// Concurrent with all other requests, except exclusive ones.
     #[default]
     Concurrent,
-    /// One ordered request after another: the next begins when the one before has ended. Concurrent ones go on meanwhile.
+    /// One ordered request after another: the next starts when the previous one has ended.
+    /// Concurrent requests run meanwhile.
     Ordered,
-    /// Alone: it begins when all that came before have ended, and nothing begins before it has ended.
+    /// Alone: it starts when all earlier requests have ended, and no request starts before it has
+    /// ended.
     Exclusive,
 }
 
-/// Whether a method answers.
+/// Whether a method has replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MethodKind {
-    /// It answers each call.
+    /// Each call gets a reply.
     Request,
-    /// Its caller expects no answer.
+    /// Calls get no reply.
     Notification,
 }
 
 impl MethodInfo {
-    /// A method that answers, under its name on the wire.
+    /// A method with replies, under its name on the wire.
     pub const fn request(name: &'static str) -> Self {
         Self {
             name,
@@ -69,12 +73,13 @@ impl MethodInfo {
         }
     }
 
-    /// A method that does not answer, under its name on the wire.
+    /// A method without replies, under its name on the wire.
     pub const fn notification(name: &'static str) -> Self {
         Self { kind: MethodKind::Notification, ..Self::request(name) }
     }
 
-    /// The same method, which a server also finds under these names: whole ones, namespaces included.
+    /// The same method, which a server also finds under these names: full names, namespaces
+    /// included.
     pub const fn with_aliases(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
     }
@@ -89,17 +94,19 @@ impl MethodInfo {
         Self { docs, ..self }
     }
 
-    /// The same method, whose client sends the parameters by name. A server accepts both ways, always.
+    /// The same method, whose client sends the parameters by name. A server always accepts both
+    /// ways.
     pub const fn by_name(self) -> Self {
         Self { by_name: true, ..self }
     }
 
-    /// The same method, whose client sends this where it has no parameters, whatever its client and its connection say.
+    /// The same method, for which the client sends `empty` if a call has no parameters, whatever is
+    /// set for the client and the connection.
     pub const fn with_empty_params(self, empty: EmptyParams) -> Self {
         Self { empty_params: Some(empty), ..self }
     }
 
-    /// The same method, whose server does this with members of the parameters that are none of its own.
+    /// The same method, with this rule for members of the parameters that it does not name.
     pub const fn with_unknown_params(self, unknown: UnknownParams) -> Self {
         Self { unknown_params: unknown, ..self }
     }
@@ -113,27 +120,29 @@ impl MethodInfo {
         Self { subscription: Some(subscription), ..self }
     }
 
-    /// What it says of the subscription that it begins, if it does.
+    /// The description of the subscription that the method begins; `None` if it begins none.
     pub const fn subscription(&self) -> Option<SubscriptionInfo> {
         self.subscription
     }
 
-    /// The same method, worked on in this order.
+    /// The same method with this order.
     pub const fn with_order(self, order: Order) -> Self {
         Self { order, ..self }
     }
 
-    /// Beside which other requests of a session it is worked on.
+    /// Which requests of a session may run at the same time as a request of this method.
     pub const fn order(&self) -> Order {
         self.order
     }
 
-    /// The same method, for whose reply its client waits this long unless a call says otherwise.
+    /// The same method, for whose reply the client waits this long, unless the call sets its own
+    /// timeout.
     pub const fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
     }
 
-    /// The same method, of which it is known that calling it twice does what calling it once does: it may be tried again.
+    /// The same method, marked as idempotent: calling it twice has the effect of calling it once,
+    /// so a failed call may be retried.
     pub const fn idempotent(self) -> Self {
         Self { idempotent: true, ..self }
     }
@@ -143,12 +152,12 @@ impl MethodInfo {
         self.name
     }
 
-    /// The other names that a server finds it under.
+    /// The other names under which a server finds the method.
     pub const fn aliases(&self) -> &'static [&'static str] {
         self.aliases
     }
 
-    /// Whether it answers.
+    /// Whether the method has replies.
     pub const fn kind(&self) -> MethodKind {
         self.kind
     }
@@ -163,28 +172,30 @@ impl MethodInfo {
         self.by_name
     }
 
-    /// What the client sends where there are no parameters; `None` where the method does not say.
+    /// The `params` that the client sends for a call without parameters; `None` if the method does
+    /// not set it.
     pub const fn empty_params(&self) -> Option<EmptyParams> {
         self.empty_params
     }
 
-    /// What the server does with members of the parameters that are none of the method's own.
+    /// The server's rule for members of the parameters that the method does not name.
     pub const fn unknown_params(&self) -> UnknownParams {
         self.unknown_params
     }
 
-    /// How long its client waits for the reply unless a call says otherwise; `None` where the method does not say.
+    /// How long the client waits for the reply, unless the call sets its own timeout; `None` if the
+    /// method does not set it.
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// Whether calling it twice does what calling it once does. [`Outgoing::is_idempotent`](crate::Outgoing::is_idempotent) tells
-    /// those who try again.
+    /// Whether calling the method twice has the effect of calling it once.
+    /// [`Outgoing::is_idempotent`](crate::Outgoing::is_idempotent) tells middleware that retries.
     pub const fn is_idempotent(&self) -> bool {
         self.idempotent
     }
 
-    /// The names to send the parameters under, where the client sends them by name.
+    /// The names of the parameters, if the client sends them by name.
     pub(crate) const fn names(&self) -> Option<&'static [ParamInfo]> {
         if self.by_name { Some(self.params) } else { None }
     }
@@ -195,7 +206,7 @@ impl MethodInfo {
     }
 }
 
-/// A method that answers, under its name on the wire.
+/// A method with replies, under its name on the wire.
 impl From<&'static str> for MethodInfo {
     fn from(name: &'static str) -> Self {
         Self::request(name)
@@ -213,7 +224,7 @@ pub struct ParamInfo {
     docs: &'static str,
 }
 
-/// How much of what is sent belongs to the parameter.
+/// The values on the wire that belong to a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extent {
     Single,
@@ -227,14 +238,14 @@ impl ParamInfo {
         Self { name, extent: Extent::Single, default: false, optional: false, secret: false, docs: "" }
     }
 
-    /// The same parameter, which is a list of all values from here on: `sum(1, 2, 3)`. By name it is sent as a list. It is the last
-    /// one of its method.
+    /// The same parameter, which takes all remaining values as a list: `sum(1, 2, 3)`. By name it
+    /// is sent as a list. It has to be the last parameter of its method.
     pub const fn rest(self) -> Self {
         Self { extent: Extent::Rest, ..self }
     }
 
-    /// The same parameter, which is the whole array or object of parameters. It is the only one of its method, and its name does not
-    /// travel.
+    /// The same parameter, which is the whole array or object of parameters. It has to be the only
+    /// one of its method, and its name is not sent.
     pub const fn whole(self) -> Self {
         Self { extent: Extent::Whole, ..self }
     }
@@ -244,7 +255,7 @@ impl ParamInfo {
         Self { default: true, ..self }
     }
 
-    /// The same parameter, whose type is an `Option`: sent by name, it is left out where it is `None`.
+    /// The same parameter, whose type is an `Option`: sent by name, it is left out if it is `None`.
     pub const fn optional(self) -> Self {
         Self { optional: true, ..self }
     }
@@ -265,7 +276,7 @@ impl ParamInfo {
         self.name
     }
 
-    /// Whether it takes all values from here on.
+    /// Whether it takes all remaining values.
     pub const fn is_rest(&self) -> bool {
         matches!(self.extent, Extent::Rest)
     }
@@ -275,12 +286,13 @@ impl ParamInfo {
         matches!(self.extent, Extent::Whole)
     }
 
-    /// Whether a default stands in where it is missing. (What is an `Option` may be missing too.)
+    /// Whether a default replaces it if it is missing. (An `Option` may be missing too.)
     pub const fn has_default(&self) -> bool {
         self.default
     }
 
-    /// Whether it is seen to be an `Option`, and left out where it is `None` and sent by name.
+    /// Whether its type is known to be an `Option`, so that it is left out if it is `None` and sent
+    /// by name.
     pub const fn is_optional(&self) -> bool {
         self.optional
     }
@@ -295,31 +307,32 @@ impl ParamInfo {
         self.docs
     }
 
-    /// Whether it is one value like most.
+    /// Whether it is exactly one value, as most parameters are.
     pub(crate) const fn is_single(&self) -> bool {
         matches!(self.extent, Extent::Single)
     }
 }
 
-/// What a server does with members of the parameters that a method does not name, as the Model Context Protocol's `_meta` and
-/// `workDoneToken` of language servers.
+/// A server's rule for members of the parameters that a method does not name, such as the `_meta`
+/// of the Model Context Protocol and the `workDoneToken` of language servers.
 ///
-/// It is about parameters by name: by position, elements beyond the last parameter are always refused. Parameters that one of
-/// the method's own takes whole (`#[rpc(whole)]`) are judged by its type alone.
+/// The rule applies to parameters by name: by position, elements after the last parameter are
+/// always refused. Parameters that the method takes as a whole (`#[rpc(whole)]`) are judged by
+/// their type alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum UnknownParams {
     /// The request is answered with -32602, which names the member.
     #[default]
     Refuse,
-    /// All pass.
+    /// All members are allowed.
     Allow,
-    /// Those of these names pass, and others are refused.
+    /// Members with these names are allowed, all others refused.
     AllowNamed(&'static [&'static str]),
 }
 
 impl UnknownParams {
-    /// Whether a member of this name passes.
+    /// Whether a member of this name is allowed.
     pub fn allows(&self, name: &str) -> bool {
         match self {
             Self::Refuse => false,

@@ -1,7 +1,8 @@
-//! The language: the bytes of one message to values and back.
+//! The JSON-RPC language: from the bytes of one message to values, and back.
 //!
-//! No I/O, no tasks, no clock and no tokio in here: text goes in, values come out, and what is sent is appended to
-//! a buffer that the caller owns. [`Connection`] keeps what one link has to remember (its calls in flight).
+//! Nothing here does I/O, spawns tasks, reads a clock or uses tokio: text goes in, values come out,
+//! and messages are appended to a buffer that the caller owns. [`Connection`] keeps the state of
+//! one connection (its calls in flight).
 
 pub(crate) mod buffer;
 mod cancellation;
@@ -42,6 +43,6 @@ pub use subscription_info::{Notices, Overflow, Progress, SubscriptionInfo, Subsc
 pub use version::Protocol;
 pub use write::Body;
 
-// The names under which other layers import from these modules.
+// Other layers import from these two modules under these names.
 pub(crate) use json_text as one_line;
 pub(crate) use reply as result;

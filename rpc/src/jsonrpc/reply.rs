@@ -1,5 +1,5 @@
-//! Replies: the one to a call of ours, as it waits for the caller to decode it, and the one that is
-//! sent for what a method returned.
+//! Replies: the reply to a call of this side, until the caller decodes it, and the reply to a
+//! request of the peer, written from the result of the method.
 
 use std::{convert::Infallible, error::Error};
 
@@ -17,10 +17,10 @@ use super::{
     version::Version,
 };
 
-/// What a call was answered with: the text of a result, or an error.
+/// The reply to a call: the text of a result, or an error.
 ///
-/// It is decoded where the typed call is awaited, not where it was received: decoding is the caller's work, and
-/// does not hold up other replies.
+/// It is decoded where the typed call is awaited, not where it was received: decoding is the
+/// caller's work, and does not delay other replies.
 #[derive(Debug, Clone)]
 pub struct Reply(ReplyRepr);
 
@@ -31,18 +31,18 @@ enum ReplyRepr {
     Unverified(Text),
     Error(Box<ErrorObject>),
     Malformed(Box<str>),
-    /// It was dropped: how much of it had come, and how much may.
+    /// A reply that was dropped: the bytes that had come, and the limit.
     TooLarge(usize, usize),
 }
 
-/// Why a reply gives no value.
+/// Why a reply has no value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// It is an error.
+    /// The reply is an error.
     #[error("the peer answered with an error")]
     Error(#[source] ErrorObject),
-    /// It is not a reply that the version allows.
+    /// The version in force does not allow the reply.
     #[error(transparent)]
     Protocol(ProtocolError),
     /// The result is not of the expected type.
@@ -51,31 +51,31 @@ pub enum ReplyError {
 }
 
 impl Reply {
-    /// An answer with a result, for callers that are no session (mocks, balancers).
+    /// A reply with a result, for callers without a session (mocks, load balancers).
     ///
     /// # Errors
     ///
-    /// Where `value` cannot be written as JSON.
+    /// If `value` cannot be written as JSON.
     pub fn result(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
         Ok(Self(ReplyRepr::Result(serde_json::to_string(value)?.as_str().into())))
     }
 
-    /// An answer with an error.
+    /// A reply with an error.
     pub fn error(error: ErrorObject) -> Self {
         Self(ReplyRepr::Error(Box::new(error)))
     }
 
-    /// How a call of a batch ends that the reply to the batch says nothing of.
+    /// The outcome of a call that the reply to its batch leaves out.
     pub(crate) fn missing_in_batch() -> Self {
         Self::malformed("the reply to the batch has none to this call")
     }
 
-    /// How a call ends that has no reply, or none that the version allows.
+    /// The outcome of a call without a valid reply.
     pub(crate) fn malformed(reason: &str) -> Self {
         Self(ReplyRepr::Malformed(reason.into()))
     }
 
-    /// How a call ends whose reply is not kept, being over the limit.
+    /// The outcome of a call whose reply was dropped because it exceeds the limit.
     pub(crate) const fn too_large(size: usize, limit: usize) -> Self {
         Self(ReplyRepr::TooLarge(size, limit))
     }
@@ -89,7 +89,7 @@ impl Reply {
         })
     }
 
-    /// The same, which names no call and can only mean this one.
+    /// The same reply, which has no id and can only refer to one call.
     pub(crate) fn answering_no_id(self) -> Self {
         Self(match self.0 {
             ReplyRepr::Error(error) => ReplyRepr::Error(Box::new(error.answering_no_id())),
@@ -98,17 +98,17 @@ impl Reply {
         })
     }
 
-    /// Whether the peer says that this side has cost it too much: it closes the session next.
+    /// Whether the peer says that this side costs it too much: it closes the session next.
     pub(crate) fn refuses_session(&self) -> bool {
         matches!(&self.0, ReplyRepr::Error(error) if error.code() == ErrorCode::EXCESSIVE_RESOURCE_USAGE)
     }
 
-    /// Whether it is known to be an error.
+    /// Whether the reply is known to be an error.
     pub const fn is_error(&self) -> bool {
         matches!(self.0, ReplyRepr::Error(_) | ReplyRepr::Malformed(_) | ReplyRepr::TooLarge(..))
     }
 
-    /// Whether it is no reply that the version allows, as far as is known.
+    /// Whether the reply is known to be malformed.
     #[cfg(feature = "http")]
     pub(crate) const fn is_malformed(&self) -> bool {
         matches!(self.0, ReplyRepr::Malformed(_))
@@ -118,7 +118,7 @@ impl Reply {
     ///
     /// # Errors
     ///
-    /// Where it is one, or breaks the protocol.
+    /// If the reply is an error, or violates the protocol.
     pub fn into_result(self) -> Result<Self, ReplyError> {
         match self.0 {
             ReplyRepr::Result(_) => Ok(self),
@@ -141,13 +141,14 @@ impl Reply {
     ///
     /// # Errors
     ///
-    /// Where the reply is an error, breaks the protocol, or holds something that is no `T`.
+    /// If the reply is an error, violates the protocol, or has a result that is no `T`.
     pub fn decode<T: DeserializeOwned>(self) -> Result<T, ReplyError> {
         match self.0 {
             ReplyRepr::Result(text) => text.decode().map_err(|error| ReplyError::Decode(clean_json(error))),
             ReplyRepr::Unverified(text) => match text.decode() {
                 Ok(value) => Ok(value),
-                // Something else followed the result, or it has the wrong type: the whole message is judged.
+                // Something else follows the result, or it has the wrong type: the whole message
+                // decides.
                 Err(_) => Self::judge(text.as_str()).decode(),
             },
             ReplyRepr::Error(_) | ReplyRepr::Malformed(_) | ReplyRepr::TooLarge(..) => {
@@ -156,7 +157,7 @@ impl Reply {
         }
     }
 
-    /// Puts the message together again (everything before `rest` is known) and reads it in full.
+    /// Restores the whole message (everything before `rest` is known) and reads it in full.
     fn judge(rest: &str) -> Self {
         match Version::read_expected_response(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{rest}}}"#)) {
             Message::Response(response) => Self::new(response.outcome),
@@ -168,11 +169,13 @@ impl Reply {
     }
 }
 
-/// An error that a method returns and its caller gets back, as the same type with the same fields.
+/// An error that a method returns and that its caller receives as the same type with the same
+/// fields.
 ///
-/// Derive it: [`#[derive(RpcError)]`](macro@crate::RpcError) gives every variant a code, sends the `Display` text as the message, and
-/// sends the fields as `data`. Implement it by hand where a variant's shape on the wire is not yours to choose. Here the peer's
-/// errors have a code and a message, and no `data` that fields could be read from:
+/// Derive it: [`#[derive(RpcError)]`](macro@crate::RpcError) gives every variant a code, sends the
+/// `Display` text as the message, and sends the fields as `data`. Implement it by hand if the shape
+/// of a variant on the wire is given. In this example the peer's errors have a code and a message,
+/// and no `data` for fields:
 ///
 /// ```
 /// use rpc::{ErrorObject, RpcError};
@@ -203,15 +206,15 @@ impl Reply {
     note = "`ErrorObject` is an error for those who have no type of their own"
 )]
 pub trait RpcError: Error + Sized + 'static {
-    /// What is sent.
+    /// The error to send.
     fn to_error_object(&self) -> ErrorObject;
 
-    /// The error that `error` stands for, or `None` where it is none of this type's: the caller then sees
-    /// [`CallError::Rpc`](crate::CallError::Rpc).
+    /// The value of this type that `error` stands for; `None` if there is none: the caller then
+    /// gets [`CallError::Rpc`](crate::CallError::Rpc).
     fn from_error_object(error: &ErrorObject) -> Option<Self>;
 }
 
-/// Any error at all, untyped.
+/// Any error, untyped.
 impl RpcError for ErrorObject {
     fn to_error_object(&self) -> ErrorObject {
         self.clone()
@@ -222,7 +225,7 @@ impl RpcError for ErrorObject {
     }
 }
 
-/// Methods that cannot fail.
+/// For methods that cannot fail.
 impl RpcError for Infallible {
     fn to_error_object(&self) -> ErrorObject {
         match *self {}
@@ -233,8 +236,9 @@ impl RpcError for Infallible {
     }
 }
 
-/// Appends the reply to the request `id`. What cannot be sent, or is larger than `limit` bytes, becomes an error: the request is
-/// answered in any case. Gives the code of the error, where the reply is one.
+/// Appends the reply to the request `id`. A result that cannot be written, or is larger than
+/// `limit` bytes, becomes an error: the request is answered in any case. Returns the code of the
+/// error, if the reply is one.
 pub(crate) fn put_result<T: Serialize, E: RpcError>(
     out: &mut Vec<u8>,
     version: Version,
@@ -270,7 +274,7 @@ pub(crate) fn put_result<T: Serialize, E: RpcError>(
 #[cold]
 fn unsendable(failed: Option<serde_json::Error>, size: usize, limit: usize) -> ErrorObject {
     match failed {
-        // Why a value of the handler's cannot be written is its author's affair, not the peer's.
+        // The reason is for the author of the handler, not for the peer.
         Some(error) => {
             tracing::error!(rpc.system.name = "jsonrpc", error = %brief(&error), "a result cannot be written as JSON");
             ErrorObject::internal()
@@ -293,7 +297,7 @@ mod tests {
     #[test]
     fn what_follows_an_expected_result_is_judged() {
         assert_eq!(unverified("5").decode::<i64>().unwrap(), 5);
-        // Nothing is wrong with extra members, nor with an error of null beside the result.
+        // Extra members are allowed, and so is an error of null beside the result.
         assert_eq!(unverified(r#"5,"extra":[1]"#).decode::<i64>().unwrap(), 5);
         assert!(matches!(unverified(r#"5,"id":2"#).decode::<i64>(), Err(ReplyError::Protocol(_))));
         assert!(matches!(

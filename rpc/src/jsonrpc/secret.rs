@@ -1,7 +1,8 @@
 //! Parameters that are kept out of the log.
 //!
-//! A message is shown where it is bytes, by a loop that knows no services and no clients. So what is secret is kept for
-//! the process, by the names of methods. It is looked up only where a message is shown.
+//! Messages are logged as bytes, by a loop that knows neither services nor clients. So the secrets
+//! are registered for the whole process, by the names of methods, and looked up only when a message
+//! is logged.
 
 use std::{
     borrow::Cow,
@@ -19,16 +20,17 @@ use super::{
     subscription::{ENDED, LOST},
 };
 
-/// What is shown in place of a value.
+/// Logged in place of a secret value.
 const HIDDEN: &str = "\"…\"";
 
-/// Methods that take secrets. Several services may have one of a name: what one of them keeps secret is.
+/// The parameters of methods with secrets. Several services may have a method of the same name: the
+/// secrets of all of them are kept.
 static METHODS: RwLock<BTreeMap<&'static str, Vec<&'static [ParamInfo]>>> = RwLock::new(BTreeMap::new());
 
-/// Keeps the secrets of `methods` out of the log from now on, whatever session they go by.
+/// Registers the secrets of `methods`, for all sessions.
 pub(crate) fn keep(methods: &[MethodInfo]) {
     for method in methods.iter().filter(|method| method.params().iter().any(ParamInfo::is_secret)) {
-        // Where a subscription is known by its parameters, they come again with each item, and with its end.
+        // If a subscription is identified by its parameters, every item and its end repeat them.
         let again = method.subscription().filter(|of| of.style() == SubscriptionStyle::Electrum);
         let again = again.map(|of| [Some(of.item()), of.unsubscribe()]).into_iter().flatten().flatten();
         for name in again.chain([method.name()]).chain(method.aliases().iter().copied()) {
@@ -43,7 +45,7 @@ pub(crate) fn keep(methods: &[MethodInfo]) {
     }
 }
 
-/// The message as it may be shown.
+/// The message, as it may be logged.
 pub(crate) fn shown(message: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(message);
     let methods = METHODS.read().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +56,7 @@ pub(crate) fn shown(message: &[u8]) -> Cow<'_, str> {
     match secret_ranges(&text, &secrets) {
         Some(ranges) if ranges.is_empty() => text,
         Some(ranges) => Cow::Owned(without(&text, &ranges)),
-        // It cannot be told apart. A name may have been written with escapes.
+        // It cannot be parsed. An escaped name would not be found in the text.
         None if text.contains("\\u") || methods.keys().any(|name| text.contains(name)) => {
             let bytes = message.len();
             Cow::Owned(format!("({bytes} bytes that cannot be told apart, and may hold a secret)"))
@@ -63,7 +65,7 @@ pub(crate) fn shown(message: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Where the secrets of a message stand, in their order; `None` where it is no message.
+/// The places of the secrets in a message, in order; `None` if it cannot be parsed.
 fn secret_ranges<'a>(
     text: &str,
     secrets: &impl Fn(&str) -> Option<&'a [&'static [ParamInfo]]>,
@@ -76,11 +78,11 @@ fn secret_ranges<'a>(
     for message in messages {
         let envelope: LoggedCall<'_> = serde_json::from_str(message.get()).ok()?;
         let (Some(method), Some(params)) = (envelope.method, envelope.params) else { continue };
-        // What is no text is the name of nothing.
+        // A method that is no string names nothing.
         let Ok(method) = serde_json::from_str::<Cow<'_, str>>(method.get()) else { continue };
         let (method, params) = subscription_in(&method, params).unwrap_or((method, params));
         for value in secrets(&method).into_iter().flatten().flat_map(|known| secret_values(params, known)) {
-            // Where it stands: it is a part of the text.
+            // `value` is a part of `text`, so the difference is its position.
             let start = value.get().as_ptr().addr() - text.as_ptr().addr();
             ranges.push((start, start + value.get().len()));
         }
@@ -89,7 +91,7 @@ fn secret_ranges<'a>(
     Some(ranges)
 }
 
-/// The method and the parameters by which a notice names a subscription.
+/// The method and the parameters by which a notice identifies a subscription.
 fn subscription_in<'a>(method: &str, params: &'a RawValue) -> Option<(Cow<'a, str>, &'a RawValue)> {
     #[derive(Deserialize)]
     struct Notice<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] &'a RawValue);
@@ -107,8 +109,8 @@ fn subscription_in<'a>(method: &str, params: &'a RawValue) -> Option<(Cow<'a, st
     serde_json::from_str(subscription.get()).ok().map(|Notice(method, params)| (method, params))
 }
 
-/// The secrets among the parameters of a call. What the method has no name and no place for may be one under a wrong
-/// name.
+/// The secret values among the parameters of a call. A value that the method does not name, or has
+/// no position for, may be a secret under a wrong name.
 fn secret_values<'a>(params: &'a RawValue, known: &[ParamInfo]) -> Vec<&'a RawValue> {
     if let [all] = known
         && all.is_whole()
@@ -135,7 +137,7 @@ fn without(text: &str, ranges: &[(usize, usize)]) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut end = 0;
     for &(from, to) in ranges.iter().filter(|(from, to)| from < to) {
-        // Two services may keep one value, or all of them.
+        // Ranges overlap if two services keep different parts of the same message secret.
         if from >= end {
             let _ = write!(shown, "{}{HIDDEN}", &text[end..from]);
         }
@@ -145,7 +147,7 @@ fn without(text: &str, ranges: &[(usize, usize)]) -> String {
     shown
 }
 
-/// What a message is, as far as it matters here. A member that comes twice is an error.
+/// The members of a message that matter here. A duplicate member is an error.
 #[derive(Deserialize)]
 struct LoggedCall<'a> {
     #[serde(borrow, default)]

@@ -1,9 +1,9 @@
-//! Texts of a peer's, as a person is shown them: in one line, and no longer than one.
+//! Untrusted text and errors, as they are shown to a person: on one line, and of limited length.
 //!
-//! What a peer has written may hold line breaks, which forge lines of a log (CWE-117), sequences
-//! that a terminal obeys, and characters that have text run the other way. Wherever it is shown, by
-//! an error, an endpoint or an event, these are escaped. The fields that it is kept in have it as
-//! it came.
+//! The text of a peer may contain line breaks, which forge lines of a log (CWE-117), control
+//! sequences of a terminal, and characters that reverse the direction of writing. They are escaped
+//! wherever the text is displayed: by an error, an endpoint or an event of `tracing`. The fields of
+//! those hold the text unescaped.
 
 use std::{
     error::Error,
@@ -11,28 +11,28 @@ use std::{
     io,
 };
 
-/// How much is shown of a text in an event, in bytes.
+/// The most bytes of a text in an event.
 const EVENT_TEXT: usize = 1_000;
 
-/// A text in which nothing ends a line or commands a terminal. What was escaped stays as it is when
-/// it is escaped again.
+/// Displays a text without characters that end a line or control a terminal. Escaping twice changes
+/// nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Escaped<T> {
     text: T,
     longest: usize,
 }
 
-/// Of any length: for errors.
+/// Escapes a text of any length: for errors.
 pub(crate) const fn escaped<T: Display>(text: T) -> Escaped<T> {
     Escaped { text, longest: usize::MAX }
 }
 
-/// As much as belongs in an event.
+/// Escapes a text, and cuts it to the length for an event.
 pub(crate) const fn brief<T: Display>(text: T) -> Escaped<T> {
     brief_to(EVENT_TEXT, text)
 }
 
-/// As many bytes of it as are said.
+/// Escapes a text, and cuts it to `longest` bytes.
 pub(crate) const fn brief_to<T: Display>(longest: usize, text: T) -> Escaped<T> {
     Escaped { text, longest }
 }
@@ -48,7 +48,7 @@ impl<T: Display> Display for Escaped<T> {
     }
 }
 
-/// The same as its text, so that a field of an error may be shown by it.
+/// The same as `Display`, so that a field of an error can be shown by it.
 impl<T: Display> fmt::Debug for Escaped<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(self, f)
@@ -57,9 +57,9 @@ impl<T: Display> fmt::Debug for Escaped<T> {
 
 struct EscapingWriter<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
-    /// How many more bytes are shown.
+    /// The number of bytes that may still be shown.
     left: usize,
-    /// How many were not.
+    /// The number of bytes that were cut off.
     cut: usize,
 }
 
@@ -85,13 +85,13 @@ impl fmt::Write for EscapingWriter<'_, '_> {
     }
 }
 
-/// Whether it is shown as it is.
+/// Whether the text is shown as it is.
 pub(crate) fn is_clean(text: &str) -> bool {
     !text.contains(is_unsafe)
 }
 
-/// Control characters (C0, DEL, C1), what ends a line or a paragraph, and what turns the direction
-/// of writing (UAX 9, 2).
+/// Control characters (C0, DEL, C1), separators of lines and paragraphs, and characters that change
+/// the direction of writing (UAX 9, 2).
 const fn is_unsafe(character: char) -> bool {
     matches!(
         character,
@@ -108,14 +108,16 @@ const fn is_unsafe(character: char) -> bool {
     )
 }
 
-/// Shows `error` with its causes in one line: `the session is closed: the connection was lost: broken pipe`.
+/// Displays `error` with its causes on one line:
+/// `the session is closed: the connection was lost: broken pipe`.
 ///
-/// The errors of this crate say in their `Display` what they know themselves, and have the rest as their
-/// [`source`](Error::source). What prints errors with their causes (anyhow's `{:#}`, eyre, tracing-error) shows each text
-/// once. Where an error is formatted alone, this brings the causes along.
+/// The `Display` of this crate's errors does not repeat their [`source`](Error::source), so
+/// printers of causes (anyhow's `{:#}`, eyre, tracing-error) show each text once. This function
+/// adds the causes where an error is formatted alone.
 ///
-/// Control characters, and what ends a line or turns the direction of writing, are escaped. The cause that an
-/// error of another crate repeats at its end is left out.
+/// Control characters, line separators and characters that change the direction of writing are
+/// escaped. If an error of another crate repeats its cause at the end of its text, the cause is
+/// left out.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -132,7 +134,7 @@ pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> Chain<'a> {
     Chain(error)
 }
 
-/// An error with its causes, to be formatted: see [`chain`].
+/// Displays an error with its causes: see [`chain`].
 #[derive(Clone, Copy)]
 pub struct Chain<'a>(&'a (dyn Error + 'static));
 
@@ -152,20 +154,21 @@ impl Display for Chain<'_> {
     }
 }
 
-/// The same as its text.
+/// The same as `Display`.
 impl fmt::Debug for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(self, f)
     }
 }
 
-/// Whether an error says what its cause says, at its end and not as a part of a word.
+/// Whether the text of an error ends in that of its cause, and not within a word.
 fn repeats(error: &str, cause: &str) -> bool {
     error.strip_suffix(cause).is_some_and(|rest| !rest.ends_with(char::is_alphanumeric))
 }
 
-/// An error of the system's, or of a stream of the application's own, that is the cause of one of ours. Its text is
-/// shown as it is by what prints causes: one that would end a line is replaced by one that shows it escaped.
+/// Cleans an error of the system, or of an application's stream, that becomes the source of one of
+/// this crate's errors. Printers of causes show its text unescaped, so an error with control
+/// characters is replaced by its escaped text.
 pub(crate) fn clean_io(error: io::Error) -> io::Error {
     let kind = error.kind();
     match cleaned(&error) {
@@ -174,17 +177,17 @@ pub(crate) fn clean_io(error: io::Error) -> io::Error {
     }
 }
 
-/// The same for any error.
+/// Cleans any error in the same way.
 #[cfg(feature = "http")]
 pub(crate) fn clean_boxed(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error + Send + Sync> {
     cleaned(&*error).map_or(error, Into::into)
 }
 
-/// The same for what serde has to say: the names and values in it are the peer's.
+/// Cleans an error of serde in the same way: the names and values in it are untrusted.
 pub(crate) fn clean_json(error: serde_json::Error) -> serde_json::Error {
     match cleaned(&error) {
         None => error,
-        // It keeps the line and the column, which it finds in the text.
+        // `serde_json` parses the line and the column out of the text, so they are kept.
         Some(cleaned) => serde::de::Error::custom(cleaned),
     }
 }
@@ -242,7 +245,7 @@ mod tests {
             (&["a", "b", "c"], "a: b: c"),
             (&["a: b: c", "b: c", "c"], "a: b: c"),
             (&["b", "b", "c"], "b: c"),
-            // `no` ends the word, and is another word.
+            // Within `piano`, `no` ends a word; it is no word of its own.
             (&["it has no piano", "no"], "it has no piano: no"),
             (&["no piano", "no"], "no piano: no"),
             (&["a\nb", "c\u{202e}"], r"a\nb: c\u{202e}"),

@@ -1,36 +1,39 @@
-//! How a subscription is declared: its style, its rule for slow subscribers, the items of work that
-//! reports progress, and the notices that peers are sent.
+//! The declaration of a subscription: its style, its overflow rule, the items of a call with
+//! progress, and the notices that subscribers are sent.
 
 use serde::{Deserialize, Serialize};
 
 use super::Cancellation;
 
-/// How a subscription looks on the wire.
+/// The form of a subscription on the wire.
 ///
-/// [`guide::subscriptions`](crate::guide::subscriptions) shows each, message by message.
+/// [`guide::subscriptions`](crate::guide::subscriptions) shows each style, message by message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SubscriptionStyle {
-    /// As Ethereum's nodes and jsonrpsee do it: the reply is an id, and items are `{"subscription": id, "result": item}`.
+    /// The style of Ethereum nodes and jsonrpsee: the reply is an id, and items are
+    /// `{"subscription": id, "result": item}`.
     #[default]
     PubSub,
-    /// As Electrum's servers do it: the reply is the current value, and later ones come as notifications under the method's own
-    /// name, whose parameters are those of the subscription and the value behind them.
+    /// The style of Electrum servers: the reply is the current value, and later values come as
+    /// notifications under the name of the method, whose parameters are those of the subscription
+    /// followed by the value.
     Electrum,
-    /// As language servers report progress: the call ends with a result, and `$/progress` on the way carries a token that the request has
-    /// brought.
+    /// The progress of language servers: the call ends with a result, and until then `$/progress`
+    /// carries a token from the request.
     Progress,
-    /// The same as the Model Context Protocol does it: `notifications/progress`.
+    /// The progress of the Model Context Protocol: the same, with `notifications/progress`.
     McpProgress,
 }
 
 impl SubscriptionStyle {
-    /// Whether the stream ends with the reply, instead of beginning with it: its items are [`Progress`].
+    /// Whether the stream ends with the reply, instead of beginning with it: its items are
+    /// [`Progress`].
     pub const fn is_progress(self) -> bool {
         matches!(self, Self::Progress | Self::McpProgress)
     }
 
-    /// The name that items come under, where the style says it.
+    /// The name of the item notifications, if the style sets it.
     pub const fn item(self) -> Option<&'static str> {
         match self {
             Self::Progress => Some("$/progress"),
@@ -39,7 +42,7 @@ impl SubscriptionStyle {
         }
     }
 
-    /// Where the token stands in the parameters of the request, where there is one.
+    /// The default path of the token in the parameters of the request, in the styles that have one.
     const fn token(self) -> Option<&'static str> {
         match self {
             Self::Progress => Some("workDoneToken"),
@@ -48,7 +51,7 @@ impl SubscriptionStyle {
         }
     }
 
-    /// How the peer learns that nobody waits for the result any more.
+    /// How the peer learns that the caller has abandoned the call.
     pub(crate) const fn cancellation(self) -> Option<Cancellation> {
         match self {
             Self::Progress => Some(Cancellation::LSP),
@@ -58,7 +61,7 @@ impl SubscriptionStyle {
     }
 }
 
-/// What a subscription is called, and how it looks.
+/// The names and the style of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubscriptionInfo {
     style: SubscriptionStyle,
@@ -69,22 +72,8 @@ pub struct SubscriptionInfo {
     notices: bool,
 }
 
-/// What is done when the items of a subscription are not taken as fast as they come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// The stream waits. On the side that receives, the session stops reading: nothing else arrives on it either, unless a call of
-    /// ours waits for its reply.
-    Wait,
-    /// The oldest item is dropped. The subscriber learns how many were lost, if it takes [`Notices`]:
-    /// [`SubscriptionError::Lost`](crate::SubscriptionError::Lost).
-    DropOldest,
-    /// The subscription ends, with an error that says so to a subscriber that takes [`Notices`].
-    End,
-}
-
 impl SubscriptionInfo {
-    /// Items come under the name `item`.
+    /// A subscription of this style, whose item notifications have the name `item`.
     pub const fn new(style: SubscriptionStyle, item: &'static str) -> Self {
         Self {
             style,
@@ -96,18 +85,18 @@ impl SubscriptionInfo {
         }
     }
 
-    /// In the styles of progress: where the token stands in the parameters of the request, a name of a member, or two with a dot between
-    /// them.
+    /// In the styles of progress: the path of the token in the parameters of the request, which is
+    /// a member name, or two separated by a dot.
     pub const fn with_token(self, token: &'static str) -> Self {
         Self { token: Some(token), ..self }
     }
 
-    /// Where the token stands in the parameters of the request, in the styles that have one.
+    /// The path of the token in the parameters of the request, in the styles that have one.
     pub const fn token(&self) -> Option<&'static str> {
         self.token
     }
 
-    /// Items come under the name that the style gives them, if it does.
+    /// A subscription whose item notifications have the name that the style sets, if it does.
     pub(crate) const fn of_style(style: SubscriptionStyle) -> Self {
         let item = match style.item() {
             Some(item) => item,
@@ -116,49 +105,65 @@ impl SubscriptionInfo {
         Self::new(style, item)
     }
 
-    /// The method `unsubscribe` ends it.
+    /// The same subscription, ended by the method `unsubscribe`.
     pub const fn with_unsubscribe(self, unsubscribe: &'static str) -> Self {
         Self { unsubscribe: Some(unsubscribe), ..self }
     }
 
-    /// What a server does where the peer is slow to take items. Unless said otherwise, the stream waits.
+    /// The same subscription, with this rule for a slow subscriber. Default: [`Overflow::Wait`].
     pub const fn with_overflow(self, overflow: Overflow) -> Self {
         Self { overflow, ..self }
     }
 
-    /// What a server does where the peer is slow to take items.
+    /// The server's rule for a slow subscriber.
     pub const fn overflow(&self) -> Overflow {
         self.overflow
     }
 
-    /// A server tells its subscribers of the end and of lost items, whether they are known to take that or not: see [`Notices`].
+    /// The same subscription, whose subscribers are always told of the end and of lost items, even
+    /// if they are not known to take notices: see [`Notices`].
     pub const fn with_notices(self) -> Self {
         Self { notices: true, ..self }
     }
 
-    /// Whether a server tells its subscribers of the end and of lost items in any case.
+    /// Whether subscribers are always told of the end and of lost items.
     pub const fn notices(&self) -> bool {
         self.notices
     }
 
-    /// How it looks.
+    /// The style.
     pub const fn style(&self) -> SubscriptionStyle {
         self.style
     }
 
-    /// The name that items come under.
+    /// The name of the item notifications.
     pub const fn item(&self) -> &'static str {
         self.item
     }
 
-    /// The method that ends it, if there is one.
+    /// The method that ends the subscription; `None` if there is none.
     pub const fn unsubscribe(&self) -> Option<&'static str> {
         self.unsubscribe
     }
 }
 
-/// An item of a stream in the style of [`SubscriptionStyle::Progress`](super::SubscriptionStyle::Progress): how far the work is, or, as
-/// the last one, what has become of it.
+/// The rule for a subscriber that takes its items more slowly than they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// Back-pressure: the stream waits. On the receiving side the session stops reading, so nothing
+    /// else arrives on it either, unless a call of this side waits for its reply.
+    Wait,
+    /// The oldest item is dropped. A subscriber that takes [`Notices`] learns how many were lost:
+    /// [`SubscriptionError::Lost`](crate::SubscriptionError::Lost).
+    DropOldest,
+    /// The subscription ends. A subscriber that takes [`Notices`] is sent an error that says so.
+    End,
+}
+
+/// An item of a stream in the style of
+/// [`SubscriptionStyle::Progress`](super::SubscriptionStyle::Progress): a step, or, as the last
+/// item, the result.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -191,62 +196,61 @@ impl SubscriptionInfo {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Progress<S, R> {
-    /// How far it is.
+    /// A report on the way.
     Step(S),
-    /// What the call returns. It ends the stream.
+    /// The result of the call. It ends the stream.
     Done(R),
 }
 
-/// The name under which a peer learns that a subscription has ended, and why.
+/// The notification that a subscription has ended, and why.
 pub(crate) const ENDED: &str = "rpc.ended";
-/// The name under which a peer learns that items were lost.
+/// The notification that items of a subscription were lost.
 pub(crate) const LOST: &str = "rpc.lost";
 
-/// The name under which a peer learns that this side is a server that shuts down.
+/// The notification that this side is a server that shuts down.
 pub(crate) const CLOSING: &str = "rpc.closing";
 
-/// White space at the end of a message, in front of its last brace. No writer of JSON is known to write
-/// it so, and to all that read JSON it means nothing.
+/// Marks a request: white space before its last brace. No JSON writer is known to produce it, and
+/// JSON readers ignore it.
 const MARK: &[u8] = b" \t}";
 
-/// Which peers are sent notices: the notifications `rpc.ended` and `rpc.lost`, which say that a
-/// subscription has ended, and that items of it were lost, and `rpc.closing`, by which a server that
-/// shuts down says so.
+/// Which peers are sent notices: the notifications `rpc.ended` (a subscription has ended),
+/// `rpc.lost` (items of it were lost) and `rpc.closing` (the server shuts down).
 ///
-/// A peer that does not know them may count them as items, refuse their names or charge for them. So
-/// unless said otherwise they go only to peers that are known to take them:
+/// A peer that does not know notices may count them as items, refuse their names or charge for
+/// them. So by default they are sent only to peers that are known to take them:
 ///
 /// - those that say so in the handshake of a WebSocket, by the header
-///   `Rpc-Notices: rpc.ended, rpc.lost, rpc.closing`. The answer has the same header, and in both
-///   [`rpc.cancel`](crate::Cancellation::RPC) may stand too;
-/// - those that begin a subscription by a request that ends in a blank and a tab in front of its last
+///   `Rpc-Notices: rpc.ended, rpc.lost, rpc.closing`. The response has the same header, and both
+///   may contain [`rpc.cancel`](crate::Cancellation::RPC) too;
+/// - those that begin a subscription by a request that ends in a blank and a tab before its last
 ///   brace, as clients of this crate do on every transport: ` \t}`;
-/// - `rpc.closing` also to those that have taken a call back by
-///   [`rpc.cancel`](crate::Cancellation::RPC), or have let themselves be told so.
+/// - `rpc.closing` also those that have sent [`rpc.cancel`](crate::Cancellation::RPC), or have
+///   accepted it.
 ///
-/// A session of this crate that is told `rpc.closing` sends nothing more: further calls end with
-/// [`CloseReason::Shutdown`](crate::CloseReason::Shutdown), and were not carried out. Those under way
-/// are still answered. It ends with the same reason.
+/// A session of this crate that receives `rpc.closing` sends nothing more: further calls end with
+/// [`CloseReason::Shutdown`](crate::CloseReason::Shutdown), and are not executed. Calls in flight
+/// are still answered. The session ends with the same reason.
 ///
-/// A service may ask for them itself: see
-/// [`SubscriptionInfo::with_notices`](crate::SubscriptionInfo::with_notices). A session takes notices
-/// in any case. [`guide::subscriptions`](crate::guide::subscriptions#how-it-ends) says what becomes of
-/// a subscription without them, and what other clients make of them.
+/// A service may ask for notices itself: see
+/// [`SubscriptionInfo::with_notices`](crate::SubscriptionInfo::with_notices). A session always
+/// accepts notices. [`guide::subscriptions`](crate::guide::subscriptions#how-it-ends) describes a
+/// subscription without them, and how other clients treat them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Notices {
-    /// Peers that are known to take them, and all peers where the service asks for it.
+    /// Peers that are known to take notices, and all peers if the service asks for it.
     #[default]
     Negotiated,
     /// All peers.
     Always,
-    /// No peer, whatever it and the service say.
+    /// No peer, even if the peer or the service asks for them.
     Never,
 }
 
 impl Notices {
-    /// Whether a peer is sent them, which `takes` them or is not known to, of a service that `asks` for
-    /// it or does not.
+    /// Whether a peer is sent notices: `takes` if it is known to take them, `asks` if the service
+    /// asks for it.
     pub(crate) const fn are_sent(self, takes: bool, asks: bool) -> bool {
         match self {
             Self::Negotiated => takes || asks,
@@ -256,12 +260,12 @@ impl Notices {
     }
 }
 
-/// Whether a notification of this name is about a subscription, and no item.
+/// Whether a notification of this name is a notice about a subscription, and no item.
 pub(crate) fn is_about_items(method: &str) -> bool {
     method == ENDED || method == LOST
 }
 
-/// Marks a request, which `out` ends with, as one of a peer that takes notices.
+/// Marks the request at the end of `out` as one of a peer that takes notices.
 pub(crate) fn mark(out: &mut Vec<u8>) {
     if out.last() == Some(&b'}') {
         out.pop();
@@ -269,7 +273,7 @@ pub(crate) fn mark(out: &mut Vec<u8>) {
     }
 }
 
-/// Whether a request is one of a peer that takes notices.
+/// Whether a request is marked as one of a peer that takes notices.
 pub(crate) fn is_marked(request: &[u8]) -> bool {
     request.ends_with(MARK)
 }

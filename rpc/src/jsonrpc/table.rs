@@ -1,8 +1,8 @@
-//! Things in flight, found by id: a table whose slot is the id's low bits.
+//! Values in flight, found by id: a table whose slot is given by the low bits of the id.
 //!
-//! Ids rise by one and are never used again, so a late or doubled reply can never complete another call. An id whose
-//! slot is still taken is passed over, and the table is kept at most half full, so passing over is rare. Looking an
-//! id up is an index and a comparison: no hashing, no free list.
+//! Ids count up and are never used again, so a late or duplicate reply cannot complete another
+//! call. An id whose slot is taken is skipped, and the table is kept at most half full, so skipping
+//! is rare. A lookup is an index and a comparison: no hashing, no free list.
 
 #[derive(Debug)]
 pub(crate) struct Table<T> {
@@ -18,7 +18,7 @@ impl<T> Table<T> {
         Self { slots: Vec::new(), len: 0, last: 0 }
     }
 
-    /// The same, whose first id comes after `last`.
+    /// An empty table, whose first id comes after `last`.
     #[cfg(feature = "http")]
     pub(crate) const fn after(last: u64) -> Self {
         Self { slots: Vec::new(), len: 0, last }
@@ -33,7 +33,7 @@ impl<T> Table<T> {
         self.last
     }
 
-    /// Ids start at 1: some servers answer notifications with id 0.
+    /// Ids start at 1: some servers answer notifications with the id 0.
     pub(crate) fn insert(&mut self, value: T) -> u64 {
         if self.len * 2 >= self.slots.len() {
             self.resize((self.slots.len() * 2).max(MIN_SLOTS));
@@ -61,7 +61,7 @@ impl<T> Table<T> {
         let slot = self.slot(id);
         let (_, value) = self.slots.get_mut(slot)?.take_if(|(found, _)| *found == id)?;
         self.len -= 1;
-        // A burst must not cost memory for ever. An empty table has nothing to move.
+        // The memory of a burst is given back. An empty table has nothing to move.
         if self.len == 0 && self.slots.len() > 1024 {
             self.slots = Vec::new();
         }
@@ -86,7 +86,7 @@ impl<T> Table<T> {
         (id as usize) & self.slots.len().wrapping_sub(1)
     }
 
-    /// Two ids that differ in their low bits differ in more of them too: growing never collides.
+    /// Two ids that differ in their low bits also differ in more bits, so growing never collides.
     fn resize(&mut self, size: usize) {
         let old = std::mem::replace(&mut self.slots, std::iter::repeat_with(|| None).take(size).collect());
         for (id, value) in old.into_iter().flatten() {

@@ -1,5 +1,5 @@
-//! WireVersion messages: the envelope of each version, around a method and parameters that are written
-//! before it.
+//! Writes messages: the envelope of each version, around a method and parameters that are written
+//! before.
 
 use serde::Serialize;
 
@@ -8,14 +8,15 @@ use super::{
     version::{Version, WireVersion},
 };
 
-/// Appends `value` as JSON to memory, which cannot fail for the types used here.
+/// Appends `value` as JSON. Writing the types used here into memory cannot fail.
 pub(crate) fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let written = json_text::write(out, value);
     debug_assert!(written.is_ok(), "a text, a number or an error object was not written");
 }
 
 impl Version {
-    /// The member for parameters that there are none of, where `wanted` or else the connection says what it is. 1.0 requires it.
+    /// The member `params` of a message without parameters: as `wanted`, or else as the connection
+    /// says. 1.0 requires an array.
     pub(crate) fn no_params(self, wanted: Option<EmptyParams>) -> &'static [u8] {
         match (self.writes, wanted.unwrap_or(self.empty_params)) {
             (WireVersion::V1, _) | (WireVersion::V2, EmptyParams::Array) => br#","params":[]"#,
@@ -24,7 +25,8 @@ impl Version {
         }
     }
 
-    /// Appends a request of ours. `body` is its method and params, in two parts: see [`Body`](crate::jsonrpc::Body).
+    /// Appends a request. `body` is the method and the params, in two parts: see
+    /// [`Body`](crate::jsonrpc::Body).
     pub(crate) fn put_request(self, out: &mut Vec<u8>, id: u64, body: [&[u8]; 2]) {
         let [body, tail] = body;
         match self.writes {
@@ -46,12 +48,12 @@ impl Version {
         out.push(b'}');
     }
 
-    /// Appends a notification. `body` is its method and params.
+    /// Appends a notification. `body` is the method and the params.
     pub(crate) fn put_notification(self, out: &mut Vec<u8>, body: &[u8]) {
         self.put_notification_in_parts(out, [body, b""]);
     }
 
-    /// The same, whose method and params are in two parts.
+    /// Appends a notification, whose method and params are in two parts.
     #[inline]
     pub(crate) fn put_notification_in_parts(self, out: &mut Vec<u8>, [text, tail]: [&[u8]; 2]) {
         match self.writes {
@@ -70,7 +72,8 @@ impl Version {
         out.push(b'}');
     }
 
-    /// Appends everything of a reply that stands before the result; the result and [`end_result`](Self::end_result) follow.
+    /// Appends the part of a reply before the result. The result and
+    /// [`end_result`](Self::end_result) have to follow.
     pub(crate) fn begin_result(self, out: &mut Vec<u8>, id: Id<'_>) {
         match self.writes {
             WireVersion::V2 => {
@@ -82,7 +85,7 @@ impl Version {
         }
     }
 
-    /// Ends what [`begin_result`](Self::begin_result) began.
+    /// Appends the part of a reply after the result: see [`begin_result`](Self::begin_result).
     pub(crate) fn end_result(self, out: &mut Vec<u8>, id: Id<'_>) {
         if let WireVersion::V1 = self.writes {
             out.extend_from_slice(br#","error":null,"id":"#);
@@ -91,7 +94,7 @@ impl Version {
         out.push(b'}');
     }
 
-    /// Appends a reply that is an error.
+    /// Appends a reply with an error.
     pub(crate) fn put_error(self, out: &mut Vec<u8>, id: Id<'_>, error: &ErrorObject) {
         match self.writes {
             WireVersion::V2 => {
@@ -115,12 +118,13 @@ impl Version {
     }
 }
 
-/// What stands between the method and the parameters.
+/// The text between the method and the parameters.
 const PARAMS: &[u8] = br#","params":"#;
 
 /// The method and the parameters of a message, written and not yet sent.
 ///
-/// They are written apart from the rest so that whoever sends can do it before taking a lock, and without knowing the id.
+/// They are written apart from the envelope, so that a caller can write them before it takes a lock
+/// and without knowing the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Body<'a> {
     text: &'a [u8],
@@ -128,21 +132,22 @@ pub struct Body<'a> {
     empty: Option<EmptyParams>,
 }
 
-/// What the parameters are.
+/// The kind of the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ParamsShape {
-    /// There are none, and the text has no member for them.
+    /// No parameters: the text has no member for them.
     None,
     Array,
     Object,
 }
 
 impl<'a> Body<'a> {
-    /// Appends both to `out`, as members of a message.
+    /// Appends the method and the parameters to `out`, as members of a message.
     ///
     /// # Errors
     ///
-    /// Those of `params`, which appends the JSON text of an array or an object; nothing, or `null`, where there are no parameters.
+    /// Those of `params`, which has to append the JSON text of an array or an object; nothing, or
+    /// `null`, without parameters.
     pub fn write<E>(
         out: &'a mut Vec<u8>,
         method: &str,
@@ -153,7 +158,8 @@ impl<'a> Body<'a> {
         Ok(Self::written(&out[start..], end - start))
     }
 
-    /// What [`write`](Self::write) does, for callers that keep the text: gives the place in it where the method ends.
+    /// Writes as [`write`](Self::write) does, for callers that keep the text: returns the position
+    /// at which the method ends.
     pub(crate) fn append<E>(
         out: &mut Vec<u8>,
         method: &str,
@@ -166,7 +172,7 @@ impl<'a> Body<'a> {
         Ok(end)
     }
 
-    /// Appends the parameters to what has the method already.
+    /// Appends the parameters to a text that has the method already.
     pub(crate) fn append_params<E>(
         out: &mut Vec<u8>,
         params: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
@@ -181,12 +187,12 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
-    /// The parameters in a text whose method ends at `method`; `None` where there are none.
+    /// The parameters in a text whose method ends at `method`; `None` if there are none.
     pub(crate) fn params_of(text: &[u8], method: usize) -> Option<&[u8]> {
         text.get(method + PARAMS.len()..)
     }
 
-    /// What was written before, whose method ends at `method`.
+    /// A body that was written before, whose method ends at `method`.
     pub(crate) fn written(text: &'a [u8], method: usize) -> Self {
         let params = match text.get(method + PARAMS.len()) {
             None => ParamsShape::None,
@@ -196,7 +202,7 @@ impl<'a> Body<'a> {
         Self { text, params, empty: None }
     }
 
-    /// The same, sent with `empty` where there are no parameters, whatever the connection says.
+    /// The same body, sent with `empty` if there are no parameters, whatever the connection says.
     pub const fn with_empty_params(self, empty: EmptyParams) -> Self {
         Self { empty: Some(empty), ..self }
     }
@@ -210,7 +216,7 @@ impl<'a> Body<'a> {
         self.text
     }
 
-    /// What follows the text in a message of `version`.
+    /// The text after the body in a message of `version`.
     pub(super) fn tail(&self, version: Version) -> &'static [u8] {
         match self.params {
             ParamsShape::None => version.no_params(self.empty),
@@ -282,7 +288,8 @@ mod tests {
         );
     }
 
-    /// What a connection that is made so sends, given what is written for the parameters, and what the body says of none.
+    /// The message that `connection` sends, with `params` as the parameters and `empty` as the
+    /// body's own setting.
     fn sent(connection: &mut Connection<()>, params: &str, empty: Option<EmptyParams>) -> String {
         let (mut text, mut out) = (b"before".to_vec(), Vec::new());
         let Ok(body) = Body::write(&mut text, "m", |out| {

@@ -1,5 +1,6 @@
-//! The events of a message, one by one: the one place that knows what a message means to the side
-//! that it has come to, for sessions, messages without one, and users of the language alone.
+//! The events of a message, one by one. This is the only place that interprets a message for the
+//! side that received it: for sessions, for messages without a session, and for users of
+//! [`Connection`] alone.
 
 use std::{borrow::Cow, vec};
 
@@ -16,52 +17,52 @@ use crate::jsonrpc::{
     version::Version,
 };
 
-/// One thing that a message from the peer brings.
+/// One event of a message from the peer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a, T> {
     /// The peer calls a method, and waits for [`Connection::respond`].
     Request {
-        /// The method's name.
+        /// The name of the method.
         method: Cow<'a, str>,
-        /// Its parameters.
+        /// The parameters of the request.
         params: RawParams<'a>,
-        /// What the answer is given with.
+        /// Identifies the request when it is answered.
         ticket: Ticket,
     },
-    /// The peer calls a method, and does not wait.
+    /// The peer calls a method, and expects no reply.
     Notification {
-        /// The method's name.
+        /// The name of the method.
         method: Cow<'a, str>,
-        /// Its parameters.
+        /// The parameters of the notification.
         params: RawParams<'a>,
     },
-    /// A call of ours has ended.
+    /// A call of this side has ended.
     Reply {
-        /// What was kept with it.
+        /// The value that was kept with the call.
         call: T,
-        /// How.
+        /// The reply, or the error that ended the call.
         reply: Reply,
     },
-    /// The peer broke the rules. Where that is to be answered, it was.
+    /// The peer sent a malformed message. If it has to be answered, the answer is already written.
     Refused {
-        /// The id that it is answered under; null where none could be read.
+        /// The id in the answer; null if none could be read.
         id: RequestId,
-        /// Which rule.
+        /// The rule that the message breaks.
         error: ErrorObject,
     },
-    /// An answer to no call of ours. It is never answered.
+    /// A reply that matches no call in flight. It is never answered.
     Unasked(Reply),
 }
 
-/// A request of the peer's that waits for its answer.
+/// A request of the peer that waits for its reply.
 ///
-/// A member of a batch that is never answered keeps the others from being sent.
+/// If a member of a batch is never answered, the reply to the whole batch is not sent.
 #[derive(Debug)]
 #[must_use = "a request waits for its answer"]
 pub struct Ticket {
     id: RequestId,
-    /// Set where it came in a batch.
+    /// Set if the request came in a batch.
     member: Option<Member>,
 }
 
@@ -72,33 +73,34 @@ impl Ticket {
     }
 }
 
-/// A step through a message. The owner of the connection answers requests and refusals, and ends
-/// the calls that are answered: a session does so in groups, under its lock.
+/// A step through a message. The owner of the connection answers requests and malformed messages,
+/// and ends the calls that have replies: a session does so in groups, under its lock.
 #[derive(Debug)]
 pub(crate) enum Step<'a, T> {
     /// A request or a notification whose parameters are not checked.
     Scanned(UncheckedRequest<'a>),
-    /// The same, read in full.
+    /// A request or a notification that was read in full.
     Request(Request<'a>),
-    /// A member of a batch that is a request or a notification, and its text. It has to be
-    /// [expected](Connection::expect_member) where its reply does not come at once.
+    /// A member of a batch that is a request or a notification, and its text. If it is not answered
+    /// at once, it has to be [expected](Connection::expect_member).
     Member(Request<'a>, Member, &'a str),
-    /// A reply; `None` is an id that no call of ours can have. The call has not ended yet.
+    /// A reply. The id is `None` if no call of this side can have it. The call has not ended yet.
     Answer(Option<CallId>, Reply),
-    /// A message of ours was refused, and the peer does not say which: see [`Connection::refused`].
+    /// An error without an id: the peer refused a message of this side, and does not say which one.
+    /// See [`Connection::refused`].
     Refusal(Reply),
-    /// The same, and it was none of those in flight.
+    /// An error without an id that refuses none of the messages in flight.
     Unmatched(Reply),
-    /// A call that has ended with its batch.
+    /// A call that ended together with its batch.
     Ended(T, Reply),
-    /// The peer broke the rules, in a batch or else alone.
+    /// A malformed message, or a malformed member of a batch.
     Malformed(Malformed<'a>, Option<Member>),
-    /// All members of a batch were seen: see [`Connection::end_batch`].
+    /// The end of a batch: see [`Connection::end_batch`].
     BatchEnd(BatchId),
 }
 
-/// The events of one message. It borrows the message alone, so that events can be answered, and
-/// calls made, between two of them.
+/// The events of one message. It borrows only the message, not the connection, so that the owner
+/// can answer events and make calls between two of them.
 #[derive(Debug)]
 pub struct Events<'a, T> {
     version: Version,
@@ -109,9 +111,9 @@ pub struct Events<'a, T> {
 enum EventsStage<'a, T> {
     Read(Message<'a>),
     Members(BatchMembers<'a>),
-    /// The members were seen: what an array of replies means beside each of them.
+    /// The members were read. An array of replies also ends the calls that it leaves out.
     Answered(AnsweredBatches),
-    /// Calls that end with the message, and batches whose calls are still to end.
+    /// Calls that end with the message, and batches whose remaining calls are still to end.
     Ended(vec::IntoIter<T>, Reply, vec::IntoIter<BatchIds>),
     Done,
 }
@@ -120,22 +122,23 @@ enum EventsStage<'a, T> {
 struct BatchMembers<'a> {
     left: Elements<'a>,
     next: Member,
-    /// Where the last member stands.
+    /// The position of the last member.
     last: usize,
     answered: AnsweredBatches,
 }
 
-/// The batches of ours that an array from the peer has replies to. There will be no other array for
+/// The batches in flight that an array from the peer has replies to. No other array will come for
 /// them: the calls that it leaves out have ended with it.
 #[derive(Debug, Default)]
 struct AnsweredBatches {
     batches: Vec<BatchIds>,
-    /// An error without an id, kept until the array has ended: beside replies to one batch it does
-    /// not refuse another.
+    /// An error without an id, kept until the array has ended: if the array has replies to one
+    /// batch, the error does not refuse another.
     refusal: Option<Reply>,
 }
 
-/// A batch of which a member has to wait. It can be taken up at that member again.
+/// The rest of a batch whose last member has to wait, for example for a permit. [`Events::resume`]
+/// continues at that member.
 #[derive(Debug)]
 pub(crate) struct Paused {
     member: Member,
@@ -144,12 +147,12 @@ pub(crate) struct Paused {
 }
 
 impl<'a, T> Events<'a, T> {
-    /// Those of a message that was read in full.
+    /// The events of a message that was read in full.
     pub(crate) const fn of(version: Version, message: Message<'a>) -> Self {
         Self { version, stage: EventsStage::Read(message) }
     }
 
-    /// Those that are left of a batch that was paused.
+    /// The remaining events of a paused batch.
     pub(crate) fn resume(version: Version, frame: &'a [u8], paused: Paused) -> Self {
         let Paused { member, position, answered } = paused;
         let left = Elements::of_frame(frame).skip_to(position);
@@ -159,7 +162,8 @@ impl<'a, T> Events<'a, T> {
         }
     }
 
-    /// Goes back to the last member of a batch, which has to wait; `None` where there is no batch.
+    /// Goes back to the last member of a batch, which has to wait; `None` if the message is no
+    /// batch.
     pub(crate) fn pause(self) -> Option<Paused> {
         let EventsStage::Members(BatchMembers { next: Member { batch, index }, last, answered, .. }) =
             self.stage
@@ -170,16 +174,16 @@ impl<'a, T> Events<'a, T> {
         Some(Paused { member, position: last, answered })
     }
 
-    /// The members that are left are not looked at. What ends with the batch does.
+    /// Skips the remaining members. The calls that end with the batch still do.
     pub(crate) fn skip_members(&mut self) {
         if let EventsStage::Members(members) = &mut self.stage {
             members.left = members.left.clone().skip_to(usize::MAX);
         }
     }
 
-    /// The next step; `None` when the message is done.
+    /// The next step; `None` at the end of the message.
     pub(crate) fn step(&mut self, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
-        // Where it is: a batch is large to be moved at each of its members.
+        // In place: moving a batch for each of its members would cost too much.
         if let EventsStage::Members(members) = &mut self.stage
             && let Some(step) = members.step(self.version, connection)
         {
@@ -204,7 +208,7 @@ impl<'a, T> Events<'a, T> {
         let is_empty = members.clone().next().is_none();
         let begun = connection.lend(|connection| match connection.refuses_batch(&members) {
             None => Ok(connection.begin_batch()),
-            // A server that has nothing to say to a batch may say so by an empty array.
+            // A server with nothing to answer in a batch may send an empty array.
             Some(_) if is_empty && connection.has_sent_batch() => Err(Ok(connection.remove_oldest_batch())),
             Some(malformed) => Err(Err(malformed)),
         });
@@ -267,7 +271,7 @@ impl<'a, T> Events<'a, T> {
 }
 
 impl<'a, T> Step<'a, T> {
-    /// The only step through a message that was scanned.
+    /// The only step of a scanned message.
     #[inline]
     pub(crate) fn of_scanned(scanned: Scanned<'a>) -> Self {
         match scanned {
@@ -286,7 +290,7 @@ impl<'a, T> Step<'a, T> {
 }
 
 impl<'a> BatchMembers<'a> {
-    /// The step of the next member that brings one.
+    /// The next member that yields a step.
     fn step<T>(&mut self, version: Version, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
         loop {
             self.last = self.left.position();
@@ -301,7 +305,7 @@ impl<'a> BatchMembers<'a> {
                         return Some(step);
                     }
                 }
-                // There is no batch within a batch: it is malformed.
+                // A batch within a batch is malformed, so this cannot be.
                 Message::Batch(_) => {}
             }
         }
@@ -309,13 +313,13 @@ impl<'a> BatchMembers<'a> {
 }
 
 impl AnsweredBatches {
-    /// Takes a response that came in an array.
+    /// The step of a response that came in an array.
     fn step<'a, T>(&mut self, response: Response<'a>, connection: &mut impl Lend<T>) -> Option<Step<'a, T>> {
         if response.refuses_whole_message() {
             return self.refusal.replace(Reply::new(response.outcome)).map(Step::Unmatched);
         }
         let call = CallId::answered_by(response.id);
-        // An array nearly always answers one batch.
+        // An array nearly always answers one batch only.
         if let Some(call) = call
             && !self.batches.iter().any(|ids| ids.contains(&call.value()))
         {
@@ -326,15 +330,15 @@ impl AnsweredBatches {
 }
 
 impl<'a, T> Events<'a, T> {
-    /// The next event; `None` when the message is done. Whatever has to be answered at once,
-    /// because it is no valid message, is appended to `out`: one message, or nothing.
+    /// The next event; `None` at the end of the message. The answer to a malformed message is
+    /// appended to `out`: one message, or nothing.
     ///
-    /// Events come in the order of the message. A reply to a batch of ours that leaves calls out
-    /// ends those as well.
+    /// Events come in the order of the message. A reply to a batch that leaves out some of its
+    /// calls ends those calls as well.
     pub fn next(&mut self, connection: &mut Connection<T>, out: &mut Vec<u8>) -> Option<Event<'a, T>> {
         while let Some(step) = self.step(connection) {
             match step {
-                // Only checked messages are read here.
+                // This method reads only checked messages.
                 Step::Scanned(_) => {}
                 Step::Request(request) => return Some(Event::requested(request, None)),
                 Step::Member(request, member, _) => {
@@ -377,7 +381,7 @@ impl<'a, T> Events<'a, T> {
 }
 
 impl<T> Connection<T> {
-    /// Takes one message in: gives its events, which are asked for one by one.
+    /// Takes one message, and returns its events, to be asked for one by one with [`Events::next`].
     pub fn events<'a>(&mut self, frame: &'a [u8]) -> Events<'a, T> {
         if let Some(version) = self.version().decided_by(frame) {
             self.set_version(version);
@@ -385,8 +389,8 @@ impl<T> Connection<T> {
         Events::of(self.version(), self.version().read_checked(frame))
     }
 
-    /// Answers a request with what its method returned. The reply is appended to `out`; that to a member of a batch when the last one
-    /// is answered.
+    /// Answers a request with the result of its method. The reply is appended to `out`; the reply
+    /// to a batch, once its last member is answered.
     pub fn respond<R: Serialize, E: RpcError>(
         &mut self,
         out: &mut Vec<u8>,
@@ -399,7 +403,7 @@ impl<T> Connection<T> {
         self.respond_with(out, &ticket, &reply);
     }
 
-    /// Answers a request with a reply that is written already.
+    /// Answers a request with a reply that is already written.
     pub(crate) fn respond_with(&mut self, out: &mut Vec<u8>, ticket: &Ticket, reply: &[u8]) {
         match ticket.member {
             None => out.extend_from_slice(reply),

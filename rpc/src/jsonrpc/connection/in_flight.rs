@@ -1,21 +1,22 @@
-//! What is in flight beside the calls: batches in both directions, and what an error to no call may
-//! mean.
+//! The state in flight besides the calls themselves: batches in both directions, and sent messages
+//! to which a later error without an id may refer.
 
 use std::ops::{Range, RangeInclusive};
 
 use crate::jsonrpc::{ErrorCode, ErrorObject, Id, version::Version};
 
-/// Collects the replies to the members of one batch, which go out as one message when the last one is there.
+/// Collects the replies to the members of one batch from the peer. They are sent as one message
+/// once the last one has come.
 #[derive(Debug)]
 pub(crate) struct BatchReply {
     version: Version,
     /// The replies, in the order in which they came.
     text: Vec<u8>,
-    /// Which member each belongs to, and where it stands.
+    /// The index of the member that each reply belongs to, and its place in `text`.
     parts: Vec<(usize, Range<usize>)>,
-    /// What is still to come: replies, and the end of the batch itself.
+    /// The number of replies still expected, plus one until the end of the batch.
     expected: usize,
-    /// How many bytes the replies may have together.
+    /// The most bytes that the replies may have together.
     limit: usize,
 }
 
@@ -24,12 +25,12 @@ impl BatchReply {
         Self { version, text: Vec::new(), parts: Vec::new(), expected: 1, limit }
     }
 
-    /// A reply to a member will follow.
+    /// Expects the reply to a member.
     pub(super) const fn expect(&mut self) {
         self.expected += 1;
     }
 
-    /// What was expected has come, or will not come.
+    /// An expected reply has come, or will not come.
     pub(super) const fn came(&mut self) {
         self.expected = self.expected.saturating_sub(1);
     }
@@ -38,7 +39,8 @@ impl BatchReply {
         self.expected == 0
     }
 
-    /// Adds the reply to the member at `index`. One that is too much for the limit becomes an error.
+    /// Adds the reply to the member at `index`. A reply that would exceed the limit is replaced by
+    /// an error.
     pub(super) fn add(&mut self, index: usize, id: Id<'_>, reply: &[u8]) {
         let start = self.text.len();
         if start.saturating_add(reply.len()) <= self.limit {
@@ -57,7 +59,7 @@ impl BatchReply {
         self.parts.push((index, start..self.text.len()));
     }
 
-    /// How many bytes the replies have that are there already.
+    /// The size, in bytes, of the replies so far.
     pub(super) const fn len(&self) -> usize {
         self.text.len()
     }
@@ -67,7 +69,7 @@ impl BatchReply {
         self.parts.is_empty()
     }
 
-    /// Appends the reply, in the order of the batch.
+    /// Appends the reply, its parts in the order of the batch.
     pub(crate) fn write(mut self, out: &mut Vec<u8>) {
         self.parts.sort_by_key(|(index, _)| *index);
         out.reserve(self.text.len() + self.parts.len() + 2);
@@ -91,17 +93,18 @@ fn too_large(size: usize, limit: usize) -> ErrorObject {
     )
 }
 
-/// The ids among which a batch of ours has its calls: nothing else is sent while a batch is written.
+/// The range of ids that contains the calls of a sent batch: no other call is made while a batch is
+/// written.
 pub(crate) type BatchIds = RangeInclusive<u64>;
 
-/// Batches in flight, in the order in which they were sent.
+/// The sent batches in flight, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct SentBatches(Vec<SentBatch>);
 
 #[derive(Debug)]
 struct SentBatch {
     ids: BatchIds,
-    /// How many of its calls are in flight.
+    /// The number of calls of the batch that are in flight.
     left: usize,
 }
 
@@ -114,7 +117,7 @@ impl SentBatches {
         self.0.push(SentBatch { ids: first..=last, left: calls });
     }
 
-    /// One call less. Nearly always there are no batches.
+    /// A call has ended. There are nearly always no batches, so that case is first.
     pub(super) fn ended(&mut self, call: u64) {
         if self.0.is_empty() {
             return;
@@ -127,17 +130,17 @@ impl SentBatches {
         }
     }
 
-    /// The ids among which the batch that `call` belongs to has its calls.
+    /// The range of ids of the batch that `call` belongs to.
     pub(super) fn ids(&self, call: u64) -> Option<BatchIds> {
         Some(self.0[self.find(call)?].ids.clone())
     }
 
-    /// The ids of the one that was sent first.
+    /// The range of ids of the oldest batch.
     pub(super) fn oldest(&self) -> Option<BatchIds> {
         self.0.first().map(|batch| batch.ids.clone())
     }
 
-    /// Whether one of them has so many calls.
+    /// Whether a batch in flight has at least this many calls.
     pub(super) fn any_has(&self, calls: usize) -> bool {
         self.0.iter().any(|batch| batch.ids.end() - batch.ids.start() + 1 >= calls as u64)
     }
@@ -152,20 +155,22 @@ impl SentBatches {
     }
 }
 
-/// How many calls are remembered that were given up.
+/// The most abandoned calls that are remembered.
 const MAX_GIVEN_UP: usize = 64;
 
-/// What was sent and has no answer that names it: calls that were given up, whose replies may still
-/// come, and notifications, which some peers answer with an error where they cannot take them.
+/// Sent messages to which an error without an id may refer, besides the calls in flight: abandoned
+/// calls, whose replies may still come, and notifications, which some peers answer with an error if
+/// they cannot handle them.
 #[derive(Debug)]
 pub(super) struct UnansweredMessages {
     given_up: Vec<u64>,
-    /// Whether more calls were given up than are remembered: then any error may mean one of them.
+    /// Whether more calls were abandoned than are remembered: then any error may refer to one of
+    /// them.
     is_full: bool,
-    /// The first call that is sent behind the last notification; 0 where there was none.
+    /// The id of the first call after the last notification; 0 if there was no notification.
     behind_notification: u64,
-    /// The latest call that was answered. Peers refuse what they cannot read in the order in which
-    /// it comes: an error that a notification before this call has caused has come, too.
+    /// The latest call that has a reply. Peers refuse unreadable messages in the order in which
+    /// they come, so an error caused by a notification before this call has come already.
     last_answered: u64,
 }
 
@@ -174,7 +179,7 @@ impl UnansweredMessages {
         Self { given_up: Vec::new(), is_full: false, behind_notification: 0, last_answered: 0 }
     }
 
-    /// A call is not waited for any more.
+    /// The caller has abandoned a call.
     pub(super) fn gave_up(&mut self, call: u64) {
         match self.given_up.len() < MAX_GIVEN_UP {
             true => self.given_up.push(call),
@@ -182,26 +187,26 @@ impl UnansweredMessages {
         }
     }
 
-    /// A reply has come to a call in flight.
+    /// The reply to a call in flight has come.
     pub(super) const fn answered(&mut self, call: u64) {
         if call > self.last_answered {
             self.last_answered = call;
         }
     }
 
-    /// A reply has come to a call that is not in flight.
+    /// The reply to a call that is not in flight has come.
     pub(super) fn answered_late(&mut self, call: u64) {
         if let Some(at) = self.given_up.iter().position(|&given_up| given_up == call) {
             self.given_up.swap_remove(at);
         }
     }
 
-    /// A notification is sent, and `last_call` was the last call before it.
+    /// A notification is sent after the call `last_call`.
     pub(super) const fn notified(&mut self, last_call: u64) {
         self.behind_notification = last_call + 1;
     }
 
-    /// Whether an error to no call can mean nothing but a call in flight.
+    /// Whether an error without an id can only refer to a call in flight.
     pub(super) const fn is_empty(&self) -> bool {
         self.given_up.is_empty() && !self.is_full && self.last_answered >= self.behind_notification
     }
@@ -258,7 +263,7 @@ mod tests {
         unanswered.gave_up(3);
         unanswered.gave_up(4);
         assert!(!unanswered.is_empty());
-        // Others were answered, one of them twice.
+        // Replies to other calls have come, one of them twice.
         unanswered.answered(5);
         unanswered.answered_late(5);
         unanswered.answered_late(3);
@@ -275,7 +280,7 @@ mod tests {
         unanswered.answered(1);
         assert!(unanswered.is_empty());
         unanswered.notified(2);
-        // It was sent before.
+        // This call was sent before the notification.
         unanswered.answered(2);
         assert!(!unanswered.is_empty());
         unanswered.answered(4);

@@ -1,4 +1,5 @@
-//! The protocol machine of one link: it writes calls, and knows what waits for an answer.
+//! The protocol state machine of one connection: it writes calls and batches, and knows which are
+//! in flight.
 
 use super::in_flight::{BatchIds, BatchReply, SentBatches, UnansweredMessages};
 use crate::jsonrpc::{
@@ -6,70 +7,73 @@ use crate::jsonrpc::{
     version::Version,
 };
 
-/// A call in flight. Ids rise by one from 1 and are not used again on the same link.
+/// The id of a call. Ids count up from 1 and are not used again on the same connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallId(u64);
 
 impl CallId {
-    /// The call that a response with this id answers: `None` where the id is none that a call of ours can have.
+    /// The call that a response with this id answers; `None` if no call of this side can have the
+    /// id.
     pub fn answered_by(id: Id<'_>) -> Option<Self> {
         id.as_call().map(Self)
     }
 
-    /// The number that stands on the wire.
+    /// The number on the wire.
     pub const fn value(self) -> u64 {
         self.0
     }
 }
 
-/// What the version that is spoken, or what carries it, has no way to say.
+/// Something that the version in force, or the transport, cannot express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unsupported {
-    /// Parameters are an object, and the version is 1.0.
+    /// The parameters are an object, and the version is 1.0.
     #[error("JSON-RPC 1.0 has no named parameters: send them by position")]
     NamedParams,
-    /// Calls are to be taken back by a [`Cancellation`](crate::Cancellation), and the version is 1.0.
+    /// Calls are to be cancelled by a [`Cancellation`](crate::Cancellation), and the version is
+    /// 1.0.
     #[error(
         "JSON-RPC 1.0 has no named parameters, which a cancellation needs: speak 2.0, or configure no cancellation"
     )]
     Cancellation,
-    /// The version is 1.0.
+    /// The message is a batch, and the version is 1.0.
     #[error("JSON-RPC 1.0 has no batches: send the calls one by one")]
     Batches,
-    /// No version has batches without members.
+    /// A batch without members, which no version has.
     #[error("a batch has at least one member")]
     EmptyBatch,
-    /// The items of a subscription come unasked, and what carries the call brings answers only.
+    /// A subscription over a transport that carries only replies, and no items.
     #[error(
         "nothing comes unasked over HTTP, so there are no subscriptions: use a connection that stays open"
     )]
     Subscriptions,
-    /// The same, of work that reports how far it is: its result can be had, by
-    /// [`Subscribe::result_alone`](crate::Subscribe::result_alone).
+    /// A call with progress over a transport that carries only replies. Its result can still be
+    /// had, by [`Subscribe::result_alone`](crate::Subscribe::result_alone).
     #[error(
         "nothing comes unasked over HTTP, so no progress can be reported: ask for the result alone \
          (`.result_alone()`), or use a connection that stays open"
     )]
     Progress,
-    /// The session carries messages of the application's own: see [`MessageSession`](crate::MessageSession).
+    /// A call on a session that carries messages of the application, and no JSON-RPC: see
+    /// [`MessageSession`](crate::MessageSession).
     #[error("the session carries messages of the application's own, and no JSON-RPC")]
     Calls,
 }
 
-/// A batch of the peer's that is being answered.
+/// The number of a batch from the peer that is being answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BatchId(u64);
 
-/// A member of a batch of the peer's.
+/// A member of a batch from the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) batch: BatchId,
-    /// Its place in the batch.
+    /// The index of the member in the batch.
     pub(crate) index: usize,
 }
 
-/// Lends a connection for a moment. A session locks its state for that.
+/// Gives access to a connection for the time of a closure: a session locks its state for it.
 pub(crate) trait Lend<T> {
     fn lend<R>(&mut self, look: impl FnOnce(&mut Connection<T>) -> R) -> R;
 }
@@ -80,38 +84,41 @@ impl<T> Lend<T> for Connection<T> {
     }
 }
 
-/// The message of ours that the peer has refused by an error to the id null.
+/// The sent message to which an error without an id refers.
 #[derive(Debug)]
 pub(crate) enum RefusedCall<T> {
     /// A batch: its calls, which have ended.
     Batch(Vec<T>),
     /// The only call in flight. It has not ended yet.
     Call(CallId),
-    /// Nothing tells.
+    /// The message cannot be determined.
     Unknown,
 }
 
-/// One side of a link: the language as a state machine. Bytes go in, events and bytes come out; nothing waits, and nothing
-/// is sent.
+/// One side of a connection: JSON-RPC as a state machine without I/O. Bytes go in, events and bytes
+/// come out; nothing waits, and nothing is sent.
 ///
-/// `T` is what the owner keeps with each call in flight (a waker, a channel, a name, a deadline).
+/// `T` is the value that the owner keeps with each call in flight (a waker, a channel, a name, a
+/// deadline).
 ///
-/// A [`Session`](crate::Session) has one inside. By itself it is for those who bring their own transport and their own loop:
+/// A [`Session`](crate::Session) contains one. Use it directly to bring your own transport and
+/// event loop:
 ///
 /// ```
 /// use rpc::{ErrorObject, Protocol};
 /// use rpc::jsonrpc::{Body, Connection, Event};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let (mut here, mut there) = (Connection::new(Protocol::V2), Connection::<()>::new(Protocol::Detect));
+/// let mut here = Connection::new(Protocol::V2);
+/// let mut there = Connection::<()>::new(Protocol::Detect);
 ///
-/// // One side calls. What is kept with the call is a name for it.
+/// // One side calls, and keeps a name with the call.
 /// let (mut body, mut wire) = (Vec::new(), Vec::new());
 /// let body = Body::write(&mut body, "add", |out| serde_json::to_writer(out, &(1, 2)))?;
 /// here.request(&mut wire, body, "a sum")?;
 /// assert_eq!(wire, br#"{"jsonrpc":"2.0","id":1,"method":"add","params":[1,2]}"#);
 ///
-/// // The other side reads it, and answers. It has found out by now what is spoken here.
+/// // The other side detects the version, reads the request, and answers it.
 /// let mut reply = Vec::new();
 /// let mut events = there.events(&wire);
 /// while let Some(event) = events.next(&mut there, &mut reply) {
@@ -123,7 +130,7 @@ pub(crate) enum RefusedCall<T> {
 /// assert_eq!(there.protocol(), Protocol::V2);
 /// assert_eq!(reply, br#"{"jsonrpc":"2.0","id":1,"result":3}"#);
 ///
-/// // The reply finds its call.
+/// // The reply is matched with its call.
 /// let mut nothing = Vec::new();
 /// let mut events = here.events(&reply);
 /// while let Some(event) = events.next(&mut here, &mut nothing) {
@@ -146,7 +153,8 @@ pub struct Connection<T> {
 }
 
 impl<T> Connection<T> {
-    /// Nothing is in flight yet. Batches and replies have the limits of [`Limits::server`](crate::Limits::server).
+    /// A connection with nothing in flight. Batches and replies have the limits of
+    /// [`Limits::server`](crate::Limits::server).
     pub const fn new(protocol: Protocol) -> Self {
         Self::of(Version::new(protocol))
     }
@@ -163,30 +171,31 @@ impl<T> Connection<T> {
         }
     }
 
-    /// The same, whose first call has the id after `last`. Nothing is in flight yet.
+    /// The same connection, whose first call has the id after `last`. Nothing is in flight yet.
     #[cfg(feature = "http")]
     pub(crate) fn with_ids_after(self, last: u64) -> Self {
         Self { calls: Table::after(last), ..self }
     }
 
-    /// Sends `empty` where a message has no parameters, unless its [`Body`] says otherwise or the version is 1.0. Default:
-    /// [`EmptyParams::Absent`].
+    /// Sends `empty` for a call without parameters, unless its [`Body`] says otherwise or the
+    /// version is 1.0. Default: [`EmptyParams::Absent`].
     pub fn with_empty_params(self, empty: EmptyParams) -> Self {
         Self { version: self.version.with_empty_params(empty), ..self }
     }
 
-    /// Refuses batches of the peer's that have more than `batch_length` members, and sends no result or reply to a batch of
-    /// more than `reply_size` bytes, but an error.
+    /// Limits what the peer may send and is sent: a batch of more than `batch_length` members is
+    /// refused, and a result, or a reply to a batch, of more than `reply_size` bytes is replaced by
+    /// an error.
     pub fn with_limits(self, batch_length: usize, reply_size: usize) -> Self {
         Self { batch_length, reply_size, ..self }
     }
 
-    /// The same, of one in use.
+    /// Changes the limits of a connection in use.
     pub(crate) const fn set_limits(&mut self, batch_length: usize, reply_size: usize) {
         (self.batch_length, self.reply_size) = (batch_length, reply_size);
     }
 
-    /// The version in force: [`Protocol::Detect`] until the peer's first message has come.
+    /// The version in force: [`Protocol::Detect`] until the first message of the peer has come.
     pub const fn protocol(&self) -> Protocol {
         self.version.protocol()
     }
@@ -195,7 +204,7 @@ impl<T> Connection<T> {
         self.version
     }
 
-    /// How many bytes a result or a reply to a batch may have.
+    /// The most bytes of a result, or of the reply to a batch.
     pub(super) const fn reply_size(&self) -> usize {
         self.reply_size
     }
@@ -204,11 +213,11 @@ impl<T> Connection<T> {
         self.version = version;
     }
 
-    /// Appends a request to `out`, and remembers it.
+    /// Appends a request to `out`, and keeps `call` until the reply comes.
     ///
     /// # Errors
     ///
-    /// Where the version has nothing of the kind. Nothing is appended then.
+    /// If the version in force cannot express it. Nothing is appended then.
     pub fn request(&mut self, out: &mut Vec<u8>, body: Body<'_>, call: T) -> Result<CallId, Unsupported> {
         self.check(body)?;
         let id = self.calls.insert(call);
@@ -220,7 +229,7 @@ impl<T> Connection<T> {
     ///
     /// # Errors
     ///
-    /// Where the version has nothing of the kind. Nothing is appended then.
+    /// If the version in force cannot express it. Nothing is appended then.
     pub fn notification(&mut self, out: &mut Vec<u8>, body: Body<'_>) -> Result<(), Unsupported> {
         self.check(body)?;
         self.unanswered.notified(self.calls.last());
@@ -228,11 +237,12 @@ impl<T> Connection<T> {
         Ok(())
     }
 
-    /// Appends a batch to `out`, and gives the ids of its calls: a member with a `T` is a call, one without is a notification.
+    /// Appends a batch to `out`, and returns the ids of its calls: a member with a `T` is a call, a
+    /// member without one is a notification.
     ///
     /// # Errors
     ///
-    /// Where the version has nothing of the kind. Nothing is appended then, and no call is remembered.
+    /// If the version in force cannot express it. Nothing is appended then, and no call is kept.
     pub fn batch<'b>(
         &mut self,
         out: &mut Vec<u8>,
@@ -281,14 +291,14 @@ impl<T> Connection<T> {
         self.calls.get_mut(call.0)
     }
 
-    /// Ends a call, or forgets it: a reply that still comes then matches nothing.
+    /// Ends a call, or abandons it: a reply that still comes then matches no call.
     pub fn remove(&mut self, call: CallId) -> Option<T> {
         let found = self.take(call)?;
         self.unanswered.gave_up(call.0);
         Some(found)
     }
 
-    /// Ends a call to which a reply has come.
+    /// Ends a call whose reply has come.
     pub(crate) fn answered(&mut self, call: CallId) -> Option<T> {
         let found = self.take(call);
         match found {
@@ -298,17 +308,18 @@ impl<T> Connection<T> {
         found
     }
 
-    /// Ends a call to which no reply will come.
+    /// Ends a call whose reply will not come.
     pub(crate) fn take(&mut self, call: CallId) -> Option<T> {
         let found = self.calls.remove(call.0)?;
         self.sent.ended(call.0);
         Some(found)
     }
 
-    /// The message of ours that the peer means with `reply`, an error to the id null: the oldest
-    /// batch in flight, or else the only call in flight, unless the error may mean something else
-    /// (a call that was given up and has no reply yet, or a notification), or any call in flight is
-    /// one that cannot be meant. That this side costs too much is said of no message.
+    /// The sent message to which `reply`, an error without an id, refers: the oldest batch in
+    /// flight, or else the only call in flight. It is unknown if the error may refer to something
+    /// else (an abandoned call without a reply, or a notification), or if a call in flight is one
+    /// that cannot be meant. An error which says that this side costs too much refers to no
+    /// message.
     pub(crate) fn refused(&mut self, reply: &Reply, may_be_meant: impl Fn(&T) -> bool) -> RefusedCall<T> {
         if reply.refuses_session() {
             return RefusedCall::Unknown;
@@ -323,12 +334,13 @@ impl<T> Connection<T> {
         }
     }
 
-    /// Ends the calls that `ended` says so of: those whose time is over, for one. The clock is the owner's.
+    /// Ends the calls for which `ended` returns true: those whose deadline has passed, for example.
+    /// The owner has the clock.
     pub fn remove_if(&mut self, ended: impl FnMut(&mut T) -> bool) -> Vec<T> {
         self.extract_if(ended).into_iter().map(|(_, call)| call).collect()
     }
 
-    /// The same, with the ids.
+    /// Ends calls as [`remove_if`](Self::remove_if) does, and returns their ids too.
     pub(crate) fn extract_if(&mut self, mut ended: impl FnMut(&mut T) -> bool) -> Vec<(CallId, T)> {
         let late = self.calls.iter_mut().filter_map(|(id, call)| ended(call).then_some(id));
         let ids: Vec<u64> = late.collect();
@@ -340,22 +352,23 @@ impl<T> Connection<T> {
         self.sent.ids(call.0)
     }
 
-    /// Ends what is in flight of a batch: an array has come with replies to it, and there will be no other.
+    /// Ends the remaining calls of a batch: an array with replies to it has come, and there will be
+    /// no other.
     pub(crate) fn remove_rest_of_batch(&mut self, ids: BatchIds) -> Vec<T> {
         ids.filter_map(|id| self.take(CallId(id))).collect()
     }
 
-    /// Ends the batch that was sent first: the peer has refused one, and did not say which.
+    /// Ends the oldest batch: the peer refused a batch without saying which one.
     pub(crate) fn remove_oldest_batch(&mut self) -> Vec<T> {
         self.sent.oldest().map(|ids| self.remove_rest_of_batch(ids)).unwrap_or_default()
     }
 
-    /// Whether a batch of ours has calls in flight.
+    /// Whether a sent batch is in flight.
     pub(crate) fn has_sent_batch(&self) -> bool {
         self.sent.oldest().is_some()
     }
 
-    /// Whether the call was made on this link, whatever became of it.
+    /// Whether the call was made on this connection, in flight or not.
     pub fn has_sent(&self, call: CallId) -> bool {
         (1..=self.calls.last()).contains(&call.0)
     }
@@ -366,27 +379,27 @@ impl<T> Connection<T> {
         self.calls.drain()
     }
 
-    /// How many calls were not removed yet.
+    /// The number of calls in flight.
     pub fn len(&self) -> usize {
         self.calls.len()
     }
 
-    /// Whether there are none.
+    /// Whether no call is in flight.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many batches of the peer's are being answered.
+    /// The number of batches from the peer that are being answered.
     pub fn batches_in_progress(&self) -> usize {
         self.received.len()
     }
 }
 
-/// Batches of the peer's.
+/// Batches from the peer.
 impl<T> Connection<T> {
-    /// What is wrong with a batch as a whole, if anything: it is empty, or too long.
+    /// Checks a batch as a whole: the error if it is empty or too long.
     ///
-    /// An array of replies may be as long as a batch that we sent, and is not answered where it is too long.
+    /// An array of replies may be as long as a sent batch. One that is too long is not answered.
     pub(crate) fn refuses_batch(&self, members: &Elements<'_>) -> Option<Malformed<'static>> {
         let refused = |why: String, answer| {
             Some(Malformed { id: Id::NULL, error: ErrorObject::invalid_request(why), answer })
@@ -406,28 +419,29 @@ impl<T> Connection<T> {
         refused(format!("the batch has {number} members, and the limit is {limit}"), !is_reply)
     }
 
-    /// How many bytes of replies wait in batches of the peer's, but for those in `except`.
+    /// The size, in bytes, of the replies that are collected for batches from the peer, except for
+    /// the batch `except`.
     pub(crate) fn collected(&self, except: Option<BatchId>) -> usize {
         let others = self.received.iter().filter(|(id, _)| except.is_none_or(|except| except.0 != *id));
         others.map(|(_, reply)| reply.len()).sum()
     }
 
-    /// Whether no batch of the peer's began before this one and waits for its end.
+    /// Whether no batch from the peer that began before this one is still being answered.
     pub(crate) fn is_oldest_batch(&self, batch: BatchId) -> bool {
         self.received.iter().all(|(other, _)| other >= batch.0)
     }
 
-    /// Nobody will be answered any more.
+    /// Drops the collected replies: nothing more will be sent.
     pub(crate) fn drop_batches(&mut self) {
         drop(self.received.drain());
     }
 
-    /// A batch has begun. It ends with [`end_batch`](Self::end_batch).
+    /// Begins a batch from the peer. [`end_batch`](Self::end_batch) ends it.
     pub(crate) fn begin_batch(&mut self) -> BatchId {
         BatchId(self.received.insert(BatchReply::new(self.version, self.reply_size)))
     }
 
-    /// A member's reply will come later, with [`add_to_batch`](Self::add_to_batch).
+    /// The reply to a member will be added later, by [`add_to_batch`](Self::add_to_batch).
     pub(crate) fn expect_member(&mut self, batch: BatchId) {
         if let Some(reply) = self.received.get_mut(batch.0) {
             reply.expect();
@@ -448,8 +462,8 @@ impl<T> Connection<T> {
         }
     }
 
-    /// An expected reply was added, or will not come; or all members of the batch have been seen. Gives the reply to the batch when
-    /// it is complete.
+    /// Ends one expectation: an expected reply was added or will not come, or all members were
+    /// read. Returns the reply to the batch once it is complete.
     pub(crate) fn end_batch(&mut self, batch: BatchId) -> Option<BatchReply> {
         let reply = self.received.get_mut(batch.0)?;
         reply.came();

@@ -1,5 +1,5 @@
-//! What one link has to remember between messages, without I/O: the calls of ours that wait for a
-//! reply, the batches of the peer's that do, and the version that both sides speak.
+//! The state of one connection between messages, without I/O: the calls in flight, the batches from
+//! the peer that are being answered, and the version in force.
 
 mod events;
 mod in_flight;

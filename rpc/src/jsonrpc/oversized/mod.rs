@@ -1,5 +1,5 @@
-//! What can be said of a message that is too large to be kept, as it passes by: which calls of ours it answers, and whether it is
-//! answered, and under which id.
+//! Reads a message that is too large to be kept while it passes by: which calls it answers, and
+//! whether and under which id it is answered itself.
 
 #[cfg(test)]
 mod tests;
@@ -11,48 +11,51 @@ use serde::de::IgnoredAny;
 
 use super::{CallId, Id, version::Version};
 
-/// Names of members and ids are kept up to this size, in bytes: those of more are none that matter, or are not echoed.
+/// The most bytes of a member's name or of an id that are kept. A longer name is none that matters,
+/// and a longer id is not echoed.
 const MAX_TEXT: usize = 4 << 10;
 
-/// Looks at a message part by part, and keeps next to nothing of it.
+/// Reads a message part by part, and keeps next to nothing of it.
 ///
-/// Calls of ours are found in replies of honest peers: what breaks the rules of JSON may go unseen.
+/// It finds the calls that the replies of an honest peer answer. It does not validate JSON.
 #[derive(Debug, Default)]
 pub(crate) struct Skim {
-    /// How many bytes were looked at.
+    /// The number of bytes read.
     size: usize,
     shape: MessageShape,
     /// Whether the object or array has ended.
     is_whole: bool,
     in_string: bool,
     escaped: bool,
-    /// How many brackets are open, and how many are around the members of a message: 1, or 2 in an array.
+    /// How many brackets are open, and how many enclose the members of a message: 1, or 2 in an
+    /// array.
     depth: usize,
     around: usize,
-    /// The name or the value at hand, as far as it stands between those brackets. One longer than [`MAX_TEXT`] is kept as far as that.
+    /// The current name or value, if it stands directly within those brackets: its first
+    /// [`MAX_TEXT`] bytes.
     text: Vec<u8>,
     member: CurrentMember,
     seen: SeenMembers,
-    /// What the messages of an array were, those that have not ended included.
+    /// Which kinds of messages an array contains, the current one included.
     requests: bool,
     responses: bool,
     notifications: bool,
 }
 
-/// What a message begins with.
+/// The kind of value that the message is, by its first byte.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum MessageShape {
     #[default]
     Unknown,
     Object,
     Array,
-    /// It is no message.
+    /// Neither, so it is no message.
     Other,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum CurrentMember {
-    /// Its name is not known yet.
+    /// The name is not known yet.
     #[default]
     Unnamed,
     Id,
@@ -60,11 +63,11 @@ enum CurrentMember {
     Other,
 }
 
-/// The members of one message, as far as they matter.
+/// The members of one message that matter here.
 #[derive(Debug, Default)]
 struct SeenMembers {
     id: SeenId,
-    /// Whether there was a member that only replies have, or only requests.
+    /// Whether there was a member that only replies have, and whether one that only requests have.
     answers: bool,
     calls: bool,
     says_2_0: bool,
@@ -74,7 +77,7 @@ struct SeenMembers {
 enum SeenId {
     #[default]
     None,
-    /// One that is not echoed: too long, no scalar, no JSON.
+    /// An id that is not echoed: too long, no scalar, or no JSON.
     Unfit,
     /// The JSON text.
     Text(String),
@@ -88,7 +91,7 @@ impl SeenId {
         }
     }
 
-    /// What an error for it carries.
+    /// The id in an error that answers the message.
     fn echoed(&self) -> Id<'_> {
         match self {
             Self::Text(text) => Id::from_json(text),
@@ -105,37 +108,38 @@ impl SeenId {
     }
 }
 
-/// How much of a message there will be.
+/// The part of a message that is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// More of it comes.
+    /// More of it.
     Comes,
-    /// That was all of it.
+    /// Nothing: it is complete.
     Nothing,
-    /// What there is more of it is not looked at.
+    /// An unknown rest, which is not read.
     Unread,
 }
 
-/// What a message is answered with that was not kept.
+/// The answer to a message that was not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict<'a> {
-    /// It may be anything yet.
+    /// It cannot be told yet.
     Unknown,
-    /// Nothing: it is a response, or a notification.
+    /// It is not answered: it is a response or a notification.
     Silence,
-    /// An error, to the request with this id.
+    /// With an error, to the request with this id.
     Error(Id<'a>),
-    /// An error with the id null: it is no message that could be read, or no more can be known of it.
+    /// With an error without an id: it is no readable message, or nothing more can be known about
+    /// it.
     Unreadable,
 }
 
 impl Skim {
-    /// How many bytes it has seen.
+    /// The number of bytes read.
     pub(crate) const fn size(&self) -> usize {
         self.size
     }
 
-    /// What it is answered in, where `version` is spoken.
+    /// The version of the answer, if `version` is in force.
     pub(crate) fn answered_in(&self, version: Version) -> Version {
         match self.shape {
             MessageShape::Object => version.for_unread(self.seen.says_2_0),
@@ -143,12 +147,12 @@ impl Skim {
         }
     }
 
-    /// Looks at the next part. Gives the call that it was found to answer to `answered`.
+    /// Reads the next part. Calls `answered` with each call that the message is found to answer.
     pub(crate) fn read(&mut self, part: &[u8], mut answered: impl FnMut(CallId)) {
         self.size += part.len();
         let mut at = 0;
         while let Some(&byte) = part.get(at) {
-            // What stands behind a message is no part of it.
+            // Bytes after the message do not belong to it.
             if self.is_whole {
                 return;
             }
@@ -169,16 +173,17 @@ impl Skim {
                 b'}' | b']' => answered_by(self.close(byte), &mut answered),
                 b':' if self.is_around() => self.named(),
                 b',' if self.is_around() => self.member_ended(),
-                // `1 2` is no id, and above all not 12.
+                // White space ends a value: `1 2` is no id, and above all not 12.
                 b' ' | b'\t' | b'\r' | b'\n' if self.text.is_empty() => {}
                 _ => self.keep(&[byte]),
             }
         }
     }
 
-    /// What the message is answered with where `version` is spoken.
+    /// The answer to the message, if `version` is in force.
     ///
-    /// A response is never answered, whatever else is in it; a notification is known at its end.
+    /// A response is never answered, whatever else it contains. A notification is known only at its
+    /// end.
     pub(crate) fn verdict(&self, version: Version, rest: Rest) -> Verdict<'_> {
         match self.shape {
             MessageShape::Unknown if rest == Rest::Comes => Verdict::Unknown,
@@ -200,7 +205,7 @@ impl Skim {
         let notifies = id.is_null() && !version.answers_null(*says_2_0);
         let error = || Verdict::Error(version.echoes(id.echoed()));
         match (*calls, id.is_known()) {
-            // Where the version may still be told, an answer in another one would not be read.
+            // While the version is undecided, an answer in the wrong one could not be read.
             (true, true) if rest == Rest::Comes => {
                 match !notifies && (!version.is_undecided() || *says_2_0) {
                     true => error(),
@@ -212,12 +217,12 @@ impl Skim {
             (true, false) if rest == Rest::Nothing && self.is_whole => Verdict::Silence,
             (true, true) => error(),
             (false, true) if self.is_whole => error(),
-            // It may be a response whose result would have come.
+            // It may be a response whose result was still to come.
             _ => Verdict::Unreadable,
         }
     }
 
-    /// The rest of a string, as far as it has come: gives how long that is.
+    /// Reads on in a string, and returns how many bytes of `part` belong to it.
     fn string(&mut self, part: &[u8]) -> usize {
         let from = usize::from(std::mem::take(&mut self.escaped));
         let found = memchr2(b'"', b'\\', part.get(from..).unwrap_or_default()).map(|found| from + found);
@@ -243,7 +248,7 @@ impl Skim {
     }
 
     fn open(&mut self, bracket: u8) {
-        // What is nested is no id that is echoed.
+        // Marks the value as nested: such an id is not echoed.
         self.keep(&[bracket]);
         self.depth += 1;
         if self.depth == 1 {
@@ -255,7 +260,7 @@ impl Skim {
         }
     }
 
-    /// Gives the call that is answered by the message that has ended, if one has.
+    /// Returns the call that the message answers, if it has just ended.
     fn close(&mut self, bracket: u8) -> Option<CallId> {
         let mut answers = None;
         if self.is_around() && bracket == b'}' {
@@ -303,13 +308,13 @@ impl Skim {
         self.count();
     }
 
-    /// What is known of the message at hand is known of the array that it is in.
+    /// Adds the kind of the current message to those of the array.
     fn count(&mut self) {
         self.responses |= self.seen.answers;
         self.requests |= self.is_request();
     }
 
-    /// Whether the message at hand, of an array, is a request that is answered.
+    /// Whether the current message of an array is a request that is answered.
     fn is_request(&self) -> bool {
         let SeenMembers { id, calls, says_2_0, .. } = &self.seen;
         *calls && id.is_known() && (!id.is_null() || *says_2_0)
@@ -320,13 +325,13 @@ const fn begun_by(byte: u8) -> MessageShape {
     match byte {
         b'{' => MessageShape::Object,
         b'[' => MessageShape::Array,
-        // Blanks, and a byte order mark.
+        // White space, and the bytes of a byte order mark.
         b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf => MessageShape::Unknown,
         _ => MessageShape::Other,
     }
 }
 
-/// The text of a JSON string, where all of it was kept.
+/// The text of a JSON string, if all of it was kept.
 fn text_of(json: &[u8]) -> Option<Cow<'_, str>> {
     let json = json.trim_ascii_end();
     let inside = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;

@@ -21,7 +21,7 @@ fn the_call_is_found_wherever_its_id_stands_and_however_the_message_is_cut() {
             r#"[{"id":1,"result":[[],{}]},{"result":{"a":{"id":9}},"id":2},3,{"id":4,"error":{}}]"#.into(),
             &[1, 2, 4],
         ),
-        // Requests, even with our ids; and replies to no call.
+        // Requests, even with ids of this side's calls; and replies to no call.
         (format!(r#"{{"jsonrpc":"2.0","id":7,"method":"m","params":["{long}"]}}"#), &[]),
         (format!(r#"{{"method":"result","params":["{long}"],"id":7,"result":1}}"#), &[]),
         (r#"{"id":"7","result":1}"#.into(), &[]),
@@ -72,14 +72,14 @@ fn a_request_is_told_from_what_is_never_answered_however_the_message_is_cut() {
             error("7"),
         ),
         (Version::V2, r#"{"id":null,"method":"LONG"}"#, error("null")),
-        // Ids that are none, or none of the version.
+        // Ids that are malformed, or not allowed by the version.
         (Version::V2, r#"{"id":[1],"method":"LONG"}"#, error("null")),
         (Version::V2, r#"{"id":1 2,"method":"LONG"}"#, error("null")),
         (Version::V2, r#"{"id":"LONGER","method":"m"}"#, error("null")),
         (Version::V2, r#"{"id":true,"method":"LONG"}"#, error("null")),
         (V1, r#"{"id":true,"method":"LONG"}"#, error("true")),
         (V1, r#"{"method":"m","params":["LONG"],"id":7}"#, error("7")),
-        // It is neither, and whole: what is broken in it is told.
+        // Neither a request nor a response, and complete: the answer says why.
         (Version::V2, r#"{"jsonrpc":"2.0","id":7,"x":"LONG"}"#, error("7")),
         (Version::V2, r#"{"x":"LONG"}"#, UNREADABLE),
         // Notifications.
@@ -135,7 +135,7 @@ fn a_verdict_is_given_as_soon_as_there_can_be_one_and_not_before() {
         skim.read(decides.as_bytes(), |_| {});
         assert_eq!(skim.verdict(version, Rest::Comes), verdict, "{before}{decides}");
     }
-    // Nothing but the end of these can tell.
+    // Only the end of these tells.
     for (version, message) in [
         (Version::V2, r#"{"jsonrpc":"2.0","method":"m","params":[1"#),
         (V1, r#"{"id":null,"method":"m","params":[1"#),

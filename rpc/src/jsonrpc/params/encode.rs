@@ -1,5 +1,5 @@
-//! Writes parameters: whatever serializes as an array or an object, a tuple under the names of a table, or
-//! a tuple whose last element is the rest of a list.
+//! Serializes parameters: any value that serializes as an array or an object, a tuple under the
+//! names of a table, or a tuple followed by a list.
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use serde::{
 
 use crate::jsonrpc::{ParamInfo, json_text};
 
+/// The methods of a serializer for the kinds of values that it refuses:
 /// `refuse! { Error, "message"; scalars method(types) -> type; .. }`
 macro_rules! refuse {
     ($error:ty, $message:literal; scalars $($rest:tt)*) => {
@@ -41,13 +42,13 @@ macro_rules! refuse {
     )*};
 }
 
-/// Appends the parameters' JSON text: `null` where there are none. With `names`, a tuple is written as an object under them, without
-/// those that are optional and `None`.
+/// Appends the JSON text of the parameters: `null` if there are none. With `names`, a tuple is
+/// written as an object under them, without those that are optional and `None`.
 ///
 /// # Errors
 ///
-/// Where the value's `Serialize` fails, or what it gives is neither an array, nor an object, nor nothing. What was appended
-/// by then is left for the caller to cut off.
+/// If the `Serialize` of the value fails, or its JSON is neither an array, nor an object, nor null.
+/// The caller has to cut off what was appended by then.
 pub(crate) fn write_params<P>(
     out: &mut Vec<u8>,
     params: &P,
@@ -69,7 +70,7 @@ where
     }
 }
 
-/// A tuple that serializes as an object, its members named by the table.
+/// A tuple that serializes as an object, with its members named by the table.
 pub(crate) struct NamedParams<'a, P: ?Sized> {
     pub(crate) names: &'a [ParamInfo],
     pub(crate) values: &'a P,
@@ -81,7 +82,8 @@ impl<P: Serialize + ?Sized> Serialize for NamedParams<'_, P> {
     }
 }
 
-/// Turns the one call that a tuple makes, `serialize_tuple`, into a map. (`()` makes `serialize_unit`.)
+/// Turns the one call that a tuple makes, `serialize_tuple`, into a map. (`()` makes
+/// `serialize_unit`.)
 struct NamedTupleSerializer<'a, S> {
     names: &'a [ParamInfo],
     serializer: S,
@@ -110,7 +112,7 @@ impl<M: SerializeMap> SerializeTuple for NamedMembers<'_, M> {
     }
 }
 
-/// Everything else is a mistake: only a tuple of parameters is named.
+/// Any other kind of value is refused: only a tuple has a name for each element.
 impl<'a, S: Serializer> Serializer for NamedTupleSerializer<'a, S> {
     type Ok = S::Ok;
     type Error = S::Error;
@@ -165,12 +167,13 @@ impl<'a, S: Serializer> Serializer for NamedTupleSerializer<'a, S> {
     }
 }
 
-/// Whether `value` serializes as a `None`. What is in a `Some` is not looked at: `Some(None)` and `Some(())` are none.
+/// Whether `value` serializes as a `None`. The content of a `Some` is not looked at: `Some(None)`
+/// and `Some(())` are values.
 fn is_none(value: &(impl Serialize + ?Sized)) -> bool {
     value.serialize(OnlyNone).is_ok()
 }
 
-/// Takes a `None`, and fails at everything else.
+/// Accepts a `None`, and fails for everything else.
 struct OnlyNone;
 
 impl Serializer for OnlyNone {
@@ -224,8 +227,8 @@ impl Serializer for OnlyNone {
     }
 }
 
-/// What generated code sends for a method with `#[rpc(rest)]`: the tuple of the parameters before, and the rest. Where there is
-/// neither, it is `()`: a call without parameters.
+/// The parameters that generated code sends for a method with `#[rpc(rest)]`: a tuple, followed by
+/// the elements of a list. If both are empty, it is `()`: a call without parameters.
 #[derive(Debug)]
 pub struct WithRest<P, R>(pub P, pub R);
 
@@ -238,9 +241,9 @@ impl<P: Serialize, R: Serialize> Serialize for WithRest<P, R> {
     }
 }
 
-/// A list that begins with its first element.
+/// An array that is begun by its first element.
 enum FlatList<S: Serializer> {
-    /// The serializer is gone once it has failed.
+    /// `None` if the serializer has failed.
     Empty(Option<S>),
     Begun(S::SerializeSeq),
 }
@@ -270,7 +273,7 @@ impl<S: Serializer> SerializeSeq for FlatList<S> {
     }
 }
 
-/// Adds the elements of a list to another one.
+/// Adds the elements of a list to the array.
 struct ElementSerializer<'a, S>(&'a mut S);
 
 impl<S: SerializeSeq> Serializer for ElementSerializer<'_, S> {

@@ -1,7 +1,8 @@
-//! Parameters: written from a tuple, and read into one, by position or by name.
+//! Parameters: serialized from a tuple, and deserialized into one, by position or by name.
 //!
-//! A tuple's own serde implementation does the work. What a method's table says (names) is put around it by a
-//! serializer and a deserializer of ours, so nothing is generated for each method.
+//! The serde implementation of the tuple does the work. A serializer and a deserializer around it
+//! add what the table of the method says (names, defaults), so no code is generated for each
+//! method.
 
 mod encode;
 mod reader;
@@ -25,10 +26,11 @@ pub(crate) use encode::{NamedParams, write_params};
 pub use reader::OrDefault;
 pub(super) use reader::OrderedMembers;
 
-/// Reads the parameters of a call to `method`.
+/// Deserializes the parameters of a call to `method`.
 ///
-/// The expected case, an array of the right length, is read straight from the text. Everything else goes the long way,
-/// by name, with a rest, or with a message that says which parameter was wrong and how.
+/// The common case, an array of the right length, is read straight from the text. Everything else
+/// takes the slow path: by name, with a rest, or with an error that names the parameter and its
+/// mistake.
 pub(crate) fn decode<P: DeserializeOwned>(
     method: &MethodInfo,
     params: UncheckedParams<'_>,
@@ -42,7 +44,7 @@ pub(crate) fn decode<P: DeserializeOwned>(
         return Ok(values);
     }
     let decoded = match last {
-        // Both read the text to its end.
+        // Both branches check the text to its end, as `known_as_json` requires.
         Some(last) if last.is_whole() => whole(params.known_as_json()),
         _ => Given::read(params.known_as_json(), method.params(), method.unknown_params())
             .and_then(|given| read(&given)),
@@ -60,8 +62,8 @@ pub(crate) fn decode<P: DeserializeOwned>(
     })
 }
 
-/// Reads the `data` of an error into the fields that it was written from. Those that are missing
-/// are read as null: peers leave members out that are null.
+/// Deserializes the `data` of an error into the fields of an error type. Missing fields are read as
+/// null: peers leave out members that are null.
 pub(crate) fn from_fields<P: DeserializeOwned>(data: &str, fields: &[ParamInfo]) -> Option<P> {
     let mut given = Given::read(RawParams::from_json(data), fields, UnknownParams::Refuse).ok()?;
     let null: &RawValue = serde_json::from_str("null").ok()?;
@@ -69,8 +71,8 @@ pub(crate) fn from_fields<P: DeserializeOwned>(data: &str, fields: &[ParamInfo])
     read(&given).ok()
 }
 
-/// Reads an array or an object as one value. Where nothing was given, that may be a missing value, `null`, or an empty object or
-/// array: the type decides.
+/// Deserializes an array or an object as one value. Without parameters, the type decides between a
+/// missing value, `null`, and an empty object or array.
 fn whole<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P, Problem> {
     let nothing = || {
         let empty = || ["null", "{}", "[]"].iter().find_map(|text| serde_json::from_str(text).ok());
@@ -84,21 +86,22 @@ fn whole<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P, Problem> {
     })
 }
 
-/// Members that have passed, in the order in which they came.
+/// Members that were allowed, in the order in which they came.
 pub(crate) type PassedParams = Arc<[(Box<str>, Box<RawValue>)]>;
 
-/// The members among `params` that pass though `method` does not name them; `None`, and nothing is allocated, where there are none.
+/// The members of `params` that are allowed though `method` does not name them; `None`, without an
+/// allocation, if there are none.
 pub(crate) fn passed(method: &MethodInfo, params: UncheckedParams<'_>) -> Option<PassedParams> {
     if method.unknown_params() == UnknownParams::Refuse || method.params().iter().any(ParamInfo::is_whole) {
         return None;
     }
     let text = params.as_text().filter(|text| text.starts_with('{'))?;
-    // Where they cannot be read, no handler will run.
+    // If the parameters cannot be read, no handler runs.
     let passed = serde_json::Deserializer::from_str(text).deserialize_map(PassedVisitor(method)).ok()?;
     (!passed.is_empty()).then(|| passed.into())
 }
 
-/// Keeps the members that pass.
+/// Collects the allowed members.
 struct PassedVisitor<'m>(&'m MethodInfo);
 
 impl<'de> Visitor<'de> for PassedVisitor<'_> {
@@ -120,7 +123,7 @@ impl<'de> Visitor<'de> for PassedVisitor<'_> {
     }
 }
 
-/// Reads the name of a member, and keeps it where it passes.
+/// Deserializes the name of a member; `None` if it is not collected.
 struct PassedName<'m>(&'m MethodInfo);
 
 impl<'de> DeserializeSeed<'de> for PassedName<'_> {

@@ -1,4 +1,4 @@
-//! Gives parameters to a tuple's `Deserialize`, each from where it stands, or as missing.
+//! Deserializes parameters into a tuple, each from where it stands, or as missing.
 
 use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
 
@@ -11,12 +11,100 @@ use serde_json::value::RawValue;
 
 use crate::jsonrpc::{ParamInfo, RawParams, UnknownParams};
 
-/// Reads what was given into a tuple.
+/// The parameters of a request, sorted into the order of the table; `None` for a missing one.
+pub(super) struct Given<'a> {
+    pub(super) expected: &'a [ParamInfo],
+    pub(super) values: Vec<Option<&'a RawValue>>,
+    /// The values by position for the parameter that takes the rest.
+    pub(super) rest: Vec<&'a RawValue>,
+    by_position: bool,
+}
+
+impl<'a> Given<'a> {
+    /// Sorts `params` by the table `expected`. Members that are not in it are skipped if `unknown`
+    /// allows them.
+    pub(super) fn read(
+        params: RawParams<'a>,
+        expected: &'a [ParamInfo],
+        unknown: UnknownParams,
+    ) -> Result<Self, Problem> {
+        let mut values = vec![None; expected.len()];
+        let text = params.as_json().unwrap_or("[]");
+        let by_position = text.starts_with('[');
+        let mut rest = Vec::new();
+        if by_position {
+            let mut list: Vec<&RawValue> = serde_json::from_str(text).map_err(Problem::json)?;
+            if expected.last().is_some_and(ParamInfo::is_rest) {
+                rest = list.split_off(list.len().min(expected.len() - 1));
+            }
+            if list.len() > expected.len() {
+                return Err(Problem::TooMany { takes: expected.len(), got: list.len() });
+            }
+            values.iter_mut().zip(list).for_each(|(slot, value)| *slot = Some(value));
+        } else {
+            let OrderedMembers(members) = serde_json::from_str(text).map_err(Problem::json)?;
+            // An empty set allocates nothing.
+            let mut passed = HashSet::new();
+            for (name, value) in members {
+                let is_second = match expected.iter().position(|param| param.name() == name) {
+                    Some(index) => values[index].replace(value).is_some(),
+                    None if unknown.allows(&name) => !passed.insert(name.clone()),
+                    None => return Err(Problem::unknown(&name, expected)),
+                };
+                if is_second {
+                    return Err(Problem::twice(&name));
+                }
+            }
+        }
+        Ok(Self { expected, values, rest, by_position })
+    }
+
+    /// The error for a missing value.
+    pub(super) fn missing(&self, index: usize) -> Problem {
+        let name = self.expected[index].name();
+        if !self.by_position {
+            return Problem::Text(format!("`{name}` is missing"));
+        }
+        let got = self.values.iter().flatten().count();
+        let (takes, has_rest) = match self.expected.split_last() {
+            Some((last, others)) if last.is_rest() => (others.len(), true),
+            _ => (self.expected.len(), false),
+        };
+        Problem::TooFew { takes, has_rest, got, name }
+    }
+}
+
+/// The members of an object in the order in which they came, duplicates included.
+pub(in crate::jsonrpc) struct OrderedMembers<'a>(pub(in crate::jsonrpc) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for OrderedMembers<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OrderedMembersVisitor;
+        impl<'de> Visitor<'de> for OrderedMembersVisitor {
+            type Value = OrderedMembers<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("params as an array or an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(entry) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+                    members.push(entry);
+                }
+                Ok(OrderedMembers(members))
+            }
+        }
+        deserializer.deserialize_map(OrderedMembersVisitor)
+    }
+}
+
+/// Deserializes sorted parameters into a tuple.
 pub(super) fn read<P: DeserializeOwned>(given: &Given<'_>) -> Result<P, Problem> {
     P::deserialize(ParamsReader { given, next: 0 })
 }
 
-/// Hands the values to a tuple's `Deserialize`, one by one.
+/// Gives the values to the `Deserialize` of a tuple, one by one.
 struct ParamsReader<'g, 'a> {
     given: &'g Given<'a>,
     next: usize,
@@ -59,7 +147,7 @@ impl<'de> SeqAccess<'de> for ParamsReader<'_, 'de> {
     }
 }
 
-/// Reads one value, which is number `index` of those that were given.
+/// Deserializes the value at `index`.
 fn read_one<'de, T: DeserializeSeed<'de>>(
     value: &'de RawValue,
     seed: T,
@@ -75,7 +163,7 @@ fn read_one<'de, T: DeserializeSeed<'de>>(
     seed.deserialize(&mut text).map_err(wrong)
 }
 
-/// Hands over what is left, as a list.
+/// Gives the remaining values, as a list.
 struct RestReader<'g, 'a> {
     given: &'g Given<'a>,
     next: usize,
@@ -123,7 +211,8 @@ impl<'de> Deserializer<'de> for RestReader<'_, 'de> {
     }
 }
 
-/// A parameter that was not given: fine for an `Option` and where there is a default, an error for everything else.
+/// A missing parameter: accepted by an `Option` and a type with a default, an error for every other
+/// type.
 pub(super) struct MissingParam;
 
 impl<'de> Deserializer<'de> for MissingParam {
@@ -151,98 +240,11 @@ impl<'de> Deserializer<'de> for MissingParam {
     }
 }
 
-/// What the peer gave, sorted into the order of the table; `None` where a parameter is missing.
-pub(super) struct Given<'a> {
-    pub(super) expected: &'a [ParamInfo],
-    pub(super) values: Vec<Option<&'a RawValue>>,
-    /// What was given by position for the parameter that takes the rest.
-    pub(super) rest: Vec<&'a RawValue>,
-    by_position: bool,
-}
-
-impl<'a> Given<'a> {
-    /// Sorts `params`, which are to be those of `expected`. Of others by name, those that `unknown` allows are passed over.
-    pub(super) fn read(
-        params: RawParams<'a>,
-        expected: &'a [ParamInfo],
-        unknown: UnknownParams,
-    ) -> Result<Self, Problem> {
-        let mut values = vec![None; expected.len()];
-        let text = params.as_json().unwrap_or("[]");
-        let by_position = text.starts_with('[');
-        let mut rest = Vec::new();
-        if by_position {
-            let mut list: Vec<&RawValue> = serde_json::from_str(text).map_err(Problem::json)?;
-            if expected.last().is_some_and(ParamInfo::is_rest) {
-                rest = list.split_off(list.len().min(expected.len() - 1));
-            }
-            if list.len() > expected.len() {
-                return Err(Problem::TooMany { takes: expected.len(), got: list.len() });
-            }
-            values.iter_mut().zip(list).for_each(|(slot, value)| *slot = Some(value));
-        } else {
-            let OrderedMembers(members) = serde_json::from_str(text).map_err(Problem::json)?;
-            // It allocates nothing while it is empty.
-            let mut passed = HashSet::new();
-            for (name, value) in members {
-                let is_second = match expected.iter().position(|param| param.name() == name) {
-                    Some(index) => values[index].replace(value).is_some(),
-                    None if unknown.allows(&name) => !passed.insert(name.clone()),
-                    None => return Err(Problem::unknown(&name, expected)),
-                };
-                if is_second {
-                    return Err(Problem::twice(&name));
-                }
-            }
-        }
-        Ok(Self { expected, values, rest, by_position })
-    }
-
-    /// What to say of a value that is missing and must not be.
-    pub(super) fn missing(&self, index: usize) -> Problem {
-        let name = self.expected[index].name();
-        if !self.by_position {
-            return Problem::Text(format!("`{name}` is missing"));
-        }
-        let got = self.values.iter().flatten().count();
-        let (takes, has_rest) = match self.expected.split_last() {
-            Some((last, others)) if last.is_rest() => (others.len(), true),
-            _ => (self.expected.len(), false),
-        };
-        Problem::TooFew { takes, has_rest, got, name }
-    }
-}
-
-/// The members of an object in the order they came, repeated names included.
-pub(in crate::jsonrpc) struct OrderedMembers<'a>(pub(in crate::jsonrpc) Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for OrderedMembers<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OrderedMembersVisitor;
-        impl<'de> Visitor<'de> for OrderedMembersVisitor {
-            type Value = OrderedMembers<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("params as an array or an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(entry) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-                    members.push(entry);
-                }
-                Ok(OrderedMembers(members))
-            }
-        }
-        deserializer.deserialize_map(OrderedMembersVisitor)
-    }
-}
-
-/// What generated code decodes in place of a `T` with `#[rpc(default)]`.
+/// The type that generated code decodes for a `T` with `#[rpc(default)]`.
 #[derive(Debug)]
 pub struct OrDefault<T>(pub T);
 
-/// The name by which the reader of missing parameters knows that it may give nothing.
+/// The name by which [`MissingParam`] recognises an [`OrDefault`].
 const OR_DEFAULT: &str = "rpc::OrDefault";
 
 impl<'de, T: Default + Deserialize<'de>> Deserialize<'de> for OrDefault<T> {
@@ -264,13 +266,13 @@ impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for OrDefaultVisitor<T> {
         T::deserialize(value).map(OrDefault)
     }
 
-    /// It is missing.
+    /// The parameter is missing.
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
         Ok(OrDefault(T::default()))
     }
 }
 
-/// What is wrong with parameters, in words that follow «invalid params for `add`: ».
+/// An error in parameters. Its text follows «invalid params for `add`: ».
 #[derive(Debug)]
 pub(super) enum Problem {
     TooMany { takes: usize, got: usize },
@@ -296,12 +298,13 @@ impl Problem {
     }
 }
 
-/// As much of a name that the peer has chosen as is repeated.
+/// The beginning of an untrusted name: a huge one is not repeated whole.
 fn start_of(name: &str) -> String {
     name.chars().take(100).collect()
 }
 
-/// A position within one parameter would be taken for one within the message.
+/// The text of an error without its position: within one parameter, it would be taken for one
+/// within the message.
 pub(super) fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {

@@ -129,7 +129,7 @@ fn the_rest_takes_what_is_left_by_position_and_a_list_by_name() {
         assert_eq!(sum(params), Ok((1, others)), "{params}");
     }
     for (params, why) in [
-        // A list in the place of the rest is one value of it.
+        // A list in the place of the rest is one of its values.
         ("[1,[2]]", "parameter 2 (`others`): invalid type: sequence, expected u8"),
         ("[1,2,300]", "parameter 3 (`others`): invalid value: integer `300`, expected u8"),
         ("[]", "too few: it takes at least 1 parameter, got 0; `first` is missing"),

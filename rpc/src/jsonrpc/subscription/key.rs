@@ -1,4 +1,5 @@
-//! What a subscription is known by, on one link: its key, or the token of the request that began it.
+//! The identity of a subscription on one connection: its key, or the token of the request that
+//! began it.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -15,17 +16,18 @@ use crate::jsonrpc::{
     write::put,
 };
 
-/// Names a subscription on one link: the JSON text of its id, or of `["method",[params]]` in the style of Electrum.
+/// Identifies a subscription on one connection: the JSON text of its id, or of
+/// `["method",[params]]` in the style of Electrum.
 #[derive(Debug, Clone)]
 pub(crate) struct SubscriptionKey {
-    /// What it is known by: see [`canonical`].
+    /// The [`canonical`] text, by which keys are compared.
     known: Box<str>,
-    /// What a peer has written, where that is another text.
+    /// The text that the peer sent, if it differs.
     sent: Option<Box<str>>,
 }
 
 impl SubscriptionKey {
-    /// The subscription whose id is this JSON text.
+    /// The key of the subscription with this JSON text as its id.
     pub(crate) fn of_id(id: &str) -> Self {
         Self::sent_as(id.to_owned())
     }
@@ -37,7 +39,7 @@ impl SubscriptionKey {
         }
     }
 
-    /// The subscription of `method` with these parameters, in the style of Electrum.
+    /// The key of a subscription to `method` with these parameters, in the style of Electrum.
     pub(crate) fn of_params(method: &str, params: &str) -> Self {
         let mut key = b"[".to_vec();
         put(&mut key, method);
@@ -47,7 +49,7 @@ impl SubscriptionKey {
         Self { known: String::from_utf8(key).unwrap_or_default().into(), sent: None }
     }
 
-    /// The work whose token is this JSON text.
+    /// The key of a call with progress, by the JSON text of its token.
     pub(crate) fn of_token(token: &str) -> Self {
         Self::sent_as(format!("{{\"token\":{token}}}"))
     }
@@ -58,7 +60,7 @@ impl SubscriptionKey {
     }
 }
 
-/// So that the [canonical] text of a key is enough to look one up. (Its hash is that of the text.)
+/// Keys can be looked up by their [canonical] text, which has the same hash.
 impl Borrow<str> for SubscriptionKey {
     fn borrow(&self) -> &str {
         &self.known
@@ -79,16 +81,16 @@ impl Hash for SubscriptionKey {
     }
 }
 
-/// The same JSON without white space between its tokens, so that texts can be compared.
+/// The JSON without white space between its tokens, for comparison.
 pub(super) fn compact(json: &str) -> Cow<'_, str> {
     match serde_json::from_str::<serde_json::Value>(json) {
         Ok(value) => Cow::Owned(value.to_string()),
-        // Escapes that mean no character are JSON, and no text.
+        // Invalid escapes are JSON, but serde has no string for them.
         Err(_) => canonical(json),
     }
 }
 
-/// The parameters of a request as an array, in the order of its method's table.
+/// The parameters of a request as an array, in the order of the method's table.
 pub(crate) fn positional(params: RawParams<'_>, method: &MethodInfo) -> String {
     match params.as_json() {
         None => "[]".to_owned(),
@@ -102,14 +104,15 @@ pub(crate) fn positional(params: RawParams<'_>, method: &MethodInfo) -> String {
     }
 }
 
-/// The JSON text of a token: a string or a number, as the one who asks has chosen it.
+/// The token that ties progress to the request that asked for it. Its JSON text is a string or a
+/// number, chosen by the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token(Box<str>);
 
 type TokenMembers<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 impl Token {
-    /// A string: numbers have no more than 31 bits in LSP.
+    /// A token that is a string: numbers in LSP have only 31 bits.
     pub(crate) fn of(number: u64) -> Self {
         Self(format!("\"{number}\"").into())
     }
@@ -118,12 +121,13 @@ impl Token {
         &self.0
     }
 
-    /// What the subscription is known by. No id of the other styles looks like it.
+    /// The key of the subscription. No id of the other styles has this form.
     pub(crate) fn key(&self) -> SubscriptionKey {
         SubscriptionKey::of_token(&self.0)
     }
 
-    /// Puts the token into the parameters, at a path of member names with dots between them. None where they are an array.
+    /// Adds the token to the parameters, at a path of member names separated by dots; `None` if
+    /// they are an array.
     pub(crate) fn put_into(&self, params: &str, path: &str) -> Option<String> {
         let (outer, inner) = split(path);
         let inside = match params {
@@ -136,20 +140,21 @@ impl Token {
         let Some(own) = members.remove(outer) else {
             return Some(with_member(inside, outer, &with_member("", inner, &self.0)));
         };
-        // The caller has said something there himself.
+        // The caller has set this member itself.
         let own = own.get().strip_prefix('{')?.strip_suffix('}')?;
         let rest = serde_json::to_string(&members).ok()?;
         Some(with_member(&rest[1..rest.len() - 1], outer, &with_member(own, inner, &self.0)))
     }
 
-    /// Takes the token out of the parameters of a request, if there is one: gives it, and what is left of them.
+    /// Takes the token out of the parameters of a request: returns it, and the rest of the
+    /// parameters; `None` if the path is not there.
     ///
-    /// The outermost member of the path is left out whole, unless the method itself has a parameter of that name, or lets members
-    /// of that name pass.
+    /// The outermost member of the path is removed whole, unless the method has a parameter of that
+    /// name, or allows unknown members of that name.
     ///
     /// # Errors
     ///
-    /// -32602, where it is neither a string nor a number.
+    /// -32602, if the token is neither a string nor a number.
     pub(crate) fn take_from(
         params: UncheckedParams<'_>,
         path: &str,
@@ -181,7 +186,7 @@ impl Token {
     }
 }
 
-/// The outermost name of a path, and the one within it, if there is one.
+/// The outermost name of a path, and the inner one, if there is one.
 fn split(path: &str) -> (&str, Option<&str>) {
     match path.split_once('.') {
         Some((outer, inner)) => (outer, Some(inner)),
@@ -189,7 +194,7 @@ fn split(path: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// An object with one member more than those that stand in `inside`.
+/// An object with the members `inside` and one more.
 fn with_member(inside: &str, name: &str, value: &str) -> String {
     let comma = if is_blank(inside) { "" } else { "," };
     let name = serde_json::Value::from(name);

@@ -1,4 +1,4 @@
-//! The notifications of a subscription, written and read: items, items that were lost, the end, and the
+//! The notifications of a subscription, written and read: items, lost items, the end, and the
 //! progress of a call.
 
 mod key;
@@ -23,29 +23,31 @@ use key::compact;
 pub(crate) use super::subscription_info::{CLOSING, ENDED, LOST, is_about_items, is_marked, mark};
 pub(crate) use key::{SubscriptionKey, Token, positional};
 
-/// Writes the bodies of a subscription's notifications: what stands in them beside the envelope.
+/// Writes the bodies of a subscription's notifications: the method and the parameters, without the
+/// envelope.
 #[derive(Debug, Clone)]
 pub(crate) struct ItemWriter {
     key: SubscriptionKey,
-    /// Everything of an item that stands before it.
+    /// The text before an item.
     before: Vec<u8>,
-    /// Everything behind it.
+    /// The text after an item.
     after: &'static [u8],
-    /// Whether an item is no value, but members: those that stand beside the others.
+    /// Whether an item is an object whose members are written beside the token.
     spreads: bool,
     is_of_work: bool,
-    /// Whether the version has named parameters; 1.0 has not.
+    /// Whether the version has named parameters; 1.0 does not.
     by_name: bool,
 }
 
 impl ItemWriter {
-    /// For a subscription that was made with `params`, an array, on a link that writes `version`.
+    /// The writer for a subscription with `params`, an array, on a connection that writes
+    /// `version`.
     pub(crate) fn new(info: SubscriptionInfo, key: SubscriptionKey, params: &str, version: Version) -> Self {
         let mut before = br#""method":"#.to_vec();
         put(&mut before, info.item());
         let by_name = version.has_named_params();
         let after: &[u8] = match info.style() {
-            // As RFC 7047 (4.1.6) has it.
+            // As RFC 7047 (4.1.6) does.
             SubscriptionStyle::PubSub if !by_name => {
                 before.extend_from_slice(br#","params":["#);
                 before.extend_from_slice(key.as_json().as_bytes());
@@ -73,7 +75,8 @@ impl ItemWriter {
         Self { key, before, after, spreads: false, is_of_work: false, by_name }
     }
 
-    /// For what is reported of some work. Its request has named parameters, so the version has them.
+    /// The writer for the progress of a call. Its request has named parameters, so the version has
+    /// them.
     pub(crate) fn of_work(info: SubscriptionInfo, token: &Token) -> Self {
         let mut before = br#""method":"#.to_vec();
         put(&mut before, info.item());
@@ -90,7 +93,7 @@ impl ItemWriter {
         Self { key: token.key(), before, after, spreads, is_of_work: true, by_name: true }
     }
 
-    /// Whether it reports of work, whose end is a reply.
+    /// Whether it writes the progress of a call, which ends with a reply.
     pub(crate) const fn is_of_work(&self) -> bool {
         self.is_of_work
     }
@@ -115,7 +118,7 @@ impl ItemWriter {
         Ok(())
     }
 
-    /// Appends the body of the notification that it has ended.
+    /// Appends the body of the notification that the subscription has ended.
     pub(crate) fn ended(&self, out: &mut Vec<u8>, error: Option<&ErrorObject>) {
         self.notice(out, ENDED, "error", error);
     }
@@ -125,7 +128,7 @@ impl ItemWriter {
         self.notice(out, LOST, "items", Some(&items));
     }
 
-    /// Which subscription it is about, and what is said of it.
+    /// Appends the key of the subscription, and one more value.
     fn notice(&self, out: &mut Vec<u8>, method: &str, name: &str, value: Option<&impl Serialize>) {
         out.extend_from_slice(br#""method":"#);
         put(out, method);
@@ -146,7 +149,7 @@ impl ItemWriter {
     }
 }
 
-/// Has the members of the object that begins at `start` follow those that stand before it.
+/// Replaces the opening brace of the object at `start`, so that its members follow those before it.
 fn spread(out: &mut Vec<u8>, start: usize) {
     match &out[start..] {
         b"{}" => {
@@ -157,21 +160,22 @@ fn spread(out: &mut Vec<u8>, start: usize) {
     }
 }
 
-/// A notification that may be about a subscription of this side's.
+/// A notification that may belong to a subscription of this side.
 #[derive(Debug, PartialEq)]
 pub(crate) struct About<'a> {
     /// The text of the subscription's key.
     pub(crate) key: Cow<'a, str>,
-    /// Where the parameters are an array of two values, and may be an id and its item (RFC 7047, 4.1.6)
-    /// instead of those of a subscription and the item behind them: the text of the id.
+    /// The text of the id, if the parameters are an array of two values: these may be an id and its
+    /// item (RFC 7047, 4.1.6), instead of the parameters of the subscription and the item after
+    /// them.
     pub(crate) id: Option<Cow<'a, str>>,
     pub(crate) event: SubscriptionEvent<'a>,
 }
 
-/// What a notification says about a subscription of ours.
+/// The meaning of a notification for a subscription of this side.
 #[derive(Debug, PartialEq)]
 pub(crate) enum SubscriptionEvent<'a> {
-    /// The JSON text of an item. What was [scanned](scan) for may be no JSON.
+    /// The JSON text of an item. If it was [scanned](scan), it may be no JSON.
     Item(&'a str),
     Ended(Option<ErrorObject>),
     Lost(u64),
@@ -189,18 +193,18 @@ struct ItemMembers<'a> {
     items: u64,
 }
 
-/// Which subscription a notification is about, and what it says; `None` where it is about none.
+/// The subscription that a notification belongs to, and its meaning; `None` if it belongs to none.
 pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<About<'a>> {
     let params = params.as_json()?;
     if params.starts_with('{') {
         let members: ItemMembers<'a> = serde_json::from_str(params).ok()?;
         let key = key_of(method, members.subscription);
-        // One that cannot be read is one all the same.
+        // An error that cannot be read still ends the subscription.
         let error = || members.error.map(|error| read_error(error.get()));
         let event = match method {
             ENDED => SubscriptionEvent::Ended(error()),
             LOST => SubscriptionEvent::Lost(members.items),
-            // jsonrpsee's servers say so when a stream fails.
+            // jsonrpsee's servers report the failure of a stream this way.
             _ if members.result.is_none() && members.error.is_some() => SubscriptionEvent::Ended(error()),
             _ => SubscriptionEvent::Item(members.result?.get()),
         };
@@ -221,7 +225,7 @@ pub(crate) fn read<'a>(method: &str, params: RawParams<'a>) -> Option<About<'a>>
     Some(About { key, id, event: SubscriptionEvent::Item(item.get()) })
 }
 
-/// What is said of a subscription in 1.0, which has no named parameters: its key, and a value.
+/// Reads a notice in 1.0, which has no named parameters: the key, and a value.
 fn read_notice<'a>(method: &str, values: &[&'a RawValue]) -> Option<About<'a>> {
     let (key, value) = match values {
         [key] => (key, None),
@@ -239,7 +243,7 @@ fn read_error(json: &str) -> ErrorObject {
     serde_json::from_str(json).unwrap_or_else(|_| ErrorObject::internal())
 }
 
-/// The text of a key that stands in a message. Notices name a subscription of Electrum's style by its
+/// The text of a key in a message. Notices identify a subscription of Electrum's style by its
 /// method and parameters.
 fn key_of<'a>(method: &str, key: &'a RawValue) -> Cow<'a, str> {
     match key.get() {
@@ -248,8 +252,8 @@ fn key_of<'a>(method: &str, key: &'a RawValue) -> Cow<'a, str> {
     }
 }
 
-/// What the item is, where what was scanned is more: further members may stand behind it. If it is
-/// none, the message that it stood in is for the full reader to judge.
+/// Reads a scanned item whose text is no JSON value: further members may follow it. If there is no
+/// item, returns the whole message for the full reader.
 #[cold]
 pub(crate) fn judge_item(text: &[u8]) -> Result<Box<RawValue>, Vec<u8>> {
     let params = [br#"{"subscription":0,"result":"#, text, b"}"].concat();
@@ -259,7 +263,7 @@ pub(crate) fn judge_item(text: &[u8]) -> Result<Box<RawValue>, Vec<u8>> {
     }
 }
 
-/// An item whose parameters are laid out as most servers do it. Of the item itself nothing is known.
+/// An item whose parameters are laid out as most servers write them. The item itself is unchecked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PlainItem<'a> {
     id: &'a str,
@@ -267,18 +271,18 @@ pub(crate) struct PlainItem<'a> {
 }
 
 impl<'a> PlainItem<'a> {
-    /// Whose it is.
+    /// The text of the subscription's id.
     pub(crate) const fn id(self) -> &'a str {
         self.id
     }
 
-    /// Its text.
+    /// The text of the item.
     pub(crate) const fn text(self) -> &'a str {
         self.item
     }
 
-    /// Whether it is an item and no more, as [`read`] would find. If not, further members may stand
-    /// behind it, or rubbish.
+    /// Whether the text is exactly one JSON value, as [`read`] would find. If not, further members
+    /// may follow it, or garbage.
     pub(crate) fn is_json(self) -> bool {
         is_json(self.item)
     }
@@ -288,13 +292,13 @@ impl<'a> PlainItem<'a> {
     }
 }
 
-/// Looks for an item that is plainly laid out. Anything else is for [`read`].
+/// Scans for an item that is laid out as most servers write it. [`read`] handles all others.
 pub(crate) fn scan<'a>(method: &str, params: UncheckedParams<'a>) -> Option<PlainItem<'a>> {
     let rest = params.as_text()?.strip_prefix(r#"{"subscription":"#)?;
     let length = match rest.strip_prefix('"') {
         Some(text) => {
             let end = memchr::memchr2(b'"', b'\\', text.as_bytes())?;
-            // Ids are long: this looks at many bytes at once, where a search would stop at each.
+            // Ids are long: unlike a search, this fold checks many bytes at once.
             let is_plain = text.as_bytes()[..end].iter().fold(true, |plain, byte| plain & (*byte >= b' '));
             if text.as_bytes()[end] != b'"' || !is_plain {
                 return None;
@@ -305,7 +309,7 @@ pub(crate) fn scan<'a>(method: &str, params: UncheckedParams<'a>) -> Option<Plai
     };
     let (id, rest) = rest.split_at(length);
     let item = rest.strip_prefix(r#","result":"#)?.strip_suffix('}')?;
-    // Numbers do not begin with 0, unless they are it (RFC 8259, 6).
+    // A number does not begin with 0, unless it is 0 (RFC 8259, 6).
     let is_id = !id.is_empty() && (id.len() == 1 || !id.starts_with('0'));
     let is_plain = is_id && method != ENDED && method != LOST;
     is_plain.then_some(PlainItem { id, item })
@@ -319,7 +323,8 @@ struct LspProgress<'a> {
     value: &'a RawValue,
 }
 
-/// Which work a notification is about, and the JSON of a [`Progress::Step`](super::Progress::Step); `None` where it reports nothing.
+/// The token of a notification of progress, and the JSON of a
+/// [`Progress::Step`](super::Progress::Step); `None` if it reports no progress.
 pub(crate) fn read_report(
     style: SubscriptionStyle,
     params: RawParams<'_>,
@@ -335,12 +340,12 @@ pub(crate) fn read_report(
     Some((SubscriptionKey::of_token(token.get()), step(value.get())))
 }
 
-/// The JSON of a [`Progress::Step`], given that of what is in it.
-pub(super) fn step(json: &str) -> String {
+/// The JSON of a [`Progress::Step`](super::Progress::Step) with this content.
+fn step(json: &str) -> String {
     format!("{{\"Step\":{json}}}")
 }
 
-/// The JSON of a [`Progress::Done`], given that of what is in it.
+/// The JSON of a [`Progress::Done`](super::Progress::Done) with this content.
 pub(crate) fn done(json: &str) -> String {
     format!("{{\"Done\":{json}}}")
 }

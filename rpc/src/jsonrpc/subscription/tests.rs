@@ -23,7 +23,7 @@ fn scan_item(params: &str) -> Option<(&str, &str)> {
     Some((plain.id, plain.item))
 }
 
-/// What is read of a body that was written.
+/// Reads a body that was written.
 fn round(body: &str) -> (SubscriptionKey, String) {
     let message = format!("{{{body}}}");
     let parts: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&message).unwrap();
@@ -192,7 +192,7 @@ fn what_is_scanned_reads_as_it_does_in_full() {
     ] {
         assert_eq!(item(left_to_the_full_reader), None, "{left_to_the_full_reader}");
     }
-    // These two are no items, whatever else they say.
+    // Notices are never items, whatever else they say.
     for method in [ENDED, LOST] {
         let params = RawParams::from_json(r#"{"subscription":1,"result":1}"#);
         assert_eq!(scan(method, params.into()), None);
@@ -235,10 +235,10 @@ fn tokens_are_values() {
 fn a_step_of_mcp_is_all_members_but_the_token() {
     let read = |params| report(SubscriptionStyle::McpProgress, params);
     let step = |value: &str| Some((r#"{"token":7}"#.to_owned(), format!(r#"{{"Step":{value}}}"#)));
-    // The specification's example.
+    // The example of the specification.
     let example = r#"{"progressToken":7,"progress":50,"total":100,"message":"Reticulating splines..."}"#;
     assert_eq!(read(example), step(r#"{"message":"Reticulating splines...","progress":50,"total":100}"#));
-    // Members that mean something in other styles.
+    // Members with a meaning in other styles.
     let others = r#"{"error":"e","items":["a"],"result":1,"subscription":"s","token":2,"value":3}"#;
     let with_token = format!(r#"{{"progressToken":7,{}"#, &others[1..]);
     assert_eq!(read(&with_token), step(others));

@@ -1,4 +1,4 @@
-//! The versions of the language: how each reads a message, and which one a peer speaks.
+//! The versions of JSON-RPC: how each reads a message, and which one a peer speaks.
 
 mod read;
 mod rules;
@@ -15,7 +15,7 @@ use super::{
 use read::Envelope;
 use rules::{LooseRules, V1Rules, V2Rules};
 
-/// Which version of JSON-RPC a side speaks.
+/// The version of JSON-RPC that a side speaks.
 ///
 /// | | accepts | sends |
 /// |---|---|---|
@@ -27,25 +27,26 @@ use rules::{LooseRules, V1Rules, V2Rules};
 /// [`guide::versions`](crate::guide::versions) has the rules of each, one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Protocol {
-    /// [JSON-RPC 1.0](https://www.jsonrpc.org/specification_v1): no batches, no named parameters, every reply has a result and an error.
+    /// [JSON-RPC 1.0](https://www.jsonrpc.org/specification_v1): no batches, no named parameters,
+    /// every reply has both a result and an error.
     V1,
-    /// [JSON-RPC 2.0](https://www.jsonrpc.org/specification). What a side speaks unless told otherwise.
+    /// [JSON-RPC 2.0](https://www.jsonrpc.org/specification), the default.
     #[default]
     V2,
-    /// Tolerant: reads whatever can be understood, and writes 2.0.
+    /// Tolerant: reads everything that can be understood, and writes 2.0.
     Loose,
-    /// One of the others, depending on the peer's first message; until that has come, 2.0 is written.
+    /// One of the others, by the first message of the peer; until it has come, 2.0 is written.
     Detect,
 }
 
-/// The version in force on a link: how it reads, and how it writes.
+/// The version in force on a connection: how messages are read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version {
     reads: Protocol,
     pub(super) writes: WireVersion,
-    /// Whether 1.0 is written with errors that are texts.
+    /// Whether errors in 1.0 are written as strings.
     pub(super) text_errors: bool,
-    /// What 2.0 is written with where there are no parameters.
+    /// The `params` of a call without parameters in 2.0.
     pub(super) empty_params: EmptyParams,
 }
 
@@ -66,22 +67,22 @@ impl Version {
         Self { reads: protocol, writes, text_errors: false, empty_params: EmptyParams::Absent }
     }
 
-    /// Another protocol, and the rest as it is.
+    /// The same settings with another protocol.
     pub(crate) const fn with_protocol(self, protocol: Protocol) -> Self {
         Self { reads: protocol, writes: Self::new(protocol).writes, ..self }
     }
 
-    /// The same version, whose errors are texts where it is 1.0.
+    /// The same version, which writes errors as strings if it is 1.0.
     pub(crate) const fn with_text_errors(self) -> Self {
         Self { text_errors: true, ..self }
     }
 
-    /// The same version, with this where there are no parameters, unless it is 1.0.
+    /// The same version, which writes this for a call without parameters, unless it is 1.0.
     pub(crate) const fn with_empty_params(self, empty_params: EmptyParams) -> Self {
         Self { empty_params, ..self }
     }
 
-    /// What is read: [`Protocol::Detect`] for as long as it is undecided.
+    /// The protocol that is read: [`Protocol::Detect`] until it is decided.
     pub(crate) const fn protocol(self) -> Protocol {
         self.reads
     }
@@ -90,7 +91,7 @@ impl Version {
         matches!(self.reads, Protocol::Detect)
     }
 
-    /// The version that `frame`, the peer's first message, decides; `None` where it was decided
+    /// The version that `frame`, the first message of the peer, decides; `None` if it was decided
     /// before, or the message cannot be read.
     #[inline]
     pub(crate) fn decided_by(self, frame: &[u8]) -> Option<Self> {
@@ -103,8 +104,8 @@ impl Version {
         Some(Self { reads: detected.reads, writes: detected.writes, ..self })
     }
 
-    /// What an error is written in for a message that was not read in full, while nothing is decided: a message that does not say 2.0 is
-    /// of a peer that reads 1.0.
+    /// The version of an error that answers a message which was not read in full. While undecided,
+    /// a peer whose message does not say 2.0 is assumed to read 1.0.
     pub(crate) const fn for_unread(self, says_2_0: bool) -> Self {
         match self.reads {
             Protocol::Detect if !says_2_0 => Self { writes: WireVersion::V1, ..self },
@@ -121,7 +122,7 @@ impl Version {
         }
     }
 
-    /// The id that an error carries which answers `id`: null, where the version has no such ids.
+    /// The id of an error that answers `id`: null, if the version does not allow such ids.
     pub(crate) fn echoes(self, id: Id<'_>) -> Id<'_> {
         match self.reads == Protocol::V1 || id.is_scalar() {
             true => id,
@@ -137,14 +138,14 @@ impl Version {
         matches!(self.writes, WireVersion::V2)
     }
 
-    /// Whether an item may be an array of its subscription's id and itself: where 1.0 may be read.
+    /// Whether an item may be an array of the subscription's id and a value: if 1.0 may be read.
     pub(crate) const fn has_positional_items(self) -> bool {
         !matches!(self.reads, Protocol::V2)
     }
 
-    /// Scans for the envelope of 2.0 that nearly every peer writes; `None` for whatever looks
-    /// unusual, which is for [`read_in_full`](Self::read_in_full). What the scan lets pass without
-    /// looking (the inside of params, the text behind a result) is checked where it is decoded.
+    /// Scans for the 2.0 envelope that nearly every peer writes; `None` for any other layout, which
+    /// [`read_in_full`](Self::read_in_full) handles. Decoding checks what the scan does not look at
+    /// (the inside of params, the text after a result).
     #[inline]
     pub(crate) fn scan(self, frame: &[u8]) -> Option<Scanned<'_>> {
         if self.reads == Protocol::V1 {
@@ -154,8 +155,8 @@ impl Version {
         (!self.may_be_lenient(&scanned)).then_some(scanned)
     }
 
-    /// Whether behind a result that was scanned there may stand an error that only this version
-    /// reads: strictly judged, the call would end with less than the peer has said.
+    /// Whether a scanned result may be followed by an error that only the tolerant version reads:
+    /// the strict rules would end the call with less than the peer has said.
     fn may_be_lenient(self, scanned: &Scanned<'_>) -> bool {
         match scanned {
             Scanned::Response(Response { outcome: Outcome::Unverified(result), .. }) => {
@@ -165,8 +166,8 @@ impl Version {
         }
     }
 
-    /// Reads one message without shortcuts: a request that was [scanned](Self::scan), and could not
-    /// be served, is judged by this.
+    /// Reads one message without the scan. A [scanned](Self::scan) request that could not be served
+    /// is judged by this.
     pub(crate) fn read_in_full(self, frame: &[u8]) -> Message<'_> {
         match std::str::from_utf8(frame) {
             Ok(text) => self.read_text(text),
@@ -174,8 +175,9 @@ impl Version {
         }
     }
 
-    /// Reads one message, and says the same as [`read_in_full`](Self::read_in_full) in less time: where the scan recognises the
-    /// envelope, only params and results are looked at. For those who cannot judge it again when decoding them fails.
+    /// Reads one message with the outcome of [`read_in_full`](Self::read_in_full) in less time: if
+    /// the scan recognises the envelope, only params and results are checked. For callers that
+    /// cannot read the message again when decoding fails.
     pub(crate) fn read_checked(self, frame: &[u8]) -> Message<'_> {
         match std::str::from_utf8(frame) {
             Ok(text) if self.reads != Protocol::V1 => {
@@ -188,7 +190,7 @@ impl Version {
     fn read_text(self, text: &str) -> Message<'_> {
         match self.reads {
             Protocol::V1 => read::message::<V1Rules>(text),
-            // A first message that decides nothing cannot be read by any version.
+            // A first message that decides nothing is malformed in every version.
             Protocol::V2 | Protocol::Detect => read::message::<V2Rules>(text),
             Protocol::Loose => read::message::<LooseRules>(text),
         }
@@ -203,24 +205,24 @@ impl Version {
         }
     }
 
-    /// Reads a response of 2.0 again that a scan took apart, and whose result began with `rest`.
+    /// Reads a 2.0 response that was scanned, and is restored from its result.
     pub(crate) fn read_expected_response(message: &str) -> Message<'_> {
         read::object::<V2Rules>(message)
     }
 }
 
-/// What one object says of its version. The later one wins in a batch.
+/// The version that one object speaks. In a batch, the greatest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum SpokenVersion {
-    /// Nothing: no version would write it so.
+    /// No version would write the object.
     Unclear,
-    /// It is a request without a version: what 1.0 writes, and careless speakers of 2.0.
+    /// A request without a version, as 1.0 and careless peers of 2.0 write it.
     Unversioned,
     V1,
     V2,
 }
 
-/// The version that the message speaks; `None` where it is no JSON.
+/// The version that the message speaks; `None` if it is no JSON.
 fn detect(text: &str) -> Option<Version> {
     let text = trim(text.strip_prefix('\u{feff}').unwrap_or(text));
     let whole: &RawValue = serde_json::from_str(text).ok()?;

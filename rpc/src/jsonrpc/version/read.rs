@@ -1,5 +1,10 @@
-//! Reads one message: by a scan of its envelope, where that is laid out as nearly every peer writes it, or
-//! in full.
+//! Reads one message: by a scan, if its envelope is laid out as nearly every peer writes it, or in
+//! full.
+//!
+//! A scan looks at the envelope only, and does not check the text in the place of params or a
+//! result. Decoding reads that text to its end, so anything unexpected in it (a further member,
+//! garbage) fails there, and the message is then read in full. So a scan may be wrong about a
+//! message, but never about one that is served.
 
 use std::{borrow::Cow, fmt};
 
@@ -16,7 +21,7 @@ use crate::jsonrpc::{
     message::Scanned,
 };
 
-/// The message, if it is laid out as expected.
+/// Scans a message; `None` if it is laid out in any other way.
 pub(super) fn scan(text: &str) -> Option<Scanned<'_>> {
     let rest = text.strip_prefix(r#"{"jsonrpc":"2.0",""#)?;
     match rest.as_bytes().first()? {
@@ -32,24 +37,25 @@ pub(super) fn scan(text: &str) -> Option<Scanned<'_>> {
         b'm' => {
             let (method, rest) = plain_string(rest.strip_prefix(r#"method":"#)?)?;
             let rest = rest.strip_suffix('}')?;
-            // The other usual place of the id is the end. Were this a lookalike inside the params, their text would
-            // not be one JSON value, and would fail to decode. (Params end in a bracket, an id does not.)
+            // The other usual place of the id is the end. If this is a lookalike inside the params,
+            // their text is not one JSON value, and decoding it fails. (Params end in a bracket, an
+            // id does not.)
             if !rest.ends_with(['}', ']'])
                 && let Some((rest, id_text)) = rest.rsplit_once(r#","id":"#)
                 && let Some((id, "")) = scan_id(id_text)
             {
                 return scan_request(Some(id), method, rest);
             }
-            // A notification has no id anywhere, which only reading to the end of the params can tell: a request
-            // whose id stands where it was not looked for fails to decode, and is read in full.
+            // A notification has no id anywhere, which only reading the params to their end can
+            // tell: a request with its id in an unusual place fails to decode, and is read in full.
             scan_request(None, method, rest)
         }
         _ => None,
     }
 }
 
-/// A scanned message, where what the scan has not looked at is one JSON value and no more: then
-/// nothing can be hidden there.
+/// Checks that the unread part of a scanned message is exactly one JSON value: then nothing can be
+/// hidden in it.
 pub(super) fn checked(scanned: Scanned<'_>) -> Option<Message<'_>> {
     Some(match scanned {
         Scanned::Request(Request { id, method, params }) => {
@@ -63,7 +69,7 @@ pub(super) fn checked(scanned: Scanned<'_>) -> Option<Message<'_>> {
     })
 }
 
-/// `rest` is what is left between the method and the end: nothing, or the params.
+/// `rest` is the text between the method and the end: nothing, or the params.
 fn scan_request<'a>(id: Option<Id<'a>>, method: &'a str, rest: &'a str) -> Option<Scanned<'a>> {
     let params = match rest {
         "" => UncheckedParams::NONE,
@@ -72,12 +78,13 @@ fn scan_request<'a>(id: Option<Id<'a>>, method: &'a str, rest: &'a str) -> Optio
     Some(Scanned::Request(UncheckedRequest { id, method: Cow::Borrowed(method), params }))
 }
 
-/// An array or an object, by its first byte. Other values are JSON too, and whoever decodes them might take them.
+/// An array or an object, by its first byte. Other values are JSON too, and a decoder might accept
+/// them.
 fn scan_params(text: &str) -> Option<UncheckedParams<'_>> {
     matches!(text.as_bytes(), [b'[' | b'{', ..] | b"null").then(|| UncheckedParams::from_text(text))
 }
 
-/// A whole number, or a string without escapes.
+/// An integer, or a string without escapes.
 fn scan_id(text: &str) -> Option<(Id<'_>, &str)> {
     let end = match text.as_bytes() {
         [b'"', ..] => plain_string(text)?.0.len() + 2,
@@ -88,7 +95,7 @@ fn scan_id(text: &str) -> Option<(Id<'_>, &str)> {
     Some((Id::from_json(id), rest))
 }
 
-/// The inside of a string that has no escapes, and what follows it.
+/// The inside of a string without escapes, and the text after it.
 fn plain_string(text: &str) -> Option<(&str, &str)> {
     let inside = text.strip_prefix('"')?;
     let end = inside.bytes().position(|c| c == b'"' || c == b'\\' || c < b' ')?;
@@ -96,25 +103,95 @@ fn plain_string(text: &str) -> Option<(&str, &str)> {
     Some((string, rest.strip_prefix('"')?))
 }
 
-/// What one version asks of a message.
+/// The members of a message, unparsed. Members with other names are skipped.
+#[derive(Debug, Default)]
+pub(super) struct Envelope<'a> {
+    pub(super) jsonrpc: Option<&'a RawValue>,
+    pub(super) id: Option<&'a RawValue>,
+    pub(super) method: Option<&'a RawValue>,
+    pub(super) params: Option<&'a RawValue>,
+    pub(super) result: Option<&'a RawValue>,
+    pub(super) error: Option<&'a RawValue>,
+    /// The name of a duplicate member. Parsers differ in which of the two they take, so no version
+    /// accepts it.
+    pub(super) duplicate: Option<&'static str>,
+}
+
+impl<'a> Envelope<'a> {
+    pub(super) fn id(&self) -> Option<Id<'a>> {
+        self.id.map(|raw| Id::from_json(raw.get()))
+    }
+
+    /// Whether it is a response, valid or not.
+    pub(super) fn is_response(&self) -> bool {
+        self.method.is_none() && (self.result.is_some() || self.error.is_some())
+    }
+
+    /// The text of `jsonrpc`, if it is a string.
+    pub(super) fn version(&self) -> Option<Cow<'a, str>> {
+        string(self.jsonrpc?.get())
+    }
+
+    pub(super) fn says_2_0(&self) -> bool {
+        self.version().as_deref() == Some("2.0")
+    }
+}
+
+impl<'de> Deserialize<'de> for Envelope<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EnvelopeVisitor)
+    }
+}
+
+struct EnvelopeVisitor;
+
+impl<'de> Visitor<'de> for EnvelopeVisitor {
+    type Value = Envelope<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut envelope = Envelope::default();
+        while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+            let (name, member) = match &*name {
+                "jsonrpc" => ("jsonrpc", &mut envelope.jsonrpc),
+                "id" => ("id", &mut envelope.id),
+                "method" => ("method", &mut envelope.method),
+                "params" => ("params", &mut envelope.params),
+                "result" => ("result", &mut envelope.result),
+                "error" => ("error", &mut envelope.error),
+                _ => continue,
+            };
+            if member.replace(value).is_some() {
+                envelope.duplicate = Some(name);
+            }
+        }
+        Ok(envelope)
+    }
+}
+
+/// The rules of one version.
 pub(super) trait VersionRules {
-    /// Whether a message may be an array of others.
+    /// Whether a message may be an array of messages.
     const BATCHES: bool;
 
-    /// What holds for requests and responses; the reason for which the message is refused.
+    /// Checks the rules for both requests and responses; the error is the reason to refuse the
+    /// message.
     fn check(envelope: &Envelope<'_>) -> Result<(), String>;
 
-    /// Whether an answer is expected, and under which id: `None` for a notification.
+    /// The id under which a reply is expected: `None` for a notification.
     fn request_id<'a>(envelope: &Envelope<'a>) -> Option<Id<'a>>;
 
-    /// The parameters, or what is wrong with them.
+    /// The parameters, or the reason to refuse them.
     fn params<'a>(envelope: &Envelope<'a>) -> Result<RawParams<'a>, String>;
 
-    /// What a response says.
+    /// The outcome of a response.
     fn outcome<'a>(envelope: &Envelope<'a>) -> Outcome<'a>;
 }
 
-/// Reads what one frame holds.
+/// Reads the message in one frame.
 pub(super) fn message<R: VersionRules>(text: &str) -> Message<'_> {
     // Some peers begin a stream with a byte order mark.
     let text = trim(text.strip_prefix('\u{feff}').unwrap_or(text));
@@ -160,33 +237,35 @@ fn request<'a, R: VersionRules>(envelope: &Envelope<'a>) -> Result<Request<'a>, 
 
 fn response<'a, R: VersionRules>(envelope: &Envelope<'a>, problem: Option<String>) -> Message<'a> {
     let is_error = || envelope.error.is_some_and(|error| error.get() != "null");
-    // Some leave the id out where others write null: the error is about something whose id they could not read.
+    // Some peers leave the id out where others write null, if they could not read the id of the
+    // request.
     match envelope.id().or_else(|| is_error().then_some(Id::NULL)) {
         Some(id) => {
             let outcome = problem.map_or_else(|| R::outcome(envelope), Outcome::Malformed);
             Message::Response(Response { id, outcome })
         }
-        // It may be the answer to something that we sent; an answer to it could go on for ever.
+        // It may be the reply to a message of this side: answering it could go on for ever.
         None => refused(Id::NULL, "a response without an id".to_owned(), false),
     }
 }
 
-/// Parameters where arrays and objects are allowed.
+/// The parameters, if arrays and objects are allowed.
 pub(super) fn array_or_object<'a>(envelope: &Envelope<'a>) -> Result<RawParams<'a>, String> {
     let params = envelope.params.map_or("null", RawValue::get);
-    // The specification knows no null here, but clients send it for "none", and nothing else can be meant.
+    // The specification does not allow null here, but clients send it for no parameters, and it can
+    // mean nothing else.
     match params.as_bytes() {
         [b'[' | b'{', ..] | b"null" => Ok(RawParams::from_json(params)),
         _ => Err(format!("`params` must be an array or an object, not {}", shortened(params))),
     }
 }
 
-/// No version accepts a member that is there twice: parsers differ in which of the two they believe.
+/// Refuses a duplicate member: parsers differ in which of the two they take.
 pub(super) fn check_duplicate(envelope: &Envelope<'_>) -> Result<(), String> {
     envelope.duplicate.map_or(Ok(()), |name| Err(format!("the member `{name}` is there twice")))
 }
 
-/// The ids that 2.0 allows.
+/// Refuses ids that 2.0 does not allow.
 pub(super) fn check_scalar_id(envelope: &Envelope<'_>) -> Result<(), String> {
     match envelope.id() {
         Some(id) if !id.is_scalar() => {
@@ -206,7 +285,7 @@ fn string(json: &str) -> Option<Cow<'_, str>> {
 
 fn not_an_object<'a>(text: &str, error: &serde_json::Error) -> Message<'a> {
     match error.classify() {
-        // It begins like JSON: whether it is, only reading to the end can tell.
+        // It begins like JSON: only reading it to the end tells whether it is.
         Category::Data => match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => refused(Id::NULL, format!("a message is an object, not {}", shortened(text)), true),
             Err(error) => unreadable(error.to_string()),
@@ -224,78 +303,10 @@ fn refused(id: Id<'_>, why: String, answer: bool) -> Message<'_> {
     Message::Malformed(Malformed { id, error: ErrorObject::invalid_request(why), answer })
 }
 
-/// Enough of the peer's text to find it, never all of a large one.
+/// Enough of an untrusted text to find it, never all of a large one.
 pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
-    }
-}
-
-/// The members of a message, unread. Envelope with other names are passed over.
-#[derive(Debug, Default)]
-pub(super) struct Envelope<'a> {
-    pub(super) jsonrpc: Option<&'a RawValue>,
-    pub(super) id: Option<&'a RawValue>,
-    pub(super) method: Option<&'a RawValue>,
-    pub(super) params: Option<&'a RawValue>,
-    pub(super) result: Option<&'a RawValue>,
-    pub(super) error: Option<&'a RawValue>,
-    /// A member that stands there twice. Parsers differ in which of the two they believe, so no version accepts it.
-    pub(super) duplicate: Option<&'static str>,
-}
-
-impl<'a> Envelope<'a> {
-    pub(super) fn id(&self) -> Option<Id<'a>> {
-        self.id.map(|raw| Id::from_json(raw.get()))
-    }
-
-    /// Whether it is an answer, whatever is wrong with it.
-    pub(super) fn is_response(&self) -> bool {
-        self.method.is_none() && (self.result.is_some() || self.error.is_some())
-    }
-
-    /// What `jsonrpc` says, if it is a text.
-    pub(super) fn version(&self) -> Option<Cow<'a, str>> {
-        string(self.jsonrpc?.get())
-    }
-
-    pub(super) fn says_2_0(&self) -> bool {
-        self.version().as_deref() == Some("2.0")
-    }
-}
-
-impl<'de> Deserialize<'de> for Envelope<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EnvelopeVisitor)
-    }
-}
-
-struct EnvelopeVisitor;
-
-impl<'de> Visitor<'de> for EnvelopeVisitor {
-    type Value = Envelope<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut envelope = Envelope::default();
-        while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-            let (name, member) = match &*name {
-                "jsonrpc" => ("jsonrpc", &mut envelope.jsonrpc),
-                "id" => ("id", &mut envelope.id),
-                "method" => ("method", &mut envelope.method),
-                "params" => ("params", &mut envelope.params),
-                "result" => ("result", &mut envelope.result),
-                "error" => ("error", &mut envelope.error),
-                _ => continue,
-            };
-            if member.replace(value).is_some() {
-                envelope.duplicate = Some(name);
-            }
-        }
-        Ok(envelope)
     }
 }

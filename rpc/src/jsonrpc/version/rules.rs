@@ -1,4 +1,4 @@
-//! The rules of each version: what it asks of a message, and what it makes of a response.
+//! The rules of each version for requests and responses.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ impl VersionRules for V1Rules {
         let params = envelope.params.map_or("null", RawValue::get);
         match params.as_bytes() {
             [b'[', ..] | b"null" => Ok(RawParams::from_json(params)),
-            // "None", as some clients write it.
+            // Some clients write this for no parameters.
             [b'{', inside @ .., b'}'] if inside.trim_ascii().is_empty() => Ok(RawParams::NONE),
             [b'{', ..] => Err("`params` must be an array: JSON-RPC 1.0 has no named parameters".to_owned()),
             _ => Err(format!("`params` must be an array, not {}", shortened(params))),
@@ -38,7 +38,7 @@ impl VersionRules for V1Rules {
 
     fn outcome<'a>(envelope: &Envelope<'a>) -> Outcome<'a> {
         match (envelope.result.map(RawValue::get), envelope.error.filter(|error| error.get() != "null")) {
-            // An error needs no result beside it to be understood.
+            // An error is understood without a result beside it.
             (None | Some("null"), Some(error)) => Outcome::Error(lenient_error(error)),
             (Some(result), None) if envelope.error.is_some() => Outcome::Result(result),
             (Some(_), Some(_)) => Outcome::Malformed("one of `result` and `error` must be null".to_owned()),
@@ -75,7 +75,7 @@ impl VersionRules for V2Rules {
     fn outcome<'a>(envelope: &Envelope<'a>) -> Outcome<'a> {
         match (envelope.result, envelope.error) {
             (Some(result), None) => Outcome::Result(result.get()),
-            // Many servers send both, one of them null.
+            // Many servers send both members, one of them null.
             (Some(result), Some(error)) if error.get() == "null" => Outcome::Result(result.get()),
             (None, Some(error)) => strict_error(error),
             (Some(result), Some(error)) if result.get() == "null" => strict_error(error),
@@ -94,7 +94,7 @@ fn strict_error<'a>(error: &RawValue) -> Outcome<'a> {
     }
 }
 
-/// What either version allows, and what peers that know neither well send all the same.
+/// Everything that either version allows, and what careless peers send.
 pub(super) enum LooseRules {}
 
 impl VersionRules for LooseRules {
@@ -106,7 +106,7 @@ impl VersionRules for LooseRules {
     }
 
     fn request_id<'a>(envelope: &Envelope<'a>) -> Option<Id<'a>> {
-        // An id of null is a notification in 1.0, and an id like others in 2.0.
+        // An id of null makes a notification in 1.0, and a request in 2.0.
         envelope.id().filter(|id| *id != Id::NULL || envelope.says_2_0())
     }
 
@@ -124,7 +124,8 @@ impl VersionRules for LooseRules {
     }
 }
 
-/// The error that is meant. aiorpcX's rule: what is missing is made up for, and a code that is missing is -100.
+/// Reads any value of `error`, so that a call never fails without the error that the peer meant. As
+/// in aiorpcX, missing members get defaults; the default code is -100.
 fn lenient_error(raw: &RawValue) -> ErrorObject {
     let text = raw.get();
     if let Ok(message) = serde_json::from_str::<Cow<'_, str>>(text) {
@@ -134,7 +135,7 @@ fn lenient_error(raw: &RawValue) -> ErrorObject {
         return ErrorObject::new(code, "the peer sent no message");
     }
     match serde_json::from_str::<LenientErrorParts<'_>>(text) {
-        // A list would be read as the members in their order.
+        // serde would read an array as the members in their order.
         Ok(parts) if text.starts_with('{') => parts.put_together(),
         _ => ErrorObject::new(ErrorCode::CODE_UNAVAILABLE, shortened(text)),
     }

@@ -171,7 +171,7 @@ fn a_deep_or_huge_message_is_read_without_recursion() {
     assert!(matches!(read(&huge_id), Message::Request(r) if r.id.unwrap().as_json().len() == 5000));
 }
 
-/// What a scan says, where it says something, is what reading in full says.
+/// A message that is scanned is read the same in full.
 #[test]
 fn a_scan_agrees_with_reading_in_full() {
     for text in [
@@ -194,7 +194,8 @@ fn a_scan_agrees_with_reading_in_full() {
     }
 }
 
-/// What was scanned and then checked is what reading in full says: also where more stands there than the scan has seen.
+/// A message that is scanned and checked is read the same in full, even if it has more than the
+/// scan has seen.
 #[test]
 fn a_checked_scan_says_the_same_as_reading_in_full() {
     for text in [

@@ -119,7 +119,7 @@ pub(super) const TO_NO_ID: &str =
 
 /// Deserializes a member that is there, even if it is null: serde's `Option` makes no difference
 /// between null and a missing member.
-pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)

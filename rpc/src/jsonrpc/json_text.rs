@@ -12,7 +12,7 @@ use serde_json::{Serializer, ser::Formatter};
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// The JSON without the white space around it. ASCII white space differs: it has a form feed, too.
-pub(crate) fn trim(json: &str) -> &str {
+pub(super) fn trim(json: &str) -> &str {
     match json.as_bytes() {
         // There is nearly always none.
         [first, .., last] if *first > b' ' && *last > b' ' => json,
@@ -21,7 +21,7 @@ pub(crate) fn trim(json: &str) -> &str {
 }
 
 /// Whether the text is empty but for white space.
-pub(crate) fn is_blank(json: &str) -> bool {
+pub(super) fn is_blank(json: &str) -> bool {
     trim(json).is_empty()
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn is_blank(json: &str) -> bool {
 ///
 /// The canonical form is nearly always the text itself, which needs no allocation. It is never
 /// longer.
-pub(crate) fn canonical(json: &str) -> Cow<'_, str> {
+pub(super) fn canonical(json: &str) -> Cow<'_, str> {
     match json.as_bytes() {
         [b'"', text @ ..] if memchr::memchr(b'\\', text).is_some() => canonical_string(json),
         [b'[' | b'{', ..] if json.bytes().any(|byte| byte == b'\\' || byte <= b' ') => {
@@ -48,7 +48,7 @@ pub(crate) fn canonical(json: &str) -> Cow<'_, str> {
 }
 
 /// Whether two texts are the same JSON value.
-pub(crate) fn is_same(a: &str, b: &str) -> bool {
+pub(super) fn is_same(a: &str, b: &str) -> bool {
     a == b || (a.as_bytes().first() == b.as_bytes().first() && canonical(a) == canonical(b))
 }
 

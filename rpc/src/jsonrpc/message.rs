@@ -190,7 +190,7 @@ impl<'a> RawParams<'a> {
 }
 
 /// Whether the text is exactly one JSON value.
-pub(crate) fn is_json(text: &str) -> bool {
+pub(super) fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Appends `value` as JSON. Writing the types used here into memory cannot fail.
-pub(crate) fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+pub(super) fn put(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let written = json_text::write(out, value);
     debug_assert!(written.is_ok(), "a text, a number or an error object was not written");
 }

@@ -49,6 +49,7 @@ macro_rules! refuse {
 ///
 /// If the `Serialize` of the value fails, or its JSON is neither an array, nor an object, nor null.
 /// The caller has to cut off what was appended by then.
+#[inline]
 pub(crate) fn write_params<P>(
     out: &mut Vec<u8>,
     params: &P,

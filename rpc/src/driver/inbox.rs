@@ -12,7 +12,10 @@ use std::{
 
 use tokio::io::{AsyncRead as _, ReadBuf};
 
-use crate::transport::Io;
+use crate::{
+    jsonrpc::Skim,
+    transport::{Foreign, Io},
+};
 
 /// How much is read at once.
 const CHUNK: usize = 64 << 10;
@@ -207,4 +210,25 @@ impl Inbox {
             self.rest = Vec::new();
         }
     }
+}
+
+/// What is remembered until it is settled what the peer speaks.
+#[derive(Debug, Default)]
+pub(super) struct FirstWords {
+    /// The start of what this side has sent.
+    pub(super) sent: Vec<u8>,
+    /// The first line of text that was passed over.
+    pub(super) passed_over: Option<Box<Foreign>>,
+}
+
+/// A frame that is being dropped.
+#[derive(Debug, Default)]
+pub(super) struct Oversized {
+    pub(super) skim: Skim,
+    /// What its header says, in bytes.
+    pub(super) declared: Option<usize>,
+    /// Whether it is a message that a framer has decoded, and not a part of the stream.
+    pub(super) is_decoded: bool,
+    /// Whether it was answered, or is not answered whatever follows.
+    pub(super) is_settled: bool,
 }

@@ -1,41 +1,432 @@
-//! Messages of the application's own, which take the place of requests where a session carries them.
+//! From frames to messages, and from messages to those that take them: calls, subscriptions, requests.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::{Driver, receive::Flow};
+use super::session_loop::{Driver, Flow, Own};
 use crate::{
-    jsonrpc::{UncheckedParams, UncheckedRequest},
-    service::{MESSAGE, Outcome, ReplySink as _, TakesMessages},
-    session::Trace,
+    jsonrpc::{
+        Cancellation, Connection, ErrorCode, Events, Id, Lend, Malformed, Member, Message, RefusedCall,
+        Reply, ReplyError, Request, Step, UncheckedParams, UncheckedRequest, chain,
+        shown::brief,
+        subscription::{self, About, CLOSING, PlainItem},
+        version::Version,
+    },
+    service::{Dispatched, Removed},
+    session::{CloseReason, Ending, InFlight},
 };
 
-/// What a message counts as.
-const REQUEST: UncheckedRequest<'static> =
-    UncheckedRequest { id: None, method: Cow::Borrowed(MESSAGE), params: UncheckedParams::NONE };
-
 impl Driver {
-    pub(super) fn receive_message(&mut self, handler: &dyn TakesMessages, frame: &[u8]) -> Flow {
-        if !self.has_permit(frame.len(), None) {
-            return Flow::Blocked;
+    /// Deals with one message.
+    pub(super) fn receive(&mut self, frame: &[u8], again: bool) -> Flow {
+        if !again {
+            self.show_received(frame);
         }
-        let Some(trace) = self.admit(&REQUEST, frame, None) else { return Flow::Continue };
-        self.start_message(handler, frame, trace)
+        if let Some(handler) = &self.messages {
+            let handler = Arc::clone(handler);
+            if self.is_not_text(frame) {
+                return Flow::Closing;
+            }
+            return self.receive_message(&*handler, frame);
+        }
+        if let Some(version) = self.version.decided_by(frame) {
+            self.decided(version);
+        }
+        if let Some(paused) = self.paused.take() {
+            return self.process(frame, Events::resume(self.version, frame, *paused));
+        }
+        match self.version.scan(frame) {
+            Some(scanned) => self.process_step(frame, Step::of_scanned(scanned)),
+            None => self.process(frame, Events::of(self.version, self.version.read_in_full(frame))),
+        }
     }
 
-    pub(super) fn start_message(&mut self, handler: &dyn TakesMessages, frame: &[u8], trace: Trace) -> Flow {
-        let outcome = match trace.in_scope(|| handler.take(frame, &self.link)) {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                trace.forget();
-                return self.charge_for(&error);
+    /// Deals with the events of a message.
+    pub(super) fn process(&mut self, frame: &[u8], mut events: Events<'_, InFlight>) -> Flow {
+        let mut flow = Flow::Continue;
+        while let Some(step) = events.step(self) {
+            match self.process_step(frame, step) {
+                Flow::Continue => {}
+                Flow::Blocked => {
+                    self.paused = events.pause().map(Box::new);
+                    return Flow::Blocked;
+                }
+                Flow::Closing => {
+                    flow = Flow::Closing;
+                    events.skip_members();
+                }
             }
-        };
-        if let (Outcome::Pending(work), trace) = outcome.traced(trace) {
-            let timeout = self.link.limits.request_timeout();
-            let (dispatch, mut sink) = self.dispatcher();
-            let running = dispatch.running(&REQUEST, (frame.len(), None), timeout, false, trace);
-            sink.work(running, work);
+        }
+        flow
+    }
+
+    #[inline]
+    pub(super) fn process_step(&mut self, frame: &[u8], step: Step<'_, InFlight>) -> Flow {
+        match step {
+            Step::Scanned(request) => return self.receive_scanned(frame, request),
+            Step::Request(request) => return self.receive_request(frame, request, None),
+            Step::Member(request, member, text) => {
+                return self.receive_request(text.as_bytes(), request, Some(member));
+            }
+            Step::Answer(call, reply) => self.answers.push(call, reply),
+            Step::Malformed(malformed, member) => {
+                if member.is_none() && self.is_not_text(frame) {
+                    return Flow::Closing;
+                }
+                return self.malformed(&malformed, member);
+            }
+            Step::Refusal(reply) => self.take_refusal(reply),
+            Step::Unmatched(reply) => self.take_unmatched(reply),
+            Step::Ended(call, reply) => call.complete(reply),
+            Step::BatchEnd(batch) => self.link.end_batch(batch),
         }
         Flow::Continue
+    }
+
+    #[cold]
+    fn decided(&mut self, version: Version) {
+        self.version = version;
+        if self.link.decided(version) {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc",
+                session = self.link.id,
+                "the peer speaks JSON-RPC 1.0, which has no named parameters: calls that are dropped are not taken back"
+            );
+        }
+    }
+
+    /// Whether the frame claims to be text, and is not UTF-8: then the session ends.
+    fn is_not_text(&mut self, frame: &[u8]) -> bool {
+        let Some(error) = self.framer.not_text(frame) else { return false };
+        self.link.abort(CloseReason::Frame(error));
+        true
+    }
+
+    /// A message by itself whose parameters are not checked.
+    fn receive_scanned(&mut self, frame: &[u8], request: UncheckedRequest<'_>) -> Flow {
+        if request.id.is_none() {
+            if self.holds_item(None) {
+                return Flow::Blocked;
+            }
+            if self.takes_awaited_item(&request) {
+                return Flow::Continue;
+            }
+        }
+        // Items, notifications that are listened for and cancellations are taken by the session
+        // itself, which does not read all of the parameters.
+        if self.may_take(request.id, &request.method) {
+            let item = self.plain_item(&request.method, request.params);
+            let params = match item {
+                Some(_) => request.params.known_as_json(),
+                None => match request.params.check() {
+                    Some(params) => params,
+                    None => return self.judge(frame),
+                },
+            };
+            let request = Request { id: request.id, method: request.method, params };
+            if self.takes(&request, item, None) {
+                return Flow::Continue;
+            }
+            return self.serve_or_refuse(&request.into_unchecked(), frame, None);
+        }
+        if request.id.is_none() && self.takes_closing(&request.method) {
+            return Flow::Continue;
+        }
+        match self.serve(&request, frame, None) {
+            Some(Dispatched::Refused(error, trace)) => {
+                // Where the full reader reads the same, the service has seen the request already.
+                let judged = self.version.read_in_full(frame);
+                if !matches!(&judged, Message::Request(again) if again.is_same(&request)) {
+                    trace.forget();
+                    return self.process(frame, Events::of(self.version, judged));
+                }
+                self.refuse(&request, &error, trace, None)
+            }
+            dispatched => self.dispatched(dispatched, &request, frame, None),
+        }
+    }
+
+    /// A request or a notification that was read in full, and stands in `text`.
+    fn receive_request(&mut self, text: &[u8], request: Request<'_>, member: Option<Member>) -> Flow {
+        if self.holds_item(request.id) {
+            return Flow::Blocked;
+        }
+        if self.may_take(request.id, &request.method) {
+            let item = self.plain_item(&request.method, request.params.into());
+            if self.takes(&request, item, member) {
+                return Flow::Continue;
+            }
+        } else if member.is_none() && request.id.is_none() && self.takes_closing(&request.method) {
+            return Flow::Continue;
+        }
+        self.serve_or_refuse(&request.into_unchecked(), text, member)
+    }
+
+    /// The scan may have taken something for params that is none: the full reader is the judge.
+    #[cold]
+    pub(super) fn judge(&mut self, frame: &[u8]) -> Flow {
+        self.process(frame, Events::of(self.version, self.version.read_in_full(frame)))
+    }
+
+    fn malformed(&mut self, malformed: &Malformed<'_>, member: Option<Member>) -> Flow {
+        let Malformed { id, error, answer } = malformed;
+        self.link.log_refused(Some(*id), error);
+        if *answer {
+            self.answer_error(*id, error, member);
+        }
+        match error.code() {
+            ErrorCode::PARSE_ERROR => self.charge_for_unreadable(),
+            _ => self.charge_for_errors(1),
+        }
+    }
+
+    /// Whether the session itself may take the message: as an item of a subscription, or because a
+    /// listener waits for it, or because it takes another request back.
+    #[inline]
+    fn may_take(&self, id: Option<Id<'_>>, method: &str) -> bool {
+        match id {
+            None => self.link.subscribes() || self.link.listens() || self.is_cancellation(method),
+            Some(_) => self.asks_to_cancel(method),
+        }
+    }
+
+    fn takes(&mut self, request: &Request<'_>, item: Option<PlainItem<'_>>, member: Option<Member>) -> bool {
+        self.takes_item(request, item)
+            || self.takes_cancellation(request, member)
+            || (member.is_none() && request.id.is_none() && self.takes_closing(&request.method))
+    }
+
+    /// Whether the request is one more item of the subscription that had the last one, and its
+    /// subscriber waits for it. The subscriber finds out whether it is JSON.
+    fn takes_awaited_item(&mut self, request: &UncheckedRequest<'_>) -> bool {
+        if !self.link.only_subscribes() {
+            return false;
+        }
+        let Some(item) = subscription::scan(&request.method, request.params) else { return false };
+        // A reply right before it may have begun another subscription with the same id.
+        self.hand_over();
+        let inlet = self.last_hit.find(item.id()).filter(|inlet| inlet.is_awaited());
+        inlet.is_some_and(|inlet| {
+            !self.dispatch.routes.takes_notifications(&request.method) && inlet.give(item.text())
+        })
+    }
+
+    /// What a notification says where it is plainly an item, if this side has subscriptions.
+    fn plain_item<'a>(&self, method: &str, params: UncheckedParams<'a>) -> Option<PlainItem<'a>> {
+        let item = || subscription::scan(method, params);
+        self.link.subscribes().then(item)?.filter(|item| item.is_json())
+    }
+
+    /// Judges the messages whose items a subscriber has found to be no JSON.
+    pub(super) fn judge_items(&mut self) {
+        for message in self.link.take_unjudged() {
+            // Where that ends the session, the loop finds out.
+            let _: Flow = self.judge(&message);
+        }
+    }
+
+    /// Whether the request may be an item for one who has the session wait, and has taken none of those before it yet.
+    fn holds_item(&self, id: Option<Id<'_>>) -> bool {
+        id.is_none() && self.link.has_full_channels() && !self.link.calls_wait()
+    }
+
+    /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
+    fn takes_item(&mut self, request: &Request<'_>, item: Option<PlainItem<'_>>) -> bool {
+        let (subscribes, listens) = (self.link.subscribes(), self.link.listens());
+        if request.id.is_some() || !(subscribes || listens) {
+            return false;
+        }
+        // The reply that begins the subscription may stand right before it.
+        self.hand_over();
+        let method = &*request.method;
+        let reported = subscribes && self.link.take_report(method, request.params);
+        let item = match item.map(PlainItem::into_event) {
+            _ if reported || !subscribes => None,
+            None => subscription::read(method, request.params),
+            plain => plain,
+        };
+        let taken = reported
+            || item.is_some_and(|about| {
+                let about = About { id: about.id.filter(|_| self.version.has_positional_items()), ..about };
+                self.link.take_event(&mut self.last_hit, method, &about)
+            });
+        let listened =
+            listens && self.link.take_notification(method, request.params.as_json().unwrap_or("[]"));
+        (taken || listened) && !self.dispatch.routes.takes_notifications(method)
+    }
+
+    /// Whether the request may be what takes another one back: nearly none is.
+    #[inline]
+    fn asks_to_cancel(&self, method: &str) -> bool {
+        method == "rpc.cancel" && self.cancellations.own != Own::Unknown
+    }
+
+    /// Whether a notification does.
+    #[inline]
+    fn is_cancellation(&self, method: &str) -> bool {
+        self.asks_to_cancel(method) || self.cancellations.known.iter().any(|known| known.method() == method)
+    }
+
+    /// Whether the peer takes another request back by this one; then that is done. It needs no permit:
+    /// it gives one back.
+    fn takes_cancellation(&mut self, request: &Request<'_>, member: Option<Member>) -> bool {
+        let own;
+        let cancellation = if self.asks_to_cancel(&request.method) {
+            if self.cancellations.own == Own::Ignored {
+                return request.id.is_none();
+            }
+            self.link.peer_cancels();
+            own = Cancellation::RPC;
+            &own
+        } else {
+            let mut known = self.cancellations.known.iter();
+            match known.find(|known| request.id.is_none() && known.method() == request.method) {
+                Some(known) => known,
+                None => return false,
+            }
+        };
+        // One that names no request, an unknown one, or one that was answered meanwhile, is no fault of the peer's.
+        if let Some(id) = cancellation.id(request.params) {
+            let answers = cancellation.answers();
+            self.cancel(id, answers);
+        }
+        match (request.id, member) {
+            (None, _) => {}
+            (Some(id), None) => self.replies().null(id),
+            (Some(id), Some(member)) => {
+                let (_, mut sink) = self.dispatcher();
+                sink.member().null(id);
+                sink.add_member_reply(member, id);
+            }
+        }
+        true
+    }
+
+    fn cancel(&mut self, id: Id<'_>, answers: bool) {
+        let known = id.known();
+        // What the loop still holds is earlier than what the shared state appends.
+        if self.link.cancel_request(&known, answers) {
+            return;
+        }
+        match self.dispatch.queue.remove(&known, self.version) {
+            Some(Removed { id, member, trace }) => {
+                self.link.counters.waiting(self.dispatch.queue.len());
+                trace.end(Ending::Cancelled);
+                id.with(|id| self.link.cancelled_before(member, id, answers));
+            }
+            None => tracing::debug!(
+                rpc.system.name = "jsonrpc",
+                jsonrpc.request.id = %brief(id),
+                session = self.link.id,
+                "the peer cancels a request that is not at work"
+            ),
+        }
+    }
+
+    /// Whether the peer says by this that it is a server that shuts down. Then it is noted.
+    fn takes_closing(&self, method: &str) -> bool {
+        let is_it = method == CLOSING && !self.dispatch.routes.have(CLOSING);
+        if is_it {
+            tracing::debug!(
+                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
+                "the peer shuts down"
+            );
+            self.link.peer_closes();
+        }
+        is_it
+    }
+
+    /// Hands the replies of one read to their calls.
+    pub(super) fn hand_over(&mut self) {
+        if self.answers.len() == 0 {
+            return;
+        }
+        self.handed_over += self.answers.len();
+        self.last_handed_over = self.answers.len();
+        // One of them may begin a subscription.
+        self.last_hit.forget();
+        let unasked = self.link.deliver(&mut self.answers);
+        if unasked > 0 {
+            tracing::debug!(
+                rpc.system.name = "jsonrpc",
+                session = self.link.id,
+                unasked,
+                "replies to no call of ours"
+            );
+            self.charge_for_errors(unasked as u64);
+        }
+    }
+
+    /// A message of ours was refused, and the peer does not say which: that is a batch, or the only
+    /// call in flight.
+    #[cold]
+    fn take_refusal(&mut self, reply: Reply) {
+        if self.refuses_session(&reply) {
+            self.answers.push(None, reply);
+            return;
+        }
+        let refuses_connection = self.refuses_connection(&reply);
+        match self.lend(|protocol| protocol.refused(&reply, InFlight::has_caller)) {
+            RefusedCall::Batch(calls) => calls.into_iter().for_each(|call| call.complete(reply.clone())),
+            RefusedCall::Call(call) => self.answers.push(Some(call), reply.answering_no_id()),
+            // The end comes next, and ends the calls that wait.
+            RefusedCall::Unknown if refuses_connection => self.answers.push(None, reply),
+            RefusedCall::Unknown => self.take_unmatched(reply),
+        }
+    }
+
+    /// Whether the peer says that this side has cost too much. It closes the session next, after the replies that it still has.
+    fn refuses_session(&mut self, reply: &Reply) -> bool {
+        if !reply.refuses_session() {
+            return false;
+        }
+        let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
+        if self.refused.is_none() {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
+                "this side has cost the peer too much: the peer closes the session"
+            );
+            self.refused = Some(Box::new(error));
+        }
+        true
+    }
+
+    /// Whether the peer has no place for this side: its first word is an error, and it is busy, or was not asked anything. It closes the
+    /// session next, if that is what it means.
+    fn refuses_connection(&mut self, reply: &Reply) -> bool {
+        if self.link.counters.messages_received() > 0 || self.refused.is_some() {
+            return false;
+        }
+        let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
+        if error.code() != ErrorCode::SERVER_BUSY && self.has_sent() {
+            return false;
+        }
+        tracing::warn!(
+            rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
+            "the first word of the peer is a refusal: where it closes the session next, calls end with this"
+        );
+        self.refused = Some(Box::new(error));
+        true
+    }
+
+    /// A message of ours was refused, and no one can tell which. Where calls wait, it may be one of them.
+    #[cold]
+    fn take_unmatched(&mut self, reply: Reply) {
+        if self.link.calls_wait()
+            && let Err(error) = reply.clone().into_result()
+        {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(chain(&error)),
+                "the peer has refused a message of ours and does not say which: a call that it was may wait for its timeout"
+            );
+        }
+        self.answers.push(None, reply);
+    }
+}
+
+/// The machine looks at calls after the replies before have reached theirs.
+impl Lend<InFlight> for Driver {
+    fn lend<R>(&mut self, look: impl FnOnce(&mut Connection<InFlight>) -> R) -> R {
+        self.hand_over();
+        self.link.protocol(look)
     }
 }

@@ -5,17 +5,72 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::{
-    Driver, Left, cancel::Cancellations, inbox::Inbox, opening::FirstWords, process, settings::Settings,
-    timers::Timers, turn::Turn,
+    close::child_name_and_id,
+    inbox::{FirstWords, Inbox},
+    session_loop::{Cancellations, Driver, Left, Owner, Turn},
+    timers::Timers,
 };
 use crate::{
-    limits::Throttle,
-    service::{Dispatch, Routes},
+    framing::{AnyFramer, NewlineFramer},
+    jsonrpc::{CancelBy, EmptyParams, Notices, Protocol, Unsupported, version::Version},
+    limits::{KeepAlive, Limits, Throttle},
+    service::{Dispatch, Routes, TakesMessages},
     session::{
-        Answers, Cancelling, LastHit, Membership, NewShared, Session, Shared, WriteBuffer, next_session_id,
+        Answers, Cancelling, InstalledHooks, LastHit, Membership, NewShared, Session, Shared, WriteBuffer,
+        next_session_id,
     },
-    transport::{Connection, LogRate},
+    transport::Connection,
 };
+
+/// How sessions are run, whoever starts them.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) framer: Box<dyn AnyFramer>,
+    pub(crate) version: Version,
+    pub(crate) limits: Limits,
+    pub(crate) cancellation: CancelBy,
+    pub(crate) notices: Notices,
+    pub(crate) hooks: InstalledHooks,
+    pub(crate) keep_alive: Option<KeepAlive>,
+    /// Takes what arrives, where it is no JSON-RPC.
+    pub(crate) messages: Option<Arc<dyn TakesMessages>>,
+}
+
+impl Settings {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            framer: Box::new(NewlineFramer::new()),
+            version: Version::V2,
+            limits,
+            cancellation: CancelBy::default(),
+            notices: Notices::default(),
+            hooks: InstalledHooks::default(),
+            keep_alive: None,
+            messages: None,
+        }
+    }
+
+    /// Whether what is configured can be said in the version that was chosen. One that is detected is not
+    /// known yet.
+    pub(crate) const fn check(&self) -> Result<(), Unsupported> {
+        match &self.cancellation {
+            CancelBy::Chosen(_) if !self.version.has_named_params() => Err(Unsupported::Cancellation),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn set_protocol(&mut self, protocol: Protocol) {
+        self.version = self.version.with_protocol(protocol);
+    }
+
+    pub(crate) fn set_text_errors(&mut self) {
+        self.version = self.version.with_text_errors();
+    }
+
+    pub(crate) fn set_empty_params(&mut self, empty: EmptyParams) {
+        self.version = self.version.with_empty_params(empty);
+    }
+}
 
 /// What a session is started with.
 pub(crate) struct Start<'a> {
@@ -24,14 +79,6 @@ pub(crate) struct Start<'a> {
     pub(crate) serves: bool,
     pub(crate) owner: Option<Arc<dyn Owner>>,
     pub(crate) group: Membership,
-}
-
-/// Whoever keeps sessions, and wants to know when one has ended.
-pub(crate) trait Owner: Send + Sync {
-    fn ended(&self, session: u64);
-
-    /// How often the log has it that a peer speaks another protocol.
-    fn strangers(&self) -> &LogRate;
 }
 
 /// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
@@ -63,7 +110,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
     let session = Session::new(Arc::clone(&link));
     let routes = services(&session);
     if tracing::enabled!(tracing::Level::DEBUG) {
-        let process = process::name_and_id(&link.extensions);
+        let process = child_name_and_id(&link.extensions);
         tracing::debug!(
             rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
             program = process.as_ref().map(|(name, _)| display(name)), process.pid = process.as_ref().map(|&(_, id)| id),

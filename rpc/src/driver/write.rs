@@ -7,8 +7,16 @@ use std::{
 };
 
 use tokio::{io::AsyncWrite as _, time::Instant};
+use tracing::{Level, enabled, trace};
 
-use super::Driver;
+use super::session_loop::Driver;
+use crate::{
+    framing::{AnyFramer, Framed},
+    jsonrpc::{secret, shown::brief_to},
+};
+
+/// How much is shown of a message, in bytes.
+const LONGEST: usize = 64 << 10;
 
 impl Driver {
     /// Writes what there is. Ready when nothing is left.
@@ -31,16 +39,6 @@ impl Driver {
                 self.timers.silence.sent(self.write_buffer.messages() - before, Instant::now());
             }
         }
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        match &flushed {
-            // The transport has taken bytes that it could not pass on.
-            Poll::Pending => self.stalled(),
-            Poll::Ready(_) => self.timers.stalled = None,
-        }
-        flushed
     }
 
     /// Writes what the loop itself holds. Ready when all of it is written.
@@ -81,6 +79,16 @@ impl Driver {
         written
     }
 
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        match &flushed {
+            // The transport has taken bytes that it could not pass on.
+            Poll::Pending => self.stalled(),
+            Poll::Ready(_) => self.timers.stalled = None,
+        }
+        flushed
+    }
+
     /// Whether to wait for more before draining what handles have sent.
     fn gathers(&mut self, cx: &mut Context<'_>) -> bool {
         if self.stepped_back {
@@ -101,5 +109,51 @@ impl Driver {
     pub(super) fn step_back(&mut self, cx: &mut Context<'_>) {
         self.stepped_back = true;
         cx.waker().wake_by_ref();
+    }
+
+    pub(super) fn show_received(&self, frame: &[u8]) {
+        if enabled!(Level::TRACE) {
+            let text = brief_to(LONGEST, secret::shown(frame));
+            trace!(rpc.system.name = "jsonrpc", session = self.link.id, %text, "message received");
+        }
+    }
+
+    /// Shows what is about to leave, and was not shown yet.
+    fn show_sent(&mut self) {
+        if enabled!(Level::TRACE) {
+            let (framer, bytes) = self.write_buffer.take_unshown();
+            each_message(framer, bytes, |message| {
+                let text = brief_to(LONGEST, secret::shown(message));
+                trace!(rpc.system.name = "jsonrpc", session = self.link.id, %text, "message sent");
+            });
+        }
+    }
+}
+
+/// Takes apart what was framed. A framer that only writes may not be able to; then all of it is one.
+fn each_message(mut framer: Box<dyn AnyFramer>, bytes: &[u8], mut show: impl FnMut(&[u8])) {
+    // What is sent stays as it is.
+    let mut copy = bytes.to_vec();
+    let mut bytes = &mut *copy;
+    while !bytes.is_empty() {
+        let consumed = match framer.next(bytes) {
+            Ok(Framed::Frame { frame, consumed }) => {
+                show(&bytes[frame]);
+                consumed
+            }
+            Ok(Framed::Decoded { frame, consumed }) => {
+                show(&frame);
+                consumed
+            }
+            Ok(Framed::Between { consumed }) => consumed,
+            Ok(
+                Framed::Incomplete { consumed }
+                | Framed::Oversized { consumed, .. }
+                | Framed::Dropping { consumed, .. }
+                | Framed::Dropped { consumed, .. },
+            ) if consumed > 0 => consumed,
+            _ => return show(bytes),
+        };
+        bytes = &mut bytes[consumed..];
     }
 }

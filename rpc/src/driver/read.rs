@@ -1,4 +1,4 @@
-//! From bytes to messages: reads, finds frames, and hands replies to their calls.
+//! From bytes to frames: reads, finds frames, drops those that are over the limit, and finds the end of the stream.
 
 use std::{
     ops::Range,
@@ -9,30 +9,19 @@ use std::{
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
-use super::{Driver, Left, inbox::Unread, turn::FRAMES};
+use super::{
+    inbox::{Oversized, Unread},
+    session_loop::{Driver, FRAMES, Flow, Left},
+};
 use crate::{
-    framing::Framed,
-    jsonrpc::{
-        Connection, ErrorCode, Events, Lend, RefusedCall, Reply, ReplyError, Step, chain, clean_io,
-        shown::brief, version::Version,
-    },
-    service::Pace,
-    session::{CloseReason, InFlight},
+    framing::{FrameError, Framed, is_far_over},
+    jsonrpc::{CallId, ErrorObject, Id, Reply, Rest, Verdict, clean_io, shown::brief},
+    service::{Pace, Replies},
+    session::CloseReason,
 };
 
 /// How many bytes of replies are written together while there is more to do.
 const PART: usize = 16 << 10;
-
-/// How the loop goes on after a message, or a part of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// It was dealt with.
-    Continue,
-    /// It has to wait where it is.
-    Blocked,
-    /// It was one too many: the session is closing.
-    Closing,
-}
 
 impl Driver {
     /// Reads once and deals with every whole frame. Pending where there is nothing to read, or requests wait for a place.
@@ -229,91 +218,6 @@ impl Driver {
         is_whole.then_some(frame)
     }
 
-    /// Deals with one message.
-    fn receive(&mut self, frame: &[u8], again: bool) -> Flow {
-        if !again {
-            self.show_received(frame);
-        }
-        if let Some(handler) = &self.messages {
-            let handler = Arc::clone(handler);
-            if self.is_not_text(frame) {
-                return Flow::Closing;
-            }
-            return self.receive_message(&*handler, frame);
-        }
-        if let Some(version) = self.version.decided_by(frame) {
-            self.decided(version);
-        }
-        if let Some(paused) = self.paused.take() {
-            return self.process(frame, Events::resume(self.version, frame, *paused));
-        }
-        match self.version.scan(frame) {
-            Some(scanned) => self.process_step(frame, Step::of_scanned(scanned)),
-            None => self.process(frame, Events::of(self.version, self.version.read_in_full(frame))),
-        }
-    }
-
-    /// Deals with the events of a message.
-    pub(super) fn process(&mut self, frame: &[u8], mut events: Events<'_, InFlight>) -> Flow {
-        let mut flow = Flow::Continue;
-        while let Some(step) = events.step(self) {
-            match self.process_step(frame, step) {
-                Flow::Continue => {}
-                Flow::Blocked => {
-                    self.paused = events.pause().map(Box::new);
-                    return Flow::Blocked;
-                }
-                Flow::Closing => {
-                    flow = Flow::Closing;
-                    events.skip_members();
-                }
-            }
-        }
-        flow
-    }
-
-    #[inline]
-    pub(super) fn process_step(&mut self, frame: &[u8], step: Step<'_, InFlight>) -> Flow {
-        match step {
-            Step::Scanned(request) => return self.receive_scanned(frame, request),
-            Step::Request(request) => return self.receive_request(frame, request, None),
-            Step::Member(request, member, text) => {
-                return self.receive_request(text.as_bytes(), request, Some(member));
-            }
-            Step::Answer(call, reply) => self.answers.push(call, reply),
-            Step::Malformed(malformed, member) => {
-                if member.is_none() && self.is_not_text(frame) {
-                    return Flow::Closing;
-                }
-                return self.malformed(&malformed, member);
-            }
-            Step::Refusal(reply) => self.take_refusal(reply),
-            Step::Unmatched(reply) => self.take_unmatched(reply),
-            Step::Ended(call, reply) => call.complete(reply),
-            Step::BatchEnd(batch) => self.link.end_batch(batch),
-        }
-        Flow::Continue
-    }
-
-    /// Whether the frame claims to be text, and is not UTF-8: then the session ends.
-    fn is_not_text(&mut self, frame: &[u8]) -> bool {
-        let Some(error) = self.framer.not_text(frame) else { return false };
-        self.link.abort(CloseReason::Frame(error));
-        true
-    }
-
-    #[cold]
-    fn decided(&mut self, version: Version) {
-        self.version = version;
-        if self.link.decided(version) {
-            tracing::warn!(
-                rpc.system.name = "jsonrpc",
-                session = self.link.id,
-                "the peer speaks JSON-RPC 1.0, which has no named parameters: calls that are dropped are not taken back"
-            );
-        }
-    }
-
     /// Back-pressure: stop reading while the outgoing bytes or a `Wait` subscription are full. While a call waits for its reply,
     /// reading goes on, and requests are refused; a peer that keeps asking then and does not read is given up.
     pub(super) fn must_not_read(&self) -> Result<bool, CloseReason> {
@@ -336,98 +240,186 @@ impl Driver {
         self.write_buffer.unwritten().len() + self.link.queued()
     }
 
-    /// A message of ours was refused, and the peer does not say which: that is a batch, or the only
-    /// call in flight.
+    /// The header of a frame has said that it is over the limit. The frame begins `behind` it.
     #[cold]
-    pub(super) fn take_refusal(&mut self, reply: Reply) {
-        if self.refuses_session(&reply) {
-            self.answers.push(None, reply);
-            return;
+    fn frame_announced(&mut self, size: usize, limit: usize, behind: &[u8]) -> Flow {
+        self.dropping = Some(Box::new(Oversized { declared: Some(size), ..Oversized::default() }));
+        if is_far_over(size, limit) {
+            // What has come of it may tell what it is.
+            self.look_at(&behind[..behind.len().min(size)], size, limit);
+            return self.give_up_frame(size, limit);
         }
-        let refuses_connection = self.refuses_connection(&reply);
-        match self.lend(|protocol| protocol.refused(&reply, InFlight::has_caller)) {
-            RefusedCall::Batch(calls) => calls.into_iter().for_each(|call| call.complete(reply.clone())),
-            RefusedCall::Call(call) => self.answers.push(Some(call), reply.answering_no_id()),
-            // The end comes next, and ends the calls that wait.
-            RefusedCall::Unknown if refuses_connection => self.answers.push(None, reply),
-            RefusedCall::Unknown => self.take_unmatched(reply),
+        let error = FrameError::TooLarge { size, limit };
+        let taken = self.charge_for(&error);
+        if taken == Flow::Closing {
+            // The peer was told that the session ends.
+            self.dropping = None;
         }
+        taken
     }
 
-    /// Whether the peer says that this side has cost too much. It closes the session next, after the replies that it still has.
-    fn refuses_session(&mut self, reply: &Reply) -> bool {
-        if !reply.refuses_session() {
-            return false;
-        }
-        let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
-        if self.refused.is_none() {
-            tracing::warn!(
-                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
-                "this side has cost the peer too much: the peer closes the session"
-            );
-            self.refused = Some(Box::new(error));
-        }
-        true
-    }
-
-    /// Whether the peer has no place for this side: its first word is an error, and it is busy, or was not asked anything. It closes the
-    /// session next, if that is what it means.
-    fn refuses_connection(&mut self, reply: &Reply) -> bool {
-        if self.link.counters.messages_received() > 0 || self.refused.is_some() {
-            return false;
-        }
-        let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
-        if error.code() != ErrorCode::SERVER_BUSY && self.has_sent() {
-            return false;
-        }
-        tracing::warn!(
-            rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
-            "the first word of the peer is a refusal: where it closes the session next, calls end with this"
-        );
-        self.refused = Some(Box::new(error));
-        true
-    }
-
-    /// A message of ours was refused, and no one can tell which. Where calls wait, it may be one of them.
+    /// A part of a frame that is being dropped.
     #[cold]
-    pub(super) fn take_unmatched(&mut self, reply: Reply) {
-        if self.link.calls_wait()
-            && let Err(error) = reply.clone().into_result()
-        {
-            tracing::warn!(
-                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(chain(&error)),
-                "the peer has refused a message of ours and does not say which: a call that it was may wait for its timeout"
-            );
+    fn pass_over(&mut self, part: &[u8], is_last: bool) -> Flow {
+        let limit = self.link.limits.frame_size();
+        let oversized = self.dropping.get_or_insert_default();
+        let (declared, come) = (oversized.declared, oversized.skim.size() + part.len());
+        self.look_at(part, declared.unwrap_or(come), limit);
+        if is_last {
+            self.settle(come, limit, Rest::Nothing);
+            self.dropping = None;
+        } else if declared.is_none() && is_far_over(come, limit) {
+            return self.give_up_frame(come, limit);
+        } else {
+            self.settle(come, limit, Rest::Comes);
         }
-        self.answers.push(None, reply);
+        Flow::Continue
     }
 
-    /// Hands the replies of one read to their calls.
-    pub(super) fn hand_over(&mut self) {
-        if self.answers.len() == 0 {
-            return;
+    /// All of a frame was dropped: `part` is what is left of it.
+    #[cold]
+    fn frame_dropped(&mut self, part: &[u8], error: &FrameError) -> Flow {
+        if let FrameError::TooLarge { size, limit } = *error {
+            self.look_at(part, size, limit);
+            self.settle(size, limit, Rest::Nothing);
+            if is_far_over(size, limit) {
+                return self.give_up_frame(size, limit);
+            }
+            self.dropping = None;
         }
-        self.handed_over += self.answers.len();
-        self.last_handed_over = self.answers.len();
-        // One of them may begin a subscription.
-        self.last_hit.forget();
-        let unasked = self.link.deliver(&mut self.answers);
-        if unasked > 0 {
-            tracing::debug!(
-                rpc.system.name = "jsonrpc",
-                session = self.link.id,
-                unasked,
-                "replies to no call of ours"
-            );
-            self.charge_for_errors(unasked as u64);
+        self.charge_for(error)
+    }
+
+    /// A framer has decoded a frame that is over the limit.
+    #[cold]
+    fn decoded_too_much(&mut self, frame: &[u8]) -> Flow {
+        let (size, limit) = (frame.len(), self.link.limits.frame_size());
+        self.dropping = Some(Box::new(Oversized { is_decoded: true, ..Oversized::default() }));
+        self.frame_dropped(frame, &FrameError::TooLarge { size, limit })
+    }
+
+    /// A frame was dropped that began before `now`, or now. Its time runs on where not all of it has come.
+    #[cold]
+    fn dropped_frame_ends(&mut self, now: Instant) {
+        match self.framer.owes_more() {
+            true => self.timers.silence.frame_goes_on(now),
+            false => self.timers.silence.frame_ended(),
         }
     }
-}
 
-/// The machine looks at calls after the replies before have reached theirs.
-impl Lend<InFlight> for Driver {
-    fn lend<R>(&mut self, look: impl FnOnce(&mut Connection<InFlight>) -> R) -> R {
+    /// What is being dropped does not come to its end: it is answered where it may be a request. Whether it was just now.
+    #[cold]
+    pub(super) fn cut_off(&mut self) -> bool {
+        let Some(oversized) = &self.dropping else { return false };
+        let come = oversized.skim.size();
+        let answers = self.settle(come, self.link.limits.frame_size(), Rest::Unread);
+        self.dropping = None;
+        answers
+    }
+
+    /// Where it is the reply to a call of this side, that call need not wait for its timeout.
+    fn look_at(&mut self, part: &[u8], size: usize, limit: usize) {
+        let (link, answers) = (&self.link, &mut self.answers);
+        self.dropping.get_or_insert_default().skim.read(part, |call: CallId| {
+            if link.waits_for(call) {
+                answers.push(Some(call), Reply::too_large(size, limit));
+            }
+        });
+    }
+
+    /// Answers a frame, of which `size` bytes are known, as soon as it is clear whether it is answered, and under which id. Whether it
+    /// was just now.
+    fn settle(&mut self, size: usize, limit: usize, rest: Rest) -> bool {
+        let Some(mut oversized) = self.dropping.take_if(|oversized| !oversized.is_settled) else {
+            return false;
+        };
+        let verdict = oversized.skim.verdict(self.version, rest);
+        let is_settled = verdict != Verdict::Unknown;
+        let id = match verdict {
+            // There is no JSON-RPC in messages of the application's own.
+            _ if self.messages.is_some() => None,
+            Verdict::Error(id) => Some(id),
+            // Between the marks of an application's framer there may be something else than what they say.
+            Verdict::Unreadable if self.framer.is_own() || oversized.is_decoded => Some(Id::NULL),
+            Verdict::Unknown | Verdict::Silence | Verdict::Unreadable => None,
+        };
+        if let Some(id) = id {
+            let is_whole = oversized.declared.is_some() || rest == Rest::Nothing;
+            let error = ErrorObject::too_large(oversized.declared.unwrap_or(size), is_whole, limit);
+            self.link.log_refused(Some(id), &error);
+            self.count_refusal(id, &error);
+            let version = oversized.skim.answered_in(self.version);
+            Replies::new(&mut self.write_buffer, version, &self.link).error(id, &error);
+        }
+        let answers = id.is_some();
+        oversized.is_settled = is_settled;
+        self.dropping = Some(oversized);
+        answers
+    }
+
+    /// What is far over the limit is not waited for: the session ends.
+    fn give_up_frame(&mut self, size: usize, limit: usize) -> Flow {
+        self.settle(size, limit, Rest::Unread);
+        self.dropping = None;
+        // The calls that it was found to answer end with an error of their own.
         self.hand_over();
-        self.link.protocol(look)
+        let error = FrameError::TooLarge { size, limit };
+        self.link.start_close(CloseReason::Frame(error.clone()));
+        self.charge_for(&error);
+        Flow::Closing
+    }
+
+    pub(super) fn charge_for(&mut self, error: &FrameError) -> Flow {
+        tracing::debug!(rpc.system.name = "jsonrpc", session = self.link.id, error = %brief(error), "a frame was dropped");
+        self.charge_for_dropped(error)
+    }
+
+    fn end_of_stream(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        self.judge_last_words()?;
+        if self.is_judged && self.inbox.len() > 0 {
+            let unread = self.inbox.unread();
+            self.take_apart(cx, unread, false)?;
+            if self.left != Left::Nothing {
+                // The last message waits where it is, and the end behind it.
+                return Ok(());
+            }
+        }
+        if self.control.is_some() {
+            // The protocol has an end of its own: where it has not come, the connection is broken.
+            return Err(self.ended_by_peer());
+        }
+        // Requests that came before are still answered: many peers close their side after the last one.
+        self.link.start_close(self.ended_by_peer());
+        Ok(())
+    }
+
+    /// Ready when the peer is found to be gone, while nothing is taken from it: then nothing it has asked for is of any use.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if self.io.reports_hang_up() {
+            match self.io.poll_hang_up(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(self.ended_by_peer()),
+                Poll::Ready(Err(error)) => return Poll::Ready(self.lost(error)),
+                Poll::Pending if self.control.is_none() => return Poll::Pending,
+                // Control frames may stand behind what waits.
+                Poll::Pending => {}
+            }
+        }
+        loop {
+            if self.control.is_some() {
+                let has_ended = self.framer.look_ahead(self.inbox.rest()) || self.inbox.has_ended();
+                // Items that wait for a subscriber of this side are not lost to it.
+                if has_ended && !self.link.has_full_channels() {
+                    return Poll::Ready(self.ended_by_peer());
+                }
+            }
+            match ready!(self.inbox.poll_read_ahead(cx, &mut self.io)) {
+                // A subscriber of this side takes its time: that is no reply that the peer waits for.
+                Ok(()) if self.inbox.has_ended() && self.link.has_full_channels() => {}
+                Ok(()) if self.inbox.has_ended() => self.timers.stream_ended(&self.link.limits),
+                Ok(()) if self.left == Left::Nothing => self.left = Left::Ahead,
+                Ok(()) => {}
+                Err(error) => return Poll::Ready(self.lost(error)),
+            }
+        }
     }
 }

@@ -1,0 +1,453 @@
+//! The end of a session: a close that lets finish what was begun, and the parting of the connection.
+
+use std::{
+    any::Any,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWrite as _,
+    time::{Instant, sleep_until},
+};
+
+use super::session_loop::{AwaitedEnd, Driver, Left, Parting};
+use crate::{
+    framing::{FrameError, Framed},
+    jsonrpc::{
+        ErrorCode, ErrorObject, Events, Malformed, Member, Message, Step, UncheckedRequest, chain, clean_io,
+        shown::brief,
+    },
+    limits::deadline::after,
+    session::{CloseReason, Session, Trace, panic_message},
+    transport::{CloseFrame, Closing, ControlFrames, Extensions},
+};
+
+/// Stands for an end without a close frame (RFC 6455, section 7.1.5). It is never sent.
+const ABNORMAL: u16 = 1006;
+
+/// How long it may take, whatever [`Limits::close_timeout`](crate::Limits::close_timeout) says: the peer only has to say that it has heard.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Driver {
+    /// The session closes for `reason`. Where that is this side's own, requests that were not begun are
+    /// refused: those that wait for a permit now, and others when they come. A peer that has only
+    /// closed its own direction is still served.
+    pub(super) fn drain(&mut self, reason: &CloseReason) {
+        if self.drains
+            || self.messages.is_some()
+            || !matches!(reason, CloseReason::Local | CloseReason::Shutdown)
+        {
+            return;
+        }
+        self.drains = true;
+        if self.inbox.len() > 0 && self.left == Left::Nothing {
+            // It was read behind what has closed the session.
+            self.left = Left::Ahead;
+        }
+        for (text, member, trace) in self.dispatch.queue.take_kept() {
+            match self.version.read_in_full(&text) {
+                Message::Request(request) => {
+                    let request = request.into_unchecked();
+                    self.refuse_closing(&request, trace, member);
+                    if let (Some(member), Some(_)) = (member, request.id) {
+                        self.link.end_batch(member.batch);
+                    }
+                }
+                // It looked like a request to the scan.
+                other => {
+                    trace.forget();
+                    self.process(&text, Events::of(self.version, other));
+                }
+            }
+        }
+        self.link.counters.waiting(self.dispatch.queue.len());
+    }
+
+    /// Refuses a request that comes while the session closes. A notification is passed over, as there is no
+    /// answer to it.
+    pub(super) fn refuse_closing(
+        &mut self,
+        request: &UncheckedRequest<'_>,
+        trace: Trace,
+        member: Option<Member>,
+    ) {
+        let error = closing();
+        trace.refuse(&error);
+        if let Some(id) = request.id {
+            self.answer_error(id, &error, member);
+        }
+    }
+
+    /// Answers the members of a paused batch that are not started any more, since the session is
+    /// closing.
+    pub(super) fn refuse_rest_of_batch(&mut self) {
+        let Some(paused) = self.paused.take() else { return };
+        self.left = Left::Nothing;
+        let mut unread = self.inbox.unread();
+        let framed = self.framer.next(unread.bytes_mut());
+        let (frame, consumed) = match &framed {
+            Ok(Framed::Frame { frame, consumed }) => (unread.bytes().get(frame.clone()), *consumed),
+            Ok(Framed::Decoded { frame, consumed }) => (Some(&**frame), *consumed),
+            _ => (None, 0),
+        };
+        let error = closing();
+        let mut events = Events::resume(self.version, frame.unwrap_or_default(), *paused);
+        while let Some(step) = events.step(self) {
+            match step {
+                Step::Member(request, member, _) => {
+                    let request = request.into_unchecked();
+                    self.link.trace(&request).refuse(&error);
+                    if let Some(id) = request.id {
+                        self.link.add_error_to_batch(member, id, &error);
+                    }
+                }
+                Step::Malformed(Malformed { id, error, answer }, Some(member)) => {
+                    self.link.log_refused(Some(id), &error);
+                    if answer {
+                        self.link.add_error_to_batch(member, id, &error);
+                    }
+                }
+                other => {
+                    self.process_step(&[], other);
+                }
+            }
+        }
+        self.framer.taken();
+        unread.consume(consumed);
+        self.inbox.keep(unread);
+    }
+
+    /// Everything is sent: says so to the peer, and ends.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<CloseReason> {
+        if let Some(control) = &self.control {
+            say_why(control, &reason);
+            self.part(reason.clone(), AwaitedEnd::Close);
+            return Poll::Ready(reason);
+        }
+        match Pin::new(&mut self.io).poll_shutdown(cx) {
+            // Whether the peer noticed makes no difference any more.
+            Poll::Ready(_) => {
+                self.inbox.discard(cx, &mut self.io);
+                Poll::Ready(reason)
+            }
+            Poll::Pending => match self.poll_timers(cx) {
+                Poll::Ready(Some(_)) => Poll::Ready(reason),
+                Poll::Ready(None) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    /// Whether the connection takes a while to end, where the session ends at once.
+    pub(super) fn takes_leave(&mut self, reason: &CloseReason) -> bool {
+        let awaited = match reason {
+            // What a peer of another protocol was told.
+            CloseReason::WrongProtocol { .. }
+                if !self.has_sent() && !self.write_buffer.unwritten().is_empty() =>
+            {
+                AwaitedEnd::Stream
+            }
+            _ if self.control.is_none() => return false,
+            CloseReason::PeerClosed { .. } | CloseReason::Refused(_) | CloseReason::Shutdown
+                if self.has_closed() =>
+            {
+                AwaitedEnd::Nothing
+            }
+            CloseReason::Frame(_) if self.framer.is_in_step() => AwaitedEnd::Close,
+            CloseReason::Frame(_) => AwaitedEnd::Stream,
+            _ if self.says_why(reason) => AwaitedEnd::Nothing,
+            _ => return false,
+        };
+        // What is ready was sent before the end.
+        self.link.take_queued(&mut self.write_buffer);
+        // Handlers are dropped, and calls end, before the peer has read what it is told.
+        let reason = self.end_link(reason.clone(), true);
+        self.part(reason, awaited);
+        true
+    }
+
+    /// Whether the peer, with which nothing more is to be done, is said why in a close frame. It is not waited for.
+    fn says_why(&self, reason: &CloseReason) -> bool {
+        let Some(control) = self.control.as_deref().filter(|_| self.unsent() == 0) else { return false };
+        let why = match reason {
+            CloseReason::Silent { .. } | CloseReason::FrameTimeout { .. } => reason.clone(),
+            // The session was closing, and had its time.
+            CloseReason::Peer => match self.link.closing() {
+                Ok(Some(first)) => first,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        say_why(control, &why);
+        true
+    }
+
+    fn part(&mut self, reason: CloseReason, awaited: AwaitedEnd) {
+        let now = Instant::now();
+        let limit = self.link.limits.close_timeout().map_or(PATIENCE, |limit| limit.min(PATIENCE));
+        let patience = Box::pin(sleep_until(after(now, limit).unwrap_or(now)));
+        let had_ended = self.has_ended();
+        self.parting = Some(Box::new(Parting { reason, awaited, had_ended, patience }));
+    }
+
+    /// Ready when the connection is closed.
+    pub(super) fn poll_parting(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let Some(mut parting) = self.parting.take() else { return Poll::Ready(CloseReason::Local) };
+        let is_aborted = !parting.had_ended && self.has_ended();
+        let is_over = is_aborted || parting.patience.as_mut().poll(cx).is_ready();
+        // Whether the peer has noticed makes no difference any more.
+        if !is_over && self.poll_farewell(cx, parting.awaited).is_pending() {
+            self.parting = Some(parting);
+            return Poll::Pending;
+        }
+        self.inbox.discard(cx, &mut self.io);
+        Poll::Ready(parting.reason)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.link.has_ended()
+    }
+
+    fn poll_farewell(&mut self, cx: &mut Context<'_>, awaited: AwaitedEnd) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_buffer(cx))?;
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        match awaited {
+            AwaitedEnd::Nothing => {}
+            AwaitedEnd::Close => ready!(self.poll_closed(cx))?,
+            AwaitedEnd::Stream => {
+                ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+                return self.inbox.poll_end(cx, &mut self.io);
+            }
+        }
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Ready when the peer has closed. Messages that cross with the close of this side come too late.
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut unread = self.inbox.unread();
+        loop {
+            while !unread.is_empty() {
+                let consumed = match self.framer.next(unread.bytes_mut()) {
+                    Ok(Framed::Incomplete { consumed: 0 } | Framed::Between { consumed: 0 }) => break,
+                    Ok(
+                        Framed::Frame { consumed, .. }
+                        | Framed::Decoded { consumed, .. }
+                        | Framed::Between { consumed }
+                        | Framed::Incomplete { consumed },
+                    ) => consumed,
+                    // A rule that is broken now need not be told. Where frames are still told apart, the wait goes on.
+                    Err(_) if self.framer.is_in_step() => continue,
+                    _ => return Poll::Ready(Ok(())),
+                };
+                self.framer.taken();
+                unread.consume(consumed);
+                if self.has_closed() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            self.inbox.keep(unread);
+            match ready!(self.inbox.poll_read(cx, &mut self.io))? {
+                Some(read) => unread = read,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// Whether the peer has closed, where the transport has a frame for that.
+    pub(super) fn has_closed(&self) -> bool {
+        self.control.as_ref().is_some_and(|control| control.closed().is_some())
+    }
+
+    /// The peer has closed the connection, or it has come to its end.
+    pub(super) fn ended_by_peer(&self) -> CloseReason {
+        let Some(control) = &self.control else {
+            let reason = child_exit(&self.link.extensions).unwrap_or(CloseReason::Peer);
+            return self.by_peer(reason);
+        };
+        let CloseFrame { code, reason } =
+            control.closed().unwrap_or(CloseFrame { code: ABNORMAL, reason: String::new() });
+        self.by_peer(CloseReason::PeerClosed { code, reason })
+    }
+
+    /// Why the peer has ended the session: `reason`, unless it has said why.
+    pub(super) fn by_peer(&self, reason: CloseReason) -> CloseReason {
+        // A refusal of the connection is its first word, and its last one.
+        let is_meant = |error: &ErrorObject| {
+            error.code() == ErrorCode::EXCESSIVE_RESOURCE_USAGE || self.link.counters.messages_received() <= 1
+        };
+        match self.refused.as_deref().filter(|error| is_meant(error)) {
+            Some(error) => CloseReason::Refused(error.clone()),
+            None if self.link.is_peer_closing() => CloseReason::Shutdown,
+            None => reason,
+        }
+    }
+
+    /// What a failure to read comes from. A stream of the user's may know of frames.
+    pub(super) fn lost(&mut self, mut error: io::Error) -> CloseReason {
+        self.add_last_words(&mut error);
+        if self.control.is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
+            return self.ended_by_peer();
+        }
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<FrameError>()) {
+            Some(error) => CloseReason::Frame(error.clone()),
+            None => self.by_peer(CloseReason::Io(Arc::new(clean_io(error)))),
+        }
+    }
+
+    /// A process that has failed may have said why, in place of messages.
+    fn add_last_words(&mut self, error: &mut io::Error) {
+        if let Some(printed) = child_output(error) {
+            *printed = self.last_words().map(|words| words.found);
+        }
+    }
+
+    /// Ends calls and handlers, and says in the log what the operator can do about it. `still_leaves` says whether what was sent is
+    /// written before the connection is closed.
+    fn end_link(&self, reason: CloseReason, still_leaves: bool) -> CloseReason {
+        let was_ended = self.link.has_ended();
+        let reason = self.link.end(reason, &self.write_buffer, still_leaves);
+        if let CloseReason::Frame(FrameError::TooLarge { size, limit }) = reason
+            && !was_ended
+        {
+            tracing::warn!(
+                rpc.system.name = "jsonrpc", network.transport = self.link.peer.scheme(), network.peer.address = %self.link.peer,
+                session = self.link.id, size, limit,
+                "a frame over the limit has ended the session: where such frames are to be taken, raise `Limits::frame_size` on this side"
+            );
+        }
+        reason
+    }
+
+    pub(super) fn ended(&self, reason: CloseReason) {
+        // First of all, so that whoever learns that the session has ended does not find it listed.
+        if let Some(owner) = &self.owner {
+            owner.ended(self.link.id);
+        }
+        self.link.leave_group(self.cost_of_bytes() + self.cost_of_end(&reason));
+        let reason = self.end_link(reason, false);
+        let statistics = self.link.statistics();
+        let process = child_name_and_id(&self.link.extensions);
+        tracing::debug!(
+            rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
+            program = process.as_ref().map(|(name, _)| display(name)), process.pid = process.as_ref().map(|&(_, id)| id),
+            messages_received = statistics.messages_received, messages_sent = statistics.messages_sent,
+            bytes_received = statistics.bytes_received, bytes_sent = statistics.bytes_sent,
+            bytes_unsent = statistics.bytes_unsent, errors = statistics.errors, cost = statistics.cost,
+            open_for = ?statistics.opened.elapsed(), reason = %brief(chain(&reason)), "session closed"
+        );
+        if self.link.hooks.is_some() {
+            let session = Session::new(Arc::clone(&self.link));
+            self.link.hooks.run(|hooks| hooks.closed(&session, &reason));
+        }
+        // Requests that wait are not begun any more.
+        self.link.counters.waiting(0);
+        self.link.gone(reason);
+    }
+
+    #[cold]
+    pub(super) fn panicked(&self, panic: Box<dyn Any + Send>) {
+        let message = panic_message(&*panic).to_owned();
+        tracing::error!(
+            rpc.system.name = "jsonrpc",
+            session = self.link.id,
+            panic = %brief(&message),
+            "the loop of a session panicked"
+        );
+        self.ended(CloseReason::Panicked { message });
+    }
+}
+
+/// The runtime may drop the loop at any time: then, too, every call ends.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.link.is_gone() {
+            self.ended(CloseReason::RuntimeStopped);
+        }
+    }
+}
+
+/// What a request is answered that was not begun when the session closed.
+pub(super) fn closing() -> ErrorObject {
+    ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing").not_executed()
+}
+
+/// Closes with a code, and with what a person reads on the other side.
+pub(super) fn say_why(control: &ControlFrames, reason: &CloseReason) {
+    let (closing, told) = match reason {
+        CloseReason::Shutdown => (Closing::Away, "the server is shutting down".to_owned()),
+        CloseReason::Cost { .. } => (Closing::Policy, "excessive resource usage".to_owned()),
+        CloseReason::Idle { after } => (
+            Closing::Done,
+            format!("nothing came or went for {after:?} (`Limits::idle_timeout` of the side that closed)"),
+        ),
+        CloseReason::Silent { after } => {
+            (Closing::Policy, format!("nothing came for {after:?}, not even the answer to a ping"))
+        }
+        CloseReason::FrameTimeout { after, .. } => (
+            Closing::Policy,
+            format!(
+                "a message was begun, and not ended within {after:?} (`Limits::frame_timeout` of the side that closed)"
+            ),
+        ),
+        // All is done, and there is nothing to explain.
+        _ => (Closing::Done, String::new()),
+    };
+    control.close(closing, told);
+}
+
+/// The file name of the program, and its number in the system: what tells one from another.
+#[cfg(feature = "stdio")]
+pub(super) fn child_name_and_id(extensions: &Extensions) -> Option<(String, u32)> {
+    use std::path::Path;
+
+    use crate::{jsonrpc::shown::brief, transport::stdio::ChildProcess};
+
+    let process = extensions.get::<ChildProcess>()?;
+    let program = Path::new(process.program());
+    let name = program.file_name().map_or_else(|| program.to_string_lossy(), |name| name.to_string_lossy());
+    Some((brief(name).to_string(), process.id()))
+}
+
+#[cfg(not(feature = "stdio"))]
+pub(super) const fn child_name_and_id(_: &Extensions) -> Option<(String, u32)> {
+    None
+}
+
+/// How it has ended, if it has, and well: where it has failed, its stream says so.
+#[cfg(feature = "stdio")]
+fn child_exit(extensions: &Extensions) -> Option<CloseReason> {
+    use std::sync::Arc;
+
+    use crate::transport::stdio::{ChildExit, ChildProcess};
+
+    let process = extensions.get::<ChildProcess>()?;
+    let status = process.exit_status()?;
+    let exit = ChildExit { program: process.program().to_owned(), status, printed: None };
+    Some(CloseReason::Io(Arc::new(io::Error::new(io::ErrorKind::UnexpectedEof, exit))))
+}
+
+#[cfg(not(feature = "stdio"))]
+const fn child_exit(_: &Extensions) -> Option<CloseReason> {
+    None
+}
+
+/// What it has printed, to be filled in, where it has failed.
+#[cfg(feature = "stdio")]
+fn child_output(error: &mut io::Error) -> Option<&mut Option<String>> {
+    use crate::transport::stdio::ChildExit;
+
+    let exit = error.get_mut()?.downcast_mut::<ChildExit>()?;
+    Some(&mut exit.printed)
+}
+
+#[cfg(not(feature = "stdio"))]
+const fn child_output(_: &mut io::Error) -> Option<&mut Option<String>> {
+    None
+}

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::session_loop::{AwaitedEnd, Driver, Left, Parting};
+use super::session_loop::{AwaitedEnd, Backlog, ConnectionClose, Driver};
 use crate::{
     framing::{FrameError, Framed},
     jsonrpc::{
@@ -30,23 +30,23 @@ use crate::{
 const ABNORMAL: u16 = 1006;
 
 /// How long it may take, whatever [`Limits::close_timeout`](crate::Limits::close_timeout) says: the peer only has to say that it has heard.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MAX_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Driver {
     /// The session closes for `reason`. Where that is this side's own, requests that were not begun are
     /// refused: those that wait for a permit now, and others when they come. A peer that has only
     /// closed its own direction is still served.
-    pub(super) fn drain(&mut self, reason: &CloseReason) {
-        if self.drains
-            || self.messages.is_some()
+    pub(super) fn begin_draining(&mut self, reason: &CloseReason) {
+        if self.is_draining
+            || self.message_handler.is_some()
             || !matches!(reason, CloseReason::Local | CloseReason::Shutdown)
         {
             return;
         }
-        self.drains = true;
-        if self.inbox.len() > 0 && self.left == Left::Nothing {
+        self.is_draining = true;
+        if self.inbox.len() > 0 && self.backlog == Backlog::Empty {
             // It was read behind what has closed the session.
-            self.left = Left::Ahead;
+            self.backlog = Backlog::ReadAhead;
         }
         for (text, member, trace) in self.dispatch.queue.take_kept() {
             match self.version.read_in_full(&text) {
@@ -54,17 +54,17 @@ impl Driver {
                     let request = request.into_unchecked();
                     self.refuse_closing(&request, trace, member);
                     if let (Some(member), Some(_)) = (member, request.id) {
-                        self.link.end_batch(member.batch);
+                        self.shared.end_batch(member.batch);
                     }
                 }
                 // It looked like a request to the scan.
                 other => {
                     trace.forget();
-                    self.process(&text, Events::of(self.version, other));
+                    self.process_events(&text, Events::of(self.version, other));
                 }
             }
         }
-        self.link.counters.waiting(self.dispatch.queue.len());
+        self.shared.counters.waiting(self.dispatch.queue.len());
     }
 
     /// Refuses a request that comes while the session closes. A notification is passed over, as there is no
@@ -86,7 +86,7 @@ impl Driver {
     /// closing.
     pub(super) fn refuse_rest_of_batch(&mut self) {
         let Some(paused) = self.paused.take() else { return };
-        self.left = Left::Nothing;
+        self.backlog = Backlog::Empty;
         let mut unread = self.inbox.unread();
         let framed = self.framer.next(unread.bytes_mut());
         let (frame, consumed) = match &framed {
@@ -100,15 +100,15 @@ impl Driver {
             match step {
                 Step::Member(request, member, _) => {
                     let request = request.into_unchecked();
-                    self.link.trace(&request).refuse(&error);
+                    self.shared.trace(&request).refuse(&error);
                     if let Some(id) = request.id {
-                        self.link.add_error_to_batch(member, id, &error);
+                        self.shared.add_error_to_batch(member, id, &error);
                     }
                 }
                 Step::Malformed(Malformed { id, error, answer }, Some(member)) => {
-                    self.link.log_refused(Some(id), &error);
+                    self.shared.log_refused(Some(id), &error);
                     if answer {
-                        self.link.add_error_to_batch(member, id, &error);
+                        self.shared.add_error_to_batch(member, id, &error);
                     }
                 }
                 other => {
@@ -124,8 +124,8 @@ impl Driver {
     /// Everything is sent: says so to the peer, and ends.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<CloseReason> {
         if let Some(control) = &self.control {
-            say_why(control, &reason);
-            self.part(reason.clone(), AwaitedEnd::Close);
+            send_close_frame(control, &reason);
+            self.start_connection_close(reason.clone(), AwaitedEnd::CloseFrame);
             return Poll::Ready(reason);
         }
         match Pin::new(&mut self.io).poll_shutdown(cx) {
@@ -146,82 +146,82 @@ impl Driver {
     }
 
     /// Whether the connection takes a while to end, where the session ends at once.
-    pub(super) fn takes_leave(&mut self, reason: &CloseReason) -> bool {
+    pub(super) fn starts_connection_close(&mut self, reason: &CloseReason) -> bool {
         let awaited = match reason {
             // What a peer of another protocol was told.
             CloseReason::WrongProtocol { .. }
                 if !self.has_sent() && !self.write_buffer.unwritten().is_empty() =>
             {
-                AwaitedEnd::Stream
+                AwaitedEnd::EndOfStream
             }
             _ if self.control.is_none() => return false,
             CloseReason::PeerClosed { .. } | CloseReason::Refused(_) | CloseReason::Shutdown
-                if self.has_closed() =>
+                if self.has_peer_closed() =>
             {
                 AwaitedEnd::Nothing
             }
-            CloseReason::Frame(_) if self.framer.is_in_step() => AwaitedEnd::Close,
-            CloseReason::Frame(_) => AwaitedEnd::Stream,
-            _ if self.says_why(reason) => AwaitedEnd::Nothing,
+            CloseReason::Frame(_) if self.framer.is_in_step() => AwaitedEnd::CloseFrame,
+            CloseReason::Frame(_) => AwaitedEnd::EndOfStream,
+            _ if self.sends_close_frame(reason) => AwaitedEnd::Nothing,
             _ => return false,
         };
         // What is ready was sent before the end.
-        self.link.take_queued(&mut self.write_buffer);
+        self.shared.take_queued(&mut self.write_buffer);
         // Handlers are dropped, and calls end, before the peer has read what it is told.
-        let reason = self.end_link(reason.clone(), true);
-        self.part(reason, awaited);
+        let reason = self.end_session(reason.clone(), true);
+        self.start_connection_close(reason, awaited);
         true
     }
 
     /// Whether the peer, with which nothing more is to be done, is said why in a close frame. It is not waited for.
-    fn says_why(&self, reason: &CloseReason) -> bool {
+    fn sends_close_frame(&self, reason: &CloseReason) -> bool {
         let Some(control) = self.control.as_deref().filter(|_| self.unsent() == 0) else { return false };
         let why = match reason {
             CloseReason::Silent { .. } | CloseReason::FrameTimeout { .. } => reason.clone(),
             // The session was closing, and had its time.
-            CloseReason::Peer => match self.link.closing() {
+            CloseReason::Peer => match self.shared.closing() {
                 Ok(Some(first)) => first,
                 _ => return false,
             },
             _ => return false,
         };
-        say_why(control, &why);
+        send_close_frame(control, &why);
         true
     }
 
-    fn part(&mut self, reason: CloseReason, awaited: AwaitedEnd) {
+    fn start_connection_close(&mut self, reason: CloseReason, awaited: AwaitedEnd) {
         let now = Instant::now();
-        let limit = self.link.limits.close_timeout().map_or(PATIENCE, |limit| limit.min(PATIENCE));
-        let patience = Box::pin(sleep_until(after(now, limit).unwrap_or(now)));
+        let limit = self.shared.limits.close_timeout().map_or(MAX_TIMEOUT, |limit| limit.min(MAX_TIMEOUT));
+        let timeout = Box::pin(sleep_until(after(now, limit).unwrap_or(now)));
         let had_ended = self.has_ended();
-        self.parting = Some(Box::new(Parting { reason, awaited, had_ended, patience }));
+        self.connection_close = Some(Box::new(ConnectionClose { reason, awaited, had_ended, timeout }));
     }
 
     /// Ready when the connection is closed.
-    pub(super) fn poll_parting(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let Some(mut parting) = self.parting.take() else { return Poll::Ready(CloseReason::Local) };
-        let is_aborted = !parting.had_ended && self.has_ended();
-        let is_over = is_aborted || parting.patience.as_mut().poll(cx).is_ready();
+    pub(super) fn poll_connection_close(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let Some(mut close) = self.connection_close.take() else { return Poll::Ready(CloseReason::Local) };
+        let is_aborted = !close.had_ended && self.has_ended();
+        let is_over = is_aborted || close.timeout.as_mut().poll(cx).is_ready();
         // Whether the peer has noticed makes no difference any more.
-        if !is_over && self.poll_farewell(cx, parting.awaited).is_pending() {
-            self.parting = Some(parting);
+        if !is_over && self.poll_close_handshake(cx, close.awaited).is_pending() {
+            self.connection_close = Some(close);
             return Poll::Pending;
         }
         self.inbox.discard(cx, &mut self.io);
-        Poll::Ready(parting.reason)
+        Poll::Ready(close.reason)
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.link.has_ended()
+        self.shared.has_ended()
     }
 
-    fn poll_farewell(&mut self, cx: &mut Context<'_>, awaited: AwaitedEnd) -> Poll<io::Result<()>> {
+    fn poll_close_handshake(&mut self, cx: &mut Context<'_>, awaited: AwaitedEnd) -> Poll<io::Result<()>> {
         ready!(self.poll_write_buffer(cx))?;
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         match awaited {
             AwaitedEnd::Nothing => {}
-            AwaitedEnd::Close => ready!(self.poll_closed(cx))?,
-            AwaitedEnd::Stream => {
+            AwaitedEnd::CloseFrame => ready!(self.poll_close_frame(cx))?,
+            AwaitedEnd::EndOfStream => {
                 ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
                 return self.inbox.poll_end(cx, &mut self.io);
             }
@@ -230,7 +230,7 @@ impl Driver {
     }
 
     /// Ready when the peer has closed. Messages that cross with the close of this side come too late.
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut unread = self.inbox.unread();
         loop {
             while !unread.is_empty() {
@@ -248,7 +248,7 @@ impl Driver {
                 };
                 self.framer.taken();
                 unread.consume(consumed);
-                if self.has_closed() {
+                if self.has_peer_closed() {
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -261,114 +261,115 @@ impl Driver {
     }
 
     /// Whether the peer has closed, where the transport has a frame for that.
-    pub(super) fn has_closed(&self) -> bool {
+    pub(super) fn has_peer_closed(&self) -> bool {
         self.control.as_ref().is_some_and(|control| control.closed().is_some())
     }
 
     /// The peer has closed the connection, or it has come to its end.
-    pub(super) fn ended_by_peer(&self) -> CloseReason {
+    pub(super) fn peer_close_reason(&self) -> CloseReason {
         let Some(control) = &self.control else {
-            let reason = child_exit(&self.link.extensions).unwrap_or(CloseReason::Peer);
-            return self.by_peer(reason);
+            let reason = child_exit(&self.shared.extensions).unwrap_or(CloseReason::Peer);
+            return self.peer_reason_or(reason);
         };
         let CloseFrame { code, reason } =
             control.closed().unwrap_or(CloseFrame { code: ABNORMAL, reason: String::new() });
-        self.by_peer(CloseReason::PeerClosed { code, reason })
+        self.peer_reason_or(CloseReason::PeerClosed { code, reason })
     }
 
     /// Why the peer has ended the session: `reason`, unless it has said why.
-    pub(super) fn by_peer(&self, reason: CloseReason) -> CloseReason {
+    pub(super) fn peer_reason_or(&self, reason: CloseReason) -> CloseReason {
         // A refusal of the connection is its first word, and its last one.
         let is_meant = |error: &ErrorObject| {
-            error.code() == ErrorCode::EXCESSIVE_RESOURCE_USAGE || self.link.counters.messages_received() <= 1
+            error.code() == ErrorCode::EXCESSIVE_RESOURCE_USAGE
+                || self.shared.counters.messages_received() <= 1
         };
-        match self.refused.as_deref().filter(|error| is_meant(error)) {
+        match self.refused_with.as_deref().filter(|error| is_meant(error)) {
             Some(error) => CloseReason::Refused(error.clone()),
-            None if self.link.is_peer_closing() => CloseReason::Shutdown,
+            None if self.shared.is_peer_closing() => CloseReason::Shutdown,
             None => reason,
         }
     }
 
     /// What a failure to read comes from. A stream of the user's may know of frames.
-    pub(super) fn lost(&mut self, mut error: io::Error) -> CloseReason {
-        self.add_last_words(&mut error);
+    pub(super) fn read_error_reason(&mut self, mut error: io::Error) -> CloseReason {
+        self.add_child_output(&mut error);
         if self.control.is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
-            return self.ended_by_peer();
+            return self.peer_close_reason();
         }
         match error.get_ref().and_then(|inner| inner.downcast_ref::<FrameError>()) {
             Some(error) => CloseReason::Frame(error.clone()),
-            None => self.by_peer(CloseReason::Io(Arc::new(clean_io(error)))),
+            None => self.peer_reason_or(CloseReason::Io(Arc::new(clean_io(error)))),
         }
     }
 
     /// A process that has failed may have said why, in place of messages.
-    fn add_last_words(&mut self, error: &mut io::Error) {
+    fn add_child_output(&mut self, error: &mut io::Error) {
         if let Some(printed) = child_output(error) {
-            *printed = self.last_words().map(|words| words.found);
+            *printed = self.foreign_at_end().map(|words| words.found);
         }
     }
 
     /// Ends calls and handlers, and says in the log what the operator can do about it. `still_leaves` says whether what was sent is
     /// written before the connection is closed.
-    fn end_link(&self, reason: CloseReason, still_leaves: bool) -> CloseReason {
-        let was_ended = self.link.has_ended();
-        let reason = self.link.end(reason, &self.write_buffer, still_leaves);
+    fn end_session(&self, reason: CloseReason, still_leaves: bool) -> CloseReason {
+        let was_ended = self.shared.has_ended();
+        let reason = self.shared.end(reason, &self.write_buffer, still_leaves);
         if let CloseReason::Frame(FrameError::TooLarge { size, limit }) = reason
             && !was_ended
         {
             tracing::warn!(
-                rpc.system.name = "jsonrpc", network.transport = self.link.peer.scheme(), network.peer.address = %self.link.peer,
-                session = self.link.id, size, limit,
+                rpc.system.name = "jsonrpc", network.transport = self.shared.peer.scheme(), network.peer.address = %self.shared.peer,
+                session = self.shared.id, size, limit,
                 "a frame over the limit has ended the session: where such frames are to be taken, raise `Limits::frame_size` on this side"
             );
         }
         reason
     }
 
-    pub(super) fn ended(&self, reason: CloseReason) {
+    pub(super) fn finish(&self, reason: CloseReason) {
         // First of all, so that whoever learns that the session has ended does not find it listed.
         if let Some(owner) = &self.owner {
-            owner.ended(self.link.id);
+            owner.ended(self.shared.id);
         }
-        self.link.leave_group(self.cost_of_bytes() + self.cost_of_end(&reason));
-        let reason = self.end_link(reason, false);
-        let statistics = self.link.statistics();
-        let process = child_name_and_id(&self.link.extensions);
+        self.shared.leave_group(self.cost_of_bytes() + self.cost_of_end(&reason));
+        let reason = self.end_session(reason, false);
+        let statistics = self.shared.statistics();
+        let process = child_name_and_id(&self.shared.extensions);
         tracing::debug!(
-            rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
+            rpc.system.name = "jsonrpc", network.peer.address = %self.shared.peer, session = self.shared.id,
             program = process.as_ref().map(|(name, _)| display(name)), process.pid = process.as_ref().map(|&(_, id)| id),
             messages_received = statistics.messages_received, messages_sent = statistics.messages_sent,
             bytes_received = statistics.bytes_received, bytes_sent = statistics.bytes_sent,
             bytes_unsent = statistics.bytes_unsent, errors = statistics.errors, cost = statistics.cost,
             open_for = ?statistics.opened.elapsed(), reason = %brief(chain(&reason)), "session closed"
         );
-        if self.link.hooks.is_some() {
-            let session = Session::new(Arc::clone(&self.link));
-            self.link.hooks.run(|hooks| hooks.closed(&session, &reason));
+        if self.shared.hooks.is_some() {
+            let session = Session::new(Arc::clone(&self.shared));
+            self.shared.hooks.run(|hooks| hooks.closed(&session, &reason));
         }
         // Requests that wait are not begun any more.
-        self.link.counters.waiting(0);
-        self.link.gone(reason);
+        self.shared.counters.waiting(0);
+        self.shared.gone(reason);
     }
 
     #[cold]
-    pub(super) fn panicked(&self, panic: Box<dyn Any + Send>) {
+    pub(super) fn finish_panicked(&self, panic: Box<dyn Any + Send>) {
         let message = panic_message(&*panic).to_owned();
         tracing::error!(
             rpc.system.name = "jsonrpc",
-            session = self.link.id,
+            session = self.shared.id,
             panic = %brief(&message),
             "the loop of a session panicked"
         );
-        self.ended(CloseReason::Panicked { message });
+        self.finish(CloseReason::Panicked { message });
     }
 }
 
 /// The runtime may drop the loop at any time: then, too, every call ends.
 impl Drop for Driver {
     fn drop(&mut self) {
-        if !self.link.is_gone() {
-            self.ended(CloseReason::RuntimeStopped);
+        if !self.shared.is_gone() {
+            self.finish(CloseReason::RuntimeStopped);
         }
     }
 }
@@ -379,7 +380,7 @@ pub(super) fn closing() -> ErrorObject {
 }
 
 /// Closes with a code, and with what a person reads on the other side.
-pub(super) fn say_why(control: &ControlFrames, reason: &CloseReason) {
+pub(super) fn send_close_frame(control: &ControlFrames, reason: &CloseReason) {
     let (closing, told) = match reason {
         CloseReason::Shutdown => (Closing::Away, "the server is shutting down".to_owned()),
         CloseReason::Cost { .. } => (Closing::Policy, "excessive resource usage".to_owned()),

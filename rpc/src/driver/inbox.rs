@@ -18,17 +18,17 @@ use crate::{
 };
 
 /// How much is read at once.
-const CHUNK: usize = 64 << 10;
+const READ_CHUNK: usize = 64 << 10;
 
 /// The beginning of a frame up to this size is copied from read to read; a longer one is read where it is kept.
-const SMALL: usize = 4 << 10;
+const SMALL_REST: usize = 4 << 10;
 
 /// How much is read ahead of what is taken apart, where a stream cannot be asked whether its peer is
 /// gone.
-const AHEAD: usize = 64 << 10;
+const MAX_READ_AHEAD: usize = 64 << 10;
 
 /// How many times a session reads at its end, at most.
-const DISCARDED: usize = 64;
+const MAX_DISCARDED: usize = 64;
 
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -51,7 +51,7 @@ pub(super) struct Unread {
     start: usize,
     end: usize,
     /// Whether the buffer is the thread's.
-    shared: bool,
+    is_thread_buffer: bool,
 }
 
 impl Unread {
@@ -85,14 +85,14 @@ impl Inbox {
         cx: &mut Context<'_>,
         io: &mut Box<dyn Io>,
     ) -> Poll<io::Result<Option<Unread>>> {
-        if self.rest.len() > SMALL {
+        if self.rest.len() > SMALL_REST {
             return self.poll_read_more(cx, io);
         }
         let mut buffer = BUFFER.take();
-        buffer.resize(CHUNK, 0);
-        let kept = self.rest.len();
-        buffer[..kept].copy_from_slice(&self.rest);
-        let mut space = ReadBuf::new(&mut buffer[kept..]);
+        buffer.resize(READ_CHUNK, 0);
+        let rest = self.rest.len();
+        buffer[..rest].copy_from_slice(&self.rest);
+        let mut space = ReadBuf::new(&mut buffer[rest..]);
         let polled = Pin::new(io).poll_read(cx, &mut space);
         let read = space.filled().len();
         if !matches!(polled, Poll::Ready(Ok(()))) || read == 0 {
@@ -102,7 +102,7 @@ impl Inbox {
         }
         self.rest.clear();
         self.last_read += read;
-        Poll::Ready(Ok(Some(Unread { buffer, start: 0, end: kept + read, shared: true })))
+        Poll::Ready(Ok(Some(Unread { buffer, start: 0, end: rest + read, is_thread_buffer: true })))
     }
 
     fn poll_read_more(
@@ -110,9 +110,9 @@ impl Inbox {
         cx: &mut Context<'_>,
         io: &mut Box<dyn Io>,
     ) -> Poll<io::Result<Option<Unread>>> {
-        if self.rest.capacity() - self.rest.len() < CHUNK {
+        if self.rest.capacity() - self.rest.len() < READ_CHUNK {
             // Doubling costs less than it saves, and no more than what has arrived.
-            self.rest.reserve(self.rest.len().max(CHUNK));
+            self.rest.reserve(self.rest.len().max(READ_CHUNK));
         }
         let read = ready!(tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.rest))?;
         self.last_read += read;
@@ -128,7 +128,7 @@ impl Inbox {
         cx: &mut Context<'_>,
         io: &mut Box<dyn Io>,
     ) -> Poll<io::Result<()>> {
-        if self.has_ended || self.rest.len() >= AHEAD {
+        if self.has_ended || self.rest.len() >= MAX_READ_AHEAD {
             return Poll::Pending;
         }
         if let Some(unread) = ready!(self.poll_read_more(cx, io))? {
@@ -150,8 +150,8 @@ impl Inbox {
     /// Reads what has arrived, for nothing: closing a socket with unread bytes has TCP throw away what the peer was sent last.
     pub(super) fn discard(&mut self, cx: &mut Context<'_>, io: &mut Box<dyn Io>) {
         let mut buffer = BUFFER.take();
-        buffer.resize(CHUNK, 0);
-        for _ in 0..DISCARDED {
+        buffer.resize(READ_CHUNK, 0);
+        for _ in 0..MAX_DISCARDED {
             let mut space = ReadBuf::new(&mut buffer);
             match Pin::new(&mut *io).poll_read(cx, &mut space) {
                 Poll::Ready(Ok(())) if !space.filled().is_empty() => {}
@@ -174,13 +174,13 @@ impl Inbox {
     /// What was kept, without reading.
     pub(super) fn unread(&mut self) -> Unread {
         let buffer = std::mem::take(&mut self.rest);
-        Unread { start: 0, end: buffer.len(), buffer, shared: false }
+        Unread { start: 0, end: buffer.len(), buffer, is_thread_buffer: false }
     }
 
     /// Takes back what is left.
     pub(super) fn keep(&mut self, unread: Unread) {
-        let Unread { mut buffer, start, end, shared } = unread;
-        if shared {
+        let Unread { mut buffer, start, end, is_thread_buffer } = unread;
+        if is_thread_buffer {
             self.rest.extend_from_slice(&buffer[start..end]);
             BUFFER.set(buffer);
         } else {
@@ -214,11 +214,11 @@ impl Inbox {
 
 /// What is remembered until it is settled what the peer speaks.
 #[derive(Debug, Default)]
-pub(super) struct FirstWords {
+pub(super) struct OpeningState {
     /// The start of what this side has sent.
-    pub(super) sent: Vec<u8>,
+    pub(super) sent_prefix: Vec<u8>,
     /// The first line of text that was passed over.
-    pub(super) passed_over: Option<Box<Foreign>>,
+    pub(super) skipped_text: Option<Box<Foreign>>,
 }
 
 /// A frame that is being dropped.

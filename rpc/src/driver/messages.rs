@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::session_loop::{Driver, Flow, Own};
+use super::session_loop::{Driver, Flow};
 use crate::{
     jsonrpc::{
         Cancellation, Connection, ErrorCode, Events, Id, Lend, Malformed, Member, Message, RefusedCall,
@@ -17,11 +17,11 @@ use crate::{
 
 impl Driver {
     /// Deals with one message.
-    pub(super) fn receive(&mut self, frame: &[u8], again: bool) -> Flow {
-        if !again {
-            self.show_received(frame);
+    pub(super) fn receive_frame(&mut self, frame: &[u8], is_retry: bool) -> Flow {
+        if !is_retry {
+            self.wire_log_received(frame);
         }
-        if let Some(handler) = &self.messages {
+        if let Some(handler) = &self.message_handler {
             let handler = Arc::clone(handler);
             if self.is_not_text(frame) {
                 return Flow::Closing;
@@ -29,19 +29,19 @@ impl Driver {
             return self.receive_message(&*handler, frame);
         }
         if let Some(version) = self.version.decided_by(frame) {
-            self.decided(version);
+            self.version_decided(version);
         }
         if let Some(paused) = self.paused.take() {
-            return self.process(frame, Events::resume(self.version, frame, *paused));
+            return self.process_events(frame, Events::resume(self.version, frame, *paused));
         }
         match self.version.scan(frame) {
             Some(scanned) => self.process_step(frame, Step::of_scanned(scanned)),
-            None => self.process(frame, Events::of(self.version, self.version.read_in_full(frame))),
+            None => self.process_events(frame, Events::of(self.version, self.version.read_in_full(frame))),
         }
     }
 
     /// Deals with the events of a message.
-    pub(super) fn process(&mut self, frame: &[u8], mut events: Events<'_, InFlight>) -> Flow {
+    pub(super) fn process_events(&mut self, frame: &[u8], mut events: Events<'_, InFlight>) -> Flow {
         let mut flow = Flow::Continue;
         while let Some(step) = events.step(self) {
             match self.process_step(frame, step) {
@@ -67,7 +67,7 @@ impl Driver {
             Step::Member(request, member, text) => {
                 return self.receive_request(text.as_bytes(), request, Some(member));
             }
-            Step::Answer(call, reply) => self.answers.push(call, reply),
+            Step::Answer(call, reply) => self.replies.push(call, reply),
             Step::Malformed(malformed, member) => {
                 if member.is_none() && self.is_not_text(frame) {
                     return Flow::Closing;
@@ -77,18 +77,18 @@ impl Driver {
             Step::Refusal(reply) => self.take_refusal(reply),
             Step::Unmatched(reply) => self.take_unmatched(reply),
             Step::Ended(call, reply) => call.complete(reply),
-            Step::BatchEnd(batch) => self.link.end_batch(batch),
+            Step::BatchEnd(batch) => self.shared.end_batch(batch),
         }
         Flow::Continue
     }
 
     #[cold]
-    fn decided(&mut self, version: Version) {
+    fn version_decided(&mut self, version: Version) {
         self.version = version;
-        if self.link.decided(version) {
+        if self.shared.decided(version) {
             tracing::warn!(
                 rpc.system.name = "jsonrpc",
-                session = self.link.id,
+                session = self.shared.id,
                 "the peer speaks JSON-RPC 1.0, which has no named parameters: calls that are dropped are not taken back"
             );
         }
@@ -97,38 +97,38 @@ impl Driver {
     /// Whether the frame claims to be text, and is not UTF-8: then the session ends.
     fn is_not_text(&mut self, frame: &[u8]) -> bool {
         let Some(error) = self.framer.not_text(frame) else { return false };
-        self.link.abort(CloseReason::Frame(error));
+        self.shared.abort(CloseReason::Frame(error));
         true
     }
 
     /// A message by itself whose parameters are not checked.
     fn receive_scanned(&mut self, frame: &[u8], request: UncheckedRequest<'_>) -> Flow {
         if request.id.is_none() {
-            if self.holds_item(None) {
+            if self.must_hold_item(None) {
                 return Flow::Blocked;
             }
-            if self.takes_awaited_item(&request) {
+            if self.take_awaited_item(&request) {
                 return Flow::Continue;
             }
         }
         // Items, notifications that are listened for and cancellations are taken by the session
         // itself, which does not read all of the parameters.
-        if self.may_take(request.id, &request.method) {
+        if self.may_be_for_session(request.id, &request.method) {
             let item = self.plain_item(&request.method, request.params);
             let params = match item {
                 Some(_) => request.params.known_as_json(),
                 None => match request.params.check() {
                     Some(params) => params,
-                    None => return self.judge(frame),
+                    None => return self.process_in_full(frame),
                 },
             };
             let request = Request { id: request.id, method: request.method, params };
-            if self.takes(&request, item, None) {
+            if self.take_for_session(&request, item, None) {
                 return Flow::Continue;
             }
             return self.serve_or_refuse(&request.into_unchecked(), frame, None);
         }
-        if request.id.is_none() && self.takes_closing(&request.method) {
+        if request.id.is_none() && self.take_closing(&request.method) {
             return Flow::Continue;
         }
         match self.serve(&request, frame, None) {
@@ -137,7 +137,7 @@ impl Driver {
                 let judged = self.version.read_in_full(frame);
                 if !matches!(&judged, Message::Request(again) if again.is_same(&request)) {
                     trace.forget();
-                    return self.process(frame, Events::of(self.version, judged));
+                    return self.process_events(frame, Events::of(self.version, judged));
                 }
                 self.refuse(&request, &error, trace, None)
             }
@@ -147,15 +147,15 @@ impl Driver {
 
     /// A request or a notification that was read in full, and stands in `text`.
     fn receive_request(&mut self, text: &[u8], request: Request<'_>, member: Option<Member>) -> Flow {
-        if self.holds_item(request.id) {
+        if self.must_hold_item(request.id) {
             return Flow::Blocked;
         }
-        if self.may_take(request.id, &request.method) {
+        if self.may_be_for_session(request.id, &request.method) {
             let item = self.plain_item(&request.method, request.params.into());
-            if self.takes(&request, item, member) {
+            if self.take_for_session(&request, item, member) {
                 return Flow::Continue;
             }
-        } else if member.is_none() && request.id.is_none() && self.takes_closing(&request.method) {
+        } else if member.is_none() && request.id.is_none() && self.take_closing(&request.method) {
             return Flow::Continue;
         }
         self.serve_or_refuse(&request.into_unchecked(), text, member)
@@ -163,13 +163,13 @@ impl Driver {
 
     /// The scan may have taken something for params that is none: the full reader is the judge.
     #[cold]
-    pub(super) fn judge(&mut self, frame: &[u8]) -> Flow {
-        self.process(frame, Events::of(self.version, self.version.read_in_full(frame)))
+    pub(super) fn process_in_full(&mut self, frame: &[u8]) -> Flow {
+        self.process_events(frame, Events::of(self.version, self.version.read_in_full(frame)))
     }
 
     fn malformed(&mut self, malformed: &Malformed<'_>, member: Option<Member>) -> Flow {
         let Malformed { id, error, answer } = malformed;
-        self.link.log_refused(Some(*id), error);
+        self.shared.log_refused(Some(*id), error);
         if *answer {
             self.answer_error(*id, error, member);
         }
@@ -182,63 +182,72 @@ impl Driver {
     /// Whether the session itself may take the message: as an item of a subscription, or because a
     /// listener waits for it, or because it takes another request back.
     #[inline]
-    fn may_take(&self, id: Option<Id<'_>>, method: &str) -> bool {
+    fn may_be_for_session(&self, id: Option<Id<'_>>, method: &str) -> bool {
         match id {
-            None => self.link.subscribes() || self.link.listens() || self.is_cancellation(method),
-            Some(_) => self.asks_to_cancel(method),
+            None => {
+                self.shared.subscribes()
+                    || self.shared.listens()
+                    || self.cancellations.is_cancellation(method)
+            }
+            Some(_) => self.cancellations.is_rpc_cancel(method),
         }
     }
 
-    fn takes(&mut self, request: &Request<'_>, item: Option<PlainItem<'_>>, member: Option<Member>) -> bool {
-        self.takes_item(request, item)
-            || self.takes_cancellation(request, member)
-            || (member.is_none() && request.id.is_none() && self.takes_closing(&request.method))
+    fn take_for_session(
+        &mut self,
+        request: &Request<'_>,
+        item: Option<PlainItem<'_>>,
+        member: Option<Member>,
+    ) -> bool {
+        self.take_item(request, item)
+            || self.take_cancellation(request, member)
+            || (member.is_none() && request.id.is_none() && self.take_closing(&request.method))
     }
 
     /// Whether the request is one more item of the subscription that had the last one, and its
     /// subscriber waits for it. The subscriber finds out whether it is JSON.
-    fn takes_awaited_item(&mut self, request: &UncheckedRequest<'_>) -> bool {
-        if !self.link.only_subscribes() {
+    fn take_awaited_item(&mut self, request: &UncheckedRequest<'_>) -> bool {
+        if !self.shared.only_subscribes() {
             return false;
         }
         let Some(item) = subscription::scan(&request.method, request.params) else { return false };
         // A reply right before it may have begun another subscription with the same id.
-        self.hand_over();
-        let inlet = self.last_hit.find(item.id()).filter(|inlet| inlet.is_awaited());
-        inlet.is_some_and(|inlet| {
-            !self.dispatch.routes.takes_notifications(&request.method) && inlet.give(item.text())
+        self.deliver();
+        let queue = self.last_hit.find(item.id()).filter(|queue| queue.is_awaited());
+        queue.is_some_and(|queue| {
+            !self.dispatch.routes.takes_notifications(&request.method) && queue.give(item.text())
         })
     }
 
     /// What a notification says where it is plainly an item, if this side has subscriptions.
     fn plain_item<'a>(&self, method: &str, params: UncheckedParams<'a>) -> Option<PlainItem<'a>> {
         let item = || subscription::scan(method, params);
-        self.link.subscribes().then(item)?.filter(|item| item.is_json())
+        self.shared.subscribes().then(item)?.filter(|item| item.is_json())
     }
 
     /// Judges the messages whose items a subscriber has found to be no JSON.
-    pub(super) fn judge_items(&mut self) {
-        for message in self.link.take_unjudged() {
+    pub(super) fn process_unjudged(&mut self) {
+        for message in self.shared.take_unjudged() {
             // Where that ends the session, the loop finds out.
-            let _: Flow = self.judge(&message);
+            let _: Flow = self.process_in_full(&message);
         }
     }
 
     /// Whether the request may be an item for one who has the session wait, and has taken none of those before it yet.
-    fn holds_item(&self, id: Option<Id<'_>>) -> bool {
-        id.is_none() && self.link.has_full_channels() && !self.link.calls_wait()
+    fn must_hold_item(&self, id: Option<Id<'_>>) -> bool {
+        id.is_none() && self.shared.has_full_channels() && !self.shared.calls_wait()
     }
 
     /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
-    fn takes_item(&mut self, request: &Request<'_>, item: Option<PlainItem<'_>>) -> bool {
-        let (subscribes, listens) = (self.link.subscribes(), self.link.listens());
+    fn take_item(&mut self, request: &Request<'_>, item: Option<PlainItem<'_>>) -> bool {
+        let (subscribes, listens) = (self.shared.subscribes(), self.shared.listens());
         if request.id.is_some() || !(subscribes || listens) {
             return false;
         }
         // The reply that begins the subscription may stand right before it.
-        self.hand_over();
+        self.deliver();
         let method = &*request.method;
-        let reported = subscribes && self.link.take_report(method, request.params);
+        let reported = subscribes && self.shared.take_report(method, request.params);
         let item = match item.map(PlainItem::into_event) {
             _ if reported || !subscribes => None,
             None => subscription::read(method, request.params),
@@ -247,39 +256,26 @@ impl Driver {
         let taken = reported
             || item.is_some_and(|about| {
                 let about = About { id: about.id.filter(|_| self.version.has_positional_items()), ..about };
-                self.link.take_event(&mut self.last_hit, method, &about)
+                self.shared.take_event(&mut self.last_hit, method, &about)
             });
         let listened =
-            listens && self.link.take_notification(method, request.params.as_json().unwrap_or("[]"));
+            listens && self.shared.take_notification(method, request.params.as_json().unwrap_or("[]"));
         (taken || listened) && !self.dispatch.routes.takes_notifications(method)
-    }
-
-    /// Whether the request may be what takes another one back: nearly none is.
-    #[inline]
-    fn asks_to_cancel(&self, method: &str) -> bool {
-        method == "rpc.cancel" && self.cancellations.own != Own::Unknown
-    }
-
-    /// Whether a notification does.
-    #[inline]
-    fn is_cancellation(&self, method: &str) -> bool {
-        self.asks_to_cancel(method) || self.cancellations.known.iter().any(|known| known.method() == method)
     }
 
     /// Whether the peer takes another request back by this one; then that is done. It needs no permit:
     /// it gives one back.
-    fn takes_cancellation(&mut self, request: &Request<'_>, member: Option<Member>) -> bool {
-        let own;
-        let cancellation = if self.asks_to_cancel(&request.method) {
-            if self.cancellations.own == Own::Ignored {
+    fn take_cancellation(&mut self, request: &Request<'_>, member: Option<Member>) -> bool {
+        let rpc_cancel;
+        let cancellation = if self.cancellations.is_rpc_cancel(&request.method) {
+            if self.cancellations.ignores_rpc_cancel() {
                 return request.id.is_none();
             }
-            self.link.peer_cancels();
-            own = Cancellation::RPC;
-            &own
+            self.shared.peer_cancels();
+            rpc_cancel = Cancellation::RPC;
+            &rpc_cancel
         } else {
-            let mut known = self.cancellations.known.iter();
-            match known.find(|known| request.id.is_none() && known.method() == request.method) {
+            match self.cancellations.notification(&request.method).filter(|_| request.id.is_none()) {
                 Some(known) => known,
                 None => return false,
             }
@@ -291,7 +287,7 @@ impl Driver {
         }
         match (request.id, member) {
             (None, _) => {}
-            (Some(id), None) => self.replies().null(id),
+            (Some(id), None) => self.reply_writer().null(id),
             (Some(id), Some(member)) => {
                 let (_, mut sink) = self.dispatcher();
                 sink.member().null(id);
@@ -304,51 +300,51 @@ impl Driver {
     fn cancel(&mut self, id: Id<'_>, answers: bool) {
         let known = id.known();
         // What the loop still holds is earlier than what the shared state appends.
-        if self.link.cancel_request(&known, answers) {
+        if self.shared.cancel_request(&known, answers) {
             return;
         }
         match self.dispatch.queue.remove(&known, self.version) {
             Some(Removed { id, member, trace }) => {
-                self.link.counters.waiting(self.dispatch.queue.len());
+                self.shared.counters.waiting(self.dispatch.queue.len());
                 trace.end(Ending::Cancelled);
-                id.with(|id| self.link.cancelled_before(member, id, answers));
+                id.with(|id| self.shared.cancelled_before(member, id, answers));
             }
             None => tracing::debug!(
                 rpc.system.name = "jsonrpc",
                 jsonrpc.request.id = %brief(id),
-                session = self.link.id,
+                session = self.shared.id,
                 "the peer cancels a request that is not at work"
             ),
         }
     }
 
     /// Whether the peer says by this that it is a server that shuts down. Then it is noted.
-    fn takes_closing(&self, method: &str) -> bool {
-        let is_it = method == CLOSING && !self.dispatch.routes.have(CLOSING);
-        if is_it {
+    fn take_closing(&self, method: &str) -> bool {
+        let is_closing = method == CLOSING && !self.dispatch.routes.have(CLOSING);
+        if is_closing {
             tracing::debug!(
-                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
+                rpc.system.name = "jsonrpc", network.peer.address = %self.shared.peer, session = self.shared.id,
                 "the peer shuts down"
             );
-            self.link.peer_closes();
+            self.shared.peer_closes();
         }
-        is_it
+        is_closing
     }
 
     /// Hands the replies of one read to their calls.
-    pub(super) fn hand_over(&mut self) {
-        if self.answers.len() == 0 {
+    pub(super) fn deliver(&mut self) {
+        if self.replies.len() == 0 {
             return;
         }
-        self.handed_over += self.answers.len();
-        self.last_handed_over = self.answers.len();
+        self.delivered += self.replies.len();
+        self.last_delivered = self.replies.len();
         // One of them may begin a subscription.
         self.last_hit.forget();
-        let unasked = self.link.deliver(&mut self.answers);
+        let unasked = self.shared.deliver(&mut self.replies);
         if unasked > 0 {
             tracing::debug!(
                 rpc.system.name = "jsonrpc",
-                session = self.link.id,
+                session = self.shared.id,
                 unasked,
                 "replies to no call of ours"
             );
@@ -360,40 +356,40 @@ impl Driver {
     /// call in flight.
     #[cold]
     fn take_refusal(&mut self, reply: Reply) {
-        if self.refuses_session(&reply) {
-            self.answers.push(None, reply);
+        if self.is_session_refusal(&reply) {
+            self.replies.push(None, reply);
             return;
         }
-        let refuses_connection = self.refuses_connection(&reply);
+        let is_connection_refusal = self.is_connection_refusal(&reply);
         match self.lend(|protocol| protocol.refused(&reply, InFlight::has_caller)) {
             RefusedCall::Batch(calls) => calls.into_iter().for_each(|call| call.complete(reply.clone())),
-            RefusedCall::Call(call) => self.answers.push(Some(call), reply.answering_no_id()),
+            RefusedCall::Call(call) => self.replies.push(Some(call), reply.answering_no_id()),
             // The end comes next, and ends the calls that wait.
-            RefusedCall::Unknown if refuses_connection => self.answers.push(None, reply),
+            RefusedCall::Unknown if is_connection_refusal => self.replies.push(None, reply),
             RefusedCall::Unknown => self.take_unmatched(reply),
         }
     }
 
     /// Whether the peer says that this side has cost too much. It closes the session next, after the replies that it still has.
-    fn refuses_session(&mut self, reply: &Reply) -> bool {
+    fn is_session_refusal(&mut self, reply: &Reply) -> bool {
         if !reply.refuses_session() {
             return false;
         }
         let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
-        if self.refused.is_none() {
+        if self.refused_with.is_none() {
             tracing::warn!(
-                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
+                rpc.system.name = "jsonrpc", network.peer.address = %self.shared.peer, session = self.shared.id, error = %brief(&error),
                 "this side has cost the peer too much: the peer closes the session"
             );
-            self.refused = Some(Box::new(error));
+            self.refused_with = Some(Box::new(error));
         }
         true
     }
 
     /// Whether the peer has no place for this side: its first word is an error, and it is busy, or was not asked anything. It closes the
     /// session next, if that is what it means.
-    fn refuses_connection(&mut self, reply: &Reply) -> bool {
-        if self.link.counters.messages_received() > 0 || self.refused.is_some() {
+    fn is_connection_refusal(&mut self, reply: &Reply) -> bool {
+        if self.shared.counters.messages_received() > 0 || self.refused_with.is_some() {
             return false;
         }
         let Err(ReplyError::Error(error)) = reply.clone().into_result() else { return false };
@@ -401,32 +397,32 @@ impl Driver {
             return false;
         }
         tracing::warn!(
-            rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(&error),
+            rpc.system.name = "jsonrpc", network.peer.address = %self.shared.peer, session = self.shared.id, error = %brief(&error),
             "the first word of the peer is a refusal: where it closes the session next, calls end with this"
         );
-        self.refused = Some(Box::new(error));
+        self.refused_with = Some(Box::new(error));
         true
     }
 
     /// A message of ours was refused, and no one can tell which. Where calls wait, it may be one of them.
     #[cold]
     fn take_unmatched(&mut self, reply: Reply) {
-        if self.link.calls_wait()
+        if self.shared.calls_wait()
             && let Err(error) = reply.clone().into_result()
         {
             tracing::warn!(
-                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id, error = %brief(chain(&error)),
+                rpc.system.name = "jsonrpc", network.peer.address = %self.shared.peer, session = self.shared.id, error = %brief(chain(&error)),
                 "the peer has refused a message of ours and does not say which: a call that it was may wait for its timeout"
             );
         }
-        self.answers.push(None, reply);
+        self.replies.push(None, reply);
     }
 }
 
 /// The machine looks at calls after the replies before have reached theirs.
 impl Lend<InFlight> for Driver {
     fn lend<R>(&mut self, look: impl FnOnce(&mut Connection<InFlight>) -> R) -> R {
-        self.hand_over();
-        self.link.protocol(look)
+        self.deliver();
+        self.shared.protocol(look)
     }
 }

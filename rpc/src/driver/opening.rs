@@ -6,8 +6,8 @@ use std::task::Context;
 use tokio::time::Instant;
 
 use super::{
-    inbox::{FirstWords, Unread},
-    session_loop::{Driver, FRAMES, Left, Owner},
+    inbox::{OpeningState, Unread},
+    session_loop::{Backlog, Driver, MAX_FRAMES, Owner},
 };
 use crate::{
     framing::{AnyFramer, Beginning, Framed, Framing},
@@ -17,15 +17,15 @@ use crate::{
 };
 
 /// So many blanks are held until what follows them tells what is spoken, in bytes.
-const BLANKS: usize = 1024;
+const MAX_BLANKS: usize = 1024;
 
 /// So much is kept of what this side sends first, to know it again, in bytes.
-const SENT: usize = 256;
+const SENT_PREFIX: usize = 256;
 
 impl Driver {
     /// What was read while it was not settled what the peer speaks.
     #[cold]
-    pub(super) fn take_opening(
+    pub(super) fn process_opening(
         &mut self,
         cx: &mut Context<'_>,
         mut unread: Unread,
@@ -35,8 +35,8 @@ impl Driver {
             match Opening::of(unread.bytes(), false) {
                 Opening::Ours => {}
                 // Where they are no message, they are passed over.
-                Opening::Blank if unread.bytes().len() >= BLANKS => {
-                    return self.take_apart(cx, unread, false);
+                Opening::Blank if unread.bytes().len() >= MAX_BLANKS => {
+                    return self.process_frames(cx, unread, false);
                 }
                 Opening::Blank => {
                     self.inbox.keep(unread);
@@ -44,23 +44,23 @@ impl Driver {
                     return Ok(());
                 }
                 Opening::Undecided => return self.wait_for_more(unread),
-                Opening::Foreign(foreign) => return self.end_with(unread, foreign),
+                Opening::Foreign(foreign) => return self.end_foreign(unread, foreign),
             }
-            match self.beginning_of(unread.bytes(), false) {
+            match self.judge_framing(unread.bytes(), false) {
                 Beginning::Undecided => return self.wait_for_more(unread),
                 Beginning::Other(framing) => {
                     let foreign = Foreign::of(framing.protocol(), unread.bytes());
-                    return self.end_with(unread, foreign);
+                    return self.end_foreign(unread, foreign);
                 }
-                Beginning::Nothing if self.passes_text_over() => {
+                Beginning::Nothing if self.may_skip_text() => {
                     let bytes = unread.bytes();
                     let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-                    self.pass_text_over(&bytes[..line]);
+                    self.skip_text(&bytes[..line]);
                     unread.consume(line);
                     lines += 1;
-                    if unread.is_empty() || lines == FRAMES {
+                    if unread.is_empty() || lines == MAX_FRAMES {
                         if !unread.is_empty() {
-                            self.left = Left::Further;
+                            self.backlog = Backlog::Yielded;
                         }
                         self.turn.frames += lines;
                         self.inbox.keep(unread);
@@ -70,42 +70,42 @@ impl Driver {
                 }
                 Beginning::Nothing if self.expects_replies() => {
                     let foreign = Foreign::unknown(unread.bytes());
-                    return self.end_with(unread, foreign);
+                    return self.end_foreign(unread, foreign);
                 }
                 Beginning::Fitting if self.is_echo(unread.bytes()) => {
                     let foreign = Foreign::of(ECHO, unread.bytes());
-                    return self.end_with(unread, foreign);
+                    return self.end_foreign(unread, foreign);
                 }
                 Beginning::Fitting | Beginning::Nothing => {
-                    self.is_judged = true;
-                    self.first_words = FirstWords::default();
-                    return self.take_apart(cx, unread, false);
+                    self.is_protocol_known = true;
+                    self.opening = OpeningState::default();
+                    return self.process_frames(cx, unread, false);
                 }
             }
         }
     }
 
     /// At the end of the stream nothing follows that could tell.
-    pub(super) fn judge_last_words(&mut self) -> Result<(), CloseReason> {
-        match self.last_words() {
-            Some(foreign) => Err(self.is_foreign(foreign)),
+    pub(super) fn check_opening_at_end(&mut self) -> Result<(), CloseReason> {
+        match self.foreign_at_end() {
+            Some(foreign) => Err(self.refuse_foreign(foreign)),
             None => Ok(()),
         }
     }
 
     /// What has come instead of messages, where the stream has ended and no message has come.
-    pub(super) fn last_words(&mut self) -> Option<Foreign> {
-        if self.is_judged {
+    pub(super) fn foreign_at_end(&mut self) -> Option<Foreign> {
+        if self.is_protocol_known {
             return None;
         }
         let rest = self.inbox.rest();
-        if let Some(foreign) = self.first_words.passed_over.take() {
+        if let Some(foreign) = self.opening.skipped_text.take() {
             return Some(*foreign);
         }
         match Opening::of(rest, true) {
             Opening::Foreign(foreign) => Some(foreign),
             Opening::Blank => None,
-            Opening::Ours | Opening::Undecided => match self.beginning_of(rest, true) {
+            Opening::Ours | Opening::Undecided => match self.judge_framing(rest, true) {
                 Beginning::Other(framing) => Some(Foreign::of(framing.protocol(), rest)),
                 Beginning::Nothing if self.expects_replies() => Some(Foreign::unknown(rest)),
                 _ => None,
@@ -115,60 +115,60 @@ impl Driver {
 
     /// Keeps the start of what is sent first, before anything has come.
     #[cold]
-    pub(super) fn remember_sent(&mut self) {
-        if self.first_words.sent.is_empty() {
+    pub(super) fn keep_sent_prefix(&mut self) {
+        if self.opening.sent_prefix.is_empty() {
             let bytes = self.write_buffer.unwritten();
-            self.first_words.sent = bytes[..bytes.len().min(SENT)].to_vec();
+            self.opening.sent_prefix = bytes[..bytes.len().min(SENT_PREFIX)].to_vec();
         }
     }
 
     /// What the bytes are where the framing of this side is expected. Of an application's framer it
     /// is not known what its streams begin with.
-    fn beginning_of(&self, bytes: &[u8], is_all: bool) -> Beginning {
-        let judge = |framing: Framing| framing.judge(bytes, self.link.limits.frame_size(), is_all);
+    fn judge_framing(&self, bytes: &[u8], is_all: bool) -> Beginning {
+        let judge = |framing: Framing| framing.judge(bytes, self.shared.limits.frame_size(), is_all);
         self.framer.framing().map_or(Beginning::Fitting, judge)
     }
 
     fn wait_for_more(&mut self, unread: Unread) -> Result<(), CloseReason> {
         self.inbox.keep(unread);
         let now = self.count_opening();
-        self.timers.silence.frame_goes_on(now);
+        self.timers.idle.frame_continues(now);
         Ok(())
     }
 
-    fn end_with(&mut self, unread: Unread, foreign: Foreign) -> Result<(), CloseReason> {
+    fn end_foreign(&mut self, unread: Unread, foreign: Foreign) -> Result<(), CloseReason> {
         self.inbox.keep(unread);
         self.count_opening();
-        Err(self.is_foreign(foreign))
+        Err(self.refuse_foreign(foreign))
     }
 
     /// Whether this side calls, rather than is called: what is no message is no reply either. Where it
     /// is called, what cannot be read is answered with an error, as JSON-RPC has it.
     fn expects_replies(&self) -> bool {
-        !self.link.serves || self.link.calls_wait()
+        !self.shared.serves || self.shared.calls_wait()
     }
 
     /// Whether the peer is a process that may say something on its standard output before it speaks:
     /// many do, and their wrappers.
-    fn passes_text_over(&self) -> bool {
-        is_process(&self.link.extensions) && self.framer.framing() == Some(Framing::Lines)
+    fn may_skip_text(&self) -> bool {
+        is_process(&self.shared.extensions) && self.framer.framing() == Some(Framing::Lines)
     }
 
-    fn pass_text_over(&mut self, line: &[u8]) {
+    fn skip_text(&mut self, line: &[u8]) {
         let foreign = Foreign::unknown(line);
         tracing::debug!(
             rpc.system.name = "jsonrpc",
-            session = self.link.id,
+            session = self.shared.id,
             found = %foreign.found,
             "a line that is no message was passed over"
         );
-        self.first_words.passed_over.get_or_insert_with(|| Box::new(foreign));
+        self.opening.skipped_text.get_or_insert_with(|| Box::new(foreign));
     }
 
     /// Whether the peer has sent back what it was sent: a request that this side cannot serve, of
     /// which the answer would come back, too, and end the call.
     fn is_echo(&self, bytes: &[u8]) -> bool {
-        let sent = &self.first_words.sent;
+        let sent = &self.opening.sent_prefix;
         if sent.is_empty() || !bytes.starts_with(sent) {
             return false;
         }
@@ -191,18 +191,18 @@ impl Driver {
     /// Accounts for bytes that are not taken apart yet.
     fn count_opening(&mut self) -> Instant {
         let (now, bytes) = (Instant::now(), self.inbox.take_last_read() as u64);
-        self.timers.silence.heard(now);
-        self.uncharged += bytes;
-        self.link.counters.received(0, bytes, now);
+        self.timers.idle.bytes_received(now);
+        self.uncharged_bytes += bytes;
+        self.shared.counters.received(0, bytes, now);
         now
     }
 
-    fn is_foreign(&mut self, foreign: Foreign) -> CloseReason {
+    fn refuse_foreign(&mut self, foreign: Foreign) -> CloseReason {
         if foreign.asks() && !self.has_sent() {
             self.answer_foreign(&foreign);
         }
         let rate = self.owner.as_deref().map(Owner::strangers);
-        let of = (&self.link.peer, Some(self.link.id));
+        let of = (&self.shared.peer, Some(self.shared.id));
         log_foreign((Expected::Messages, &foreign), of, rate, "its session ends");
         let Foreign { protocol, found } = foreign;
         CloseReason::WrongProtocol { protocol, found }
@@ -210,14 +210,14 @@ impl Driver {
 
     /// Whether the peer was sent anything, or is about to be.
     pub(super) fn has_sent(&self) -> bool {
-        self.write_buffer.messages() > 0 || self.link.queued() > 0
+        self.write_buffer.messages() > 0 || self.shared.queued() > 0
     }
 
     /// Tells the peer what is spoken here: over HTTP by a response, in another framing by an error of
     /// JSON-RPC. What speaks TLS is sent an error without it, so that it sees that there is none.
     #[cold]
     fn answer_foreign(&mut self, foreign: &Foreign) {
-        let peer = &self.link.peer;
+        let peer = &self.shared.peer;
         let slashes = if peer.as_net().is_some() { "//" } else { "" };
         let place = format!("{}:{slashes}", peer.scheme());
         let own = self.framer.framing();
@@ -234,9 +234,9 @@ impl Driver {
                         "{spoken} is spoken here, and {protocol} has come, beginning with `{found}`: use `{framer}`"
                     )
                 };
-                let answer = self.error(&*framing.framer(), told(found));
+                let answer = self.framed_error(&*framing.framer(), told(found));
                 // A frame may be short.
-                let short = || self.error(&*framing.framer(), told(&found[..found.len().min(12)]));
+                let short = || self.framed_error(&*framing.framer(), told(&found[..found.len().min(12)]));
                 if answer.is_empty() { short() } else { answer }
             }
             None => {
@@ -244,13 +244,13 @@ impl Driver {
                     "{} has come, and is not spoken here: connect to {place}, without it",
                     foreign.protocol
                 );
-                self.error(&*self.framer.cloned(), told)
+                self.framed_error(&*self.framer.cloned(), told)
             }
         };
         self.write_buffer.last_word(&answer);
     }
 
-    pub(super) fn error(&self, framer: &dyn AnyFramer, told: String) -> Vec<u8> {
+    pub(super) fn framed_error(&self, framer: &dyn AnyFramer, told: String) -> Vec<u8> {
         let error = ErrorObject::new(ErrorCode::PARSE_ERROR, told);
         let mut answer = Vec::new();
         // Where it does not fit into a frame, nothing is said.

@@ -45,7 +45,7 @@ impl Driver {
         text: &[u8],
         member: Option<Member>,
     ) -> Option<Dispatched> {
-        if self.drains || !self.has_permit(text.len(), member.map(|member| member.batch)) {
+        if self.is_draining || !self.has_permit(text.len(), member.map(|member| member.batch)) {
             return None;
         }
         Some(match self.admit(request, text, member) {
@@ -81,34 +81,34 @@ impl Driver {
     /// or two sides that wait for each other wait for ever. What waits for a permit is kept, and what stands behind it is
     /// read: it may take back the requests that have the permits.
     fn no_permit(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> Flow {
-        if self.drains {
-            self.refuse_closing(request, self.link.trace(request), member);
+        if self.is_draining {
+            self.refuse_closing(request, self.shared.trace(request), member);
             return Flow::Continue;
         }
-        if !self.link.calls_wait() {
-            let keeps = self.lacks_permits_only(member.map(|member| member.batch))
-                && self.keeps(request, text, member);
-            return match keeps {
+        if !self.shared.calls_wait() {
+            let is_kept = self.lacks_only_permits(member.map(|member| member.batch))
+                && self.keep_waiting(request, text, member);
+            return match is_kept {
                 true => self.waits_for_permit(),
                 false => Flow::Blocked,
             };
         }
         // A member of a batch was read in full, and so was a message that was judged.
         if member.is_none() && request.params.check().is_none() {
-            return self.judge(text);
+            return self.process_in_full(text);
         }
         match request.id {
             Some(id) => {
                 let error =
                     ErrorObject::new(ErrorCode::SERVER_BUSY, "too many requests at once: try again later");
-                self.link.trace(request).refuse(&error);
+                self.shared.trace(request).refuse(&error);
                 self.answer_error(id, &error.not_executed(), member);
             }
-            None if self.keeps(request, text, member) => {}
+            None if self.keep_waiting(request, text, member) => {}
             None => tracing::warn!(
                 rpc.system.name = "jsonrpc",
                 rpc.method = %brief(&request.method),
-                session = self.link.id,
+                session = self.shared.id,
                 "a notification was dropped: too many requests at once"
             ),
         }
@@ -116,17 +116,17 @@ impl Driver {
     }
 
     /// Whether nothing but a permit is missing, and the peer is not slowed down for its cost.
-    fn lacks_permits_only(&self, batch: Option<BatchId>) -> bool {
-        self.throttle.concurrency >= self.link.limits.requests_in_flight()
-            && self.unsent() < self.link.limits.outgoing_bytes()
-            && !self.link.others_are_full(batch)
+    fn lacks_only_permits(&self, batch: Option<BatchId>) -> bool {
+        self.throttle.concurrency >= self.shared.limits.requests_in_flight()
+            && self.unsent() < self.shared.limits.outgoing_bytes()
+            && !self.shared.others_are_full(batch)
     }
 
     /// Counts a request that waits for a permit, and says so the first time in a session.
     fn waits_for_permit(&mut self) -> Flow {
-        if self.link.counters.waits_for_permit() {
+        if self.shared.counters.waits_for_permit() {
             tracing::info!(
-                rpc.system.name = "jsonrpc", network.peer.address = %self.link.peer, session = self.link.id,
+                rpc.system.name = "jsonrpc", network.peer.address = %self.shared.peer, session = self.shared.id,
                 limit = self.throttle.concurrency,
                 "all permits of a session are taken: further requests of its peer wait, in order. Where the server has room for \
                  more of them, raise `Limits::requests_in_flight`"
@@ -139,9 +139,9 @@ impl Driver {
     fn has_permit(&self, bytes: usize, batch: Option<BatchId>) -> bool {
         let queue = &self.dispatch.queue;
         !queue.has_kept()
-            && self.link.admits(self.throttle.concurrency, queue.len(), queue.bytes() + bytes)
-            && self.unsent() < self.link.limits.outgoing_bytes()
-            && !self.link.others_are_full(batch)
+            && self.shared.admits(self.throttle.concurrency, queue.len(), queue.bytes() + bytes)
+            && self.unsent() < self.shared.limits.outgoing_bytes()
+            && !self.shared.others_are_full(batch)
     }
 
     /// Gives a trace where the request may start now. Otherwise it waits for its turn, or its peer has
@@ -152,9 +152,9 @@ impl Driver {
         text: &[u8],
         member: Option<Member>,
     ) -> Option<Trace> {
-        let not_before = self.delay();
-        let trace = self.link.trace(request);
-        if not_before.is_some() && self.link.is_ending() {
+        let not_before = self.not_before();
+        let trace = self.shared.trace(request);
+        if not_before.is_some() && self.shared.is_ending() {
             // It was one too many: nothing is begun any more.
             return None;
         }
@@ -164,15 +164,15 @@ impl Driver {
 
     /// Keeps a request for which there is no permit, unless those that wait take up too much already. A notification cannot be
     /// told to try again, and what follows it may build on it.
-    fn keeps(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> bool {
+    fn keep_waiting(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> bool {
         let queue = &self.dispatch.queue;
         let memory = queue.memory() + Waiting::SIZE + text.len();
-        if !self.link.admits(usize::MAX, queue.len().max(1), memory) {
+        if !self.shared.admits(usize::MAX, queue.len().max(1), memory) {
             return false;
         }
-        let not_before = self.delay();
-        let trace = self.link.trace(request);
-        if not_before.is_none() || !self.link.is_ending() {
+        let not_before = self.not_before();
+        let trace = self.shared.trace(request);
+        if not_before.is_none() || !self.shared.is_ending() {
             let (dispatch, mut sink) = self.dispatcher();
             dispatch.keep(&mut sink, request, (text, member), not_before, trace);
         }
@@ -184,22 +184,22 @@ impl Driver {
         if self.dispatch.queue.is_delayed() {
             self.dispatch.queue.release(Instant::now());
         }
-        while self.dispatch.queue.len() > 0 && !(self.dispatch.queue.has_kept() && self.is_full()) {
+        while self.dispatch.queue.len() > 0 && !(self.dispatch.queue.has_kept() && self.lacks_permit()) {
             let (dispatch, mut sink) = self.dispatcher();
             let Some(waiting) = dispatch.next(&mut sink) else { return };
-            self.start(waiting);
+            self.start_request(waiting);
         }
     }
 
     /// Whether there is no permit for one that came without one.
-    fn is_full(&self) -> bool {
-        !self.link.admits(self.throttle.concurrency.max(1), 0, 0)
-            || self.unsent() >= self.link.limits.outgoing_bytes()
+    fn lacks_permit(&self) -> bool {
+        !self.shared.admits(self.throttle.concurrency.max(1), 0, 0)
+            || self.unsent() >= self.shared.limits.outgoing_bytes()
     }
 
-    fn start(&mut self, waiting: Waiting) {
+    fn start_request(&mut self, waiting: Waiting) {
         let Waiting { text, member, trace, .. } = waiting;
-        if let Some(handler) = self.messages.clone() {
+        if let Some(handler) = self.message_handler.clone() {
             // What it costs is charged.
             let _: Flow = self.start_message(&*handler, &text, trace);
             return;
@@ -209,7 +209,7 @@ impl Driver {
             // It looked like a request to the scan, which does not look into parameters. (Members of batches were read in full.)
             other => {
                 trace.forget();
-                self.process(&text, Events::of(self.version, other));
+                self.process_events(&text, Events::of(self.version, other));
                 return;
             }
         };
@@ -220,7 +220,7 @@ impl Driver {
             self.refuse(&request, &error, trace, member);
         }
         if let (Some(member), Some(_)) = (member, request.id) {
-            self.link.end_batch(member.batch);
+            self.shared.end_batch(member.batch);
         }
     }
 
@@ -233,15 +233,15 @@ impl Driver {
     }
 
     fn start_message(&mut self, handler: &dyn TakesMessages, frame: &[u8], trace: Trace) -> Flow {
-        let outcome = match trace.in_scope(|| handler.take(frame, &self.link)) {
+        let outcome = match trace.in_scope(|| handler.take(frame, &self.shared)) {
             Ok(outcome) => outcome,
             Err(error) => {
                 trace.forget();
-                return self.charge_for(&error);
+                return self.charge_for_frame(&error);
             }
         };
         if let (Outcome::Pending(work), trace) = outcome.traced(trace) {
-            let timeout = self.link.limits.request_timeout();
+            let timeout = self.shared.limits.request_timeout();
             let (dispatch, mut sink) = self.dispatcher();
             let running = dispatch.running(&REQUEST, (frame.len(), None), timeout, false, trace);
             sink.work(running, work);
@@ -274,34 +274,34 @@ impl Driver {
     pub(super) fn answer_error(&mut self, id: Id<'_>, error: &ErrorObject, member: Option<Member>) {
         self.count_refusal(id, error);
         match member {
-            None => self.replies().error(id, error),
-            Some(member) => self.link.add_error_to_batch(member, id, error),
+            None => self.reply_writer().error(id, error),
+            Some(member) => self.shared.add_error_to_batch(member, id, error),
         }
     }
 
     /// Errors are written also where nothing else is: see `must_not_read`.
     pub(super) fn count_refusal(&mut self, id: Id<'_>, error: &ErrorObject) {
-        self.refusals = match self.unsent() < self.link.limits.outgoing_bytes() {
+        self.refusal_bytes = match self.unsent() < self.shared.limits.outgoing_bytes() {
             true => 0,
-            false => self.refusals.saturating_add(id.as_json().len() + error.message().len() + ENVELOPE),
+            false => self.refusal_bytes.saturating_add(id.as_json().len() + error.message().len() + ENVELOPE),
         };
     }
 
     /// Where replies to requests that came by themselves are written.
-    pub(super) const fn replies(&mut self) -> Replies<'_> {
-        Replies::new(&mut self.write_buffer, self.version, &self.link)
+    pub(super) const fn reply_writer(&mut self) -> Replies<'_> {
+        Replies::new(&mut self.write_buffer, self.version, &self.shared)
     }
 
     /// The dispatcher, and the sink that it dispatches over.
     pub(super) const fn dispatcher(&mut self) -> (&mut Dispatch, SessionSink<'_>) {
-        let Self { dispatch, link, write_buffer, member_reply, version, .. } = self;
-        (dispatch, SessionSink { link, write_buffer, member_reply, version: *version })
+        let Self { dispatch, shared, write_buffer, member_reply, version, .. } = self;
+        (dispatch, SessionSink { shared, write_buffer, member_reply, version: *version })
     }
 }
 
 /// The parts of the loop that requests are answered by.
 pub(super) struct SessionSink<'a> {
-    link: &'a Arc<Shared>,
+    shared: &'a Arc<Shared>,
     write_buffer: &'a mut WriteBuffer,
     /// The reply to a member of a batch, while it is written in place.
     member_reply: &'a mut Vec<u8>,
@@ -311,13 +311,13 @@ pub(super) struct SessionSink<'a> {
 impl SessionSink<'_> {
     /// Where the reply to a member is written in place.
     pub(super) fn member(&mut self) -> Replies<'_> {
-        let limit = ReplyLimit::Of(RequestPeer::Session(self.link));
+        let limit = ReplyLimit::Of(RequestPeer::Session(self.shared));
         Replies::part(self.member_reply, self.version, limit)
     }
 
     /// Adds that reply to the batch.
     pub(super) fn add_member_reply(&mut self, member: Member, id: Id<'_>) {
-        self.link.add_to_batch(member, id, self.member_reply);
+        self.shared.add_to_batch(member, id, self.member_reply);
         self.member_reply.clear();
         // A large one is not kept.
         self.member_reply.shrink_to(MEMBER_REPLY);
@@ -325,23 +325,23 @@ impl SessionSink<'_> {
 
     /// Says which task works on a request.
     fn begun(&self, request: u64, task: &JoinHandle<()>) {
-        self.link.begun(request, task.abort_handle());
+        self.shared.begun(request, task.abort_handle());
         // A task that was just started stands in this worker's own slot, which nobody else takes from. Should it compute for long,
         // somebody else has to look after the session: tokio wakes another worker for a loop that is woken.
-        self.link.wake();
-        self.link.started();
+        self.shared.wake();
+        self.shared.started();
     }
 
     fn begin(&self, running: Running) -> u64 {
-        self.link.begin(Running { work: self.link.starting(), ..running })
+        self.shared.begin(Running { work: self.shared.starting(), ..running })
     }
 }
 
 impl ReplySink for SessionSink<'_> {
     fn replies(&mut self, member: Option<Member>) -> (RequestPeerRef<'_>, Replies<'_>) {
-        let peer = RequestPeer::Session(self.link);
+        let peer = RequestPeer::Session(self.shared);
         let replies = match member {
-            None => Replies::new(self.write_buffer, self.version, self.link),
+            None => Replies::new(self.write_buffer, self.version, self.shared),
             Some(_) => Replies::part(self.member_reply, self.version, ReplyLimit::Of(peer)),
         };
         (peer, replies)
@@ -352,44 +352,44 @@ impl ReplySink for SessionSink<'_> {
         if let (Some(member), Some(id)) = (member, id) {
             self.add_member_reply(member, id);
         }
-        let closes = self.link.finished_in_place(member);
-        self.link.started();
+        let closes = self.shared.finished_in_place(member);
+        self.shared.started();
         closes
     }
 
     fn refused(&mut self) {
         // The error follows: a close lets it leave.
-        self.link.finished_in_place(None);
-        self.link.started();
+        self.shared.finished_in_place(None);
+        self.shared.started();
     }
 
     fn running(&self) -> Ahead {
-        self.link.running_orders()
+        self.shared.running_orders()
     }
 
     fn expect(&mut self, member: Option<Member>) {
         if let Some(member) = member {
-            self.link.expect_member(member);
+            self.shared.expect_member(member);
         }
     }
 
     fn waiting(&mut self, requests: usize) {
-        self.link.counters.waiting(requests);
+        self.shared.counters.waiting(requests);
     }
 
     /// It ends with the session at the latest.
     fn work(&mut self, running: Running, mut work: Work) {
         let (is_answered, member) = (running.id.is_some(), running.member);
         let request = self.begin(running);
-        let link = Arc::clone(self.link);
+        let shared = Arc::clone(self.shared);
         let task = tokio::spawn(async move {
             poll_fn(|cx| work.poll_finished(cx)).await;
-            if is_answered && !link.has_capacity_for_reply(member) {
+            if is_answered && !shared.has_capacity_for_reply(member) {
                 // Seldom, and large: a task is moved more than once when it is started.
-                Box::pin(link.capacity_for_reply(request, member)).await;
+                Box::pin(shared.capacity_for_reply(request, member)).await;
             }
             let Finished { reply, ending } = work.finish();
-            link.reply(request, &reply, ending);
+            shared.reply(request, &reply, ending);
         });
         self.begun(request, &task);
     }
@@ -397,10 +397,10 @@ impl ReplySink for SessionSink<'_> {
     /// It ends with the session at the latest.
     fn subscribe(&mut self, running: Running, subscribing: Subscribing, text: &[u8]) {
         if subscription::is_marked(text) {
-            self.link.takes_notices();
+            self.shared.takes_notices();
         }
         let request = self.begin(running);
-        let ended = TellsWorkEnded(Arc::clone(self.link));
+        let ended = TellsWorkEnded(Arc::clone(self.shared));
         let handler = subscribing.run(request);
         let task = tokio::spawn(async move {
             handler.await;

@@ -6,8 +6,8 @@ use tokio::runtime::Handle;
 
 use super::{
     close::child_name_and_id,
-    inbox::{FirstWords, Inbox},
-    session_loop::{Cancellations, Driver, Left, Owner, Turn},
+    inbox::{Inbox, OpeningState},
+    session_loop::{Backlog, Cancellations, Driver, Owner, Turn},
     timers::Timers,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     limits::{KeepAlive, Limits, Throttle},
     service::{Dispatch, Routes, TakesMessages},
     session::{
-        Answers, Cancelling, InstalledHooks, LastHit, Membership, NewShared, Session, Shared, WriteBuffer,
+        Cancelling, InstalledHooks, LastHit, Membership, NewShared, ReplyBatch, Session, Shared, WriteBuffer,
         next_session_id,
     },
     transport::Connection,
@@ -90,7 +90,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
     let mut framer = framer.unwrap_or_else(|| settings.framer.cloned());
     framer.set_limit(limits.frame_size);
     let handshake = framer.is_handshaken().then_some(takes);
-    let link = Shared::new(NewShared {
+    let shared = Shared::new(NewShared {
         id: next_session_id(),
         framer: framer.cloned(),
         version,
@@ -106,52 +106,52 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         carries_messages: settings.messages.is_some(),
         runtime: Handle::try_current().ok(),
     });
-    let throttle = Throttle::at(link.first_cost(), limits);
-    let session = Session::new(Arc::clone(&link));
+    let throttle = Throttle::at(shared.first_cost(), limits);
+    let session = Session::new(Arc::clone(&shared));
     let routes = services(&session);
     if tracing::enabled!(tracing::Level::DEBUG) {
-        let process = child_name_and_id(&link.extensions);
+        let process = child_name_and_id(&shared.extensions);
         tracing::debug!(
-            rpc.system.name = "jsonrpc", network.transport = link.peer.scheme(), network.peer.address = %link.peer,
+            rpc.system.name = "jsonrpc", network.transport = shared.peer.scheme(), network.peer.address = %shared.peer,
             program = process.as_ref().map(|(name, _)| display(name)), process.pid = process.as_ref().map(|&(_, id)| id),
-            session = link.id, "session opened"
+            session = shared.id, "session opened"
         );
     }
-    link.hooks.run(|hooks| hooks.opened(&session));
+    shared.hooks.run(|hooks| hooks.opened(&session));
     let cancellations = Cancellations::new(cancellation, &routes, takes);
     tokio::spawn(Driver {
         cancellations,
         write_buffer: WriteBuffer::new(framer.cloned()),
         version,
-        link,
+        shared,
         io,
         control,
         owner,
         // Messages of the application's own may be anything.
-        is_judged: framer.is_handshaken() || settings.messages.is_some(),
+        is_protocol_known: framer.is_handshaken() || settings.messages.is_some(),
         framer,
-        first_words: FirstWords::default(),
+        opening: OpeningState::default(),
         dispatch: Dispatch::new(routes),
-        messages: settings.messages.clone(),
-        left: if read.is_empty() { Left::Nothing } else { Left::Ahead },
+        message_handler: settings.messages.clone(),
+        backlog: if read.is_empty() { Backlog::Empty } else { Backlog::ReadAhead },
         inbox: Inbox::holding(&read),
-        answers: Answers::default(),
+        replies: ReplyBatch::default(),
         last_hit: LastHit::default(),
-        handed_over: 0,
-        last_handed_over: 0,
-        stepped_back: false,
-        parting: None,
-        dropping: None,
+        delivered: 0,
+        last_delivered: 0,
+        has_yielded: false,
+        connection_close: None,
+        oversized: None,
         paused: None,
         member_reply: Vec::new(),
-        refusals: 0,
-        progress: false,
+        refusal_bytes: 0,
+        has_written: false,
         throttle,
-        drains: false,
-        refused: None,
-        over_soft: false,
-        charged: None,
-        uncharged: 0,
+        is_draining: false,
+        refused_with: None,
+        is_over_soft: false,
+        charges: None,
+        uncharged_bytes: 0,
         cost_per_byte: limits.cost_per_byte,
         read_at: None,
         turn: Turn::default(),

@@ -63,7 +63,7 @@ pub use messages::{Message, MessageSession, SendError};
 pub use notify::Notify;
 pub use outgoing::Outgoing;
 pub(crate) use requests::{Ahead, Requests, Running, WorkNumber};
-pub(crate) use shared::{Answers, NewShared, Shared, Shield, TellsWorkEnded, next_session_id};
+pub(crate) use shared::{NewShared, ReplyBatch, Shared, Shield, TellsWorkEnded, next_session_id};
 
 pub use pending::{PendingCall, PendingNotify};
 pub(crate) use ping::{Ping, PingOutcome};

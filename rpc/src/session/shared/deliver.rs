@@ -21,7 +21,7 @@ const GROUP: usize = 16;
 
 /// Replies of one read, on their way to the calls that wait for them.
 #[derive(Debug, Default)]
-pub(crate) struct Answers {
+pub(crate) struct ReplyBatch {
     replies: Vec<(Option<CallId>, Reply)>,
     /// Kept, so that handing over does not allocate.
     slots: Vec<(Arc<Slot>, Reply, Option<Place>)>,
@@ -29,7 +29,7 @@ pub(crate) struct Answers {
     in_flight: usize,
 }
 
-impl Answers {
+impl ReplyBatch {
     /// Adds the reply to a call; `None` for an id that no call of this side can have.
     pub(crate) fn push(&mut self, call: Option<CallId>, reply: Reply) {
         self.replies.push((call, reply));
@@ -51,8 +51,8 @@ impl Answers {
 impl Shared {
     /// Hands replies to the calls that they answer. Gives the number of those that answer no call;
     /// late ones, to calls that were given up, are no fault of the peer's.
-    pub(crate) fn deliver(&self, answers: &mut Answers) -> usize {
-        let Answers { replies, slots, in_flight } = answers;
+    pub(crate) fn deliver(&self, batch: &mut ReplyBatch) -> usize {
+        let ReplyBatch { replies, slots, in_flight } = batch;
         let mut unasked = 0;
         self.with(|state, effects| {
             *in_flight = state.calls.protocol.len();

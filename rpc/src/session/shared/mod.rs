@@ -35,7 +35,7 @@ use tokio::{
 
 use capacity::Capacity;
 use cost::OwnCost;
-pub(crate) use deliver::Answers;
+pub(crate) use deliver::ReplyBatch;
 use guarded::Guarded;
 use hints::{Flags, Hints};
 use numbers::Numbers;

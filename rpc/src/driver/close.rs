@@ -1,4 +1,4 @@
-//! The end of a session: a close that lets finish what was begun, and the parting of the connection.
+//! The end of a session: draining, the close handshake, and the reason.
 
 use std::{
     any::Any,
@@ -26,16 +26,19 @@ use crate::{
     transport::{CloseFrame, Closing, ControlFrames, Extensions},
 };
 
-/// Stands for an end without a close frame (RFC 6455, section 7.1.5). It is never sent.
+/// Status code for an end without a close frame (RFC 6455, section 7.1.5). Never sent.
 const ABNORMAL: u16 = 1006;
 
-/// How long it may take, whatever [`Limits::close_timeout`](crate::Limits::close_timeout) says: the peer only has to say that it has heard.
+/// Upper bound for the close handshake, whatever
+/// [`Limits::close_timeout`](crate::Limits::close_timeout) says: the peer only has to acknowledge
+/// the close.
 const MAX_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Graceful shutdown: finish the requests in flight, refuse the others.
 impl Driver {
-    /// The session closes for `reason`. Where that is this side's own, requests that were not begun are
-    /// refused: those that wait for a permit now, and others when they come. A peer that has only
-    /// closed its own direction is still served.
+    /// Begins a graceful shutdown if this side closes: requests in flight finish; those that wait
+    /// for a permit, and new ones, are refused. A peer that has only ended its own direction is
+    /// still served.
     pub(super) fn begin_draining(&mut self, reason: &CloseReason) {
         if self.is_draining
             || self.message_handler.is_some()
@@ -45,7 +48,7 @@ impl Driver {
         }
         self.is_draining = true;
         if self.inbox.len() > 0 && self.backlog == Backlog::Empty {
-            // It was read behind what has closed the session.
+            // Those bytes were received behind the message that closed the session.
             self.backlog = Backlog::ReadAhead;
         }
         for (text, member, trace) in self.dispatch.queue.take_kept() {
@@ -57,7 +60,7 @@ impl Driver {
                         self.shared.end_batch(member.batch);
                     }
                 }
-                // It looked like a request to the scan.
+                // The scan took it for a request, and the full reader did not.
                 other => {
                     trace.forget();
                     self.process_events(&text, Events::of(self.version, other));
@@ -67,8 +70,7 @@ impl Driver {
         self.shared.counters.waiting(self.dispatch.queue.len());
     }
 
-    /// Refuses a request that comes while the session closes. A notification is passed over, as there is no
-    /// answer to it.
+    /// Refuses a request while the session closes. A notification is skipped, as it has no reply.
     pub(super) fn refuse_closing(
         &mut self,
         request: &UncheckedRequest<'_>,
@@ -82,8 +84,7 @@ impl Driver {
         }
     }
 
-    /// Answers the members of a paused batch that are not started any more, since the session is
-    /// closing.
+    /// Refuses the remaining members of a paused batch, because the session is closing.
     pub(super) fn refuse_rest_of_batch(&mut self) {
         let Some(paused) = self.paused.take() else { return };
         self.backlog = Backlog::Empty;
@@ -120,8 +121,12 @@ impl Driver {
         unread.consume(consumed);
         self.inbox.keep(unread);
     }
+}
 
-    /// Everything is sent: says so to the peer, and ends.
+/// Closing the connection.
+impl Driver {
+    /// Shuts down the connection once everything is sent: with a close frame, where the transport
+    /// has one.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<CloseReason> {
         if let Some(control) = &self.control {
             send_close_frame(control, &reason);
@@ -129,7 +134,7 @@ impl Driver {
             return Poll::Ready(reason);
         }
         match Pin::new(&mut self.io).poll_shutdown(cx) {
-            // Whether the peer noticed makes no difference any more.
+            // An error changes nothing: the session is over.
             Poll::Ready(_) => {
                 self.inbox.discard(cx, &mut self.io);
                 Poll::Ready(reason)
@@ -145,10 +150,11 @@ impl Driver {
         }
     }
 
-    /// Whether the connection takes a while to end, where the session ends at once.
+    /// Begins to close the connection if the end of the session needs a handshake. Returns false if
+    /// the connection may be dropped at once.
     pub(super) fn starts_connection_close(&mut self, reason: &CloseReason) -> bool {
         let awaited = match reason {
-            // What a peer of another protocol was told.
+            // The answer to a peer of another protocol, sent in full before the stream ends.
             CloseReason::WrongProtocol { .. }
                 if !self.has_sent() && !self.write_buffer.unwritten().is_empty() =>
             {
@@ -165,20 +171,21 @@ impl Driver {
             _ if self.sends_close_frame(reason) => AwaitedEnd::Nothing,
             _ => return false,
         };
-        // What is ready was sent before the end.
+        // Queued messages are written before the close.
         self.shared.take_queued(&mut self.write_buffer);
-        // Handlers are dropped, and calls end, before the peer has read what it is told.
+        // Handlers are aborted and calls end now, not only when the peer has read the rest.
         let reason = self.end_session(reason.clone(), true);
         self.start_connection_close(reason, awaited);
         true
     }
 
-    /// Whether the peer, with which nothing more is to be done, is said why in a close frame. It is not waited for.
+    /// Sends a close frame with the reason, if nothing else waits to be sent. No reply to it is
+    /// awaited. Returns whether it was sent.
     fn sends_close_frame(&self, reason: &CloseReason) -> bool {
         let Some(control) = self.control.as_deref().filter(|_| self.unsent() == 0) else { return false };
         let why = match reason {
             CloseReason::Silent { .. } | CloseReason::FrameTimeout { .. } => reason.clone(),
-            // The session was closing, and had its time.
+            // The graceful close has timed out: say why it began.
             CloseReason::Peer => match self.shared.closing() {
                 Ok(Some(first)) => first,
                 _ => return false,
@@ -202,7 +209,7 @@ impl Driver {
         let Some(mut close) = self.connection_close.take() else { return Poll::Ready(CloseReason::Local) };
         let is_aborted = !close.had_ended && self.has_ended();
         let is_over = is_aborted || close.timeout.as_mut().poll(cx).is_ready();
-        // Whether the peer has noticed makes no difference any more.
+        // An error changes nothing: the session is over.
         if !is_over && self.poll_close_handshake(cx, close.awaited).is_pending() {
             self.connection_close = Some(close);
             return Poll::Pending;
@@ -211,7 +218,7 @@ impl Driver {
         Poll::Ready(close.reason)
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         self.shared.has_ended()
     }
 
@@ -229,7 +236,8 @@ impl Driver {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    /// Ready when the peer has closed. Messages that cross with the close of this side come too late.
+    /// Ready when the close frame of the peer has come. Messages that cross with the close are
+    /// discarded.
     fn poll_close_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut unread = self.inbox.unread();
         loop {
@@ -242,7 +250,8 @@ impl Driver {
                         | Framed::Between { consumed }
                         | Framed::Incomplete { consumed },
                     ) => consumed,
-                    // A rule that is broken now need not be told. Where frames are still told apart, the wait goes on.
+                    // Violations are no longer reported. Keep waiting while frames can still be
+                    // told apart.
                     Err(_) if self.framer.is_in_step() => continue,
                     _ => return Poll::Ready(Ok(())),
                 };
@@ -259,13 +268,16 @@ impl Driver {
             }
         }
     }
+}
 
-    /// Whether the peer has closed, where the transport has a frame for that.
+/// The reason for the end.
+impl Driver {
+    /// Whether the peer has sent a close frame.
     pub(super) fn has_peer_closed(&self) -> bool {
         self.control.as_ref().is_some_and(|control| control.closed().is_some())
     }
 
-    /// The peer has closed the connection, or it has come to its end.
+    /// The reason when the peer has closed the connection, or its stream has ended.
     pub(super) fn peer_close_reason(&self) -> CloseReason {
         let Some(control) = &self.control else {
             let reason = child_exit(&self.shared.extensions).unwrap_or(CloseReason::Peer);
@@ -276,9 +288,9 @@ impl Driver {
         self.peer_reason_or(CloseReason::PeerClosed { code, reason })
     }
 
-    /// Why the peer has ended the session: `reason`, unless it has said why.
+    /// The reason that the peer has given for the end, or `reason` if it gave none.
     pub(super) fn peer_reason_or(&self, reason: CloseReason) -> CloseReason {
-        // A refusal of the connection is its first word, and its last one.
+        // A refusal of the connection is the only message that the peer sends.
         let is_meant = |error: &ErrorObject| {
             error.code() == ErrorCode::EXCESSIVE_RESOURCE_USAGE
                 || self.shared.counters.messages_received() <= 1
@@ -290,7 +302,7 @@ impl Driver {
         }
     }
 
-    /// What a failure to read comes from. A stream of the user's may know of frames.
+    /// The reason for a failed read. A stream of the user may fail with a [`FrameError`].
     pub(super) fn read_error_reason(&mut self, mut error: io::Error) -> CloseReason {
         self.add_child_output(&mut error);
         if self.control.is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
@@ -302,15 +314,18 @@ impl Driver {
         }
     }
 
-    /// A process that has failed may have said why, in place of messages.
+    /// A child process that failed may have printed the cause in place of messages.
     fn add_child_output(&mut self, error: &mut io::Error) {
         if let Some(printed) = child_output(error) {
             *printed = self.foreign_at_end().map(|words| words.found);
         }
     }
+}
 
-    /// Ends calls and handlers, and says in the log what the operator can do about it. `still_leaves` says whether what was sent is
-    /// written before the connection is closed.
+/// The end: of the calls and handlers, then of the loop.
+impl Driver {
+    /// Ends calls and aborts handlers, and logs advice for the operator. `still_leaves` is set if
+    /// queued messages are still written before the connection closes.
     fn end_session(&self, reason: CloseReason, still_leaves: bool) -> CloseReason {
         let was_ended = self.shared.has_ended();
         let reason = self.shared.end(reason, &self.write_buffer, still_leaves);
@@ -327,7 +342,8 @@ impl Driver {
     }
 
     pub(super) fn finish(&self, reason: CloseReason) {
-        // First of all, so that whoever learns that the session has ended does not find it listed.
+        // Before the calls end, so that a caller that sees the end does not find the session
+        // listed.
         if let Some(owner) = &self.owner {
             owner.ended(self.shared.id);
         }
@@ -347,7 +363,7 @@ impl Driver {
             let session = Session::new(Arc::clone(&self.shared));
             self.shared.hooks.run(|hooks| hooks.closed(&session, &reason));
         }
-        // Requests that wait are not begun any more.
+        // Queued requests are not started any more.
         self.shared.counters.waiting(0);
         self.shared.gone(reason);
     }
@@ -365,7 +381,7 @@ impl Driver {
     }
 }
 
-/// The runtime may drop the loop at any time: then, too, every call ends.
+/// The runtime may drop the loop at any time. Calls end then, too.
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.shared.is_gone() {
@@ -374,13 +390,13 @@ impl Drop for Driver {
     }
 }
 
-/// What a request is answered that was not begun when the session closed.
-pub(super) fn closing() -> ErrorObject {
+/// The error for requests that were not started before the session closed.
+fn closing() -> ErrorObject {
     ErrorObject::new(ErrorCode::SERVER_BUSY, "the session is closing").not_executed()
 }
 
-/// Closes with a code, and with what a person reads on the other side.
-pub(super) fn send_close_frame(control: &ControlFrames, reason: &CloseReason) {
+/// Sends a close frame with a status code and a text for people.
+fn send_close_frame(control: &ControlFrames, reason: &CloseReason) {
     let (closing, told) = match reason {
         CloseReason::Shutdown => (Closing::Away, "the server is shutting down".to_owned()),
         CloseReason::Cost { .. } => (Closing::Policy, "excessive resource usage".to_owned()),
@@ -397,13 +413,13 @@ pub(super) fn send_close_frame(control: &ControlFrames, reason: &CloseReason) {
                 "a message was begun, and not ended within {after:?} (`Limits::frame_timeout` of the side that closed)"
             ),
         ),
-        // All is done, and there is nothing to explain.
+        // A regular end needs no explanation.
         _ => (Closing::Done, String::new()),
     };
     control.close(closing, told);
 }
 
-/// The file name of the program, and its number in the system: what tells one from another.
+/// The file name and the process id of the child process, which identify it in the log.
 #[cfg(feature = "stdio")]
 pub(super) fn child_name_and_id(extensions: &Extensions) -> Option<(String, u32)> {
     use std::path::Path;
@@ -421,7 +437,8 @@ pub(super) const fn child_name_and_id(_: &Extensions) -> Option<(String, u32)> {
     None
 }
 
-/// How it has ended, if it has, and well: where it has failed, its stream says so.
+/// The exit status as the close reason, if the child process has ended well. Its stream reports a
+/// failure.
 #[cfg(feature = "stdio")]
 fn child_exit(extensions: &Extensions) -> Option<CloseReason> {
     use std::sync::Arc;
@@ -439,7 +456,7 @@ const fn child_exit(_: &Extensions) -> Option<CloseReason> {
     None
 }
 
-/// What it has printed, to be filled in, where it has failed.
+/// The text that a failed child process has printed, to be filled in.
 #[cfg(feature = "stdio")]
 fn child_output(error: &mut io::Error) -> Option<&mut Option<String>> {
     use crate::transport::stdio::ChildExit;

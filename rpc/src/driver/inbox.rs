@@ -1,7 +1,8 @@
-//! The bytes that were read and not yet taken apart.
+//! State of the receiving side that knows nothing of the loop: bytes received and not processed,
+//! the evidence about the protocol of the peer, and an oversized frame.
 //!
-//! A session that waits holds no buffer: it reads into one that every thread has, and keeps only what is left of an
-//! incomplete frame. That is what makes ten thousand idle connections cheap.
+//! An idle session holds no read buffer. It reads into a buffer of the thread, and keeps only the
+//! start of an incomplete frame. That keeps ten thousand idle connections cheap.
 
 use std::{
     cell::Cell,
@@ -17,40 +18,41 @@ use crate::{
     transport::{Foreign, Io},
 };
 
-/// How much is read at once.
+/// Size of one read, in bytes.
 const READ_CHUNK: usize = 64 << 10;
 
-/// The beginning of a frame up to this size is copied from read to read; a longer one is read where it is kept.
+/// The start of a frame up to this size, in bytes, is copied to the thread's buffer at each read. A
+/// longer one stays in a buffer of its own, and reads append to it.
 const SMALL_REST: usize = 4 << 10;
 
-/// How much is read ahead of what is taken apart, where a stream cannot be asked whether its peer is
-/// gone.
+/// Maximum number of bytes read ahead while processing is blocked, to notice that the peer is gone.
 const MAX_READ_AHEAD: usize = 64 << 10;
 
-/// How many times a session reads at its end, at most.
+/// Maximum number of reads whose bytes are discarded when the session ends.
 const MAX_DISCARDED: usize = 64;
 
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Bytes received and not yet processed.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    /// The beginning of a frame.
+    /// The start of an incomplete frame.
     rest: Vec<u8>,
-    /// How many bytes were read and not asked for since.
+    /// Bytes read since [`take_last_read`](Self::take_last_read).
     last_read: usize,
-    /// Whether the stream was found to have ended.
+    /// The stream has ended.
     has_ended: bool,
 }
 
-/// Bytes being taken apart. They go back to the inbox with [`Inbox::keep`].
+/// Bytes being processed. [`Inbox::keep`] takes back the rest.
 #[derive(Debug)]
 pub(super) struct Unread {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Whether the buffer is the thread's.
+    /// The buffer belongs to the thread, and returns to it.
     is_thread_buffer: bool,
 }
 
@@ -59,7 +61,7 @@ impl Unread {
         &self.buffer[self.start..self.end]
     }
 
-    /// A framer may change them where they stand.
+    /// For framers that decode in place.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.buffer[self.start..self.end]
     }
@@ -74,7 +76,7 @@ impl Unread {
 }
 
 impl Inbox {
-    /// What was read by others already is the first that is taken apart.
+    /// An inbox that begins with bytes that were read during the handshake.
     pub(super) fn holding(read: &[u8]) -> Self {
         Self { rest: read.to_vec(), last_read: read.len(), has_ended: false }
     }
@@ -111,7 +113,7 @@ impl Inbox {
         io: &mut Box<dyn Io>,
     ) -> Poll<io::Result<Option<Unread>>> {
         if self.rest.capacity() - self.rest.len() < READ_CHUNK {
-            // Doubling costs less than it saves, and no more than what has arrived.
+            // Doubling bounds the copies, and the buffer by twice what the peer has sent.
             self.rest.reserve(self.rest.len().max(READ_CHUNK));
         }
         let read = ready!(tokio_util::io::poll_read_buf(Pin::new(io), cx, &mut self.rest))?;
@@ -120,9 +122,9 @@ impl Inbox {
         Poll::Ready(Ok((read > 0).then(|| self.unread())))
     }
 
-    /// Reads without anything being taken apart, so that the end of the stream or an error is found:
-    /// up to [`AHEAD`] bytes. Ready when something was read, or the end was found; what was read is in
-    /// the [rest](Self::rest).
+    /// Reads ahead without processing, up to [`MAX_READ_AHEAD`] bytes, so that the end of the
+    /// stream or an error is noticed. Ready when bytes were read, which are then in
+    /// [`rest`](Self::rest), or when the stream has ended.
     pub(super) fn poll_read_ahead(
         &mut self,
         cx: &mut Context<'_>,
@@ -137,17 +139,18 @@ impl Inbox {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether the end of the stream was found.
+    /// Whether the stream has ended.
     pub(super) const fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    /// How many bytes were read since this was asked.
+    /// The number of bytes read since the last call.
     pub(super) const fn take_last_read(&mut self) -> usize {
         std::mem::replace(&mut self.last_read, 0)
     }
 
-    /// Reads what has arrived, for nothing: closing a socket with unread bytes has TCP throw away what the peer was sent last.
+    /// Reads and discards what has arrived. Closing a TCP socket with unread bytes would discard
+    /// the data sent last.
     pub(super) fn discard(&mut self, cx: &mut Context<'_>, io: &mut Box<dyn Io>) {
         let mut buffer = BUFFER.take();
         buffer.resize(READ_CHUNK, 0);
@@ -161,7 +164,7 @@ impl Inbox {
         BUFFER.set(buffer);
     }
 
-    /// Reads for nothing. Ready when there is no more to come.
+    /// Reads and discards until the stream ends.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>, io: &mut Box<dyn Io>) -> Poll<io::Result<()>> {
         self.rest = Vec::new();
         while let Some(mut unread) = ready!(self.poll_read(cx, io))? {
@@ -171,13 +174,13 @@ impl Inbox {
         Poll::Ready(Ok(()))
     }
 
-    /// What was kept, without reading.
+    /// The kept bytes, without a read.
     pub(super) fn unread(&mut self) -> Unread {
         let buffer = std::mem::take(&mut self.rest);
         Unread { start: 0, end: buffer.len(), buffer, is_thread_buffer: false }
     }
 
-    /// Takes back what is left.
+    /// Takes back the unprocessed rest.
     pub(super) fn keep(&mut self, unread: Unread) {
         let Unread { mut buffer, start, end, is_thread_buffer } = unread;
         if is_thread_buffer {
@@ -189,22 +192,22 @@ impl Inbox {
         }
     }
 
-    /// The beginning of a frame whose end has not come.
+    /// The start of an incomplete frame.
     pub(super) fn rest(&self) -> &[u8] {
         &self.rest
     }
 
-    /// How many bytes of an incomplete frame are kept.
+    /// Number of kept bytes.
     pub(super) const fn len(&self) -> usize {
         self.rest.len()
     }
 
-    /// The bytes of memory that are kept.
+    /// Allocated memory, in bytes.
     pub(super) fn capacity(&self) -> usize {
         self.rest.capacity()
     }
 
-    /// Gives back memory that only a large frame needed.
+    /// Frees the buffer of a large frame that was processed.
     pub(super) fn trim(&mut self) {
         if self.rest.is_empty() {
             self.rest = Vec::new();
@@ -212,23 +215,23 @@ impl Inbox {
     }
 }
 
-/// What is remembered until it is settled what the peer speaks.
+/// Evidence kept until the protocol of the peer is known.
 #[derive(Debug, Default)]
 pub(super) struct OpeningState {
-    /// The start of what this side has sent.
+    /// The first bytes sent by this side, to recognise an echo.
     pub(super) sent_prefix: Vec<u8>,
-    /// The first line of text that was passed over.
+    /// The first skipped line of text.
     pub(super) skipped_text: Option<Box<Foreign>>,
 }
 
-/// A frame that is being dropped.
+/// An oversized frame whose bytes are being discarded.
 #[derive(Debug, Default)]
 pub(super) struct Oversized {
     pub(super) skim: Skim,
-    /// What its header says, in bytes.
+    /// Size that the header of the frame declares, in bytes.
     pub(super) declared: Option<usize>,
-    /// Whether it is a message that a framer has decoded, and not a part of the stream.
+    /// The frame is a message decoded by the framer, and not part of the stream.
     pub(super) is_decoded: bool,
-    /// Whether it was answered, or is not answered whatever follows.
+    /// The frame was answered, or is known to need no answer.
     pub(super) is_settled: bool,
 }

@@ -1,4 +1,4 @@
-//! What the peer may not exceed: time, and cost.
+//! Applies the limits on the peer over time: deadlines, the idle timeout, keep-alive, and cost.
 
 use std::{
     sync::Arc,
@@ -19,13 +19,15 @@ use crate::{
     session::{CloseReason, Session},
 };
 
-/// Buffers above this are given back when the session has been quiet for [`TRIM_AFTER`].
+/// Buffers above this size, in bytes, are freed after [`TRIM_AFTER`] if they are empty then.
 const LARGE: usize = 64 << 10;
 
 const TRIM_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// Deadlines.
 impl Driver {
-    /// Pending until something is due. Ready with the reason if the session is to end now, with `None` if what was due is done.
+    /// Pending until a deadline passes. Ready with the reason if that ends the session, and with
+    /// `None` if it was handled.
     pub(super) fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseReason>> {
         let delayed = self.dispatch.queue.next_due();
         let Timers { sleep, deadline, send_deadline, close_deadline, trim_at, idle, .. } = &mut self.timers;
@@ -48,7 +50,8 @@ impl Driver {
             return Poll::Pending;
         };
         match sleep {
-            // What is due moves with every message. An alarm that comes too early, and is then set anew, costs less than one set each time.
+            // Deadlines move with every message. A timer that fires too early and is then reset
+            // costs less than a reset for each of them.
             Some(sleep) if sleep.deadline() <= next && !sleep.is_elapsed() => {}
             Some(sleep) => sleep.as_mut().reset(next),
             None => *sleep = Some(Box::pin(tokio::time::sleep_until(next))),
@@ -62,7 +65,7 @@ impl Driver {
     fn check_deadlines(&mut self, now: Instant) -> Option<CloseReason> {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if is_due(self.timers.send_deadline) {
-            // Something may have left since.
+            // The transport may have passed on bytes since, which moves the deadline.
             self.write_stalled();
         }
         if is_due(self.timers.send_deadline) {
@@ -70,7 +73,7 @@ impl Driver {
             return Some(CloseReason::SendTimeout { unsent: self.unsent(), after });
         }
         if is_due(self.timers.close_deadline) {
-            // Where a close has begun, what began it is the reason; otherwise the peer has ended its stream.
+            // The reason is what began the close. Without a close, the peer has ended its stream.
             return Some(self.peer_reason_or(CloseReason::Peer));
         }
         if let Some(reason) = self.check_idle(now) {
@@ -88,7 +91,8 @@ impl Driver {
         None
     }
 
-    /// Bytes wait, and the transport does not pass them on now.
+    /// Bytes wait, and the transport accepts none now: starts the send timeout, or restarts it
+    /// after progress.
     pub(super) fn write_stalled(&mut self) {
         let transmitted = self.io.left();
         if self.timers.send_deadline.is_none() || self.timers.transmitted != transmitted {
@@ -98,12 +102,13 @@ impl Driver {
         }
     }
 
-    /// Why the session is to end now, if the peer has said nothing for too long.
+    /// Applies the timeouts of an incomplete frame and of idleness, and keep-alive. Returns the
+    /// reason if the session ends now.
     fn check_idle(&mut self, now: Instant) -> Option<CloseReason> {
         if let (Some(since), Some(after)) = (self.timers.idle.frame_began, self.shared.limits.frame_timeout())
             && now.saturating_duration_since(since) >= after
         {
-            // It is no fault of the peer's that nothing is read.
+            // Time in which this side does not read does not count against the peer.
             if self.backlog == Backlog::Empty
                 && matches!(self.has_back_pressure(), Ok(false))
                 && !self.shared.is_ending()
@@ -113,7 +118,7 @@ impl Driver {
                 if !self.abandon_oversized() {
                     return Some(reason);
                 }
-                // What the peer is told leaves first.
+                // Close gracefully, so that the error reply is written first.
                 self.shared.start_close(reason);
             }
             self.timers.idle.frame_began = Some(now);
@@ -130,7 +135,7 @@ impl Driver {
         self.check_keep_alive(now)
     }
 
-    /// Whether something is under way, in either direction.
+    /// Whether requests, calls or bytes are in flight in either direction.
     fn is_busy(&mut self) -> bool {
         let pings = self.timers.idle.pings.as_mut().map_or(0, |pings| pings.calls_in_flight());
         self.dispatch.queue.len() > 0
@@ -139,9 +144,9 @@ impl Driver {
             || self.shared.is_busy(pings)
     }
 
-    /// Sends a ping if it is time for one, or says why the session is to end now.
+    /// Sends a ping when one is due. Returns the reason if the last one was not answered in time.
     fn check_keep_alive(&mut self, now: Instant) -> Option<CloseReason> {
-        // What is not read cannot be heard.
+        // While this side does not read, silence says nothing about the peer.
         let listens = self.backlog == Backlog::Empty
             && matches!(self.has_back_pressure(), Ok(false))
             && !self.shared.is_ending();
@@ -175,14 +180,17 @@ impl Driver {
                 pings.pinged_at = Some(now);
                 pings.call = Some(PingCall { ping, has_left: false, received: 0, idle_since });
             }
-            // There is no way to ask; or the peer does not read, and that has a limit of its own.
+            // There is no method to call, or the write buffer is full, which has its own timeout.
             None => pings.peer_heard(now),
         }
         None
     }
+}
 
-    /// Charges for what was read and written, once that is worth a reading of the clock, and looks after what the application has
-    /// charged, or allowed.
+/// Cost.
+impl Driver {
+    /// Charges for the bytes read and written, once they cost enough to justify a clock read, and
+    /// applies changes that the application made to cost or limits.
     pub(super) fn charge_for_bytes(&mut self) {
         let policy_changed = self.shared.take_policy_changed();
         if policy_changed {
@@ -196,16 +204,16 @@ impl Driver {
             }
         }
         if policy_changed || self.cost_of_bytes() >= 1.0 {
-            // Where that is too much the session is closing, which the loop sees.
+            // If that reaches the limit, the loop sees that the session is closing.
             self.charge(0.0);
         }
         if policy_changed {
-            // What has moved until now had the price of before.
+            // Bytes moved before the change are charged at the old price.
             self.cost_per_byte = self.shared.limits.cost_per_byte();
         }
     }
 
-    /// For rules that the peer has broken.
+    /// Charges for rules that the peer has broken.
     pub(super) fn charge_for_errors(&mut self, count: u64) -> Flow {
         self.shared.counters.broken_rules(count);
         let amount = self.shared.limits.cost_of_error() * count as f64;
@@ -213,11 +221,12 @@ impl Driver {
         self.charge(amount)
     }
 
-    /// For a message that is no JSON.
+    /// Charges for a message that is not JSON.
     pub(super) fn charge_for_unreadable(&mut self) -> Flow {
         self.charge_for_malformed(1.0)
     }
 
+    /// Logs a dropped frame, and charges for it.
     pub(super) fn charge_for_frame(&mut self, error: &FrameError) -> Flow {
         tracing::debug!(rpc.system.name = "jsonrpc", session = self.shared.id, error = %brief(error), "a frame was dropped");
         self.charge_for_malformed(error.severity())
@@ -230,7 +239,8 @@ impl Driver {
         self.charge(amount)
     }
 
-    /// Adds to the peer's cost; at the limit the peer is told, and the session closes.
+    /// Adds to the cost of the peer. At the hard limit the peer is sent an error, and the session
+    /// closes.
     fn charge(&mut self, amount: f64) -> Flow {
         self.charge_at(amount, Instant::now())
     }
@@ -262,7 +272,7 @@ impl Driver {
         let error = ErrorObject::new(ErrorCode::EXCESSIVE_RESOURCE_USAGE, "excessive resource usage");
         self.shared.log_refused(None, &error);
         self.reply_writer().error(Id::NULL, &error);
-        // Handlers that run may finish; what waits is not begun any more.
+        // Requests in flight may finish; queued ones are not started any more.
         self.dispatch.queue = Queue::default();
         self.shared.counters.waiting(0);
         tracing::info!(
@@ -282,7 +292,7 @@ impl Driver {
         self.uncharged_bytes as f64 * self.cost_per_byte
     }
 
-    /// What the peer has done that the session ends for. Its group pays.
+    /// Cost of the violation that ended the session. Charged to the group of the peer.
     pub(super) fn cost_of_end(&self, reason: &CloseReason) -> f64 {
         let severity = match reason {
             CloseReason::Frame(error) => error.severity(),
@@ -292,21 +302,22 @@ impl Driver {
         self.shared.limits.cost_of_unreadable() * severity
     }
 
-    /// Until when a request that comes now is delayed; nearly always it is not.
+    /// Time before which a new request must not start, if the peer is throttled. Usually it is not.
     pub(super) fn not_before(&mut self) -> Option<Instant> {
         if self.throttle.delay.is_zero() && !self.dispatch.queue.is_delayed() {
             return None;
         }
         let now = Instant::now();
-        // Some may have been forgiven meanwhile.
+        // Part of the cost may have been forgiven since it was last computed.
         self.charge_at(0.0, now);
         // The delay is finite: see `Limits::in_force`.
         let at = self.dispatch.queue.after_those_before(now + self.throttle.delay);
-        // Behind one that is delayed even a request that need not be starts later.
+        // A request behind a delayed one starts later too, to keep the order.
         (at > now || self.dispatch.queue.is_delayed()).then_some(at)
     }
 
-    /// Adds what the application says that the peer costs besides, and tells it of limits that are passed.
+    /// Adds the extra cost that the application reports, and calls its hooks when a limit is
+    /// passed.
     #[cold]
     fn tell_cost(&mut self, cost: f64) -> f64 {
         let session = Session::new(Arc::clone(&self.shared));
@@ -322,7 +333,8 @@ impl Driver {
         cost
     }
 
-    /// Says once in a session that the peer is slowed down, what for, and what to change.
+    /// Logs, once per session, that the peer is throttled, what its cost consists of, and which
+    /// setting to change.
     #[cold]
     fn log_soft_limit(&mut self, cost: f64, hard: f64, now: Instant) {
         let own = self.shared.own_cost(now);
@@ -355,7 +367,7 @@ impl Driver {
     }
 }
 
-/// For the log: a cost is no exact number.
+/// Rounds a cost for the log.
 fn tenths(cost: f64) -> f64 {
     (cost * 10.0).round() / 10.0
 }

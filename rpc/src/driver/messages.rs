@@ -1,4 +1,5 @@
-//! From frames to messages, and from messages to those that take them: calls, subscriptions, requests.
+//! From frames to messages, and from messages to their receivers: replies to calls, items to
+//! subscriptions, cancellations to requests in flight, requests to the dispatcher.
 
 use std::sync::Arc;
 
@@ -15,8 +16,9 @@ use crate::{
     session::{CloseReason, Ending, InFlight},
 };
 
+/// From a frame to its messages.
 impl Driver {
-    /// Deals with one message.
+    /// Processes one frame. `is_retry` is set if it was blocked before, and is logged already.
     pub(super) fn receive_frame(&mut self, frame: &[u8], is_retry: bool) -> Flow {
         if !is_retry {
             self.wire_log_received(frame);
@@ -40,7 +42,7 @@ impl Driver {
         }
     }
 
-    /// Deals with the events of a message.
+    /// Processes the events of one message. A batch that is blocked is kept, to be resumed.
     pub(super) fn process_events(&mut self, frame: &[u8], mut events: Events<'_, InFlight>) -> Flow {
         let mut flow = Flow::Continue;
         while let Some(step) = events.step(self) {
@@ -94,14 +96,14 @@ impl Driver {
         }
     }
 
-    /// Whether the frame claims to be text, and is not UTF-8: then the session ends.
+    /// Aborts the session if the frame is marked as text and is not UTF-8. Returns whether it is.
     fn is_not_text(&mut self, frame: &[u8]) -> bool {
         let Some(error) = self.framer.not_text(frame) else { return false };
         self.shared.abort(CloseReason::Frame(error));
         true
     }
 
-    /// A message by itself whose parameters are not checked.
+    /// A single message from the scan, with parameters that are not validated.
     fn receive_scanned(&mut self, frame: &[u8], request: UncheckedRequest<'_>) -> Flow {
         if request.id.is_none() {
             if self.must_hold_item(None) {
@@ -111,8 +113,8 @@ impl Driver {
                 return Flow::Continue;
             }
         }
-        // Items, notifications that are listened for and cancellations are taken by the session
-        // itself, which does not read all of the parameters.
+        // Items, awaited notifications and cancellations are for the session itself. It does not
+        // parse all of the parameters, so they are validated here.
         if self.may_be_for_session(request.id, &request.method) {
             let item = self.plain_item(&request.method, request.params);
             let params = match item {
@@ -133,7 +135,7 @@ impl Driver {
         }
         match self.serve(&request, frame, None) {
             Some(Dispatched::Refused(error, trace)) => {
-                // Where the full reader reads the same, the service has seen the request already.
+                // If the full reader agrees with the scan, the service has seen this request.
                 let judged = self.version.read_in_full(frame);
                 if !matches!(&judged, Message::Request(again) if again.is_same(&request)) {
                     trace.forget();
@@ -145,7 +147,7 @@ impl Driver {
         }
     }
 
-    /// A request or a notification that was read in full, and stands in `text`.
+    /// A request or notification from the full reader; `text` is its JSON.
     fn receive_request(&mut self, text: &[u8], request: Request<'_>, member: Option<Member>) -> Flow {
         if self.must_hold_item(request.id) {
             return Flow::Blocked;
@@ -161,7 +163,7 @@ impl Driver {
         self.serve_or_refuse(&request.into_unchecked(), text, member)
     }
 
-    /// The scan may have taken something for params that is none: the full reader is the judge.
+    /// Falls back to the full reader, because the scan may have accepted invalid parameters.
     #[cold]
     pub(super) fn process_in_full(&mut self, frame: &[u8]) -> Flow {
         self.process_events(frame, Events::of(self.version, self.version.read_in_full(frame)))
@@ -178,9 +180,12 @@ impl Driver {
             _ => self.charge_for_errors(1),
         }
     }
+}
 
-    /// Whether the session itself may take the message: as an item of a subscription, or because a
-    /// listener waits for it, or because it takes another request back.
+/// Items, notifications and cancellations, which the session itself takes.
+impl Driver {
+    /// Whether the session itself may take the message: as an item of a subscription, an awaited
+    /// notification, or a cancellation.
     #[inline]
     fn may_be_for_session(&self, id: Option<Id<'_>>, method: &str) -> bool {
         match id {
@@ -204,14 +209,14 @@ impl Driver {
             || (member.is_none() && request.id.is_none() && self.take_closing(&request.method))
     }
 
-    /// Whether the request is one more item of the subscription that had the last one, and its
-    /// subscriber waits for it. The subscriber finds out whether it is JSON.
+    /// Fast path: gives the next item of the last-hit subscription to a subscriber that awaits it,
+    /// without validation. The subscriber validates the JSON. Returns whether it took the item.
     fn take_awaited_item(&mut self, request: &UncheckedRequest<'_>) -> bool {
         if !self.shared.only_subscribes() {
             return false;
         }
         let Some(item) = subscription::scan(&request.method, request.params) else { return false };
-        // A reply right before it may have begun another subscription with the same id.
+        // A reply in the same read may have begun another subscription with this id.
         self.deliver();
         let queue = self.last_hit.find(item.id()).filter(|queue| queue.is_awaited());
         queue.is_some_and(|queue| {
@@ -219,32 +224,34 @@ impl Driver {
         })
     }
 
-    /// What a notification says where it is plainly an item, if this side has subscriptions.
+    /// The item in a notification of plain form, if this side has subscriptions.
     fn plain_item<'a>(&self, method: &str, params: UncheckedParams<'a>) -> Option<PlainItem<'a>> {
         let item = || subscription::scan(method, params);
         self.shared.subscribes().then(item)?.filter(|item| item.is_json())
     }
 
-    /// Judges the messages whose items a subscriber has found to be no JSON.
+    /// Processes in full the messages whose items a subscriber found to be invalid JSON.
     pub(super) fn process_unjudged(&mut self) {
         for message in self.shared.take_unjudged() {
-            // Where that ends the session, the loop finds out.
+            // If that closes the session, the loop sees it in the shared state.
             let _: Flow = self.process_in_full(&message);
         }
     }
 
-    /// Whether the request may be an item for one who has the session wait, and has taken none of those before it yet.
+    /// Back-pressure: an item must wait while a `Wait` subscription is full, unless a call is in
+    /// flight.
     fn must_hold_item(&self, id: Option<Id<'_>>) -> bool {
         id.is_none() && self.shared.has_full_channels() && !self.shared.calls_wait()
     }
 
-    /// Whether the request is an item of a subscription of ours, or a notification that somebody waits for; then it was taken.
+    /// Delivers an item to its subscription, and a notification to those that await it. Returns
+    /// whether one of them took it, and no service takes it too.
     fn take_item(&mut self, request: &Request<'_>, item: Option<PlainItem<'_>>) -> bool {
         let (subscribes, listens) = (self.shared.subscribes(), self.shared.listens());
         if request.id.is_some() || !(subscribes || listens) {
             return false;
         }
-        // The reply that begins the subscription may stand right before it.
+        // A reply in the same read may begin the subscription of this item.
         self.deliver();
         let method = &*request.method;
         let reported = subscribes && self.shared.take_report(method, request.params);
@@ -263,8 +270,8 @@ impl Driver {
         (taken || listened) && !self.dispatch.routes.takes_notifications(method)
     }
 
-    /// Whether the peer takes another request back by this one; then that is done. It needs no permit:
-    /// it gives one back.
+    /// Cancels a request of the peer if this message asks for it; returns whether it does. Takes no
+    /// permit, because it frees one.
     fn take_cancellation(&mut self, request: &Request<'_>, member: Option<Member>) -> bool {
         let rpc_cancel;
         let cancellation = if self.cancellations.is_rpc_cancel(&request.method) {
@@ -280,7 +287,7 @@ impl Driver {
                 None => return false,
             }
         };
-        // One that names no request, an unknown one, or one that was answered meanwhile, is no fault of the peer's.
+        // A missing or unknown id, or one that was answered meanwhile, is not the peer's fault.
         if let Some(id) = cancellation.id(request.params) {
             let answers = cancellation.answers();
             self.cancel(id, answers);
@@ -299,7 +306,7 @@ impl Driver {
 
     fn cancel(&mut self, id: Id<'_>, answers: bool) {
         let known = id.known();
-        // What the loop still holds is earlier than what the shared state appends.
+        // Replies in the write buffer of the loop precede those that the shared state appends.
         if self.shared.cancel_request(&known, answers) {
             return;
         }
@@ -318,7 +325,8 @@ impl Driver {
         }
     }
 
-    /// Whether the peer says by this that it is a server that shuts down. Then it is noted.
+    /// Notes that the peer is a server that shuts down, if this message says so; returns whether it
+    /// does.
     fn take_closing(&self, method: &str) -> bool {
         let is_closing = method == CLOSING && !self.dispatch.routes.have(CLOSING);
         if is_closing {
@@ -330,15 +338,18 @@ impl Driver {
         }
         is_closing
     }
+}
 
-    /// Hands the replies of one read to their calls.
+/// Replies to calls of this side, and refusals by the peer.
+impl Driver {
+    /// Delivers the replies of one read to their calls.
     pub(super) fn deliver(&mut self) {
         if self.replies.len() == 0 {
             return;
         }
         self.delivered += self.replies.len();
         self.last_delivered = self.replies.len();
-        // One of them may begin a subscription.
+        // A reply may begin a subscription that has the id of an ended one.
         self.last_hit.forget();
         let unasked = self.shared.deliver(&mut self.replies);
         if unasked > 0 {
@@ -352,8 +363,7 @@ impl Driver {
         }
     }
 
-    /// A message of ours was refused, and the peer does not say which: that is a batch, or the only
-    /// call in flight.
+    /// The peer refused a message of ours without its id: a batch, or the only call in flight.
     #[cold]
     fn take_refusal(&mut self, reply: Reply) {
         if self.is_session_refusal(&reply) {
@@ -364,13 +374,14 @@ impl Driver {
         match self.lend(|protocol| protocol.refused(&reply, InFlight::has_caller)) {
             RefusedCall::Batch(calls) => calls.into_iter().for_each(|call| call.complete(reply.clone())),
             RefusedCall::Call(call) => self.replies.push(Some(call), reply.answering_no_id()),
-            // The end comes next, and ends the calls that wait.
+            // The peer closes next, and that ends the calls in flight.
             RefusedCall::Unknown if is_connection_refusal => self.replies.push(None, reply),
             RefusedCall::Unknown => self.take_unmatched(reply),
         }
     }
 
-    /// Whether the peer says that this side has cost too much. It closes the session next, after the replies that it still has.
+    /// Whether the peer refuses the session because this side costs it too much. It closes next,
+    /// after its remaining replies.
     fn is_session_refusal(&mut self, reply: &Reply) -> bool {
         if !reply.refuses_session() {
             return false;
@@ -386,8 +397,9 @@ impl Driver {
         true
     }
 
-    /// Whether the peer has no place for this side: its first word is an error, and it is busy, or was not asked anything. It closes the
-    /// session next, if that is what it means.
+    /// Whether the peer refuses the connection for lack of capacity: its first message is an error,
+    /// and either says that it is busy or follows no message of ours. It is taken as the close
+    /// reason if the peer closes next.
     fn is_connection_refusal(&mut self, reply: &Reply) -> bool {
         if self.shared.counters.messages_received() > 0 || self.refused_with.is_some() {
             return false;
@@ -404,7 +416,8 @@ impl Driver {
         true
     }
 
-    /// A message of ours was refused, and no one can tell which. Where calls wait, it may be one of them.
+    /// The peer refused a message of ours that cannot be identified. It may be any of the calls in
+    /// flight.
     #[cold]
     fn take_unmatched(&mut self, reply: Reply) {
         if self.shared.calls_wait()
@@ -419,7 +432,7 @@ impl Driver {
     }
 }
 
-/// The machine looks at calls after the replies before have reached theirs.
+/// The protocol machine sees the calls after the earlier replies are delivered.
 impl Lend<InFlight> for Driver {
     fn lend<R>(&mut self, look: impl FnOnce(&mut Connection<InFlight>) -> R) -> R {
         self.deliver();

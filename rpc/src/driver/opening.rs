@@ -1,5 +1,6 @@
-//! The first bytes of a stream: a peer that speaks another protocol, or JSON-RPC in another framing,
-//! is found out before anything of it is handled.
+//! The first bytes of a stream. A peer that speaks another protocol, or JSON-RPC in another
+//! framing, is detected before any message is processed, and answered in its own protocol where
+//! that is known.
 
 use std::task::Context;
 
@@ -16,14 +17,16 @@ use crate::{
     transport::{ECHO, Expected, Extensions, Foreign, Opening, log_foreign},
 };
 
-/// So many blanks are held until what follows them tells what is spoken, in bytes.
+/// Maximum number of leading blanks, in bytes, held back until the bytes behind them show the
+/// protocol.
 const MAX_BLANKS: usize = 1024;
 
-/// So much is kept of what this side sends first, to know it again, in bytes.
+/// Number of sent bytes kept to recognise an echo.
 const SENT_PREFIX: usize = 256;
 
+/// Detection.
 impl Driver {
-    /// What was read while it was not settled what the peer speaks.
+    /// Processes bytes received before the protocol of the peer is known.
     #[cold]
     pub(super) fn process_opening(
         &mut self,
@@ -34,7 +37,7 @@ impl Driver {
         loop {
             match Opening::of(unread.bytes(), false) {
                 Opening::Ours => {}
-                // Where they are no message, they are passed over.
+                // Too many to hold back: the framer skips them.
                 Opening::Blank if unread.bytes().len() >= MAX_BLANKS => {
                     return self.process_frames(cx, unread, false);
                 }
@@ -85,7 +88,7 @@ impl Driver {
         }
     }
 
-    /// At the end of the stream nothing follows that could tell.
+    /// Decides about the bytes received when the stream ends, as no more will follow.
     pub(super) fn check_opening_at_end(&mut self) -> Result<(), CloseReason> {
         match self.foreign_at_end() {
             Some(foreign) => Err(self.refuse_foreign(foreign)),
@@ -93,7 +96,7 @@ impl Driver {
         }
     }
 
-    /// What has come instead of messages, where the stream has ended and no message has come.
+    /// The protocol that the stream contained instead, if it ended before any message.
     pub(super) fn foreign_at_end(&mut self) -> Option<Foreign> {
         if self.is_protocol_known {
             return None;
@@ -113,7 +116,7 @@ impl Driver {
         }
     }
 
-    /// Keeps the start of what is sent first, before anything has come.
+    /// Keeps the first bytes that are sent before anything is received.
     #[cold]
     pub(super) fn keep_sent_prefix(&mut self) {
         if self.opening.sent_prefix.is_empty() {
@@ -122,8 +125,8 @@ impl Driver {
         }
     }
 
-    /// What the bytes are where the framing of this side is expected. Of an application's framer it
-    /// is not known what its streams begin with.
+    /// Judges bytes by the framing of this side. Nothing is known about the streams of an
+    /// application's framer, so anything fits it.
     fn judge_framing(&self, bytes: &[u8], is_all: bool) -> Beginning {
         let judge = |framing: Framing| framing.judge(bytes, self.shared.limits.frame_size(), is_all);
         self.framer.framing().map_or(Beginning::Fitting, judge)
@@ -142,14 +145,14 @@ impl Driver {
         Err(self.refuse_foreign(foreign))
     }
 
-    /// Whether this side calls, rather than is called: what is no message is no reply either. Where it
-    /// is called, what cannot be read is answered with an error, as JSON-RPC has it.
+    /// Whether this side is the caller. Bytes that are no message are no reply, so the session
+    /// ends. A called side answers them with an error, as JSON-RPC requires.
     fn expects_replies(&self) -> bool {
         !self.shared.serves || self.shared.calls_wait()
     }
 
-    /// Whether the peer is a process that may say something on its standard output before it speaks:
-    /// many do, and their wrappers.
+    /// Whether the peer is a child process, which may print text to its standard output before the
+    /// first message. Many programs and wrappers do.
     fn may_skip_text(&self) -> bool {
         is_process(&self.shared.extensions) && self.framer.framing() == Some(Framing::Lines)
     }
@@ -165,8 +168,8 @@ impl Driver {
         self.opening.skipped_text.get_or_insert_with(|| Box::new(foreign));
     }
 
-    /// Whether the peer has sent back what it was sent: a request that this side cannot serve, of
-    /// which the answer would come back, too, and end the call.
+    /// Whether the peer echoes what it was sent: a request that this side does not serve. Its error
+    /// reply would be echoed too, and end the call.
     fn is_echo(&self, bytes: &[u8]) -> bool {
         let sent = &self.opening.sent_prefix;
         if sent.is_empty() || !bytes.starts_with(sent) {
@@ -188,7 +191,7 @@ impl Driver {
         }
     }
 
-    /// Accounts for bytes that are not taken apart yet.
+    /// Counts bytes that are received and not processed yet.
     fn count_opening(&mut self) -> Instant {
         let (now, bytes) = (Instant::now(), self.inbox.take_last_read() as u64);
         self.timers.idle.bytes_received(now);
@@ -207,14 +210,18 @@ impl Driver {
         let Foreign { protocol, found } = foreign;
         CloseReason::WrongProtocol { protocol, found }
     }
+}
 
-    /// Whether the peer was sent anything, or is about to be.
+/// The answer to a peer that speaks another protocol.
+impl Driver {
+    /// Whether the peer was sent a message, or one waits to be sent.
     pub(super) fn has_sent(&self) -> bool {
         self.write_buffer.messages() > 0 || self.shared.queued() > 0
     }
 
-    /// Tells the peer what is spoken here: over HTTP by a response, in another framing by an error of
-    /// JSON-RPC. What speaks TLS is sent an error without it, so that it sees that there is none.
+    /// Tells the peer which protocol is spoken here: a client of HTTP by a response, one of another
+    /// framing by a JSON-RPC error in that framing. A client of TLS is sent an error in plain text,
+    /// which shows that there is no TLS.
     #[cold]
     fn answer_foreign(&mut self, foreign: &Foreign) {
         let peer = &self.shared.peer;
@@ -235,7 +242,7 @@ impl Driver {
                     )
                 };
                 let answer = self.framed_error(&*framing.framer(), told(found));
-                // A frame may be short.
+                // Some framings have a small maximum size.
                 let short = || self.framed_error(&*framing.framer(), told(&found[..found.len().min(12)]));
                 if answer.is_empty() { short() } else { answer }
             }
@@ -250,10 +257,10 @@ impl Driver {
         self.write_buffer.last_word(&answer);
     }
 
-    pub(super) fn framed_error(&self, framer: &dyn AnyFramer, told: String) -> Vec<u8> {
+    fn framed_error(&self, framer: &dyn AnyFramer, told: String) -> Vec<u8> {
         let error = ErrorObject::new(ErrorCode::PARSE_ERROR, told);
         let mut answer = Vec::new();
-        // Where it does not fit into a frame, nothing is said.
+        // An answer that does not fit into a frame is omitted.
         let _put = put_framed(framer, &mut answer, |out| {
             self.version.put_error(out, Id::NULL, &error);
         });

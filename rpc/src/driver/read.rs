@@ -1,4 +1,5 @@
-//! From bytes to frames: reads, finds frames, drops those that are over the limit, and finds the end of the stream.
+//! From bytes to frames: reads, applies back-pressure, discards oversized frames, and handles the
+//! end of the stream.
 
 use std::{
     ops::Range,
@@ -20,11 +21,14 @@ use crate::{
     session::CloseReason,
 };
 
-/// How many bytes of replies are written together while there is more to do.
+/// Size of buffered replies, in bytes, at which they are written although more frames are left to
+/// process.
 const WRITE_PART: usize = 16 << 10;
 
+/// Frames.
 impl Driver {
-    /// Reads once and deals with every whole frame. Pending where there is nothing to read, or requests wait for a place.
+    /// Reads once and processes every whole frame. Pending when nothing was received, or while a
+    /// request waits for a permit.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let backlog = std::mem::replace(&mut self.backlog, Backlog::Empty);
         match backlog {
@@ -39,7 +43,8 @@ impl Driver {
                 self.process_frames(cx, unread, backlog == Backlog::Blocked)?;
             }
         }
-        // What was taken up again may have something to send, or have ended the session.
+        // The resumed frames may have queued replies, or ended the session: let the loop write
+        // before it reads.
         let was_resumed = backlog != Backlog::Empty && self.backlog == Backlog::Empty;
         if self.backlog == Backlog::Yielded || was_resumed {
             return Poll::Ready(Ok(()));
@@ -58,7 +63,8 @@ impl Driver {
         }
     }
 
-    /// `again` is true where the first of the messages had to wait, and is known.
+    /// Processes the frames in `unread`. `is_retry` is set if the first one was blocked before, and
+    /// so is logged and counted already.
     pub(super) fn process_frames(
         &mut self,
         cx: &mut Context<'_>,
@@ -70,7 +76,7 @@ impl Driver {
         let mut frames = 0;
         let (mut messages, bytes) = (0, self.inbox.take_last_read() as u64);
         let idle_since = self.timers.idle.last_activity();
-        // What had to wait in the inbox is not heard again.
+        // Bytes left over from an earlier read are no new activity.
         if bytes > 0 {
             self.timers.idle.bytes_received(started);
         }
@@ -170,7 +176,7 @@ impl Driver {
                 Err(error) => break Err(CloseReason::Frame(error)),
             };
             match flow {
-                // Much is answered in parts, so that the peer has something to do meanwhile.
+                // Write in parts, so that the peer can work on the first replies meanwhile.
                 Flow::Continue if self.write_buffer.unwritten().len() >= WRITE_PART => {
                     if let Poll::Ready(Err(error)) = self.poll_write_buffer(cx) {
                         break Err(self.peer_reason_or(CloseReason::Io(Arc::new(clean_io(error)))));
@@ -205,8 +211,8 @@ impl Driver {
         outcome
     }
 
-    /// The message that stands at the end of the stream, and lacks nothing but the mark that would
-    /// follow. Half of an object or an array is none, so that nothing is handled that was cut.
+    /// A last message at the end of the stream that lacks only its delimiter. An incomplete object
+    /// or array does not count, so that no truncated message is processed.
     fn last_frame(&self, unread: &[u8]) -> Option<Range<usize>> {
         if !self.inbox.has_ended() || self.message_handler.is_some() {
             return None;
@@ -217,9 +223,13 @@ impl Driver {
             matches!(message, [b'{' | b'[', ..]) && serde_json::from_slice::<IgnoredAny>(message).is_ok();
         is_whole.then_some(frame)
     }
+}
 
-    /// Back-pressure: stop reading while the outgoing bytes or a `Wait` subscription are full. While a call waits for its reply,
-    /// reading goes on, and requests are refused; a peer that keeps asking then and does not read is given up.
+/// Back-pressure.
+impl Driver {
+    /// Back-pressure: stop reading while the write buffer or a `Wait` subscription is full. While a
+    /// call of ours is in flight, reading continues and requests are refused; a peer that then
+    /// keeps sending requests without reading the replies ends the session.
     pub(super) fn has_back_pressure(&self) -> Result<bool, CloseReason> {
         let (unsent, limit) = (self.unsent(), self.shared.limits.outgoing_bytes());
         if unsent < limit && !self.shared.has_full_channels() {
@@ -228,37 +238,41 @@ impl Driver {
         if !self.shared.calls_wait() {
             return Ok(true);
         }
-        // A large message of this side's own is no fault of the peer's.
+        // Count the refusals alone: a large message of this side is not the peer's fault.
         match unsent >= limit && self.refusal_bytes >= limit {
             true => Err(CloseReason::OutgoingFull { unsent, limit }),
             false => Ok(false),
         }
     }
 
-    /// How many bytes wait to be sent.
+    /// Number of bytes that wait to be sent.
     pub(super) fn unsent(&self) -> usize {
         self.write_buffer.unwritten().len() + self.shared.queued()
     }
+}
 
-    /// The header of a frame has said that it is over the limit. The frame begins `behind` it.
+/// Oversized frames. Their bytes are discarded as they arrive; the call that a frame replies to fails,
+/// and a request is answered with an error.
+impl Driver {
+    /// The header declares an oversized frame, whose bytes start at `behind`.
     #[cold]
     fn oversized_announced(&mut self, size: usize, limit: usize, behind: &[u8]) -> Flow {
         self.oversized = Some(Box::new(Oversized { declared: Some(size), ..Oversized::default() }));
         if is_far_over(size, limit) {
-            // What has come of it may tell what it is.
+            // The bytes received so far may tell which call or request it belongs to.
             self.skim(&behind[..behind.len().min(size)], size, limit);
             return self.close_for_oversized(size, limit);
         }
         let error = FrameError::TooLarge { size, limit };
         let flow = self.charge_for_frame(&error);
         if flow == Flow::Closing {
-            // The peer was told that the session ends.
+            // The charge has closed the session, and told the peer: the frame needs no answer.
             self.oversized = None;
         }
         flow
     }
 
-    /// A part of a frame that is being dropped.
+    /// Skims one part of an oversized frame, and discards it.
     #[cold]
     fn skim_oversized(&mut self, part: &[u8], is_last: bool) -> Flow {
         let limit = self.shared.limits.frame_size();
@@ -276,7 +290,7 @@ impl Driver {
         Flow::Continue
     }
 
-    /// All of a frame was dropped: `part` is what is left of it.
+    /// A frame was dropped whole. `part` is the end of it, as far as it was not skimmed before.
     #[cold]
     fn frame_dropped(&mut self, part: &[u8], error: &FrameError) -> Flow {
         if let FrameError::TooLarge { size, limit } = *error {
@@ -290,7 +304,7 @@ impl Driver {
         self.charge_for_frame(error)
     }
 
-    /// A framer has decoded a frame that is over the limit.
+    /// The framer has decoded a message that is over the limit.
     #[cold]
     fn oversized_decoded(&mut self, frame: &[u8]) -> Flow {
         let (size, limit) = (frame.len(), self.shared.limits.frame_size());
@@ -298,7 +312,8 @@ impl Driver {
         self.frame_dropped(frame, &FrameError::TooLarge { size, limit })
     }
 
-    /// A frame was dropped that began before `now`, or now. Its time runs on where not all of it has come.
+    /// A dropped frame has ended. Its timeout keeps running if the framer still expects bytes of
+    /// it.
     #[cold]
     fn dropped_frame_ended(&mut self, now: Instant) {
         match self.framer.owes_more() {
@@ -307,7 +322,8 @@ impl Driver {
         }
     }
 
-    /// What is being dropped does not come to its end: it is answered where it may be a request. Whether it was just now.
+    /// Gives up on an oversized frame that will not be completed. It is answered if it may be a
+    /// request; returns whether that was done now.
     #[cold]
     pub(super) fn abandon_oversized(&mut self) -> bool {
         let Some(oversized) = &self.oversized else { return false };
@@ -317,7 +333,8 @@ impl Driver {
         is_answered
     }
 
-    /// Where it is the reply to a call of this side, that call need not wait for its timeout.
+    /// Looks for ids in a part of an oversized frame. If it replies to a call of ours, that call
+    /// fails at once and need not wait for its timeout.
     fn skim(&mut self, part: &[u8], size: usize, limit: usize) {
         let (shared, replies) = (&self.shared, &mut self.replies);
         self.oversized.get_or_insert_default().skim.read(part, |call: CallId| {
@@ -327,8 +344,8 @@ impl Driver {
         });
     }
 
-    /// Answers a frame, of which `size` bytes are known, as soon as it is clear whether it is answered, and under which id. Whether it
-    /// was just now.
+    /// Answers an oversized frame, of which `size` bytes are known, as soon as it is clear whether
+    /// an answer is due and under which id. Returns whether it was answered now.
     fn answer_oversized(&mut self, size: usize, limit: usize, rest: Rest) -> bool {
         let Some(mut oversized) = self.oversized.take_if(|oversized| !oversized.is_settled) else {
             return false;
@@ -336,10 +353,11 @@ impl Driver {
         let verdict = oversized.skim.verdict(self.version, rest);
         let is_settled = verdict != Verdict::Unknown;
         let id = match verdict {
-            // There is no JSON-RPC in messages of the application's own.
+            // Messages of the application have no JSON-RPC errors.
             _ if self.message_handler.is_some() => None,
             Verdict::Error(id) => Some(id),
-            // Between the marks of an application's framer there may be something else than what they say.
+            // With an application's framer, bytes between delimiters need not be a message; only a
+            // decoded one is known to be.
             Verdict::Unreadable if self.framer.is_own() || oversized.is_decoded => Some(Id::NULL),
             Verdict::Unknown | Verdict::Silence | Verdict::Unreadable => None,
         };
@@ -357,58 +375,64 @@ impl Driver {
         is_answered
     }
 
-    /// What is far over the limit is not waited for: the session ends.
+    /// Closes the session instead of waiting for the end of a frame far over the limit.
     fn close_for_oversized(&mut self, size: usize, limit: usize) -> Flow {
         self.answer_oversized(size, limit, Rest::Unread);
         self.oversized = None;
-        // The calls that it was found to answer end with an error of their own.
+        // The calls that the frame replies to fail with their own error, before the close ends
+        // them.
         self.deliver();
         let error = FrameError::TooLarge { size, limit };
         self.shared.start_close(CloseReason::Frame(error.clone()));
         self.charge_for_frame(&error);
         Flow::Closing
     }
+}
 
+/// The end of the stream.
+impl Driver {
     fn end_of_stream(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
         self.check_opening_at_end()?;
         if self.is_protocol_known && self.inbox.len() > 0 {
             let unread = self.inbox.unread();
             self.process_frames(cx, unread, false)?;
             if self.backlog != Backlog::Empty {
-                // The last message waits where it is, and the end behind it.
+                // The last message waits for a permit, and the end of the stream behind it.
                 return Ok(());
             }
         }
         if self.control.is_some() {
-            // The protocol has an end of its own: where it has not come, the connection is broken.
+            // This transport has a close frame. A stream that ends without one is broken.
             return Err(self.peer_close_reason());
         }
-        // Requests that came before are still answered: many peers close their side after the last one.
+        // Requests received before are still answered: many peers shut down their sending direction
+        // after the last one.
         self.shared.start_close(self.peer_close_reason());
         Ok(())
     }
 
-    /// Ready when the peer is found to be gone, while nothing is taken from it: then nothing it has asked for is of any use.
+    /// Ready when the peer is gone while no input is processed. Nobody would read the replies then.
     pub(super) fn poll_peer_gone(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         if self.io.reports_hang_up() {
             match self.io.poll_hang_up(cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(self.peer_close_reason()),
                 Poll::Ready(Err(error)) => return Poll::Ready(self.read_error_reason(error)),
                 Poll::Pending if self.control.is_none() => return Poll::Pending,
-                // Control frames may stand behind what waits.
+                // A close frame may follow the input that waits.
                 Poll::Pending => {}
             }
         }
         loop {
             if self.control.is_some() {
                 let has_ended = self.framer.look_ahead(self.inbox.rest()) || self.inbox.has_ended();
-                // Items that wait for a subscriber of this side are not lost to it.
+                // Items that wait for a slow subscriber of this side are delivered first.
                 if has_ended && !self.shared.has_full_channels() {
                     return Poll::Ready(self.peer_close_reason());
                 }
             }
             match ready!(self.inbox.poll_read_ahead(cx, &mut self.io)) {
-                // A subscriber of this side takes its time: that is no reply that the peer waits for.
+                // A slow subscriber of this side, not a reply that is due, holds the session open:
+                // no close timeout.
                 Ok(()) if self.inbox.has_ended() && self.shared.has_full_channels() => {}
                 Ok(()) if self.inbox.has_ended() => self.timers.stream_ended(&self.shared.limits),
                 Ok(()) if self.backlog == Backlog::Empty => self.backlog = Backlog::ReadAhead,

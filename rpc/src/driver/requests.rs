@@ -1,4 +1,4 @@
-//! From requests to handlers: admits them, has them served, and refuses what cannot be.
+//! From requests to handlers: permits, the queue, the dispatcher, and refusals.
 
 use std::{borrow::Cow, future::poll_fn, sync::Arc};
 
@@ -17,16 +17,17 @@ use crate::{
     session::{Ahead, Running, Shared, TellsWorkEnded, Trace, WriteBuffer},
 };
 
-/// What an error reply has in bytes besides its id and its message, about.
+/// Approximate size of an error reply besides its id and message, in bytes.
 const ENVELOPE: usize = 60;
 
-/// The memory that is kept for the reply to a member of a batch, in bytes.
+/// Capacity that the buffer for replies to batch members keeps between requests, in bytes.
 const MEMBER_REPLY: usize = 4 << 10;
 
-/// What a message counts as.
+/// Stands for a message of the application where the dispatcher expects a request.
 const REQUEST: UncheckedRequest<'static> =
     UncheckedRequest { id: None, method: Cow::Borrowed(MESSAGE), params: UncheckedParams::NONE };
 
+/// Requests as they come, and the queue of those that wait.
 impl Driver {
     pub(super) fn serve_or_refuse(
         &mut self,
@@ -38,7 +39,7 @@ impl Driver {
         self.dispatched(dispatched, request, text, member)
     }
 
-    /// Serves a request, which stands in `text`; `None` where there is no permit for it.
+    /// Dispatches a request, whose JSON is `text`. `None` if there is no permit for it.
     pub(super) fn serve(
         &mut self,
         request: &UncheckedRequest<'_>,
@@ -67,7 +68,7 @@ impl Driver {
     ) -> Flow {
         match dispatched {
             Some(Dispatched::Begun) => Flow::Continue,
-            // A batch goes on: its reply is what the close waits for.
+            // The rest of the batch is processed: the close waits for its reply.
             Some(Dispatched::Last) if member.is_some() => Flow::Continue,
             Some(Dispatched::Last) => Flow::Closing,
             Some(Dispatched::Refused(error, trace)) => self.refuse(request, &error, trace, member),
@@ -75,11 +76,12 @@ impl Driver {
         }
     }
 
-    /// As many requests as may be are being worked on, or as many bytes as may be wait to be sent.
+    /// No permit is free, or the write buffer is full.
     ///
-    /// Waiting is right unless the reply to a call of ours may stand behind this request: then it must be got out of the way,
-    /// or two sides that wait for each other wait for ever. What waits for a permit is kept, and what stands behind it is
-    /// read: it may take back the requests that have the permits.
+    /// The request waits, unless a call of ours is in flight: its reply may stand behind the
+    /// request, and two peers that wait for each other would deadlock. A request that lacks only a
+    /// permit is queued, and the input behind it is read, because it may cancel the requests that
+    /// hold the permits.
     fn no_permit(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> Flow {
         if self.is_draining {
             self.refuse_closing(request, self.shared.trace(request), member);
@@ -93,7 +95,8 @@ impl Driver {
                 false => Flow::Blocked,
             };
         }
-        // A member of a batch was read in full, and so was a message that was judged.
+        // The members of batches were read in full already, as were messages that fell back to the
+        // full reader.
         if member.is_none() && request.params.check().is_none() {
             return self.process_in_full(text);
         }
@@ -115,14 +118,14 @@ impl Driver {
         Flow::Continue
     }
 
-    /// Whether nothing but a permit is missing, and the peer is not slowed down for its cost.
+    /// Whether only a permit is missing: no throttling by cost, and no full buffer.
     fn lacks_only_permits(&self, batch: Option<BatchId>) -> bool {
         self.throttle.concurrency >= self.shared.limits.requests_in_flight()
             && self.unsent() < self.shared.limits.outgoing_bytes()
             && !self.shared.others_are_full(batch)
     }
 
-    /// Counts a request that waits for a permit, and says so the first time in a session.
+    /// Counts a request that waits for a permit, and logs the first one of a session.
     fn waits_for_permit(&mut self) -> Flow {
         if self.shared.counters.waits_for_permit() {
             tracing::info!(
@@ -135,7 +138,8 @@ impl Driver {
         Flow::Continue
     }
 
-    /// Whether one more request of so many bytes may be worked on, which may be of a batch of the peer's.
+    /// Whether one more request of this many bytes may start or queue. `batch` is the peer's batch
+    /// that it belongs to.
     fn has_permit(&self, bytes: usize, batch: Option<BatchId>) -> bool {
         let queue = &self.dispatch.queue;
         !queue.has_kept()
@@ -144,8 +148,8 @@ impl Driver {
             && !self.shared.others_are_full(batch)
     }
 
-    /// Gives a trace where the request may start now. Otherwise it waits for its turn, or its peer has
-    /// just cost too much.
+    /// Returns a trace if the request may start now. Otherwise it is queued, or it was refused
+    /// because the cost of the peer has reached the hard limit.
     fn admit(
         &mut self,
         request: &UncheckedRequest<'_>,
@@ -155,15 +159,15 @@ impl Driver {
         let not_before = self.not_before();
         let trace = self.shared.trace(request);
         if not_before.is_some() && self.shared.is_ending() {
-            // It was one too many: nothing is begun any more.
+            // The charge has closed the session: nothing is started any more.
             return None;
         }
         let (dispatch, mut sink) = self.dispatcher();
         dispatch.admit(&mut sink, request, (text, member), not_before, trace)
     }
 
-    /// Keeps a request for which there is no permit, unless those that wait take up too much already. A notification cannot be
-    /// told to try again, and what follows it may build on it.
+    /// Queues a request without a permit, unless the queue is full. A notification cannot be
+    /// refused with an error, and later messages may depend on it.
     fn keep_waiting(&mut self, request: &UncheckedRequest<'_>, text: &[u8], member: Option<Member>) -> bool {
         let queue = &self.dispatch.queue;
         let memory = queue.memory() + Waiting::SIZE + text.len();
@@ -179,7 +183,7 @@ impl Driver {
         true
     }
 
-    /// Starts those whose turn has come.
+    /// Starts the queued requests whose time and turn have come.
     pub(super) fn start_waiting(&mut self) {
         if self.dispatch.queue.is_delayed() {
             self.dispatch.queue.release(Instant::now());
@@ -191,7 +195,7 @@ impl Driver {
         }
     }
 
-    /// Whether there is no permit for one that came without one.
+    /// Whether no permit is free for a request that was queued without one.
     fn lacks_permit(&self) -> bool {
         !self.shared.admits(self.throttle.concurrency.max(1), 0, 0)
             || self.unsent() >= self.shared.limits.outgoing_bytes()
@@ -200,13 +204,14 @@ impl Driver {
     fn start_request(&mut self, waiting: Waiting) {
         let Waiting { text, member, trace, .. } = waiting;
         if let Some(handler) = self.message_handler.clone() {
-            // What it costs is charged.
+            // The charge is made; a session that it closes is seen by the loop.
             let _: Flow = self.start_message(&*handler, &text, trace);
             return;
         }
         let request = match self.version.read_in_full(&text) {
             Message::Request(request) => request.into_unchecked(),
-            // It looked like a request to the scan, which does not look into parameters. (Members of batches were read in full.)
+            // The scan does not look into parameters, and the full reader found that this is no
+            // request. (Members of batches were read in full.)
             other => {
                 trace.forget();
                 self.process_events(&text, Events::of(self.version, other));
@@ -216,14 +221,17 @@ impl Driver {
         let (dispatch, mut sink) = self.dispatcher();
         let dispatched = dispatch.start(&mut sink, &request, (&text, member), trace);
         if let Dispatched::Refused(error, trace) = dispatched {
-            // What it costs is charged; where that is too much the session is closing, and finishes what it has begun.
+            // The charge is made. If it closes the session, requests in flight still finish.
             self.refuse(&request, &error, trace, member);
         }
         if let (Some(member), Some(_)) = (member, request.id) {
             self.shared.end_batch(member.batch);
         }
     }
+}
 
+/// Messages of the application, in place of requests.
+impl Driver {
     pub(super) fn receive_message(&mut self, handler: &dyn TakesMessages, frame: &[u8]) -> Flow {
         if !self.has_permit(frame.len(), None) {
             return Flow::Blocked;
@@ -248,8 +256,11 @@ impl Driver {
         }
         Flow::Continue
     }
+}
 
-    /// Answers a request whose handler was not run.
+/// Refusals and replies.
+impl Driver {
+    /// Answers a request whose handler did not run.
     pub(super) fn refuse(
         &mut self,
         request: &UncheckedRequest<'_>,
@@ -260,12 +271,14 @@ impl Driver {
         trace.refuse(error);
         match request.id {
             Some(id) => self.answer_error(id, error, member),
-            // Those of LSP may be sent to whoever does not know them: there is no rule to break.
+            // LSP allows notifications with this prefix to peers that do not know them, so they
+            // break no rule.
             None if request.method.starts_with("$/") => return Flow::Continue,
             None => {}
         }
         match error.code() {
-            // No rule is broken by asking for more than there is: it costs its bytes, as a handler's error does.
+            // Asking for more subscriptions than there is capacity for breaks no rule. Its bytes
+            // are charged, as with any error of a handler.
             ErrorCode::TOO_MANY_SUBSCRIPTIONS => Flow::Continue,
             _ => self.charge_for_errors(1),
         }
@@ -279,7 +292,8 @@ impl Driver {
         }
     }
 
-    /// Errors are written also where nothing else is: see `must_not_read`.
+    /// Counts the bytes of error replies that are written while the write buffer is full: see
+    /// `has_back_pressure`.
     pub(super) fn count_refusal(&mut self, id: Id<'_>, error: &ErrorObject) {
         self.refusal_bytes = match self.unsent() < self.shared.limits.outgoing_bytes() {
             true => 0,
@@ -287,47 +301,49 @@ impl Driver {
         };
     }
 
-    /// Where replies to requests that came by themselves are written.
+    /// Writer for replies to single requests.
     pub(super) const fn reply_writer(&mut self) -> Replies<'_> {
         Replies::new(&mut self.write_buffer, self.version, &self.shared)
     }
 
-    /// The dispatcher, and the sink that it dispatches over.
+    /// The dispatcher, and the sink for its replies.
     pub(super) const fn dispatcher(&mut self) -> (&mut Dispatch, SessionSink<'_>) {
         let Self { dispatch, shared, write_buffer, member_reply, version, .. } = self;
         (dispatch, SessionSink { shared, write_buffer, member_reply, version: *version })
     }
 }
 
-/// The parts of the loop that requests are answered by.
+/// The part of the loop that the dispatcher uses: replies written in place leave with the next
+/// write, and handlers that wait become tasks of the session.
 pub(super) struct SessionSink<'a> {
     shared: &'a Arc<Shared>,
     write_buffer: &'a mut WriteBuffer,
-    /// The reply to a member of a batch, while it is written in place.
+    /// Buffer for the reply to one member of a batch.
     member_reply: &'a mut Vec<u8>,
     version: Version,
 }
 
 impl SessionSink<'_> {
-    /// Where the reply to a member is written in place.
+    /// Writer for the reply to a member.
     pub(super) fn member(&mut self) -> Replies<'_> {
         let limit = ReplyLimit::Of(RequestPeer::Session(self.shared));
         Replies::part(self.member_reply, self.version, limit)
     }
 
-    /// Adds that reply to the batch.
+    /// Adds the written reply to its batch.
     pub(super) fn add_member_reply(&mut self, member: Member, id: Id<'_>) {
         self.shared.add_to_batch(member, id, self.member_reply);
         self.member_reply.clear();
-        // A large one is not kept.
+        // Free the memory of a large reply.
         self.member_reply.shrink_to(MEMBER_REPLY);
     }
 
-    /// Says which task works on a request.
+    /// Registers the task that works on a request.
     fn begun(&self, request: u64, task: &JoinHandle<()>) {
         self.shared.begun(request, task.abort_handle());
-        // A task that was just started stands in this worker's own slot, which nobody else takes from. Should it compute for long,
-        // somebody else has to look after the session: tokio wakes another worker for a loop that is woken.
+        // Tokio puts a task that was just spawned into the LIFO slot of this worker, which no other
+        // worker steals from. If it computes for long, another worker must run the loop, and waking
+        // the loop wakes one.
         self.shared.wake();
         self.shared.started();
     }
@@ -358,7 +374,7 @@ impl ReplySink for SessionSink<'_> {
     }
 
     fn refused(&mut self) {
-        // The error follows: a close lets it leave.
+        // The error reply follows; a close waits until it is written.
         self.shared.finished_in_place(None);
         self.shared.started();
     }
@@ -377,7 +393,7 @@ impl ReplySink for SessionSink<'_> {
         self.shared.counters.waiting(requests);
     }
 
-    /// It ends with the session at the latest.
+    /// The session aborts the task when it ends.
     fn work(&mut self, running: Running, mut work: Work) {
         let (is_answered, member) = (running.id.is_some(), running.member);
         let request = self.begin(running);
@@ -385,7 +401,7 @@ impl ReplySink for SessionSink<'_> {
         let task = tokio::spawn(async move {
             poll_fn(|cx| work.poll_finished(cx)).await;
             if is_answered && !shared.has_capacity_for_reply(member) {
-                // Seldom, and large: a task is moved more than once when it is started.
+                // Boxed because it is rare and large: a spawned task is moved more than once.
                 Box::pin(shared.capacity_for_reply(request, member)).await;
             }
             let Finished { reply, ending } = work.finish();
@@ -394,7 +410,7 @@ impl ReplySink for SessionSink<'_> {
         self.begun(request, &task);
     }
 
-    /// It ends with the session at the latest.
+    /// The session aborts the task when it ends.
     fn subscribe(&mut self, running: Running, subscribing: Subscribing, text: &[u8]) {
         if subscription::is_marked(text) {
             self.shared.takes_notices();

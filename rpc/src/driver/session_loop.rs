@@ -1,4 +1,4 @@
-//! The loop itself: its state, and the order in which it does things.
+//! The session loop: its state, and the order of the steps in one poll.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,106 +22,113 @@ use crate::{
     transport::{ControlFrames, Io, LogRate, Takes},
 };
 
-/// How often a session reads and writes before others get their turn, should its transport never have it wait.
+/// Maximum number of rounds (one read and one write each) in one poll. Bounds a poll whose
+/// transport is always ready, so that other tasks run.
 pub(super) const MAX_ROUNDS: usize = 64;
 
-/// How many frames it takes in one go: somewhat more than the requests that one read can bring, so that only the
-/// rest of a read of smaller messages, none of which is a request, is left for the next turn.
+/// Maximum number of frames processed before the loop yields. One read holds fewer requests than
+/// this, so only a read full of smaller messages, none of them a request, is split over two turns.
 pub(super) const MAX_FRAMES: usize = 2048;
 
-/// One session's loop.
+/// The loop of one session, polled as one task.
 pub(super) struct Driver {
     pub(super) cancellations: Cancellations,
     pub(super) io: Box<dyn Io>,
     pub(super) control: Option<Arc<ControlFrames>>,
     pub(super) owner: Option<Arc<dyn Owner>>,
     pub(super) shared: Arc<Shared>,
-    /// The peer's requests, on their way to their handlers.
+    /// Admits, orders and runs the requests of the peer.
     pub(super) dispatch: Dispatch,
-    /// Takes what arrives, where it is no JSON-RPC.
+    /// Handles every frame as a message of the application, where the session does not carry
+    /// JSON-RPC.
     pub(super) message_handler: Option<Arc<dyn TakesMessages>>,
     pub(super) framer: Box<dyn AnyFramer>,
-    /// Whether it is settled that the peer does not speak another protocol.
+    /// The peer is known to speak the expected protocol. Until then frames go through `opening.rs`.
     pub(super) is_protocol_known: bool,
-    /// What that is judged by.
+    /// The evidence for that decision.
     pub(super) opening: OpeningState,
-    /// What was read and not yet taken apart.
+    /// Bytes received and not yet processed.
     pub(super) inbox: Inbox,
-    /// Handlers that finish in place write their replies here; the messages that handles send are fetched from the shared state.
+    /// Outgoing bytes of the loop: replies of handlers that finish in place. Messages sent by
+    /// handles are moved here from the shared state before a write.
     pub(super) write_buffer: WriteBuffer,
-    /// Replies to calls, from one read: they are handed over together.
+    /// Replies of one read, delivered to their calls together under one lock.
     pub(super) replies: ReplyBatch,
-    /// The subscriber that has taken the last item.
+    /// The subscription that the last item belonged to.
     pub(super) last_hit: LastHit,
-    /// How many replies were handed over in this round.
+    /// Replies delivered in this round.
     pub(super) delivered: usize,
-    /// How many it were the last time that there were any: above one, callers come in company.
+    /// Replies delivered by the last read that had any. More than one means several callers are
+    /// awake; yield once before writing so that their next requests coalesce.
     pub(super) last_delivered: usize,
-    /// Whether the loop has stepped back for others since it wrote the last time.
+    /// The loop has yielded since its last write, so it does not yield again before the next one.
     pub(super) has_yielded: bool,
     pub(super) backlog: Backlog,
-    /// The session has ended, or has nothing to do any more, and its connection is being closed.
+    /// Set once the session has ended or is idle after a graceful close, and the connection is
+    /// closing.
     pub(super) connection_close: Option<Box<ConnectionClose>>,
-    /// What was seen of a frame that is being dropped.
+    /// State of an oversized frame while its bytes are discarded.
     pub(super) oversized: Option<Box<Oversized>>,
-    /// The version in force: the shared state has it too, behind its lock.
+    /// The version in force. A copy of the one in the shared state, which is behind the lock.
     pub(super) version: Version,
-    /// The batch of which the next member waits for a permit.
+    /// A batch whose next member waits for a permit.
     pub(super) paused: Option<Box<Paused>>,
-    /// The reply to a member of a batch, while it is written in place.
+    /// Buffer for the reply to one member of a batch.
     pub(super) member_reply: Vec<u8>,
-    /// The bytes of the refusals that were added while the outgoing bytes were full.
+    /// Bytes of error replies written while the write buffer was over its limit.
     pub(super) refusal_bytes: usize,
-    /// Whether bytes have left in this round.
+    /// The transport accepted bytes in this round.
     pub(super) has_written: bool,
-    /// How much the peer is slowed down for what it costs.
+    /// Delay and concurrency that the cost of the peer currently imposes on its requests.
     pub(super) throttle: Throttle,
-    /// Whether requests that come are refused, because this side closes the session.
+    /// This side closes the session, so new requests are refused.
     pub(super) is_draining: bool,
-    /// With which the peer has said that this side costs it too much, or that it has no place for it.
+    /// The error by which the peer refused this side: for its cost, or for lack of capacity.
     pub(super) refused_with: Option<Box<ErrorObject>>,
-    /// Whether its cost was over the soft limit when it was reckoned last.
+    /// The cost was over the soft limit when last computed.
     pub(super) is_over_soft: bool,
-    /// What the cost is made of, once there is some.
+    /// Breakdown of the cost, for the log. Absent until there is a cost.
     pub(super) charges: Option<Box<Charges>>,
-    /// Bytes that were read and written, and not charged yet, and the price at which they were.
+    /// Bytes read and written and not charged yet, and the price at which they moved.
     pub(super) uncharged_bytes: u64,
     pub(super) cost_per_byte: f64,
-    /// When something was read in this round, if it was.
+    /// Time of the last read in this round, if there was one. Saves reading the clock again for the
+    /// write.
     pub(super) read_at: Option<Instant>,
     pub(super) turn: Turn,
     pub(super) timers: Timers,
 }
 
-/// What was left in the inbox although it is whole.
+/// Complete input that is left in the inbox, by the reason for which it was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Backlog {
-    /// At most the beginning of a frame.
+    /// Nothing, or at most the start of a frame.
     Empty,
-    /// A request that waits for a place.
+    /// A request that waits for a permit.
     Blocked,
-    /// Further frames, until others have had their turn: those whom the first replies woke, or all.
+    /// Further frames. Other tasks run first: the callers that the first replies woke, or all tasks
+    /// after a long turn.
     Yielded,
-    /// What was read while nothing could be taken.
+    /// Bytes that were read before they could be processed.
     ReadAhead,
 }
 
-/// How the loop goes on after a message, or a part of one.
+/// How processing continues after a message, or a member of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// It was dealt with.
+    /// The message was processed.
     Continue,
-    /// It has to wait where it is.
+    /// The message has to wait in the inbox.
     Blocked,
-    /// It was one too many: the session is closing.
+    /// The session is closing: process no further message.
     Closing,
 }
 
-/// Whoever keeps sessions, and wants to know when one has ended.
+/// The keeper of a session, a server for example, which is told of its end.
 pub(crate) trait Owner: Send + Sync {
     fn ended(&self, session: u64);
 
-    /// How often the log has it that a peer speaks another protocol.
+    /// The rate limit on log events about peers that speak another protocol.
     fn strangers(&self) -> &LogRate;
 }
 
@@ -131,7 +138,7 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.shared.register(cx.waker());
-        // Framers, codecs and streams may be the user's.
+        // Framers, codecs and streams may be supplied by the user, and may panic.
         match catch_unwind(AssertUnwindSafe(|| this.poll_session(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(reason)) => this.finish(reason),
@@ -142,7 +149,7 @@ impl Future for Driver {
 }
 
 impl Driver {
-    /// Ready when the session has ended, and its connection with it.
+    /// Ready when the session has ended and its connection is closed.
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         if self.connection_close.is_none() {
             let reason = ready!(self.run(cx));
@@ -153,8 +160,8 @@ impl Driver {
         self.poll_connection_close(cx)
     }
 
-    /// Goes on until there is nothing to do but wait, or the session ends.
-    pub(super) fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+    /// Reads, dispatches and writes until no progress is possible, or the session ends.
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.turn = Turn::default();
         for _ in 0..MAX_ROUNDS {
             self.has_written = false;
@@ -177,19 +184,19 @@ impl Driver {
             if self.shared.has_unjudged() {
                 self.process_unjudged();
             }
-            // What was sent since the last turn leaves before more is read.
+            // Messages sent since the last turn leave before more is read.
             let mut wrote = self.poll_write(cx);
             self.delivered = 0;
             let read = match &closing {
-                // One that had waited may have cost too much just now.
+                // A request started from the queue may have exceeded the cost limit.
                 None if !self.shared.is_ending() => self.poll_read(cx),
-                // What comes is answered, though not begun.
+                // While draining, requests are answered with an error, not started.
                 Some(_) if self.is_draining && !self.inbox.has_ended() => self.poll_read(cx),
                 _ => self.poll_peer_gone(cx).map(Err),
             };
             if let Poll::Ready(Err(reason)) = read {
                 return Poll::Ready(match wrote {
-                    // The system tells of a reset once: a write may have been told.
+                    // The system reports a reset once, and the write may have received it.
                     Poll::Ready(Err(error)) if reason.is_silent_end() => {
                         CloseReason::Io(Arc::new(clean_io(error)))
                     }
@@ -221,7 +228,7 @@ impl Driver {
                 self.yield_once(cx);
                 return Poll::Pending;
             }
-            // Whatever was held back for want of room is looked at again when some was made.
+            // Input held back for lack of capacity is retried, because writing has freed some.
             if read.is_pending() && !self.has_written {
                 return Poll::Pending;
             }
@@ -229,23 +236,25 @@ impl Driver {
                 break;
             }
         }
-        // Woken at once, the loop would be run again and again before the runtime looks at its timers: after 61 such turns.
+        // Waking at once would repeat the poll up to 61 times before the runtime looks at its
+        // timers; `yield_now` defers the wake-up until it has.
         let _ = pin!(tokio::task::yield_now()).poll(cx);
         Poll::Pending
     }
 }
 
-/// What the loop has done since others had their turn.
+/// Work done since other tasks last ran.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    /// When the first read was taken apart.
+    /// Start of the first read of this turn.
     pub(super) began: Option<Instant>,
-    /// How many frames were taken.
+    /// Frames processed in this turn.
     pub(super) frames: usize,
 }
 
 impl Turn {
-    /// Whether others are due. `read_at` is the time now, if something was read.
+    /// Whether the loop must yield to other tasks. `read_at` is the current time, if a read took
+    /// place.
     pub(super) fn is_over(&self, read_at: Option<Instant>) -> bool {
         let took_long =
             || matches!((self.began, read_at), (Some(began), Some(now)) if now - began > Pace::SLOW);
@@ -253,21 +262,21 @@ impl Turn {
     }
 }
 
-/// How the peer may take requests back.
+/// The messages by which the peer may cancel its requests.
 #[derive(Debug)]
 pub(super) struct Cancellations {
-    /// As was chosen, and as the styles of the methods say it: by notifications.
+    /// The configured cancellation, and those that the styles of the served methods define.
     notifications: Vec<Cancellation>,
     rpc_cancel: RpcCancel,
 }
 
-/// What is made of [`Cancellation::RPC`].
+/// Treatment of [`Cancellation::RPC`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RpcCancel {
     Honoured,
-    /// The peer was told in the handshake that it is known here; but it was chosen otherwise.
+    /// Ignored: the handshake announced support, but another cancellation is configured.
     Ignored,
-    /// It is a method like any other.
+    /// A method like any other.
     Unknown,
 }
 
@@ -279,7 +288,7 @@ impl Cancellations {
         };
         let is_rpc = chosen.as_ref().is_none_or(|chosen| *chosen == Cancellation::RPC);
         let rpc_cancel = match configured {
-            // A service goes before, here as everywhere.
+            // A served method of that name takes precedence, as everywhere.
             _ if routes.have(Cancellation::RPC.method()) => RpcCancel::Unknown,
             CancelBy::Negotiated | CancelBy::Chosen(_) if is_rpc => RpcCancel::Honoured,
             _ if peer.cancel => RpcCancel::Ignored,
@@ -288,13 +297,13 @@ impl Cancellations {
         Self { notifications: chosen.into_iter().chain(routes.cancellations()).collect(), rpc_cancel }
     }
 
-    /// Whether the request may be what takes another one back: nearly none is.
+    /// Whether `method` is the built-in cancellation. Checked for every message, and rarely true.
     #[inline]
     pub(super) fn is_rpc_cancel(&self, method: &str) -> bool {
         method == "rpc.cancel" && self.rpc_cancel != RpcCancel::Unknown
     }
 
-    /// Whether a notification does.
+    /// Whether a notification with this method cancels a request.
     #[inline]
     pub(super) fn is_cancellation(&self, method: &str) -> bool {
         self.is_rpc_cancel(method) || self.notification(method).is_some()
@@ -309,34 +318,35 @@ impl Cancellations {
     }
 }
 
-/// What a peer was charged for since the session began, forgiven or not: for the log.
+/// Amounts charged since the session began, forgiven or not. For the log only.
 #[derive(Debug, Default)]
 pub(super) struct Charges {
     pub(super) bytes: f64,
     pub(super) errors: f64,
     pub(super) unreadable: f64,
-    /// Whether the log has it that the soft limit was passed.
+    /// The soft limit was logged once.
     pub(super) is_logged: bool,
 }
 
-/// A connection that is being closed.
+/// A connection that is closing.
 #[derive(Debug)]
 pub(super) struct ConnectionClose {
     pub(super) reason: CloseReason,
     pub(super) awaited: AwaitedEnd,
-    /// Whether the session had ended before. If not, an abort ends it.
+    /// The session had ended before the close began. If not, an abort ends the close.
     pub(super) had_ended: bool,
     pub(super) timeout: Pin<Box<Sleep>>,
 }
 
-/// What is waited for before the stream ends.
+/// The event that the close waits for before the stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AwaitedEnd {
-    /// The peer's close frame: this side has closed first.
+    /// The close frame of the peer: this side closed first.
     CloseFrame,
-    /// Nothing: the peer has closed, and knows.
+    /// None: the peer closed first.
     Nothing,
-    /// The end of its stream, of which nothing is understood any more. A socket that is closed with unread bytes has TCP throw away what was
-    /// sent last: the peer would not learn which rule it has broken.
+    /// The end of the peer's stream, whose bytes can no longer be framed. Closing a TCP socket with
+    /// unread bytes discards the data sent last, and the peer would not learn which rule it has
+    /// broken.
     EndOfStream,
 }

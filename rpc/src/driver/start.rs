@@ -1,4 +1,4 @@
-//! How the loop of a session is started.
+//! Starts the loop of a session.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::{
     transport::Connection,
 };
 
-/// How sessions are run, whoever starts them.
+/// Configuration shared by the sessions of one server or connector.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) framer: Box<dyn AnyFramer>,
@@ -32,7 +32,8 @@ pub(crate) struct Settings {
     pub(crate) notices: Notices,
     pub(crate) hooks: InstalledHooks,
     pub(crate) keep_alive: Option<KeepAlive>,
-    /// Takes what arrives, where it is no JSON-RPC.
+    /// Handles every frame as a message of the application, where the session does not carry
+    /// JSON-RPC.
     pub(crate) messages: Option<Arc<dyn TakesMessages>>,
 }
 
@@ -50,8 +51,8 @@ impl Settings {
         }
     }
 
-    /// Whether what is configured can be said in the version that was chosen. One that is detected is not
-    /// known yet.
+    /// Checks that the protocol version can express the configuration. A version that is detected
+    /// from the peer's first message is not known yet, and passes.
     pub(crate) const fn check(&self) -> Result<(), Unsupported> {
         match &self.cancellation {
             CancelBy::Chosen(_) if !self.version.has_named_params() => Err(Unsupported::Cancellation),
@@ -72,7 +73,7 @@ impl Settings {
     }
 }
 
-/// What a session is started with.
+/// A connection, and everything else that its session needs.
 pub(crate) struct Start<'a> {
     pub(crate) connection: Connection,
     pub(crate) settings: &'a Settings,
@@ -81,7 +82,8 @@ pub(crate) struct Start<'a> {
     pub(crate) group: Membership,
 }
 
-/// Starts a session's loop on the runtime that this is called on. `services` are chosen when the session is known.
+/// Starts the loop on the current runtime. `services` is called with the new session, and returns
+/// what it serves.
 pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes) -> Session {
     let Start { connection, settings, serves, owner, group } = start;
     let Connection { io, read, peer, extensions, framer, control, takes } = connection;
@@ -127,7 +129,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         io,
         control,
         owner,
-        // Messages of the application's own may be anything.
+        // Messages of the application may have any form.
         is_protocol_known: framer.is_handshaken() || settings.messages.is_some(),
         framer,
         opening: OpeningState::default(),
@@ -155,7 +157,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
         cost_per_byte: limits.cost_per_byte,
         read_at: None,
         turn: Turn::default(),
-        // There are no methods to ask by where there is no JSON-RPC.
+        // Pings are calls, and need JSON-RPC.
         timers: Timers::new(settings.keep_alive.clone().filter(|_| settings.messages.is_none())),
     });
     session

@@ -1,4 +1,6 @@
-//! The one timer of a session: it stands at whatever is due first, or before.
+//! The deadlines of a session, its idle clock and its keep-alive, which share one timer.
+//!
+//! Plain data: `limits.rs` decides what a deadline that has passed means.
 
 use std::pin::Pin;
 
@@ -9,19 +11,20 @@ use crate::{
     session::{Ping, PingOutcome},
 };
 
+/// Every deadline of a session, and the timer for the earliest.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    /// Made when something is due for the first time.
+    /// The timer. Allocated when a deadline is first set.
     pub(super) sleep: Option<Pin<Box<Sleep>>>,
-    /// When the first of the calls and handlers is late.
+    /// The earliest deadline of any call or request.
     pub(super) deadline: Option<Instant>,
-    /// When bytes have waited for too long.
+    /// Deadline for the transport to accept more of the bytes that wait.
     pub(super) send_deadline: Option<Instant>,
-    /// What had left of the transport when that was set.
+    /// Bytes that the transport had passed on when that deadline was set.
     pub(super) transmitted: u64,
-    /// When a graceful close has taken too long.
+    /// Deadline of a graceful close.
     pub(super) close_deadline: Option<Instant>,
-    /// When large buffers are given back.
+    /// Time at which large idle buffers are freed.
     pub(super) trim_at: Option<Instant>,
     pub(super) idle: IdleClock,
 }
@@ -30,10 +33,9 @@ impl Timers {
     pub(super) fn new(keep_alive: Option<KeepAlive>) -> Self {
         Self { idle: IdleClock::new(keep_alive), ..Self::default() }
     }
-}
 
-impl Timers {
-    /// The peer has closed its direction, and there is still something to answer: it has as long for that as a close.
+    /// The peer has ended its direction while replies are due: they have the time of a graceful
+    /// close.
     pub(super) fn stream_ended(&mut self, limits: &LiveLimits) {
         if self.close_deadline.is_none() {
             self.close_deadline = limits.close_timeout().and_then(|limit| after(Instant::now(), limit));
@@ -41,25 +43,27 @@ impl Timers {
     }
 }
 
-/// Since when nothing came or went, and since when a frame is under way. No clock is read for it but where bytes are read or written.
+/// Times of the last activity and of an incomplete frame. Read and write times serve as the clock,
+/// so idleness costs no clock read of its own.
 #[derive(Debug, Default)]
 pub(super) struct IdleClock {
-    /// When bytes came or went the last time.
+    /// Last time that bytes were received or messages sent.
     pub(super) last_activity: Option<Instant>,
-    /// When a session was found with something under way: it is looked at again so much later.
+    /// Last time that the idle timeout expired while requests or calls were in flight. The timeout
+    /// starts again from there.
     pub(super) busy_at: Option<Instant>,
-    /// When the first bytes came of a frame that is not whole.
+    /// Time of the first bytes of an incomplete frame.
     pub(super) frame_began: Option<Instant>,
-    /// Where the peer is to be asked whether it is there.
+    /// Keep-alive, where it is configured.
     pub(super) pings: Option<Box<Pings>>,
 }
 
 impl IdleClock {
     pub(super) fn new(keep_alive: Option<KeepAlive>) -> Self {
-        Self { pings: keep_alive.map(|how| Box::new(Pings::new(how))), ..Self::default() }
+        Self { pings: keep_alive.map(|config| Box::new(Pings::new(config))), ..Self::default() }
     }
 
-    /// Bytes came.
+    /// Bytes were received.
     pub(super) fn bytes_received(&mut self, now: Instant) {
         self.last_activity = Some(now);
         if let Some(pings) = &mut self.pings {
@@ -67,9 +71,9 @@ impl IdleClock {
         }
     }
 
-    /// So many messages were in them.
+    /// The bytes received contained this many messages.
     pub(super) fn messages_received(&mut self, messages: u64) {
-        // The reply to a ping of ours is no use of the session.
+        // The reply to a ping does not count as use of the session.
         if let Some(pings) = &mut self.pings
             && let Some(before) = pings.only_reply_received(messages)
         {
@@ -77,22 +81,22 @@ impl IdleClock {
         }
     }
 
-    /// All that has come were control frames, or parts of them: the peer is there, and that is no use of the session. It was quiet before since
-    /// `before`.
+    /// Only control frames were received, or parts of them. The peer is alive, but the session was
+    /// not used: its last activity stays at `before`.
     pub(super) fn only_control_received(&mut self, before: Option<Instant>) {
         if self.frame_began.is_none() {
             self.last_activity = before;
         }
     }
 
-    /// So many messages leave.
+    /// This many messages are about to be written.
     pub(super) fn messages_sent(&mut self, messages: u64, now: Instant) {
         if self.pings.as_mut().is_none_or(|pings| pings.others_sent(messages, now)) {
             self.last_activity = Some(now);
         }
     }
 
-    /// When bytes came or went the last time.
+    /// Last time that bytes were received or messages sent.
     pub(super) const fn last_activity(&self) -> Option<Instant> {
         self.last_activity
     }
@@ -105,7 +109,7 @@ impl IdleClock {
         self.frame_began = None;
     }
 
-    /// When it has to be looked at.
+    /// The earliest of the deadlines for idleness, an incomplete frame and keep-alive.
     pub(super) fn next_deadline(&mut self, limits: &LiveLimits) -> Option<Instant> {
         let idle = limits.idle_timeout().and_then(|limit| after(self.idle_since(), limit));
         let frame =
@@ -114,32 +118,33 @@ impl IdleClock {
         [idle, frame, ping].into_iter().flatten().min()
     }
 
-    /// The session has just begun where nothing else is known.
+    /// A clock without activity starts now: the session has just begun.
     pub(super) fn idle_since(&mut self) -> Instant {
         let last = *self.last_activity.get_or_insert_with(Instant::now);
         self.busy_at.map_or(last, |busy| busy.max(last))
     }
 }
 
-/// Since when the peer has said nothing, and whether it was asked.
+/// Keep-alive: the time since the peer was last heard, and the outstanding ping.
 #[derive(Debug)]
 pub(super) struct Pings {
     pub(super) config: KeepAlive,
-    /// When it said something the last time.
+    /// Last time that anything was received from the peer.
     pub(super) last_heard: Option<Instant>,
-    /// When it was asked, if it has said nothing since.
+    /// Time of the ping, if nothing was received since.
     pub(super) pinged_at: Option<Instant>,
     pub(super) call: Option<PingCall>,
 }
 
+/// A ping that is a JSON-RPC call, where the transport has no control frame for it.
 #[derive(Debug)]
 pub(super) struct PingCall {
     pub(super) ping: Ping,
-    /// Whether it has been taken from what waits to be sent.
+    /// The ping has been taken from the outgoing queue.
     pub(super) has_left: bool,
-    /// How many messages have come since.
+    /// Messages received since the ping.
     pub(super) received: u64,
-    /// Since when nothing has come or gone but the ping and its reply.
+    /// Start of the period in which only the ping and its reply were exchanged.
     pub(super) idle_since: Option<Instant>,
 }
 
@@ -153,7 +158,7 @@ impl Pings {
         self.pinged_at = None;
     }
 
-    /// When it has to be looked at.
+    /// Deadline for the reply to the ping, or for the next ping.
     pub(super) fn next_deadline(&mut self) -> Option<Instant> {
         match self.pinged_at {
             Some(pinged_at) => after(pinged_at, self.config.ends_after()),
@@ -161,7 +166,7 @@ impl Pings {
         }
     }
 
-    /// So many messages leave: whether it is anything but the ping.
+    /// This many messages are about to be written. Whether any of them is not the ping.
     pub(super) fn others_sent(&mut self, messages: u64, now: Instant) -> bool {
         let Some(call) = &mut self.call else { return true };
         let is_ping = !std::mem::replace(&mut call.has_left, true);
@@ -172,7 +177,8 @@ impl Pings {
         others
     }
 
-    /// So many messages have come. Where it was nothing but the reply to the ping: since when nothing else has come or gone.
+    /// This many messages were received. If the reply to the ping is the only one, returns the
+    /// start of the idle period that the ping did not interrupt.
     pub(super) fn only_reply_received(&mut self, messages: u64) -> Option<Instant> {
         let call = self.call.as_mut().filter(|_| messages > 0)?;
         call.received += messages;
@@ -185,7 +191,7 @@ impl Pings {
         idle_since
     }
 
-    /// How many of the calls in flight are pings.
+    /// The number of pings among the calls in flight.
     pub(super) fn calls_in_flight(&mut self) -> usize {
         let unknown = |call: &mut PingCall| call.ping.outcome() == PingOutcome::Unknown;
         usize::from(self.call.as_mut().is_some_and(unknown))

@@ -1,4 +1,4 @@
-//! From the outgoing bytes to the transport: everything that is ready goes out in one write.
+//! From the write buffer to the transport. Everything that is ready leaves in one write.
 
 use std::{
     io,
@@ -15,24 +15,25 @@ use crate::{
     jsonrpc::{secret, shown::brief_to},
 };
 
-/// How much is shown of a message, in bytes.
+/// Maximum size of a message in the wire log, in bytes. Longer ones are shortened.
 const MAX_LOGGED: usize = 64 << 10;
 
+/// Writing.
 impl Driver {
-    /// Writes what there is. Ready when nothing is left.
+    /// Writes and flushes everything that waits. Ready when nothing is left.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_write_buffer(cx))?;
-            // Items of subscriptions leave when nothing else is to be sent.
+            // Items of subscriptions are taken only when no other message waits.
             if self.shared.queued() == 0 && !self.shared.has_items() {
                 return self.poll_flush(cx);
             }
-            if self.coalesces(cx) {
+            if self.yields_to_coalesce(cx) {
                 return Poll::Pending;
             }
             let before = self.write_buffer.messages();
             if !self.shared.take_queued(&mut self.write_buffer) {
-                // It has ended meanwhile: the rest is not sent.
+                // The session has ended: messages of handles are not sent any more.
                 return self.poll_flush(cx);
             }
             if self.shared.limits.idle_timeout().is_some() {
@@ -41,7 +42,7 @@ impl Driver {
         }
     }
 
-    /// Writes what the loop itself holds. Ready when all of it is written.
+    /// Writes the loop's own buffer. Ready when it is empty.
     pub(super) fn poll_write_buffer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.write_buffer.unwritten().is_empty() {
             return Poll::Ready(Ok(()));
@@ -71,7 +72,7 @@ impl Driver {
         };
         if bytes > 0 {
             self.uncharged_bytes += bytes;
-            // What was read just now is answered just now.
+            // The time of the read serves for the replies to it, and saves a clock read.
             let now = self.read_at.unwrap_or_else(Instant::now);
             self.shared.counters.sent(self.write_buffer.messages(), bytes, now);
         }
@@ -79,23 +80,25 @@ impl Driver {
         written
     }
 
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         match &flushed {
-            // The transport has taken bytes that it could not pass on.
+            // The transport has buffered bytes that it cannot pass on.
             Poll::Pending => self.write_stalled(),
             Poll::Ready(_) => self.timers.send_deadline = None,
         }
         flushed
     }
 
-    /// Whether to wait for more before draining what handles have sent.
-    fn coalesces(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Whether to yield once before taking the messages of handles, so that more of them coalesce
+    /// into one write.
+    fn yields_to_coalesce(&mut self, cx: &mut Context<'_>) -> bool {
         if self.has_yielded {
             self.has_yielded = false;
             return false;
         }
-        // The lock is the callers': in company it is not taken for this.
+        // `is_alone` takes the lock, which several awake callers compete for: ask only if there is
+        // at most one.
         let alone = self.last_delivered <= 1 && self.shared.is_alone();
         if !alone {
             self.yield_once(cx);
@@ -103,14 +106,18 @@ impl Driver {
         !alone
     }
 
-    /// Lets the tasks that are ready now have their turn first: everybody whom a read woke gets to add to the next write.
+    /// Wakes the loop behind the tasks that are ready now, so that every caller woken by a read can
+    /// add to the next write.
     ///
-    /// (Tokio's `yield_now` would wait for the whole queue to empty.)
+    /// Tokio's `yield_now` would wait until the whole run queue is empty.
     pub(super) fn yield_once(&mut self, cx: &mut Context<'_>) {
         self.has_yielded = true;
         cx.waker().wake_by_ref();
     }
+}
 
+/// The wire log: whole messages, at the level `TRACE`.
+impl Driver {
     pub(super) fn wire_log_received(&self, frame: &[u8]) {
         if enabled!(Level::TRACE) {
             let text = brief_to(MAX_LOGGED, secret::shown(frame));
@@ -118,7 +125,7 @@ impl Driver {
         }
     }
 
-    /// Shows what is about to leave, and was not shown yet.
+    /// Logs the buffered messages that were not logged yet.
     fn wire_log_sent(&mut self) {
         if enabled!(Level::TRACE) {
             let (framer, bytes) = self.write_buffer.take_unshown();
@@ -130,9 +137,10 @@ impl Driver {
     }
 }
 
-/// Takes apart what was framed. A framer that only writes may not be able to; then all of it is one.
+/// Splits framed bytes into messages. A framer that only writes may fail to read its own frames;
+/// then the rest counts as one message.
 fn each_message(mut framer: Box<dyn AnyFramer>, bytes: &[u8], mut log: impl FnMut(&[u8])) {
-    // What is sent stays as it is.
+    // A framer may decode in place, and the bytes to be sent must not change.
     let mut copy = bytes.to_vec();
     let mut bytes = &mut *copy;
     while !bytes.is_empty() {

@@ -9,10 +9,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    Outcome, Routes, Subscribing, Work,
     peer::RequestPeerRef,
     queue::{Queue, Waiting},
     reply::Replies,
+    request::Outcome,
+    routes::Routes,
+    work::{Subscribing, Work},
 };
 use crate::{
     jsonrpc::{ErrorObject, Id, Member, UncheckedRequest},

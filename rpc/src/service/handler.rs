@@ -3,15 +3,28 @@
 //! Little in here knows the types of a method: its arm reads the parameters and makes the future,
 //! which is run, answered and contained as one of many.
 
-use std::task::{Context, Waker};
+use std::{
+    fmt,
+    marker::PhantomData,
+    panic::resume_unwind,
+    sync::Arc,
+    task::{Context, Waker},
+};
+
+use tokio::task::{AbortHandle, spawn_blocking};
+use tracing::Span;
 
 use super::{
-    Handled, Request,
-    panics::discard,
-    reply::{Answer, ReplyValue},
+    peer::RequestPeer,
+    reply::{Answer, Replies, ReplyLimit, ReplyValue, discard, returned},
+    request::{Handled, Outcome, Request},
     work::{BoxHandler, Completion, Work},
 };
-use crate::jsonrpc::{ErrorObject, MethodInfo, UncheckedParams, params};
+use crate::{
+    framing::FrameError,
+    jsonrpc::{ErrorObject, MethodInfo, UncheckedParams, params, version::Version},
+    session::{Message, MessageSession, Session, Shared},
+};
 
 /// The parameters of a request, and the method that names them.
 #[derive(Debug, Clone, Copy)]
@@ -66,11 +79,6 @@ pub(crate) fn handle_now<V: ReplyValue>(
     })
 }
 
-/// What a service says to an index that it does not have.
-pub fn no_such_method(request: Request<'_>) -> Handled {
-    Handled::refused(ErrorObject::method_not_found(request.method.name()))
-}
-
 /// Polls a handler once where its request was read, unless it is deferred; only one that has to wait
 /// is handed on.
 ///
@@ -104,5 +112,106 @@ pub(super) fn serve(request: Request<'_>, begin: &mut Begin<'_>) -> Handled {
             discard(method, handler);
             Handled::done(answer.ending())
         }
+    }
+}
+
+/// Runs `handler` on one of the threads that tokio keeps for the purpose, and gives what it returns.
+///
+/// Nothing can end a handler that has begun; one that still waits for a thread when its call is dropped is not run. A panic comes
+/// out here.
+pub async fn blocking<R: Send + 'static>(handler: impl FnOnce() -> R + Send + 'static) -> R {
+    // What it logs belongs to its request there, too.
+    let span = Span::current();
+    let task = spawn_blocking(move || span.in_scope(handler));
+    let _unless_begun = AbortOnDrop(task.abort_handle());
+    match task.await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime shuts down, and drops whoever waits.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What messages are called in the log.
+pub(crate) const MESSAGE: &str = "message";
+
+/// The method that messages count as.
+const METHOD: MethodInfo = MethodInfo::notification(MESSAGE);
+
+/// Takes the messages of sessions, as frames.
+pub(crate) trait TakesMessages: Send + Sync {
+    /// Reads a frame, and runs the handler as far as it goes without waiting.
+    fn take(&self, frame: &[u8], link: &Arc<Shared>) -> Result<Outcome, FrameError>;
+}
+
+/// A handler of messages whose type is forgotten.
+pub(crate) fn takes_messages<M, F>(
+    handler: impl Fn(MessageSession<M>, M) -> F + Send + Sync + 'static,
+) -> Arc<dyn TakesMessages>
+where
+    M: Message,
+    F: Future<Output = ()> + Send + 'static,
+{
+    Arc::new(Messages { handler, message: PhantomData::<fn(M)> })
+}
+
+struct Messages<H, M> {
+    handler: H,
+    message: PhantomData<fn(M)>,
+}
+
+impl<H, M, F> TakesMessages for Messages<H, M>
+where
+    H: Fn(MessageSession<M>, M) -> F + Send + Sync,
+    M: Message,
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn take(&self, frame: &[u8], link: &Arc<Shared>) -> Result<Outcome, FrameError> {
+        let (mut no_reply, mut unreadable) = (Vec::new(), None);
+        let request = Request {
+            method: &METHOD,
+            id: None,
+            params: UncheckedParams::NONE,
+            peer: RequestPeer::Session(link),
+            replies: Replies::part(&mut no_reply, Version::V2, ReplyLimit::Bytes(0)),
+            deferred: false,
+            token: None,
+            traced: false,
+        };
+        let handled = serve(request, &mut |_, _| {
+            let message = match M::read(frame) {
+                Ok(message) => message,
+                Err(error) => {
+                    unreadable = Some(error);
+                    return Ok(None);
+                }
+            };
+            let session = MessageSession::new(Session::new(Arc::clone(link)));
+            let handling = (self.handler)(session, message);
+            Ok(Some(Box::pin(async move {
+                handling.await;
+                returned::<false, _>(())
+            })))
+        });
+        match unreadable {
+            Some(error) => Err(error),
+            None => Ok(handled.outcome()),
+        }
+    }
+}
+
+impl fmt::Debug for dyn TakesMessages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TakesMessages").finish_non_exhaustive()
     }
 }

@@ -6,10 +6,7 @@ use futures::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{
-    Sink,
-    subscribe::{PART, SendsTo, capacity_for},
-};
+use super::subscribe::{PART, SendsTo, Sink, capacity_for};
 use crate::{
     jsonrpc::{
         ErrorCode, ErrorObject, Overflow, Progress, RpcError, SubscriptionStyle, subscription::ItemWriter,

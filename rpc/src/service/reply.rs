@@ -2,6 +2,7 @@
 //! into the bytes that are sent.
 
 use std::{
+    any::Any,
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -10,13 +11,10 @@ use std::{
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{
-    panics::{Panic, drop_panicked, panicked},
-    peer::RequestPeerRef,
-};
+use super::peer::RequestPeerRef;
 use crate::{
     jsonrpc::{ErrorCode, ErrorObject, Id, RpcError, result::put_result, shown::brief, version::Version},
-    session::{Ending, Returns, Shared, WriteBuffer},
+    session::{Ending, Returns, Shared, WriteBuffer, panic_message},
 };
 
 /// Writes the reply to one request, in the version that is spoken. It takes no lock: the bytes are
@@ -275,4 +273,39 @@ where
 fn unwritable(error: &serde_json::Error) -> ErrorObject {
     tracing::error!(rpc.system.name = "jsonrpc", error = %brief(&error), "a result cannot be written as JSON");
     ErrorObject::internal()
+}
+
+/// The value that a panic was given.
+pub(super) type Panic = Box<dyn Any + Send>;
+
+/// Tells the log what happened, and gives the answer to the peer.
+#[cold]
+pub(super) fn panicked(method: &str, panic: Panic) -> ErrorObject {
+    log_panic(method, &*panic);
+    discard(method, panic);
+    ErrorObject::internal()
+}
+
+pub(super) fn log_panic(method: &str, panic: &(dyn Any + Send)) {
+    let message = panic_message(panic);
+    tracing::error!(rpc.system.name = "jsonrpc", rpc.method = method, panic = %brief(message), "a handler panicked");
+}
+
+/// Drops a value of the user's: that, too, may panic, and the loop must not.
+pub(super) fn discard<T>(method: &str, value: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        drop_panicked(method, panic);
+    }
+}
+
+/// A value of the user's has panicked while it was dropped. An answer that was written stands.
+#[cold]
+pub(super) fn drop_panicked(method: &str, panic: Panic) {
+    tracing::error!(
+        rpc.system.name = "jsonrpc",
+        rpc.method = method,
+        "dropping what a handler left panicked"
+    );
+    // A panic whose value panics when it is dropped is leaked.
+    std::mem::forget(panic);
 }

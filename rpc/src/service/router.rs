@@ -6,10 +6,11 @@ use futures::Stream;
 use serde::Serialize;
 
 use super::{
-    Context, Handled, Params, Request, Service, Sink,
-    handler::{handle, no_such_method},
+    context::Context,
+    handler::handle,
     reply::returned,
-    subscribe::subscribe,
+    request::{Handled, Params, Request, Service, no_such_method},
+    subscribe::{Sink, subscribe},
 };
 use crate::{
     jsonrpc::{MethodInfo, MethodKind, Progress, RpcError, SubscriptionInfo, SubscriptionStyle},

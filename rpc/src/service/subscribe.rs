@@ -14,16 +14,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Handled, Outcome, Request, RequestPeer,
-    broadcast::lag,
+    broadcast::count_lost,
     handler::Args,
-    one_shot::OneShot,
-    panics::panicked,
-    peer::RequestPeerRef,
-    reply::{Answer, Replies},
-    subscribing::{RequestNumber, Subscribing, end_subscriber},
-    unreported::{Left, Unreported},
-    work::Work,
+    peer::{OneShot, RequestPeer, RequestPeerRef},
+    reply::{Answer, Replies, panicked},
+    request::{Handled, Outcome, Request},
+    work::{Left, RequestNumber, Subscribing, Unreported, Work, end_subscriber},
 };
 use crate::{
     jsonrpc::{
@@ -276,7 +272,7 @@ impl Sink {
                 return;
             }
             let item = poll_fn(|cx| {
-                let (item, lost) = lag::noticing(|| stream.as_mut().poll_next(cx));
+                let (item, lost) = count_lost(|| stream.as_mut().poll_next(cx));
                 if lost > 0 && link.lose_items(number, lost).is_err() {
                     return Poll::Ready(Err(Gone));
                 }

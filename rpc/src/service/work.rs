@@ -5,22 +5,22 @@
 //! capacity to send it, and not before.
 
 use std::{
+    fmt,
     mem::replace,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll, ready},
 };
 
-use tracing::Span;
+use futures::{FutureExt, future::BoxFuture};
+use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
-use super::{
-    panics::{Panic, discard},
-    reply::{Answer, Replies, ReplyLimit, ReplyValue},
-    unreported::{Left, Unreported},
-};
+use super::reply::{Answer, Panic, Replies, ReplyLimit, ReplyValue, discard, panicked};
 use crate::{
-    jsonrpc::{Id, RequestId, buffer::Buffer, version::Version},
-    session::{Ending, Trace},
+    jsonrpc::{ErrorCode, ErrorObject, Id, RequestId, buffer::Buffer, shown::brief, version::Version},
+    session::{Ending, Shared, Trace},
 };
 
 /// The future of a handler, whatever its method.
@@ -195,5 +195,144 @@ impl Drop for Work {
             let stage = replace(&mut self.stage, Stage::Done);
             span.in_scope(|| drop(stage));
         }
+    }
+}
+
+/// Where the handler leaves what its work has come to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Left(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    result: Option<Result<Vec<u8>, ErrorObject>>,
+    panicked: bool,
+    last_step: Option<Instant>,
+}
+
+impl Left {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The work has come to `result`: JSON, or an error. The first one stands.
+    pub(super) fn finish(&self, result: Result<Vec<u8>, ErrorObject>) {
+        self.lock().result.get_or_insert(result);
+    }
+
+    /// The handler has panicked, for which `error` is the answer.
+    pub(super) fn panicked(&self, error: ErrorObject) {
+        let mut state = self.lock();
+        state.result.get_or_insert(Err(error));
+        state.panicked = true;
+    }
+
+    /// When the last step was made.
+    pub(super) fn last_step(&self) -> Option<Instant> {
+        self.lock().last_step
+    }
+
+    /// A step was made at `now`: the time of the work is counted anew.
+    pub(super) fn goes_on(&self, now: Instant) {
+        self.lock().last_step = Some(now);
+    }
+}
+
+/// The handler of such work.
+pub(super) struct Unreported {
+    pub(super) handler: BoxFuture<'static, ()>,
+    pub(super) left: Left,
+}
+
+impl Unreported {
+    pub(super) fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.handler.as_mut().poll(cx));
+        Poll::Ready(())
+    }
+
+    pub(super) fn finish(self, answer: &mut Answer<'_>) {
+        let (result, panicked) = {
+            let mut state = self.left.lock();
+            (state.result.take(), state.panicked)
+        };
+        match result.unwrap_or_else(|| Err(ErrorObject::internal())) {
+            Ok(json) => answer.give_json(&json),
+            Err(error) if panicked => answer.give_error(&error, Ending::Panicked),
+            Err(error) => answer.give_error(&error, Ending::Error(error.code())),
+        }
+    }
+}
+
+/// The number that a request is known by while it is worked on, as soon as it has one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RequestNumber(Arc<OnceLock<u64>>);
+
+impl RequestNumber {
+    pub(super) fn get(&self) -> u64 {
+        self.0.get().copied().unwrap_or_default()
+    }
+}
+
+/// The handler of a request that may become a subscription.
+pub(crate) struct Subscribing {
+    method: &'static str,
+    handler: BoxFuture<'static, ()>,
+    link: Arc<Shared>,
+    number: RequestNumber,
+    trace: Span,
+}
+
+impl Subscribing {
+    pub(super) const fn new(
+        method: &'static str,
+        handler: BoxFuture<'static, ()>,
+        link: Arc<Shared>,
+        number: RequestNumber,
+    ) -> Self {
+        Self { method, handler, link, number, trace: Span::none() }
+    }
+
+    /// The same inside the span of `trace`.
+    pub(super) fn inside(self, trace: &Trace) -> Self {
+        Self { trace: trace.span(), ..self }
+    }
+
+    /// Runs it, for the request of this number.
+    pub(crate) fn run(self, number: u64) -> impl Future<Output = ()> + Send {
+        let Self { method, handler, link, number: told, trace } = self;
+        // It is set once, before the handler runs.
+        let _ = told.0.set(number);
+        let task = async move {
+            let ended = AssertUnwindSafe(handler).catch_unwind().await;
+            let error = ended.err().map(|panic| panicked(method, panic));
+            // Whatever it left undone: an answer, or the end of its stream.
+            let (refusal, ending) = match &error {
+                Some(error) => (error.clone(), Ending::Panicked),
+                None => (ErrorObject::internal(), Ending::Error(ErrorCode::INTERNAL_ERROR)),
+            };
+            link.refuse_subscription(number, &refusal, ending);
+            end_subscriber(&link, method, number, error.as_ref());
+        };
+        task.instrument(trace)
+    }
+}
+
+/// Tells the subscriber that its stream has ended or, where it is not known to take that, the log that it has failed.
+pub(super) fn end_subscriber(link: &Shared, method: &str, request: u64, error: Option<&ErrorObject>) {
+    if !link.end_subscriber(request, error)
+        && let Some(error) = error
+    {
+        tracing::warn!(
+            rpc.system.name = "jsonrpc",
+            rpc.method = method,
+            session = link.id,
+            error = %brief(error.message()),
+            "a subscription has failed, and its subscriber is not told: it is not known to take notices (`Notices`)"
+        );
+    }
+}
+
+impl fmt::Debug for Subscribing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscribing").field("method", &self.method).finish_non_exhaustive()
     }
 }

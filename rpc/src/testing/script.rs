@@ -441,7 +441,11 @@ impl Service for PlayedService {
             StreamEnd::Waits => stream::pending().boxed(),
         };
         let items = stream::iter(items).map(Ok::<_, ErrorObject>).chain(end);
-        subscribe(request, |args: Args<'_>| args.decode::<()>(), |(), sink: Sink| sink.run::<false, true, _>(items))
+        subscribe(
+            request,
+            |args: Args<'_>| args.decode::<()>(),
+            |(), sink: Sink| sink.run::<false, true, _>(items),
+        )
     }
 }
 

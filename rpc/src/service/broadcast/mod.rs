@@ -1,10 +1,10 @@
 //! One source of items for many subscribers.
 
-pub(in crate::service) mod lag;
 mod ring;
-mod shared;
+mod shared_json;
 
 use std::{
+    cell::Cell,
     fmt,
     future::poll_fn,
     pin::Pin,
@@ -15,7 +15,7 @@ use std::{
 use futures::Stream;
 
 use ring::Ring;
-pub use shared::Shared;
+pub use shared_json::Shared;
 
 /// One source of items for many subscribers: each item is kept once, and written as JSON once, however many it is sent to.
 ///
@@ -168,7 +168,7 @@ impl<T> Stream for Listener<T> {
                 wake_senders(state);
                 if taken.lost > 0 {
                     self.lost += taken.lost;
-                    lag::report(taken.lost);
+                    report_lost(taken.lost);
                 }
                 Poll::Ready(Some(taken.item))
             }
@@ -218,5 +218,57 @@ fn wake_senders<T>(mut state: MutexGuard<'_, State<T>>) {
         let senders = std::mem::take(&mut state.senders);
         drop(state);
         senders.into_iter().for_each(Waker::wake);
+    }
+}
+
+thread_local! {
+    /// How many were lost since somebody began to notice; `None` while nobody does.
+    static LOST: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Says that items were left out.
+fn report_lost(items: u64) {
+    LOST.set(LOST.get().map(|lost| lost.saturating_add(items)));
+}
+
+/// Polls something, and notices how many items were left out meanwhile.
+pub(super) fn count_lost<R>(poll: impl FnOnce() -> R) -> (R, u64) {
+    /// Polling is code of the user's, which may panic.
+    struct Restore(Option<u64>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LOST.set(self.0);
+        }
+    }
+    let restore = Restore(LOST.replace(Some(0)));
+    let polled = poll();
+    let lost = LOST.get().unwrap_or_default();
+    drop(restore);
+    (polled, lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_reported_goes_to_the_innermost_who_notices() {
+        report_lost(100);
+        let ((inner, lost_inside), lost) = count_lost(|| {
+            report_lost(1);
+            let inner = count_lost(|| report_lost(20));
+            report_lost(2);
+            inner
+        });
+        let () = inner;
+        assert_eq!((lost_inside, lost), (20, 3));
+        assert_eq!(count_lost(|| ()).1, 0);
+    }
+
+    #[test]
+    fn a_panic_leaves_nobody_count_lost() {
+        let panicked = std::panic::catch_unwind(|| count_lost(|| panic!("on purpose")));
+        assert!(panicked.is_err());
+        assert_eq!(LOST.get(), None);
     }
 }

@@ -11,7 +11,7 @@ use futures::{FutureExt, future::BoxFuture};
 use super::{Dispatcher, requests::MessageRequests};
 use crate::{
     jsonrpc::{Connection, ErrorObject, Events, Id, Rest, Skim, Step, Verdict, version::Version},
-    service::{Routes, one_shot::OneShot},
+    service::{peer::OneShot, routes::Routes},
     session::{Ending, log_refused},
     transport::{Endpoint, Extensions},
 };

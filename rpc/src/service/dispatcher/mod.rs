@@ -1,24 +1,26 @@
 //! Bytes in, bytes out: services without a session.
 
-mod builder;
-mod caller;
 mod exchange;
 mod requests;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 
-pub use builder::DispatcherBuilder;
 pub use exchange::Exchange;
 
-use super::{BuiltServices, one_shot::OneShotPolicy};
+use super::{
+    peer::OneShotPolicy,
+    request::Service,
+    routes::{BuiltServices, DuplicateMethod, Services},
+};
 #[cfg(feature = "http")]
 use crate::jsonrpc::{ErrorObject, Id};
 use crate::{
-    jsonrpc::version::Version,
+    jsonrpc::{Connection, Event, Protocol, Reply, version::Version},
     limits::{Limits, Reached},
-    session::Tally,
+    session::{BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch, Tally},
     transport::{Endpoint, Extensions},
 };
 
@@ -135,4 +137,175 @@ impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher").field("services", &self.shared.services).finish_non_exhaustive()
     }
+}
+
+/// Builds a [`Dispatcher`].
+#[derive(Debug)]
+pub struct DispatcherBuilder {
+    services: Services,
+    limits: Limits,
+    version: Version,
+}
+
+impl DispatcherBuilder {
+    pub(super) fn new() -> Self {
+        Self { services: Services::default(), limits: Limits::server(), version: Version::V2 }
+    }
+
+    /// Serves `service`. May be called several times, for several services.
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.services.add_shared(service);
+        self
+    }
+
+    /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`]; with [`Protocol::Detect`] each message decides for itself.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.version = self.version.with_protocol(protocol);
+        self
+    }
+
+    /// Sends errors as a text, the message, wherever 1.0 is spoken. Default: an object, as in 2.0.
+    pub fn text_errors(mut self) -> Self {
+        self.version = self.version.with_text_errors();
+        self
+    }
+
+    /// What one message may use: [`frame_size`](Limits::frame_size), [`batch_length`](Limits::batch_length),
+    /// [`reply_size`](Limits::reply_size), [`request_timeout`](Limits::request_timeout), and
+    /// [`requests_in_flight`](Limits::requests_in_flight) for the members of a batch. Default: [`Limits::server()`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits.in_force();
+        self
+    }
+
+    /// The dispatcher.
+    ///
+    /// # Errors
+    ///
+    /// Where two services claim one method.
+    pub fn build(self) -> Result<Dispatcher, DuplicateMethod> {
+        let services = Arc::new(self.services.build()?);
+        Ok(Dispatcher::of(services, self.limits, self.version, Tally::default()))
+    }
+}
+
+/// Calls services in the process that they are in: over a `Dispatcher`, generated clients work as over a connection, with everything written
+/// and read as it would be there.
+///
+/// It speaks 2.0 to itself, whatever the dispatcher speaks to others.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{Dispatcher, rpc_service};
+///
+/// #[rpc_service]
+/// trait Calc {
+///     async fn add(&self, a: i64, b: i64) -> i64;
+/// }
+///
+/// struct MyCalc;
+/// impl Calc for MyCalc {
+///     async fn add(&self, a: i64, b: i64) -> i64 { a + b }
+/// }
+///
+/// let dispatcher = Dispatcher::builder().service(CalcServer::new(MyCalc)).build()?;
+/// assert_eq!(CalcClient::from(dispatcher).add(1, 2).await?, 3);
+/// # Ok(()) }
+/// ```
+impl Caller for Dispatcher {
+    type Call<'a> = BoxFuture<'a, Result<Reply, CallError>>;
+    type Notify<'a> = BoxFuture<'a, Result<(), CallError>>;
+    type Batch<'a> = BoxFuture<'a, Result<Vec<Result<Reply, CallError>>, BatchError>>;
+
+    fn call<'a>(&self, call: Outgoing<'a>) -> Self::Call<'a> {
+        let dispatcher = self.clone();
+        Box::pin(async move {
+            if call.is_late() {
+                return Err(CallError::Timeout(Duration::ZERO));
+            }
+            let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
+            let sent = connection.request(&mut message, call.body(), 0);
+            debug_assert!(sent.is_ok(), "2.0 has calls of every kind");
+            let timeout = call.timeout_or(dispatcher.limits().call_timeout);
+            let mut replies = dispatcher.ask(connection, &message, timeout, 1).await;
+            replies.pop().unwrap_or_else(|| Ok(no_reply()))
+        })
+    }
+
+    fn notify<'a>(&self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+        let dispatcher = self.clone();
+        Box::pin(async move {
+            if notification.is_late() {
+                return Err(CallError::Timeout(Duration::ZERO));
+            }
+            let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
+            let sent = connection.notification(&mut message, notification.body());
+            debug_assert!(sent.is_ok(), "2.0 has notifications of every kind");
+            dispatcher.ask(connection, &message, None, 0).await;
+            Ok(())
+        })
+    }
+
+    fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+        let dispatcher = self.clone();
+        Box::pin(async move {
+            if batch.items().iter().any(|item| item.outgoing().is_late()) {
+                return Err(BatchError::Timeout(Duration::ZERO));
+            }
+            let (mut connection, mut message) = (Connection::of(Version::V2), Vec::new());
+            let mut calls = 0..;
+            let mut timeouts = Vec::new();
+            let members = batch.items().iter().map(|item| {
+                let outgoing = item.outgoing();
+                if let BatchItem::Notification(_) = item {
+                    return (outgoing.body(), None);
+                }
+                timeouts.push(outgoing.timeout_or(dispatcher.limits().call_timeout));
+                (outgoing.body(), calls.next())
+            });
+            connection.batch(&mut message, members).map_err(BatchError::Unsupported)?;
+            // One message, one answer: it is waited for as long as the most patient of its calls does.
+            let timeout =
+                timeouts.iter().copied().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+            Ok(dispatcher.ask(connection, &message, timeout, timeouts.len()).await)
+        })
+    }
+}
+
+impl Dispatcher {
+    /// Has `message` answered, and gives the replies to its calls, which `connection` knows by their numbers.
+    async fn ask(
+        &self,
+        mut connection: Connection<usize>,
+        message: &[u8],
+        timeout: Option<Duration>,
+        calls: usize,
+    ) -> Vec<Result<Reply, CallError>> {
+        let answer = self.answer(Version::V2, message, Extensions::default());
+        let answer = match timeout {
+            None => answer.await,
+            Some(after) => match tokio::time::timeout(after, answer).await {
+                Ok(answer) => answer,
+                Err(_) => return (0..calls).map(|_| Err(CallError::Timeout(after))).collect(),
+            },
+        };
+        let mut replies: Vec<_> = (0..calls).map(|_| Ok(no_reply())).collect();
+        let (answer, mut nothing) = (answer.unwrap_or_default(), Vec::new());
+        let mut events = connection.events(&answer);
+        while let Some(event) = events.next(&mut connection, &mut nothing) {
+            match event {
+                Event::Reply { call, reply } => replies[call] = Ok(reply),
+                // The message as a whole was refused.
+                Event::Unasked(reply) => {
+                    replies.iter_mut().for_each(|kept| *kept = Ok(reply.clone()));
+                }
+                _ => {}
+            }
+        }
+        replies
+    }
+}
+
+fn no_reply() -> Reply {
+    Reply::malformed("the dispatcher gave no reply to this call")
 }

@@ -19,8 +19,11 @@ use crate::{
     },
     limits::deadline,
     service::{
-        Dispatch, Dispatched, Finished, Replies, ReplyLimit, ReplySink, RequestPeer, RequestPeerRef, Routes,
-        Subscribing, Work, one_shot::OneShot, unreported::Left,
+        dispatch::{Dispatch, Dispatched, ReplySink},
+        peer::{OneShot, RequestPeer, RequestPeerRef},
+        reply::{Replies, ReplyLimit},
+        routes::Routes,
+        work::{Finished, Left, Subscribing, Work},
     },
     session::{Ahead, Ending, Requests, Running},
 };

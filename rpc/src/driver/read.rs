@@ -17,7 +17,7 @@ use super::{
 use crate::{
     framing::{FrameError, Framed, is_far_over},
     jsonrpc::{CallId, ErrorObject, Id, Reply, Rest, Verdict, clean_io},
-    service::{Pace, Replies},
+    service::{InlinePolicy, Replies},
     session::CloseReason,
 };
 
@@ -205,7 +205,7 @@ impl Driver {
         }
         let now = Instant::now();
         self.read_at = Some(now);
-        if now - started > Pace::SLOW {
+        if now - started > InlinePolicy::SLOW {
             self.dispatch.routes.suspect();
         }
         outcome

@@ -11,8 +11,8 @@ use crate::{
         shown::brief, subscription, version::Version,
     },
     service::{
-        Dispatch, Dispatched, Finished, MESSAGE, Outcome, Replies, ReplyLimit, ReplySink, RequestPeer,
-        RequestPeerRef, Subscribing, TakesMessages, Waiting, Work,
+        Dispatch, Dispatched, Finished, MESSAGE, Replies, ReplyLimit, ReplySink, RequestPeer, RequestPeerRef,
+        ServiceOutcome, Subscribing, TakesMessages, Waiting, Work,
     },
     session::{Ahead, Running, Shared, TellsWorkEnded, Trace, WriteBuffer},
 };
@@ -248,7 +248,7 @@ impl Driver {
                 return self.charge_for_frame(&error);
             }
         };
-        if let (Outcome::Pending(work), trace) = outcome.traced(trace) {
+        if let (ServiceOutcome::Pending(work), trace) = outcome.traced(trace) {
             let timeout = self.shared.limits.request_timeout();
             let (dispatch, mut sink) = self.dispatcher();
             let running = dispatch.running(&REQUEST, (frame.len(), None), timeout, false, trace);

@@ -17,7 +17,7 @@ use crate::{
     framing::AnyFramer,
     jsonrpc::{CancelBy, Cancellation, ErrorObject, Paused, clean_io, version::Version},
     limits::Throttle,
-    service::{Dispatch, Pace, Routes, TakesMessages},
+    service::{Dispatch, InlinePolicy, Routes, TakesMessages},
     session::{CloseReason, LastHit, ReplyBatch, Shared, WriteBuffer},
     transport::{ControlFrames, Io, LogRate, Takes},
 };
@@ -257,7 +257,7 @@ impl Turn {
     /// place.
     pub(super) fn is_over(&self, read_at: Option<Instant>) -> bool {
         let took_long =
-            || matches!((self.began, read_at), (Some(began), Some(now)) if now - began > Pace::SLOW);
+            || matches!((self.began, read_at), (Some(began), Some(now)) if now - began > InlinePolicy::SLOW);
         self.frames >= MAX_FRAMES || took_long()
     }
 }

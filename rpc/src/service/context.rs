@@ -14,7 +14,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     peer::RequestPeer,
-    reply::{Panic, log_panic},
+    reply::{PanicPayload, log_panic},
 };
 use crate::{
     jsonrpc::{
@@ -175,7 +175,7 @@ impl Context {
     /// A request that came by itself (see [`Dispatcher`](crate::Dispatcher)) is worked on until the message that it came in is answered, or
     /// nobody waits for the answer any more.
     pub fn is_cancelled(&self) -> bool {
-        !self.peer.is_worked_on(self.work)
+        !self.peer.is_in_flight(self.work)
     }
 
     /// Waits until [`is_cancelled`](Self::is_cancelled). Cancel safe.
@@ -201,7 +201,7 @@ impl Context {
     /// # Ok(()) }
     /// ```
     pub async fn cancelled(&self) {
-        self.peer.work_ended(self.work).await;
+        self.peer.request_ended(self.work).await;
     }
 
     /// Runs `work` to its end, even where the handler is dropped before: for what must not be left half done. It is started at once, as a
@@ -277,7 +277,7 @@ impl Context {
 
 /// Work that is finished whatever becomes of its handler: made by [`Context::shield`](crate::Context::shield). Awaiting it gives the
 /// work's value; dropping it lets the work go on.
-pub struct Shielded<T>(JoinHandle<Result<T, Panic>>);
+pub struct Shielded<T>(JoinHandle<Result<T, PanicPayload>>);
 
 impl<T: Send + 'static> Shielded<T> {
     pub(super) fn start(

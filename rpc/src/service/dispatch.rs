@@ -12,7 +12,7 @@ use super::{
     peer::RequestPeerRef,
     queue::{Queue, Waiting},
     reply::Replies,
-    request::Outcome,
+    request::ServiceOutcome,
     routes::Routes,
     work::{Subscribing, Work},
 };
@@ -156,14 +156,16 @@ impl Dispatch {
         let running =
             |subscribes, trace| self.running(request, (text.len(), member), timeout, subscribes, trace);
         match outcome {
-            Outcome::Done(_) => {
+            ServiceOutcome::Done(_) => {
                 if sink.replied(member, request.id) {
                     return Dispatched::Last;
                 }
             }
-            Outcome::Pending(work) => sink.work(running(false, trace), work),
-            Outcome::Subscribing(subscribing) => sink.subscribe(running(true, trace), subscribing, text),
-            Outcome::Refused(error) => {
+            ServiceOutcome::Pending(work) => sink.work(running(false, trace), work),
+            ServiceOutcome::Subscribing(subscribing) => {
+                sink.subscribe(running(true, trace), subscribing, text)
+            }
+            ServiceOutcome::Refused(error) => {
                 sink.refused();
                 return Dispatched::Refused(error, trace);
             }

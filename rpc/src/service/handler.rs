@@ -17,7 +17,7 @@ use tracing::Span;
 use super::{
     peer::RequestPeer,
     reply::{Answer, Replies, ReplyLimit, ReplyValue, discard, returned},
-    request::{Handled, Outcome, Request},
+    request::{Handled, Request, ServiceOutcome},
     work::{BoxHandler, Completion, Work},
 };
 use crate::{
@@ -46,7 +46,7 @@ impl<'a> Args<'a> {
 
 /// Reads the parameters of a request, and answers it or makes the future that will. Errors refuse
 /// the request. All of it is code of the service's, and may panic.
-pub(super) type Begin<'b> =
+pub(super) type BeginHandler<'b> =
     dyn FnMut(Args<'_>, &mut Answer<'_>) -> Result<Option<BoxHandler>, ErrorObject> + 'b;
 
 /// Serves a request with an `async fn`: runs its future as far as it goes without waiting.
@@ -59,7 +59,7 @@ where
     V: ReplyValue + Send + 'static,
 {
     let mut handler = Some(handler);
-    serve(request, &mut |args, _| match handler.take() {
+    run_handler(request, &mut |args, _| match handler.take() {
         Some(handler) => Ok(Some(Box::pin(handler(args)?))),
         None => Ok(None),
     })
@@ -71,7 +71,7 @@ pub(crate) fn handle_now<V: ReplyValue>(
     handler: impl FnOnce(Args<'_>) -> Result<V, ErrorObject>,
 ) -> Handled {
     let mut handler = Some(handler);
-    serve(request, &mut |args, answer| {
+    run_handler(request, &mut |args, answer| {
         if let Some(handler) = handler.take() {
             handler(args)?.answer(answer);
         }
@@ -84,7 +84,7 @@ pub(crate) fn handle_now<V: ReplyValue>(
 ///
 /// The first poll has a waker that does nothing: whoever takes the future over polls it again at
 /// once.
-pub(super) fn serve(request: Request<'_>, begin: &mut Begin<'_>) -> Handled {
+pub(super) fn run_handler(request: Request<'_>, begin: &mut BeginHandler<'_>) -> Handled {
     let args = Args::of(&request);
     let Request { method, id, replies, deferred, traced, .. } = request;
     let method = method.name();
@@ -151,7 +151,7 @@ const METHOD: MethodInfo = MethodInfo::notification(MESSAGE);
 /// Takes the messages of sessions, as frames.
 pub(crate) trait TakesMessages: Send + Sync {
     /// Reads a frame, and runs the handler as far as it goes without waiting.
-    fn take(&self, frame: &[u8], link: &Arc<Shared>) -> Result<Outcome, FrameError>;
+    fn take(&self, frame: &[u8], shared: &Arc<Shared>) -> Result<ServiceOutcome, FrameError>;
 }
 
 /// A handler of messages whose type is forgotten.
@@ -162,33 +162,33 @@ where
     M: Message,
     F: Future<Output = ()> + Send + 'static,
 {
-    Arc::new(Messages { handler, message: PhantomData::<fn(M)> })
+    Arc::new(MessageHandler { handler, message: PhantomData::<fn(M)> })
 }
 
-struct Messages<H, M> {
+struct MessageHandler<H, M> {
     handler: H,
     message: PhantomData<fn(M)>,
 }
 
-impl<H, M, F> TakesMessages for Messages<H, M>
+impl<H, M, F> TakesMessages for MessageHandler<H, M>
 where
     H: Fn(MessageSession<M>, M) -> F + Send + Sync,
     M: Message,
     F: Future<Output = ()> + Send + 'static,
 {
-    fn take(&self, frame: &[u8], link: &Arc<Shared>) -> Result<Outcome, FrameError> {
+    fn take(&self, frame: &[u8], shared: &Arc<Shared>) -> Result<ServiceOutcome, FrameError> {
         let (mut no_reply, mut unreadable) = (Vec::new(), None);
         let request = Request {
             method: &METHOD,
             id: None,
             params: UncheckedParams::NONE,
-            peer: RequestPeer::Session(link),
+            peer: RequestPeer::Session(shared),
             replies: Replies::part(&mut no_reply, Version::V2, ReplyLimit::Bytes(0)),
             deferred: false,
-            token: None,
+            progress_token: None,
             traced: false,
         };
-        let handled = serve(request, &mut |_, _| {
+        let handled = run_handler(request, &mut |_, _| {
             let message = match M::read(frame) {
                 Ok(message) => message,
                 Err(error) => {
@@ -196,7 +196,7 @@ where
                     return Ok(None);
                 }
             };
-            let session = MessageSession::new(Session::new(Arc::clone(link)));
+            let session = MessageSession::new(Session::new(Arc::clone(shared)));
             let handling = (self.handler)(session, message);
             Ok(Some(Box::pin(async move {
                 handling.await;

@@ -13,63 +13,67 @@ use std::{
 /// Reading the clock for each request would cost more than many handlers do. So only whole reads are timed, and after one that took
 /// long the next few calls of every method are.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct InlinePolicy {
     /// Calls that are still to be started as tasks.
-    tasks: AtomicU32,
+    deferred_calls: AtomicU32,
     /// How many there were the last time.
-    last: AtomicU32,
+    last_deferral: AtomicU32,
     /// Calls that are still to be timed.
-    timed: AtomicU32,
+    timed_calls: AtomicU32,
 }
 
 /// What is to be done with one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Run {
+pub(crate) enum RunMode {
     /// Poll the handler where its request was read.
     InPlace,
     /// The same, and say how long that took.
     Timed,
     /// Start it as a task.
-    AsTask,
+    Deferred,
 }
 
-const FIRST: u32 = 1024;
-const MOST: u32 = 1 << 16;
-const TIMED: u32 = 8;
+const FIRST_DEFERRAL: u32 = 1024;
+const LONGEST_DEFERRAL: u32 = 1 << 16;
+const TIMED_CALLS: u32 = 8;
 
-impl Pace {
+impl InlinePolicy {
     /// A handler (or all the handlers of one read) that computes for longer is slow.
     pub(crate) const SLOW: Duration = Duration::from_millis(1);
 
     pub(crate) const fn new() -> Self {
-        Self { tasks: AtomicU32::new(0), last: AtomicU32::new(0), timed: AtomicU32::new(0) }
+        Self {
+            deferred_calls: AtomicU32::new(0),
+            last_deferral: AtomicU32::new(0),
+            timed_calls: AtomicU32::new(0),
+        }
     }
 
     /// How to run the next call. Nearly always in place, and then nothing is written. (Two sessions may count two calls as one: it
     /// does not matter.)
-    pub(crate) fn next(&self) -> Run {
-        if count_down(&self.tasks) {
-            Run::AsTask
-        } else if count_down(&self.timed) {
-            Run::Timed
+    pub(crate) fn next_mode(&self) -> RunMode {
+        if count_down(&self.deferred_calls) {
+            RunMode::Deferred
+        } else if count_down(&self.timed_calls) {
+            RunMode::Timed
         } else {
-            Run::InPlace
+            RunMode::InPlace
         }
     }
 
     /// A read took long: this method may be why.
     #[cold]
     pub(crate) fn suspect(&self) {
-        self.timed.store(TIMED, Relaxed);
+        self.timed_calls.store(TIMED_CALLS, Relaxed);
     }
 
     /// A call that was to be timed took this long.
     #[cold]
-    pub(crate) fn took(&self, time: Duration) {
+    pub(crate) fn record(&self, time: Duration) {
         if time > Self::SLOW {
-            let next = (self.last.load(Relaxed) * 2).clamp(FIRST, MOST);
-            self.last.store(next, Relaxed);
-            self.tasks.store(next, Relaxed);
+            let next = (self.last_deferral.load(Relaxed) * 2).clamp(FIRST_DEFERRAL, LONGEST_DEFERRAL);
+            self.last_deferral.store(next, Relaxed);
+            self.deferred_calls.store(next, Relaxed);
             // So that the first call after them is timed again.
             self.suspect();
         }
@@ -77,7 +81,7 @@ impl Pace {
 }
 
 /// The methods are the same, and what was seen of them is not handed on: a copy begins anew.
-impl Clone for Pace {
+impl Clone for InlinePolicy {
     fn clone(&self) -> Self {
         Self::new()
     }
@@ -99,31 +103,34 @@ mod tests {
 
     #[test]
     fn a_method_that_nobody_suspects_runs_in_place() {
-        let pace = Pace::new();
-        assert!((0..1000).all(|_| pace.next() == Run::InPlace));
+        let policy = InlinePolicy::new();
+        assert!((0..1000).all(|_| policy.next_mode() == RunMode::InPlace));
     }
 
     #[test]
     fn a_suspect_is_timed_for_a_few_calls() {
-        let pace = Pace::new();
-        pace.suspect();
-        for _ in 0..TIMED {
-            assert_eq!(pace.next(), Run::Timed);
-            pace.took(Duration::ZERO);
+        let policy = InlinePolicy::new();
+        policy.suspect();
+        for _ in 0..TIMED_CALLS {
+            assert_eq!(policy.next_mode(), RunMode::Timed);
+            policy.record(Duration::ZERO);
         }
-        assert_eq!(pace.next(), Run::InPlace);
+        assert_eq!(policy.next_mode(), RunMode::InPlace);
     }
 
     #[test]
     fn a_slow_method_is_tried_in_place_again_less_and_less_often() {
-        let pace = Pace::new();
-        pace.took(LONG);
+        let policy = InlinePolicy::new();
+        policy.record(LONG);
         for deferred in [1024, 2048, 4096] {
-            assert_eq!((0..10_000).take_while(|_| pace.next() == Run::AsTask).count(), deferred);
+            assert_eq!((0..10_000).take_while(|_| policy.next_mode() == RunMode::Deferred).count(), deferred);
             // The one that ended the count was timed.
-            pace.took(LONG);
+            policy.record(LONG);
         }
-        (0..100).for_each(|_| pace.took(LONG));
-        assert_eq!((0..u32::MAX).take_while(|_| pace.next() == Run::AsTask).count(), MOST as usize);
+        (0..100).for_each(|_| policy.record(LONG));
+        assert_eq!(
+            (0..u32::MAX).take_while(|_| policy.next_mode() == RunMode::Deferred).count(),
+            LONGEST_DEFERRAL as usize
+        );
     }
 }

@@ -45,9 +45,9 @@ pub(super) enum ShieldGuard {
 
 impl<'a> RequestPeerRef<'a> {
     /// The shared state of the session, where there is one.
-    pub(super) const fn link(self) -> Option<&'a Arc<Shared>> {
+    pub(super) const fn shared(self) -> Option<&'a Arc<Shared>> {
         match self {
-            Self::Session(link) => Some(link),
+            Self::Session(shared) => Some(shared),
             Self::OneShot(_) => None,
         }
     }
@@ -55,7 +55,7 @@ impl<'a> RequestPeerRef<'a> {
     /// The same for a context.
     pub(super) fn to_handle(self) -> RequestPeer {
         match self {
-            Self::Session(link) => RequestPeer::Session(Session::new(Arc::clone(link))),
+            Self::Session(shared) => RequestPeer::Session(Session::new(Arc::clone(shared))),
             Self::OneShot(message) => RequestPeer::OneShot(Arc::clone(message)),
         }
     }
@@ -63,14 +63,14 @@ impl<'a> RequestPeerRef<'a> {
     /// How many bytes the reply to a request may have.
     pub(super) fn reply_size(self) -> usize {
         match self {
-            Self::Session(link) => link.limits.reply_size(),
+            Self::Session(shared) => shared.limits.reply_size(),
             Self::OneShot(message) => message.reply_size(),
         }
     }
 
     pub(super) fn request_timeout(self) -> Option<Duration> {
         match self {
-            Self::Session(link) => link.limits.request_timeout(),
+            Self::Session(shared) => shared.limits.request_timeout(),
             Self::OneShot(message) => message.request_timeout(),
         }
     }
@@ -79,7 +79,7 @@ impl<'a> RequestPeerRef<'a> {
     /// have none.
     pub(super) fn work_number(self) -> WorkNumber {
         match self {
-            Self::Session(link) => link.work_number(),
+            Self::Session(shared) => shared.work_number(),
             Self::OneShot(_) => 0,
         }
     }
@@ -116,15 +116,15 @@ impl RequestPeer {
     }
 
     /// Whether the request of this number is still worked on.
-    pub(super) fn is_worked_on(&self, number: WorkNumber) -> bool {
+    pub(super) fn is_in_flight(&self, number: WorkNumber) -> bool {
         match self {
             Self::Session(session) => session.link().is_worked_on(number),
-            Self::OneShot(message) => !message.is_over(),
+            Self::OneShot(message) => !message.is_ended(),
         }
     }
 
     /// Waits until the request of this number is not worked on any more. Cancel safe.
-    pub(super) async fn work_ended(&self, number: WorkNumber) {
+    pub(super) async fn request_ended(&self, number: WorkNumber) {
         match self {
             Self::Session(session) => session.link().work_ended(number).await,
             Self::OneShot(message) => message.ended().await,
@@ -164,7 +164,7 @@ pub(crate) struct OneShot {
     /// The number of its session, which the log has whether or not the session is made.
     id: u64,
     /// Whether the message is answered, or its future was dropped. All of its requests are worked on until then.
-    is_over: AtomicBool,
+    is_ended: AtomicBool,
     over: Notify,
     /// Made when a handler asks for it, which most never do: it takes more memory than everything else here.
     session: OnceLock<Session>,
@@ -183,7 +183,7 @@ impl OneShot {
             extensions,
             version,
             id: next_session_id(),
-            is_over: AtomicBool::new(false),
+            is_ended: AtomicBool::new(false),
             over: Notify::new(),
             session: OnceLock::new(),
         })
@@ -200,7 +200,7 @@ impl OneShot {
     /// A session that was never open. From here on it has the limits, and what handlers add to the cost.
     pub(super) fn session(&self) -> &Session {
         self.session.get_or_init(|| {
-            let link = Shared::new(NewShared {
+            let shared = Shared::new(NewShared {
                 id: self.id,
                 framer: Box::new(NewlineFramer::new()),
                 version: self.version,
@@ -216,8 +216,8 @@ impl OneShot {
                 carries_messages: false,
                 runtime: None,
             });
-            link.gone(CloseReason::NoSession);
-            Session::new(link)
+            shared.gone(CloseReason::NoSession);
+            Session::new(shared)
         })
     }
 
@@ -245,8 +245,8 @@ impl OneShot {
         }
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
+    pub(super) fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::Acquire)
     }
 
     /// Waits until the message is over. Cancel safe.
@@ -254,14 +254,14 @@ impl OneShot {
         let mut over = pin!(self.over.notified());
         // Before the flag is looked at: an end between the two is not missed.
         over.as_mut().enable();
-        if !self.is_over() {
+        if !self.is_ended() {
             over.await;
         }
     }
 
     /// The message is over: tells the tasks that still work for its requests.
     pub(super) fn end(&self) {
-        self.is_over.store(true, Ordering::Release);
+        self.is_ended.store(true, Ordering::Release);
         self.over.notify_waiters();
     }
 

@@ -6,7 +6,7 @@ use futures::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::subscribe::{PART, SendsTo, Sink, capacity_for};
+use super::subscribe::{Sink, StreamTarget, YIELD_AFTER, capacity_for};
 use crate::{
     jsonrpc::{
         ErrorCode, ErrorObject, Overflow, Progress, RpcError, SubscriptionStyle, subscription::ItemWriter,
@@ -48,24 +48,27 @@ impl Sink {
         R: Returns<FALLIBLE, Value: Stream<Item: Returns<ITEMS, Value: Report>>>,
     {
         let result = match returned.into_result() {
-            Ok(stream) => self.work(stream).await,
+            Ok(stream) => self.report_steps(stream).await,
             Err(error) => Err(error.to_error_object()),
         };
-        match &self.to {
-            SendsTo::Session { link, number } => link.finish_work(number.get(), &result),
-            SendsTo::Message { left, .. } => left.finish(result),
+        match &self.target {
+            StreamTarget::Session { shared, number } => shared.finish_work(number.get(), &result),
+            StreamTarget::Message { progress, .. } => progress.finish(result),
         }
     }
 
     /// Gives the JSON of the result.
-    async fn work<const ITEMS: bool, T>(&self, stream: impl Stream<Item = T>) -> Result<Vec<u8>, ErrorObject>
+    async fn report_steps<const ITEMS: bool, T>(
+        &self,
+        stream: impl Stream<Item = T>,
+    ) -> Result<Vec<u8>, ErrorObject>
     where
         T: Returns<ITEMS, Value: Report>,
     {
         let mut stream = pin!(stream);
         let mut writer = self.token.as_ref().map(|token| ItemWriter::of_work(self.info, token));
-        if let (Some(writer), SendsTo::Session { link, number }) = (&writer, &self.to) {
-            link.accept_work(number.get(), self.info, writer.clone());
+        if let (Some(writer), StreamTarget::Session { shared, number }) = (&writer, &self.target) {
+            shared.accept_work(number.get(), self.info, writer.clone());
         }
         let mut body = Vec::new();
         while let Some(item) = stream.next().await {
@@ -79,32 +82,32 @@ impl Sink {
                 }
             };
             let now = Instant::now();
-            let (link, number) = match &self.to {
-                SendsTo::Session { link, number } => (link, number.get()),
-                SendsTo::Message { left, .. } => {
-                    left.goes_on(now);
+            let (shared, number) = match &self.target {
+                StreamTarget::Session { shared, number } => (shared, number.get()),
+                StreamTarget::Message { progress, .. } => {
+                    progress.record_step(now);
                     continue;
                 }
             };
             let Some(reports) = &writer else {
-                link.work_goes_on(number, now);
+                shared.work_goes_on(number, now);
                 continue;
             };
             body.clear();
-            body.shrink_to(PART);
+            body.shrink_to(YIELD_AFTER);
             reports.item(&mut body, |out| self.write_step(step, out))?;
-            let room = loop {
-                match link.push_report(number, &body, now) {
+            let capacity = loop {
+                match shared.push_report(number, &body, now) {
                     Ok(Pushed::More) => break Ok(()),
-                    Ok(Pushed::Full) => break capacity_for(link, number, 1).await,
-                    Ok(Pushed::Waits) => match capacity_for(link, number, body.len()).await {
+                    Ok(Pushed::Full) => break capacity_for(shared, number, 1).await,
+                    Ok(Pushed::Waits) => match capacity_for(shared, number, body.len()).await {
                         Ok(()) => {}
                         Err(gone) => break Err(gone),
                     },
                     Err(gone) => break Err(gone),
                 }
             };
-            if room == Err(Gone) {
+            if capacity == Err(Gone) {
                 if self.info.overflow() == Overflow::End {
                     return Err(ErrorObject::new(
                         ErrorCode::SERVER_BUSY,
@@ -115,7 +118,7 @@ impl Sink {
                 writer = None;
             }
         }
-        Err(self.mistake("the stream has ended without `Progress::Done`"))
+        Err(self.mistake_of_service("the stream has ended without `Progress::Done`"))
     }
 
     /// Appends the JSON of a step.
@@ -124,12 +127,13 @@ impl Sink {
         self.write::<false, _>(step, out)?;
         match (self.info.style(), out.get(start)) {
             (SubscriptionStyle::McpProgress, Some(b'{')) | (SubscriptionStyle::Progress, _) => Ok(()),
-            _ => Err(self.mistake("a step is no object, and its members have to stand beside the token")),
+            _ => Err(self
+                .mistake_of_service("a step is no object, and its members have to stand beside the token")),
         }
     }
 
     /// Tells the log what the service has done wrong, and the peer nothing.
-    fn mistake(&self, what: &str) -> ErrorObject {
+    fn mistake_of_service(&self, what: &str) -> ErrorObject {
         tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, "{what}");
         ErrorObject::internal()
     }

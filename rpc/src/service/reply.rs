@@ -21,14 +21,14 @@ use crate::{
 /// the loop's own.
 #[derive(Debug)]
 pub(crate) struct Replies<'a> {
-    to: To<'a>,
+    target: ReplyTarget<'a>,
     version: Version,
     /// Where a reply begins that is being written.
-    begun: Option<usize>,
+    start: Option<usize>,
 }
 
 #[derive(Debug)]
-enum To<'a> {
+enum ReplyTarget<'a> {
     /// The reply is a message.
     Message(&'a mut WriteBuffer, &'a Arc<Shared>),
     /// The reply becomes a part of a message: it is one of a batch, or its message is sent by other
@@ -46,13 +46,13 @@ pub(crate) enum ReplyLimit<'a> {
 
 impl<'a> Replies<'a> {
     /// Appends replies to what the session sends.
-    pub(crate) const fn new(buffer: &'a mut WriteBuffer, version: Version, link: &'a Arc<Shared>) -> Self {
-        Self { to: To::Message(buffer, link), version, begun: None }
+    pub(crate) const fn new(buffer: &'a mut WriteBuffer, version: Version, shared: &'a Arc<Shared>) -> Self {
+        Self { target: ReplyTarget::Message(buffer, shared), version, start: None }
     }
 
     /// Appends replies that do not leave by themselves, without any framing.
     pub(crate) const fn part(out: &'a mut Vec<u8>, version: Version, limit: ReplyLimit<'a>) -> Self {
-        Self { to: To::Part(out, limit), version, begun: None }
+        Self { target: ReplyTarget::Part(out, limit), version, start: None }
     }
 
     pub(super) const fn version(&self) -> Version {
@@ -61,7 +61,7 @@ impl<'a> Replies<'a> {
 
     /// Appends an error.
     pub(crate) fn error(&mut self, id: Id<'_>, error: &ErrorObject) {
-        if matches!(&self.to, To::Message(_, link) if link.carries_messages) {
+        if matches!(&self.target, ReplyTarget::Message(_, shared) if shared.carries_messages) {
             // The peer does not speak JSON-RPC.
             return;
         }
@@ -71,7 +71,7 @@ impl<'a> Replies<'a> {
     }
 
     /// Appends a result, or an error, and gives the code where the reply is one. The value's
-    /// `Serialize` may panic: then see [`take_back`](Self::take_back).
+    /// `Serialize` may panic: then see [`roll_back`](Self::roll_back).
     fn result<T: Serialize, E: RpcError>(&mut self, id: Id<'_>, result: Result<&T, &E>) -> Option<ErrorCode> {
         let (limit, version) = (self.limit(), self.version);
         let code = put_result(self.begin(), version, id, result, limit);
@@ -90,7 +90,7 @@ impl<'a> Replies<'a> {
     }
 
     /// Appends a result that can always be written.
-    pub(super) fn truth(&mut self, id: Id<'_>, result: bool) {
+    pub(super) fn boolean(&mut self, id: Id<'_>, result: bool) {
         self.result(id, Ok::<_, &Infallible>(&result));
     }
 
@@ -101,45 +101,45 @@ impl<'a> Replies<'a> {
 
     /// How many bytes a result may have.
     pub(super) fn limit(&self) -> usize {
-        match &self.to {
-            To::Message(_, link) => link.limits.reply_size(),
-            To::Part(_, ReplyLimit::Of(peer)) => peer.reply_size(),
-            To::Part(_, ReplyLimit::Bytes(limit)) => *limit,
+        match &self.target {
+            ReplyTarget::Message(_, shared) => shared.limits.reply_size(),
+            ReplyTarget::Part(_, ReplyLimit::Of(peer)) => peer.reply_size(),
+            ReplyTarget::Part(_, ReplyLimit::Bytes(limit)) => *limit,
         }
     }
 
     /// Begins a reply: gives the bytes that it is to be appended to.
     fn begin(&mut self) -> &mut Vec<u8> {
-        match &mut self.to {
-            To::Message(buffer, link) => {
+        match &mut self.target {
+            ReplyTarget::Message(buffer, shared) => {
                 // Messages that a handler sent before it returned leave before its reply.
-                if link.queued() > 0 {
-                    link.take_queued(buffer);
+                if shared.queued() > 0 {
+                    shared.take_queued(buffer);
                 }
                 let (start, out) = buffer.begin_reply();
-                self.begun = Some(start);
+                self.start = Some(start);
                 out
             }
-            To::Part(out, _) => {
-                self.begun = Some(out.len());
+            ReplyTarget::Part(out, _) => {
+                self.start = Some(out.len());
                 out
             }
         }
     }
 
     fn end(&mut self, id: Id<'_>) {
-        if let (Some(start), To::Message(buffer, _)) = (self.begun.take(), &mut self.to) {
+        if let (Some(start), ReplyTarget::Message(buffer, _)) = (self.start.take(), &mut self.target) {
             buffer.end_reply(start, self.version, id);
         }
     }
 
     /// Leaves nothing of a reply that was not written to its end.
     #[cold]
-    fn take_back(&mut self) {
-        match (self.begun.take(), &mut self.to) {
+    fn roll_back(&mut self) {
+        match (self.start.take(), &mut self.target) {
             (None, _) => {}
-            (Some(start), To::Message(buffer, _)) => buffer.take_back_reply(start),
-            (Some(start), To::Part(out, _)) => out.truncate(start),
+            (Some(start), ReplyTarget::Message(buffer, _)) => buffer.take_back_reply(start),
+            (Some(start), ReplyTarget::Part(out, _)) => out.truncate(start),
         }
     }
 }
@@ -183,7 +183,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Answers with a result, or an error. Of a notification only the log is told.
-    fn give<T: Serialize, E: RpcError>(&mut self, result: Result<&T, &E>) {
+    fn write<T: Serialize, E: RpcError>(&mut self, result: Result<&T, &E>) {
         let code = match (self.id, result) {
             (Some(id), result) => self.replies.result(id, result),
             (None, Err(error)) if self.traced => Some(error.to_error_object().code()),
@@ -193,7 +193,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Answers with a result that is JSON already.
-    pub(super) fn give_json(&mut self, json: &[u8]) {
+    pub(super) fn write_json(&mut self, json: &[u8]) {
         if let Some(id) = self.id {
             self.replies.json(id, json);
         }
@@ -201,7 +201,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Answers with an error of the service's, after which its request counts as ended so.
-    pub(super) fn give_error(&mut self, error: &ErrorObject, ending: Ending) {
+    pub(super) fn write_error(&mut self, error: &ErrorObject, ending: Ending) {
         if let Some(id) = self.id {
             self.replies.error(id, error);
         }
@@ -220,12 +220,12 @@ impl<'a> Answer<'a> {
     }
 
     #[cold]
-    pub(super) fn panicked(&mut self, method: &str, panic: Panic) {
+    pub(super) fn panicked(&mut self, method: &str, panic: PanicPayload) {
         if self.ending.is_some() {
             return drop_panicked(method, panic);
         }
-        self.replies.take_back();
-        self.give_error(&panicked(method, panic), Ending::Panicked);
+        self.replies.roll_back();
+        self.write_error(&panicked(method, panic), Ending::Panicked);
     }
 }
 
@@ -252,7 +252,7 @@ where
 {
     fn answer(&mut self, to: &mut Answer<'_>) {
         if let Some(value) = self.0.take() {
-            to.give(value.into_result().as_ref());
+            to.write(value.into_result().as_ref());
         }
     }
 }
@@ -276,11 +276,11 @@ fn unwritable(error: &serde_json::Error) -> ErrorObject {
 }
 
 /// The value that a panic was given.
-pub(super) type Panic = Box<dyn Any + Send>;
+pub(super) type PanicPayload = Box<dyn Any + Send>;
 
 /// Tells the log what happened, and gives the answer to the peer.
 #[cold]
-pub(super) fn panicked(method: &str, panic: Panic) -> ErrorObject {
+pub(super) fn panicked(method: &str, panic: PanicPayload) -> ErrorObject {
     log_panic(method, &*panic);
     discard(method, panic);
     ErrorObject::internal()
@@ -300,7 +300,7 @@ pub(super) fn discard<T>(method: &str, value: T) {
 
 /// A value of the user's has panicked while it was dropped. An answer that was written stands.
 #[cold]
-pub(super) fn drop_panicked(method: &str, panic: Panic) {
+pub(super) fn drop_panicked(method: &str, panic: PanicPayload) {
     tracing::error!(
         rpc.system.name = "jsonrpc",
         rpc.method = method,

@@ -70,7 +70,7 @@ pub struct Request<'a> {
     /// Whether the handler is started as a task without being polled in place.
     pub(super) deferred: bool,
     /// What ties reports to it, where they are wanted.
-    pub(super) token: Option<Token>,
+    pub(super) progress_token: Option<Token>,
     /// Whether somebody is told how it ends, also where it is not answered.
     pub(super) traced: bool,
 }
@@ -151,9 +151,9 @@ impl Params {
 /// What became of a request: it was answered, or its handler is still at work, or it was refused.
 ///
 /// Made by the functions that generated code calls; what wraps a service passes it on.
-pub struct Handled(Outcome);
+pub struct Handled(ServiceOutcome);
 
-pub(crate) enum Outcome {
+pub(crate) enum ServiceOutcome {
     /// The reply is written, or there is none to write.
     Done(Ending),
     /// The handler waits for something.
@@ -164,18 +164,18 @@ pub(crate) enum Outcome {
     Refused(ErrorObject),
 }
 
-impl Outcome {
+impl ServiceOutcome {
     /// What is left to do is done inside the span of `trace`. Where nothing is, the trace is ended; else it is given back.
     #[inline]
     pub(crate) fn traced(self, trace: Trace) -> (Self, Trace) {
         match trace.is_some() {
             false => (self, trace),
-            true => self.followed_by(trace),
+            true => self.in_span_of(trace),
         }
     }
 
     #[cold]
-    fn followed_by(self, mut trace: Trace) -> (Self, Trace) {
+    fn in_span_of(self, mut trace: Trace) -> (Self, Trace) {
         let outcome = match self {
             Self::Done(ending) => {
                 trace.take().end(ending);
@@ -191,23 +191,23 @@ impl Outcome {
 
 impl Handled {
     pub(super) const fn done(ending: Ending) -> Self {
-        Self(Outcome::Done(ending))
+        Self(ServiceOutcome::Done(ending))
     }
 
     pub(super) const fn pending(work: Work) -> Self {
-        Self(Outcome::Pending(work))
+        Self(ServiceOutcome::Pending(work))
     }
 
     pub(super) const fn subscribing(subscribing: Subscribing) -> Self {
-        Self(Outcome::Subscribing(subscribing))
+        Self(ServiceOutcome::Subscribing(subscribing))
     }
 
     /// The request is answered with `error`, and no handler is run.
     pub const fn refused(error: ErrorObject) -> Self {
-        Self(Outcome::Refused(error))
+        Self(ServiceOutcome::Refused(error))
     }
 
-    pub(crate) fn outcome(self) -> Outcome {
+    pub(crate) fn outcome(self) -> ServiceOutcome {
         self.0
     }
 }
@@ -215,10 +215,10 @@ impl Handled {
 impl fmt::Debug for Handled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Outcome::Done(_) => "Handled::Done",
-            Outcome::Pending(_) => "Handled::Pending",
-            Outcome::Subscribing(_) => "Handled::Subscribing",
-            Outcome::Refused(_) => "Handled::Refused",
+            ServiceOutcome::Done(_) => "Handled::Done",
+            ServiceOutcome::Pending(_) => "Handled::Pending",
+            ServiceOutcome::Subscribing(_) => "Handled::Subscribing",
+            ServiceOutcome::Refused(_) => "Handled::Refused",
         })
     }
 }

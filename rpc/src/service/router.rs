@@ -38,10 +38,10 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Router {
     methods: Vec<MethodInfo>,
-    routes: Vec<Route>,
+    routes: Vec<RouteFn>,
 }
 
-type Route = Arc<dyn Fn(Request<'_>) -> Handled + Send + Sync>;
+type RouteFn = Arc<dyn Fn(Request<'_>) -> Handled + Send + Sync>;
 
 /// An untyped handler: `async |params: Params, context: Context| …`.
 pub trait Handler<R>: Send + Sync + 'static {
@@ -221,7 +221,7 @@ impl Router {
         info: MethodInfo,
         route: impl Fn(Request<'_>) -> Handled + Send + Sync + 'static,
     ) -> Self {
-        let route: Route = Arc::new(route);
+        let route: RouteFn = Arc::new(route);
         match self.methods.iter().position(|method| method.name() == info.name()) {
             Some(index) => {
                 self.methods[index] = info;

@@ -6,10 +6,10 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::{
-    inline_policy::{Pace, Run},
+    inline_policy::{InlinePolicy, RunMode},
     peer::RequestPeerRef,
     reply::Replies,
-    request::{Outcome, Request, Service},
+    request::{Request, Service, ServiceOutcome},
     subscribe::unsubscribe,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// Which service has which method. Shared by all sessions that have the same services.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Table {
+pub(crate) struct RouteTable {
     /// The names are the server's own: nobody can choose them to collide, and a quick hash will do.
     routes: FxHashMap<&'static str, Route>,
     services: usize,
@@ -40,7 +40,7 @@ struct Route {
     /// Whether it is not the method itself, but what ends the subscriptions that it begins.
     unsubscribes: bool,
     owner: &'static str,
-    pace: Pace,
+    inline_policy: InlinePolicy,
 }
 
 /// Two services claim one method.
@@ -56,7 +56,7 @@ pub struct DuplicateMethod {
     pub second: &'static str,
 }
 
-impl Table {
+impl RouteTable {
     pub(crate) fn is_empty(&self) -> bool {
         self.routes.is_empty()
     }
@@ -73,8 +73,14 @@ impl Table {
             {
                 self.cancellations.push(cancellation);
             }
-            let route =
-                |unsubscribes| Route { service, method, info: *info, unsubscribes, owner, pace: Pace::new() };
+            let route = |unsubscribes| Route {
+                service,
+                method,
+                info: *info,
+                unsubscribes,
+                owner,
+                inline_policy: InlinePolicy::new(),
+            };
             for &name in [info.name()].iter().chain(info.aliases()) {
                 self.insert(name, route(false))?;
             }
@@ -111,13 +117,13 @@ impl Route {
 /// The services of one session.
 #[derive(Clone)]
 pub(crate) struct Routes {
-    table: Arc<Table>,
+    table: Arc<RouteTable>,
     services: Arc<[Arc<dyn Service>]>,
 }
 
 impl Routes {
     /// `services` are those that were added to the table, in the same order.
-    pub(crate) fn new(table: Arc<Table>, services: Arc<[Arc<dyn Service>]>) -> Self {
+    pub(crate) fn new(table: Arc<RouteTable>, services: Arc<[Arc<dyn Service>]>) -> Self {
         debug_assert_eq!(table.services, services.len(), "a table and its services differ");
         Self { table, services }
     }
@@ -134,7 +140,7 @@ impl Routes {
         peer: RequestPeerRef<'_>,
         replies: Replies<'_>,
         trace: Trace,
-    ) -> (Outcome, Trace) {
+    ) -> (ServiceOutcome, Trace) {
         if trace.is_some() {
             return self.serve_traced(request, peer, replies, trace);
         }
@@ -148,7 +154,7 @@ impl Routes {
         peer: RequestPeerRef<'_>,
         replies: Replies<'_>,
         trace: Trace,
-    ) -> (Outcome, Trace) {
+    ) -> (ServiceOutcome, Trace) {
         trace.in_scope(|| self.run(request, peer, replies, true)).traced(trace)
     }
 
@@ -159,34 +165,34 @@ impl Routes {
         peer: RequestPeerRef<'_>,
         replies: Replies<'_>,
         traced: bool,
-    ) -> Outcome {
+    ) -> ServiceOutcome {
         let UncheckedRequest { id, method, params } = request;
         let Some(route) = self.table.routes.get(&**method) else {
-            return Outcome::Refused(ErrorObject::method_not_found(method));
+            return ServiceOutcome::Refused(ErrorObject::method_not_found(method));
         };
         if route.unsubscribes {
             return unsubscribe(&route.info, request, peer, replies);
         }
-        let (token, rest) = match info_token(&route.info, *params) {
+        let (token, rest) = match take_progress_token(&route.info, *params) {
             Ok(taken) => taken.unzip(),
-            Err(error) => return Outcome::Refused(error),
+            Err(error) => return ServiceOutcome::Refused(error),
         };
         let params = rest.as_deref().map_or(*params, UncheckedParams::from_text);
-        let run = route.pace.next();
-        let timed = (run == Run::Timed).then(Instant::now);
+        let mode = route.inline_policy.next_mode();
+        let timed = (mode == RunMode::Timed).then(Instant::now);
         let request = Request {
             method: &route.info,
             id: *id,
             params,
             peer,
             replies,
-            deferred: run == Run::AsTask,
-            token: token.flatten(),
+            deferred: mode == RunMode::Deferred,
+            progress_token: token.flatten(),
             traced,
         };
         let handled = self.services[route.service].call(route.method, request);
         if let Some(started) = timed {
-            route.pace.took(started.elapsed());
+            route.inline_policy.record(started.elapsed());
         }
         handled.outcome()
     }
@@ -214,12 +220,12 @@ impl Routes {
     /// A read took long: any of the methods may be why.
     #[cold]
     pub(crate) fn suspect(&self) {
-        self.table.routes.values().for_each(|route| route.pace.suspect());
+        self.table.routes.values().for_each(|route| route.inline_policy.suspect());
     }
 }
 
 /// The token that ties reports to the request, and the parameters without it, where the method takes one and the request has it.
-fn info_token(
+fn take_progress_token(
     method: &MethodInfo,
     params: UncheckedParams<'_>,
 ) -> Result<Option<(Option<Token>, String)>, ErrorObject> {
@@ -235,20 +241,20 @@ impl fmt::Debug for Routes {
     }
 }
 
-type Factory = Arc<dyn Fn(&Session) -> Arc<dyn Service> + Send + Sync>;
+type ServiceFactory = Arc<dyn Fn(&Session) -> Arc<dyn Service> + Send + Sync>;
 
 /// What is served, before it is known to whom. Clones serve the same values.
 #[derive(Clone, Default)]
 pub(crate) struct Services {
-    shared: Vec<Named<Arc<dyn Service>>>,
-    factories: Vec<Named<Factory>>,
+    shared: Vec<NamedService<Arc<dyn Service>>>,
+    factories: Vec<NamedService<ServiceFactory>>,
     /// The methods that are known before there is a session.
-    table: Table,
+    table: RouteTable,
     duplicate: Option<DuplicateMethod>,
 }
 
 #[derive(Clone)]
-struct Named<T> {
+struct NamedService<T> {
     name: &'static str,
     value: T,
 }
@@ -257,17 +263,17 @@ impl Services {
     pub(crate) fn add_shared<S: Service>(&mut self, service: S) {
         let name = type_name::<S>();
         self.check(|table| table.add(service.methods(), name));
-        self.shared.push(Named { name, value: Arc::new(service) });
+        self.shared.push(NamedService { name, value: Arc::new(service) });
     }
 
     pub(crate) fn add_factory<S: Service>(&mut self, make: impl Fn(&Session) -> S + Send + Sync + 'static) {
         let name = type_name::<S>();
         self.check(|table| table.add(S::declared(), name));
-        let value: Factory = Arc::new(move |session| Arc::new(make(session)));
-        self.factories.push(Named { name, value });
+        let value: ServiceFactory = Arc::new(move |session| Arc::new(make(session)));
+        self.factories.push(NamedService { name, value });
     }
 
-    fn check(&mut self, add: impl FnOnce(&mut Table) -> Result<(), DuplicateMethod>) {
+    fn check(&mut self, add: impl FnOnce(&mut RouteTable) -> Result<(), DuplicateMethod>) {
         if let (None, Err(duplicate)) = (&self.duplicate, add(&mut self.table)) {
             self.duplicate = Some(duplicate);
         }
@@ -290,10 +296,10 @@ impl Services {
 /// Services that do not claim each other's names.
 pub(crate) struct BuiltServices {
     /// Of the shared ones, where there are no others.
-    table: Arc<Table>,
+    table: Arc<RouteTable>,
     names: Vec<&'static str>,
     shared: Arc<[Arc<dyn Service>]>,
-    factories: Vec<Named<Factory>>,
+    factories: Vec<NamedService<ServiceFactory>>,
 }
 
 impl BuiltServices {
@@ -317,7 +323,7 @@ impl BuiltServices {
         if !self.need_session() {
             return self.shared();
         }
-        let mut table = Table::default();
+        let mut table = RouteTable::default();
         let mut services: Vec<_> = self.shared.to_vec();
         services.extend(self.factories.iter().map(|factory| (factory.value)(session)));
         let names = self.names.iter().copied().chain(self.factories.iter().map(|factory| factory.name));

@@ -18,8 +18,8 @@ use super::{
     handler::Args,
     peer::{OneShot, RequestPeer, RequestPeerRef},
     reply::{Answer, Replies, panicked},
-    request::{Handled, Outcome, Request},
-    work::{Left, RequestNumber, Subscribing, Unreported, Work, end_subscriber},
+    request::{Handled, Request, ServiceOutcome},
+    work::{ProgressResult, RequestNumber, Subscribing, UnreportedWork, Work, end_subscriber},
 };
 use crate::{
     jsonrpc::{
@@ -33,10 +33,10 @@ use crate::{
 
 /// After so many bytes of items that are there all at once, the loop gets to send them: while they are in the processor's caches, and
 /// before they fill a queue.
-pub(super) const PART: usize = 64 << 10;
+pub(super) const YIELD_AFTER: usize = 64 << 10;
 
 /// Makes the future of a handler, whose stream goes to the sink that it is given when it has read its parameters.
-type Begin<'b> = dyn FnMut(
+type BeginStream<'b> = dyn FnMut(
         Args<'_>,
         &mut dyn FnMut() -> Result<Sink, ErrorObject>,
     ) -> Result<BoxFuture<'static, ()>, ErrorObject>
@@ -52,7 +52,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let mut parts = Some((decode, handler));
-    begin(request, &mut |args, sink| match parts.take() {
+    begin_stream(request, &mut |args, sink| match parts.take() {
         Some((decode, handler)) => {
             let params = decode(args)?;
             Ok(Box::pin(handler(params, sink()?)))
@@ -61,39 +61,40 @@ where
     })
 }
 
-fn begin(request: Request<'_>, begin: &mut Begin<'_>) -> Handled {
+fn begin_stream(request: Request<'_>, begin: &mut BeginStream<'_>) -> Handled {
     let (Some(info), args) = (request.method.subscription(), Args::of(&request)) else {
         return Handled::refused(ErrorObject::internal());
     };
     let method = request.method.name();
-    let mut to = None;
+    let mut target = None;
     let mut sink = || {
-        let sends_to = &*to.insert(admits(&request, info)?);
+        let admitted = &*target.insert(admit(&request, info)?);
         // The handler has decoded them.
         let params = positional(request.params.known_as_json(), request.method);
-        let token = request.token.clone().filter(|_| matches!(sends_to, SendsTo::Session { .. }));
-        Ok(Sink { method, info, params, token, to: sends_to.clone() })
+        let token =
+            request.progress_token.clone().filter(|_| matches!(admitted, StreamTarget::Session { .. }));
+        Ok(Sink { method, info, params, token, target: admitted.clone() })
     };
     let begun = catch_unwind(AssertUnwindSafe(|| begin(args, &mut sink)));
     let Request { id, replies, traced, .. } = request;
     let mut answer = Answer::new(replies, id, traced);
-    match (begun, to) {
+    match (begun, target) {
         (Ok(Err(error)), _) => Handled::refused(error),
         (Err(panic), _) => {
             answer.panicked(method, panic);
             Handled::done(answer.ending())
         }
-        (Ok(Ok(handler)), Some(SendsTo::Session { link, number })) => {
-            Handled::subscribing(Subscribing::new(method, handler, link, number))
+        (Ok(Ok(handler)), Some(StreamTarget::Session { shared, number })) => {
+            Handled::subscribing(Subscribing::new(method, handler, shared, number))
         }
-        (Ok(Ok(handler)), Some(SendsTo::Message { left, .. })) => {
-            let panics = left.clone();
+        (Ok(Ok(handler)), Some(StreamTarget::Message { progress, .. })) => {
+            let panic_result = progress.clone();
             let handler = Box::pin(async move {
                 if let Err(panic) = AssertUnwindSafe(handler).catch_unwind().await {
-                    panics.panicked(panicked(method, panic));
+                    panic_result.panicked(panicked(method, panic));
                 }
             });
-            Handled::pending(Work::of_unreported(method, Unreported { handler, left }, &answer))
+            Handled::pending(Work::of_unreported(method, UnreportedWork { handler, progress }, &answer))
         }
         // A handler without a sink has no stream.
         (Ok(Ok(_)), None) => Handled::refused(ErrorObject::internal()),
@@ -106,35 +107,37 @@ pub(super) fn unsubscribe(
     request: &UncheckedRequest<'_>,
     peer: RequestPeerRef<'_>,
     mut replies: Replies<'_>,
-) -> Outcome {
+) -> ServiceOutcome {
     let style = method.subscription().map(|subscription| subscription.style()).unwrap_or_default();
     let key = match style {
-        SubscriptionStyle::PubSub => match id_of(request.params.known_as_json(), method.unknown_params()) {
-            Some(id) => SubscriptionKey::of_id(id),
-            None => {
-                return Outcome::Refused(params::invalid(
-                    &request.method,
-                    &"it takes the id of a subscription",
-                ));
+        SubscriptionStyle::PubSub => {
+            match subscription_id(request.params.known_as_json(), method.unknown_params()) {
+                Some(id) => SubscriptionKey::of_id(id),
+                None => {
+                    return ServiceOutcome::Refused(params::invalid(
+                        &request.method,
+                        &"it takes the id of a subscription",
+                    ));
+                }
             }
-        },
+        }
         SubscriptionStyle::Electrum => match request.params.check() {
             Some(params) => SubscriptionKey::of_params(method.name(), &positional(params, method)),
-            None => return Outcome::Refused(params::invalid(&request.method, &"they are no JSON")),
+            None => return ServiceOutcome::Refused(params::invalid(&request.method, &"they are no JSON")),
         },
         SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => {
-            return Outcome::Refused(ErrorObject::method_not_found(&request.method));
+            return ServiceOutcome::Refused(ErrorObject::method_not_found(&request.method));
         }
     };
-    let found = peer.link().is_some_and(|link| link.unsubscribe(&key));
+    let found = peer.shared().is_some_and(|shared| shared.unsubscribe(&key));
     if let Some(id) = request.id {
-        replies.truth(id, found);
+        replies.boolean(id, found);
     }
-    Outcome::Done(Ending::Result)
+    ServiceOutcome::Done(Ending::Result)
 }
 
 /// The one parameter, by position or under whatever name, beside those that the method lets pass.
-fn id_of(params: RawParams<'_>, unknown: UnknownParams) -> Option<&str> {
+fn subscription_id(params: RawParams<'_>, unknown: UnknownParams) -> Option<&str> {
     let text = params.as_json()?;
     let id: &RawValue = match text.starts_with('[') {
         true => serde_json::from_str::<(&RawValue,)>(text).ok()?.0,
@@ -153,34 +156,37 @@ fn id_of(params: RawParams<'_>, unknown: UnknownParams) -> Option<&str> {
 }
 
 /// Where a subscription may send, or why there can be none.
-fn admits(request: &Request<'_>, info: SubscriptionInfo) -> Result<SendsTo, ErrorObject> {
+fn admit(request: &Request<'_>, info: SubscriptionInfo) -> Result<StreamTarget, ErrorObject> {
     let no = |code, why: String| Err(ErrorObject::new(code, why));
     if request.id.is_none() {
         return no(ErrorCode::INVALID_REQUEST, "a subscription is asked for with an id".to_owned());
     }
-    let link = match request.peer {
-        RequestPeer::Session(link) => link,
+    let shared = match request.peer {
+        RequestPeer::Session(shared) => shared,
         RequestPeer::OneShot(message) if info.style().is_progress() => {
-            return Ok(SendsTo::Message { message: Arc::clone(message), left: Left::default() });
+            return Ok(StreamTarget::Message {
+                message: Arc::clone(message),
+                progress: ProgressResult::default(),
+            });
         }
         RequestPeer::OneShot(_) => {
             return no(ErrorCode::INVALID_REQUEST, "a subscription needs a session".to_owned());
         }
     };
-    if request.token.is_some() && !link.version().has_named_params() {
+    if request.progress_token.is_some() && !shared.version().has_named_params() {
         let why = "JSON-RPC 1.0 has no named parameters, which reports of progress need: \
                    ask without a token, or in 2.0";
         return no(ErrorCode::INVALID_REQUEST, why.to_owned());
     }
-    if !link.admits_subscription() {
-        let limit = link.limits.subscriptions();
-        link.limits.reached.subscriptions(&link.peer, link.id, limit);
+    if !shared.admits_subscription() {
+        let limit = shared.limits.subscriptions();
+        shared.limits.reached.subscriptions(&shared.peer, shared.id, limit);
         return no(
             ErrorCode::TOO_MANY_SUBSCRIPTIONS,
             format!("too many subscriptions: the limit is {limit}"),
         );
     }
-    Ok(SendsTo::Session { link: Arc::clone(link), number: RequestNumber::default() })
+    Ok(StreamTarget::Session { shared: Arc::clone(shared), number: RequestNumber::default() })
 }
 
 /// Where a stream goes that a handler has made.
@@ -192,21 +198,21 @@ pub struct Sink {
     params: String,
     /// In the styles of progress: what the one who asked wants reports under, if any.
     pub(super) token: Option<Token>,
-    pub(super) to: SendsTo,
+    pub(super) target: StreamTarget,
 }
 
 /// Waits for capacity for an item of so many bytes.
-pub(super) async fn capacity_for(link: &Shared, number: u64, size: usize) -> Result<(), Gone> {
-    poll_fn(|cx| link.poll_item_capacity(number, size, cx)).await
+pub(super) async fn capacity_for(shared: &Shared, number: u64, size: usize) -> Result<(), Gone> {
+    poll_fn(|cx| shared.poll_item_capacity(number, size, cx)).await
 }
 
 /// Where a handler that makes a stream sends.
 #[derive(Debug, Clone)]
-pub(super) enum SendsTo {
+pub(super) enum StreamTarget {
     /// Items go to the session, as those of the request with this number.
-    Session { link: Arc<Shared>, number: RequestNumber },
+    Session { shared: Arc<Shared>, number: RequestNumber },
     /// The request came by itself: its reply is all that can be sent, and is left here.
-    Message { message: Arc<OneShot>, left: Left },
+    Message { message: Arc<OneShot>, progress: ProgressResult },
 }
 
 impl Sink {
@@ -218,16 +224,16 @@ impl Sink {
         R: Returns<FALLIBLE, Value: Stream<Item: Returns<ITEMS, Value: Serialize>>>,
     {
         match returned.into_result() {
-            Ok(stream) => self.feed(stream).await,
+            Ok(stream) => self.send_items(stream).await,
             Err(error) => self.refuse(&error.to_error_object()),
         }
     }
 
-    async fn feed<const ITEMS: bool, T>(self, stream: impl Stream<Item = T>)
+    async fn send_items<const ITEMS: bool, T>(self, stream: impl Stream<Item = T>)
     where
         T: Returns<ITEMS, Value: Serialize>,
     {
-        let SendsTo::Session { link, number } = &self.to else {
+        let StreamTarget::Session { shared, number } = &self.target else {
             return self.refuse(&ErrorObject::internal());
         };
         let mut stream = pin!(stream);
@@ -259,21 +265,21 @@ impl Sink {
                 return self.refuse(&ErrorObject::internal());
             }
         };
-        let version = link.version();
+        let version = shared.version();
         let writer = ItemWriter::new(self.info, key, &self.params, version);
-        if !link.accept_subscription(number, self.info, writer.clone(), &result) {
+        if !shared.accept_subscription(number, self.info, writer.clone(), &result) {
             return;
         }
-        let mut has_room = true;
+        let mut has_capacity = true;
         let mut body = Vec::new();
-        let mut in_one_go = 0;
+        let mut since_yield = 0;
         let end = loop {
-            if !has_room && capacity_for(link, number, 1).await.is_err() {
+            if !has_capacity && capacity_for(shared, number, 1).await.is_err() {
                 return;
             }
             let item = poll_fn(|cx| {
                 let (item, lost) = count_lost(|| stream.as_mut().poll_next(cx));
-                if lost > 0 && link.lose_items(number, lost).is_err() {
+                if lost > 0 && shared.lose_items(number, lost).is_err() {
                     return Poll::Ready(Err(Gone));
                 }
                 item.map(Ok)
@@ -284,42 +290,42 @@ impl Sink {
                 Err(Gone) => return,
             };
             body.clear();
-            body.shrink_to(PART);
+            body.shrink_to(YIELD_AFTER);
             if let Err(error) = writer.item(&mut body, |out| self.write(item, out)) {
                 break Some(error);
             }
-            has_room = loop {
-                match link.push_item(number, &body) {
+            has_capacity = loop {
+                match shared.push_item(number, &body) {
                     Ok(Pushed::More) => break true,
                     Ok(Pushed::Full) => break false,
-                    Ok(Pushed::Waits) if capacity_for(link, number, body.len()).await.is_ok() => {}
+                    Ok(Pushed::Waits) if capacity_for(shared, number, body.len()).await.is_ok() => {}
                     Ok(Pushed::Waits) | Err(Gone) => return,
                 }
             };
-            in_one_go += body.len();
-            if in_one_go >= PART {
-                in_one_go = 0;
+            since_yield += body.len();
+            if since_yield >= YIELD_AFTER {
+                since_yield = 0;
                 tokio::task::yield_now().await;
             }
         };
-        end_subscriber(link, self.method, number, end.as_ref());
+        end_subscriber(shared, self.method, number, end.as_ref());
     }
 
     /// There will be no subscription: the request is answered with `error`.
     fn refuse(&self, error: &ErrorObject) {
-        match &self.to {
-            SendsTo::Session { link, number } => {
-                link.refuse_subscription(number.get(), error, Ending::Error(error.code()));
+        match &self.target {
+            StreamTarget::Session { shared, number } => {
+                shared.refuse_subscription(number.get(), error, Ending::Error(error.code()));
             }
-            SendsTo::Message { left, .. } => left.finish(Err(error.clone())),
+            StreamTarget::Message { progress, .. } => progress.finish(Err(error.clone())),
         }
     }
 
     /// How many bytes an item or a result may have.
     fn reply_size(&self) -> usize {
-        match &self.to {
-            SendsTo::Session { link, .. } => link.limits.reply_size(),
-            SendsTo::Message { message, .. } => message.reply_size(),
+        match &self.target {
+            StreamTarget::Session { shared, .. } => shared.limits.reply_size(),
+            StreamTarget::Message { message, .. } => message.reply_size(),
         }
     }
 

@@ -17,7 +17,7 @@ use futures::{FutureExt, future::BoxFuture};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
-use super::reply::{Answer, Panic, Replies, ReplyLimit, ReplyValue, discard, panicked};
+use super::reply::{Answer, PanicPayload, Replies, ReplyLimit, ReplyValue, discard, panicked};
 use crate::{
     jsonrpc::{ErrorCode, ErrorObject, Id, RequestId, buffer::Buffer, shown::brief, version::Version},
     session::{Ending, Shared, Trace},
@@ -64,17 +64,17 @@ pub(crate) struct Work {
     limit: usize,
     /// Whether the log is told what has come of it.
     traced: bool,
-    stage: Stage,
+    stage: WorkStage,
     /// Where its request is traced: all that it does is done inside the span, and so is what it
     /// leaves dropped.
     span: Option<Box<Span>>,
 }
 
-enum Stage {
+enum WorkStage {
     Running(BoxHandler),
     /// Work that would report its progress, and has nobody to report to.
-    Unreported(Unreported),
-    Finished(Result<Box<dyn ReplyValue + Send>, Panic>),
+    Unreported(UnreportedWork),
+    Finished(Result<Box<dyn ReplyValue + Send>, PanicPayload>),
     Done,
 }
 
@@ -87,14 +87,14 @@ pub(crate) struct Finished {
 
 impl Work {
     pub(super) fn new(method: &'static str, handler: BoxHandler, answer: &Answer<'_>) -> Self {
-        Self::of(method, Stage::Running(handler), answer)
+        Self::of(method, WorkStage::Running(handler), answer)
     }
 
-    pub(super) fn of_unreported(method: &'static str, handler: Unreported, answer: &Answer<'_>) -> Self {
-        Self::of(method, Stage::Unreported(handler), answer)
+    pub(super) fn of_unreported(method: &'static str, handler: UnreportedWork, answer: &Answer<'_>) -> Self {
+        Self::of(method, WorkStage::Unreported(handler), answer)
     }
 
-    fn of(method: &'static str, stage: Stage, answer: &Answer<'_>) -> Self {
+    fn of(method: &'static str, stage: WorkStage, answer: &Answer<'_>) -> Self {
         Self {
             method,
             version: answer.version(),
@@ -130,19 +130,19 @@ impl Work {
 
     fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let handler = match &mut self.stage {
-            Stage::Running(handler) => handler,
-            Stage::Unreported(unreported) => return unreported.poll_finished(cx),
-            Stage::Finished(_) | Stage::Done => return Poll::Ready(()),
+            WorkStage::Running(handler) => handler,
+            WorkStage::Unreported(unreported) => return unreported.poll_finished(cx),
+            WorkStage::Finished(_) | WorkStage::Done => return Poll::Ready(()),
         };
         let mut kept = Completion::Keep(None);
         let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll_handler(cx, &mut kept)));
         let stage = match (polled, kept) {
             (Ok(Poll::Pending), _) => return Poll::Pending,
-            (Ok(Poll::Ready(())), Completion::Keep(Some(value))) => Stage::Finished(Ok(value)),
-            (Ok(Poll::Ready(())), _) => Stage::Done,
-            (Err(panic), _) => Stage::Finished(Err(panic)),
+            (Ok(Poll::Ready(())), Completion::Keep(Some(value))) => WorkStage::Finished(Ok(value)),
+            (Ok(Poll::Ready(())), _) => WorkStage::Done,
+            (Err(panic), _) => WorkStage::Finished(Err(panic)),
         };
-        if let Stage::Running(handler) = replace(&mut self.stage, stage) {
+        if let WorkStage::Running(handler) = replace(&mut self.stage, stage) {
             discard(self.method, handler);
         }
         Poll::Ready(())
@@ -155,7 +155,7 @@ impl Work {
 
     fn finish_stage(&mut self) -> Finished {
         let mut reply = Buffer::new();
-        let stage = replace(&mut self.stage, Stage::Done);
+        let stage = replace(&mut self.stage, WorkStage::Done);
         let ending = match self.id.take() {
             Some(id) => id.with(|id| self.answer(stage, Some(id), &mut reply)),
             None => self.answer(stage, None, &mut reply),
@@ -163,27 +163,27 @@ impl Work {
         Finished { reply, ending }
     }
 
-    fn answer(&self, stage: Stage, id: Option<Id<'_>>, reply: &mut Vec<u8>) -> Ending {
+    fn answer(&self, stage: WorkStage, id: Option<Id<'_>>, reply: &mut Vec<u8>) -> Ending {
         let mut answer =
             Answer::new(Replies::part(reply, self.version, ReplyLimit::Bytes(self.limit)), id, self.traced);
         match stage {
-            Stage::Finished(Ok(mut value)) => {
+            WorkStage::Finished(Ok(mut value)) => {
                 answer.contain(self.method, |answer| {
                     value.answer(answer);
                     drop(value);
                 });
             }
-            Stage::Finished(Err(panic)) => answer.panicked(self.method, panic),
-            Stage::Unreported(unreported) => unreported.finish(&mut answer),
-            Stage::Running(_) | Stage::Done => {}
+            WorkStage::Finished(Err(panic)) => answer.panicked(self.method, panic),
+            WorkStage::Unreported(unreported) => unreported.finish(&mut answer),
+            WorkStage::Running(_) | WorkStage::Done => {}
         }
         answer.ending()
     }
 
     /// Where it is left when work that makes steps makes them: its time is counted from the last.
-    pub(super) fn steps(&self) -> Option<Left> {
+    pub(super) fn progress(&self) -> Option<ProgressResult> {
         match &self.stage {
-            Stage::Unreported(unreported) => Some(unreported.left.clone()),
+            WorkStage::Unreported(unreported) => Some(unreported.progress.clone()),
             _ => None,
         }
     }
@@ -192,7 +192,7 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         if let Some(span) = self.span.take() {
-            let stage = replace(&mut self.stage, Stage::Done);
+            let stage = replace(&mut self.stage, WorkStage::Done);
             span.in_scope(|| drop(stage));
         }
     }
@@ -200,17 +200,17 @@ impl Drop for Work {
 
 /// Where the handler leaves what its work has come to.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Left(Arc<Mutex<State>>);
+pub(super) struct ProgressResult(Arc<Mutex<ProgressState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct ProgressState {
     result: Option<Result<Vec<u8>, ErrorObject>>,
     panicked: bool,
     last_step: Option<Instant>,
 }
 
-impl Left {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl ProgressResult {
+    fn lock(&self) -> MutexGuard<'_, ProgressState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -232,18 +232,18 @@ impl Left {
     }
 
     /// A step was made at `now`: the time of the work is counted anew.
-    pub(super) fn goes_on(&self, now: Instant) {
+    pub(super) fn record_step(&self, now: Instant) {
         self.lock().last_step = Some(now);
     }
 }
 
 /// The handler of such work.
-pub(super) struct Unreported {
+pub(super) struct UnreportedWork {
     pub(super) handler: BoxFuture<'static, ()>,
-    pub(super) left: Left,
+    pub(super) progress: ProgressResult,
 }
 
-impl Unreported {
+impl UnreportedWork {
     pub(super) fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.handler.as_mut().poll(cx));
         Poll::Ready(())
@@ -251,13 +251,13 @@ impl Unreported {
 
     pub(super) fn finish(self, answer: &mut Answer<'_>) {
         let (result, panicked) = {
-            let mut state = self.left.lock();
+            let mut state = self.progress.lock();
             (state.result.take(), state.panicked)
         };
         match result.unwrap_or_else(|| Err(ErrorObject::internal())) {
-            Ok(json) => answer.give_json(&json),
-            Err(error) if panicked => answer.give_error(&error, Ending::Panicked),
-            Err(error) => answer.give_error(&error, Ending::Error(error.code())),
+            Ok(json) => answer.write_json(&json),
+            Err(error) if panicked => answer.write_error(&error, Ending::Panicked),
+            Err(error) => answer.write_error(&error, Ending::Error(error.code())),
         }
     }
 }
@@ -276,7 +276,7 @@ impl RequestNumber {
 pub(crate) struct Subscribing {
     method: &'static str,
     handler: BoxFuture<'static, ()>,
-    link: Arc<Shared>,
+    shared: Arc<Shared>,
     number: RequestNumber,
     trace: Span,
 }
@@ -285,10 +285,10 @@ impl Subscribing {
     pub(super) const fn new(
         method: &'static str,
         handler: BoxFuture<'static, ()>,
-        link: Arc<Shared>,
+        shared: Arc<Shared>,
         number: RequestNumber,
     ) -> Self {
-        Self { method, handler, link, number, trace: Span::none() }
+        Self { method, handler, shared, number, trace: Span::none() }
     }
 
     /// The same inside the span of `trace`.
@@ -298,9 +298,9 @@ impl Subscribing {
 
     /// Runs it, for the request of this number.
     pub(crate) fn run(self, number: u64) -> impl Future<Output = ()> + Send {
-        let Self { method, handler, link, number: told, trace } = self;
+        let Self { method, handler, shared, number: known, trace } = self;
         // It is set once, before the handler runs.
-        let _ = told.0.set(number);
+        let _ = known.0.set(number);
         let task = async move {
             let ended = AssertUnwindSafe(handler).catch_unwind().await;
             let error = ended.err().map(|panic| panicked(method, panic));
@@ -309,22 +309,22 @@ impl Subscribing {
                 Some(error) => (error.clone(), Ending::Panicked),
                 None => (ErrorObject::internal(), Ending::Error(ErrorCode::INTERNAL_ERROR)),
             };
-            link.refuse_subscription(number, &refusal, ending);
-            end_subscriber(&link, method, number, error.as_ref());
+            shared.refuse_subscription(number, &refusal, ending);
+            end_subscriber(&shared, method, number, error.as_ref());
         };
         task.instrument(trace)
     }
 }
 
 /// Tells the subscriber that its stream has ended or, where it is not known to take that, the log that it has failed.
-pub(super) fn end_subscriber(link: &Shared, method: &str, request: u64, error: Option<&ErrorObject>) {
-    if !link.end_subscriber(request, error)
+pub(super) fn end_subscriber(shared: &Shared, method: &str, request: u64, error: Option<&ErrorObject>) {
+    if !shared.end_subscriber(request, error)
         && let Some(error) = error
     {
         tracing::warn!(
             rpc.system.name = "jsonrpc",
             rpc.method = method,
-            session = link.id,
+            session = shared.id,
             error = %brief(error.message()),
             "a subscription has failed, and its subscriber is not told: it is not known to take notices (`Notices`)"
         );

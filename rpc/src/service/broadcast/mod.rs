@@ -56,12 +56,12 @@ pub use shared_json::Shared;
 /// [`Overflow::Wait`](crate::Overflow::Wait) it stops when its own queue is full, and what comes then waits here, once for all.
 /// A source that must not outrun its slowest subscriber [`send`](Self::send)s.
 pub struct Broadcast<T> {
-    source: Arc<Source<T>>,
+    source: Arc<BroadcastSource<T>>,
 }
 
-struct Source<T>(Mutex<State<T>>);
+struct BroadcastSource<T>(Mutex<BroadcastState<T>>);
 
-struct State<T> {
+struct BroadcastState<T> {
     ring: Ring<Shared<T>>,
     /// How many [`Broadcast`]s there are: none will say anything more where this is 0.
     publishers: usize,
@@ -72,8 +72,8 @@ struct State<T> {
 impl<T> Broadcast<T> {
     /// A source that keeps up to `capacity` items for a subscriber that has yet to take them; at least one.
     pub fn new(capacity: usize) -> Self {
-        let state = State { ring: Ring::new(capacity.max(1)), publishers: 1, senders: Vec::new() };
-        Self { source: Arc::new(Source(Mutex::new(state))) }
+        let state = BroadcastState { ring: Ring::new(capacity.max(1)), publishers: 1, senders: Vec::new() };
+        Self { source: Arc::new(BroadcastSource(Mutex::new(state))) }
     }
 
     /// Gives an item to all who are subscribed, and never waits: those who are too slow lose their oldest.
@@ -89,7 +89,7 @@ impl<T> Broadcast<T> {
         let mut value = Some(value);
         poll_fn(|cx| {
             let mut state = self.source.lock();
-            if !state.ring.has_room() {
+            if !state.ring.has_capacity() {
                 if !state.senders.iter().any(|sender| sender.will_wake(cx.waker())) {
                     state.senders.push(cx.waker().clone());
                 }
@@ -105,13 +105,13 @@ impl<T> Broadcast<T> {
 
     /// The items from now on, as a stream.
     pub fn subscribe(&self) -> Listener<T> {
-        let number = self.source.lock().ring.join();
-        Listener { source: Arc::clone(&self.source), number, lost: 0 }
+        let subscriber = self.source.lock().ring.join();
+        Listener { source: Arc::clone(&self.source), subscriber, lost: 0 }
     }
 
     /// How many are subscribed.
     pub fn subscribers(&self) -> usize {
-        self.source.lock().ring.listeners()
+        self.source.lock().ring.subscribers()
     }
 }
 
@@ -127,7 +127,7 @@ impl<T> Drop for Broadcast<T> {
         let mut state = self.source.lock();
         state.publishers -= 1;
         if state.publishers == 0 {
-            let waiting = state.ring.take_waiting();
+            let waiting = state.ring.take_wakers();
             drop(state);
             waiting.into_iter().for_each(Waker::wake);
         }
@@ -144,8 +144,8 @@ impl<T> fmt::Debug for Broadcast<T> {
 ///
 /// Polling is cancel safe: an item that was not taken is there the next time.
 pub struct Listener<T> {
-    source: Arc<Source<T>>,
-    number: u64,
+    source: Arc<BroadcastSource<T>>,
+    subscriber: u64,
     lost: u64,
 }
 
@@ -163,7 +163,7 @@ impl<T> Stream for Listener<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Shared<T>>> {
         let mut state = self.source.lock();
-        match state.ring.take(self.number) {
+        match state.ring.take(self.subscriber) {
             Some(taken) => {
                 wake_senders(state);
                 if taken.lost > 0 {
@@ -174,7 +174,7 @@ impl<T> Stream for Listener<T> {
             }
             None if state.publishers == 0 => Poll::Ready(None),
             None => {
-                state.ring.wait(self.number, cx.waker());
+                state.ring.wait(self.subscriber, cx.waker());
                 Poll::Pending
             }
         }
@@ -184,10 +184,10 @@ impl<T> Stream for Listener<T> {
 impl<T> Drop for Listener<T> {
     fn drop(&mut self) {
         let mut state = self.source.lock();
-        let of_no_use = state.ring.leave(self.number);
+        let unneeded = state.ring.leave(self.subscriber);
         wake_senders(state);
         // Dropping them is code of the user's.
-        drop(of_no_use);
+        drop(unneeded);
     }
 }
 
@@ -197,14 +197,14 @@ impl<T> fmt::Debug for Listener<T> {
     }
 }
 
-impl<T> Source<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+impl<T> BroadcastSource<T> {
+    fn lock(&self) -> MutexGuard<'_, BroadcastState<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, mut state: MutexGuard<'_, State<T>>, item: Shared<T>) {
-        let dropped = state.ring.put(item);
-        let waiting = state.ring.take_waiting();
+    fn put(&self, mut state: MutexGuard<'_, BroadcastState<T>>, item: Shared<T>) {
+        let dropped = state.ring.push(item);
+        let waiting = state.ring.take_wakers();
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
         // Not under the lock: dropping a value is code of the user's.
@@ -213,7 +213,7 @@ impl<T> Source<T> {
 }
 
 /// Wakes those who wait for room, when there is a good deal: a publisher that is woken for every item writes one at a time.
-fn wake_senders<T>(mut state: MutexGuard<'_, State<T>>) {
+fn wake_senders<T>(mut state: MutexGuard<'_, BroadcastState<T>>) {
     if state.ring.is_half_empty() && !state.senders.is_empty() {
         let senders = std::mem::take(&mut state.senders);
         drop(state);

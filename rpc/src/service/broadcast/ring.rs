@@ -8,33 +8,33 @@ use crate::jsonrpc::table::Table;
 #[derive(Debug)]
 pub(super) struct Ring<T> {
     /// Those that somebody has yet to take; later ones lack at least as many as earlier ones.
-    entries: VecDeque<Entry<T>>,
+    entries: VecDeque<RingEntry<T>>,
     /// The number of the first of them. Items are numbered from 0.
     first: u64,
     capacity: usize,
-    listeners: Table<Place>,
-    /// The listeners that wait for an item.
+    subscribers: Table<Cursor>,
+    /// The subscribers that wait for an item.
     waiting: Vec<u64>,
 }
 
 #[derive(Debug)]
-struct Entry<T> {
+struct RingEntry<T> {
     item: T,
     /// How many have yet to take it.
-    lacking: usize,
+    remaining: usize,
 }
 
-/// How far a listener has come.
+/// How far a subscriber has come.
 #[derive(Debug)]
-struct Place {
+struct Cursor {
     /// The number of the item that it takes next.
     next: u64,
     waker: Option<Waker>,
 }
 
-/// What a listener is given.
+/// What a subscriber is given.
 #[derive(Debug, PartialEq)]
-pub(super) struct Taken<T> {
+pub(super) struct TakenItem<T> {
     pub(super) item: T,
     /// How many it has lost before this one.
     pub(super) lost: u64,
@@ -42,7 +42,7 @@ pub(super) struct Taken<T> {
 
 impl<T: Clone> Ring<T> {
     pub(super) const fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), first: 0, capacity, listeners: Table::new(), waiting: Vec::new() }
+        Self { entries: VecDeque::new(), first: 0, capacity, subscribers: Table::new(), waiting: Vec::new() }
     }
 
     /// The number of the item that is put in next.
@@ -50,12 +50,12 @@ impl<T: Clone> Ring<T> {
         self.first + self.entries.len() as u64
     }
 
-    pub(super) fn listeners(&self) -> usize {
-        self.listeners.len()
+    pub(super) fn subscribers(&self) -> usize {
+        self.subscribers.len()
     }
 
     /// Whether an item can be put in that drops none.
-    pub(super) fn has_room(&self) -> bool {
+    pub(super) fn has_capacity(&self) -> bool {
         self.entries.len() < self.capacity
     }
 
@@ -64,69 +64,69 @@ impl<T: Clone> Ring<T> {
         self.entries.len() <= self.capacity / 2
     }
 
-    /// Adds a listener, which takes the items that are put in from now on.
+    /// Adds a subscriber, which takes the items that are put in from now on.
     pub(super) fn join(&mut self) -> u64 {
         let next = self.end();
-        self.listeners.insert(Place { next, waker: None })
+        self.subscribers.insert(Cursor { next, waker: None })
     }
 
-    /// Removes a listener. Gives the items that only it was to take, for dropping them elsewhere.
-    pub(super) fn leave(&mut self, listener: u64) -> Vec<T> {
-        let Some(Place { next, .. }) = self.listeners.remove(listener) else { return Vec::new() };
-        self.waiting.retain(|waiting| *waiting != listener);
+    /// Removes a subscriber. Gives the items that only it was to take, for dropping them elsewhere.
+    pub(super) fn leave(&mut self, subscriber: u64) -> Vec<T> {
+        let Some(Cursor { next, .. }) = self.subscribers.remove(subscriber) else { return Vec::new() };
+        self.waiting.retain(|waiting| *waiting != subscriber);
         let taken = next.saturating_sub(self.first) as usize;
         for entry in self.entries.iter_mut().skip(taken) {
-            entry.lacking -= 1;
+            entry.remaining -= 1;
         }
         std::iter::from_fn(|| self.pop_taken()).collect()
     }
 
     /// Puts an item in. Gives the one that is dropped for it, or the item itself where nobody listens, for dropping it elsewhere.
-    pub(super) fn put(&mut self, item: T) -> Option<T> {
-        let lacking = self.listeners.len();
-        if lacking == 0 {
+    pub(super) fn push(&mut self, item: T) -> Option<T> {
+        let remaining = self.subscribers.len();
+        if remaining == 0 {
             return Some(item);
         }
-        let dropped = if self.has_room() { None } else { self.pop() };
-        self.entries.push_back(Entry { item, lacking });
+        let dropped = if self.has_capacity() { None } else { self.pop() };
+        self.entries.push_back(RingEntry { item, remaining });
         dropped
     }
 
     /// Those to wake when an item was put in.
-    pub(super) fn take_waiting(&mut self) -> Vec<Waker> {
-        let Self { waiting, listeners, .. } = self;
-        waiting.drain(..).filter_map(|listener| listeners.get_mut(listener)?.waker.take()).collect()
+    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
+        let Self { waiting, subscribers, .. } = self;
+        waiting.drain(..).filter_map(|subscriber| subscribers.get_mut(subscriber)?.waker.take()).collect()
     }
 
-    /// The next item of a listener.
-    pub(super) fn take(&mut self, listener: u64) -> Option<Taken<T>> {
-        let place = self.listeners.get_mut(listener)?;
-        let lost = self.first.saturating_sub(place.next);
-        let number = place.next + lost;
+    /// The next item of a subscriber.
+    pub(super) fn take(&mut self, subscriber: u64) -> Option<TakenItem<T>> {
+        let cursor = self.subscribers.get_mut(subscriber)?;
+        let lost = self.first.saturating_sub(cursor.next);
+        let number = cursor.next + lost;
         let entry = self.entries.get_mut((number - self.first) as usize)?;
-        place.next = number + 1;
-        entry.lacking -= 1;
+        cursor.next = number + 1;
+        entry.remaining -= 1;
         let item = entry.item.clone();
         // The last to take it leaves a clone here, which is dropped without anything of the user's being run.
         self.pop_taken();
-        Some(Taken { item, lost })
+        Some(TakenItem { item, lost })
     }
 
-    /// Has a listener woken when the next item is put in.
-    pub(super) fn wait(&mut self, listener: u64, waker: &Waker) {
-        let Some(place) = self.listeners.get_mut(listener) else { return };
-        match &mut place.waker {
+    /// Has a subscriber woken when the next item is put in.
+    pub(super) fn wait(&mut self, subscriber: u64, waker: &Waker) {
+        let Some(cursor) = self.subscribers.get_mut(subscriber) else { return };
+        match &mut cursor.waker {
             Some(known) => known.clone_from(waker),
             None => {
-                place.waker = Some(waker.clone());
-                self.waiting.push(listener);
+                cursor.waker = Some(waker.clone());
+                self.waiting.push(subscriber);
             }
         }
     }
 
     /// Everybody has taken the first item: takes it out.
     fn pop_taken(&mut self) -> Option<T> {
-        if self.entries.front()?.lacking > 0 {
+        if self.entries.front()?.remaining > 0 {
             return None;
         }
         self.pop()
@@ -147,18 +147,18 @@ mod tests {
         Ring::new(capacity)
     }
 
-    fn all(ring: &mut Ring<u32>, listener: u64) -> Vec<(u32, u64)> {
-        std::iter::from_fn(|| ring.take(listener).map(|taken| (taken.item, taken.lost))).collect()
+    fn all(ring: &mut Ring<u32>, subscriber: u64) -> Vec<(u32, u64)> {
+        std::iter::from_fn(|| ring.take(subscriber).map(|taken| (taken.item, taken.lost))).collect()
     }
 
     #[test]
     fn everybody_takes_what_came_since_they_joined() {
         let mut ring = ring(10);
-        assert_eq!(ring.put(0), Some(0), "nobody listens");
+        assert_eq!(ring.push(0), Some(0), "nobody listens");
         let first = ring.join();
-        ring.put(1);
+        ring.push(1);
         let second = ring.join();
-        ring.put(2);
+        ring.push(2);
         assert_eq!(all(&mut ring, first), [(1, 0), (2, 0)]);
         assert_eq!(all(&mut ring, second), [(2, 0)]);
         assert!(ring.entries.is_empty(), "what everybody has taken is not kept");
@@ -170,7 +170,7 @@ mod tests {
         let (slow, quick) = (ring.join(), ring.join());
         let mut dropped = Vec::new();
         for n in 0..5 {
-            dropped.extend(ring.put(n));
+            dropped.extend(ring.push(n));
             assert_eq!(all(&mut ring, quick), [(n, 0)]);
         }
         assert_eq!(dropped, [0, 1, 2]);
@@ -182,16 +182,16 @@ mod tests {
         let mut ring = ring(4);
         let (slow, quick) = (ring.join(), ring.join());
         for n in 0..3 {
-            assert_eq!(ring.put(n), None);
+            assert_eq!(ring.push(n), None);
         }
         ring.take(quick);
         ring.take(quick);
-        assert!(ring.has_room() && !ring.is_half_empty());
+        assert!(ring.has_capacity() && !ring.is_half_empty());
         assert_eq!(ring.leave(slow), [0, 1]);
         assert!(ring.is_half_empty());
         assert_eq!(all(&mut ring, quick), [(2, 0)]);
         assert!(ring.leave(slow).is_empty());
-        assert_eq!(ring.listeners(), 1);
+        assert_eq!(ring.subscribers(), 1);
     }
 
     #[test]
@@ -202,8 +202,8 @@ mod tests {
         ring.wait(one, Waker::noop());
         ring.wait(other, Waker::noop());
         ring.leave(other);
-        ring.put(1);
-        assert_eq!(ring.take_waiting().len(), 1);
-        assert_eq!(ring.take_waiting().len(), 0);
+        ring.push(1);
+        assert_eq!(ring.take_wakers().len(), 1);
+        assert_eq!(ring.take_wakers().len(), 0);
     }
 }

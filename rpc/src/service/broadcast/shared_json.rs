@@ -31,9 +31,9 @@ use crate::jsonrpc::one_line;
 /// assert_eq!(read.0, 2);
 /// # Ok(()) }
 /// ```
-pub struct Shared<T: ?Sized>(Arc<Inner<T>>);
+pub struct Shared<T: ?Sized>(Arc<CachedJson<T>>);
 
-struct Inner<T: ?Sized> {
+struct CachedJson<T: ?Sized> {
     /// Why there is no JSON is kept as text: an error of serde's belongs to one serializer, and cannot be cloned.
     json: OnceLock<Result<Box<RawValue>, String>>,
     value: T,
@@ -42,7 +42,7 @@ struct Inner<T: ?Sized> {
 impl<T> Shared<T> {
     /// A value that was not written yet.
     pub fn new(value: T) -> Self {
-        Self(Arc::new(Inner { json: OnceLock::new(), value }))
+        Self(Arc::new(CachedJson { json: OnceLock::new(), value }))
     }
 
     /// The value itself where nobody else has it, as where it was just read; otherwise a copy. As [`Arc::unwrap_or_clone`], a function
@@ -136,9 +136,9 @@ mod tests {
 
     /// Counts how often it is written.
     #[derive(Default)]
-    struct Counted(AtomicUsize);
+    struct CountedWrites(AtomicUsize);
 
-    impl Serialize for Counted {
+    impl Serialize for CountedWrites {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             self.0.fetch_add(1, Relaxed);
             "a\nb".serialize(serializer)
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_value_is_written_once_and_not_before_it_is_needed() {
-        let value = Shared::new(Counted::default());
+        let value = Shared::new(CountedWrites::default());
         assert_eq!((*value).0.load(Relaxed), 0);
         for clone in [value.clone(), value.clone(), value.clone()] {
             assert_eq!(serde_json::to_string(&clone).unwrap(), r#""a\nb""#);

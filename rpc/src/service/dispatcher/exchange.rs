@@ -78,16 +78,16 @@ impl Dispatcher {
         }
         let version = version.decided_by(message).unwrap_or(version);
         let one_shot = OneShot::new(&self.shared.policy, peer, version, extensions);
-        let ends = Ends(Arc::clone(&one_shot));
-        let mut unread = Unread::of(version, message, &one_shot);
+        let ends = EndOnDrop(Arc::clone(&one_shot));
+        let mut unserved = UnservedRequests::of(version, message, &one_shot);
         let Some(routes) = self.routes(&one_shot) else {
-            unread.ending = Ending::Panicked;
+            unserved.ending = Ending::Panicked;
             let mut out = Vec::new();
             version.put_error(&mut out, Id::NULL, &ErrorObject::internal());
             return (Exchange { answer: Some(out.into()), cost: 0.0 }, None);
         };
         let mut requests = MessageRequests::new(self, routes, &one_shot, version);
-        while let Some(step) = unread.events.step(requests.connection()) {
+        while let Some(step) = unserved.events.step(requests.connection()) {
             match step {
                 Step::Request(request) => {
                     requests.receive(&request.into_unchecked(), message, None).await;
@@ -137,9 +137,9 @@ impl Dispatcher {
 }
 
 /// The end of an exchange, answered or dropped: tasks that work on with a context of it are told.
-struct Ends(Arc<OneShot>);
+struct EndOnDrop(Arc<OneShot>);
 
-impl Drop for Ends {
+impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.end();
     }
@@ -147,14 +147,14 @@ impl Drop for Ends {
 
 /// What a message brings. The requests of which nothing comes are in the log all the same: its peer
 /// is gone before they were begun, or there is no service for them.
-struct Unread<'m> {
+struct UnservedRequests<'m> {
     events: Events<'m, ()>,
     version: Version,
     one_shot: &'m OneShot,
     ending: Ending,
 }
 
-impl<'m> Unread<'m> {
+impl<'m> UnservedRequests<'m> {
     fn of(version: Version, message: &'m [u8], one_shot: &'m OneShot) -> Self {
         // Checked, so that nothing is judged again when its handler has seen it.
         let events = Events::of(version, version.read_checked(message));
@@ -162,7 +162,7 @@ impl<'m> Unread<'m> {
     }
 }
 
-impl Drop for Unread<'_> {
+impl Drop for UnservedRequests<'_> {
     fn drop(&mut self) {
         let mut connection = Connection::of(self.version);
         while let Some(step) = self.events.step(&mut connection) {

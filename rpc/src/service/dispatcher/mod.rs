@@ -58,10 +58,10 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Dispatcher {
-    shared: Arc<Shared>,
+    shared: Arc<DispatcherShared>,
 }
 
-struct Shared {
+struct DispatcherShared {
     services: Arc<BuiltServices>,
     version: Version,
     policy: Arc<OneShotPolicy>,
@@ -116,7 +116,7 @@ impl Dispatcher {
         shielded_work: Tally,
     ) -> Self {
         let policy = Arc::new(OneShotPolicy { limits, shielded_work });
-        Self { shared: Arc::new(Shared { services, version, policy, reached: Reached::default() }) }
+        Self { shared: Arc::new(DispatcherShared { services, version, policy, reached: Reached::default() }) }
     }
 
     /// What is sent in place of an answer to a message that does not get this far.

@@ -23,7 +23,7 @@ use crate::{
         peer::{OneShot, RequestPeer, RequestPeerRef},
         reply::{Replies, ReplyLimit},
         routes::Routes,
-        work::{Finished, Left, Subscribing, Work},
+        work::{Finished, ProgressResult, Subscribing, Work},
     },
     session::{Ahead, Ending, Requests, Running},
 };
@@ -46,20 +46,20 @@ struct MessageSink {
     /// The reply to a member of a batch, while it is written in place.
     member_reply: Vec<u8>,
     /// Dropped before the requests, whose traces then end.
-    at_work: FuturesUnordered<Abortable<BoxFuture<'static, (u64, Finished)>>>,
+    in_flight: FuturesUnordered<Abortable<BoxFuture<'static, (u64, Finished)>>>,
     requests: Requests,
-    handlers: Vec<Handler>,
+    handlers: Vec<RunningHandler>,
     /// Calls that are not answered yet.
     calls: usize,
     cost: f64,
 }
 
 /// A handler at work.
-struct Handler {
+struct RunningHandler {
     request: u64,
     abort: AbortHandle,
-    /// Set where it makes steps: its time is counted from the last.
-    steps: Option<Left>,
+    /// Set where it makes progress: its time is counted from the last.
+    progress: Option<ProgressResult>,
 }
 
 impl MessageRequests {
@@ -78,7 +78,7 @@ impl MessageRequests {
             connection,
             out: Vec::new(),
             member_reply: Vec::new(),
-            at_work: FuturesUnordered::new(),
+            in_flight: FuturesUnordered::new(),
             requests: Requests::new(),
             handlers: Vec::new(),
             calls: 0,
@@ -99,7 +99,7 @@ impl MessageRequests {
         member: Option<Member>,
     ) {
         let trace = self.sink.message.trace(request);
-        while self.taken() >= self.sink.dispatcher.limits().requests_in_flight.max(1) {
+        while self.permits_taken() >= self.sink.dispatcher.limits().requests_in_flight.max(1) {
             self.finish_one().await;
         }
         let dispatched = self.dispatch.dispatch(&mut self.sink, request, (text, member), None, trace);
@@ -107,12 +107,12 @@ impl MessageRequests {
     }
 
     /// The permits that are taken.
-    fn taken(&self) -> usize {
+    fn permits_taken(&self) -> usize {
         self.sink.requests.len() + self.dispatch.queue.len()
     }
 
     pub(super) fn are_done(&self) -> bool {
-        self.taken() == 0
+        self.permits_taken() == 0
     }
 
     /// Whether calls are not answered yet.
@@ -127,7 +127,7 @@ impl MessageRequests {
         let (now, mut next) = (Instant::now(), None);
         let late = sink.requests.late(now, &mut next);
         if late.is_empty() {
-            let done = sink.at_work.next();
+            let done = sink.in_flight.next();
             let done = match next {
                 None => done.await,
                 Some(at) => timeout_at(at, done).await.ok().flatten(),
@@ -152,7 +152,7 @@ impl MessageRequests {
                 self.dispatch.start(&mut self.sink, &request, (&waiting.text, member), waiting.trace);
             self.sink.dispatched(dispatched, request.id, member);
             if request.id.is_some() {
-                self.sink.came(member);
+                self.sink.reply_added(member);
             }
         }
     }
@@ -217,14 +217,14 @@ impl MessageSink {
             Some(member) => id.with(|id| self.connection.add_to_batch(member, id, &finished.reply)),
             None => self.out.extend_from_slice(&finished.reply),
         }
-        self.came(done.member);
+        self.reply_added(done.member);
     }
 
     /// A request has taken too long, unless its work has made a step meanwhile.
     fn expire(&mut self, request: u64, now: Instant) {
         let timeout = self.message.request_timeout();
         let Some(at) = self.handlers.iter().position(|handler| handler.request == request) else { return };
-        let stepped = self.handlers[at].steps.as_ref().and_then(Left::last_step);
+        let stepped = self.handlers[at].progress.as_ref().and_then(ProgressResult::last_step);
         let again = stepped.zip(timeout).and_then(|(stepped, after)| deadline::after(stepped, after));
         if again.is_some_and(|again| again > now) {
             if let Some(running) = self.requests.get_mut(request) {
@@ -238,11 +238,11 @@ impl MessageSink {
         done.trace.end(Ending::Timeout);
         let Some(id) = done.id else { return };
         id.with(|id| self.answer_error(id, &ErrorObject::took_too_long(timeout), done.member));
-        self.came(done.member);
+        self.reply_added(done.member);
     }
 
     /// A reply that was expected is there.
-    fn came(&mut self, member: Option<Member>) {
+    fn reply_added(&mut self, member: Option<Member>) {
         self.calls -= 1;
         if let Some(member) = member {
             self.end_batch(member.batch);
@@ -292,14 +292,14 @@ impl ReplySink for MessageSink {
         if running.id.is_some() {
             self.expect(running.member);
         }
-        let (steps, request) = (work.steps(), self.requests.begin(running));
+        let (progress, request) = (work.progress(), self.requests.begin(running));
         let work: BoxFuture<'static, _> = Box::pin(async move {
             poll_fn(|cx| work.poll_finished(cx)).await;
             (request, work.finish())
         });
         let (work, abort) = abortable(work);
-        self.at_work.push(work);
-        self.handlers.push(Handler { request, abort, steps });
+        self.in_flight.push(work);
+        self.handlers.push(RunningHandler { request, abort, progress });
     }
 
     /// A subscription needs a session, and was refused.

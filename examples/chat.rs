@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
-use rpc::{Broadcast, Connector, Context, RpcError, Server, ServerHandle, Shared, rpc_service};
+use rpc::{Broadcast, Connector, Context, RpcError, Server, ServerHandle, SharedJson, rpc_service};
 use serde::{Deserialize, Serialize};
 
 /// What the room serves to those who come.
@@ -23,7 +23,7 @@ trait Room {
         &self,
         #[rpc(context)] cx: &Context,
         name: &str,
-    ) -> Result<impl Stream<Item = Shared<Line>>, RoomError>;
+    ) -> Result<impl Stream<Item = SharedJson<Line>>, RoomError>;
 
     /// Says something to everybody.
     async fn say(&self, #[rpc(context)] cx: &Context, text: &str) -> Result<(), RoomError>;
@@ -66,7 +66,11 @@ struct MyRoom {
 }
 
 impl Room for MyRoom {
-    async fn join(&self, cx: &Context, name: &str) -> Result<impl Stream<Item = Shared<Line>>, RoomError> {
+    async fn join(
+        &self,
+        cx: &Context,
+        name: &str,
+    ) -> Result<impl Stream<Item = SharedJson<Line>>, RoomError> {
         // Those who are there are asked first, while the one who wants to come waits.
         let guests = self.guests.lock().expect("nobody panics while holding it").clone();
         for (by, guest) in guests {

@@ -175,8 +175,8 @@ pub use server::{BindError, Listen, Server, ServerBuilder, ServerHandle};
 #[cfg(feature = "http")]
 pub use server::{HttpBody, HttpOptions, HttpService};
 pub use service::{
-    Broadcast, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Exchange, Handled, Handler, Listener,
-    Params, Request, Router, Service, Shared, Shielded,
+    Broadcast, BroadcastStream, Context, Dispatcher, DispatcherBuilder, DuplicateMethod, Exchange, Handled,
+    Handler, Params, Request, Router, Service, SharedJson, Shielded,
 };
 pub use session::{
     Batch, BatchError, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call, CallError,

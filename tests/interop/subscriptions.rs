@@ -2,8 +2,8 @@
 
 use futures::{StreamExt, stream};
 use rpc::{
-    Broadcast, Context, ErrorObject, MethodInfo, Notices, Params, Router, Server, Shared, SubscriptionInfo,
-    SubscriptionStyle,
+    Broadcast, Context, ErrorObject, MethodInfo, Notices, Params, Router, Server, SharedJson,
+    SubscriptionInfo, SubscriptionStyle,
 };
 use serde_json::json;
 
@@ -21,10 +21,10 @@ fn statuses(source: &Broadcast<(String, String)>) -> Router {
         let changes = source.subscribe();
         async move {
             let (name,): (String,) = params.parse()?;
-            let current = Shared::new(format!("{name}0"));
+            let current = SharedJson::new(format!("{name}0"));
             let until_end = changes.take_while(|change| std::future::ready(change.1 != "end"));
             let later = until_end.filter_map(move |change| {
-                let value = (change.0 == name).then(|| Shared::new(change.1.clone()));
+                let value = (change.0 == name).then(|| SharedJson::new(change.1.clone()));
                 std::future::ready(value)
             });
             Ok::<_, ErrorObject>(stream::iter([current]).chain(later))

@@ -10,8 +10,8 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::join_all};
 use rpc::{
-    Broadcast, Context, ErrorObject, Limits, Listener, MethodInfo, Overflow, Params, Router, Server, Shared,
-    SubscriptionError, SubscriptionInfo, SubscriptionStyle, testing,
+    Broadcast, BroadcastStream, Context, ErrorObject, Limits, MethodInfo, Overflow, Params, Router, Server,
+    SharedJson, SubscriptionError, SubscriptionInfo, SubscriptionStyle, testing,
 };
 use rpc_tests::{Raw, is_pending, settled, soon};
 use serde::{Serialize, Serializer};
@@ -31,7 +31,7 @@ where
 }
 
 /// Everything that a listener gives without waiting.
-fn taken(listener: &mut Listener<u32>) -> Vec<u32> {
+fn taken(listener: &mut BroadcastStream<u32>) -> Vec<u32> {
     std::iter::from_fn(|| listener.next().now_or_never().flatten()).map(|item| *item).collect()
 }
 
@@ -156,7 +156,7 @@ async fn an_item_is_written_once_for_all_who_get_it() {
 async fn what_is_shared_reads_as_the_value_on_the_other_side() {
     let source = Broadcast::new(8);
     let (session, _peer) = testing::pair((), router(&source, Overflow::Wait));
-    let mut feed = session.subscribe::<Shared<(u8, String)>>("feed", ()).await.expect("begun");
+    let mut feed = session.subscribe::<SharedJson<(u8, String)>>("feed", ()).await.expect("begun");
     source.publish((7, "seven"));
     let item = feed.next().await.expect("an item").expect("a tuple");
     assert_eq!((item.0, &*item.1), (7, "seven"));

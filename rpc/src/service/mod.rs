@@ -19,7 +19,7 @@ mod routes;
 mod subscribe;
 mod work;
 
-pub use broadcast::{Broadcast, Listener, Shared};
+pub use broadcast::{Broadcast, BroadcastStream, SharedJson};
 pub use context::{Context, Shielded};
 pub(crate) use dispatch::{Dispatch, Dispatched, ReplySink};
 pub use dispatcher::{Dispatcher, DispatcherBuilder, Exchange};

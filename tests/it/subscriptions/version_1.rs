@@ -89,7 +89,7 @@ async fn a_client_of_ours_learns_of_items_that_were_lost_and_can_unsubscribe() {
             MethodInfo::request("lagging").with_subscription(info),
             move |_: Params, _: Context| {
                 let later = ours.subscribe();
-                async move { Ok::<_, ErrorObject>(stream::iter([rpc::Shared::new(0)]).chain(later)) }
+                async move { Ok::<_, ErrorObject>(stream::iter([rpc::SharedJson::new(0)]).chain(later)) }
             },
         );
         let (session, served) = both(router).await;

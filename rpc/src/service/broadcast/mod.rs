@@ -15,7 +15,7 @@ use std::{
 use futures::Stream;
 
 use ring::Ring;
-pub use shared_json::Shared;
+pub use shared_json::SharedJson;
 
 /// One source of items for many subscribers: each item is kept once, and written as JSON once, however many it is sent to.
 ///
@@ -50,7 +50,7 @@ pub use shared_json::Shared;
 /// What nobody has yet to take is not kept. A subscriber that has yet to take `capacity` items when another one is
 /// [`publish`](Self::publish)ed loses the oldest of them, and goes on; nobody else notices. Its peer is told where the gap is and how
 /// many are missing, which a client of ours reads as [`SubscriptionError::Lost`](crate::SubscriptionError::Lost); and under
-/// [`Overflow::End`](crate::Overflow::End) the subscription ends. [`Listener::lost`] says so on this side.
+/// [`Overflow::End`](crate::Overflow::End) the subscription ends. [`BroadcastStream::lost`] says so on this side.
 ///
 /// A subscription takes items from here as [its policy](crate::SubscriptionInfo::with_overflow) says: under
 /// [`Overflow::Wait`](crate::Overflow::Wait) it stops when its own queue is full, and what comes then waits here, once for all.
@@ -62,7 +62,7 @@ pub struct Broadcast<T> {
 struct BroadcastSource<T>(Mutex<BroadcastState<T>>);
 
 struct BroadcastState<T> {
-    ring: Ring<Shared<T>>,
+    ring: Ring<SharedJson<T>>,
     /// How many [`Broadcast`]s there are: none will say anything more where this is 0.
     publishers: usize,
     /// Those that wait for room.
@@ -78,7 +78,7 @@ impl<T> Broadcast<T> {
 
     /// Gives an item to all who are subscribed, and never waits: those who are too slow lose their oldest.
     pub fn publish(&self, value: T) {
-        self.source.put(self.source.lock(), Shared::new(value));
+        self.source.put(self.source.lock(), SharedJson::new(value));
     }
 
     /// Gives an item to all who are subscribed, and none of them loses any: waits while `capacity` items wait for the slowest. One
@@ -96,7 +96,7 @@ impl<T> Broadcast<T> {
                 return Poll::Pending;
             }
             if let Some(value) = value.take() {
-                self.source.put(state, Shared::new(value));
+                self.source.put(state, SharedJson::new(value));
             }
             Poll::Ready(())
         })
@@ -104,9 +104,9 @@ impl<T> Broadcast<T> {
     }
 
     /// The items from now on, as a stream.
-    pub fn subscribe(&self) -> Listener<T> {
+    pub fn subscribe(&self) -> BroadcastStream<T> {
         let subscriber = self.source.lock().ring.join();
-        Listener { source: Arc::clone(&self.source), subscriber, lost: 0 }
+        BroadcastStream { source: Arc::clone(&self.source), subscriber, lost: 0 }
     }
 
     /// How many are subscribed.
@@ -143,13 +143,13 @@ impl<T> fmt::Debug for Broadcast<T> {
 /// The items of a [`Broadcast`], as a stream.
 ///
 /// Polling is cancel safe: an item that was not taken is there the next time.
-pub struct Listener<T> {
+pub struct BroadcastStream<T> {
     source: Arc<BroadcastSource<T>>,
     subscriber: u64,
     lost: u64,
 }
 
-impl<T> Listener<T> {
+impl<T> BroadcastStream<T> {
     /// How many items it has lost so far because it did not take them in time.
     ///
     /// A subscription whose stream is this, or is made from it, tells its peer by itself.
@@ -158,10 +158,10 @@ impl<T> Listener<T> {
     }
 }
 
-impl<T> Stream for Listener<T> {
-    type Item = Shared<T>;
+impl<T> Stream for BroadcastStream<T> {
+    type Item = SharedJson<T>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Shared<T>>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SharedJson<T>>> {
         let mut state = self.source.lock();
         match state.ring.take(self.subscriber) {
             Some(taken) => {
@@ -181,7 +181,7 @@ impl<T> Stream for Listener<T> {
     }
 }
 
-impl<T> Drop for Listener<T> {
+impl<T> Drop for BroadcastStream<T> {
     fn drop(&mut self) {
         let mut state = self.source.lock();
         let unneeded = state.ring.leave(self.subscriber);
@@ -191,9 +191,9 @@ impl<T> Drop for Listener<T> {
     }
 }
 
-impl<T> fmt::Debug for Listener<T> {
+impl<T> fmt::Debug for BroadcastStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("lost", &self.lost).finish_non_exhaustive()
+        f.debug_struct("BroadcastStream").field("lost", &self.lost).finish_non_exhaustive()
     }
 }
 
@@ -202,7 +202,7 @@ impl<T> BroadcastSource<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, mut state: MutexGuard<'_, BroadcastState<T>>, item: Shared<T>) {
+    fn put(&self, mut state: MutexGuard<'_, BroadcastState<T>>, item: SharedJson<T>) {
         let dropped = state.ring.push(item);
         let waiting = state.ring.take_wakers();
         drop(state);

@@ -21,17 +21,17 @@ use crate::jsonrpc::one_line;
 ///
 /// ```
 /// # fn main() -> Result<(), serde_json::Error> {
-/// use rpc::Shared;
+/// use rpc::SharedJson;
 ///
-/// let block = Shared::new((1, "abc"));
+/// let block = SharedJson::new((1, "abc"));
 /// assert_eq!(block.1, "abc");
 /// assert_eq!(serde_json::to_string(&[block.clone(), block])?, r#"[[1,"abc"],[1,"abc"]]"#);
 ///
-/// let read: Shared<(u64, String)> = serde_json::from_str(r#"[2,"abd"]"#)?;
+/// let read: SharedJson<(u64, String)> = serde_json::from_str(r#"[2,"abd"]"#)?;
 /// assert_eq!(read.0, 2);
 /// # Ok(()) }
 /// ```
-pub struct Shared<T: ?Sized>(Arc<CachedJson<T>>);
+pub struct SharedJson<T: ?Sized>(Arc<CachedJson<T>>);
 
 struct CachedJson<T: ?Sized> {
     /// Why there is no JSON is kept as text: an error of serde's belongs to one serializer, and cannot be cloned.
@@ -39,7 +39,7 @@ struct CachedJson<T: ?Sized> {
     value: T,
 }
 
-impl<T> Shared<T> {
+impl<T> SharedJson<T> {
     /// A value that was not written yet.
     pub fn new(value: T) -> Self {
         Self(Arc::new(CachedJson { json: OnceLock::new(), value }))
@@ -49,12 +49,12 @@ impl<T> Shared<T> {
     /// and no method.
     ///
     /// ```
-    /// use rpc::Shared;
+    /// use rpc::SharedJson;
     ///
-    /// let name = Shared::new("ann".to_owned());
+    /// let name = SharedJson::new("ann".to_owned());
     /// let also = name.clone();
-    /// assert_eq!(Shared::unwrap_or_clone(name), "ann"); // a copy
-    /// assert_eq!(Shared::unwrap_or_clone(also), "ann"); // the value
+    /// assert_eq!(SharedJson::unwrap_or_clone(name), "ann"); // a copy
+    /// assert_eq!(SharedJson::unwrap_or_clone(also), "ann"); // the value
     /// ```
     pub fn unwrap_or_clone(this: Self) -> T
     where
@@ -67,7 +67,7 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T: Serialize + ?Sized> Shared<T> {
+impl<T: Serialize + ?Sized> SharedJson<T> {
     fn json(&self) -> &Result<Box<RawValue>, String> {
         self.0.json.get_or_init(|| write(&self.0.value).map_err(|error| error.to_string()))
     }
@@ -79,13 +79,13 @@ fn write(value: &(impl Serialize + ?Sized)) -> serde_json::Result<Box<RawValue>>
     RawValue::from_string(String::from_utf8(json).map_err(serde_json::Error::custom)?)
 }
 
-impl<T: ?Sized> Clone for Shared<T> {
+impl<T: ?Sized> Clone for SharedJson<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T: ?Sized> Deref for Shared<T> {
+impl<T: ?Sized> Deref for SharedJson<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -93,13 +93,13 @@ impl<T: ?Sized> Deref for Shared<T> {
     }
 }
 
-impl<T> From<T> for Shared<T> {
+impl<T> From<T> for SharedJson<T> {
     fn from(value: T) -> Self {
         Self::new(value)
     }
 }
 
-impl<T: Serialize + ?Sized> Serialize for Shared<T> {
+impl<T: Serialize + ?Sized> Serialize for SharedJson<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.json() {
             Ok(json) => json.serialize(serializer),
@@ -108,21 +108,21 @@ impl<T: Serialize + ?Sized> Serialize for Shared<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for SharedJson<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         T::deserialize(deserializer).map(Self::new)
     }
 }
 
-impl<T: PartialEq + ?Sized> PartialEq for Shared<T> {
+impl<T: PartialEq + ?Sized> PartialEq for SharedJson<T> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl<T: Eq + ?Sized> Eq for Shared<T> {}
+impl<T: Eq + ?Sized> Eq for SharedJson<T> {}
 
-impl<T: fmt::Debug + ?Sized> fmt::Debug for Shared<T> {
+impl<T: fmt::Debug + ?Sized> fmt::Debug for SharedJson<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_value_is_written_once_and_not_before_it_is_needed() {
-        let value = Shared::new(CountedWrites::default());
+        let value = SharedJson::new(CountedWrites::default());
         assert_eq!((*value).0.load(Relaxed), 0);
         for clone in [value.clone(), value.clone(), value.clone()] {
             assert_eq!(serde_json::to_string(&clone).unwrap(), r#""a\nb""#);
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_be_written_says_why_every_time() {
-        let value = Shared::new(Unwritable);
+        let value = SharedJson::new(Unwritable);
         for _ in 0..2 {
             assert_eq!(serde_json::to_string(&value).unwrap_err().to_string(), "no words for it");
         }
@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn it_reads_as_the_value_and_is_compared_as_the_value() {
-        let read: Shared<Vec<u8>> = serde_json::from_str("[1,2]").unwrap();
-        assert_eq!(read, Shared::from(vec![1, 2]));
+        let read: SharedJson<Vec<u8>> = serde_json::from_str("[1,2]").unwrap();
+        assert_eq!(read, SharedJson::from(vec![1, 2]));
         assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::json!([1, 2]));
         assert_eq!(format!("{read:?} {}", read.len()), "[1, 2] 2");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use futures::{Stream, StreamExt};
 use rpc::{
-    Broadcast, Caller, Connector, HttpClient, Limits, Overflow, Server, Session, Shared, Subscriber,
+    Broadcast, Caller, Connector, HttpClient, Limits, Overflow, Server, Session, SharedJson, Subscriber,
     framing::{ContentLengthFramer, LengthPrefixedFramer},
     rpc_service,
 };
@@ -21,7 +21,7 @@ pub trait Api {
     async fn wait(&self, millis: u64) -> u64;
     async fn compute(&self, millis: u64) -> u64;
     #[rpc(subscription, item = "quote", unsubscribe = "unfollow")]
-    async fn follow(&self) -> impl Stream<Item = Shared<Quote>>;
+    async fn follow(&self) -> impl Stream<Item = SharedJson<Quote>>;
 }
 
 struct Service(Broadcast<Quote>);
@@ -47,7 +47,7 @@ impl Api for Service {
         service::compute(millis)
     }
 
-    async fn follow(&self) -> impl Stream<Item = Shared<Quote>> {
+    async fn follow(&self) -> impl Stream<Item = SharedJson<Quote>> {
         self.0.subscribe()
     }
 }
@@ -153,7 +153,7 @@ impl<R: Road> super::Client for Client<R> {
     async fn follow(&self, mut take: impl FnMut(Quote) + Send + 'static) -> Result<()> {
         let mut quotes = self.0.follow().overflow(Overflow::Wait).await?;
         while let Some(quote) = quotes.next().await {
-            take(Shared::unwrap_or_clone(quote?));
+            take(SharedJson::unwrap_or_clone(quote?));
         }
         Ok(())
     }

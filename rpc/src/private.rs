@@ -1,4 +1,4 @@
-//! Everything that an expansion of the macros may name. Not for users: it changes without notice.
+//! The items that generated code names. Not for users: they change without notice.
 
 use std::{
     fmt::Display,
@@ -22,30 +22,30 @@ use crate::{
     service::{self, Handled, Request},
 };
 
-/// Finds out whether a type is a `Result`, whatever it is called where it is written: the constant of its own that
-/// `Probe<Result<..>>` has wins over the one that every type has through [`Plain`].
+/// Tells whether a type is a `Result`, under whatever alias: the inherent constant of
+/// `Probe<Result<..>>` takes precedence over the one that every type has by [`Plain`].
 #[derive(Debug)]
 pub struct Probe<T: ?Sized>(PhantomData<T>);
 
 impl<T, E> Probe<Result<T, E>> {
-    /// It is one.
+    /// The type is a `Result`.
     pub const FALLIBLE: bool = true;
 }
 
-/// See [`Probe`].
+/// The fallback of [`Probe`].
 pub trait Plain {
-    /// It is none.
+    /// The type is not a `Result`.
     const FALLIBLE: bool = false;
 }
 
 impl<T: ?Sized> Plain for Probe<T> {}
 
-/// How a parameter `&T` is read and lent to the handler, and how the caller has a reply `&T`.
+/// How a parameter `&T` is read and lent to the handler, and how the caller gets a reply `&T`.
 pub trait Borrowed {
-    /// What is read.
+    /// The owned type that is read.
     type Owned;
 
-    /// What the handler sees.
+    /// Lends the owned value to the handler.
     fn lend(owned: &Self::Owned) -> &Self;
 }
 
@@ -81,10 +81,10 @@ impl Borrowed for Path {
     }
 }
 
-/// What stands for a `&T` on the other side.
+/// The owned type for a `&T` on the other side.
 pub type Owned<T> = <T as Borrowed>::Owned;
 
-/// Lends what may be missing.
+/// Lends an optional value.
 pub fn lend_option<T: Borrowed + ?Sized>(owned: &Option<T::Owned>) -> Option<&T> {
     owned.as_ref().map(T::lend)
 }
@@ -94,12 +94,13 @@ pub fn keep_secrets(methods: &[MethodInfo]) {
     secret::keep(methods);
 }
 
-/// Lends each of a list. The references need a list of their own: what was read is one of owned values.
+/// Lends each element of a list. The references need a list of their own, because the list that was
+/// read has owned values.
 pub fn lend_all<T: Borrowed + ?Sized>(owned: &[T::Owned]) -> Vec<&T> {
     owned.iter().map(T::lend).collect()
 }
 
-/// The same for a list that may be missing.
+/// Lends each element of an optional list.
 pub fn lend_all_option<T: Borrowed + ?Sized>(owned: &Option<Vec<T::Owned>>) -> Option<Vec<&T>> {
     owned.as_deref().map(lend_all)
 }
@@ -133,7 +134,8 @@ pub fn error_object_named(
 fn with_data(code: i64, error: &impl Display, data: &(impl Serialize + ?Sized)) -> ErrorObject {
     match ErrorObject::new(code, error.to_string()).with_data(data) {
         Ok(object) => object,
-        // Without its data it would be read as another error of the same code, whose fields are null.
+        // Without its data it would be read as another error of the same code, whose fields are
+        // null.
         Err(why) => {
             tracing::error!(rpc.system.name = "jsonrpc", code, why = %brief(&why), "the fields of an error cannot be written as JSON");
             ErrorObject::internal()
@@ -156,18 +158,21 @@ pub fn error_fields_named<T>(
     types.read_fields(error, &names)
 }
 
-/// Types to read a `P` as: a tuple of them for the parameters of a method or the fields of an error, or one.
+/// The types to read a `P` as: a tuple of them for the parameters of a method or the fields of an
+/// error, or one.
 ///
-/// Each type stands as an expression of its own in generated code. So the compiler can say at which of them something is wrong.
+/// Generated code passes each type as an expression of its own, so that the compiler can report an
+/// error at that type.
 pub trait Takes<P> {
     /// Reads the parameters of a request.
     fn decode(self, args: Args<'_>) -> Result<P, ErrorObject>;
 
-    /// Reads the data of an error. None at all is read as null: peers leave data out that is null.
+    /// Reads the data of an error. Missing data is read as null, because peers leave out data that
+    /// is null.
     fn read_data(self, error: &ErrorObject) -> Option<P>;
 
-    /// Reads the data of an error that is an object with these members. Those that are missing are
-    /// read as null.
+    /// Reads the data of an error that is an object with these members. Missing members are read as
+    /// null.
     fn read_fields(self, error: &ErrorObject, names: &[ParamInfo]) -> Option<P>;
 }
 
@@ -192,7 +197,7 @@ macro_rules! takes {
         }
     };
 }
-/// Tuples of all lengths down to none.
+/// Implements [`Takes`] for tuples of every length down to none.
 macro_rules! tuples {
     ($first:ident $($others:ident)*) => {
         takes!((PhantomData<$first>, $(PhantomData<$others>,)*), ($first, $($others,)*), $first $($others)*);

@@ -1,4 +1,5 @@
-//! What a handler may want to know about the request it serves.
+//! The context of a handler: the request that it serves, its peer, its deadline ([`Context`]), and
+//! work that outlives the handler ([`Shielded`]).
 
 use std::{
     fmt,
@@ -25,7 +26,8 @@ use crate::{
     transport::{Endpoint, Extensions},
 };
 
-/// The request being served, and who asked: a handler that takes `#[rpc(context)] cx: &Context` is given one.
+/// The request being served, and the peer that sent it. A handler that takes
+/// `#[rpc(context)] cx: &Context` is given one.
 ///
 /// ```
 /// use rpc::{Context, rpc_service};
@@ -52,7 +54,7 @@ pub struct Context {
     method: &'static str,
     id: Option<RequestId>,
     deadline: Option<Instant>,
-    /// The number by which its session knows the request.
+    /// The number by which the session knows the request.
     work: WorkNumber,
     /// The parameters that the method does not name.
     passed: Option<PassedParams>,
@@ -70,37 +72,40 @@ impl Context {
         Self { peer, method, id, deadline, work, passed }
     }
 
-    /// The session that the request came in by: a way to call the caller back.
+    /// The session that the request came in by: a way to call the peer back.
     ///
-    /// A request that came by itself (see [`Dispatcher`](crate::Dispatcher)) has one that is closed, with
-    /// [`CloseReason::NoSession`](crate::CloseReason::NoSession). It is made when it is asked for, once for all requests of a message:
-    /// [`peer`](Self::peer) and [`extensions`](Self::extensions) do without.
+    /// A message without a session (see [`Dispatcher`](crate::Dispatcher)) has a closed one, with
+    /// [`CloseReason::NoSession`](crate::CloseReason::NoSession). It is made on the first use, once
+    /// for all requests of the message; [`peer`](Self::peer) and [`extensions`](Self::extensions)
+    /// do without.
     pub fn session(&self) -> &Session {
         self.peer.session()
     }
 
-    /// Where the caller is.
+    /// The address of the peer.
     pub fn peer(&self) -> &Endpoint {
         self.peer.endpoint()
     }
 
-    /// The name of the method on the wire: its own, also where it was called by an alias.
+    /// The name of the method on the wire: its own name, also where the peer used an alias.
     pub const fn method(&self) -> &'static str {
         self.method
     }
 
-    /// The id of the request; `None` where it is a notification.
+    /// The id of the request; `None` for a notification.
     pub const fn id(&self) -> Option<&RequestId> {
         self.id.as_ref()
     }
 
-    /// The members of the parameters that the method does not name, in the order in which they came: those that `allow_unknown` on
-    /// the method or its trait, or [`UnknownParams`](crate::UnknownParams), lets pass.
+    /// The members of the parameters that the method does not name, in the order in which they
+    /// came: those that `allow_unknown` on the method or its trait, or
+    /// [`UnknownParams`](crate::UnknownParams), lets pass.
     pub fn unknown_params(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.passed.iter().flat_map(|passed| passed.iter()).map(|(name, value)| (&**name, &**value))
     }
 
-    /// One of [`unknown_params`](Self::unknown_params), read into a type of yours; `None` where there is none of this name.
+    /// One of the [`unknown_params`](Self::unknown_params), read into a type of yours; `None` where
+    /// there is none of this name.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -128,7 +133,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// An [`ErrorObject`] with code -32602 that says what was wrong, where it is there and no `T`.
+    /// An [`ErrorObject`] with code -32602 that says what was wrong, where the parameter is present
+    /// and is not a `T`.
     pub fn unknown_param<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ErrorObject> {
         let found = self.unknown_params().find(|(other, _)| *other == name);
         found
@@ -137,13 +143,14 @@ impl Context {
             .map_err(|error| invalid(self.method, &format_args!("`{name}`: {error}")))
     }
 
-    /// When the handler will be dropped if it has not finished: see
+    /// The deadline of the request, at which an unfinished handler is dropped: see
     /// [`Limits::request_timeout`](crate::Limits::request_timeout).
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// The session that the request came in by, for calls that end when the handler has to: see [`deadline`](Self::deadline).
+    /// The session of the request, as a caller whose calls end at the [`deadline`](Self::deadline)
+    /// of this request.
     ///
     /// ```
     /// use rpc::{CallError, Context, rpc_service};
@@ -161,19 +168,21 @@ impl Context {
         self.within(self.session().clone())
     }
 
-    /// Any other caller, for calls that end when the handler has to: what it asks of others does not outlive it.
+    /// Wraps any other caller so that its calls end at the deadline of this request: calls made for
+    /// a handler do not outlive it.
     pub const fn within<C>(&self, caller: C) -> Within<C> {
         Within::new(caller, self.deadline)
     }
 
-    /// Whether nobody waits for the handler any more: the request was taken back, took too long, was answered, or its session has ended.
+    /// True once the handler is no longer needed: the request was cancelled, timed out or answered,
+    /// or its session has ended.
     ///
-    /// A handler is dropped then, wherever it awaits something, and need not ask. This is for what it has handed to other tasks or threads
-    /// with a clone of the context, and for a handler that computes for long without awaiting. A stream that a handler has returned counts
-    /// as the handler going on.
+    /// The handler itself is dropped then, at its next await, and need not ask. This is for other
+    /// tasks and threads that have a clone of the context, and for a handler that computes for long
+    /// without awaiting. A subscription is in flight for as long as its stream goes on.
     ///
-    /// A request that came by itself (see [`Dispatcher`](crate::Dispatcher)) is worked on until the message that it came in is answered, or
-    /// nobody waits for the answer any more.
+    /// A request of a message without a session (see [`Dispatcher`](crate::Dispatcher)) is in
+    /// flight until the whole message is answered, or its future is dropped.
     pub fn is_cancelled(&self) -> bool {
         !self.peer.is_in_flight(self.work)
     }
@@ -204,14 +213,16 @@ impl Context {
         self.peer.request_ended(self.work).await;
     }
 
-    /// Runs `work` to its end, even where the handler is dropped before: for what must not be left half done. It is started at once, as a
-    /// task; awaiting what this gives waits for its value, and dropping that does not stop it.
+    /// Runs `work` to its end, even if the handler is dropped before: for work that must not be
+    /// left half done. A task for it starts at once. Awaiting the [`Shielded`] gives the value of
+    /// `work`; dropping it does not stop the task.
     ///
-    /// A session that closes in good order waits for it as for a handler, until
-    /// [`Limits::close_timeout`](crate::Limits::close_timeout); so does a server that is shut down, where the request came over HTTP. It goes
-    /// on after that, and after a session that ends in another way. Until it
-    /// has ended it takes up one of the places of [`Limits::requests_in_flight`](crate::Limits::requests_in_flight), besides its
-    /// handler's.
+    /// A graceful close of the session waits for the task as it does for a handler, until
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout). So does the shutdown of a server,
+    /// for requests over HTTP. The task goes on after that time-out, and after a session that ends
+    /// in any other way. Until it ends it takes one permit of
+    /// [`Limits::requests_in_flight`](crate::Limits::requests_in_flight), beside the one of its
+    /// handler.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -228,19 +239,22 @@ impl Context {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime. A panic of `work` is passed on to whoever awaits it.
+    /// Outside a tokio runtime. A panic of `work` is resumed in the task that awaits the
+    /// [`Shielded`].
     pub fn shield<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Shielded<T> {
         Shielded::start(&self.peer, self.method, work)
     }
 
-    /// Closes the session in good order once this request is answered, whether with a result or an error: for a peer that is to be told
-    /// why it is sent away.
+    /// Closes the session gracefully once this request is answered, with a result or an error: for
+    /// a peer that has to be told why it is disconnected.
     ///
-    /// Until then the session goes on, and the handler may still call its peer. Where the request came in a batch, the close begins when
-    /// the reply to the batch is out; that of a notification begins when its handler has finished. Then it is as with
-    /// [`Session::start_close`]: no further request is read, other handlers at work are finished and answered, and after
-    /// [`Limits::close_timeout`](crate::Limits::close_timeout) that is forced. Asked of a context whose request was answered already, it
-    /// begins at once. A request that came by itself has no session to close, and nothing happens.
+    /// Until then the session goes on, and the handler may still call its peer. In a batch, the
+    /// close begins when the reply to the batch is sent; for a notification, when its handler has
+    /// finished; for a request that was answered already, at once. Then it is as with
+    /// [`Session::start_close`]: no further request is read, other handlers in flight are finished
+    /// and answered, and the session is ended after
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout). Without a session this does
+    /// nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -259,24 +273,27 @@ impl Context {
         self.peer.close_after(self.work);
     }
 
-    /// What is kept with the session: by the transport, and by the application. Of a request that came by itself (by HTTP, or see
-    /// [`Dispatcher`](crate::Dispatcher)) it is what came with it, and ends with it.
+    /// The extensions of the session: values kept there by the transport and by the application. A
+    /// message without a session (over HTTP, or see [`Dispatcher`](crate::Dispatcher)) has its own,
+    /// which end with it.
     pub fn extensions(&self) -> &Extensions {
         self.peer.extensions()
     }
 
-    /// The HTTP request that this one came in, or by which its session was begun (WebSocket): its headers, and its path. `None` for all that
-    /// came in another way.
+    /// The headers and the path of the HTTP request that carried this request, or that began its
+    /// session (WebSocket). `None` on every other transport.
     ///
-    /// What a layer has put into its extensions is found in [`extensions`](Self::extensions), too.
+    /// Extensions that a layer has put into the HTTP request are also found in
+    /// [`extensions`](Self::extensions).
     #[cfg(any(feature = "http", feature = "ws"))]
     pub fn http(&self) -> Option<&http::request::Parts> {
         self.extensions().http()
     }
 }
 
-/// Work that is finished whatever becomes of its handler: made by [`Context::shield`](crate::Context::shield). Awaiting it gives the
-/// work's value; dropping it lets the work go on.
+/// Work that runs to its end, whatever happens to its handler: made by
+/// [`Context::shield`](crate::Context::shield). Awaiting it gives the value of the work; dropping
+/// it lets the work go on.
 pub struct Shielded<T>(JoinHandle<Result<T, PanicPayload>>);
 
 impl<T: Send + 'static> Shielded<T> {
@@ -289,7 +306,7 @@ impl<T: Send + 'static> Shielded<T> {
         Self(tokio::spawn(async move {
             let done = AssertUnwindSafe(work).catch_unwind().await;
             drop(shield);
-            // Nobody may be left to hear of it.
+            // The log is told here: the handler that would await the panic may be gone.
             done.inspect_err(|panic| log_panic(method, &**panic))
         }))
     }
@@ -302,7 +319,7 @@ impl<T> Future for Shielded<T> {
         match ready!(Pin::new(&mut self.0).poll(cx)) {
             Ok(Ok(value)) => Poll::Ready(value),
             Ok(Err(panic)) => resume_unwind(panic),
-            // The runtime is stopping, and drops whoever waits here, too.
+            // The runtime is shutting down, and drops this future as well.
             Err(_) => Poll::Pending,
         }
     }

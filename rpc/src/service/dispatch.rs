@@ -1,8 +1,8 @@
 //! From an admitted request to its reply: one dispatcher for sessions, for HTTP, and for messages
-//! that come by themselves.
+//! without a session.
 //!
-//! It decides which request starts when, runs handlers, and hands on those that have to wait. Where
-//! replies go, and where handlers go on, is up to a [`ReplySink`].
+//! [`Dispatch`] decides when a request starts, runs its handler in place, and hands a pending
+//! handler on. A [`ReplySink`] decides where replies go, and where pending handlers are driven.
 
 use std::time::Duration;
 
@@ -22,46 +22,47 @@ use crate::{
     session::{Ahead, Running, Trace},
 };
 
-/// Where requests come from, and replies go to.
+/// The transport side of a dispatcher: the source of its requests, and the destination of the
+/// replies.
 pub(crate) trait ReplySink {
-    /// Where a request came from, and where a handler that finishes in place writes its reply.
+    /// The source of a request, and the writer for a handler that finishes in place.
     fn replies(&mut self, member: Option<Member>) -> (RequestPeerRef<'_>, Replies<'_>);
 
-    /// A handler has finished in place, and has written its reply where it has one. Whether the
-    /// session closes now.
+    /// A handler has finished in place; the reply, where one is due, is written. Returns true if
+    /// the session closes now.
     fn replied(&mut self, member: Option<Member>, id: Option<Id<'_>>) -> bool;
 
     /// A request was refused before its handler was run; its error follows.
     fn refused(&mut self);
 
-    /// The requests that are worked on.
+    /// The order of the requests in flight.
     fn running(&self) -> Ahead;
 
-    /// A request has to wait for its turn: the reply comes later.
+    /// A request waits for its turn: its reply comes later.
     fn expect(&mut self, member: Option<Member>);
 
-    /// So many requests wait for their turn.
+    /// The number of requests that wait for their turn has changed.
     fn waiting(&mut self, requests: usize);
 
-    /// A handler has to wait: it goes on by itself, and its reply is sent when it has finished.
+    /// A handler is pending: the sink drives it, and sends its reply.
     fn work(&mut self, running: Running, work: Work);
 
-    /// The same for one that makes a stream, and answers by itself.
+    /// A pending handler that makes a stream: the sink drives it, and it answers by itself.
     fn subscribe(&mut self, running: Running, subscribing: Subscribing, text: &[u8]);
 }
 
-/// What became of a request.
+/// The state of a request after it was dispatched.
 #[derive(Debug)]
 pub(crate) enum Dispatched {
-    /// Its handler has run, or is at work, or waits for its turn.
+    /// Its handler has run, is in flight, or waits for its turn.
     Begun,
-    /// Its handler has run and asked to be the last: the session closes now.
+    /// Its handler has run and asked for the session to close: it closes now.
     Last,
-    /// It is to be answered with this, and its trace ended.
+    /// The request is to be answered with this error, and its trace ended.
     Refused(ErrorObject, Trace),
 }
 
-/// The methods of a peer, and its requests that wait for their turn.
+/// The methods that a peer can call, and its requests that wait for their turn.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     pub(crate) routes: Routes,
@@ -73,7 +74,7 @@ impl Dispatch {
         Self { routes, queue: Queue::default() }
     }
 
-    /// Starts a request, which stands in `text`, unless it has to wait for others, or is delayed.
+    /// Starts a request, whose message is `text`, unless it has to wait for others or is delayed.
     #[inline]
     pub(crate) fn dispatch(
         &mut self,
@@ -89,7 +90,7 @@ impl Dispatch {
         }
     }
 
-    /// Gives the trace back where the request may start now; where not, it waits for its turn.
+    /// Returns the trace if the request may start now. Otherwise the request is queued.
     #[inline]
     pub(crate) fn admit(
         &mut self,
@@ -99,7 +100,7 @@ impl Dispatch {
         not_before: Option<Instant>,
         trace: Trace,
     ) -> Option<Trace> {
-        // Nearly always no method asks for an order.
+        // The common case: no method asks for an order, and there is nothing to look up.
         let order = self.routes.order(&request.method);
         let starts = order.is_none_or(|order| self.queue.lets_start(sink.running(), order));
         if starts && not_before.is_none() {
@@ -114,7 +115,7 @@ impl Dispatch {
         None
     }
 
-    /// Keeps a request for which there is no permit.
+    /// Queues a request for which there is no permit.
     pub(crate) fn keep(
         &mut self,
         sink: &mut impl ReplySink,
@@ -135,14 +136,14 @@ impl Dispatch {
         sink.waiting(self.queue.len());
     }
 
-    /// The first of those that wait whose turn has come.
+    /// The first waiting request whose turn has come.
     pub(crate) fn next(&mut self, sink: &mut impl ReplySink) -> Option<Waiting> {
         let next = self.queue.next(sink.running())?;
         sink.waiting(self.queue.len());
         Some(next)
     }
 
-    /// Runs the handler of a request, which stands in `text`.
+    /// Runs the handler of a request, whose message is `text`.
     pub(crate) fn start(
         &self,
         sink: &mut impl ReplySink,
@@ -163,7 +164,7 @@ impl Dispatch {
             }
             ServiceOutcome::Pending(work) => sink.work(running(false, trace), work),
             ServiceOutcome::Subscribing(subscribing) => {
-                sink.subscribe(running(true, trace), subscribing, text)
+                sink.subscribe(running(true, trace), subscribing, text);
             }
             ServiceOutcome::Refused(error) => {
                 sink.refused();
@@ -173,7 +174,7 @@ impl Dispatch {
         Dispatched::Begun
     }
 
-    /// The entry of a request whose handler has to wait.
+    /// The record of a request whose handler is pending.
     pub(crate) fn running(
         &self,
         request: &UncheckedRequest<'_>,

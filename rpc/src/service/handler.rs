@@ -1,7 +1,8 @@
-//! Runs a handler: the arms of generated code and untyped routes come down to this.
+//! Runs handlers: generated code, untyped routes and the handlers of application messages all come
+//! down to [`run_handler`].
 //!
-//! Little in here knows the types of a method: its arm reads the parameters and makes the future,
-//! which is run, answered and contained as one of many.
+//! Little of this is generic over the types of a method: the service reads the parameters and makes
+//! the future, which is then run, answered and contained as one of many.
 
 use std::{
     fmt,
@@ -26,7 +27,7 @@ use crate::{
     session::{Message, MessageSession, Session, Shared},
 };
 
-/// The parameters of a request, and the method that names them.
+/// The parameters of a request, with the method that names them.
 #[derive(Debug, Clone, Copy)]
 pub struct Args<'a> {
     method: &'a MethodInfo,
@@ -44,12 +45,12 @@ impl<'a> Args<'a> {
     }
 }
 
-/// Reads the parameters of a request, and answers it or makes the future that will. Errors refuse
-/// the request. All of it is code of the service's, and may panic.
+/// Reads the parameters of a request, and answers it or makes its future. An error refuses the
+/// request. All of this is code of the service, and may panic.
 pub(super) type BeginHandler<'b> =
     dyn FnMut(Args<'_>, &mut Answer<'_>) -> Result<Option<BoxHandler>, ErrorObject> + 'b;
 
-/// Serves a request with an `async fn`: runs its future as far as it goes without waiting.
+/// Serves a request with an `async fn`, whose future is first polled in place.
 pub(crate) fn handle<F, V>(
     request: Request<'_>,
     handler: impl FnOnce(Args<'_>) -> Result<F, ErrorObject>,
@@ -79,17 +80,16 @@ pub(crate) fn handle_now<V: ReplyValue>(
     })
 }
 
-/// Polls a handler once where its request was read, unless it is deferred; only one that has to wait
-/// is handed on.
+/// Polls a handler once where its request was read, unless it is deferred. A handler that is still
+/// pending is returned as [`Work`].
 ///
-/// The first poll has a waker that does nothing: whoever takes the future over polls it again at
-/// once.
+/// The waker of the first poll does nothing: the owner of the [`Work`] polls it again at once.
 pub(super) fn run_handler(request: Request<'_>, begin: &mut BeginHandler<'_>) -> Handled {
     let args = Args::of(&request);
     let Request { method, id, replies, deferred, traced, .. } = request;
     let method = method.name();
     let mut answer = Answer::new(replies, id, traced);
-    // It outlives a panic of its own: dropping it is contained, too.
+    // Outside the contained closure, so that it outlives its own panic: its drop is contained, too.
     let mut handler = None;
     let begun = answer.contain(method, |answer| {
         handler = begin(args, answer)?;
@@ -115,12 +115,12 @@ pub(super) fn run_handler(request: Request<'_>, begin: &mut BeginHandler<'_>) ->
     }
 }
 
-/// Runs `handler` on one of the threads that tokio keeps for the purpose, and gives what it returns.
+/// Runs `handler` on tokio's pool of blocking threads, and returns its value.
 ///
-/// Nothing can end a handler that has begun; one that still waits for a thread when its call is dropped is not run. A panic comes
-/// out here.
+/// A handler that has begun cannot be stopped. One that still waits for a thread when this future
+/// is dropped is never run. A panic of the handler is resumed here.
 pub async fn blocking<R: Send + 'static>(handler: impl FnOnce() -> R + Send + 'static) -> R {
-    // What it logs belongs to its request there, too.
+    // What the handler logs belongs to the span of its request, on the other thread, too.
     let span = Span::current();
     let task = spawn_blocking(move || span.in_scope(handler));
     let _unless_begun = AbortOnDrop(task.abort_handle());
@@ -128,7 +128,7 @@ pub async fn blocking<R: Send + 'static>(handler: impl FnOnce() -> R + Send + 's
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // The runtime shuts down, and drops whoever waits.
+            // The runtime is shutting down, and drops this future.
             Err(_) => std::future::pending().await,
         },
     }
@@ -142,19 +142,20 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// What messages are called in the log.
+/// The name of application messages in the log.
 pub(crate) const MESSAGE: &str = "message";
 
-/// The method that messages count as.
+/// The method under which application messages are dispatched.
 const METHOD: MethodInfo = MethodInfo::notification(MESSAGE);
 
-/// Takes the messages of sessions, as frames.
+/// Handles the messages of the application's own that a session carries instead of JSON-RPC, as
+/// frames.
 pub(crate) trait TakesMessages: Send + Sync {
-    /// Reads a frame, and runs the handler as far as it goes without waiting.
+    /// Reads a frame, and polls the handler once in place.
     fn take(&self, frame: &[u8], shared: &Arc<Shared>) -> Result<ServiceOutcome, FrameError>;
 }
 
-/// A handler of messages whose type is forgotten.
+/// Erases the type of the messages that `handler` takes.
 pub(crate) fn takes_messages<M, F>(
     handler: impl Fn(MessageSession<M>, M) -> F + Send + Sync + 'static,
 ) -> Arc<dyn TakesMessages>

@@ -1,35 +1,37 @@
-//! Remembers which methods compute for long, so that they do not hold up the session that they were called on.
+//! Decides which handlers are polled in place, and which start as a task: a handler that computes
+//! for long would hold up every other request of its session.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
-/// How the handler of a method is run, as it was seen to behave.
+/// How the handler of one method is run, learned from its past calls.
 ///
-/// A handler that computed for long is started as a task for a number of calls. Then it is tried in place again: a machine that
-/// stood still for a moment looks like a slow handler. Each time it is slow again the number doubles.
+/// After a slow call, a number of calls start as tasks. Then the handler is tried in place again,
+/// because a machine that stalled for a moment looks like a slow handler. Each further slow call
+/// doubles the number.
 ///
-/// Reading the clock for each request would cost more than many handlers do. So only whole reads are timed, and after one that took
-/// long the next few calls of every method are.
+/// Reading the clock for each request would cost more than many handlers do. So only whole reads
+/// are timed, and after a slow read the next few calls of every method.
 #[derive(Debug)]
 pub(crate) struct InlinePolicy {
-    /// Calls that are still to be started as tasks.
+    /// The number of calls that are still to be started as tasks.
     deferred_calls: AtomicU32,
-    /// How many there were the last time.
+    /// The number of calls that were deferred the last time.
     last_deferral: AtomicU32,
-    /// Calls that are still to be timed.
+    /// The number of calls that are still to be timed.
     timed_calls: AtomicU32,
 }
 
-/// What is to be done with one call.
+/// How one call is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunMode {
-    /// Poll the handler where its request was read.
+    /// The handler is polled where its request was read.
     InPlace,
-    /// The same, and say how long that took.
+    /// In place, and the duration is [recorded](InlinePolicy::record).
     Timed,
-    /// Start it as a task.
+    /// The handler is started as a task.
     Deferred,
 }
 
@@ -38,7 +40,7 @@ const LONGEST_DEFERRAL: u32 = 1 << 16;
 const TIMED_CALLS: u32 = 8;
 
 impl InlinePolicy {
-    /// A handler (or all the handlers of one read) that computes for longer is slow.
+    /// A handler, or all the handlers of one read, that computes for longer is slow.
     pub(crate) const SLOW: Duration = Duration::from_millis(1);
 
     pub(crate) const fn new() -> Self {
@@ -49,8 +51,8 @@ impl InlinePolicy {
         }
     }
 
-    /// How to run the next call. Nearly always in place, and then nothing is written. (Two sessions may count two calls as one: it
-    /// does not matter.)
+    /// How to run the next call: nearly always in place, and then nothing is written. Two sessions
+    /// may count two calls as one, which does no harm.
     pub(crate) fn next_mode(&self) -> RunMode {
         if count_down(&self.deferred_calls) {
             RunMode::Deferred
@@ -61,13 +63,13 @@ impl InlinePolicy {
         }
     }
 
-    /// A read took long: this method may be why.
+    /// Times the next calls: a read took long, and this method may be the cause.
     #[cold]
     pub(crate) fn suspect(&self) {
         self.timed_calls.store(TIMED_CALLS, Relaxed);
     }
 
-    /// A call that was to be timed took this long.
+    /// Records the duration of a timed call.
     #[cold]
     pub(crate) fn record(&self, time: Duration) {
         if time > Self::SLOW {
@@ -80,7 +82,7 @@ impl InlinePolicy {
     }
 }
 
-/// The methods are the same, and what was seen of them is not handed on: a copy begins anew.
+/// A copy starts without history: it is for other sessions, whose calls may behave differently.
 impl Clone for InlinePolicy {
     fn clone(&self) -> Self {
         Self::new()
@@ -102,7 +104,7 @@ mod tests {
     const LONG: Duration = Duration::from_millis(10);
 
     #[test]
-    fn a_method_that_nobody_suspects_runs_in_place() {
+    fn a_method_that_is_not_suspected_runs_in_place() {
         let policy = InlinePolicy::new();
         assert!((0..1000).all(|_| policy.next_mode() == RunMode::InPlace));
     }
@@ -124,7 +126,7 @@ mod tests {
         policy.record(LONG);
         for deferred in [1024, 2048, 4096] {
             assert_eq!((0..10_000).take_while(|_| policy.next_mode() == RunMode::Deferred).count(), deferred);
-            // The one that ended the count was timed.
+            // The call that ended the count was timed.
             policy.record(LONG);
         }
         (0..100).for_each(|_| policy.record(LONG));

@@ -1,7 +1,26 @@
-//! From a request to its reply: what handlers are, and what they are given.
+//! From a request to its reply: services, the dispatcher that runs their handlers, and the values
+//! that handlers are given.
 //!
-//! Nothing here reads, writes or spawns, but for what a handler asks to have a task of its own: a handler either finishes at once, and its reply is written where it leaves from, or
-//! gives a future back that the caller of the service drives.
+//! No I/O here, and only [`blocking`] and [`Context::shield`] spawn. A handler either finishes in
+//! place, and its reply is written straight into the outgoing bytes; or it is pending, and the
+//! caller of the dispatcher drives it.
+//!
+//! The way of a request:
+//!
+//! | File | What it does |
+//! |---|---|
+//! | `dispatch`, `queue` | admit a request, or have it wait for its turn |
+//! | `routes`, `inline_policy` | find its service, and choose how its handler is run |
+//! | `request` | the trait [`Service`], what it takes and returns |
+//! | `router` | a service from untyped handlers |
+//! | `handler` | polls the handler once in place |
+//! | `context`, `peer` | what the handler knows of the request, and of its source |
+//! | `work` | a handler in flight |
+//! | `subscribe`, `progress` | handlers that return a stream |
+//! | `reply` | serialises the value of the handler |
+//!
+//! `dispatcher` does all of this without a session; `broadcast` is one source of items for many
+//! subscribers.
 
 mod broadcast;
 mod context;

@@ -1,4 +1,5 @@
-//! Where a request came from: by a session, or by itself.
+//! The source of a request: a session, or a message without one ([`OneShot`]), as a
+//! [`Dispatcher`](crate::Dispatcher) gets it or the body of an HTTP request.
 
 use std::{
     fmt,
@@ -23,20 +24,21 @@ use crate::{
     transport::{Endpoint, Extensions, Takes},
 };
 
-/// Where a request came from.
+/// The source of a request.
 ///
-/// A context keeps the [`Session`], which is a handle: it keeps a session open that serves nothing. The loop of the session has the
-/// bare [`Shared`] in its place, or the session would never be without handles.
+/// A context holds the [`Session`] handle, which keeps a session open that serves nothing. While a
+/// request is started, the bare [`Shared`] stands in its place: the loop holds no handle, or a
+/// session would never be without one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RequestPeer<S = Session, M = Arc<OneShot>> {
     Session(S),
     OneShot(M),
 }
 
-/// The same, for as long as a request is started.
+/// The source of a request that is being started.
 pub(crate) type RequestPeerRef<'a> = RequestPeer<&'a Arc<Shared>, &'a Arc<OneShot>>;
 
-/// Holds up the close of the session, or the end of the server, until it is dropped.
+/// Delays the close of the session, or the shutdown of the server, until it is dropped.
 #[derive(Debug)]
 pub(super) enum ShieldGuard {
     Session { _shield: Shield },
@@ -44,7 +46,7 @@ pub(super) enum ShieldGuard {
 }
 
 impl<'a> RequestPeerRef<'a> {
-    /// The shared state of the session, where there is one.
+    /// The shared state of the session, if there is one.
     pub(super) const fn shared(self) -> Option<&'a Arc<Shared>> {
         match self {
             Self::Session(shared) => Some(shared),
@@ -52,7 +54,7 @@ impl<'a> RequestPeerRef<'a> {
         }
     }
 
-    /// The same for a context.
+    /// The owned source, for a context.
     pub(super) fn to_handle(self) -> RequestPeer {
         match self {
             Self::Session(shared) => RequestPeer::Session(Session::new(Arc::clone(shared))),
@@ -60,7 +62,7 @@ impl<'a> RequestPeerRef<'a> {
         }
     }
 
-    /// How many bytes the reply to a request may have.
+    /// The limit on the size of a reply, in bytes.
     pub(super) fn reply_size(self) -> usize {
         match self {
             Self::Session(shared) => shared.limits.reply_size(),
@@ -75,8 +77,8 @@ impl<'a> RequestPeerRef<'a> {
         }
     }
 
-    /// The number by which the request that is being started can be asked about. Those of one message are asked about together, and
-    /// have none.
+    /// The number of the request that is being started. The requests of a message without a session
+    /// are in flight together, and have none.
     pub(super) fn work_number(self) -> WorkNumber {
         match self {
             Self::Session(shared) => shared.work_number(),
@@ -93,7 +95,7 @@ impl RequestPeer {
         }
     }
 
-    /// The session; one that is closed, for a message that came by itself.
+    /// The session; a closed one for a message without a session.
     pub(super) fn session(&self) -> &Session {
         match self {
             Self::Session(session) => session,
@@ -115,7 +117,7 @@ impl RequestPeer {
         }
     }
 
-    /// Whether the request of this number is still worked on.
+    /// True while the request with this number is in flight.
     pub(super) fn is_in_flight(&self, number: WorkNumber) -> bool {
         match self {
             Self::Session(session) => session.link().is_worked_on(number),
@@ -123,7 +125,7 @@ impl RequestPeer {
         }
     }
 
-    /// Waits until the request of this number is not worked on any more. Cancel safe.
+    /// Waits until the request with this number is no longer in flight. Cancel safe.
     pub(super) async fn request_ended(&self, number: WorkNumber) {
         match self {
             Self::Session(session) => session.link().work_ended(number).await,
@@ -131,7 +133,7 @@ impl RequestPeer {
         }
     }
 
-    /// Begins work that is to be finished whatever becomes of its handler.
+    /// Registers work that goes on after its handler was dropped.
     pub(super) fn shield(&self) -> ShieldGuard {
         match self {
             Self::Session(session) => ShieldGuard::Session { _shield: session.link().shield() },
@@ -139,7 +141,8 @@ impl RequestPeer {
         }
     }
 
-    /// Closes the session once the request of this number is answered. A message that came by itself has none to close.
+    /// Closes the session once the request with this number is answered. Does nothing without a
+    /// session.
     pub(super) fn close_after(&self, number: WorkNumber) {
         if let Self::Session(session) = self {
             session.link().close_after(number);
@@ -151,22 +154,23 @@ impl RequestPeer {
 #[derive(Debug)]
 pub(crate) struct OneShotPolicy {
     pub(super) limits: Limits,
-    /// Counts the shielded work of their handlers, for a server that waits for it before it stops.
+    /// Counts the shielded work of the handlers, for a server that waits for it at its shutdown.
     pub(super) shielded_work: Tally,
 }
 
-/// One message without a session. Its requests share it, and so does every context that their handlers keep.
+/// One message without a session, shared by its requests and by the contexts of their handlers.
 pub(crate) struct OneShot {
     policy: Arc<OneShotPolicy>,
     endpoint: Endpoint,
     extensions: Extensions,
     version: Version,
-    /// The number of its session, which the log has whether or not the session is made.
+    /// The number of its session, which is logged whether or not the session is made.
     id: u64,
-    /// Whether the message is answered, or its future was dropped. All of its requests are worked on until then.
+    /// Set when the message is answered, or its future was dropped. Until then all of its requests
+    /// are in flight.
     is_ended: AtomicBool,
     over: Notify,
-    /// Made when a handler asks for it, which most never do: it takes more memory than everything else here.
+    /// Made on the first use, which is rare: it takes more memory than everything else in here.
     session: OnceLock<Session>,
 }
 
@@ -197,7 +201,8 @@ impl OneShot {
         &self.extensions
     }
 
-    /// A session that was never open. From here on it has the limits, and what handlers add to the cost.
+    /// The session of this message, which was never open. Once made, it holds the limits, and the
+    /// cost that handlers add.
     pub(super) fn session(&self) -> &Session {
         self.session.get_or_init(|| {
             let shared = Shared::new(NewShared {
@@ -221,7 +226,7 @@ impl OneShot {
         })
     }
 
-    /// How many bytes a reply may have: a handler may have changed that, by the session.
+    /// The limit on the size of a reply, in bytes. A handler may have changed it on the session.
     pub(super) fn reply_size(&self) -> usize {
         match self.session.get() {
             Some(session) => session.link().limits.reply_size(),
@@ -236,11 +241,12 @@ impl OneShot {
         }
     }
 
-    /// The cost of the message: `amount` for its bytes and errors, and what its handlers have added.
+    /// The cost of the message: `amount` for its bytes and errors, and the cost that its handlers
+    /// have added.
     pub(super) fn cost(&self, amount: f64) -> f64 {
         match self.session.get() {
             Some(session) => session.link().add_cost(amount, Instant::now()),
-            // No time has passed in which it could have been forgiven.
+            // No time has passed in which any of it could have been forgiven.
             None => Cost::new().add(amount, 0.0, (), |(), ()| Duration::ZERO),
         }
     }
@@ -249,17 +255,17 @@ impl OneShot {
         self.is_ended.load(Ordering::Acquire)
     }
 
-    /// Waits until the message is over. Cancel safe.
+    /// Waits until the message has ended. Cancel safe.
     pub(super) async fn ended(&self) {
         let mut over = pin!(self.over.notified());
-        // Before the flag is looked at: an end between the two is not missed.
+        // Registered before the flag is read, so that an end between the two is not missed.
         over.as_mut().enable();
         if !self.is_ended() {
             over.await;
         }
     }
 
-    /// The message is over: tells the tasks that still work for its requests.
+    /// Ends the message, and wakes the tasks that wait for that.
     pub(super) fn end(&self) {
         self.is_ended.store(true, Ordering::Release);
         self.over.notify_waiters();
@@ -275,7 +281,7 @@ impl OneShot {
         Trace::begin(request, self.id, &self.endpoint)
     }
 
-    /// Logs that a part of the message was refused which is no request.
+    /// Logs that a part of the message was refused because it is not a request.
     pub(super) fn log_refused(&self, id: Id<'_>, error: &ErrorObject) {
         log_refused(Some(id), error, Some(self.id), &self.endpoint);
     }

@@ -1,4 +1,4 @@
-//! Handlers that report how far their work is, and answer at its end.
+//! Handlers that report their progress, and answer at the end.
 
 use std::pin::pin;
 
@@ -14,16 +14,16 @@ use crate::{
     session::{Gone, Pushed, Returns},
 };
 
-/// What the items of work are: [`Progress`], and nothing else.
+/// The item of a stream that reports progress: [`Progress`], and no other type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no item of a stream in a style of progress",
     label = "the items of this stream are not `rpc::Progress`",
     note = "write `impl Stream<Item = Progress<Step, Result>>`: steps, and at last what the call returns"
 )]
 pub trait Report {
-    /// What a step is.
+    /// The type of a step.
     type Step: Serialize;
-    /// What the call returns.
+    /// The type of the result of the call.
     type Done: Serialize;
 
     /// The item itself.
@@ -40,9 +40,10 @@ impl<S: Serialize, D: Serialize> Report for Progress<S, D> {
 }
 
 impl Sink {
-    /// Reports the steps of the stream to the one who asked, where that is wanted, and answers with what it comes to.
+    /// Reports the steps of the stream, where the peer wants reports, and answers with the result.
     ///
-    /// `FALLIBLE` says whether the handler returned a `Result`, `ITEMS` whether the items are.
+    /// `FALLIBLE` says whether the handler returned a `Result`; `ITEMS`, whether the items are
+    /// results.
     pub async fn run_work<const FALLIBLE: bool, const ITEMS: bool, R>(self, returned: R)
     where
         R: Returns<FALLIBLE, Value: Stream<Item: Returns<ITEMS, Value: Report>>>,
@@ -57,7 +58,7 @@ impl Sink {
         }
     }
 
-    /// Gives the JSON of the result.
+    /// Returns the JSON of the result.
     async fn report_steps<const ITEMS: bool, T>(
         &self,
         stream: impl Stream<Item = T>,
@@ -114,7 +115,8 @@ impl Sink {
                         "the one who asked is too slow to take the reports",
                     ));
                 }
-                // Another request has taken the token; the result is waited for all the same.
+                // Another request has taken the token: no more reports, but the result is still
+                // due.
                 writer = None;
             }
         }
@@ -132,7 +134,7 @@ impl Sink {
         }
     }
 
-    /// Tells the log what the service has done wrong, and the peer nothing.
+    /// Logs a mistake of the service. The peer gets an internal error without the reason.
     fn mistake_of_service(&self, what: &str) -> ErrorObject {
         tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, "{what}");
         ErrorObject::internal()

@@ -1,5 +1,6 @@
-//! Requests that were admitted and wait: for others, where methods are ordered or exclusive, or for a time, where the peer is slowed
-//! down. So do those that came while all permits were taken.
+//! Requests that were admitted and wait for their turn: for other requests, where methods are
+//! ordered or exclusive; for a time, where the peer is slowed down; or for a permit, where all were
+//! taken.
 
 use std::collections::VecDeque;
 
@@ -10,14 +11,14 @@ use crate::{
     session::{Ahead, Trace},
 };
 
-/// The requests that wait, in the order in which they came. They count as being worked on.
+/// The waiting requests, in the order in which they came. They count as in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     waiting: VecDeque<Waiting>,
     bytes: usize,
-    /// How many of them are delayed.
+    /// The number of them that are delayed.
     delayed: usize,
-    /// How many came while all permits were taken.
+    /// The number that came while all permits were taken.
     kept: usize,
 }
 
@@ -28,24 +29,24 @@ pub(crate) struct Waiting {
     pub(crate) text: Box<[u8]>,
     pub(crate) member: Option<Member>,
     pub(super) order: Order,
-    /// Until when it is delayed. Nothing that came later starts before.
+    /// The end of its delay. No later request starts before.
     pub(super) not_before: Option<Instant>,
-    /// Whether it is one that came while all permits were taken.
+    /// True if it came while all permits were taken.
     pub(super) kept: bool,
     pub(crate) trace: Trace,
 }
 
 impl Waiting {
-    /// What one takes up in memory besides its message.
+    /// The memory of one, without its message, in bytes.
     pub(crate) const SIZE: usize = size_of::<Self>();
 }
 
-/// A request that was taken back before it began.
+/// A request that was cancelled before it started.
 #[derive(Debug)]
 pub(crate) struct Removed {
-    /// Its id as it has it.
+    /// The id of the request, owned.
     pub(crate) id: RequestId,
-    /// Where its reply goes, if it came in a batch.
+    /// The place of its reply, if it came in a batch.
     pub(crate) member: Option<Member>,
     pub(crate) trace: Trace,
 }
@@ -59,12 +60,12 @@ impl Queue {
         self.bytes
     }
 
-    /// Whether some came while all permits were taken. What comes later does not overtake them.
+    /// True if any came while all permits were taken. Later requests do not overtake them.
     pub(crate) const fn has_kept(&self) -> bool {
         self.kept > 0
     }
 
-    /// What the requests take up in memory.
+    /// The memory of all waiting requests, in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.bytes + self.waiting.len() * Waiting::SIZE
     }
@@ -73,7 +74,7 @@ impl Queue {
         self.delayed > 0
     }
 
-    /// When the first of those that are delayed is so no longer.
+    /// The end of the first delay.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         if self.delayed == 0 {
             return None;
@@ -81,13 +82,13 @@ impl Queue {
         self.waiting.iter().find_map(|waiting| waiting.not_before)
     }
 
-    /// `at`, unless one that came before is delayed for longer.
+    /// `at`, or the end of a longer delay of an earlier request.
     pub(crate) fn after_those_before(&self, at: Instant) -> Instant {
         // Each is delayed at least as long as the one before it.
         self.waiting.back().and_then(|last| last.not_before).map_or(at, |last| last.max(at))
     }
 
-    /// Ends the delay of those who have waited for long enough.
+    /// Ends the delays that are due at `now`.
     pub(crate) fn release(&mut self, now: Instant) {
         let delayed = self.waiting.iter_mut().filter(|waiting| waiting.not_before.is_some());
         for due in delayed.take_while(|waiting| waiting.not_before <= Some(now)) {
@@ -96,12 +97,12 @@ impl Queue {
         }
     }
 
-    /// Whether a request that comes now may start.
+    /// True if a request that comes now may start.
     pub(super) fn lets_start(&self, running: Ahead, order: Order) -> bool {
         self.waiting.iter().fold(running, |ahead, waiting| ahead.and(waiting.order)).lets_start(order)
     }
 
-    /// Takes out the first that may start.
+    /// Removes the first request that may start.
     pub(super) fn next(&mut self, running: Ahead) -> Option<Waiting> {
         let mut ahead = running;
         let mut due = self.waiting.iter().take_while(|waiting| waiting.not_before.is_none());
@@ -116,7 +117,7 @@ impl Queue {
         Some(next)
     }
 
-    /// Takes out the request whose id is known (`Id::known`) as this.
+    /// Removes the request whose id is known (`Id::known`) as `known`.
     pub(crate) fn remove(&mut self, known: &str, version: Version) -> Option<Removed> {
         let own = |waiting: &Waiting| match version.read_in_full(&waiting.text) {
             Message::Request(request) => Some(request.id.filter(|own| own.is_known_as(known))?.to_owned()),
@@ -130,7 +131,7 @@ impl Queue {
         Some(Removed { id, member: taken.member, trace: taken.trace })
     }
 
-    /// Takes out those that came while all permits were taken.
+    /// Removes the requests that came while all permits were taken.
     pub(crate) fn take_kept(&mut self) -> Vec<(Box<[u8]>, Option<Member>, Trace)> {
         if !self.has_kept() {
             return Vec::new();
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_need_not_wait_overtakes_what_must() {
+    fn concurrent_requests_overtake_ordered_ones_that_wait() {
         let mut waiting = queue(&[Order::Ordered, Order::Concurrent]);
         let next = waiting.next(IDLE.and(Order::Ordered));
         assert_eq!(next.map(|next| next.order), Some(Order::Concurrent));
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delayed_request_that_is_taken_back_delays_nobody() {
+    fn a_delayed_request_that_is_cancelled_delays_nothing() {
         let mut waiting = Queue::default();
         waiting.push(delayed(1, Instant::now()));
         waiting.push(delayed(2, Instant::now()));

@@ -1,5 +1,6 @@
-//! The reply to a request: the values that handlers return, and where they are written, straight
-//! into the bytes that are sent.
+//! The reply to a request: the values that handlers return, and the writer that serialises them
+//! straight into the outgoing bytes. A panic of the service becomes a reply, too: the log gets its
+//! message, and the peer an internal error.
 
 use std::{
     any::Any,
@@ -17,40 +18,40 @@ use crate::{
     session::{Ending, Returns, Shared, WriteBuffer, panic_message},
 };
 
-/// Writes the reply to one request, in the version that is spoken. It takes no lock: the bytes are
-/// the loop's own.
+/// Writes the reply to one request, in the version of JSON-RPC that the peer speaks. It takes no
+/// lock: the loop owns the bytes.
 #[derive(Debug)]
 pub(crate) struct Replies<'a> {
     target: ReplyTarget<'a>,
     version: Version,
-    /// Where a reply begins that is being written.
+    /// The offset of a reply that is being written.
     start: Option<usize>,
 }
 
 #[derive(Debug)]
 enum ReplyTarget<'a> {
-    /// The reply is a message.
+    /// The reply is a message of its own.
     Message(&'a mut WriteBuffer, &'a Arc<Shared>),
-    /// The reply becomes a part of a message: it is one of a batch, or its message is sent by other
-    /// means.
+    /// The reply is a part of a message: a member of a batch, or the body of a message that
+    /// something else sends.
     Part(&'a mut Vec<u8>, ReplyLimit<'a>),
 }
 
-/// How many bytes a result may have.
+/// The limit on the size of a result, in bytes.
 #[derive(Debug)]
 pub(crate) enum ReplyLimit<'a> {
-    /// As the limits say when it is written: a handler may change them.
+    /// The limit of the peer at the time of writing: a handler may change it.
     Of(RequestPeerRef<'a>),
     Bytes(usize),
 }
 
 impl<'a> Replies<'a> {
-    /// Appends replies to what the session sends.
+    /// Appends replies to the write buffer of the session.
     pub(crate) const fn new(buffer: &'a mut WriteBuffer, version: Version, shared: &'a Arc<Shared>) -> Self {
         Self { target: ReplyTarget::Message(buffer, shared), version, start: None }
     }
 
-    /// Appends replies that do not leave by themselves, without any framing.
+    /// Appends replies to `out`, without framing; the caller sends them.
     pub(crate) const fn part(out: &'a mut Vec<u8>, version: Version, limit: ReplyLimit<'a>) -> Self {
         Self { target: ReplyTarget::Part(out, limit), version, start: None }
     }
@@ -70,8 +71,8 @@ impl<'a> Replies<'a> {
         self.end(id);
     }
 
-    /// Appends a result, or an error, and gives the code where the reply is one. The value's
-    /// `Serialize` may panic: then see [`roll_back`](Self::roll_back).
+    /// Appends a result or an error, and returns the code of an error. The `Serialize` of the value
+    /// may panic: see [`roll_back`](Self::roll_back).
     fn result<T: Serialize, E: RpcError>(&mut self, id: Id<'_>, result: Result<&T, &E>) -> Option<ErrorCode> {
         let (limit, version) = (self.limit(), self.version);
         let code = put_result(self.begin(), version, id, result, limit);
@@ -89,17 +90,17 @@ impl<'a> Replies<'a> {
         self.end(id);
     }
 
-    /// Appends a result that can always be written.
+    /// Appends a boolean result.
     pub(super) fn boolean(&mut self, id: Id<'_>, result: bool) {
         self.result(id, Ok::<_, &Infallible>(&result));
     }
 
-    /// Appends the answer to a request that has been done, and about which there is nothing to say.
+    /// Appends a `null` result.
     pub(crate) fn null(&mut self, id: Id<'_>) {
         self.result(id, Ok::<_, &Infallible>(&()));
     }
 
-    /// How many bytes a result may have.
+    /// The limit on the size of a result, in bytes.
     pub(super) fn limit(&self) -> usize {
         match &self.target {
             ReplyTarget::Message(_, shared) => shared.limits.reply_size(),
@@ -108,11 +109,11 @@ impl<'a> Replies<'a> {
         }
     }
 
-    /// Begins a reply: gives the bytes that it is to be appended to.
+    /// Begins a reply, and returns the buffer to append it to.
     fn begin(&mut self) -> &mut Vec<u8> {
         match &mut self.target {
             ReplyTarget::Message(buffer, shared) => {
-                // Messages that a handler sent before it returned leave before its reply.
+                // Messages that a handler sent before it returned go out before its reply.
                 if shared.queued() > 0 {
                     shared.take_queued(buffer);
                 }
@@ -133,7 +134,7 @@ impl<'a> Replies<'a> {
         }
     }
 
-    /// Leaves nothing of a reply that was not written to its end.
+    /// Removes a reply that was begun and not ended.
     #[cold]
     fn roll_back(&mut self) {
         match (self.start.take(), &mut self.target) {
@@ -144,15 +145,15 @@ impl<'a> Replies<'a> {
     }
 }
 
-/// The answer to one request, which a value becomes.
+/// The answer to one request, made from the value of its handler.
 #[derive(Debug)]
 pub struct Answer<'a> {
     replies: Replies<'a>,
     /// `None` for a notification.
     id: Option<Id<'a>>,
-    /// Whether the log is told how it ends, also where it is not answered.
+    /// The log is told how the request ends, also where it is a notification.
     traced: bool,
-    /// How it has ended, once a value was given.
+    /// How the request has ended, once it is answered.
     ending: Option<Ending>,
 }
 
@@ -177,12 +178,12 @@ impl<'a> Answer<'a> {
         self.traced
     }
 
-    /// How it has ended.
+    /// How the request has ended.
     pub(super) fn ending(&self) -> Ending {
         self.ending.unwrap_or(Ending::Abandoned)
     }
 
-    /// Answers with a result, or an error. Of a notification only the log is told.
+    /// Answers with a result or an error. A notification is only logged.
     fn write<T: Serialize, E: RpcError>(&mut self, result: Result<&T, &E>) {
         let code = match (self.id, result) {
             (Some(id), result) => self.replies.result(id, result),
@@ -200,7 +201,7 @@ impl<'a> Answer<'a> {
         self.ending = Some(Ending::Result);
     }
 
-    /// Answers with an error of the service's, after which its request counts as ended so.
+    /// Answers with an error of the service; the request ends as `ending`.
     pub(super) fn write_error(&mut self, error: &ErrorObject, ending: Ending) {
         if let Some(id) = self.id {
             self.replies.error(id, error);
@@ -208,7 +209,8 @@ impl<'a> Answer<'a> {
         self.ending = Some(ending);
     }
 
-    /// Runs code of the service's that may answer. A panic is the answer, unless there is one.
+    /// Runs code of the service that may answer. A panic becomes the answer, unless one was
+    /// written.
     pub(super) fn contain<R>(&mut self, method: &str, run: impl FnOnce(&mut Self) -> R) -> Option<R> {
         match catch_unwind(AssertUnwindSafe(|| run(self))) {
             Ok(done) => Some(done),
@@ -229,19 +231,20 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// A value that a handler has returned, whatever its type: made by [`returned`].
+/// The value that a handler has returned, without its type: made by [`returned`].
 pub trait ReplyValue {
-    /// Becomes the answer. Once.
+    /// Writes the value as the answer, once.
     #[doc(hidden)]
     fn answer(&mut self, to: &mut Answer<'_>);
 }
 
-/// See [`returned`].
+/// Made by [`returned`].
 #[derive(Debug)]
 pub struct Returned<R, const FALLIBLE: bool>(Option<R>);
 
-/// The value that a method has returned; `FALLIBLE` says whether it is a `Result`. Nothing is asked of
-/// its type here, so that the compiler has one place to say that it cannot be a reply.
+/// Wraps the value that a method has returned; `FALLIBLE` says whether it is a `Result`. There is
+/// no bound on its type here, so that the compiler reports a type that cannot be a reply in one
+/// place.
 pub const fn returned<const FALLIBLE: bool, R>(value: R) -> Returned<R, FALLIBLE> {
     Returned(Some(value))
 }
@@ -257,7 +260,7 @@ where
     }
 }
 
-/// The reply that `value` makes, owned: for what a handler borrows from something that it holds.
+/// The reply for `value`, owned: for a value that borrows from something the handler holds.
 pub fn written<const FALLIBLE: bool, R>(value: R) -> Result<Box<RawValue>, ErrorObject>
 where
     R: Returns<FALLIBLE, Value: Serialize>,
@@ -268,17 +271,17 @@ where
     }
 }
 
-/// Why a value of the handler's cannot be written is its author's affair, not the peer's.
+/// The reason is for the log of the service, not for the peer.
 #[cold]
 fn unwritable(error: &serde_json::Error) -> ErrorObject {
     tracing::error!(rpc.system.name = "jsonrpc", error = %brief(&error), "a result cannot be written as JSON");
     ErrorObject::internal()
 }
 
-/// The value that a panic was given.
+/// The payload of a panic.
 pub(super) type PanicPayload = Box<dyn Any + Send>;
 
-/// Tells the log what happened, and gives the answer to the peer.
+/// Logs a panic, and returns the error for the peer.
 #[cold]
 pub(super) fn panicked(method: &str, panic: PanicPayload) -> ErrorObject {
     log_panic(method, &*panic);
@@ -291,14 +294,14 @@ pub(super) fn log_panic(method: &str, panic: &(dyn Any + Send)) {
     tracing::error!(rpc.system.name = "jsonrpc", rpc.method = method, panic = %brief(message), "a handler panicked");
 }
 
-/// Drops a value of the user's: that, too, may panic, and the loop must not.
+/// Drops a value of the service: its destructor may panic, and the loop must not.
 pub(super) fn discard<T>(method: &str, value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         drop_panicked(method, panic);
     }
 }
 
-/// A value of the user's has panicked while it was dropped. An answer that was written stands.
+/// Logs a panic in a destructor of the service. An answer that was written stands.
 #[cold]
 pub(super) fn drop_panicked(method: &str, panic: PanicPayload) {
     tracing::error!(
@@ -306,6 +309,6 @@ pub(super) fn drop_panicked(method: &str, panic: PanicPayload) {
         rpc.method = method,
         "dropping what a handler left panicked"
     );
-    // A panic whose value panics when it is dropped is leaked.
+    // A payload whose own destructor panics would end the loop: it is leaked.
     std::mem::forget(panic);
 }

@@ -1,4 +1,5 @@
-//! What a service is: it is given a [`Request`], and says what became of it with a [`Handled`].
+//! The contract of a [`Service`]: it takes a [`Request`] and returns a [`Handled`], the state of
+//! that request after the call.
 
 use std::fmt;
 
@@ -17,17 +18,19 @@ use crate::{
     session::{Ending, Session, Trace},
 };
 
-/// Something that serves methods: a generated server (`CalcServer`), a [`Router`], or what wraps one.
+/// Serves methods: a generated server (`CalcServer`), a [`Router`](crate::Router), or a wrapper
+/// around another service.
 ///
-/// A service is asked for its methods once, when a server or a connector is built, and then called by their index.
+/// A service is asked for its methods once, when a server or a connector is built. Requests then
+/// name a method by its index.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no service",
     label = "this implements a trait, and is not what serves it",
     note = "what `#[rpc_service]` has generated serves it: `CalcServer::new(value)`, or `CalcServer::from(arc)` for what is shared"
 )]
 pub trait Service: Send + Sync + 'static {
-    /// The methods that every value of this type serves: what can be checked before there is one. Types whose methods are only
-    /// known at run time leave it empty.
+    /// The methods that every value of this type serves, for checks before there is a value. Empty
+    /// (the default) for types whose methods are only known at run time.
     fn declared() -> &'static [MethodInfo]
     where
         Self: Sized,
@@ -42,7 +45,7 @@ pub trait Service: Send + Sync + 'static {
     fn call(&self, method: usize, request: Request<'_>) -> Handled;
 }
 
-/// Serves nothing.
+/// A service without methods.
 impl Service for () {
     fn methods(&self) -> &[MethodInfo] {
         &[]
@@ -53,12 +56,12 @@ impl Service for () {
     }
 }
 
-/// What a service says to an index that it does not have.
+/// Refuses a request whose method index the service does not have.
 pub fn no_such_method(request: Request<'_>) -> Handled {
     Handled::refused(ErrorObject::method_not_found(request.method.name()))
 }
 
-/// One request or notification, and where its reply goes.
+/// One request or notification, with the place for its reply.
 #[derive(Debug)]
 pub struct Request<'a> {
     pub(super) method: &'a MethodInfo,
@@ -67,11 +70,11 @@ pub struct Request<'a> {
     pub(super) params: UncheckedParams<'a>,
     pub(super) peer: RequestPeerRef<'a>,
     pub(super) replies: Replies<'a>,
-    /// Whether the handler is started as a task without being polled in place.
+    /// The handler is started as a task, without a first poll in place.
     pub(super) deferred: bool,
-    /// What ties reports to it, where they are wanted.
+    /// The peer's token for reports of progress, where it wants them.
     pub(super) progress_token: Option<Token>,
-    /// Whether somebody is told how it ends, also where it is not answered.
+    /// The log is told how the request ends, also where it is a notification.
     pub(super) traced: bool,
 }
 
@@ -86,12 +89,12 @@ impl<'a> Request<'a> {
         self.id
     }
 
-    /// The parameters as they came.
+    /// The parameters as the peer sent them.
     ///
     /// # Errors
     ///
-    /// -32602 where they are no JSON: a service answers with it ([`Handled::refused`]). Of most
-    /// requests the envelope alone was read so far.
+    /// -32602 where they are not JSON: a service answers with it ([`Handled::refused`]). Most
+    /// requests arrive here with only their envelope read.
     pub fn raw_params(&self) -> Result<RawParams<'a>, ErrorObject> {
         self.params.check().ok_or_else(|| {
             let why = serde_json::from_str::<IgnoredAny>(self.params.as_text().unwrap_or_default()).err();
@@ -99,12 +102,12 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// The session that it came in by.
+    /// The session that the request came in by.
     pub fn session(&self) -> Session {
         self.peer.to_handle().into_session()
     }
 
-    /// What a handler is told about it.
+    /// The context for the handler of this request.
     pub fn context(&self) -> Context {
         let timeout = self.peer.request_timeout();
         let deadline = timeout.and_then(|after| deadline::after(Instant::now(), after));
@@ -114,13 +117,14 @@ impl<'a> Request<'a> {
         Context::new(self.peer.to_handle(), self.method.name(), id, deadline, work, passed)
     }
 
-    /// The parameters as text that is one JSON value.
+    /// The parameters, owned and checked to be one JSON value.
     pub(super) fn owned_params(&self) -> Result<Params, ErrorObject> {
         Ok(Params::new(self.method.name(), self.raw_params()?))
     }
 }
 
-/// The parameters of a call as JSON text, to be read into a type of yours.
+/// The parameters of a call as JSON text, to be read into a type of yours. Untyped handlers take
+/// them (see [`Router`](crate::Router)).
 #[derive(Debug, Clone)]
 pub struct Params {
     method: &'static str,
@@ -132,12 +136,12 @@ impl Params {
         Self { method, text: raw.as_json().map(Into::into) }
     }
 
-    /// The JSON text of an array or an object, or `None` where there are no parameters.
+    /// The JSON text of an array or an object; `None` where the call has no parameters.
     pub fn as_json(&self) -> Option<&str> {
         self.text.as_deref()
     }
 
-    /// Reads them: a tuple for an array, a struct or a map for an object, `()` for none.
+    /// Reads the parameters: a tuple for an array, a struct or a map for an object, `()` for none.
     ///
     /// # Errors
     ///
@@ -148,24 +152,25 @@ impl Params {
     }
 }
 
-/// What became of a request: it was answered, or its handler is still at work, or it was refused.
+/// The state of a request that was given to a service: answered, in flight, or refused.
 ///
-/// Made by the functions that generated code calls; what wraps a service passes it on.
+/// Made by the functions that generated code calls; a service that wraps another one passes it on.
 pub struct Handled(ServiceOutcome);
 
 pub(crate) enum ServiceOutcome {
-    /// The reply is written, or there is none to write.
+    /// The reply is written, or none is due.
     Done(Ending),
-    /// The handler waits for something.
+    /// The handler is in flight: it waits for something.
     Pending(Work),
-    /// The handler may make a subscription. It answers by itself.
+    /// The handler may begin a subscription, and answers by itself.
     Subscribing(Subscribing),
     /// The handler was not run: the reply is this error.
     Refused(ErrorObject),
 }
 
 impl ServiceOutcome {
-    /// What is left to do is done inside the span of `trace`. Where nothing is, the trace is ended; else it is given back.
+    /// Moves the rest of the request's work into the span of `trace`, and returns the trace. Where
+    /// no work is left, the trace is ended.
     #[inline]
     pub(crate) fn traced(self, trace: Trace) -> (Self, Trace) {
         match trace.is_some() {
@@ -202,7 +207,7 @@ impl Handled {
         Self(ServiceOutcome::Subscribing(subscribing))
     }
 
-    /// The request is answered with `error`, and no handler is run.
+    /// Answers the request with `error`; no handler is run.
     pub const fn refused(error: ErrorObject) -> Self {
         Self(ServiceOutcome::Refused(error))
     }

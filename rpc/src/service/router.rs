@@ -1,4 +1,4 @@
-//! Services put together by hand: untyped methods, and other services beside them.
+//! A service built by hand, from untyped handlers.
 
 use std::{fmt, sync::Arc};
 
@@ -17,10 +17,10 @@ use crate::{
     session::Returns,
 };
 
-/// A service whose methods are registered one by one, for those who have no trait.
+/// A service whose methods are registered one by one, without a trait.
 ///
-/// A handler takes the [`Params`] and the [`Context`], and returns a `Result`. Registering a name twice replaces what it
-/// stood for.
+/// A handler takes the [`Params`] and the [`Context`], and returns a `Result`. A method that is
+/// registered twice has the second handler.
 ///
 /// ```
 /// use rpc::{Context, ErrorObject, Params, Router};
@@ -45,7 +45,7 @@ type RouteFn = Arc<dyn Fn(Request<'_>) -> Handled + Send + Sync>;
 
 /// An untyped handler: `async |params: Params, context: Context| …`.
 pub trait Handler<R>: Send + Sync + 'static {
-    /// Runs it.
+    /// Runs the handler.
     fn call(&self, params: Params, context: Context) -> impl Future<Output = R> + Send + 'static;
 }
 
@@ -60,7 +60,7 @@ where
 }
 
 impl Router {
-    /// No methods yet.
+    /// A router without methods.
     pub fn new() -> Self {
         Self::default()
     }
@@ -89,8 +89,8 @@ impl Router {
         self.add::<false, _>(method.into().of_kind(MethodKind::Notification), handler)
     }
 
-    /// Adds a method that begins a subscription: its handler returns a stream of items, or an error. What it is called and how it looks
-    /// is what [`SubscriptionInfo`] says.
+    /// Adds a method that begins a subscription: its handler returns a stream of items, or an
+    /// error. [`SubscriptionInfo`] sets the style, and the names on the wire.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -115,7 +115,7 @@ impl Router {
     ///
     /// # Panics
     ///
-    /// In a style of progress: a stream of [`Progress`] is added with [`progress`](Self::progress).
+    /// In a style of progress: use [`progress`](Self::progress) for a stream of [`Progress`].
     pub fn subscription<T, E, S>(
         self,
         method: impl Into<MethodInfo>,
@@ -163,8 +163,8 @@ impl Router {
         })
     }
 
-    /// Adds a method that reports how far its work is: its handler returns a stream of [`Progress`], or an error. What the reports are called
-    /// is what [`SubscriptionInfo`] says.
+    /// Adds a method that reports its progress: its handler returns a stream of [`Progress`], or an
+    /// error. [`SubscriptionInfo`] sets the style, and the names of the reports.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

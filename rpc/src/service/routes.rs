@@ -1,4 +1,5 @@
-//! Finds the service that has a method, and runs it: the services that were added, and the table of their methods.
+//! Routing: the services that were added ([`Services`]), the table of their methods
+//! ([`RouteTable`]), and for one session both together ([`Routes`]), which run a request.
 
 use std::{any::type_name, collections::hash_map::Entry, fmt, sync::Arc};
 
@@ -20,15 +21,16 @@ use crate::{
     session::{Session, Trace},
 };
 
-/// Which service has which method. Shared by all sessions that have the same services.
+/// The methods of all services, by name. Shared by all sessions with the same services.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RouteTable {
-    /// The names are the server's own: nobody can choose them to collide, and a quick hash will do.
+    /// The names are the server's own: a peer cannot choose them to collide, so a fast hash without
+    /// protection will do.
     routes: FxHashMap<&'static str, Route>,
     services: usize,
-    /// Whether any method is anything but concurrent.
+    /// True if any method asks for an order.
     has_order: bool,
-    /// How the styles of its subscriptions have requests taken back.
+    /// The cancel messages that the styles of the subscriptions use.
     cancellations: Vec<Cancellation>,
 }
 
@@ -37,7 +39,7 @@ struct Route {
     service: usize,
     method: usize,
     info: MethodInfo,
-    /// Whether it is not the method itself, but what ends the subscriptions that it begins.
+    /// True for the method that ends the subscriptions of `method`.
     unsubscribes: bool,
     owner: &'static str,
     inline_policy: InlinePolicy,
@@ -97,7 +99,8 @@ impl RouteTable {
                 free.insert(route);
                 Ok(())
             }
-            // Subscriptions that are told apart by an id may be ended by one method: `eth_unsubscribe` ends them all.
+            // Subscriptions with ids may share the method that ends them: `eth_unsubscribe` ends
+            // them all.
             Entry::Occupied(taken) if taken.get().ends_by_id() && route.ends_by_id() => Ok(()),
             Entry::Occupied(taken) => {
                 let first = taken.get().owner;
@@ -128,12 +131,13 @@ impl Routes {
         Self { table, services }
     }
 
-    /// Whether one of the services has the method.
+    /// True if one of the services has the method.
     pub(crate) fn have(&self, method: &str) -> bool {
         self.table.routes.contains_key(method)
     }
 
-    /// Runs the handler of a request as far as it goes without waiting. The trace is ended where that is all; else it is given back.
+    /// Runs the handler of a request, as far as it goes without waiting. The trace is returned
+    /// while the request is in flight; otherwise it is ended.
     pub(crate) fn serve(
         &self,
         request: &UncheckedRequest<'_>,
@@ -197,12 +201,12 @@ impl Routes {
         handled.outcome()
     }
 
-    /// How the peer may take requests back, as the styles of the methods say it.
+    /// The cancel messages that the peer may send, from the styles of the methods.
     pub(crate) fn cancellations(&self) -> Vec<Cancellation> {
         self.table.cancellations.clone()
     }
 
-    /// The order that a method asks for; `None` where none of them asks for any.
+    /// The order that a method asks for; `None` where no method asks for any.
     pub(crate) fn order(&self, method: &str) -> Option<Order> {
         if !self.table.has_order {
             return None;
@@ -210,21 +214,23 @@ impl Routes {
         Some(self.table.routes.get(method).map(|route| route.info.order()).unwrap_or_default())
     }
 
-    /// Whether a notification may be meant for such a method. One that begins a subscription has nothing to say without a reply:
-    /// what comes under its name are items, from a peer that serves the same.
+    /// True if the method takes notifications. A method that begins a subscription does not,
+    /// because it needs a reply: a notification under its name is an item, from a peer that serves
+    /// the same method.
     pub(crate) fn takes_notifications(&self, method: &str) -> bool {
         let begins = |route: &Route| route.info.subscription().is_some() && !route.unsubscribes;
         self.table.routes.get(method).is_some_and(|route| !begins(route))
     }
 
-    /// A read took long: any of the methods may be why.
+    /// Times the next calls of every method: a read took long, and any of them may be the cause.
     #[cold]
     pub(crate) fn suspect(&self) {
         self.table.routes.values().for_each(|route| route.inline_policy.suspect());
     }
 }
 
-/// The token that ties reports to the request, and the parameters without it, where the method takes one and the request has it.
+/// Splits the peer's token for reports of progress from the parameters, where the method takes one
+/// and the request has it.
 fn take_progress_token(
     method: &MethodInfo,
     params: UncheckedParams<'_>,
@@ -243,12 +249,12 @@ impl fmt::Debug for Routes {
 
 type ServiceFactory = Arc<dyn Fn(&Session) -> Arc<dyn Service> + Send + Sync>;
 
-/// What is served, before it is known to whom. Clones serve the same values.
+/// The services of a server or a connector, while it is built. Clones serve the same values.
 #[derive(Clone, Default)]
 pub(crate) struct Services {
     shared: Vec<NamedService<Arc<dyn Service>>>,
     factories: Vec<NamedService<ServiceFactory>>,
-    /// The methods that are known before there is a session.
+    /// The methods that are known without a session.
     table: RouteTable,
     duplicate: Option<DuplicateMethod>,
 }
@@ -293,9 +299,9 @@ impl Services {
     }
 }
 
-/// Services that do not claim each other's names.
+/// Services without duplicate methods: shared ones, and factories that make one for each session.
 pub(crate) struct BuiltServices {
-    /// Of the shared ones, where there are no others.
+    /// The methods of the shared services; used where there are no factories.
     table: Arc<RouteTable>,
     names: Vec<&'static str>,
     shared: Arc<[Arc<dyn Service>]>,
@@ -303,12 +309,12 @@ pub(crate) struct BuiltServices {
 }
 
 impl BuiltServices {
-    /// Whether there is anything that a peer could call.
+    /// True if there is anything that a peer could call.
     pub(crate) fn serve(&self) -> bool {
         !self.table.is_empty() || !self.factories.is_empty()
     }
 
-    /// Whether a session has to be there to make some of them.
+    /// True if some of the services are made for each session.
     pub(crate) const fn need_session(&self) -> bool {
         !self.factories.is_empty()
     }
@@ -328,7 +334,7 @@ impl BuiltServices {
         services.extend(self.factories.iter().map(|factory| (factory.value)(session)));
         let names = self.names.iter().copied().chain(self.factories.iter().map(|factory| factory.name));
         for (service, name) in services.iter().zip(names) {
-            // Only a service whose methods are known at run time alone can still be in the way.
+            // Only a service whose methods are known at run time alone can still have a duplicate.
             if let Err(duplicate) = table.add(service.methods(), name) {
                 tracing::error!(
                     method = duplicate.method,

@@ -1,4 +1,5 @@
-//! Handlers that give a stream: a reply first, and items behind it.
+//! Handlers that return a stream: first a reply, then the items, with the back-pressure of the
+//! subscriber. Also the requests that end a subscription.
 
 use std::{
     collections::HashMap,
@@ -31,18 +32,20 @@ use crate::{
     session::{Ending, Gone, Pushed, Returns, Shared},
 };
 
-/// After so many bytes of items that are there all at once, the loop gets to send them: while they are in the processor's caches, and
-/// before they fill a queue.
+/// Yields to the loop after this many bytes of items that were ready at once, so that the loop
+/// sends them while they are in the processor's caches, and before they fill the queue.
 pub(super) const YIELD_AFTER: usize = 64 << 10;
 
-/// Makes the future of a handler, whose stream goes to the sink that it is given when it has read its parameters.
+/// Reads the parameters and makes the future of a handler. The future sends its stream into the
+/// sink, which the second argument makes once the parameters are read.
 type BeginStream<'b> = dyn FnMut(
         Args<'_>,
         &mut dyn FnMut() -> Result<Sink, ErrorObject>,
     ) -> Result<BoxFuture<'static, ()>, ErrorObject>
     + 'b;
 
-/// Serves a request that begins a subscription: `handler` is given the parameters, and what takes the stream.
+/// Serves a request that begins a subscription. `handler` takes the parameters, and the sink for
+/// its stream.
 pub(crate) fn subscribe<P, F>(
     request: Request<'_>,
     decode: impl FnOnce(Args<'_>) -> Result<P, ErrorObject>,
@@ -69,7 +72,7 @@ fn begin_stream(request: Request<'_>, begin: &mut BeginStream<'_>) -> Handled {
     let mut target = None;
     let mut sink = || {
         let admitted = &*target.insert(admit(&request, info)?);
-        // The handler has decoded them.
+        // The handler has decoded them, so they are known to be JSON.
         let params = positional(request.params.known_as_json(), request.method);
         let token =
             request.progress_token.clone().filter(|_| matches!(admitted, StreamTarget::Session { .. }));
@@ -96,12 +99,12 @@ fn begin_stream(request: Request<'_>, begin: &mut BeginStream<'_>) -> Handled {
             });
             Handled::pending(Work::of_unreported(method, UnreportedWork { handler, progress }, &answer))
         }
-        // A handler without a sink has no stream.
+        // A handler that made no sink has no stream.
         (Ok(Ok(_)), None) => Handled::refused(ErrorObject::internal()),
     }
 }
 
-/// Serves a request to end a subscription that `method` has begun. The result says whether there was one.
+/// Serves a request to end a subscription of `method`. The result is true if there was one.
 pub(super) fn unsubscribe(
     method: &MethodInfo,
     request: &UncheckedRequest<'_>,
@@ -136,7 +139,7 @@ pub(super) fn unsubscribe(
     ServiceOutcome::Done(Ending::Result)
 }
 
-/// The one parameter, by position or under whatever name, beside those that the method lets pass.
+/// The only parameter, by position or under any name, except for those that the method lets pass.
 fn subscription_id(params: RawParams<'_>, unknown: UnknownParams) -> Option<&str> {
     let text = params.as_json()?;
     let id: &RawValue = match text.starts_with('[') {
@@ -147,7 +150,8 @@ fn subscription_id(params: RawParams<'_>, unknown: UnknownParams) -> Option<&str
             match (members.len(), others.next(), others.next()) {
                 (1, ..) => members.values().next().copied()?,
                 (_, Some((_, id)), None) => id,
-                // Where all pass, only the name tells which one it is.
+                // Where the method lets every name pass, only the name `subscription` identifies
+                // the id.
                 _ => members.get("subscription").copied().filter(|_| unknown.allows("subscription"))?,
             }
         }
@@ -155,7 +159,7 @@ fn subscription_id(params: RawParams<'_>, unknown: UnknownParams) -> Option<&str
     Some(id.get())
 }
 
-/// Where a subscription may send, or why there can be none.
+/// The target for the items of a subscription, or the error that refuses it.
 fn admit(request: &Request<'_>, info: SubscriptionInfo) -> Result<StreamTarget, ErrorObject> {
     let no = |code, why: String| Err(ErrorObject::new(code, why));
     if request.id.is_none() {
@@ -189,36 +193,38 @@ fn admit(request: &Request<'_>, info: SubscriptionInfo) -> Result<StreamTarget, 
     Ok(StreamTarget::Session { shared: Arc::clone(shared), number: RequestNumber::default() })
 }
 
-/// Where a stream goes that a handler has made.
+/// The sink for the stream of a handler.
 #[derive(Debug)]
 pub struct Sink {
     pub(super) method: &'static str,
     pub(super) info: SubscriptionInfo,
-    /// The parameters, as an array.
+    /// The parameters, as a JSON array.
     params: String,
-    /// In the styles of progress: what the one who asked wants reports under, if any.
+    /// In a style of progress: the peer's token for the reports, if it wants any.
     pub(super) token: Option<Token>,
     pub(super) target: StreamTarget,
 }
 
-/// Waits for capacity for an item of so many bytes.
+/// Waits for capacity for an item of `size` bytes.
 pub(super) async fn capacity_for(shared: &Shared, number: u64, size: usize) -> Result<(), Gone> {
     poll_fn(|cx| shared.poll_item_capacity(number, size, cx)).await
 }
 
-/// Where a handler that makes a stream sends.
+/// The target of a handler that makes a stream.
 #[derive(Debug, Clone)]
 pub(super) enum StreamTarget {
-    /// Items go to the session, as those of the request with this number.
+    /// A session, which takes the items for the request with this number.
     Session { shared: Arc<Shared>, number: RequestNumber },
-    /// The request came by itself: its reply is all that can be sent, and is left here.
+    /// A message without a session: only the result can be sent, and is set here.
     Message { message: Arc<OneShot>, progress: ProgressResult },
 }
 
 impl Sink {
-    /// Answers the request, and sends the items of the stream, until it ends or the peer wants no more.
+    /// Answers the request, and sends the items of the stream until it ends or the peer
+    /// unsubscribes.
     ///
-    /// `FALLIBLE` says whether the handler returned a `Result`, `ITEMS` whether the items are.
+    /// `FALLIBLE` says whether the handler returned a `Result`; `ITEMS`, whether the items are
+    /// results.
     pub async fn run<const FALLIBLE: bool, const ITEMS: bool, R>(self, returned: R)
     where
         R: Returns<FALLIBLE, Value: Stream<Item: Returns<ITEMS, Value: Serialize>>>,
@@ -244,7 +250,7 @@ impl Sink {
                 (SubscriptionKey::of_id(&id), id.into_bytes())
             }
             SubscriptionStyle::Electrum => {
-                // The reply is the current value, which is the first of the stream.
+                // The reply is the current value, which is the first item of the stream.
                 let mut value = Vec::new();
                 match stream.next().await.map(|item| self.write(item, &mut value)) {
                     Some(Ok(())) => {}
@@ -311,7 +317,7 @@ impl Sink {
         end_subscriber(shared, self.method, number, end.as_ref());
     }
 
-    /// There will be no subscription: the request is answered with `error`.
+    /// Answers the request with `error`: there is no subscription.
     fn refuse(&self, error: &ErrorObject) {
         match &self.target {
             StreamTarget::Session { shared, number } => {
@@ -321,7 +327,7 @@ impl Sink {
         }
     }
 
-    /// How many bytes an item or a result may have.
+    /// The limit on the size of an item or a result, in bytes.
     fn reply_size(&self) -> usize {
         match &self.target {
             StreamTarget::Session { shared, .. } => shared.limits.reply_size(),
@@ -329,7 +335,7 @@ impl Sink {
         }
     }
 
-    /// Appends the JSON of an item; an error where it is one, or cannot be sent.
+    /// Appends the JSON of an item. Fails if the item is an error, or cannot be sent.
     pub(super) fn write<const ITEMS: bool, T>(&self, item: T, out: &mut Vec<u8>) -> Result<(), ErrorObject>
     where
         T: Returns<ITEMS, Value: Serialize>,
@@ -337,7 +343,7 @@ impl Sink {
         let value = item.into_result().map_err(|error| error.to_error_object())?;
         let start = out.len();
         if let Err(error) = one_line::write(out, &value) {
-            // Why a value cannot be written is its author's affair, not the peer's.
+            // The reason is for the log of the service, not for the peer.
             tracing::error!(rpc.system.name = "jsonrpc", rpc.method = self.method, error = %brief(&error), "an item cannot be written as JSON");
             return Err(ErrorObject::internal());
         }
@@ -352,7 +358,7 @@ impl Sink {
     }
 }
 
-/// An id that cannot be guessed, as JSON: 128 random bits in the form that Ethereum's nodes use.
+/// An id that cannot be guessed, as JSON: 128 random bits, in the form that Ethereum nodes use.
 fn random_id() -> String {
     let bits = getrandom::u64().and_then(|high| Ok((u128::from(high) << 64) | u128::from(getrandom::u64()?)));
     match bits {

@@ -1,8 +1,8 @@
-//! A handler that did not finish at once: first it is driven to its end, and then its reply is
-//! written.
+//! Handlers in flight: those that did not finish in place. [`Work`] comes to a value, which becomes
+//! the reply; a [`Subscribing`] handler answers by itself and goes on.
 //!
-//! The two are apart so that the reply of a handler that has finished is written when there is
-//! capacity to send it, and not before.
+//! [`Work`] is driven to its end first, and its reply is written later: when there is capacity to
+//! send it, and not before.
 
 use std::{
     fmt,
@@ -25,17 +25,17 @@ use crate::{
 
 /// The future of a handler, whatever its method.
 pub(super) trait HandlerFuture: Send {
-    /// Polls it. The value that it comes to is given to `to`.
+    /// Polls the handler. Its value goes to `to`.
     fn poll_handler(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut Completion<'_, '_>) -> Poll<()>;
 }
 
 pub(super) type BoxHandler = Pin<Box<dyn HandlerFuture>>;
 
-/// What is done with the value that a handler comes to.
+/// The destination of a handler's value.
 pub(super) enum Completion<'a, 'r> {
-    /// It becomes the answer at once.
+    /// Written as the answer at once.
     Answer(&'a mut Answer<'r>),
-    /// It is kept, to become the answer later.
+    /// Kept, to be written as the answer later.
     Keep(Option<Box<dyn ReplyValue + Send>>),
 }
 
@@ -54,33 +54,32 @@ where
     }
 }
 
-/// What a task, or a dispatcher, does with a handler that has to wait.
+/// A handler in flight, driven by a task of a session or by a dispatcher.
 pub(crate) struct Work {
     method: &'static str,
     version: Version,
     /// `None` for a notification.
     id: Option<RequestId>,
-    /// How many bytes its result may have.
+    /// The limit on the size of the result, in bytes.
     limit: usize,
-    /// Whether the log is told what has come of it.
+    /// The log is told how the request ends, also where it is a notification.
     traced: bool,
     stage: WorkStage,
-    /// Where its request is traced: all that it does is done inside the span, and so is what it
-    /// leaves dropped.
+    /// The span of a traced request: the handler is polled and dropped inside it.
     span: Option<Box<Span>>,
 }
 
 enum WorkStage {
     Running(BoxHandler),
-    /// Work that would report its progress, and has nobody to report to.
+    /// Work that makes steps, for a request without a session.
     Unreported(UnreportedWork),
     Finished(Result<Box<dyn ReplyValue + Send>, PanicPayload>),
     Done,
 }
 
-/// What came of a handler that had to wait.
+/// The end of a handler that was in flight.
 pub(crate) struct Finished {
-    /// The reply: a whole message, or nothing.
+    /// The reply as a whole message; empty for a notification.
     pub(crate) reply: Buffer,
     pub(crate) ending: Ending,
 }
@@ -106,7 +105,7 @@ impl Work {
         }
     }
 
-    /// The same inside the span of `trace`.
+    /// Polls and drops the handler inside the span of `trace`.
     pub(super) fn inside(mut self, trace: &Trace) -> Self {
         self.span = Some(Box::new(trace.span()));
         self
@@ -148,7 +147,7 @@ impl Work {
         Poll::Ready(())
     }
 
-    /// What has come of a handler that has finished, with its reply. Once.
+    /// The reply of a handler that has finished, and how its request ended. Once.
     pub(crate) fn finish(&mut self) -> Finished {
         self.in_span(Self::finish_stage)
     }
@@ -180,7 +179,7 @@ impl Work {
         answer.ending()
     }
 
-    /// Where it is left when work that makes steps makes them: its time is counted from the last.
+    /// The progress of work that makes steps: its deadline moves with the last of them.
     pub(super) fn progress(&self) -> Option<ProgressResult> {
         match &self.stage {
             WorkStage::Unreported(unreported) => Some(unreported.progress.clone()),
@@ -198,7 +197,8 @@ impl Drop for Work {
     }
 }
 
-/// Where the handler leaves what its work has come to.
+/// The progress and the result of work whose steps are not reported, because its request came
+/// without a session. The handler sets it; the dispatcher reads it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ProgressResult(Arc<Mutex<ProgressState>>);
 
@@ -214,30 +214,30 @@ impl ProgressResult {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The work has come to `result`: JSON, or an error. The first one stands.
+    /// Sets the result of the work: JSON, or an error. The first one stands.
     pub(super) fn finish(&self, result: Result<Vec<u8>, ErrorObject>) {
         self.lock().result.get_or_insert(result);
     }
 
-    /// The handler has panicked, for which `error` is the answer.
+    /// Sets `error` as the result of a handler that has panicked, unless it has one.
     pub(super) fn panicked(&self, error: ErrorObject) {
         let mut state = self.lock();
         state.result.get_or_insert(Err(error));
         state.panicked = true;
     }
 
-    /// When the last step was made.
+    /// The time of the last step.
     pub(super) fn last_step(&self) -> Option<Instant> {
         self.lock().last_step
     }
 
-    /// A step was made at `now`: the time of the work is counted anew.
+    /// Records a step at `now`, from which the request timeout is counted anew.
     pub(super) fn record_step(&self, now: Instant) {
         self.lock().last_step = Some(now);
     }
 }
 
-/// The handler of such work.
+/// The handler of work whose steps are not reported: only its result is sent.
 pub(super) struct UnreportedWork {
     pub(super) handler: BoxFuture<'static, ()>,
     pub(super) progress: ProgressResult,
@@ -262,7 +262,7 @@ impl UnreportedWork {
     }
 }
 
-/// The number that a request is known by while it is worked on, as soon as it has one.
+/// The number of a request in flight, set when the request is given one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RequestNumber(Arc<OnceLock<u64>>);
 
@@ -272,7 +272,7 @@ impl RequestNumber {
     }
 }
 
-/// The handler of a request that may become a subscription.
+/// The handler of a request that may begin a subscription, to run as a task.
 pub(crate) struct Subscribing {
     method: &'static str,
     handler: BoxFuture<'static, ()>,
@@ -291,12 +291,12 @@ impl Subscribing {
         Self { method, handler, shared, number, trace: Span::none() }
     }
 
-    /// The same inside the span of `trace`.
+    /// Runs the handler inside the span of `trace`.
     pub(super) fn inside(self, trace: &Trace) -> Self {
         Self { trace: trace.span(), ..self }
     }
 
-    /// Runs it, for the request of this number.
+    /// Runs the handler, for the request with this number.
     pub(crate) fn run(self, number: u64) -> impl Future<Output = ()> + Send {
         let Self { method, handler, shared, number: known, trace } = self;
         // It is set once, before the handler runs.
@@ -304,7 +304,7 @@ impl Subscribing {
         let task = async move {
             let ended = AssertUnwindSafe(handler).catch_unwind().await;
             let error = ended.err().map(|panic| panicked(method, panic));
-            // Whatever it left undone: an answer, or the end of its stream.
+            // Finishes what the handler has left undone: the answer, or the end of its stream.
             let (refusal, ending) = match &error {
                 Some(error) => (error.clone(), Ending::Panicked),
                 None => (ErrorObject::internal(), Ending::Error(ErrorCode::INTERNAL_ERROR)),
@@ -316,7 +316,8 @@ impl Subscribing {
     }
 }
 
-/// Tells the subscriber that its stream has ended or, where it is not known to take that, the log that it has failed.
+/// Tells the subscriber that its stream has ended. If the peer is not known to take that notice, a
+/// failure goes to the log instead.
 pub(super) fn end_subscriber(shared: &Shared, method: &str, request: u64, error: Option<&ErrorObject>) {
     if !shared.end_subscriber(request, error)
         && let Some(error) = error

@@ -17,10 +17,12 @@ use futures::Stream;
 use ring::Ring;
 pub use shared_json::SharedJson;
 
-/// One source of items for many subscribers: each item is kept once, and written as JSON once, however many it is sent to.
+/// One source of items for many subscribers. Each item is kept once and serialised once, however
+/// many subscribers it is sent to.
 ///
-/// Handlers return what [`subscribe`](Self::subscribe) gives, or a stream made from it; whoever has news publishes it. Clones are the
-/// same source. Its streams end when the last clone is dropped.
+/// Handlers return the stream of [`subscribe`](Self::subscribe), or a stream made from it; the
+/// application publishes the items. Clones are the same source, and the streams end when the last
+/// clone is dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -47,14 +49,18 @@ pub use shared_json::SharedJson;
 ///
 /// # Subscribers that are slow
 ///
-/// What nobody has yet to take is not kept. A subscriber that has yet to take `capacity` items when another one is
-/// [`publish`](Self::publish)ed loses the oldest of them, and goes on; nobody else notices. Its peer is told where the gap is and how
-/// many are missing, which a client of ours reads as [`SubscriptionError::Lost`](crate::SubscriptionError::Lost); and under
-/// [`Overflow::End`](crate::Overflow::End) the subscription ends. [`BroadcastStream::lost`] says so on this side.
+/// Only items that some subscriber has yet to take are kept. A subscriber that lags by `capacity`
+/// items when another one is [`publish`](Self::publish)ed loses the oldest of them, and goes on;
+/// the other subscribers lose nothing. Its peer is told where the gap is and how many items are
+/// missing, which a client of this crate reads as
+/// [`SubscriptionError::Lost`](crate::SubscriptionError::Lost); under
+/// [`Overflow::End`](crate::Overflow::End) the subscription ends. On this side,
+/// [`BroadcastStream::lost`] counts them.
 ///
-/// A subscription takes items from here as [its policy](crate::SubscriptionInfo::with_overflow) says: under
-/// [`Overflow::Wait`](crate::Overflow::Wait) it stops when its own queue is full, and what comes then waits here, once for all.
-/// A source that must not outrun its slowest subscriber [`send`](Self::send)s.
+/// [The policy of a subscription](crate::SubscriptionInfo::with_overflow) decides how it takes
+/// items from here. Under [`Overflow::Wait`](crate::Overflow::Wait) it stops while its own queue is
+/// full, and later items wait here, kept once for all. A source that must not outrun its slowest
+/// subscriber uses [`send`](Self::send).
 pub struct Broadcast<T> {
     source: Arc<BroadcastSource<T>>,
 }
@@ -63,28 +69,30 @@ struct BroadcastSource<T>(Mutex<BroadcastState<T>>);
 
 struct BroadcastState<T> {
     ring: Ring<SharedJson<T>>,
-    /// How many [`Broadcast`]s there are: none will say anything more where this is 0.
+    /// The number of [`Broadcast`]s. At 0 the streams end.
     publishers: usize,
-    /// Those that wait for room.
+    /// The tasks that wait in [`Broadcast::send`] for capacity.
     senders: Vec<Waker>,
 }
 
 impl<T> Broadcast<T> {
-    /// A source that keeps up to `capacity` items for a subscriber that has yet to take them; at least one.
+    /// A source that keeps up to `capacity` items for a subscriber that lags; at least one.
     pub fn new(capacity: usize) -> Self {
         let state = BroadcastState { ring: Ring::new(capacity.max(1)), publishers: 1, senders: Vec::new() };
         Self { source: Arc::new(BroadcastSource(Mutex::new(state))) }
     }
 
-    /// Gives an item to all who are subscribed, and never waits: those who are too slow lose their oldest.
+    /// Gives an item to all subscribers, and never waits: a subscriber that lags too far loses its
+    /// oldest item.
     pub fn publish(&self, value: T) {
         self.source.put(self.source.lock(), SharedJson::new(value));
     }
 
-    /// Gives an item to all who are subscribed, and none of them loses any: waits while `capacity` items wait for the slowest. One
-    /// that takes nothing holds all others up, so give their subscriptions a policy that drops or ends.
+    /// Gives an item to all subscribers, and none of them loses any: waits while the slowest has
+    /// `capacity` items to take. A subscriber that takes nothing blocks the source, so give the
+    /// subscriptions a policy that drops items or ends.
     ///
-    /// Cancel safe: the value was given to all, or to nobody.
+    /// Cancel safe: the item was given to all subscribers, or to none.
     pub async fn send(&self, value: T) {
         let mut value = Some(value);
         poll_fn(|cx| {
@@ -109,7 +117,7 @@ impl<T> Broadcast<T> {
         BroadcastStream { source: Arc::clone(&self.source), subscriber, lost: 0 }
     }
 
-    /// How many are subscribed.
+    /// The number of subscribers.
     pub fn subscribers(&self) -> usize {
         self.source.lock().ring.subscribers()
     }
@@ -150,9 +158,9 @@ pub struct BroadcastStream<T> {
 }
 
 impl<T> BroadcastStream<T> {
-    /// How many items it has lost so far because it did not take them in time.
+    /// The number of items that this stream has lost so far, because it lagged.
     ///
-    /// A subscription whose stream is this, or is made from it, tells its peer by itself.
+    /// A subscription whose stream is this one, or is made from it, tells its peer by itself.
     pub const fn lost(&self) -> u64 {
         self.lost
     }
@@ -186,7 +194,7 @@ impl<T> Drop for BroadcastStream<T> {
         let mut state = self.source.lock();
         let unneeded = state.ring.leave(self.subscriber);
         wake_senders(state);
-        // Dropping them is code of the user's.
+        // After the lock was released: the destructor of an item is code of the application.
         drop(unneeded);
     }
 }
@@ -207,12 +215,13 @@ impl<T> BroadcastSource<T> {
         let waiting = state.ring.take_wakers();
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
-        // Not under the lock: dropping a value is code of the user's.
+        // After the lock was released: the destructor of an item is code of the application.
         drop(dropped);
     }
 }
 
-/// Wakes those who wait for room, when there is a good deal: a publisher that is woken for every item writes one at a time.
+/// Wakes the waiting senders once half of the capacity is free: a sender that is woken for every
+/// item would write them one at a time.
 fn wake_senders<T>(mut state: MutexGuard<'_, BroadcastState<T>>) {
     if state.ring.is_half_empty() && !state.senders.is_empty() {
         let senders = std::mem::take(&mut state.senders);
@@ -222,18 +231,21 @@ fn wake_senders<T>(mut state: MutexGuard<'_, BroadcastState<T>>) {
 }
 
 thread_local! {
-    /// How many were lost since somebody began to notice; `None` while nobody does.
+    /// The number of items lost during the current [`count_lost`]; `None` outside of one.
     static LOST: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// Says that items were left out.
+/// Adds to the items lost during the current [`count_lost`].
 fn report_lost(items: u64) {
     LOST.set(LOST.get().map(|lost| lost.saturating_add(items)));
 }
 
-/// Polls something, and notices how many items were left out meanwhile.
+/// Polls a stream, and counts the items that it lost meanwhile.
+///
+/// A [`BroadcastStream`] loses items somewhere inside the stream of a handler, under any adaptors.
+/// The subscription that polls the stream learns of the loss by a variable of the thread.
 pub(super) fn count_lost<R>(poll: impl FnOnce() -> R) -> (R, u64) {
-    /// Polling is code of the user's, which may panic.
+    /// A guard, because the polled stream is code of the application, and may panic.
     struct Restore(Option<u64>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -252,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_reported_goes_to_the_innermost_who_notices() {
+    fn losses_count_for_the_innermost_poll() {
         report_lost(100);
         let ((inner, lost_inside), lost) = count_lost(|| {
             report_lost(1);
@@ -266,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_leaves_nobody_count_lost() {
+    fn a_panic_ends_the_count() {
         let panicked = std::panic::catch_unwind(|| count_lost(|| panic!("on purpose")));
         assert!(panicked.is_err());
         assert_eq!(LOST.get(), None);

@@ -1,15 +1,17 @@
-//! The items that a broadcast keeps for those who have not taken them yet, and who those are. No locks and no waking in here.
+//! The items that a broadcast keeps for subscribers that lag, and the position of each subscriber.
+//! A pure data structure: no lock, and no waking.
 
 use std::{collections::VecDeque, task::Waker};
 
 use crate::jsonrpc::table::Table;
 
-/// A queue with one end to put in, and many to take out.
+/// A queue with one producer end and many consumers, each of which takes every item.
 #[derive(Debug)]
 pub(super) struct Ring<T> {
-    /// Those that somebody has yet to take; later ones lack at least as many as earlier ones.
+    /// The items that some subscriber has yet to take. `remaining` never falls from one to the
+    /// next.
     entries: VecDeque<RingEntry<T>>,
-    /// The number of the first of them. Items are numbered from 0.
+    /// The number of the first entry. Items are numbered from 0.
     first: u64,
     capacity: usize,
     subscribers: Table<Cursor>,
@@ -20,11 +22,11 @@ pub(super) struct Ring<T> {
 #[derive(Debug)]
 struct RingEntry<T> {
     item: T,
-    /// How many have yet to take it.
+    /// The number of subscribers that have yet to take it.
     remaining: usize,
 }
 
-/// How far a subscriber has come.
+/// The position of a subscriber.
 #[derive(Debug)]
 struct Cursor {
     /// The number of the item that it takes next.
@@ -32,11 +34,11 @@ struct Cursor {
     waker: Option<Waker>,
 }
 
-/// What a subscriber is given.
+/// An item as a subscriber takes it.
 #[derive(Debug, PartialEq)]
 pub(super) struct TakenItem<T> {
     pub(super) item: T,
-    /// How many it has lost before this one.
+    /// The number of items that the subscriber has lost before this one.
     pub(super) lost: u64,
 }
 
@@ -45,7 +47,7 @@ impl<T: Clone> Ring<T> {
         Self { entries: VecDeque::new(), first: 0, capacity, subscribers: Table::new(), waiting: Vec::new() }
     }
 
-    /// The number of the item that is put in next.
+    /// The number of the next item to be pushed.
     fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
@@ -54,23 +56,24 @@ impl<T: Clone> Ring<T> {
         self.subscribers.len()
     }
 
-    /// Whether an item can be put in that drops none.
+    /// True if an item can be pushed without dropping one.
     pub(super) fn has_capacity(&self) -> bool {
         self.entries.len() < self.capacity
     }
 
-    /// Whether half of what may be kept was taken.
+    /// True if at least half of the capacity is free.
     pub(super) fn is_half_empty(&self) -> bool {
         self.entries.len() <= self.capacity / 2
     }
 
-    /// Adds a subscriber, which takes the items that are put in from now on.
+    /// Adds a subscriber, which takes the items that are pushed from now on.
     pub(super) fn join(&mut self) -> u64 {
         let next = self.end();
         self.subscribers.insert(Cursor { next, waker: None })
     }
 
-    /// Removes a subscriber. Gives the items that only it was to take, for dropping them elsewhere.
+    /// Removes a subscriber. Returns the items that only it had yet to take: the caller drops them
+    /// after it has released the lock.
     pub(super) fn leave(&mut self, subscriber: u64) -> Vec<T> {
         let Some(Cursor { next, .. }) = self.subscribers.remove(subscriber) else { return Vec::new() };
         self.waiting.retain(|waiting| *waiting != subscriber);
@@ -81,7 +84,8 @@ impl<T: Clone> Ring<T> {
         std::iter::from_fn(|| self.pop_taken()).collect()
     }
 
-    /// Puts an item in. Gives the one that is dropped for it, or the item itself where nobody listens, for dropping it elsewhere.
+    /// Pushes an item. Returns the item that is dropped for it, or the item itself if there are no
+    /// subscribers: the caller drops it after it has released the lock.
     pub(super) fn push(&mut self, item: T) -> Option<T> {
         let remaining = self.subscribers.len();
         if remaining == 0 {
@@ -92,7 +96,7 @@ impl<T: Clone> Ring<T> {
         dropped
     }
 
-    /// Those to wake when an item was put in.
+    /// The wakers to call after a push.
     pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
         let Self { waiting, subscribers, .. } = self;
         waiting.drain(..).filter_map(|subscriber| subscribers.get_mut(subscriber)?.waker.take()).collect()
@@ -107,12 +111,13 @@ impl<T: Clone> Ring<T> {
         cursor.next = number + 1;
         entry.remaining -= 1;
         let item = entry.item.clone();
-        // The last to take it leaves a clone here, which is dropped without anything of the user's being run.
+        // When the last subscriber has taken the item, this drops a clone that is not the last one,
+        // so no destructor of the application is run here.
         self.pop_taken();
         Some(TakenItem { item, lost })
     }
 
-    /// Has a subscriber woken when the next item is put in.
+    /// Registers a subscriber to be woken at the next push.
     pub(super) fn wait(&mut self, subscriber: u64, waker: &Waker) {
         let Some(cursor) = self.subscribers.get_mut(subscriber) else { return };
         match &mut cursor.waker {
@@ -124,7 +129,7 @@ impl<T: Clone> Ring<T> {
         }
     }
 
-    /// Everybody has taken the first item: takes it out.
+    /// Removes the first item if every subscriber has taken it.
     fn pop_taken(&mut self) -> Option<T> {
         if self.entries.front()?.remaining > 0 {
             return None;
@@ -152,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_takes_what_came_since_they_joined() {
+    fn a_subscriber_takes_the_items_since_it_joined() {
         let mut ring = ring(10);
         assert_eq!(ring.push(0), Some(0), "nobody listens");
         let first = ring.join();
@@ -161,11 +166,11 @@ mod tests {
         ring.push(2);
         assert_eq!(all(&mut ring, first), [(1, 0), (2, 0)]);
         assert_eq!(all(&mut ring, second), [(2, 0)]);
-        assert!(ring.entries.is_empty(), "what everybody has taken is not kept");
+        assert!(ring.entries.is_empty(), "an item that everybody has taken is not kept");
     }
 
     #[test]
-    fn one_who_lags_loses_the_oldest_and_the_others_nothing() {
+    fn a_subscriber_that_lags_loses_the_oldest_and_the_others_nothing() {
         let mut ring = ring(2);
         let (slow, quick) = (ring.join(), ring.join());
         let mut dropped = Vec::new();
@@ -178,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_one_who_leaves_was_to_take_goes_with_it() {
+    fn items_that_only_a_leaving_subscriber_lacked_are_returned() {
         let mut ring = ring(4);
         let (slow, quick) = (ring.join(), ring.join());
         for n in 0..3 {
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_waits_is_woken_once() {
+    fn a_waiting_subscriber_is_woken_once() {
         let mut ring = ring(4);
         let (one, other) = (ring.join(), ring.join());
         ring.wait(one, Waker::noop());

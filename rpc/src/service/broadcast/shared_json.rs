@@ -1,4 +1,4 @@
-//! A value that is written as JSON once, however often it is sent.
+//! A value that is serialised once, however often it is sent.
 
 use std::{
     fmt,
@@ -11,13 +11,14 @@ use serde_json::value::RawValue;
 
 use crate::jsonrpc::one_line;
 
-/// A value that many are sent: cloning it is cheap, and it is written as JSON once, when the first of them needs it.
+/// A value for many recipients: a clone is cheap, and the JSON is written once, at the first use.
 ///
-/// It derefs to the value, and reads as one. So it can be the item of a subscription in the signature of a trait: the server gives the
-/// items of a [`Broadcast`](crate::Broadcast), and what a client reads is as good as the value itself.
+/// It derefs to the value, and deserialises as the value. So it can be the item of a subscription
+/// in the signature of a trait: the server sends the items of a [`Broadcast`](crate::Broadcast),
+/// and a client reads them like plain values.
 ///
-/// What a value looks like must not change once it was written. It is meant for JSON: other formats see serde_json's
-/// [`RawValue`].
+/// The value must not change how it serialises once that was done. It is meant for JSON: other
+/// formats see serde_json's [`RawValue`].
 ///
 /// ```
 /// # fn main() -> Result<(), serde_json::Error> {
@@ -34,19 +35,20 @@ use crate::jsonrpc::one_line;
 pub struct SharedJson<T: ?Sized>(Arc<CachedJson<T>>);
 
 struct CachedJson<T: ?Sized> {
-    /// Why there is no JSON is kept as text: an error of serde's belongs to one serializer, and cannot be cloned.
+    /// A failure is kept as text: an error of serde's belongs to one serializer, and cannot be
+    /// cloned.
     json: OnceLock<Result<Box<RawValue>, String>>,
     value: T,
 }
 
 impl<T> SharedJson<T> {
-    /// A value that was not written yet.
+    /// Wraps a value, and serialises nothing yet.
     pub fn new(value: T) -> Self {
         Self(Arc::new(CachedJson { json: OnceLock::new(), value }))
     }
 
-    /// The value itself where nobody else has it, as where it was just read; otherwise a copy. As [`Arc::unwrap_or_clone`], a function
-    /// and no method.
+    /// The value itself if there is no other clone, as after reading it; otherwise a copy. An
+    /// associated function, as [`Arc::unwrap_or_clone`] is.
     ///
     /// ```
     /// use rpc::SharedJson;
@@ -134,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is written.
+    /// Counts how often it is serialised.
     #[derive(Default)]
     struct CountedWrites(AtomicUsize);
 

@@ -1,4 +1,4 @@
-//! One message, and what it is answered with.
+//! One message, and the answer to it.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,14 +16,15 @@ use crate::{
     transport::{Endpoint, Extensions},
 };
 
-/// What came of a message: see [`Dispatcher::exchange`].
+/// The result of a message: see [`Dispatcher::exchange`].
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Exchange {
     /// The answer, where one is due.
     pub answer: Option<Bytes>,
-    /// What the message has cost by the numbers in [`Limits`](crate::Limits): its bytes and those of its answer, the rules that it broke, and what its
-    /// handlers have [added](crate::Session::add_cost).
+    /// The cost of the message, by the numbers in [`Limits`](crate::Limits): for its bytes and
+    /// those of its answer, for broken rules, and what its handlers have
+    /// [added](crate::Session::add_cost).
     pub cost: f64,
 }
 
@@ -49,8 +50,8 @@ impl Dispatcher {
     }
 
     /// Like [`exchange`](Self::exchange), where the answer does not wait for the handlers of
-    /// notifications: the caller is given those that are left, and has to see to it that they go
-    /// on. They are counted with shielded work.
+    /// notifications. The second value drives those that are still in flight: the caller has to
+    /// spawn it. They count as shielded work.
     #[cfg(feature = "http")]
     pub(crate) async fn exchange_calls(
         &self,
@@ -61,7 +62,8 @@ impl Dispatcher {
         self.exchange_until::<true>(self.shared.version, message, peer, extensions).await
     }
 
-    /// `CALLS` says whether the answer waits for the handlers of calls alone. Else nothing is left.
+    /// With `CALLS` the answer waits for the handlers of calls only. Without it the second value is
+    /// `None`.
     async fn exchange_until<const CALLS: bool>(
         &self,
         version: Version,
@@ -97,7 +99,7 @@ impl Dispatcher {
                 }
                 Step::Malformed(malformed, member) => requests.malformed(&malformed, member),
                 Step::BatchEnd(batch) => requests.end_batch(batch),
-                // Nothing was asked.
+                // Not a request: nothing was called from here.
                 Step::Answer(..) | Step::Refusal(_) | Step::Unmatched(_) | Step::Ended((), _) => {
                     requests.broke_rule();
                 }
@@ -121,13 +123,13 @@ impl Dispatcher {
         (Exchange { answer, cost: one_shot.cost(cost) }, left)
     }
 
-    /// The services for one message. `None` where making one has panicked.
+    /// The services for one message. `None` if a factory has panicked.
     fn routes(&self, one_shot: &OneShot) -> Option<Routes> {
         let services = &self.shared.services;
         if !services.need_session() {
             return Some(services.shared());
         }
-        // What makes a service is code of the user's.
+        // The factory of a service is code of the application.
         let made = catch_unwind(AssertUnwindSafe(|| services.for_session(one_shot.session())));
         if made.is_err() {
             tracing::error!(rpc.system.name = "jsonrpc", "making a service for a message panicked");
@@ -136,7 +138,8 @@ impl Dispatcher {
     }
 }
 
-/// The end of an exchange, answered or dropped: tasks that work on with a context of it are told.
+/// Ends the message when its exchange is over, answered or dropped: tasks with a context of it are
+/// told.
 struct EndOnDrop(Arc<OneShot>);
 
 impl Drop for EndOnDrop {
@@ -145,8 +148,8 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// What a message brings. The requests of which nothing comes are in the log all the same: its peer
-/// is gone before they were begun, or there is no service for them.
+/// The requests of a message that are not dispatched yet. Those that never are, because the future
+/// was dropped or a factory panicked, are logged as ended when this is dropped.
 struct UnservedRequests<'m> {
     events: Events<'m, ()>,
     version: Version,
@@ -156,7 +159,8 @@ struct UnservedRequests<'m> {
 
 impl<'m> UnservedRequests<'m> {
     fn of(version: Version, message: &'m [u8], one_shot: &'m OneShot) -> Self {
-        // Checked, so that nothing is judged again when its handler has seen it.
+        // Checked before the first handler runs: a later failure to decode cannot be judged against
+        // the message again.
         let events = Events::of(version, version.read_checked(message));
         Self { events, version, one_shot, ending: Ending::Abandoned }
     }
@@ -173,7 +177,8 @@ impl Drop for UnservedRequests<'_> {
     }
 }
 
-/// Answers a message that is not read for its size, unless it is a response or a notification.
+/// Answers a message that exceeds the size limit and is not read, unless it is a response or a
+/// notification.
 fn refuse_too_large(peer: &Endpoint, version: Version, message: &[u8], limit: usize, out: &mut Vec<u8>) {
     let mut skim = Skim::default();
     skim.read(message, |_| {});

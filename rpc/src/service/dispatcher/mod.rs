@@ -24,8 +24,8 @@ use crate::{
     transport::{Endpoint, Extensions},
 };
 
-/// Answers messages one by one: bytes in, bytes out. For messages that come by no session of ours: the body of an HTTP request, a
-/// message queue, a lambda, a test.
+/// Answers messages one by one: bytes in, bytes out. For messages without a session of this crate:
+/// the body of an HTTP request, a message queue, a lambda, a test.
 ///
 /// Clones are the same dispatcher.
 ///
@@ -65,33 +65,36 @@ struct DispatcherShared {
     services: Arc<BuiltServices>,
     version: Version,
     policy: Arc<OneShotPolicy>,
-    /// Limits that were reached, as far as the log has them.
+    /// The limits that were reached, and logged.
     reached: Reached,
 }
 
 impl Dispatcher {
-    /// Begins with no services, [`Limits::server()`] and JSON-RPC 2.0.
+    /// A builder without services, with [`Limits::server()`] and JSON-RPC 2.0.
     pub fn builder() -> DispatcherBuilder {
         DispatcherBuilder::new()
     }
 
-    /// Answers one message, which may be a batch. `None` where no answer is due: it was a notification, or an answer itself.
+    /// Answers one message, which may be a batch. `None` where no answer is due: to a notification,
+    /// or to an answer.
     ///
-    /// It returns when all handlers have, those of notifications too: a dispatcher has no task of its own on which they could go on. (An
-    /// `HttpService` over it has: there the answer waits for calls alone.) The members of a batch run at the same time, up to
+    /// The future is ready when all handlers have finished, those of notifications too, because a
+    /// dispatcher has no task of its own to drive them. (An `HttpService` has: its answer waits for
+    /// calls only.) The members of a batch run at the same time, up to
     /// [`Limits::requests_in_flight`]. Dropping the future drops the handlers.
     pub async fn dispatch(&self, message: &[u8]) -> Option<Bytes> {
         self.dispatch_with(message, Extensions::default()).await
     }
 
-    /// Like [`dispatch`](Self::dispatch). Handlers find `extensions` in their [`Context`](crate::Context): who is asking, for one.
+    /// Like [`dispatch`](Self::dispatch). Handlers find `extensions` in their
+    /// [`Context`](crate::Context): the identity of the peer, for example.
     pub async fn dispatch_with(&self, message: &[u8], extensions: Extensions) -> Option<Bytes> {
         self.exchange(message, Endpoint::MEMORY, extensions).await.answer
     }
 
-    /// Like [`dispatch_with`](Self::dispatch_with), for a peer that is known: handlers see `peer` as their
-    /// [`Context::peer`](crate::Context::peer), and what the peer has cost is told, to be added up by who knows it. There is no account here,
-    /// and nobody is slowed down.
+    /// Like [`dispatch_with`](Self::dispatch_with), for a known peer: handlers see `peer` as their
+    /// [`Context::peer`](crate::Context::peer). The [`Exchange`] also has the cost of the message,
+    /// for the caller to add up: a dispatcher keeps no account of a peer, and delays nobody.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -108,7 +111,8 @@ impl Dispatcher {
         self.exchange_in(self.shared.version, message, peer, extensions).await
     }
 
-    /// For services that may be served in other ways, too, by somebody who may wait for what they shield.
+    /// A dispatcher for services that may be served in other ways, too. `shielded_work` counts the
+    /// work that its handlers shield, for a server that waits for it.
     pub(crate) fn of(
         services: Arc<BuiltServices>,
         limits: Limits,
@@ -119,7 +123,7 @@ impl Dispatcher {
         Self { shared: Arc::new(DispatcherShared { services, version, policy, reached: Reached::default() }) }
     }
 
-    /// What is sent in place of an answer to a message that does not get this far.
+    /// The answer to a message that is refused before it is dispatched.
     #[cfg(feature = "http")]
     pub(crate) fn refuse(&self, error: &ErrorObject) -> Bytes {
         let mut out = Vec::new();
@@ -127,7 +131,7 @@ impl Dispatcher {
         out.into()
     }
 
-    /// What each message may use.
+    /// The limits of each message.
     pub fn limits(&self) -> &Limits {
         &self.shared.policy.limits
     }
@@ -158,7 +162,8 @@ impl DispatcherBuilder {
         self
     }
 
-    /// Which version of JSON-RPC is spoken. Default: [`Protocol::V2`]; with [`Protocol::Detect`] each message decides for itself.
+    /// Sets the version of JSON-RPC. Default: [`Protocol::V2`]. With [`Protocol::Detect`] each
+    /// message decides for itself.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.version = self.version.with_protocol(protocol);
         self
@@ -170,29 +175,31 @@ impl DispatcherBuilder {
         self
     }
 
-    /// What one message may use: [`frame_size`](Limits::frame_size), [`batch_length`](Limits::batch_length),
-    /// [`reply_size`](Limits::reply_size), [`request_timeout`](Limits::request_timeout), and
-    /// [`requests_in_flight`](Limits::requests_in_flight) for the members of a batch. Default: [`Limits::server()`].
+    /// Sets the limits of each message: [`frame_size`](Limits::frame_size),
+    /// [`batch_length`](Limits::batch_length), [`reply_size`](Limits::reply_size),
+    /// [`request_timeout`](Limits::request_timeout), and
+    /// [`requests_in_flight`](Limits::requests_in_flight) for the members of a batch. Default:
+    /// [`Limits::server()`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits.in_force();
         self
     }
 
-    /// The dispatcher.
+    /// Builds the dispatcher.
     ///
     /// # Errors
     ///
-    /// Where two services claim one method.
+    /// If two services claim one method.
     pub fn build(self) -> Result<Dispatcher, DuplicateMethod> {
         let services = Arc::new(self.services.build()?);
         Ok(Dispatcher::of(services, self.limits, self.version, Tally::default()))
     }
 }
 
-/// Calls services in the process that they are in: over a `Dispatcher`, generated clients work as over a connection, with everything written
-/// and read as it would be there.
+/// Calls services in the same process: generated clients work over a `Dispatcher` as over a
+/// connection, and every message is written and read as it would be there.
 ///
-/// It speaks 2.0 to itself, whatever the dispatcher speaks to others.
+/// Calls use 2.0, whatever version the dispatcher speaks to others.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -264,7 +271,7 @@ impl Caller for Dispatcher {
                 (outgoing.body(), calls.next())
             });
             connection.batch(&mut message, members).map_err(BatchError::Unsupported)?;
-            // One message, one answer: it is waited for as long as the most patient of its calls does.
+            // One message has one answer, so the longest of the timeouts counts for all calls.
             let timeout =
                 timeouts.iter().copied().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
             Ok(dispatcher.ask(connection, &message, timeout, timeouts.len()).await)
@@ -273,7 +280,8 @@ impl Caller for Dispatcher {
 }
 
 impl Dispatcher {
-    /// Has `message` answered, and gives the replies to its calls, which `connection` knows by their numbers.
+    /// Dispatches `message`, and returns the replies to its calls, whose numbers `connection`
+    /// knows.
     async fn ask(
         &self,
         mut connection: Connection<usize>,

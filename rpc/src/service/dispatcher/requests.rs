@@ -1,5 +1,5 @@
-//! The requests of one message, which are worked on where its answer is waited for: no task is
-//! started for them.
+//! The requests of one message. Their handlers are driven by the future that waits for the answer:
+//! no task is spawned.
 
 use std::{future::poll_fn, sync::Arc};
 
@@ -34,31 +34,31 @@ pub(super) struct MessageRequests {
     sink: MessageSink,
 }
 
-/// Where the replies to one message are gathered, and its handlers go on.
+/// Gathers the replies to one message, and drives its handlers.
 struct MessageSink {
     dispatcher: Dispatcher,
     message: Arc<OneShot>,
     version: Version,
-    /// Knows the batch.
+    /// Keeps the state of the batch.
     connection: Connection<()>,
-    /// The answer.
+    /// The answer so far.
     out: Vec<u8>,
-    /// The reply to a member of a batch, while it is written in place.
+    /// The reply of a handler in place to a member of a batch.
     member_reply: Vec<u8>,
-    /// Dropped before the requests, whose traces then end.
+    /// Declared before the requests, so that handlers are dropped before the traces end.
     in_flight: FuturesUnordered<Abortable<BoxFuture<'static, (u64, Finished)>>>,
     requests: Requests,
     handlers: Vec<RunningHandler>,
-    /// Calls that are not answered yet.
+    /// The number of calls that are not answered yet.
     calls: usize,
     cost: f64,
 }
 
-/// A handler at work.
+/// A handler in flight.
 struct RunningHandler {
     request: u64,
     abort: AbortHandle,
-    /// Set where it makes progress: its time is counted from the last.
+    /// Set for work that makes steps: its timeout is counted from the last one.
     progress: Option<ProgressResult>,
 }
 
@@ -91,7 +91,7 @@ impl MessageRequests {
         &mut self.sink.connection
     }
 
-    /// Serves a request, when it has a permit.
+    /// Serves a request, once there is a permit for it.
     pub(super) async fn receive(
         &mut self,
         request: &UncheckedRequest<'_>,
@@ -106,7 +106,7 @@ impl MessageRequests {
         self.sink.dispatched(dispatched, request.id, member);
     }
 
-    /// The permits that are taken.
+    /// The number of permits that are taken.
     fn permits_taken(&self) -> usize {
         self.sink.requests.len() + self.dispatch.queue.len()
     }
@@ -115,13 +115,13 @@ impl MessageRequests {
         self.permits_taken() == 0
     }
 
-    /// Whether calls are not answered yet.
+    /// True while calls are not answered yet.
     pub(super) const fn have_calls(&self) -> bool {
         self.sink.calls > 0
     }
 
-    /// Waits until a handler has finished, or is late, and starts those that have waited for that.
-    /// Cancel safe.
+    /// Waits until a handler has finished or its deadline has passed, then starts the requests that
+    /// waited for it. Cancel safe.
     pub(super) async fn finish_one(&mut self) {
         let sink = &mut self.sink;
         let (now, mut next) = (Instant::now(), None);
@@ -132,7 +132,7 @@ impl MessageRequests {
                 None => done.await,
                 Some(at) => timeout_at(at, done).await.ok().flatten(),
             };
-            // One that was aborted was answered.
+            // A handler that was aborted has been answered already.
             if let Some(Ok((request, finished))) = done {
                 sink.finish(request, &finished);
             }
@@ -170,17 +170,17 @@ impl MessageRequests {
         }
     }
 
-    /// The peer broke a rule that is not answered.
+    /// The peer broke a rule for which there is no answer.
     pub(super) fn broke_rule(&mut self) {
         self.sink.cost += self.sink.dispatcher.limits().cost_of_error;
     }
 
-    /// All members of a batch were seen.
+    /// All members of a batch were read.
     pub(super) fn end_batch(&mut self, batch: BatchId) {
         self.sink.end_batch(batch);
     }
 
-    /// The answer, where one is due, and the cost of a message of so many bytes.
+    /// The answer, where one is due, and the cost of a message of `bytes` bytes.
     pub(super) fn answer(&mut self, bytes: usize) -> (Option<Bytes>, f64) {
         let out = std::mem::take(&mut self.sink.out);
         let bytes = (bytes + out.len()) as f64;
@@ -207,7 +207,7 @@ impl MessageSink {
         }
     }
 
-    /// A handler has finished: answers its request, unless that was done before.
+    /// Answers the request of a handler that has finished, unless it was answered before.
     fn finish(&mut self, request: u64, finished: &Finished) {
         self.handlers.retain(|handler| handler.request != request);
         let Some(done) = self.requests.finish(request) else { return };
@@ -220,7 +220,7 @@ impl MessageSink {
         self.reply_added(done.member);
     }
 
-    /// A request has taken too long, unless its work has made a step meanwhile.
+    /// Times a request out, unless its work has made a step in time.
     fn expire(&mut self, request: u64, now: Instant) {
         let timeout = self.message.request_timeout();
         let Some(at) = self.handlers.iter().position(|handler| handler.request == request) else { return };
@@ -241,7 +241,7 @@ impl MessageSink {
         self.reply_added(done.member);
     }
 
-    /// A reply that was expected is there.
+    /// An awaited reply was added.
     fn reply_added(&mut self, member: Option<Member>) {
         self.calls -= 1;
         if let Some(member) = member {
@@ -302,6 +302,6 @@ impl ReplySink for MessageSink {
         self.handlers.push(RunningHandler { request, abort, progress });
     }
 
-    /// A subscription needs a session, and was refused.
+    /// Never called with a stream: a subscription needs a session, and was refused.
     fn subscribe(&mut self, _: Running, _: Subscribing, _: &[u8]) {}
 }

@@ -7,7 +7,7 @@ use super::session_loop::{Driver, Flow};
 use crate::{
     jsonrpc::{
         Cancellation, Connection, ErrorCode, Events, Id, Lend, Malformed, Member, Message, RefusedCall,
-        Reply, ReplyError, Request, Step, UncheckedParams, UncheckedRequest, chain,
+        Reply, ReplyError, Request, Scanned, Step, UncheckedParams, UncheckedRequest, chain,
         shown::brief,
         subscription::{self, About, CLOSING, PlainItem},
         version::Version,
@@ -37,7 +37,14 @@ impl Driver {
             return self.process_events(frame, Events::resume(self.version, frame, *paused));
         }
         match self.version.scan(frame) {
-            Some(scanned) => self.process_step(frame, Step::of_scanned(scanned)),
+            Some(Scanned::Request(request)) => self.receive_scanned(frame, request),
+            Some(Scanned::Response(response)) => match Step::<InFlight>::of_response(response) {
+                Step::Answer(call, reply) => {
+                    self.replies.push(call, reply);
+                    Flow::Continue
+                }
+                step => self.process_step(frame, step),
+            },
             None => self.process_events(frame, Events::of(self.version, self.version.read_in_full(frame))),
         }
     }
@@ -64,7 +71,6 @@ impl Driver {
     #[inline]
     pub(super) fn process_step(&mut self, frame: &[u8], step: Step<'_, InFlight>) -> Flow {
         match step {
-            Step::Scanned(request) => return self.receive_scanned(frame, request),
             Step::Request(request) => return self.receive_request(frame, request, None),
             Step::Member(request, member, text) => {
                 return self.receive_request(text.as_bytes(), request, Some(member));

@@ -1,6 +1,6 @@
 //! From requests to handlers: permits, the queue, the dispatcher, and refusals.
 
-use std::{borrow::Cow, future::poll_fn, sync::Arc};
+use std::{borrow::Cow, future::poll_fn, sync::Arc, time::Duration};
 
 use tokio::{task::JoinHandle, time::Instant};
 
@@ -240,7 +240,7 @@ impl Driver {
         self.start_message(handler, frame, trace)
     }
 
-    fn start_message(&mut self, handler: &dyn TakesMessages, frame: &[u8], trace: Trace) -> Flow {
+    fn start_message(&mut self, handler: &dyn TakesMessages, frame: &[u8], mut trace: Trace) -> Flow {
         let outcome = match trace.in_scope(|| handler.take(frame, &self.shared)) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -248,7 +248,7 @@ impl Driver {
                 return self.charge_for_frame(&error);
             }
         };
-        if let (ServiceOutcome::Pending(work), trace) = outcome.traced(trace) {
+        if let ServiceOutcome::Pending(work) = outcome.traced(&mut trace) {
             let timeout = self.shared.limits.request_timeout();
             let (dispatch, mut sink) = self.dispatcher();
             let running = dispatch.running(&REQUEST, (frame.len(), None), timeout, false, trace);
@@ -377,6 +377,10 @@ impl ReplySink for SessionSink<'_> {
         // The error reply follows; a close waits until it is written.
         self.shared.finished_in_place(None);
         self.shared.started();
+    }
+
+    fn request_timeout(&self) -> Option<Duration> {
+        self.shared.limits.request_timeout()
     }
 
     fn running(&self) -> Ahead {

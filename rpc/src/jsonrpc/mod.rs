@@ -31,7 +31,9 @@ pub use error::{ErrorCode, ErrorObject, Executed, ProtocolError};
 pub use id::{Id, RequestId};
 pub(crate) use json_text::Elements;
 pub use message::{EmptyParams, RawParams};
-pub(crate) use message::{Malformed, Message, Outcome, Request, Response, UncheckedParams, UncheckedRequest};
+pub(crate) use message::{
+    Malformed, Message, Outcome, Request, Response, Scanned, UncheckedParams, UncheckedRequest,
+};
 pub use method::{MethodInfo, MethodKind, Order, ParamInfo, UnknownParams};
 pub(crate) use oversized::{Rest, Skim, Verdict};
 pub use reply::{Reply, ReplyError, RpcError};

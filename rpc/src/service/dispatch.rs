@@ -35,6 +35,9 @@ pub(crate) trait ReplySink {
     /// A request was refused before its handler was run; its error follows.
     fn refused(&mut self);
 
+    /// How long a handler may take.
+    fn request_timeout(&self) -> Option<Duration>;
+
     /// The order of the requests in flight.
     fn running(&self) -> Ahead;
 
@@ -149,22 +152,24 @@ impl Dispatch {
         sink: &mut impl ReplySink,
         request: &UncheckedRequest<'_>,
         (text, member): (&[u8], Option<Member>),
-        trace: Trace,
+        mut trace: Trace,
     ) -> Dispatched {
         let (peer, replies) = sink.replies(member);
-        let timeout = peer.request_timeout();
-        let (outcome, trace) = self.routes.serve(request, peer, replies, trace);
-        let running =
-            |subscribes, trace| self.running(request, (text.len(), member), timeout, subscribes, trace);
-        match outcome {
+        match self.routes.serve(request, peer, replies, &mut trace) {
             ServiceOutcome::Done(_) => {
                 if sink.replied(member, request.id) {
                     return Dispatched::Last;
                 }
             }
-            ServiceOutcome::Pending(work) => sink.work(running(false, trace), work),
+            ServiceOutcome::Pending(work) => {
+                let timeout = sink.request_timeout();
+                let running = self.running(request, (text.len(), member), timeout, false, trace);
+                sink.work(running, work);
+            }
             ServiceOutcome::Subscribing(subscribing) => {
-                sink.subscribe(running(true, trace), subscribing, text);
+                let timeout = sink.request_timeout();
+                let running = self.running(request, (text.len(), member), timeout, true, trace);
+                sink.subscribe(running, subscribing, text);
             }
             ServiceOutcome::Refused(error) => {
                 sink.refused();

@@ -169,28 +169,27 @@ pub(crate) enum ServiceOutcome {
 }
 
 impl ServiceOutcome {
-    /// Moves the rest of the request's work into the span of `trace`, and returns the trace. Where
-    /// no work is left, the trace is ended.
+    /// Moves the rest of the request's work into the span of `trace`. Where no work is left, the
+    /// trace is ended.
     #[inline]
-    pub(crate) fn traced(self, trace: Trace) -> (Self, Trace) {
+    pub(crate) fn traced(self, trace: &mut Trace) -> Self {
         match trace.is_some() {
-            false => (self, trace),
+            false => self,
             true => self.in_span_of(trace),
         }
     }
 
     #[cold]
-    fn in_span_of(self, mut trace: Trace) -> (Self, Trace) {
-        let outcome = match self {
+    fn in_span_of(self, trace: &mut Trace) -> Self {
+        match self {
             Self::Done(ending) => {
                 trace.take().end(ending);
                 Self::Done(ending)
             }
-            Self::Pending(work) => Self::Pending(work.inside(&trace)),
-            Self::Subscribing(subscribing) => Self::Subscribing(subscribing.inside(&trace)),
+            Self::Pending(work) => Self::Pending(work.inside(trace)),
+            Self::Subscribing(subscribing) => Self::Subscribing(subscribing.inside(trace)),
             refused @ Self::Refused(_) => refused,
-        };
-        (outcome, trace)
+        }
     }
 }
 

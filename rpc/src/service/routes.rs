@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     jsonrpc::{
-        Cancellation, ErrorObject, MethodInfo, Order, SubscriptionStyle, UncheckedParams, UncheckedRequest,
-        secret, subscription::Token,
+        Cancellation, ErrorObject, Id, MethodInfo, Order, SubscriptionStyle, UncheckedParams,
+        UncheckedRequest, secret, subscription::Token,
     },
     session::{Session, Trace},
 };
@@ -136,19 +136,19 @@ impl Routes {
         self.table.routes.contains_key(method)
     }
 
-    /// Runs the handler of a request, as far as it goes without waiting. The trace is returned
-    /// while the request is in flight; otherwise it is ended.
+    /// Runs the handler of a request, as far as it goes without waiting. The trace is ended, and
+    /// taken, unless the request is in flight or refused.
     pub(crate) fn serve(
         &self,
         request: &UncheckedRequest<'_>,
         peer: RequestPeerRef<'_>,
         replies: Replies<'_>,
-        trace: Trace,
-    ) -> (ServiceOutcome, Trace) {
+        trace: &mut Trace,
+    ) -> ServiceOutcome {
         if trace.is_some() {
             return self.serve_traced(request, peer, replies, trace);
         }
-        (self.run(request, peer, replies, false), trace)
+        self.run(request, peer, replies, false)
     }
 
     #[cold]
@@ -157,8 +157,8 @@ impl Routes {
         request: &UncheckedRequest<'_>,
         peer: RequestPeerRef<'_>,
         replies: Replies<'_>,
-        trace: Trace,
-    ) -> (ServiceOutcome, Trace) {
+        trace: &mut Trace,
+    ) -> ServiceOutcome {
         trace.in_scope(|| self.run(request, peer, replies, true)).traced(trace)
     }
 
@@ -177,21 +177,40 @@ impl Routes {
         if route.unsubscribes {
             return unsubscribe(&route.info, request, peer, replies);
         }
-        let (token, rest) = match take_progress_token(&route.info, *params) {
-            Ok(taken) => taken.unzip(),
-            Err(error) => return ServiceOutcome::Refused(error),
+        // Nearly no method takes a token: those that do not are spared the work for one.
+        let token_path = route.info.subscription().and_then(|of| of.token());
+        let Some(path) = token_path else {
+            return self.call(route, (*id, *params, None), peer, replies, traced);
         };
-        let params = rest.as_deref().map_or(*params, UncheckedParams::from_text);
+        match Token::take_from(*params, path, &route.info) {
+            Ok(None) => self.call(route, (*id, *params, None), peer, replies, traced),
+            Ok(Some((token, rest))) => {
+                let params = UncheckedParams::from_text(&rest);
+                self.call(route, (*id, params, token), peer, replies, traced)
+            }
+            Err(error) => ServiceOutcome::Refused(error),
+        }
+    }
+
+    #[inline]
+    fn call<'r>(
+        &'r self,
+        route: &'r Route,
+        (id, params, progress_token): (Option<Id<'r>>, UncheckedParams<'r>, Option<Token>),
+        peer: RequestPeerRef<'r>,
+        replies: Replies<'r>,
+        traced: bool,
+    ) -> ServiceOutcome {
         let mode = route.inline_policy.next_mode();
         let timed = (mode == RunMode::Timed).then(Instant::now);
         let request = Request {
             method: &route.info,
-            id: *id,
+            id,
             params,
             peer,
             replies,
             deferred: mode == RunMode::Deferred,
-            progress_token: token.flatten(),
+            progress_token,
             traced,
         };
         let handled = self.services[route.service].call(route.method, request);
@@ -226,18 +245,6 @@ impl Routes {
     #[cold]
     pub(crate) fn suspect(&self) {
         self.table.routes.values().for_each(|route| route.inline_policy.suspect());
-    }
-}
-
-/// Splits the peer's token for reports of progress from the parameters, where the method takes one
-/// and the request has it.
-fn take_progress_token(
-    method: &MethodInfo,
-    params: UncheckedParams<'_>,
-) -> Result<Option<(Option<Token>, String)>, ErrorObject> {
-    match method.subscription().and_then(|of| of.token()) {
-        None => Ok(None),
-        Some(path) => Token::take_from(params, path, method),
     }
 }
 

@@ -12,9 +12,7 @@ use super::{
 };
 use crate::jsonrpc::{
     Elements, ErrorObject, Malformed, Message, RawParams, Reply, Request, RequestId, Response, RpcError,
-    message::{Scanned, UncheckedRequest},
-    reply::put_result,
-    version::Version,
+    reply::put_result, version::Version,
 };
 
 /// One event of a message from the peer.
@@ -77,8 +75,6 @@ impl Ticket {
 /// and ends the calls that have replies: a session does so in groups, under its lock.
 #[derive(Debug)]
 pub(crate) enum Step<'a, T> {
-    /// A request or a notification whose parameters are not checked.
-    Scanned(UncheckedRequest<'a>),
     /// A request or a notification that was read in full.
     Request(Request<'a>),
     /// A member of a batch that is a request or a notification, and its text. If it is not answered
@@ -271,17 +267,9 @@ impl<'a, T> Events<'a, T> {
 }
 
 impl<'a, T> Step<'a, T> {
-    /// The only step of a scanned message.
+    /// The step of a response that is a message of its own.
     #[inline]
-    pub(crate) fn of_scanned(scanned: Scanned<'a>) -> Self {
-        match scanned {
-            Scanned::Request(request) => Self::Scanned(request),
-            Scanned::Response(response) => Self::of_response(response),
-        }
-    }
-
-    #[inline]
-    fn of_response(response: Response<'a>) -> Self {
+    pub(crate) fn of_response(response: Response<'a>) -> Self {
         match response.refuses_whole_message() {
             true => Self::Refusal(Reply::new(response.outcome)),
             false => Self::Answer(CallId::answered_by(response.id), Reply::new(response.outcome)),
@@ -338,8 +326,6 @@ impl<'a, T> Events<'a, T> {
     pub fn next(&mut self, connection: &mut Connection<T>, out: &mut Vec<u8>) -> Option<Event<'a, T>> {
         while let Some(step) = self.step(connection) {
             match step {
-                // This method reads only checked messages.
-                Step::Scanned(_) => {}
                 Step::Request(request) => return Some(Event::requested(request, None)),
                 Step::Member(request, member, _) => {
                     if request.id.is_some() {

@@ -103,7 +103,6 @@ impl Dispatcher {
                 Step::Answer(..) | Step::Refusal(_) | Step::Unmatched(_) | Step::Ended((), _) => {
                     requests.broke_rule();
                 }
-                Step::Scanned(_) => {}
             }
         }
         while !requests.are_done() && (requests.have_calls() || !CALLS) {

@@ -1,7 +1,7 @@
 //! The requests of one message. Their handlers are driven by the future that waits for the answer:
 //! no task is spawned.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{
@@ -274,6 +274,10 @@ impl ReplySink for MessageSink {
     }
 
     fn refused(&mut self) {}
+
+    fn request_timeout(&self) -> Option<Duration> {
+        self.message.request_timeout()
+    }
 
     fn running(&self) -> Ahead {
         self.requests.orders()

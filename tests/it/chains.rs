@@ -75,9 +75,9 @@ fn every_error_is_in_the_table() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("rpc/src");
     for (kind, file) in [
         ("CallError", "session/error.rs"),
-        ("CloseReason", "session/error.rs"),
-        ("BatchError", "session/batch/error.rs"),
-        ("SubscriptionError", "session/subscription/error.rs"),
+        ("CloseReason", "session/close_reason.rs"),
+        ("BatchError", "session/error.rs"),
+        ("SubscriptionError", "session/subscription.rs"),
         ("SendError", "session/messages.rs"),
         ("ReplyError", "jsonrpc/reply.rs"),
         ("ProtocolError", "jsonrpc/error.rs"),

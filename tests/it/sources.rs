@@ -48,8 +48,8 @@ fn the_components_of_a_session_know_nothing_of_what_shares_them() {
     assert!(above.is_empty(), "{}", above.join("\n"));
     for (file, source, found) in [
         ("session/calls.rs", "use super::shared::State;", 1),
-        ("session/write_buffer/outbox.rs", "fn f(session: &Session) {}", 1),
-        ("session/write_buffer/outbox.rs", "// The session's lock, `Shared`.\nlet shares = 1;", 0),
+        ("session/outbox.rs", "fn f(session: &Session) {}", 1),
+        ("session/outbox.rs", "// The session's lock, `Shared`.\nlet shares = 1;", 0),
         ("session/call.rs", "use super::Shared;", 0),
     ] {
         assert_eq!(layers::above_components(file, source).len(), found, "{file}: {source}");

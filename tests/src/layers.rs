@@ -48,7 +48,7 @@ const COMPONENTS: [&str; 8] = [
     "session/calls",
     "session/effects",
     "session/item_queue",
-    "session/on_demand",
+    "session/outbox",
     "session/requests",
     "session/subscribers",
     "session/subscriptions",

@@ -1,4 +1,4 @@
-//! Typed calls: sent when they are first polled.
+//! Typed calls and notifications: sent when they are first polled.
 
 use std::{
     fmt,
@@ -11,8 +11,8 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
-use super::{CallError, Caller, Outgoing, caller::Readable, lazy::Lazy, outgoing::CallTimeout};
-use crate::jsonrpc::{ErrorObject, MethodInfo, Reply, ReplyError, RpcError};
+use super::{CallError, Caller, Outgoing, caller::Readable, outgoing::CallTimeout};
+use crate::jsonrpc::{MethodInfo, Reply, RpcError};
 
 /// A call that knows what it returns. It is a future, and is sent when it is first polled.
 ///
@@ -193,23 +193,138 @@ pub(super) fn typed<T: DeserializeOwned, E: RpcError>(
     reply.map_err(CallError::widen)?.decode().map_err(|error| CallError::of_reply(method, error))
 }
 
-impl<E: RpcError> CallError<E> {
-    /// What it means to the caller of `method` that its reply gives no value: for callers that are no session
-    /// (mocks, balancers) and read a [`Reply`] themselves.
-    #[cold]
-    pub fn of_reply(method: &str, error: ReplyError) -> Self {
-        match error {
-            ReplyError::Error(object) => Self::of_object(object),
-            ReplyError::Protocol(source) => Self::Protocol { method: method.to_owned(), source },
-            ReplyError::Decode(source) => Self::Decode { method: method.to_owned(), source },
+/// A notification, which is a future: the first poll hands it over for sending, and what is waited for is only room to do so.
+///
+/// Nobody answers a notification: `Ok` means that it will leave in its turn if the session lives, no more. Like a
+/// [`Call`](crate::Call) it has its parameters written, owns a clone of its caller, and can be given to `tokio::spawn`.
+#[must_use = "a notification is sent when it is awaited"]
+pub struct Notify<'a, C: Caller> {
+    stage: Lazy<C, Outgoing<'a>, C::Notify<'a>, CallError>,
+    method: &'a str,
+}
+
+impl<'a, C: Caller> Notify<'a, C> {
+    /// A notification of a method that is described by a table. What generated clients do.
+    pub fn to<P: Serialize>(caller: &C, method: &'a MethodInfo, params: P) -> Self {
+        Self {
+            stage: Lazy::Unsent { caller: caller.clone(), written: Outgoing::of(method, &params) },
+            method: method.name(),
         }
     }
 
-    /// An error of the peer's: one that the method declares, or another.
-    pub(super) fn of_object(object: ErrorObject) -> Self {
-        match E::from_error_object(&object) {
-            Some(error) => Self::Service(error),
-            None => Self::Rpc(object),
+    /// A notification of a method by its name.
+    pub fn untyped(caller: &C, method: &'a str, params: impl Serialize) -> Self {
+        Self {
+            stage: Lazy::Unsent { caller: caller.clone(), written: Outgoing::new(method, &params) },
+            method,
         }
     }
+
+    /// What is to be sent in a batch; none where it was polled.
+    pub(super) fn into_unsent(self) -> (&'a str, Option<Result<Outgoing<'a>, CallError>>) {
+        (self.method, self.stage.into_unsent())
+    }
+}
+
+impl<C: Caller> Future for Notify<'_, C> {
+    type Output = Result<(), CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.stage.poll("notification", |caller, notification| caller.notify(notification), cx)
+    }
+}
+
+/// Nothing in it is pinned.
+impl<C: Caller> Unpin for Notify<'_, C> {}
+
+impl<C: Caller> fmt::Debug for Notify<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notify").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// What is written when it is made, and sent when it is first polled: a call, a notification, a subscription, a batch.
+///
+/// How far it has got. `O` is what will be sent by `C`, and `F` the future that it becomes.
+pub(super) enum Lazy<C, O, F, E> {
+    Unsent {
+        caller: C,
+        /// The error is given by the first poll.
+        written: Result<O, E>,
+    },
+    Sent(F),
+    /// It could not be written, which the first poll has said; or sending it has panicked.
+    Gone,
+}
+
+impl<C, O, F, E> Lazy<C, O, F, E> {
+    /// Sets an option, which takes effect when it is sent.
+    ///
+    /// # Panics
+    ///
+    /// Where that is too late: an option that is silently left out is worse.
+    #[track_caller]
+    pub(super) fn set(&mut self, option: &str, set: impl FnOnce(&mut O)) {
+        match self {
+            Self::Unsent { written: Ok(outgoing), .. } => set(outgoing),
+            Self::Unsent { written: Err(_), .. } => {}
+            Self::Sent(_) | Self::Gone => too_late(option),
+        }
+    }
+
+    /// What was not sent yet, as something else that is sent by the same caller.
+    ///
+    /// # Panics
+    ///
+    /// As [`set`](Self::set).
+    #[track_caller]
+    pub(super) fn convert<P, G>(self, option: &str, convert: impl FnOnce(O) -> P) -> Lazy<C, P, G, E> {
+        match self {
+            Self::Unsent { caller, written } => Lazy::Unsent { caller, written: written.map(convert) },
+            Self::Sent(_) | Self::Gone => too_late(option),
+        }
+    }
+
+    /// What was not sent yet, for others to send; none where it was polled.
+    pub(super) fn into_unsent(self) -> Option<Result<O, E>> {
+        match self {
+            Self::Unsent { written, .. } => Some(written),
+            Self::Sent(_) | Self::Gone => None,
+        }
+    }
+}
+
+impl<C, O, T, E, F: Future<Output = Result<T, E>> + Unpin> Lazy<C, O, F, E> {
+    /// Sends it, with `send`, where that was not done, and waits for the outcome. `what` it is
+    /// stands in the panic where it is polled again after that.
+    #[inline]
+    pub(super) fn poll(
+        &mut self,
+        what: &str,
+        send: impl FnOnce(C, O) -> F,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, E>> {
+        if !matches!(self, Self::Sent(_)) {
+            let Self::Unsent { caller, written } = std::mem::replace(self, Self::Gone) else {
+                polled_again(what);
+            };
+            let sent = Self::Sent(send(caller, written?));
+            // What is replaced has nothing to drop; looking whether it has would cost more
+            // instructions than all else here.
+            std::mem::forget(std::mem::replace(self, sent));
+        }
+        let Self::Sent(sent) = self else { unreachable!("sent just now") };
+        Pin::new(sent).poll(cx)
+    }
+}
+
+#[cold]
+#[track_caller]
+fn too_late(option: &str) -> ! {
+    panic!("`{option}` is set too late: this was polled before, and is sent without; set it before that")
+}
+
+#[cold]
+fn polled_again(what: &str) -> ! {
+    panic!("a {what} was polled after it had ended")
 }

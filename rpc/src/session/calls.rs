@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{places::Place, slot::Slot, subscriptions::PendingSubscription, write_buffer::Position};
+use super::{
+    call_limiter::Place, reply_slot::Slot, subscriptions::PendingSubscription, write_buffer::Position,
+};
 use crate::{
     jsonrpc::{CallId, CancelBy, Cancellation, Connection, Reply, version::Version},
     limits::deadline,

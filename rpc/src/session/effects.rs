@@ -1,15 +1,20 @@
 //! Effects of a change of the state that run code which is not the session's: they are applied once
-//! the lock is released.
+//! the lock is released. And values of the state that are made on demand.
 //!
 //! A waker may poll the task that it wakes, a log subscriber may ask the session for its
 //! statistics, and dropping a handler runs whatever the handler holds. Each of them may use the
 //! session, and under its lock that would hang.
 
-use std::{fmt, sync::Arc, task::Waker};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    task::Waker,
+};
 
 use tokio::task::AbortHandle;
 
-use super::{CallError, slot::Slot};
+use super::{CallError, reply_slot::Slot};
 use crate::jsonrpc::Reply;
 
 /// The effects of a change, collected under the lock. It lives on the stack, and allocates where
@@ -102,5 +107,50 @@ impl Effects {
 impl fmt::Debug for Effects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Effects").field("any", &self.any).finish_non_exhaustive()
+    }
+}
+
+/// A value that is made when it is changed for the first time, and looks empty until then.
+#[derive(Debug)]
+pub(crate) struct OnDemand<T>(Option<Box<T>>);
+
+/// A value that an [`OnDemand`] can stand for before it is made.
+pub(crate) trait Empty: Default + 'static {
+    fn empty() -> &'static Self;
+}
+
+impl<T> Default for OnDemand<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> OnDemand<T> {
+    /// The value, if it was made.
+    #[inline]
+    pub(crate) fn made(&self) -> Option<&T> {
+        self.0.as_deref()
+    }
+
+    /// The value, if it was made. Where it was not, there is nothing in it that could be changed.
+    pub(crate) fn if_made(&mut self) -> Option<&mut T> {
+        self.0.as_deref_mut()
+    }
+}
+
+impl<T: Empty> Deref for OnDemand<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.0 {
+            Some(made) => made,
+            None => T::empty(),
+        }
+    }
+}
+
+impl<T: Empty> DerefMut for OnDemand<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.get_or_insert_default()
     }
 }

@@ -1,13 +1,16 @@
-//! Why a call gave no value, and why a session ended.
+//! Why a call, or a batch of them, gave no value.
 
-use std::{convert::Infallible, fmt, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, fmt, time::Duration};
 
+use super::CloseReason;
 #[cfg(feature = "http")]
 use crate::transport::HttpError;
 use crate::{
     framing::FrameError,
-    jsonrpc::{ErrorCode, ErrorObject, Executed, ProtocolError, Unsupported, chain, shown::escaped},
-    transport::{Expected, told},
+    jsonrpc::{
+        ErrorCode, ErrorObject, Executed, ProtocolError, ReplyError, RpcError, Unsupported, chain,
+        shown::{brief, escaped},
+    },
 };
 
 /// Why a call did not return what it was made for. `E` is the error type of the method.
@@ -16,7 +19,7 @@ use crate::{
 /// [`guide::errors`](crate::guide::errors) has a table of all of them.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum CallError<E: std::error::Error + 'static = Infallible> {
+pub enum CallError<E: Error + 'static = Infallible> {
     /// The method failed in a way that it declares.
     Service(E),
 
@@ -82,9 +85,9 @@ pub enum CallError<E: std::error::Error + 'static = Infallible> {
     Http(HttpError),
 }
 
-/// What this layer knows: the rest is said by the [`source`](std::error::Error::source), and [`chain`](crate::chain)
+/// What this layer knows: the rest is said by the [`source`](Error::source), and [`chain`](crate::chain)
 /// has all of it. An error of the service's speaks for itself.
-impl<E: std::error::Error + 'static> fmt::Display for CallError<E> {
+impl<E: Error + 'static> fmt::Display for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service(error) => escaped(error).fmt(f),
@@ -112,8 +115,8 @@ impl<E: std::error::Error + 'static> fmt::Display for CallError<E> {
     }
 }
 
-impl<E: std::error::Error + 'static> std::error::Error for CallError<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl<E: Error + 'static> Error for CallError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             // Its text is shown as that of this error, so its cause comes next.
             Self::Service(error) => error.source(),
@@ -130,7 +133,7 @@ impl<E: std::error::Error + 'static> std::error::Error for CallError<E> {
     }
 }
 
-impl<E: std::error::Error + 'static> CallError<E> {
+impl<E: Error + 'static> CallError<E> {
     /// Whether the call was carried out, as far as the error tells: see [`Executed`].
     ///
     /// ```
@@ -167,7 +170,7 @@ impl<E: std::error::Error + 'static> CallError<E> {
 
 impl CallError {
     /// The same error, as one of a method that can fail in its own way.
-    pub(crate) fn widen<E: std::error::Error + 'static>(self) -> CallError<E> {
+    pub(crate) fn widen<E: Error + 'static>(self) -> CallError<E> {
         match self {
             Self::Service(never) => match never {},
             Self::Rpc(error) => CallError::Rpc(error),
@@ -184,202 +187,189 @@ impl CallError {
     }
 }
 
-/// Why a session ended. The same reason reaches every call that was waiting.
-///
-/// Reasons can be compared, in tests above all: errors of I/O are the same where their kind and their text are.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// This side closed it.
-    #[error("closed by this side")]
-    Local,
-    /// This side aborted it.
-    #[error("aborted by this side")]
-    Aborted,
-    /// The peer closed the connection. Of a WebSocket it is [`PeerClosed`](Self::PeerClosed).
-    #[error("closed by the peer")]
-    Peer,
-    /// The peer closed a WebSocket, or its connection has come to an end.
-    #[error("{}", closed(*.code, .reason))]
-    PeerClosed {
-        /// Its status code, as RFC 6455 numbers them: 1000 where all was done, 1001 where the peer goes away. Two are never
-        /// sent: 1005 stands for a close frame without a code, and 1006 for an end without a close frame.
-        code: u16,
-        /// What it said besides, for a person to read. May be empty.
-        reason: String,
-    },
-    /// The server that the session belongs to is shutting down.
-    #[error("the server is shutting down")]
-    Shutdown,
-    /// Reading or writing failed.
-    #[error("the connection was lost")]
-    Io(#[source] Arc<io::Error>),
-    /// The peer's bytes make no sense, or a frame of the peer's is far over [`Limits::frame_size`](crate::Limits::frame_size).
-    #[error(transparent)]
-    Frame(FrameError),
-    /// The peer speaks another protocol than JSON-RPC, or JSON-RPC in another framing, by the first
-    /// bytes that it has sent. None of them was handled. The error says what to do about it. A
-    /// [`MessageSession`](crate::MessageSession) does not end so.
-    #[error("{}", told(Expected::Messages, .protocol, .found))]
-    WrongProtocol {
-        /// What it speaks: `"HTTP"`, `"TLS"`, `"SMTP"`, `"JSON-RPC in lines"`, and so on; `"text"` or
-        /// `"binary data"` where that is all that is known; `"what it is sent"` of an echo.
-        protocol: &'static str,
-        /// The start of what came, escaped: at most 40 bytes of it.
-        found: String,
-    },
-    /// The peer stopped reading.
-    #[error("the peer took none of the {unsent} bytes that waited to be sent within {after:?}")]
-    SendTimeout {
-        /// Bytes that waited.
-        unsent: usize,
-        /// [`Limits::send_timeout`](crate::Limits::send_timeout).
-        after: Duration,
-    },
-    /// Nothing came or went, and nothing was under way.
-    #[error("nothing came or went for {after:?}")]
-    Idle {
-        /// [`Limits::idle_timeout`](crate::Limits::idle_timeout).
-        after: Duration,
-    },
-    /// The peer said nothing, and did not answer a ping either: see [`KeepAlive`](crate::KeepAlive).
-    #[error("the peer said nothing for {after:?}, not even to a ping")]
-    Silent {
-        /// The interval and the limit together.
-        after: Duration,
-    },
-    /// The peer began a message and did not finish it.
-    #[error("the peer began a message, and {received} bytes of it came within {after:?}, and not its end")]
-    FrameTimeout {
-        /// Bytes that came of it, and were kept.
-        received: usize,
-        /// [`Limits::frame_timeout`](crate::Limits::frame_timeout).
-        after: Duration,
-    },
-    /// The peer kept asking without reading the answers.
-    #[error(
-        "{unsent} bytes wait to be sent: the limit is {limit}, and the peer keeps asking without reading"
-    )]
-    OutgoingFull {
-        /// Bytes that wait.
-        unsent: usize,
-        /// [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes).
-        limit: usize,
-    },
-    /// The peer cost too much: it broke too many rules, or asked for too much.
-    #[error("the peer's cost reached {cost:.0}: the limit is {limit:.0}")]
-    Cost {
-        /// What it had come to.
-        cost: f64,
-        /// [`Limits::cost_hard`](crate::Limits::cost_hard).
-        limit: f64,
-    },
-    /// The peer has said why it closes the connection, with an error of the id null. With the code -101 this side
-    /// has cost it too much: it is the peer's [`Cost`](Self::Cost). Send less, or ask its operator for more. With
-    /// any other code, such as -102 of a server that has too many connections, it was the first and only thing
-    /// that the peer has said: try again later, or do what the error says.
-    #[error("{}", refused(.0))]
-    Refused(#[source] ErrorObject),
-    /// The request did not come by a session, but by itself: see [`Dispatcher`](crate::Dispatcher). Nobody can be called back.
-    #[error("there is no session: the request came by itself")]
-    NoSession,
-    /// Code of this side panicked in the session's loop: a framer, a codec, a stream of the
-    /// application's own. Handlers and hooks that panic do not end a session.
-    #[error("the session's loop panicked: {}", escaped(.message))]
-    Panicked {
-        /// What the panic said.
-        message: String,
-    },
-    /// The runtime that drove the session was shut down.
-    #[error("the runtime that drove the session has stopped")]
-    RuntimeStopped,
-}
-
-impl CloseReason {
-    /// Whether the connection has come to its end without a word.
-    pub(crate) const fn is_silent_end(&self) -> bool {
-        matches!(self, Self::Peer | Self::PeerClosed { code: 1006, .. })
+impl<E: RpcError> CallError<E> {
+    /// What it means to the caller of `method` that its reply gives no value: for callers that are no session
+    /// (mocks, balancers) and read a [`Reply`] themselves.
+    #[cold]
+    pub fn of_reply(method: &str, error: ReplyError) -> Self {
+        match error {
+            ReplyError::Error(object) => Self::of_object(object),
+            ReplyError::Protocol(source) => Self::Protocol { method: method.to_owned(), source },
+            ReplyError::Decode(source) => Self::Decode { method: method.to_owned(), source },
+        }
     }
 
-    /// Whether what was sent before an end at once still leaves, with what the peer is told of the end.
-    pub(crate) const fn lets_leave(&self) -> bool {
-        matches!(self, Self::Frame(_))
-    }
-}
-
-/// Errors of I/O are the same where their kind and their text are.
-impl PartialEq for CloseReason {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::PeerClosed { code, reason }, Self::PeerClosed { code: of, reason: said }) => {
-                (code, reason) == (of, said)
-            }
-            (Self::Io(error), Self::Io(other)) => {
-                error.kind() == other.kind() && chain(error).to_string() == chain(other).to_string()
-            }
-            (Self::Frame(error), Self::Frame(other)) => error == other,
-            (Self::Refused(error), Self::Refused(other)) => error == other,
-            (
-                Self::WrongProtocol { protocol, found },
-                Self::WrongProtocol { protocol: spoken, found: start },
-            ) => (protocol, found) == (spoken, start),
-            (Self::SendTimeout { unsent, after }, Self::SendTimeout { unsent: bytes, after: time }) => {
-                (unsent, after) == (bytes, time)
-            }
-            (Self::Idle { after }, Self::Idle { after: time })
-            | (Self::Silent { after }, Self::Silent { after: time }) => after == time,
-            (Self::FrameTimeout { received, after }, Self::FrameTimeout { received: bytes, after: time }) => {
-                (received, after) == (bytes, time)
-            }
-            (Self::OutgoingFull { unsent, limit }, Self::OutgoingFull { unsent: bytes, limit: most }) => {
-                (unsent, limit) == (bytes, most)
-            }
-            (Self::Cost { cost, limit }, Self::Cost { cost: amount, limit: most }) => {
-                (cost, limit) == (amount, most)
-            }
-            (Self::Panicked { message }, Self::Panicked { message: text }) => message == text,
-            // Those that say nothing more. They are all named, so that a new one is not forgotten.
-            (
-                Self::Local
-                | Self::Aborted
-                | Self::Peer
-                | Self::Shutdown
-                | Self::NoSession
-                | Self::RuntimeStopped,
-                _,
-            ) => std::mem::discriminant(self) == std::mem::discriminant(other),
-            (
-                Self::PeerClosed { .. }
-                | Self::Io(_)
-                | Self::Frame(_)
-                | Self::Refused(_)
-                | Self::WrongProtocol { .. }
-                | Self::SendTimeout { .. }
-                | Self::Idle { .. }
-                | Self::Silent { .. }
-                | Self::FrameTimeout { .. }
-                | Self::OutgoingFull { .. }
-                | Self::Cost { .. }
-                | Self::Panicked { .. },
-                _,
-            ) => false,
+    /// An error of the peer's: one that the method declares, or another.
+    pub(super) fn of_object(object: ErrorObject) -> Self {
+        match E::from_error_object(&object) {
+            Some(error) => Self::Service(error),
+            None => Self::Rpc(object),
         }
     }
 }
 
-fn refused(error: &ErrorObject) -> &'static str {
-    match error.code() {
-        ErrorCode::EXCESSIVE_RESOURCE_USAGE => "closed by the peer, to which this side has cost too much",
-        _ => "closed by the peer, which has refused this connection",
+const UNUSABLE: &str = "the answer of another peer cannot be used";
+
+#[cfg(feature = "http")]
+const fn of_http(error: &HttpError) -> &'static str {
+    match error {
+        HttpError::Connect { .. } => "another server cannot be reached",
+        #[cfg(feature = "socks")]
+        HttpError::Socks { .. } => "another server cannot be reached",
+        #[cfg(feature = "tls-no-provider")]
+        HttpError::Tls { .. } => "another server cannot be reached",
+        HttpError::Status { .. }
+        | HttpError::TooManyRequests { .. }
+        | HttpError::Unavailable { .. }
+        | HttpError::Redirect { .. } => "another server has refused a call",
+        HttpError::NoReply { .. } | HttpError::TooLarge { .. } => UNUSABLE,
+        HttpError::Broken { .. } => "another server has not answered",
     }
 }
 
-fn closed(code: u16, reason: &str) -> String {
-    match (code, reason) {
-        (1005, "") => "closed by the peer without a code (1005)".to_owned(),
-        (1006, "") => "the connection has ended without a close frame of the peer's (1006)".to_owned(),
-        (1008, "") => "closed by the peer with code 1008: its policy was violated".to_owned(),
-        (code, "") => format!("closed by the peer with code {code}: no reason given"),
-        (code, reason) => format!("closed by the peer with code {code}: {}", escaped(reason)),
+/// A handler that calls on can use `?`.
+///
+/// - An error of the peer's is passed on as it is: code, message and data.
+/// - Any other failure becomes an internal error (-32603) with a short message, which names no method, address or
+///   cause. Its `data` says whether the call was carried out, as [`ErrorObject::executed`] reads it:
+///   `{"executed":false}`, `{"executed":true}`, or `{"executed":null}` where that is not known.
+///   The causes are logged at DEBUG.
+///
+/// To pass on an error of the peer's tells the caller that it is the handler's own. Where a handler does more than to
+/// call on, codes such as -32601 say too much: map them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use rpc::{ErrorObject, Executed, Session, rpc_service};
+///
+/// #[rpc_service]
+/// trait Store {
+///     async fn stock(&self, item: &str) -> Result<u32, ErrorObject>;
+/// }
+///
+/// /// It asks the warehouse.
+/// struct Shop {
+///     warehouse: Session,
+/// }
+///
+/// impl Store for Shop {
+///     async fn stock(&self, item: &str) -> Result<u32, ErrorObject> {
+///         Ok(self.warehouse.call::<u32>("count", (item,)).await?)
+///     }
+/// }
+///
+/// let (warehouse, _) = rpc::testing::pair((), ());
+/// warehouse.abort();
+/// let (session, _shop) = rpc::testing::pair((), StoreServer::new(Shop { warehouse }));
+/// let error = StoreClient::from(session).stock("apples").await.unwrap_err();
+/// assert_eq!(error.to_string(), "the session with another peer is closed (code -32603)");
+/// # let rpc::CallError::Service(error) = error else { panic!("{error}") };
+/// assert_eq!(error.executed(), Executed::No);
+/// # }
+/// ```
+impl<E: RpcError> From<CallError<E>> for ErrorObject {
+    fn from(error: CallError<E>) -> Self {
+        let message = match &error {
+            CallError::Service(error) => return error.to_error_object(),
+            CallError::Rpc(object) => return object.clone(),
+            CallError::Timeout(_) => "another peer did not answer in time",
+            CallError::Closed { .. } => "the session with another peer is closed",
+            CallError::Encode { .. } | CallError::Frame { .. } | CallError::Unsupported { .. } => {
+                "a call to another peer cannot be sent"
+            }
+            CallError::Decode { .. } | CallError::Protocol { .. } => UNUSABLE,
+            #[cfg(feature = "http")]
+            CallError::Http(error) => of_http(error),
+        };
+        tracing::debug!(
+            rpc.system.name = "jsonrpc",
+            error = %brief(chain(&error)),
+            "a handler passes on the failure of a call of its own"
+        );
+        let executed = match error.executed() {
+            Executed::No => Some(false),
+            Executed::Yes => Some(true),
+            Executed::Perhaps => None,
+        };
+        Self::new(ErrorCode::INTERNAL_ERROR, message).and_executed(executed)
+    }
+}
+
+/// Why a batch as a whole gave nothing. What happened to single members is in their own results, unless one was asked to
+/// fail for all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// The version that is spoken has no way to say it, or the batch is empty. Nothing was sent.
+    #[error("the batch cannot be sent")]
+    Unsupported(#[source] Unsupported),
+
+    /// The batch does not fit into a frame: see [`Framer::finish`](crate::framing::Framer::finish). Nothing was sent.
+    #[error("the batch cannot be sent")]
+    Frame(#[source] FrameError),
+
+    /// The session had ended before the batch was sent.
+    #[error("the session is closed")]
+    Closed(#[source] CloseReason),
+
+    /// There was no room among the outgoing bytes for so long. Nothing was sent.
+    #[error("the batch could not be sent within {0:?}")]
+    Timeout(Duration),
+
+    /// HTTP, which was to carry the batch, brought no reply. Whether its calls were carried out is said at each cause.
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Http(HttpError),
+
+    /// The parameters of a member could not be written as JSON. Nothing was sent.
+    #[error("the parameters of `{}`, member {index} of the batch, cannot be sent", escaped(.method))]
+    Encode {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The method that it calls.
+        method: String,
+        /// What is wrong with them.
+        source: serde_json::Error,
+    },
+
+    /// A member was polled before it was put into the batch, so that it may have been sent by itself. It was dropped, and is forgotten
+    /// like any [`Call`](crate::Call) that is dropped. The batch was not sent.
+    #[error(
+        "`{}`, member {index} of the batch, was polled before: it was sent by itself, and cannot be sent again; put calls into a \
+         batch that were not awaited",
+        escaped(.method)
+    )]
+    Polled {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The method that it calls.
+        method: String,
+    },
+
+    /// A member failed, and the batch was to fail with it. The others may have been carried out.
+    #[error("`{}`, member {index} of the batch, failed", escaped(.method))]
+    Member {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The method that it calls.
+        method: String,
+        /// The [`CallError`](crate::CallError) of the method.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl BatchError {
+    /// Whether calls of the batch were carried out, as far as the error tells: see [`Executed`].
+    pub fn executed(&self) -> Executed {
+        match self {
+            Self::Unsupported(_)
+            | Self::Frame(_)
+            | Self::Closed(_)
+            | Self::Timeout(_)
+            | Self::Encode { .. } => Executed::No,
+            Self::Polled { .. } | Self::Member { .. } => Executed::Perhaps,
+            #[cfg(feature = "http")]
+            Self::Http(error) => error.executed(),
+        }
     }
 }

@@ -8,7 +8,6 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Session;
 use crate::{
     limits::{Accounts, GroupKey, Groups, Limits, OverLimit, Rules},
     transport::Endpoint,
@@ -115,7 +114,7 @@ impl Membership {
         self.0.is_some()
     }
 
-    fn join(&self, key: GroupKey) -> Result<(), GroupFull> {
+    pub(super) fn join(&self, key: GroupKey) -> Result<(), GroupFull> {
         let Some(Member { groups, place }) = self.0.as_deref() else { return Ok(()) };
         let mut place = lock(place);
         if matches!(*place, Place::Left) || *place == Place::In(key) {
@@ -163,47 +162,5 @@ impl fmt::Debug for Membership {
             Some(member) => lock(&member.place).fmt(f),
             None => f.write_str("no groups"),
         }
-    }
-}
-
-impl Session {
-    /// Has the session share the account of another [group](crate::Groups) from now on, once it is known who the peer is: after a login.
-    ///
-    /// It leaves the group in which it was, where what it has cost so far stays. Its own cost it takes along. If the group that it joins
-    /// has cost too much, the session ends as if it had itself. Where the server has no groups, nothing happens.
-    ///
-    /// A key that anybody may make for himself (a name that is not checked) lets peers leave the group of their address whenever they like.
-    ///
-    /// # Errors
-    ///
-    /// Where the group has as many connections as it may have: then the session stays where it was. [Close](Self::start_close) it, or refuse
-    /// the login.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use rpc::{Context, ErrorCode, ErrorObject, GroupKey, Groups, Params, Router, Server};
-    ///
-    /// let router = Router::new().method("login", async |params: Params, cx: Context| {
-    ///     let (user, _password): (String, String) = params.parse()?;
-    ///     // Once the password was found to be right:
-    ///     let joined = cx.session().join_group(GroupKey::name(&user));
-    ///     joined.map_err(|full| ErrorObject::new(ErrorCode::SERVER_BUSY, full.to_string()))
-    /// });
-    /// let server = Server::builder().service(router).groups(Groups::by_subnet().connections(2)).build()?.start();
-    /// let mut sessions = Vec::new();
-    /// for is_welcome in [true, true, false] {
-    ///     let (here, there) = rpc::transport::memory(1024);
-    ///     server.attach(there);
-    ///     let session = rpc::Connector::over(here).connect().await?;
-    ///     let reply = session.call::<()>("login", ("ann", "secret")).await;
-    ///     assert_eq!(reply.is_ok(), is_welcome);
-    ///     sessions.push(session);
-    /// }
-    /// # Ok(()) }
-    /// ```
-    pub fn join_group(&self, key: GroupKey) -> Result<(), GroupFull> {
-        self.link.group.join(key)?;
-        self.link.policy_changed();
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData, time::Duration};
 
 use super::{
     CloseReason, Session,
-    room::{NotSent, when_there_is_room},
+    capacity::{NotSent, when_there_is_room},
 };
 use crate::{framing::FrameError, jsonrpc::buffer::Buffer};
 

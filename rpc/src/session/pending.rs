@@ -1,4 +1,4 @@
-//! Calls and notifications of a session under way: sent when first polled, then waiting.
+//! Calls, notifications and batches of a session under way: sent when first polled, then waiting.
 
 use std::{
     fmt,
@@ -8,12 +8,108 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
+use tokio::time::Instant;
+
 use super::{
-    CallError, Caller, Outgoing, OutgoingBatch, PendingBatch, Session,
-    room::{Room, when_there_is_room},
-    slot::Slot,
+    Batch, BatchError, BatchItem, BatchMembers, Call, CallError, Caller, Items, Notify, Outgoing,
+    OutgoingBatch, RawSubscription, Session, Shared, Subscribe, Subscription,
+    capacity::{Room, Turn, when_there_is_room},
+    reply_slot::Slot,
+    shared::Refused,
 };
 use crate::jsonrpc::{CallId, Reply, shown::brief};
+
+/// Calls through a session.
+impl Session {
+    /// A call of `method`, typed by what it returns. `params` is what serializes as an array (a tuple, a `Vec`) or an object (a
+    /// struct, a map); `()` is no parameters.
+    ///
+    /// Nothing is sent before the call is awaited; what this gives is a future that borrows nothing but `method`. Every error is a
+    /// [`CallError`]; those that the peer answers with are [`CallError::Rpc`].
+    pub fn call<'a, R>(&self, method: &'a str, params: impl Serialize) -> Call<'a, Self, R> {
+        Call::untyped(self, method, params)
+    }
+
+    /// A notification of `method`: the peer does not answer. It is sent when it is awaited.
+    pub fn notify<'a>(&self, method: &'a str, params: impl Serialize) -> Notify<'a, Self> {
+        Notify::untyped(self, method, params)
+    }
+
+    /// Several calls and notifications in one message, with a result for each: a tuple of up to twelve, or a `Vec` or an array of
+    /// calls of one kind. Sent through this session, whichever clone of it the calls were made from.
+    ///
+    /// The calls are made as ever, and not awaited: one that was polled is [`BatchError::Polled`]. The peer may work on them in any order, and at the same time. It may have a limit on
+    /// the length of a batch; ours is [`Limits::batch_length`](crate::Limits::batch_length).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc::rpc_service;
+    ///
+    /// #[rpc_service]
+    /// trait Calc {
+    ///     async fn add(&self, a: i64, b: i64) -> i64;
+    ///     async fn greet(&self, name: &str) -> String;
+    ///     #[rpc(notification)]
+    ///     async fn log(&self, line: &str);
+    /// }
+    /// # struct MyCalc;
+    /// # impl Calc for MyCalc {
+    /// #     async fn add(&self, a: i64, b: i64) -> i64 { a + b }
+    /// #     async fn greet(&self, name: &str) -> String { format!("Hello, {name}") }
+    /// #     async fn log(&self, _: &str) {}
+    /// # }
+    /// # let (session, _peer) = rpc::testing::pair((), CalcServer::new(MyCalc));
+    ///
+    /// let calc = CalcClient::from(session.clone());
+    /// let (sum, (), hello) = session.batch((calc.add(1, 2), calc.log("two calls"), calc.greet("Ann"))).await?;
+    /// assert_eq!(sum?, 3);
+    /// assert_eq!(hello?, "Hello, Ann");
+    ///
+    /// let sums = session.batch((1..=3).map(|n| calc.add(n, n)).collect::<Vec<_>>()).await?;
+    /// assert_eq!(sums.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [2, 4, 6]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// What befalls a single call is in its own result. Awaiting the batch gives a [`BatchError`] where nothing was sent at all.
+    pub fn batch<'a, M: BatchMembers<'a, Self>>(&self, members: M) -> Batch<'a, Self, M::Shape> {
+        Batch::over(self, members)
+    }
+
+    /// Like [`batch`](Self::batch), for those who need all of it or nothing: gives the values, or fails with the first member that
+    /// failed, and says which. (The others may have been carried out.)
+    pub fn try_batch<'a, M: BatchMembers<'a, Self>>(&self, members: M) -> Batch<'a, Self, M::Shape, true> {
+        Batch::try_over(self, members)
+    }
+
+    /// A subscription to `method`: a stream of the items that the peer sends. `params` is as for [`call`](Self::call).
+    ///
+    /// How it looks on the wire, what ends it, and how many items are kept is said on what this gives, before it is awaited. Typed
+    /// subscriptions go through a generated client.
+    pub fn subscribe<'a, T>(&self, method: &'a str, params: impl Serialize) -> Subscribe<'a, Self, Items<T>> {
+        Subscribe::untyped(self, method, params)
+    }
+
+    /// The notifications called `method`, as a stream, for peers that send them without being asked. Items are what the parameters
+    /// are read into: a tuple for an array, a struct for an object.
+    ///
+    /// It takes those that come from now on. A service here that serves the same method still does. Of more than
+    /// [`Limits::subscription_items`](crate::Limits::subscription_items) that nobody has taken, the oldest are dropped.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures::StreamExt;
+    ///
+    /// let (session, peer) = rpc::testing::pair((), ());
+    /// let mut news = session.notifications::<(String,)>("news");
+    /// peer.notify("news", ("rain",)).await?;
+    /// assert_eq!(news.next().await.unwrap()?.0, "rain");
+    /// # Ok(()) }
+    /// ```
+    pub fn notifications<T>(&self, method: &str) -> Subscription<T> {
+        Subscription::new(RawSubscription::listening(self, method))
+    }
+}
 
 impl Caller for Session {
     type Call<'a> = PendingCall<'a>;
@@ -34,7 +130,7 @@ impl Caller for Session {
 
     #[inline]
     fn into_call<'a>(self, call: Outgoing<'a>) -> PendingCall<'a> {
-        PendingCall { session: self, stage: Stage::Unsent { call, room: None } }
+        PendingCall { session: self, stage: CallStage::Unsent { call, room: None } }
     }
 }
 
@@ -42,10 +138,10 @@ impl Caller for Session {
 #[must_use = "a call is sent when it is polled"]
 pub struct PendingCall<'a> {
     session: Session,
-    stage: Stage<'a>,
+    stage: CallStage<'a>,
 }
 
-enum Stage<'a> {
+enum CallStage<'a> {
     Unsent { call: Outgoing<'a>, room: Option<Box<Room>> },
     Waiting { id: CallId, slot: Arc<Slot> },
     Done,
@@ -57,17 +153,17 @@ impl Future for PendingCall<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { session, stage } = &mut *self;
         match stage {
-            Stage::Waiting { slot, .. } => {
+            CallStage::Waiting { slot, .. } => {
                 let reply = ready!(slot.poll(cx.waker()));
-                if let Stage::Waiting { slot, .. } = std::mem::replace(stage, Stage::Done) {
+                if let CallStage::Waiting { slot, .. } = std::mem::replace(stage, CallStage::Done) {
                     Slot::recycle(slot);
                 }
                 Poll::Ready(reply)
             }
-            Stage::Unsent { call, room } => {
+            CallStage::Unsent { call, room } => {
                 // One that waits for room is told how long it has waited: see `Room`.
                 if room.is_none() && call.is_late() {
-                    *stage = Stage::Done;
+                    *stage = CallStage::Done;
                     return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
                 }
                 let link = session.link();
@@ -88,24 +184,24 @@ impl Future for PendingCall<'_> {
                             session = link.id,
                             "call"
                         );
-                        *stage = Stage::Waiting { id, slot };
+                        *stage = CallStage::Waiting { id, slot };
                         Poll::Pending
                     }
                     Err(not_sent) => {
                         let error = not_sent.into_call_error(call.method());
-                        *stage = Stage::Done;
+                        *stage = CallStage::Done;
                         Poll::Ready(Err(error))
                     }
                 }
             }
-            Stage::Done => panic!("a call was polled after it had ended"),
+            CallStage::Done => panic!("a call was polled after it had ended"),
         }
     }
 }
 
 impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
-        if let Stage::Waiting { id, .. } = &self.stage {
+        if let CallStage::Waiting { id, .. } = &self.stage {
             self.session.link().forget([*id]);
         }
     }
@@ -143,5 +239,164 @@ impl Future for PendingNotify<'_> {
 impl fmt::Debug for PendingNotify<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingNotify").finish_non_exhaustive()
+    }
+}
+
+/// A batch of a session under way, which keeps the session open. Dropping it forgets its calls.
+#[must_use = "a batch is sent when it is polled"]
+pub struct PendingBatch<'a> {
+    session: Session,
+    stage: BatchStage<'a>,
+}
+
+enum BatchStage<'a> {
+    Unsent { batch: OutgoingBatch<'a>, room: Option<Box<Room>> },
+    Waiting { calls: Vec<BatchCall>, replies: Vec<Result<Reply, CallError>> },
+    Done,
+}
+
+/// A call of the batch.
+enum BatchCall {
+    /// It was sent: where its reply will be.
+    Sent(CallId, Arc<Slot>),
+    /// Its time was over before there was room for the batch, and it was left out.
+    Late(Duration),
+}
+
+impl<'a> PendingBatch<'a> {
+    pub(in crate::session) const fn new(session: Session, batch: OutgoingBatch<'a>) -> Self {
+        Self { session, stage: BatchStage::Unsent { batch, room: None } }
+    }
+}
+
+impl Future for PendingBatch<'_> {
+    type Output = Result<Vec<Result<Reply, CallError>>, BatchError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { session, stage } = &mut *self;
+        let link = session.link();
+        loop {
+            match stage {
+                BatchStage::Unsent { batch, room } => {
+                    let is_empty = batch.items().is_empty();
+                    if room.is_none()
+                        && !is_empty
+                        && batch.items().iter().all(|item| item.outgoing().is_late())
+                    {
+                        *stage = BatchStage::Done;
+                        return Poll::Ready(Err(BatchError::Timeout(Duration::ZERO)));
+                    }
+                    let default = link.limits.call_timeout();
+                    let sent = ready!(when_there_is_room(
+                        link,
+                        room,
+                        || patience(batch, default),
+                        cx,
+                        |turn, _| send(link, batch, turn)
+                    ));
+                    match sent {
+                        Ok(calls) => {
+                            tracing::debug!(
+                                rpc.system.name = "jsonrpc",
+                                session = link.id,
+                                members = batch.items().len(),
+                                "batch"
+                            );
+                            *stage = BatchStage::Waiting { replies: Vec::with_capacity(calls.len()), calls };
+                        }
+                        Err(error) => {
+                            *stage = BatchStage::Done;
+                            return Poll::Ready(Err(error.into_batch_error()));
+                        }
+                    }
+                }
+                // Nothing is given before all have come, so it is enough to wait for one after the other.
+                BatchStage::Waiting { calls, replies } => {
+                    while let Some(call) = calls.get(replies.len()) {
+                        replies.push(match call {
+                            BatchCall::Sent(_, slot) => ready!(slot.poll(cx.waker())),
+                            BatchCall::Late(after) => Err(CallError::Timeout(*after)),
+                        });
+                    }
+                    let replies = std::mem::take(replies);
+                    if let BatchStage::Waiting { calls, .. } = std::mem::replace(stage, BatchStage::Done) {
+                        for call in calls {
+                            if let BatchCall::Sent(_, slot) = call {
+                                Slot::recycle(slot);
+                            }
+                        }
+                    }
+                    return Poll::Ready(Ok(replies));
+                }
+                BatchStage::Done => panic!("a batch was polled after it had ended"),
+            }
+        }
+    }
+}
+
+/// How long the batch waits for room: as long as the most patient of its calls does, or of its notifications where it has no calls.
+fn patience(batch: &OutgoingBatch<'_>, default: Option<Duration>) -> Option<Duration> {
+    let has_calls = batch.items().iter().any(BatchItem::is_call);
+    let counts = batch.items().iter().filter(|item| item.is_call() || !has_calls);
+    let mut longest = Some(Duration::ZERO);
+    for item in counts {
+        longest = longest.zip(item.outgoing().timeout_or(default)).map(|(one, other)| one.max(other));
+    }
+    longest
+}
+
+/// Sends what is not too late meanwhile.
+fn send(link: &Shared, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Vec<BatchCall>, Refused> {
+    if batch.items().iter().any(BatchItem::is_call) {
+        link.find_place(&mut turn.place)?;
+    }
+    let (waited, now, default) = (turn.since, Instant::now(), link.limits.call_timeout());
+    let since = waited.unwrap_or(now);
+    let mut calls = Vec::new();
+    let mut members = Vec::with_capacity(batch.items().len());
+    for item in batch.items() {
+        let outgoing = item.outgoing();
+        let timeout = outgoing.times_out(Some(since), default);
+        let late = timeout
+            .filter(|timeout| timeout.at <= now && (waited.is_some() || outgoing.is_late()))
+            .map(|timeout| timeout.after);
+        match (item, late) {
+            (BatchItem::Call(_), Some(after)) => calls.push(Err(after)),
+            (BatchItem::Call(_), None) => {
+                let slot = Slot::waiting(None);
+                calls.push(Ok(Arc::clone(&slot)));
+                members.push((outgoing.body(), Some((slot, timeout))));
+            }
+            (BatchItem::Notification(_), Some(_)) => {}
+            (BatchItem::Notification(_), None) => members.push((outgoing.body(), None)),
+        }
+    }
+    // Where all are late, there is nothing to send.
+    let mut ids = match members.is_empty() && !calls.is_empty() {
+        true => Vec::new(),
+        false => link.send_batch(members, &mut turn.place)?,
+    }
+    .into_iter();
+    let member = |call: Result<_, _>| match call {
+        Ok(slot) => Some(BatchCall::Sent(ids.next()?, slot)),
+        Err(after) => Some(BatchCall::Late(after)),
+    };
+    Ok(calls.into_iter().filter_map(member).collect())
+}
+
+impl Drop for PendingBatch<'_> {
+    fn drop(&mut self) {
+        if let BatchStage::Waiting { calls, replies } = &self.stage {
+            self.session.link().forget(calls.iter().skip(replies.len()).filter_map(|call| match call {
+                BatchCall::Sent(id, _) => Some(*id),
+                BatchCall::Late(_) => None,
+            }));
+        }
+    }
+}
+
+impl fmt::Debug for PendingBatch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingBatch").finish_non_exhaustive()
     }
 }

@@ -3,6 +3,8 @@
 //! Whatever makes a [`Trace`] owes it an end. One that is dropped without has been abandoned, so no way that a request may go is
 //! without an event. Ending it and dropping it runs code of the user's, a log subscriber's: never under the lock of a session.
 
+use std::any::Any;
+
 use tokio::time::Instant;
 use tracing::{Level, Span, level_filters::LevelFilter};
 
@@ -183,4 +185,10 @@ pub(crate) fn log_refused(id: Option<Id<'_>>, error: &ErrorObject, session: Opti
         },
         "request refused"
     );
+}
+
+/// What a panic says.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }

@@ -9,15 +9,11 @@
 
 #![allow(dead_code, reason = "the modules have methods that no model needs")]
 
-#[path = "../../../rpc/src/session/shared/capacity.rs"]
-mod capacity;
 #[path = "../../../rpc/src/session/shared/guarded.rs"]
 mod guarded;
-#[path = "../../../rpc/src/session/shared/hints.rs"]
-mod hints;
 mod models;
-#[path = "../../../rpc/src/session/slot.rs"]
-mod slot;
+#[path = "../../../rpc/src/session/reply_slot.rs"]
+mod reply_slot;
 
 /// What `rpc::sync` is there.
 mod sync {

@@ -12,11 +12,9 @@ use std::{
 use loom::{future::block_on, sync::Notify, thread};
 
 use crate::{
-    capacity::Capacity,
-    guarded::{Guarded, Hinted},
-    hints::{Flags, Snapshot},
+    guarded::{Capacity, Flags, Guarded, Hinted, Snapshot},
     jsonrpc::Reply,
-    slot::Slot,
+    reply_slot::Slot,
 };
 
 /// The models by their names.

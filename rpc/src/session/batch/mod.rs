@@ -1,30 +1,6 @@
 //! Batches: several calls in one message, each with a result of its own type.
 
-/// Gives `$with` the lists of type parameters of tuples with one to twelve members.
-macro_rules! for_each_tuple {
-    ($with:ident) => {
-        $with! {
-            (M1)
-            (M1, M2)
-            (M1, M2, M3)
-            (M1, M2, M3, M4)
-            (M1, M2, M3, M4, M5)
-            (M1, M2, M3, M4, M5, M6)
-            (M1, M2, M3, M4, M5, M6, M7)
-            (M1, M2, M3, M4, M5, M6, M7, M8)
-            (M1, M2, M3, M4, M5, M6, M7, M8, M9)
-            (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10)
-            (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11)
-            (M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11, M12)
-        }
-    };
-}
-
-mod error;
 mod members;
-mod outgoing;
-mod pending;
-mod shape;
 
 use std::{
     fmt,
@@ -32,13 +8,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-pub use error::BatchError;
-pub use members::{BatchMember, BatchMembers};
-pub use outgoing::{BatchItem, OutgoingBatch};
-pub use pending::PendingBatch;
-pub use shape::{BatchReplies, BatchShape, MemberShape};
+pub use members::{BatchMember, BatchMembers, BatchReplies, BatchShape, MemberShape};
 
-use super::{Caller, lazy::Lazy};
+use super::{BatchError, Caller, OutgoingBatch, call::Lazy};
 
 /// Several calls that are sent in one message, when it is first polled. Made by [`Session::batch`](crate::Session::batch) and
 /// [`Session::try_batch`](crate::Session::try_batch). Dropping it forgets its calls.

@@ -187,3 +187,50 @@ fn a_cleared_queue_gives_its_bytes_back() {
     assert_eq!((drained(&mut queue, total), total.used), (Vec::new(), 0));
     assert!(!queue.is_open());
 }
+
+#[test]
+fn texts_come_out_as_they_went_in() {
+    let mut queue = ByteQueue::default();
+    let mut lengths = VecDeque::new();
+    let (mut pushed, mut popped) = (0_usize, 0_usize);
+    // Never empty in between, of all lengths, growing and shrinking.
+    for round in 0..2_000_usize {
+        for _ in 0..=(round / 100) % 7 {
+            let text = vec![pushed as u8; pushed % 50];
+            queue.push(&text);
+            lengths.push_back(text.len());
+            pushed += 1;
+        }
+        while lengths.len() > 1 + (round / 300) * 20 {
+            let length = lengths.pop_front().unwrap();
+            assert_eq!(queue.first(length), vec![popped as u8; popped % 50]);
+            queue.pop(length);
+            popped += 1;
+        }
+        assert_eq!(queue.len(), lengths.iter().sum::<usize>());
+    }
+    assert!(popped > 5_000, "{popped}");
+}
+
+#[test]
+fn the_memory_is_about_twice_what_waits_however_much_passes() {
+    let mut queue = ByteQueue::default();
+    (0..100).for_each(|_| queue.push(&[7; 100]));
+    for _ in 0..10_000 {
+        queue.push(&[7; 100]);
+        queue.pop(100);
+    }
+    assert_eq!(queue.len(), 10_000);
+    assert!(queue.bytes.capacity() <= 21_000, "{}", queue.bytes.capacity());
+}
+
+#[test]
+fn an_empty_queue_keeps_little() {
+    let mut queue = ByteQueue::default();
+    queue.push(&[7; 100_000]);
+    queue.pop(100_000);
+    assert_eq!((queue.len(), queue.bytes.capacity()), (0, 0));
+    queue.push(b"small");
+    queue.pop(5);
+    assert!(queue.bytes.capacity() > 0, "what is small is not worth looking for again");
+}

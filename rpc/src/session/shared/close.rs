@@ -2,11 +2,16 @@
 
 use std::convert::Infallible;
 
-use super::{Effects, Flags, Phase, Shared, State};
+use super::{
+    guarded::Flags,
+    state::{Phase, State},
+    value::Shared,
+};
 use crate::{
     jsonrpc::{Body, subscription::CLOSING},
     session::{
         CallError, CloseReason,
+        effects::Effects,
         subscribers::{RemoteSubscriber, Subscribers},
         write_buffer::{Position, WriteBuffer},
     },

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
-use super::{Effects, Shared, State};
+use super::{state::State, value::Shared};
 use crate::{
     jsonrpc::{
         ErrorCode, ErrorObject, Member, SubscriptionInfo,
@@ -12,6 +12,7 @@ use crate::{
     },
     session::{
         Bounds,
+        effects::Effects,
         requests::Running,
         subscribers::{Gone, NewRemoteSubscriber, Pushed, RemoteSubscriber},
         trace::Ending,
@@ -51,7 +52,7 @@ impl Shared {
         }
     }
 
-    /// Answers the request with `result`, from where on it is a subscription. False where the
+    /// ReplyBatch the request with `result`, from where on it is a subscription. False where the
     /// request is waited for no more.
     pub(crate) fn accept_subscription(
         &self,
@@ -134,7 +135,7 @@ impl Shared {
         self.with(|state, _| self.goes_on(state, request, now));
     }
 
-    /// Answers the request that has asked for some work, behind all that was reported of it.
+    /// ReplyBatch the request that has asked for some work, behind all that was reported of it.
     pub(crate) fn finish_work(&self, request: u64, result: &Result<Vec<u8>, ErrorObject>) {
         self.with(|state, effects| {
             let version = state.calls.version();
@@ -167,7 +168,7 @@ impl Shared {
         });
     }
 
-    /// Answers the request of a subscription that does not come about.
+    /// ReplyBatch the request of a subscription that does not come about.
     pub(crate) fn refuse_subscription(&self, request: u64, error: &ErrorObject, ending: Ending) {
         self.with(|state, effects| {
             if let Some(done) = state.finish(effects, request, ending) {

@@ -6,17 +6,25 @@ use std::{
     sync::Arc,
 };
 
-use super::{Effects, Flags, Phase, Shared, State};
+use tokio::sync::futures::Notified;
+
+use super::{
+    guarded::Flags,
+    state::{Phase, State},
+    value::Shared,
+};
 use crate::{
     framing::{AnyFramer, FrameError},
     jsonrpc::{Body, CallId, Connection, Unsupported, subscription},
     session::{
         CloseReason,
+        call_limiter::{Place, Places},
         calls::{InFlight, Timeout},
-        places::{Place, Places},
-        slot::Slot,
+        effects::Effects,
+        outbox::ToFrame,
+        reply_slot::Slot,
         subscriptions::PendingSubscription,
-        write_buffer::{Position, ToFrame, Unsent, WriteBuffer, put_framed},
+        write_buffer::{Position, Unsent, WriteBuffer, put_framed},
     },
 };
 
@@ -318,5 +326,55 @@ impl Shared {
             self.capacity.set_unwritten(buffer.unwritten().len());
         }
         true
+    }
+}
+
+/// Back-pressure on senders: see [`Capacity`].
+impl Shared {
+    /// Bytes that wait to be sent.
+    #[inline]
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.capacity.waiting(self.queued())
+    }
+
+    /// Whether a further message may wait to be sent.
+    #[inline]
+    pub(crate) fn has_capacity(&self) -> bool {
+        self.waiting_bytes() < self.limits.outgoing_bytes()
+    }
+
+    /// Whether there is capacity; if not, the loop is told that a sender waits for it.
+    #[inline]
+    pub(super) fn has_or_wants_capacity(&self) -> bool {
+        self.capacity.has_or_wants(|| self.has_capacity())
+    }
+
+    /// Completes when the loop has made capacity. A wake-up that comes before the first poll is not
+    /// missed.
+    pub(in crate::session) fn capacity_made(&self) -> Notified<'_> {
+        self.capacity_made.notified()
+    }
+
+    /// Says how many of the bytes that the loop holds are not written yet.
+    pub(crate) fn set_unwritten(&self, bytes: usize) {
+        self.capacity.set_unwritten(bytes);
+        if self.capacity.made(|| self.has_capacity()) {
+            self.capacity_made.notify_one();
+        }
+    }
+
+    /// Called by a sender that had waited: senders are woken one at a time, and each wakes the
+    /// next. Where it took the last capacity, the loop does when it has made some.
+    pub(in crate::session) fn wake_next_sender(&self) {
+        if self.has_or_wants_capacity() {
+            self.capacity_made.notify_one();
+        }
+    }
+
+    /// Wakes the senders that wait, and one that was about to: it wakes the next.
+    pub(super) fn wake_all_senders(&self) {
+        self.capacity.wake_all();
+        self.capacity_made.notify_waiters();
+        self.capacity_made.notify_one();
     }
 }

@@ -3,14 +3,13 @@
 
 use tokio::time::Instant;
 
-use super::{
-    cost::OwnCost,
-    guarded::Hinted,
-    hints::{Flags, Snapshot},
-};
-use crate::session::{
-    CloseReason, calls::Calls, on_demand::OnDemand, requests::Requests, subscribers::Subscribers,
-    subscriptions::Subscriptions, write_buffer::Outbox,
+use super::guarded::{Flags, Hinted, Snapshot};
+use crate::{
+    limits::Cost,
+    session::{
+        CloseReason, calls::Calls, effects::OnDemand, outbox::Outbox, requests::Requests,
+        subscribers::Subscribers, subscriptions::Subscriptions,
+    },
 };
 
 #[derive(Debug)]
@@ -115,6 +114,32 @@ impl Hinted for State {
             request_bytes: self.requests.bytes(),
             open_batches: self.calls.protocol.batches_in_progress(),
         }
+    }
+}
+
+/// The cost of one session, without that of its group.
+#[derive(Debug)]
+pub(super) struct OwnCost {
+    running: Cost<Instant>,
+    pub(super) by_application: f64,
+}
+
+/// The cost of a session without its group's, and all that the application has added to it,
+/// forgiven or not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CostNow {
+    pub(crate) cost: f64,
+    pub(crate) by_application: f64,
+}
+
+impl OwnCost {
+    pub(super) const fn new() -> Self {
+        Self { running: Cost::new(), by_application: 0.0 }
+    }
+
+    pub(super) fn add(&mut self, amount: f64, forgiven_per_second: f64, now: Instant) -> f64 {
+        // The clock may have been read before the lock was waited for.
+        self.running.add(amount, forgiven_per_second, now, |now, then| now.saturating_duration_since(then))
     }
 }
 

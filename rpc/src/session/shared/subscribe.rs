@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, task::Waker};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Effects, Flags, Shared, State};
+use super::{guarded::Flags, state::State, value::Shared};
 use crate::{
     jsonrpc::{
         Body, Overflow, ProtocolError, RawParams, Reply, ReplyError, SubscriptionStyle,
@@ -14,7 +14,8 @@ use crate::{
     session::{
         Bounds,
         calls::{InFlight, Timeout},
-        slot::Slot,
+        effects::Effects,
+        reply_slot::Slot,
         subscriptions::{Destination, End, ItemChannel, LastHit, PendingSubscription, Source, Unsubscribe},
     },
 };

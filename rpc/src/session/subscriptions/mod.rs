@@ -4,7 +4,6 @@
 //! [`ItemChannel`] of each subscriber.
 
 mod item_channel;
-mod last_hit;
 mod pending;
 
 use std::{
@@ -17,10 +16,12 @@ use crate::{
         SubscriptionStyle,
         subscription::{About, SubscriptionEvent, SubscriptionKey, is_about_items},
     },
-    session::{Bounds, CloseReason, effects::Effects, on_demand::Empty},
+    session::{
+        Bounds, CloseReason,
+        effects::{Effects, Empty},
+    },
 };
-pub(crate) use item_channel::{End, FullChannels, ItemChannel, Taken};
-pub(crate) use last_hit::LastHit;
+pub(crate) use item_channel::{End, FullChannels, ItemChannel, LastHit, Taken};
 pub(crate) use pending::{NewSubscription, PendingSubscription, Unsubscribe};
 
 /// The source of items, and how to end it.

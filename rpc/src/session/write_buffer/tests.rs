@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     framing::{FrameError, Framed, Framer, NewlineFramer},
     jsonrpc::{ErrorCode, ErrorObject},
-    session::effects::Effects,
+    session::{effects::Effects, outbox::Outbox},
 };
 
 /// A frame is a message between `<` and `>`. The longest message has `limit` bytes. It is not a

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use super::{CallError, CloseReason, Shared, places::Place, shared::Refused};
+use super::{BatchError, CallError, CloseReason, Shared, call_limiter::Place, shared::Refused};
 use crate::{framing::FrameError, jsonrpc::Unsupported};
 
 /// One who waits. Most calls never make one.
@@ -137,6 +137,16 @@ impl NotSent {
             Self::Timeout(after) => CallError::Timeout(after),
             Self::Unsupported(what) => CallError::Unsupported { method: method.to_owned(), source: what },
             Self::Frame(error) => CallError::Frame { method: method.to_owned(), source: error },
+        }
+    }
+
+    /// The same, of a batch.
+    pub(super) fn into_batch_error(self) -> BatchError {
+        match self {
+            Self::Closed(reason) => BatchError::Closed(reason),
+            Self::Timeout(after) => BatchError::Timeout(after),
+            Self::Unsupported(what) => BatchError::Unsupported(what),
+            Self::Frame(error) => BatchError::Frame(error),
         }
     }
 }

@@ -7,13 +7,12 @@
 use std::ops::Range;
 
 use super::{
-    Position, WriteBuffer,
-    frames::{Frames, Refusal, Unsent},
+    effects::Effects,
+    write_buffer::{Frames, Position, Refusal, Unsent, WriteBuffer},
 };
 use crate::{
     framing::{AnyFramer, FrameError},
     jsonrpc::{Id, RequestId, shown::brief, version::Version},
-    session::effects::Effects,
 };
 
 /// The end of the write buffer that handles append to.

@@ -4,12 +4,9 @@
 //! A plain value without lock, link or waker. Both directions use it: for items that are to be sent
 //! to the peer's subscriber, and for items from the peer that a subscriber here is to take.
 
-mod byte_queue;
-
 use std::collections::VecDeque;
 
 use crate::jsonrpc::Overflow;
-use byte_queue::ByteQueue;
 
 /// The capacity of a subscription's queue, and its rule for an item that exceeds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,6 +294,67 @@ impl<E> ItemQueue<E> {
         total.remove(self.bytes.len());
         (self.bytes, self.entries, self.lost, self.ending) =
             (ByteQueue::default(), VecDeque::new(), 0, Ending::Over);
+    }
+}
+
+/// An empty queue keeps no more memory than this.
+const KEPT: usize = 4 << 10;
+
+/// The bytes of texts whose lengths the caller keeps. It takes up to about twice the memory that
+/// they need.
+#[derive(Debug, Default)]
+pub(super) struct ByteQueue {
+    bytes: Vec<u8>,
+    /// The start of the first text: bytes before it are taken, and their memory not reused yet.
+    start: usize,
+}
+
+impl ByteQueue {
+    /// How many bytes wait.
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    pub(super) fn push(&mut self, text: &[u8]) {
+        if self.start > 0 && self.bytes.capacity() - self.bytes.len() < text.len() {
+            self.make_room(text.len());
+        }
+        self.bytes.extend_from_slice(text);
+    }
+
+    /// The first text, which has `length` bytes.
+    pub(super) fn first(&self, length: usize) -> &[u8] {
+        &self.bytes[self.start..self.start + length]
+    }
+
+    /// Takes the first text out, which has `length` bytes.
+    pub(super) fn pop(&mut self, length: usize) {
+        self.start += length;
+        if self.start == self.bytes.len() {
+            self.clear();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.start = 0;
+        match self.bytes.capacity() > KEPT {
+            true => self.bytes = Vec::new(),
+            false => self.bytes.clear(),
+        }
+    }
+
+    /// Makes the memory of taken texts usable again. The texts that wait are moved in place only if
+    /// at least as many bytes were taken, which pays for the move; otherwise into a buffer of twice
+    /// the size.
+    fn make_room(&mut self, more: usize) {
+        if self.start >= self.len() {
+            self.bytes.drain(..self.start);
+        } else {
+            let mut bytes = Vec::with_capacity(2 * (self.len() + more));
+            bytes.extend_from_slice(&self.bytes[self.start..]);
+            self.bytes = bytes;
+        }
+        self.start = 0;
     }
 }
 

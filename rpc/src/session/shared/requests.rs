@@ -1,14 +1,24 @@
-//! Requests of the peer: from their handler's becoming a task to their reply.
+//! Requests of the peer: from their handler's becoming a task to their reply, by itself or in its
+//! batch, and their cancellation.
 
-use std::pin::pin;
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use super::{Effects, Phase, Shared, State};
+use super::{
+    guarded::Flags,
+    state::{Phase, State},
+    value::Shared,
+};
 use crate::{
-    jsonrpc::{ErrorObject, Id, Member, UncheckedRequest},
+    jsonrpc::{BatchId, ErrorObject, Id, Member, UncheckedRequest, cancelled},
+    limits::deadline,
     session::{
         CloseReason,
+        effects::Effects,
         requests::{Ahead, Running, WorkNumber},
         trace::{Ending, Trace, log_refused},
     },
@@ -72,7 +82,7 @@ impl Shared {
         });
     }
 
-    /// Answers a request that is finished with an error.
+    /// ReplyBatch a request that is finished with an error.
     pub(super) fn reply_error(
         &self,
         state: &mut State,
@@ -229,7 +239,7 @@ impl Shared {
         if let Some(running) = state.requests.get_mut(request)
             && let Some(timeout) = self.limits.request_timeout()
         {
-            running.deadline = crate::limits::deadline::after(now, timeout);
+            running.deadline = deadline::after(now, timeout);
         }
     }
 }
@@ -245,5 +255,182 @@ impl Shared {
     /// Logs that a message was refused which is no request, or was not read.
     pub(crate) fn log_refused(&self, id: Option<Id<'_>>, error: &ErrorObject) {
         log_refused(id, error, Some(self.id), &self.peer);
+    }
+}
+
+/// Requests of the peer.
+impl Shared {
+    /// Drops the handler of a request that the peer has taken back, whose id is
+    /// known (`Id::known`) as this. False where none is at work on it.
+    pub(crate) fn cancel_request(&self, known: &str, answers: bool) -> bool {
+        self.with(|state, effects| {
+            let Some(request) = state.requests.find(known) else { return false };
+            let Some(done) = state.finish(effects, request, Ending::Cancelled) else { return false };
+            if let Some(own) = &done.id {
+                let error = answers.then(cancelled);
+                // The message that takes the request back may write its id in another way.
+                own.with(|own| state.answer_cancelled(effects, done.member, own, error));
+            }
+            self.close_if_due(state, effects);
+            if let Some(task) = done.task {
+                effects.abort(task);
+            }
+            true
+        })
+    }
+
+    /// A request was taken back that had not begun: answers it.
+    pub(crate) fn cancelled_before(&self, member: Option<Member>, id: Id<'_>, answers: bool) {
+        self.with(|state, effects| {
+            let error = answers.then(|| cancelled().not_executed());
+            state.answer_cancelled(effects, member, id, error);
+            self.close_if_due(state, effects);
+        });
+        // It counted as waiting for a permit: those behind it look again.
+        self.wake();
+    }
+}
+
+impl State {
+    /// ReplyBatch with the error, where there is to be an answer.
+    fn answer_cancelled(
+        &mut self,
+        effects: &mut Effects,
+        member: Option<Member>,
+        id: Id<'_>,
+        error: Option<ErrorObject>,
+    ) {
+        match (error, member) {
+            (Some(error), _) => {
+                let mut reply = Vec::new();
+                self.calls.version().put_error(&mut reply, id, &error);
+                self.answer(effects, member, id, &reply);
+            }
+            (None, Some(Member { batch, .. })) => self.end_batch(effects, batch),
+            (None, None) => {}
+        }
+    }
+}
+
+impl State {
+    /// Something that a batch was waiting for is done: sends the reply to it where it was the last.
+    pub(super) fn end_batch(&mut self, effects: &mut Effects, batch: BatchId) {
+        let Some(reply) = self.calls.protocol.end_batch(batch) else { return };
+        if self.calls.protocol.batches_in_progress() > 0 {
+            // Members of others may wait for it.
+            effects.requests_changed();
+        }
+        if let Some(subscribers) = self.subscribers.if_made() {
+            subscribers.release(batch);
+        }
+        self.requests.batch_answered(batch);
+        if !reply.is_empty() {
+            let version = self.calls.version();
+            self.outbox.reply(version, Id::NULL, effects, |out| reply.write(out));
+        }
+    }
+}
+
+impl Shared {
+    /// A member's reply will come later.
+    pub(crate) fn expect_member(&self, member: Member) {
+        self.with(|state, _| state.calls.protocol.expect_member(member.batch));
+    }
+
+    /// Whether so many bytes of replies wait for the end of their batches, other than `own`, that
+    /// nothing more is started: they count like those that wait to be sent. A batch does not wait
+    /// for itself.
+    #[inline]
+    pub(crate) fn others_are_full(&self, own: Option<BatchId>) -> bool {
+        let others = self.hints().open_batches() > usize::from(own.is_some());
+        others && self.read(|state| state.calls.protocol.collected(own)) >= self.limits.outgoing_bytes()
+    }
+
+    /// Adds the reply to a member.
+    pub(crate) fn add_to_batch(&self, member: Member, id: Id<'_>, reply: &[u8]) {
+        self.with(|state, _| state.calls.protocol.add_to_batch(member, id, reply));
+    }
+
+    /// Adds an error as the reply to a member.
+    pub(crate) fn add_error_to_batch(&self, member: Member, id: Id<'_>, error: &ErrorObject) {
+        self.with(|state, _| state.calls.protocol.add_error_to_batch(member, id, error));
+    }
+
+    /// All members have been seen: the reply goes out when those that are worked on are done.
+    pub(crate) fn end_batch(&self, batch: BatchId) {
+        self.with(|state, effects| {
+            state.end_batch(effects, batch);
+            self.close_if_due(state, effects);
+        });
+    }
+}
+
+impl Shared {
+    /// The number of the request that is being started. It is made when the first context of the
+    /// request is.
+    pub(crate) fn work_number(&self) -> WorkNumber {
+        match self.starting() {
+            0 => {
+                let number = self.numbers.last.fetch_add(1, Ordering::Relaxed) + 1;
+                self.numbers.starting.store(number, Ordering::Release);
+                number
+            }
+            number => number,
+        }
+    }
+
+    /// The number of the request that is being started, for the entry that takes its place.
+    #[inline]
+    pub(crate) fn starting(&self) -> WorkNumber {
+        self.numbers.starting.load(Ordering::Acquire)
+    }
+
+    /// The request is started: it was answered in place, or has an entry.
+    #[inline]
+    pub(crate) fn started(&self) {
+        if self.starting() != 0 {
+            self.numbers.starting.store(0, Ordering::Release);
+            self.requests_changed.notify_waiters();
+        }
+    }
+
+    /// The handler of a request has finished where it was begun, and its reply is written. Whether
+    /// the session closes now.
+    #[inline]
+    pub(crate) fn finished_in_place(&self, member: Option<Member>) -> bool {
+        self.hints().has(Flags::CLOSES_AFTER)
+            && self.with(|state, effects| {
+                state.requests.finished_in_place(self.starting(), member);
+                self.close_if_due(state, effects)
+            })
+    }
+
+    /// Work that is to be finished whatever becomes of its handler.
+    pub(crate) fn shield(self: &Arc<Self>) -> Shield {
+        self.with(|state, _| state.requests.shield());
+        Shield { shared: Arc::clone(self) }
+    }
+}
+
+/// Stands for work that is being finished, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Shield {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        // The loop is woken for the permit, and for a close that may be waiting for the work.
+        self.shared.with(|state, _| state.requests.unshield());
+    }
+}
+
+/// Has tasks that wait for a request look again when the task of a subscription has ended.
+#[derive(Debug)]
+pub(crate) struct TellsWorkEnded(pub(crate) Arc<Shared>);
+
+impl Drop for TellsWorkEnded {
+    fn drop(&mut self) {
+        self.0.requests_changed.notify_waiters();
     }
 }

@@ -5,100 +5,18 @@ use std::{
     future::poll_fn,
     marker::PhantomData,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::Instant;
 
-use super::{RawSubscription, Subscription};
-use crate::{
-    jsonrpc::{EmptyParams, MethodInfo, Overflow, Progress, RpcError, SubscriptionInfo, SubscriptionStyle},
-    session::{Call, CallError, Caller, Outgoing, Returns, lazy::Lazy, outgoing::CallTimeout},
+use super::{
+    Call, CallError, Caller, Outgoing, OutgoingSubscription, RawSubscription, Returns, Subscriber,
+    Subscription, call::Lazy, outgoing::CallTimeout,
 };
-
-/// What can be subscribed to: a [`Session`](crate::Session), or what stands in for one.
-pub trait Subscriber: Caller {
-    /// Begins a subscription. It is sent when the future is first polled; dropping the future ends it.
-    fn subscribe<'a>(
-        &self,
-        subscription: OutgoingSubscription<'a>,
-    ) -> BoxFuture<'a, Result<RawSubscription, CallError>>;
-}
-
-/// Subscribes through what is shared.
-impl<C: Subscriber> Subscriber for Arc<C> {
-    fn subscribe<'a>(
-        &self,
-        subscription: OutgoingSubscription<'a>,
-    ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
-        (**self).subscribe(subscription)
-    }
-}
-
-/// A subscription that was not asked for yet: the call that begins it, and how its items look.
-#[derive(Debug, Clone)]
-pub struct OutgoingSubscription<'a> {
-    pub(in crate::session) call: Outgoing<'a>,
-    /// The parameters by position, where they are sent by name and the subscription is known by them.
-    pub(in crate::session) positional: Option<Box<str>>,
-    /// What the items are called; empty where that is not known.
-    pub(in crate::session) item: &'a str,
-    /// In the styles of progress, whose items are tied to the call by a token: where it stands among the
-    /// parameters. The session chooses it.
-    pub(in crate::session) token: Option<&'a str>,
-    pub(in crate::session) style: SubscriptionStyle,
-    pub(in crate::session) unsubscribe: Option<&'a str>,
-    pub(in crate::session) buffer: Option<usize>,
-    pub(in crate::session) overflow: Overflow,
-}
-
-impl<'a> OutgoingSubscription<'a> {
-    fn new(call: Outgoing<'a>, info: SubscriptionInfo) -> Self {
-        Self {
-            call,
-            positional: None,
-            item: info.item(),
-            token: info.token(),
-            style: info.style(),
-            unsubscribe: info.unsubscribe(),
-            buffer: None,
-            overflow: Overflow::DropOldest,
-        }
-    }
-
-    const fn describe(&mut self, info: SubscriptionInfo) {
-        (self.item, self.token, self.style) = (info.item(), info.token(), info.style());
-    }
-
-    /// The call that begins it.
-    pub const fn call(&self) -> &Outgoing<'a> {
-        &self.call
-    }
-
-    /// The same, asked for until `deadline` at the latest: see [`Outgoing::until`].
-    pub fn until(self, deadline: Instant) -> Self {
-        self.map(|call| call.until(deadline))
-    }
-
-    /// The same, with this where it has no parameters: see [`Outgoing::empty_params_or`].
-    pub fn empty_params_or(self, empty: EmptyParams) -> Self {
-        self.map(|call| call.empty_params_or(empty))
-    }
-
-    /// The same, with the call that begins it changed.
-    pub(in crate::session) fn map(self, change: impl FnOnce(Outgoing<'a>) -> Outgoing<'a>) -> Self {
-        Self { call: change(self.call), ..self }
-    }
-
-    /// How its items look.
-    pub const fn style(&self) -> SubscriptionStyle {
-        self.style
-    }
-}
+use crate::jsonrpc::{MethodInfo, Overflow, Progress, RpcError, SubscriptionInfo, SubscriptionStyle};
 
 /// Stands for the stream in the type of a method that begins a subscription: `T` is the type of its items, and `FALLIBLE` says
 /// whether that is a `Result`.

@@ -1,0 +1,149 @@
+//! Callers that change what goes through them.
+
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{CallError, Caller, Outgoing, OutgoingBatch, OutgoingSubscription, RawSubscription, Subscriber};
+use crate::jsonrpc::EmptyParams;
+
+/// A caller whose calls all end at a deadline, if they have not before: with
+/// [`CallError::Timeout`](crate::CallError::Timeout). Once it has passed nothing is sent any more. Made by
+/// [`Context::within`](crate::Context::within) and [`Context::caller`](crate::Context::caller), or with
+/// [`new`](Self::new).
+///
+/// What a call says itself, with [`Call::timeout`](crate::Call::timeout), holds where that is earlier; even one that is to wait for ever ends
+/// at the deadline. Of a subscription it is the asking that ends, and not the items; but work that reports its progress ends as a
+/// whole. The deadline does not travel: JSON-RPC has no member for it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use std::time::Duration;
+/// use rpc::{CallError, Within, rpc_service};
+/// use tokio::time::Instant;
+///
+/// #[rpc_service]
+/// trait Slow {
+///     async fn never(&self);
+/// }
+///
+/// struct Sleeper;
+/// impl Slow for Sleeper {
+///     async fn never(&self) { std::future::pending().await }
+/// }
+///
+/// let (session, _peer) = rpc::testing::pair((), SlowServer::new(Sleeper));
+/// let soon = Within::new(session, Some(Instant::now() + Duration::from_millis(10)));
+/// assert!(matches!(SlowClient::from(soon).never().await, Err(CallError::Timeout(_))));
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Within<C> {
+    caller: C,
+    deadline: Option<Instant>,
+}
+
+impl<C> Within<C> {
+    /// Calls through `caller` until `deadline`; `None` changes nothing.
+    pub const fn new(caller: C, deadline: Option<Instant>) -> Self {
+        Self { caller, deadline }
+    }
+
+    /// When its calls end.
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn changed<'a>(&self, outgoing: Outgoing<'a>) -> Outgoing<'a> {
+        match self.deadline {
+            Some(deadline) => outgoing.until(deadline),
+            None => outgoing,
+        }
+    }
+}
+
+/// A caller whose messages have this `params` where a call has no parameters: for a peer that insists on `[]` or `{}`, while
+/// others on the same connection, or other methods, do not. A method or a service that says something itself goes before
+/// (`#[rpc(empty_params = "array")]`); what the connection says comes after
+/// ([`Connector::empty_params`](crate::Connector::empty_params)).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc::{Context, EmptyParams, ErrorObject, Params, Router, WithEmptyParams, rpc_service};
+///
+/// #[rpc_service]
+/// trait Node {
+///     async fn height(&self) -> u64;
+/// }
+///
+/// // It refuses a request without `params`.
+/// let strict = Router::new().method("height", async |params: Params, _: Context| {
+///     params.as_json().map(|_| 7).ok_or_else(|| ErrorObject::new(-32602, "no params"))
+/// });
+/// let (session, _peer) = rpc::testing::pair((), strict);
+/// assert!(NodeClient::from(session.clone()).height().await.is_err());
+///
+/// let node = NodeClient::from(WithEmptyParams::new(session, EmptyParams::Array));
+/// assert_eq!(node.height().await?, 7);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct WithEmptyParams<C> {
+    caller: C,
+    empty: EmptyParams,
+}
+
+impl<C> WithEmptyParams<C> {
+    /// Calls through `caller`, with `empty` where there are no parameters.
+    pub const fn new(caller: C, empty: EmptyParams) -> Self {
+        Self { caller, empty }
+    }
+
+    /// What is sent where there are no parameters.
+    pub const fn empty_params(&self) -> EmptyParams {
+        self.empty
+    }
+
+    fn changed<'a>(&self, outgoing: Outgoing<'a>) -> Outgoing<'a> {
+        outgoing.empty_params_or(self.empty)
+    }
+}
+
+/// Has `$wrapper<C>`, which holds a `caller`, call through it, with each message `changed` on its way.
+macro_rules! calls_through {
+    ($wrapper:ident) => {
+        impl<C: Caller> Caller for $wrapper<C> {
+            type Call<'a> = C::Call<'a>;
+            type Notify<'a> = C::Notify<'a>;
+            type Batch<'a> = C::Batch<'a>;
+
+            fn call<'a>(&self, call: Outgoing<'a>) -> Self::Call<'a> {
+                self.caller.call(self.changed(call))
+            }
+
+            fn notify<'a>(&self, notification: Outgoing<'a>) -> Self::Notify<'a> {
+                self.caller.notify(self.changed(notification))
+            }
+
+            fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> Self::Batch<'a> {
+                self.caller.batch(batch.map(|outgoing| self.changed(outgoing)))
+            }
+
+            fn into_call<'a>(self, call: Outgoing<'a>) -> Self::Call<'a> {
+                let call = self.changed(call);
+                self.caller.into_call(call)
+            }
+        }
+
+        impl<C: Subscriber> Subscriber for $wrapper<C> {
+            fn subscribe<'a>(
+                &self,
+                subscription: OutgoingSubscription<'a>,
+            ) -> BoxFuture<'a, Result<RawSubscription, CallError>> {
+                self.caller.subscribe(subscription.map(|outgoing| self.changed(outgoing)))
+            }
+        }
+    };
+}
+
+calls_through!(Within);
+calls_through!(WithEmptyParams);

@@ -1,0 +1,388 @@
+//! The value that the handles of a session and its loop share: a state behind one short lock, hints
+//! of it, and facts that never change.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+use tokio::{runtime::Handle, sync::Notify, time::Instant};
+
+use super::{
+    guarded::{Capacity, Flags, Guarded, Hints},
+    state::{CostNow, Deadline, OwnCost, Phase, State},
+};
+use crate::{
+    framing::AnyFramer,
+    jsonrpc::{Connection, Notices, subscription::Token, version::Version},
+    limits::{Limits, LiveLimits},
+    session::{
+        InstalledHooks, Membership,
+        call_limiter::Places,
+        calls::{Calls, Cancelling},
+        effects::{Effects, OnDemand, Tells},
+        outbox::Outbox,
+        requests::Requests,
+        statistics::{Counters, Statistics},
+        subscriptions::FullChannels,
+    },
+    transport::{Endpoint, Extensions, Takes},
+};
+
+/// The value that the handles of a session and its loop share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    guarded: Guarded<State>,
+    pub(super) capacity: Capacity,
+    /// Senders that wait for capacity. One is woken at a time, and wakes the next.
+    pub(super) capacity_made: Notify,
+    /// Tasks that wait for the end of a request.
+    pub(super) requests_changed: Notify,
+    pub(super) closed: Notify,
+    /// The numbers of requests whose handlers have a context.
+    pub(super) numbers: Numbers,
+    /// How many calls may be in flight; made when that is bounded for the first time.
+    pub(in crate::session) places: OnceLock<Arc<Places>>,
+    /// How many subscriptions have no room, and have the session wait.
+    full_channels: FullChannels,
+    /// How many [`Session`](super::Session)s there are.
+    pub(in crate::session) handles: AtomicUsize,
+    pub(crate) counters: Counters,
+    pub(crate) limits: LiveLimits,
+    /// With which sessions the cost is shared.
+    pub(in crate::session) group: Membership,
+    /// Frames messages, where it is a framer of the user's: the outbox does it otherwise.
+    pub(super) users_framer: Option<Box<dyn AnyFramer>>,
+    /// Whether the peer may call: then the session lives on without handles.
+    pub(crate) serves: bool,
+    pub(crate) id: u64,
+    pub(crate) peer: Endpoint,
+    /// Whether the peer is sent notices of its subscriptions.
+    pub(super) notices: Notices,
+    pub(crate) hooks: InstalledHooks,
+    pub(crate) extensions: Extensions,
+    /// Whether it carries messages of the application's own, and no JSON-RPC.
+    pub(crate) carries_messages: bool,
+    /// Where its loop runs, if it has one: tasks that wait for the session may do so elsewhere.
+    pub(in crate::session) runtime: Option<Handle>,
+}
+
+/// The parts that a [`Shared`] is made from.
+#[derive(Debug)]
+pub(crate) struct NewShared {
+    pub(crate) id: u64,
+    pub(crate) framer: Box<dyn AnyFramer>,
+    pub(crate) version: Version,
+    pub(crate) peer: Endpoint,
+    pub(crate) limits: Limits,
+    pub(crate) serves: bool,
+    pub(crate) cancelling: Cancelling,
+    pub(crate) notices: Notices,
+    pub(crate) takes: Takes,
+    pub(crate) hooks: InstalledHooks,
+    pub(crate) group: Membership,
+    pub(crate) extensions: Extensions,
+    pub(crate) carries_messages: bool,
+    /// Where its loop runs, if it has one.
+    pub(crate) runtime: Option<Handle>,
+}
+
+/// A number that no other session of this process has.
+pub(crate) fn next_session_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Shared {
+    pub(crate) fn new(new: NewShared) -> Arc<Self> {
+        let protocol =
+            Connection::of(new.version).with_limits(new.limits.batch_length, new.limits.reply_size);
+        let state = State {
+            phase: Phase::Open,
+            calls: Calls::new(protocol, new.cancelling),
+            requests: Requests::new(),
+            outbox: Outbox::new(&*new.framer),
+            subscribers: OnDemand::default(),
+            subscriptions: OnDemand::default(),
+            deadline: Deadline::default(),
+            facts: Flags::default(),
+            takes_notices: new.takes.notices,
+            takes_closing: new.takes.closing,
+            cost: OwnCost::new(),
+            unjudged: Vec::new(),
+        };
+        Arc::new(Self {
+            guarded: Guarded::new(state),
+            capacity: Capacity::default(),
+            capacity_made: Notify::new(),
+            requests_changed: Notify::new(),
+            closed: Notify::new(),
+            numbers: Numbers::default(),
+            places: OnceLock::new(),
+            full_channels: FullChannels::default(),
+            handles: AtomicUsize::new(0),
+            counters: Counters::new(),
+            limits: LiveLimits::new(&new.limits),
+            group: new.group,
+            users_framer: Some(new.framer).filter(|framer| !framer.is_own()),
+            serves: new.serves,
+            id: new.id,
+            peer: new.peer,
+            notices: new.notices,
+            hooks: new.hooks,
+            extensions: new.extensions,
+            carries_messages: new.carries_messages,
+            runtime: new.runtime,
+        })
+    }
+
+    /// Changes the state, and applies the effects once the lock is released.
+    ///
+    /// This is the one place that locks for a change. Hints are published and the loop is woken
+    /// where that is due: see [`Guarded`]. In `change` nothing waits, no code of the user's runs,
+    /// and this is not called again.
+    #[inline]
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State, &mut Effects) -> R) -> R {
+        let mut effects = Effects::default();
+        let result = self.guarded.with(|state| change(state, &mut effects));
+        if let Some(tells) = effects.apply() {
+            self.tell(tells);
+        }
+        result
+    }
+
+    #[cold]
+    fn tell(&self, tells: Tells) {
+        if tells.senders_look_again {
+            self.wake_all_senders();
+        }
+        if tells.requests_changed {
+            self.requests_changed.notify_waiters();
+        }
+        if tells.is_gone {
+            self.closed.notify_waiters();
+        }
+    }
+
+    /// Looks at the state.
+    #[inline]
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        self.guarded.read(look)
+    }
+
+    pub(super) const fn hints(&self) -> &Hints {
+        self.guarded.hints()
+    }
+}
+
+/// Questions that need no lock.
+impl Shared {
+    /// Whether the session is closing, or has ended.
+    #[inline]
+    pub(crate) fn is_ending(&self) -> bool {
+        self.hints().has(Flags::ENDING)
+    }
+
+    /// Whether the peer has said that it shuts down.
+    pub(crate) fn is_peer_closing(&self) -> bool {
+        self.hints().has(Flags::PEER_CLOSING)
+    }
+
+    /// How many bytes handles have sent that the loop has not taken.
+    #[inline]
+    pub(crate) fn queued(&self) -> usize {
+        self.hints().queued()
+    }
+
+    /// Whether items of subscriptions wait to be sent.
+    #[inline]
+    pub(crate) fn has_items(&self) -> bool {
+        self.hints().has(Flags::ITEMS)
+    }
+
+    /// Whether a notification may be an item of a subscription at the peer.
+    #[inline]
+    pub(crate) fn subscribes(&self) -> bool {
+        self.hints().has(Flags::SUBSCRIBES)
+    }
+
+    /// Whether a listener may take notifications by their method.
+    #[inline]
+    pub(crate) fn listens(&self) -> bool {
+        self.hints().has(Flags::LISTENS)
+    }
+
+    /// Whether every notification that is an item is one of a subscription, and of nothing else.
+    #[inline]
+    pub(crate) fn only_subscribes(&self) -> bool {
+        self.subscribes() && !self.listens() && !self.hints().has(Flags::REPORTS)
+    }
+
+    /// Whether messages whose items have turned out to be no JSON are to be judged.
+    #[inline]
+    pub(crate) fn has_unjudged(&self) -> bool {
+        self.hints().has(Flags::UNJUDGED)
+    }
+
+    /// Whether a subscription is full that has the session wait.
+    #[inline]
+    pub(crate) fn has_full_channels(&self) -> bool {
+        self.full_channels.any()
+    }
+
+    pub(in crate::session) const fn full_channels(&self) -> &FullChannels {
+        &self.full_channels
+    }
+}
+
+/// The loop, and when it is woken.
+impl Shared {
+    /// Has the loop's task woken by whatever the handles do.
+    pub(crate) fn register(&self, driver: &Waker) {
+        self.guarded.register(driver);
+    }
+
+    /// Has the loop go round once more.
+    pub(crate) fn wake(&self) {
+        self.guarded.wake();
+    }
+
+    /// The earliest deadline of any call or request, if it moved since the last look.
+    #[inline]
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        match self.hints().has(Flags::DEADLINE) {
+            true => self.with(|state, _| state.deadline.look()),
+            false => None,
+        }
+    }
+
+    /// Gives back memory that only large messages needed.
+    pub(crate) fn trim(&self) {
+        self.with(|state, _| state.outbox.trim());
+    }
+
+    /// Whether at most one call is in flight and no request is worked on, so that there is nothing
+    /// to wait for before writing.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.read(|state| state.calls.protocol.len() <= 1 && state.requests.len() == 0)
+    }
+
+    /// Whether nothing is left to do for the peer: no handler runs, and nothing waits to be sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.read(|state| state.requests.permits() == 0 && state.outbox.len() == 0)
+    }
+
+    /// Whether a call, a request or a subscription is under way, in either direction, or shielded
+    /// work; `pings` of the calls do not count.
+    pub(crate) fn is_busy(&self, pings: usize) -> bool {
+        self.read(|state| {
+            let calls = state.calls.protocol.len().saturating_sub(pings);
+            calls + state.requests.permits() + state.subscribers.len() + state.subscriptions.len() > 0
+        })
+    }
+}
+
+/// Numbers that are given out without the lock.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    /// That of the request that is being started, if a context was made of it. Only the loop writes
+    /// here and to the next, which starts requests one after the other.
+    pub(super) starting: AtomicU64,
+    pub(super) last: AtomicU64,
+    /// The last token given to work at the peer that reports its progress.
+    tokens: AtomicU64,
+}
+
+impl Numbers {
+    pub(super) fn next_token(&self) -> Token {
+        Token::of(self.tokens.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// The cost of the peer, and its limits. The loop charges for what the peer does, the application
+/// for whatever it likes.
+impl Shared {
+    /// Adds to the cost, and gives what it comes to: the session's own, or its group's where that
+    /// is more.
+    pub(crate) fn add_cost(&self, amount: f64, now: Instant) -> f64 {
+        let forgiven = self.limits.cost_forgiven_per_second();
+        let own = self.with(|state, _| state.cost.add(amount, forgiven, now));
+        own.max(self.group.charge(amount, now))
+    }
+
+    /// The cost that a session starts with: that of its group.
+    pub(crate) fn first_cost(&self) -> f64 {
+        if self.group.is_some() { self.group.charge(0.0, Instant::now()) } else { 0.0 }
+    }
+
+    /// The session has ended: its group is charged for the rest, and has one connection less.
+    pub(crate) fn leave_group(&self, rest: f64) {
+        if self.group.is_some() {
+            self.add_cost(rest, Instant::now());
+            self.group.leave();
+        }
+    }
+
+    /// Adds what the application charges.
+    pub(in crate::session) fn add_application_cost(&self, amount: f64, now: Instant) {
+        self.add_cost(amount, now);
+        self.with(|state, _| {
+            if !amount.is_nan() {
+                state.cost.by_application += amount;
+            }
+            state.facts.set(Flags::POLICY);
+        });
+    }
+
+    pub(crate) fn own_cost(&self, now: Instant) -> CostNow {
+        let forgiven = self.limits.cost_forgiven_per_second();
+        self.with(|state, _| CostNow {
+            cost: state.cost.add(0.0, forgiven, now),
+            by_application: state.cost.by_application,
+        })
+    }
+
+    /// Changes the limits, and has the loop see to what follows.
+    pub(in crate::session) fn set_limits(&self, limits: &Limits) {
+        self.with(|state, _| {
+            self.limits.store(limits);
+            state.calls.protocol.set_limits(limits.batch_length, limits.reply_size);
+            if let Some(subscribers) = state.subscribers.if_made() {
+                subscribers.set_limit(limits.outgoing_bytes);
+            }
+            state.facts.set(Flags::POLICY);
+        });
+        if let Some(places) = self.places.get() {
+            places.set_limits(limits);
+        }
+    }
+
+    /// Has the loop see to what follows from other hooks or groups.
+    pub(in crate::session) fn policy_changed(&self) {
+        self.with(|state, _| state.facts.set(Flags::POLICY));
+    }
+
+    /// Whether the application has added to the cost, or changed the limits, since this was asked.
+    #[inline]
+    pub(crate) fn take_policy_changed(&self) -> bool {
+        self.hints().has(Flags::POLICY) && self.with(|state, _| state.facts.take(Flags::POLICY))
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let (counted, cost) = (self.counters.read(), self.add_cost(0.0, Instant::now()));
+        let calls_waiting = self.places.get().map_or(0, |places| places.waiting());
+        self.read(|state| Statistics {
+            cost,
+            bytes_unsent: self.waiting_bytes(),
+            requests_in_flight: state.requests.len() + counted.requests_waiting,
+            calls_in_flight: state.calls.in_flight(),
+            calls_waiting,
+            subscriptions_served: state.subscribers.len(),
+            subscriptions: state.subscriptions.len(),
+            ..counted
+        })
+    }
+}

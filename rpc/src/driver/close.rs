@@ -22,7 +22,7 @@ use crate::{
         shown::brief,
     },
     limits::deadline::after,
-    session::{CloseReason, Session, Trace, panic_message},
+    session::{CloseReason, Trace, panic_message},
     transport::{CloseFrame, Closing, ControlFrames, Extensions},
 };
 
@@ -359,10 +359,7 @@ impl Driver {
             bytes_unsent = statistics.bytes_unsent, errors = statistics.errors, cost = statistics.cost,
             open_for = ?statistics.opened.elapsed(), reason = %brief(chain(&reason)), "session closed"
         );
-        if self.shared.hooks.is_some() {
-            let session = Session::new(Arc::clone(&self.shared));
-            self.shared.hooks.run(|hooks| hooks.closed(&session, &reason));
-        }
+        self.shared.hooks.run(|hooks| hooks.closed(&self.shared, &reason));
         // Queued requests are not started any more.
         self.shared.counters.waiting(0);
         self.shared.gone(reason);

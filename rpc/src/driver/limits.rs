@@ -320,15 +320,14 @@ impl Driver {
     /// passed.
     #[cold]
     fn tell_cost(&mut self, cost: f64) -> f64 {
-        let session = Session::new(Arc::clone(&self.shared));
         let (hooks, limits) = (&self.shared.hooks, &self.shared.limits);
-        let cost = cost + session.extra_cost();
+        let cost = cost + Session::new(Arc::clone(&self.shared)).extra_cost();
         let was_over = std::mem::replace(&mut self.is_over_soft, cost > limits.cost_soft());
         if self.is_over_soft && !was_over {
-            hooks.run(|hooks| hooks.over_soft_limit(&session, cost));
+            hooks.run(|hooks| hooks.over_soft_limit(&self.shared, cost));
         }
         if cost >= limits.cost_hard() && !self.shared.is_ending() {
-            hooks.run(|hooks| hooks.over_hard_limit(&session, cost));
+            hooks.run(|hooks| hooks.over_hard_limit(&self.shared, cost));
         }
         cost
     }

@@ -119,7 +119,7 @@ pub(crate) fn start(start: Start<'_>, services: impl FnOnce(&Session) -> Routes)
             session = shared.id, "session opened"
         );
     }
-    shared.hooks.run(|hooks| hooks.opened(&session));
+    shared.hooks.run(|hooks| hooks.opened(&shared));
     let cancellations = Cancellations::new(cancellation, &routes, takes);
     tokio::spawn(Driver {
         cancellations,

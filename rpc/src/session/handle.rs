@@ -218,7 +218,7 @@ impl Session {
 
     /// See [`Hooks::extra_cost`](crate::Hooks::extra_cost).
     pub(crate) fn extra_cost(&self) -> f64 {
-        let extra = self.link.hooks.run(|hooks| hooks.extra_cost(self)).unwrap_or(0.0);
+        let extra = self.link.hooks.run(|hooks| hooks.extra_cost(&self.link)).unwrap_or(0.0);
         if extra.is_nan() { 0.0 } else { extra }
     }
 

@@ -1,12 +1,8 @@
 //! What the application wants to know of its sessions, and how they are kept from being hurt by it.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use super::{CloseReason, Session};
+use super::{CloseReason, Session, Shared, shared::SharedHooks};
 
 /// What happens to sessions, told to the application: set with [`ServerBuilder::hooks`](crate::ServerBuilder::hooks) or
 /// [`Connector::hooks`](crate::Connector::hooks).
@@ -74,32 +70,30 @@ pub trait Hooks: Send + Sync + 'static {
     }
 }
 
-/// The hooks of the application's, if it has any.
-#[derive(Clone, Default)]
-pub(crate) struct InstalledHooks(Option<Arc<dyn Hooks>>);
-
-impl InstalledHooks {
-    pub(crate) fn new(hooks: impl Hooks) -> Self {
-        Self(Some(Arc::new(hooks)))
+/// The shared state knows the application's hooks like this: it cannot name the handle, which is made
+/// of it.
+impl<H: Hooks> SharedHooks for H {
+    fn opened(&self, shared: &Arc<Shared>) {
+        Hooks::opened(self, &handle(shared));
     }
 
-    pub(crate) const fn is_some(&self) -> bool {
-        self.0.is_some()
+    fn closed(&self, shared: &Arc<Shared>, reason: &CloseReason) {
+        Hooks::closed(self, &handle(shared), reason);
     }
 
-    /// Runs one of them. `None` where there are none, and where it panics.
-    pub(crate) fn run<R>(&self, hook: impl FnOnce(&dyn Hooks) -> R) -> Option<R> {
-        let hooks = self.0.as_deref()?;
-        let ran = catch_unwind(AssertUnwindSafe(|| hook(hooks)));
-        if ran.is_err() {
-            tracing::error!(rpc.system.name = "jsonrpc", "a hook of a session panicked");
-        }
-        ran.ok()
+    fn over_soft_limit(&self, shared: &Arc<Shared>, cost: f64) {
+        Hooks::over_soft_limit(self, &handle(shared), cost);
+    }
+
+    fn over_hard_limit(&self, shared: &Arc<Shared>, cost: f64) {
+        Hooks::over_hard_limit(self, &handle(shared), cost);
+    }
+
+    fn extra_cost(&self, shared: &Arc<Shared>) -> f64 {
+        Hooks::extra_cost(self, &handle(shared))
     }
 }
 
-impl fmt::Debug for InstalledHooks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_some() { "Hooks" } else { "no hooks" })
-    }
+fn handle(shared: &Arc<Shared>) -> Session {
+    Session::new(Arc::clone(shared))
 }

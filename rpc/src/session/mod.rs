@@ -44,14 +44,13 @@ pub use group::GroupFull;
 pub(crate) use group::{InstalledGroups, Membership};
 pub use handle::Session;
 pub use hooks::Hooks;
-pub(crate) use hooks::InstalledHooks;
 pub(crate) use item_queue::Bounds;
 pub use messages::{Message, MessageSession, SendError};
 pub use outgoing::{BatchItem, Outgoing, OutgoingBatch};
 pub use pending::{PendingBatch, PendingCall, PendingNotify};
 pub(crate) use requests::{Ahead, Requests, Running, WorkNumber};
 pub(crate) use shared::{
-    NewShared, Ping, PingOutcome, ReplyBatch, Shared, Shield, TellsWorkEnded, next_session_id,
+    InstalledHooks, NewShared, Ping, PingOutcome, ReplyBatch, Shared, Shield, TellsWorkEnded, next_session_id,
 };
 pub use statistics::Statistics;
 pub use subscribe::{Items, Subscribe};

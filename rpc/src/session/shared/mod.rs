@@ -17,4 +17,5 @@ mod value;
 pub(crate) use calls::{Ping, PingOutcome, ReplyBatch};
 pub(crate) use requests::{Shield, TellsWorkEnded};
 pub(super) use send::Refused;
-pub(crate) use value::{NewShared, Shared, next_session_id};
+pub(super) use value::SharedHooks;
+pub(crate) use value::{InstalledHooks, NewShared, Shared, next_session_id};

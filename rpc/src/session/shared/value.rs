@@ -2,6 +2,8 @@
 //! of it, and facts that never change.
 
 use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -20,7 +22,7 @@ use crate::{
     jsonrpc::{Connection, Notices, subscription::Token, version::Version},
     limits::{Limits, LiveLimits},
     session::{
-        InstalledHooks, Membership,
+        CloseReason, Membership,
         call_limiter::Places,
         calls::{Calls, Cancelling},
         effects::{Effects, OnDemand, Tells},
@@ -88,6 +90,46 @@ pub(crate) struct NewShared {
     pub(crate) carries_messages: bool,
     /// Where its loop runs, if it has one.
     pub(crate) runtime: Option<Handle>,
+}
+
+/// The hooks of the application, which are called with a [`Session`](crate::Session): the handles
+/// stand above this layer, and implement this for all [`Hooks`](crate::Hooks).
+pub(crate) trait SharedHooks: Send + Sync {
+    fn opened(&self, shared: &Arc<Shared>);
+    fn closed(&self, shared: &Arc<Shared>, reason: &CloseReason);
+    fn over_soft_limit(&self, shared: &Arc<Shared>, cost: f64);
+    fn over_hard_limit(&self, shared: &Arc<Shared>, cost: f64);
+    fn extra_cost(&self, shared: &Arc<Shared>) -> f64;
+}
+
+/// The hooks of the application, if it has any.
+#[derive(Clone, Default)]
+pub(crate) struct InstalledHooks(Option<Arc<dyn SharedHooks>>);
+
+impl InstalledHooks {
+    pub(crate) fn new(hooks: impl SharedHooks + 'static) -> Self {
+        Self(Some(Arc::new(hooks)))
+    }
+
+    pub(crate) const fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Runs one of them. `None` where there are none, and where it panics.
+    pub(crate) fn run<R>(&self, hook: impl FnOnce(&dyn SharedHooks) -> R) -> Option<R> {
+        let hooks = self.0.as_deref()?;
+        let ran = catch_unwind(AssertUnwindSafe(|| hook(hooks)));
+        if ran.is_err() {
+            tracing::error!(rpc.system.name = "jsonrpc", "a hook of a session panicked");
+        }
+        ran.ok()
+    }
+}
+
+impl fmt::Debug for InstalledHooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_some() { "Hooks" } else { "no hooks" })
+    }
 }
 
 /// A number that no other session of this process has.

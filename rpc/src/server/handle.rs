@@ -203,7 +203,7 @@ impl ServerHandle {
         tokio::spawn(async move {
             if timeout(patience, server.closed()).await.is_err() {
                 for session in server.sessions() {
-                    session.link().abort(CloseReason::Shutdown);
+                    session.shared().abort(CloseReason::Shutdown);
                 }
                 #[cfg(feature = "http")]
                 server.shared.http.force();

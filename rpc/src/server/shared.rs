@@ -307,7 +307,7 @@ impl ServerShared {
         self.listening.until_none().await;
         let sessions: Vec<Session> = self.sessions().values().cloned().collect();
         for session in &sessions {
-            session.link().start_close(CloseReason::Shutdown);
+            session.shared().start_close(CloseReason::Shutdown);
         }
         let closed = async {
             for session in sessions {

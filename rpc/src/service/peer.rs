@@ -120,7 +120,7 @@ impl RequestPeer {
     /// True while the request with this number is in flight.
     pub(super) fn is_in_flight(&self, number: WorkNumber) -> bool {
         match self {
-            Self::Session(session) => session.link().is_worked_on(number),
+            Self::Session(session) => session.shared().is_worked_on(number),
             Self::OneShot(message) => !message.is_ended(),
         }
     }
@@ -128,7 +128,7 @@ impl RequestPeer {
     /// Waits until the request with this number is no longer in flight. Cancel safe.
     pub(super) async fn request_ended(&self, number: WorkNumber) {
         match self {
-            Self::Session(session) => session.link().work_ended(number).await,
+            Self::Session(session) => session.shared().work_ended(number).await,
             Self::OneShot(message) => message.ended().await,
         }
     }
@@ -136,7 +136,7 @@ impl RequestPeer {
     /// Registers work that goes on after its handler was dropped.
     pub(super) fn shield(&self) -> ShieldGuard {
         match self {
-            Self::Session(session) => ShieldGuard::Session { _shield: session.link().shield() },
+            Self::Session(session) => ShieldGuard::Session { _shield: session.shared().shield() },
             Self::OneShot(message) => ShieldGuard::OneShot { _counted: message.shield() },
         }
     }
@@ -145,7 +145,7 @@ impl RequestPeer {
     /// session.
     pub(super) fn close_after(&self, number: WorkNumber) {
         if let Self::Session(session) = self {
-            session.link().close_after(number);
+            session.shared().close_after(number);
         }
     }
 }
@@ -229,14 +229,14 @@ impl OneShot {
     /// The limit on the size of a reply, in bytes. A handler may have changed it on the session.
     pub(super) fn reply_size(&self) -> usize {
         match self.session.get() {
-            Some(session) => session.link().limits.reply_size(),
+            Some(session) => session.shared().limits.reply_size(),
             None => self.policy.limits.reply_size,
         }
     }
 
     pub(super) fn request_timeout(&self) -> Option<Duration> {
         match self.session.get() {
-            Some(session) => session.link().limits.request_timeout(),
+            Some(session) => session.shared().limits.request_timeout(),
             None => self.policy.limits.request_timeout,
         }
     }
@@ -245,7 +245,7 @@ impl OneShot {
     /// have added.
     pub(super) fn cost(&self, amount: f64) -> f64 {
         match self.session.get() {
-            Some(session) => session.link().add_cost(amount, Instant::now()),
+            Some(session) => session.shared().add_cost(amount, Instant::now()),
             // No time has passed in which any of it could have been forgiven.
             None => Cost::new().add(amount, 0.0, (), |(), ()| Duration::ZERO),
         }

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    call_limiter::Place, reply_slot::Slot, subscriptions::PendingSubscription, write_buffer::Position,
+    call_limiter::CallPermit, reply_slot::ReplySlot, subscriptions::PendingSubscription,
+    write_buffer::Position,
 };
 use crate::{
     jsonrpc::{CallId, CancelBy, Cancellation, Connection, Reply, version::Version},
@@ -24,14 +25,14 @@ pub(crate) struct Calls {
 /// A call that has no reply yet.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    pub(super) slot: Arc<Slot>,
+    pub(super) slot: Arc<ReplySlot>,
     timeout: Option<Timeout>,
     /// Where its message stands among those that leave.
     pub(super) position: Position,
     /// Set where the reply begins a subscription.
     pub(super) pending: Option<Arc<PendingSubscription>>,
     /// Given back when it ends.
-    pub(super) place: Option<Place>,
+    pub(super) permit: Option<CallPermit>,
     /// False for pings, for what ends a subscription, and for the question whether calls can be
     /// taken back: no task waits for the reply.
     pub(super) awaited: bool,
@@ -39,12 +40,12 @@ pub(crate) struct InFlight {
 
 impl InFlight {
     /// A call whose message is appended at `position`.
-    pub(super) fn new(position: Position, slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
-        Self { slot: Arc::clone(slot), timeout, position, pending: None, place: None, awaited: true }
+    pub(super) fn new(position: Position, slot: &Arc<ReplySlot>, timeout: Option<Timeout>) -> Self {
+        Self { slot: Arc::clone(slot), timeout, position, pending: None, permit: None, awaited: true }
     }
 
     /// The same of a call for whose reply no task waits.
-    pub(super) fn unawaited(position: Position, slot: &Arc<Slot>, timeout: Option<Timeout>) -> Self {
+    pub(super) fn unawaited(position: Position, slot: &Arc<ReplySlot>, timeout: Option<Timeout>) -> Self {
         Self { awaited: false, ..Self::new(position, slot, timeout) }
     }
 
@@ -61,7 +62,7 @@ impl InFlight {
 
     /// Ends it with `reply`.
     pub(crate) fn complete(self, reply: Reply) {
-        Slot::complete(self.slot, Ok(reply));
+        ReplySlot::complete(self.slot, Ok(reply));
     }
 
     /// The same, and it may come while nothing else is taken: that to work whose own reports are
@@ -144,7 +145,7 @@ pub(super) enum Withdrawal {
 #[derive(Debug, Default)]
 pub(super) struct Expired {
     /// To be completed with a timeout.
-    pub(super) late: Vec<(Arc<Slot>, Duration)>,
+    pub(super) late: Vec<(Arc<ReplySlot>, Duration)>,
     /// Work whose reports have ceased.
     pub(super) silent: Vec<(Arc<PendingSubscription>, Duration)>,
     /// Those that have ended.
@@ -171,11 +172,11 @@ impl Calls {
     }
 
     /// A call was sent, or a batch of which it is the first: it gives the permit back when it ends.
-    pub(super) fn take_place(&mut self, place: &mut Option<Place>, call: CallId, calls: usize) {
-        if let Some(place) = place.take()
+    pub(super) fn attach_permit(&mut self, permit: &mut Option<CallPermit>, call: CallId, calls: usize) {
+        if let Some(permit) = permit.take()
             && let Some(call) = self.protocol.get_mut(call)
         {
-            call.place = Some(place.sent(calls));
+            call.permit = Some(permit.sent(calls));
         }
     }
 
@@ -292,7 +293,7 @@ mod tests {
     fn call(calls: &mut Calls, timeout: Option<Timeout>) -> CallId {
         let (mut text, mut out) = (Vec::new(), Vec::new());
         let Ok(body) = Body::write(&mut text, "m", |_| Ok::<_, std::convert::Infallible>(()));
-        let call = InFlight::new(Position::default(), &Slot::waiting(None), timeout);
+        let call = InFlight::new(Position::default(), &ReplySlot::waiting(None), timeout);
         calls.protocol.request(&mut out, body, call).unwrap()
     }
 

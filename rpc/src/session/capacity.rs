@@ -17,30 +17,30 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use super::{BatchError, CallError, CloseReason, Shared, call_limiter::Place, shared::Refused};
+use super::{BatchError, CallError, CloseReason, Shared, call_limiter::CallPermit, shared::Refused};
 use crate::{framing::FrameError, jsonrpc::Unsupported};
 
 /// One who waits. Most calls never make one.
-pub(super) struct Room {
+pub(super) struct CapacityWait {
     wait: Wait,
     /// What it has got so far.
-    turn: Turn,
-    timeout: Option<(Alarm, Duration)>,
+    attempt: SendAttempt,
+    timeout: Option<(Timer, Duration)>,
 }
 
 /// Rings when the time is over, whatever polls it.
-enum Alarm {
+enum Timer {
     /// On the runtime of the session.
-    Own(Pin<Box<Sleep>>),
+    Local(Pin<Box<Sleep>>),
     /// Elsewhere, where there may be no clock, a task of that runtime rings. It is gone with the runtime, and does not ring then:
     /// the session has ended.
-    Afar(Option<oneshot::Receiver<()>>),
+    OnRuntime(Option<oneshot::Receiver<()>>),
 }
 
-impl Alarm {
-    fn after(link: &Shared, time: Duration) -> Self {
+impl Timer {
+    fn after(shared: &Shared, time: Duration) -> Self {
         let here = || Handle::try_current().map(|here| here.id()).ok();
-        match &link.runtime {
+        match &shared.runtime {
             Some(runtime) if Some(runtime.id()) != here() => {
                 let (mut ring, rung) = oneshot::channel();
                 runtime.spawn(async move {
@@ -54,16 +54,16 @@ impl Alarm {
                         let _ = ring.send(());
                     }
                 });
-                Self::Afar(Some(rung))
+                Self::OnRuntime(Some(rung))
             }
-            _ => Self::Own(Box::pin(tokio::time::sleep(time))),
+            _ => Self::Local(Box::pin(tokio::time::sleep(time))),
         }
     }
 
-    fn has_rung(&mut self, cx: &mut Context<'_>) -> bool {
+    fn has_elapsed(&mut self, cx: &mut Context<'_>) -> bool {
         match self {
-            Self::Own(sleep) => sleep.as_mut().poll(cx).is_ready() || sleep.deadline() <= Instant::now(),
-            Self::Afar(rung) => match rung.as_mut().map(|rung| rung.poll_unpin(cx)) {
+            Self::Local(sleep) => sleep.as_mut().poll(cx).is_ready() || sleep.deadline() <= Instant::now(),
+            Self::OnRuntime(rung) => match rung.as_mut().map(|rung| rung.poll_unpin(cx)) {
                 Some(Poll::Ready(Ok(()))) => true,
                 Some(Poll::Ready(Err(_))) => {
                     *rung = None;
@@ -76,44 +76,44 @@ impl Alarm {
 }
 
 enum Wait {
-    Room(BoxFuture<'static, ()>),
-    Place(BoxFuture<'static, Place>),
+    Capacity(BoxFuture<'static, ()>),
+    Permit(BoxFuture<'static, CallPermit>),
     /// It is worth trying again.
     Over,
 }
 
 /// What one who tries to send has got by waiting.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct SendAttempt {
     /// When the wait began.
     pub(super) since: Option<Instant>,
     /// A place, as long as nothing was sent.
-    pub(super) place: Option<Place>,
+    pub(super) permit: Option<CallPermit>,
 }
 
-impl Turn {
+impl SendAttempt {
     const fn take(&mut self) -> Self {
-        Self { since: self.since, place: self.place.take() }
+        Self { since: self.since, permit: self.permit.take() }
     }
 }
 
-impl Room {
-    fn new(link: &Shared, timeout: Option<Duration>) -> Box<Self> {
-        let timeout = timeout.map(|after| (Alarm::after(link, after), after));
-        let turn = Turn { since: Some(Instant::now()), place: None };
-        Box::new(Self { wait: Wait::Over, turn, timeout })
+impl CapacityWait {
+    fn new(shared: &Shared, timeout: Option<Duration>) -> Box<Self> {
+        let timeout = timeout.map(|after| (Timer::after(shared, after), after));
+        let attempt = SendAttempt { since: Some(Instant::now()), permit: None };
+        Box::new(Self { wait: Wait::Over, attempt, timeout })
     }
 
     /// Ready when it is worth trying again.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSent>> {
-        if let Some((alarm, after)) = &mut self.timeout
-            && alarm.has_rung(cx)
+        if let Some((timer, after)) = &mut self.timeout
+            && timer.has_elapsed(cx)
         {
             return Poll::Ready(Err(NotSent::Timeout(*after)));
         }
         match &mut self.wait {
-            Wait::Room(made) => ready!(made.as_mut().poll(cx)),
-            Wait::Place(place) => self.turn.place = Some(ready!(place.as_mut().poll(cx))),
+            Wait::Capacity(made) => ready!(made.as_mut().poll(cx)),
+            Wait::Permit(permit) => self.attempt.permit = Some(ready!(permit.as_mut().poll(cx))),
             Wait::Over => {}
         }
         self.wait = Wait::Over;
@@ -154,41 +154,41 @@ impl NotSent {
 /// Runs `send` now if there is room to send, or when there is. It is given what the wait has brought, and leaves there what
 /// it does not use. `timeout` is how long to wait, asked when the wait begins.
 #[inline]
-pub(super) fn when_there_is_room<T>(
-    link: &Arc<Shared>,
-    room: &mut Option<Box<Room>>,
+pub(super) fn poll_capacity<T>(
+    shared: &Arc<Shared>,
+    wait: &mut Option<Box<CapacityWait>>,
     timeout: impl Fn() -> Option<Duration>,
     cx: &mut Context<'_>,
-    mut send: impl FnMut(&mut Turn, &mut Context<'_>) -> Result<T, Refused>,
+    mut send: impl FnMut(&mut SendAttempt, &mut Context<'_>) -> Result<T, Refused>,
 ) -> Poll<Result<T, NotSent>> {
     let outcome = loop {
-        if let Some(waiting) = room
+        if let Some(waiting) = wait
             && let Err(not_sent) = ready!(waiting.poll(cx))
         {
-            // It may have been woken just now, and takes no room: the next sender is woken in its place, also while the future that
+            // It may have been woken just now, and takes no wait: the next sender is woken in its place, also while the future that
             // has waited is held.
-            *room = None;
+            *wait = None;
             return Poll::Ready(Err(not_sent));
         }
-        let mut turn = room.as_mut().map(|room| room.turn.take()).unwrap_or_default();
-        let wait = match send(&mut turn, cx) {
+        let mut attempt = wait.as_mut().map(|wait| wait.attempt.take()).unwrap_or_default();
+        let wait_for = match send(&mut attempt, cx) {
             Ok(sent) => break Ok(sent),
             Err(Refused::Closed(reason)) => break Err(NotSent::Closed(reason)),
             Err(Refused::Unsupported(what)) => break Err(NotSent::Unsupported(what)),
             Err(Refused::Frame(error)) => break Err(NotSent::Frame(error)),
             // Capacity that is made from here on leaves a permit: it is not missed.
             Err(Refused::Full) => {
-                let link = Arc::clone(link);
-                Wait::Room(Box::pin(async move { link.capacity_made().await }))
+                let shared = Arc::clone(shared);
+                Wait::Capacity(Box::pin(async move { shared.capacity_made().await }))
             }
-            Err(Refused::NoPlace(places)) => Wait::Place(Box::pin(places.taken())),
+            Err(Refused::NoPermit(limiter)) => Wait::Permit(Box::pin(limiter.acquire())),
         };
-        let room = room.get_or_insert_with(|| Room::new(link, timeout()));
-        room.turn.place = turn.place;
-        room.wait = wait;
+        let waiting = wait.get_or_insert_with(|| CapacityWait::new(shared, timeout()));
+        waiting.attempt.permit = attempt.permit;
+        waiting.wait = wait_for;
     };
-    if room.take().is_some() {
-        link.wake_next_sender();
+    if wait.take().is_some() {
+        shared.wake_next_sender();
     }
     Poll::Ready(outcome)
 }

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::{CallError, reply_slot::Slot};
+use super::{CallError, reply_slot::ReplySlot};
 use crate::jsonrpc::Reply;
 
 /// The effects of a change, collected under the lock. It lives on the stack, and allocates where
@@ -46,8 +46,8 @@ impl Effects {
     }
 
     /// Ends a call, and wakes the task that waits for it.
-    pub(super) fn complete(&mut self, slot: Arc<Slot>, outcome: Result<Reply, CallError>) {
-        self.later(move || Slot::complete(slot, outcome));
+    pub(super) fn complete(&mut self, slot: Arc<ReplySlot>, outcome: Result<Reply, CallError>) {
+        self.later(move || ReplySlot::complete(slot, outcome));
     }
 
     pub(crate) fn abort(&mut self, task: AbortHandle) {

@@ -41,18 +41,18 @@ impl InstalledGroups {
 
     /// Counts a peer that connects with its group, unless that has too many already.
     pub(crate) fn admit(self: &Arc<Self>, peer: &Endpoint) -> Result<Membership, OverLimit> {
-        let place = match self.groups.key(peer) {
+        let state = match self.groups.key(peer) {
             Some(key) => Some(self.lock().connect(key, self.at(Instant::now()))?),
             None => None,
         };
-        Ok(Membership::new(self, place))
+        Ok(Membership::new(self, state))
     }
 
     /// The same for a peer that the application brings.
     pub(crate) fn attach(self: &Arc<Self>, peer: &Endpoint) -> Membership {
         let key = self.groups.key(peer);
-        let place = key.map(|key| self.lock().attach(key, self.at(Instant::now())));
-        Membership::new(self, place)
+        let state = key.map(|key| self.lock().attach(key, self.at(Instant::now())));
+        Membership::new(self, state)
     }
 
     fn lock(&self) -> MutexGuard<'_, Accounts> {
@@ -67,16 +67,16 @@ impl InstalledGroups {
 
 /// That a session is counted with its group. It is until this is dropped, or left.
 #[derive(Default)]
-pub(crate) struct Membership(Option<Box<Member>>);
+pub(crate) struct Membership(Option<Box<GroupMember>>);
 
-struct Member {
+struct GroupMember {
     groups: Arc<InstalledGroups>,
-    place: Mutex<Place>,
+    state: Mutex<GroupState>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    In(GroupKey),
+enum GroupState {
+    Member(GroupKey),
     /// No group, as yet.
     None,
     /// The session has ended.
@@ -84,17 +84,17 @@ enum Place {
 }
 
 impl Membership {
-    fn new(groups: &Arc<InstalledGroups>, place: Option<GroupKey>) -> Self {
-        let place = Mutex::new(place.map_or(Place::None, Place::In));
-        Self(Some(Box::new(Member { groups: Arc::clone(groups), place })))
+    fn new(groups: &Arc<InstalledGroups>, state: Option<GroupKey>) -> Self {
+        let state = Mutex::new(state.map_or(GroupState::None, GroupState::Member));
+        Self(Some(Box::new(GroupMember { groups: Arc::clone(groups), state })))
     }
 
     /// Charges the group, and gives what it costs: nothing where there is none.
     pub(crate) fn charge(&self, amount: f64, now: Instant) -> f64 {
-        let Some(Member { groups, place }) = self.0.as_deref() else { return 0.0 };
-        match *lock(place) {
-            Place::In(key) => groups.lock().charge(key, amount, groups.at(now)),
-            Place::None | Place::Left => 0.0,
+        let Some(GroupMember { groups, state }) = self.0.as_deref() else { return 0.0 };
+        match *lock(state) {
+            GroupState::Member(key) => groups.lock().charge(key, amount, groups.at(now)),
+            GroupState::None | GroupState::Left => 0.0,
         }
     }
 
@@ -102,10 +102,10 @@ impl Membership {
     /// delayed.
     #[cfg(feature = "http")]
     pub(crate) fn is_first_logged(&self) -> bool {
-        let Some(Member { groups, place }) = self.0.as_deref() else { return false };
-        match *lock(place) {
-            Place::In(key) => groups.lock().is_first_logged(key),
-            Place::None | Place::Left => false,
+        let Some(GroupMember { groups, state }) = self.0.as_deref() else { return false };
+        match *lock(state) {
+            GroupState::Member(key) => groups.lock().is_first_logged(key),
+            GroupState::None | GroupState::Left => false,
         }
     }
 
@@ -115,9 +115,9 @@ impl Membership {
     }
 
     pub(super) fn join(&self, key: GroupKey) -> Result<(), GroupFull> {
-        let Some(Member { groups, place }) = self.0.as_deref() else { return Ok(()) };
-        let mut place = lock(place);
-        if matches!(*place, Place::Left) || *place == Place::In(key) {
+        let Some(GroupMember { groups, state }) = self.0.as_deref() else { return Ok(()) };
+        let mut state = lock(state);
+        if matches!(*state, GroupState::Left) || *state == GroupState::Member(key) {
             return Ok(());
         }
         let mut accounts = groups.lock();
@@ -130,7 +130,7 @@ impl Membership {
                 return Err(GroupFull { connections: open, limit });
             }
         };
-        if let Place::In(earlier) = std::mem::replace(&mut *place, Place::In(joined)) {
+        if let GroupState::Member(earlier) = std::mem::replace(&mut *state, GroupState::Member(joined)) {
             accounts.disconnect(earlier, now);
         }
         Ok(())
@@ -138,15 +138,15 @@ impl Membership {
 
     /// The session has ended: it counts no more.
     pub(super) fn leave(&self) {
-        let Some(Member { groups, place }) = self.0.as_deref() else { return };
-        if let Place::In(key) = std::mem::replace(&mut *lock(place), Place::Left) {
+        let Some(GroupMember { groups, state }) = self.0.as_deref() else { return };
+        if let GroupState::Member(key) = std::mem::replace(&mut *lock(state), GroupState::Left) {
             groups.lock().disconnect(key, groups.at(Instant::now()));
         }
     }
 }
 
-fn lock(place: &Mutex<Place>) -> MutexGuard<'_, Place> {
-    place.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<GroupState>) -> MutexGuard<'_, GroupState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Also where no session has come of it: what makes a service may have panicked.
@@ -159,7 +159,7 @@ impl Drop for Membership {
 impl fmt::Debug for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_deref() {
-            Some(member) => lock(&member.place).fmt(f),
+            Some(member) => lock(&member.state).fmt(f),
             None => f.write_str("no groups"),
         }
     }

@@ -43,37 +43,37 @@ use crate::{
 /// # Ok(()) }
 /// ```
 pub struct Session {
-    link: Arc<Shared>,
+    shared: Arc<Shared>,
 }
 
 impl Session {
-    pub(crate) fn new(link: Arc<Shared>) -> Self {
-        link.handles.fetch_add(1, Ordering::Relaxed);
-        Self { link }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        shared.handles.fetch_add(1, Ordering::Relaxed);
+        Self { shared }
     }
 
-    pub(crate) fn link(&self) -> &Arc<Shared> {
-        &self.link
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Which version of JSON-RPC is spoken: [`Protocol::Detect`] until the peer's first message has come.
     pub fn protocol(&self) -> Protocol {
-        self.link.read(|state| state.calls.protocol.protocol())
+        self.shared.read(|state| state.calls.protocol.protocol())
     }
 
     /// A number that no other session of this process has.
     pub fn id(&self) -> u64 {
-        self.link.id
+        self.shared.id
     }
 
     /// Where the peer is.
     pub fn peer(&self) -> &Endpoint {
-        &self.link.peer
+        &self.shared.peer
     }
 
     /// What the application keeps with this session: who has logged in, for one.
     pub fn extensions(&self) -> &Extensions {
-        &self.link.extensions
+        &self.shared.extensions
     }
 
     /// Ends the session in good order, and returns when it has ended.
@@ -91,22 +91,22 @@ impl Session {
 
     /// Begins what [`close`](Self::close) does, without waiting for it.
     pub fn start_close(&self) {
-        self.link.start_close(CloseReason::Local);
+        self.shared.start_close(CloseReason::Local);
     }
 
     /// Ends the session now: bytes that wait to be sent are lost, and handlers are dropped.
     pub fn abort(&self) {
-        self.link.abort(CloseReason::Aborted);
+        self.shared.abort(CloseReason::Aborted);
     }
 
     /// Waits until the session has ended, and says why. Cancel safe.
     pub async fn closed(&self) -> CloseReason {
-        self.link.closed().await
+        self.shared.closed().await
     }
 
     /// Why the session ended, or is ending; `None` while it is open.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.link.read(|state| state.phase.reason().cloned())
+        self.shared.read(|state| state.phase.reason().cloned())
     }
 
     /// Whether new calls are refused.
@@ -127,40 +127,40 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub fn statistics(&self) -> Statistics {
-        self.link.statistics()
+        self.shared.statistics()
     }
 
     /// How many calls of ours wait for a reply.
     pub fn calls_in_flight(&self) -> usize {
-        self.link.read(|state| state.calls.in_flight())
+        self.shared.read(|state| state.calls.in_flight())
     }
 
     /// How many subscriptions the peer has here.
     pub fn subscriptions_served(&self) -> usize {
-        self.link.read(|state| state.subscribers.len())
+        self.shared.read(|state| state.subscribers.len())
     }
 
     /// How many subscriptions we have at the peer.
     pub fn subscriptions(&self) -> usize {
-        self.link.read(|state| state.subscriptions.len())
+        self.shared.read(|state| state.subscriptions.len())
     }
 
     /// How many of the peer's requests are being worked on.
     pub fn requests_in_flight(&self) -> usize {
-        self.link.read(|state| state.requests.len())
+        self.shared.read(|state| state.requests.len())
     }
 }
 
 impl Clone for Session {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.link))
+        Self::new(Arc::clone(&self.shared))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.link.handles.fetch_sub(1, Ordering::Release) == 1 && !self.link.serves {
-            self.link.start_close(CloseReason::Local);
+        if self.shared.handles.fetch_sub(1, Ordering::Release) == 1 && !self.shared.serves {
+            self.shared.start_close(CloseReason::Local);
         }
     }
 }
@@ -168,8 +168,8 @@ impl Drop for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("id", &self.link.id)
-            .field("peer", &format_args!("{}", self.link.peer))
+            .field("id", &self.shared.id)
+            .field("peer", &format_args!("{}", self.shared.peer))
             .finish_non_exhaustive()
     }
 }
@@ -178,7 +178,7 @@ impl fmt::Debug for Session {
 impl Session {
     /// What the session may use at the moment.
     pub fn limits(&self) -> Limits {
-        self.link.limits.load()
+        self.shared.limits.load()
     }
 
     /// Changes what the session may use from now on: a peer that has logged in may get more, one that misbehaves less.
@@ -202,7 +202,7 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub fn set_limits(&self, limits: &Limits) {
-        self.link.set_limits(&limits.clone().in_force());
+        self.shared.set_limits(&limits.clone().in_force());
     }
 
     /// What the peer has cost: what it did, by the numbers in [`Limits`](crate::Limits), and what was [added](Self::add_cost), less what
@@ -213,12 +213,12 @@ impl Session {
     /// From [`Limits::cost_soft`](crate::Limits::cost_soft) on the peer is slowed down, at
     /// [`Limits::cost_hard`](crate::Limits::cost_hard) the session ends.
     pub fn cost(&self) -> f64 {
-        self.link.add_cost(0.0, Instant::now()) + self.extra_cost()
+        self.shared.add_cost(0.0, Instant::now()) + self.extra_cost()
     }
 
     /// See [`Hooks::extra_cost`](crate::Hooks::extra_cost).
     pub(crate) fn extra_cost(&self) -> f64 {
-        let extra = self.link.hooks.run(|hooks| hooks.extra_cost(&self.link)).unwrap_or(0.0);
+        let extra = self.shared.hooks.run(|hooks| hooks.extra_cost(&self.shared)).unwrap_or(0.0);
         if extra.is_nan() { 0.0 } else { extra }
     }
 
@@ -241,7 +241,7 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub fn add_cost(&self, amount: f64) {
-        self.link.add_application_cost(amount, Instant::now());
+        self.shared.add_application_cost(amount, Instant::now());
     }
 
     /// Has the session share the account of another [group](crate::Groups) from now on, once it is known who the peer is: after a login.
@@ -279,8 +279,8 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub fn join_group(&self, key: GroupKey) -> Result<(), GroupFull> {
-        self.link.group.join(key)?;
-        self.link.policy_changed();
+        self.shared.group.join(key)?;
+        self.shared.policy_changed();
         Ok(())
     }
 }
@@ -310,14 +310,14 @@ impl Session {
     /// ```
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // Not a session: it would be a handle.
-        let link = Arc::clone(self.link());
+        let shared = Arc::clone(self.shared());
         tokio::spawn(async move {
             let task = AssertUnwindSafe(task).catch_unwind();
             // The end first: it is looked at before the task is.
-            if let Either::Right((Err(panic), _)) = select(pin!(link.closed()), pin!(task)).await {
+            if let Either::Right((Err(panic), _)) = select(pin!(shared.closed()), pin!(task)).await {
                 tracing::error!(
                     rpc.system.name = "jsonrpc",
-                    session = link.id,
+                    session = shared.id,
                     panic = %brief(panic_message(&*panic)),
                     "a task of a session panicked"
                 );

@@ -19,7 +19,7 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// Whether an item of `size` bytes fits behind `items` with `bytes` together. A first one
     /// always does: otherwise an item larger than the bound would never get through.
-    pub(crate) const fn have_room(&self, items: usize, bytes: usize, size: usize) -> bool {
+    pub(crate) const fn fit(&self, items: usize, bytes: usize, size: usize) -> bool {
         items == 0 || (items < self.items && bytes.saturating_add(size) <= self.bytes)
     }
 
@@ -31,7 +31,7 @@ impl Bounds {
 
 /// A limit on bytes that a queue may share with others, beside its own bounds.
 pub(crate) trait ByteLimit {
-    fn has_room(&self, size: usize) -> bool;
+    fn has_capacity(&self, size: usize) -> bool;
     fn add(&mut self, size: usize);
     fn remove(&mut self, size: usize);
 }
@@ -41,7 +41,7 @@ pub(crate) trait ByteLimit {
 pub(crate) struct NoLimit;
 
 impl ByteLimit for NoLimit {
-    fn has_room(&self, _: usize) -> bool {
+    fn has_capacity(&self, _: usize) -> bool {
         true
     }
 
@@ -70,7 +70,7 @@ impl TotalBytes {
 }
 
 impl ByteLimit for TotalBytes {
-    fn has_room(&self, size: usize) -> bool {
+    fn has_capacity(&self, size: usize) -> bool {
         self.used.saturating_add(size) <= self.limit
     }
 
@@ -104,7 +104,7 @@ pub(crate) enum Next<'a, E> {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Entry {
+enum QueueEntry {
     /// An item of so many bytes.
     Item(usize),
     /// The producer has left out items here.
@@ -112,14 +112,14 @@ enum Entry {
 }
 
 #[derive(Debug)]
-enum Ending<E> {
+enum QueueEnd<E> {
     Open,
     /// It has ended, and the consumer has not been told yet.
     Untold(E),
     Over,
 }
 
-impl<E> Ending<E> {
+impl<E> QueueEnd<E> {
     /// The end, if the consumer has not been told yet; it is over then.
     fn tell(&mut self) -> Option<E> {
         if !matches!(self, Self::Untold(_)) {
@@ -137,14 +137,14 @@ impl<E> Ending<E> {
 #[derive(Debug)]
 pub(crate) struct ItemQueue<E> {
     bounds: Bounds,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<QueueEntry>,
     /// The bytes of the items among the entries.
     bytes: ByteQueue,
     /// How many items are missing before the first entry.
     lost: u64,
     /// A consumer that is not told of lost items has no use for their number.
     counts_lost: bool,
-    ending: Ending<E>,
+    ending: QueueEnd<E>,
 }
 
 impl<E> ItemQueue<E> {
@@ -155,7 +155,7 @@ impl<E> ItemQueue<E> {
             bytes: ByteQueue::default(),
             lost: 0,
             counts_lost: true,
-            ending: Ending::Open,
+            ending: QueueEnd::Open,
         }
     }
 
@@ -180,19 +180,19 @@ impl<E> ItemQueue<E> {
 
     /// Whether there is nothing to take: no item, no mark and no end.
     pub(crate) fn is_drained(&self) -> bool {
-        !self.has_items() && !matches!(self.ending, Ending::Untold(_))
+        !self.has_items() && !matches!(self.ending, QueueEnd::Untold(_))
     }
 
     /// False once it has ended: then nothing more is to be pushed.
     pub(crate) const fn is_open(&self) -> bool {
-        matches!(self.ending, Ending::Open)
+        matches!(self.ending, QueueEnd::Open)
     }
 
     /// Whether an item of `size` bytes fits within the bounds and the limit of all queues. A first
     /// one always does.
     pub(crate) fn has_capacity(&self, size: usize, total: &impl ByteLimit) -> bool {
         self.entries.is_empty()
-            || (self.bounds.have_room(self.entries.len(), self.bytes.len(), size) && total.has_room(size))
+            || (self.bounds.fit(self.entries.len(), self.bytes.len(), size) && total.has_capacity(size))
     }
 
     /// Whether the producer may push an item of `size` bytes without waiting.
@@ -217,7 +217,7 @@ impl<E> ItemQueue<E> {
     /// Keeps an item that was refused as [`Push::Full`], if it fits within twice the bounds: for a
     /// producer that is stopped only some items later. False where it was not kept.
     pub(crate) fn push_over(&mut self, item: &[u8], total: &mut impl ByteLimit) -> bool {
-        let fits = self.bounds.doubled().have_room(self.entries.len(), self.bytes.len(), item.len());
+        let fits = self.bounds.doubled().fit(self.entries.len(), self.bytes.len(), item.len());
         if fits {
             self.push_unbounded(item, total);
         }
@@ -228,17 +228,17 @@ impl<E> ItemQueue<E> {
     pub(crate) fn push_unbounded(&mut self, item: &[u8], total: &mut impl ByteLimit) {
         total.add(item.len());
         self.bytes.push(item);
-        self.entries.push_back(Entry::Item(item.len()));
+        self.entries.push_back(QueueEntry::Item(item.len()));
     }
 
     fn drop_oldest(&mut self, total: &mut impl ByteLimit) {
         match self.entries.pop_front() {
-            Some(Entry::Item(size)) => {
+            Some(QueueEntry::Item(size)) => {
                 self.bytes.pop(size);
                 total.remove(size);
                 self.lose_first(1);
             }
-            Some(Entry::Lost(items)) => self.lose_first(items),
+            Some(QueueEntry::Lost(items)) => self.lose_first(items),
             None => {}
         }
     }
@@ -248,8 +248,8 @@ impl<E> ItemQueue<E> {
         match self.entries.back_mut() {
             None => self.lose_first(items),
             _ if !self.counts_lost => {}
-            Some(Entry::Lost(before)) => *before = before.saturating_add(items),
-            Some(Entry::Item(_)) => self.entries.push_back(Entry::Lost(items)),
+            Some(QueueEntry::Lost(before)) => *before = before.saturating_add(items),
+            Some(QueueEntry::Item(_)) => self.entries.push_back(QueueEntry::Lost(items)),
         }
     }
 
@@ -263,7 +263,7 @@ impl<E> ItemQueue<E> {
     /// Ends it. The first end counts. `None` is one that the consumer is not told.
     pub(crate) fn end(&mut self, end: Option<E>) {
         if self.is_open() {
-            self.ending = end.map_or(Ending::Over, Ending::Untold);
+            self.ending = end.map_or(QueueEnd::Over, QueueEnd::Untold);
         }
     }
 
@@ -278,13 +278,13 @@ impl<E> ItemQueue<E> {
             return Some(read(Next::Lost(std::mem::take(&mut self.lost))));
         }
         match self.entries.pop_front() {
-            Some(Entry::Item(size)) => {
+            Some(QueueEntry::Item(size)) => {
                 let taken = read(Next::Item(self.bytes.first(size)));
                 self.bytes.pop(size);
                 total.remove(size);
                 Some(taken)
             }
-            Some(Entry::Lost(items)) => Some(read(Next::Lost(items))),
+            Some(QueueEntry::Lost(items)) => Some(read(Next::Lost(items))),
             None => self.ending.tell().map(|end| read(Next::End(end))),
         }
     }
@@ -293,7 +293,7 @@ impl<E> ItemQueue<E> {
     pub(crate) fn clear(&mut self, total: &mut impl ByteLimit) {
         total.remove(self.bytes.len());
         (self.bytes, self.entries, self.lost, self.ending) =
-            (ByteQueue::default(), VecDeque::new(), 0, Ending::Over);
+            (ByteQueue::default(), VecDeque::new(), 0, QueueEnd::Over);
     }
 }
 
@@ -317,7 +317,7 @@ impl ByteQueue {
 
     pub(super) fn push(&mut self, text: &[u8]) {
         if self.start > 0 && self.bytes.capacity() - self.bytes.len() < text.len() {
-            self.make_room(text.len());
+            self.reclaim(text.len());
         }
         self.bytes.extend_from_slice(text);
     }
@@ -346,7 +346,7 @@ impl ByteQueue {
     /// Makes the memory of taken texts usable again. The texts that wait are moved in place only if
     /// at least as many bytes were taken, which pays for the move; otherwise into a buffer of twice
     /// the size.
-    fn make_room(&mut self, more: usize) {
+    fn reclaim(&mut self, more: usize) {
         if self.start >= self.len() {
             self.bytes.drain(..self.start);
         } else {

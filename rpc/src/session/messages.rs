@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData, time::Duration};
 
 use super::{
     CloseReason, Session,
-    capacity::{NotSent, when_there_is_room},
+    capacity::{NotSent, poll_capacity},
 };
 use crate::{framing::FrameError, jsonrpc::buffer::Buffer};
 
@@ -135,10 +135,10 @@ impl<M: Message> MessageSession<M> {
         // Code of the user's runs before any lock is taken.
         let mut written = Buffer::new();
         message.write(&mut written);
-        let (link, mut room) = (self.session.link(), None);
-        let timeout = || link.limits.call_timeout();
+        let (shared, mut wait) = (self.session.shared(), None);
+        let timeout = || shared.limits.call_timeout();
         let sent = std::future::poll_fn(|cx| {
-            when_there_is_room(link, &mut room, timeout, cx, |_, _| link.send_message(&written))
+            poll_capacity(shared, &mut wait, timeout, cx, |_, _| shared.send_message(&written))
         });
         sent.await.map_err(|not_sent| match not_sent {
             NotSent::Closed(reason) => SendError::Closed(reason),

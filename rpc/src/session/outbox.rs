@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::{
     effects::Effects,
-    write_buffer::{Frames, Position, Refusal, Unsent, WriteBuffer},
+    write_buffer::{Frames, Position, RefusedReply, Unsent, WriteBuffer},
 };
 use crate::{
     framing::{AnyFramer, FrameError},
@@ -19,14 +19,14 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Outbox {
     pub(super) frames: Frames,
-    framing: Framing,
+    framing: OutboxFraming,
     /// How many chunks were taken from it.
     pub(super) chunks: u32,
 }
 
 /// When messages are framed.
 #[derive(Debug)]
-enum Framing {
+enum OutboxFraming {
     /// As they are appended.
     Now(Box<dyn AnyFramer>),
     /// By the loop, since the framer is the user's: these are not framed yet.
@@ -37,12 +37,12 @@ enum Framing {
 #[derive(Debug)]
 struct Unframed {
     message: Range<usize>,
-    kind: Kind,
+    kind: MessageKind,
 }
 
 /// Decides what happens to a message that does not fit into a frame.
 #[derive(Debug)]
-enum Kind {
+enum MessageKind {
     /// The request is answered with an error.
     Reply(RequestId),
     /// It is left out, and the log says so.
@@ -60,8 +60,8 @@ pub(crate) struct ToFrame {
 impl Outbox {
     pub(crate) fn new(framer: &dyn AnyFramer) -> Self {
         let framing = match framer.is_own() {
-            true => Framing::Now(framer.cloned()),
-            false => Framing::Later(Vec::new()),
+            true => OutboxFraming::Now(framer.cloned()),
+            false => OutboxFraming::Later(Vec::new()),
         };
         Self { frames: Frames::new(), framing, chunks: 0 }
     }
@@ -81,7 +81,7 @@ impl Outbox {
                 return Err(Unsent::Unwritten(error));
             }
         };
-        match self.end(start, || Kind::Notice) {
+        match self.end(start, || MessageKind::Notice) {
             Ok(()) => Ok(written),
             Err(error) => Err(Unsent::Unframed(written, error)),
         }
@@ -104,13 +104,13 @@ impl Outbox {
         let start = self.begin();
         write(&mut self.frames.bytes);
         match &mut self.framing {
-            Framing::Now(framer) => {
-                let refused = |refusal: Refusal| effects.later(move || refusal.log());
+            OutboxFraming::Now(framer) => {
+                let refused = |refusal: RefusedReply| effects.later(move || refusal.log());
                 self.frames.end_reply(&**framer, start, version, id, refused);
             }
-            Framing::Later(unframed) => {
+            OutboxFraming::Later(unframed) => {
                 let message = start..self.frames.bytes.len();
-                leave_unframed(unframed, message, Kind::Reply(id.to_owned()));
+                leave_unframed(unframed, message, MessageKind::Reply(id.to_owned()));
             }
         }
     }
@@ -120,17 +120,17 @@ impl Outbox {
     pub(crate) fn item(&mut self, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.begin();
         write(&mut self.frames.bytes);
-        if let Err(error) = self.end(start, || Kind::Item) {
+        if let Err(error) = self.end(start, || MessageKind::Item) {
             effects.later(move || log_item(&error));
         }
     }
 
     /// Where the message will stand that is appended next.
     pub(in crate::session) fn position(&self) -> Position {
-        // Framing makes messages longer: before it, no more is known of a message than its chunk.
+        // OutboxFraming makes messages longer: before it, no more is known of a message than its chunk.
         let offset = match &self.framing {
-            Framing::Now(_) => u32::try_from(self.frames.bytes.len()).unwrap_or(0),
-            Framing::Later(_) => 0,
+            OutboxFraming::Now(_) => u32::try_from(self.frames.bytes.len()).unwrap_or(0),
+            OutboxFraming::Later(_) => 0,
         };
         Position { chunk: self.chunks, offset }
     }
@@ -145,7 +145,7 @@ impl Outbox {
         self.chunks = self.chunks.wrapping_add(1);
         buffer.begin_chunk();
         buffer.frames.count += std::mem::take(&mut self.frames.count);
-        if let Framing::Later(unframed) = &mut self.framing
+        if let OutboxFraming::Later(unframed) = &mut self.framing
             && !unframed.is_empty()
         {
             let (bytes, unframed) = (std::mem::take(&mut self.frames.bytes), std::mem::take(unframed));
@@ -167,16 +167,16 @@ impl Outbox {
     #[inline]
     fn begin(&mut self) -> usize {
         match &self.framing {
-            Framing::Now(framer) => self.frames.begin(&**framer),
-            Framing::Later(_) => self.frames.bytes.len(),
+            OutboxFraming::Now(framer) => self.frames.begin(&**framer),
+            OutboxFraming::Later(_) => self.frames.bytes.len(),
         }
     }
 
     #[inline]
-    fn end(&mut self, start: usize, kind: impl FnOnce() -> Kind) -> Result<(), FrameError> {
+    fn end(&mut self, start: usize, kind: impl FnOnce() -> MessageKind) -> Result<(), FrameError> {
         match &mut self.framing {
-            Framing::Now(framer) => self.frames.end(&**framer, start),
-            Framing::Later(unframed) => {
+            OutboxFraming::Now(framer) => self.frames.end(&**framer, start),
+            OutboxFraming::Later(unframed) => {
                 leave_unframed(unframed, start..self.frames.bytes.len(), kind());
                 Ok(())
             }
@@ -185,7 +185,7 @@ impl Outbox {
 }
 
 #[cold]
-fn leave_unframed(unframed: &mut Vec<Unframed>, message: Range<usize>, kind: Kind) {
+fn leave_unframed(unframed: &mut Vec<Unframed>, message: Range<usize>, kind: MessageKind) {
     unframed.push(Unframed { message, kind });
 }
 
@@ -205,15 +205,15 @@ impl ToFrame {
             let start = frames.begin(&**framer);
             frames.bytes.extend_from_slice(&self.bytes[message]);
             match kind {
-                Kind::Reply(id) => {
-                    id.with(|id| frames.end_reply(&**framer, start, version, id, Refusal::log));
+                MessageKind::Reply(id) => {
+                    id.with(|id| frames.end_reply(&**framer, start, version, id, RefusedReply::log));
                 }
-                Kind::Item => {
+                MessageKind::Item => {
                     if let Err(error) = frames.end(&**framer, start) {
                         log_item(&error);
                     }
                 }
-                Kind::Notice => {
+                MessageKind::Notice => {
                     if let Err(error) = frames.end(&**framer, start) {
                         log_notice(&error);
                     }

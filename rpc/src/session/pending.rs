@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use super::{
     Batch, BatchError, BatchItem, BatchMembers, Call, CallError, Caller, Items, Notify, Outgoing,
     OutgoingBatch, RawSubscription, Session, Shared, Subscribe, Subscription,
-    capacity::{Room, Turn, when_there_is_room},
-    reply_slot::Slot,
+    capacity::{CapacityWait, SendAttempt, poll_capacity},
+    reply_slot::ReplySlot,
     shared::Refused,
 };
 use crate::jsonrpc::{CallId, Reply, shown::brief};
@@ -121,7 +121,7 @@ impl Caller for Session {
     }
 
     fn notify<'a>(&self, notification: Outgoing<'a>) -> PendingNotify<'a> {
-        PendingNotify { session: self.clone(), notification, room: None }
+        PendingNotify { session: self.clone(), notification, wait: None }
     }
 
     fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> PendingBatch<'a> {
@@ -130,7 +130,7 @@ impl Caller for Session {
 
     #[inline]
     fn into_call<'a>(self, call: Outgoing<'a>) -> PendingCall<'a> {
-        PendingCall { session: self, stage: CallStage::Unsent { call, room: None } }
+        PendingCall { session: self, stage: CallStage::Unsent { call, wait: None } }
     }
 }
 
@@ -142,8 +142,8 @@ pub struct PendingCall<'a> {
 }
 
 enum CallStage<'a> {
-    Unsent { call: Outgoing<'a>, room: Option<Box<Room>> },
-    Waiting { id: CallId, slot: Arc<Slot> },
+    Unsent { call: Outgoing<'a>, wait: Option<Box<CapacityWait>> },
+    Waiting { id: CallId, slot: Arc<ReplySlot> },
     Done,
 }
 
@@ -156,24 +156,24 @@ impl Future for PendingCall<'_> {
             CallStage::Waiting { slot, .. } => {
                 let reply = ready!(slot.poll(cx.waker()));
                 if let CallStage::Waiting { slot, .. } = std::mem::replace(stage, CallStage::Done) {
-                    Slot::recycle(slot);
+                    ReplySlot::recycle(slot);
                 }
                 Poll::Ready(reply)
             }
-            CallStage::Unsent { call, room } => {
-                // One that waits for room is told how long it has waited: see `Room`.
-                if room.is_none() && call.is_late() {
+            CallStage::Unsent { call, wait } => {
+                // One that waits for room is told how long it has waited: see `CapacityWait`.
+                if wait.is_none() && call.is_late() {
                     *stage = CallStage::Done;
                     return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
                 }
-                let link = session.link();
-                let default = link.limits.call_timeout();
+                let shared = session.shared();
+                let default = shared.limits.call_timeout();
                 let timeout = || call.timeout_or(default);
-                let sent = ready!(when_there_is_room(link, room, timeout, cx, |turn, cx| {
-                    link.find_place(&mut turn.place)?;
-                    let timeout = call.times_out(turn.since, default);
-                    let slot = Slot::waiting(Some(cx.waker()));
-                    link.send_request(call.body(), &slot, timeout, &mut turn.place).map(|id| (id, slot))
+                let sent = ready!(poll_capacity(shared, wait, timeout, cx, |attempt, cx| {
+                    shared.take_call_permit(&mut attempt.permit)?;
+                    let timeout = call.times_out(attempt.since, default);
+                    let slot = ReplySlot::waiting(Some(cx.waker()));
+                    shared.send_request(call.body(), &slot, timeout, &mut attempt.permit).map(|id| (id, slot))
                 }));
                 match sent {
                     Ok((id, slot)) => {
@@ -181,7 +181,7 @@ impl Future for PendingCall<'_> {
                             rpc.system.name = "jsonrpc",
                             rpc.method = %brief(call.method()),
                             jsonrpc.request.id = id.value(),
-                            session = link.id,
+                            session = shared.id,
                             "call"
                         );
                         *stage = CallStage::Waiting { id, slot };
@@ -202,7 +202,7 @@ impl Future for PendingCall<'_> {
 impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
         if let CallStage::Waiting { id, .. } = &self.stage {
-            self.session.link().forget([*id]);
+            self.session.shared().forget([*id]);
         }
     }
 }
@@ -218,20 +218,20 @@ impl fmt::Debug for PendingCall<'_> {
 pub struct PendingNotify<'a> {
     session: Session,
     notification: Outgoing<'a>,
-    room: Option<Box<Room>>,
+    wait: Option<Box<CapacityWait>>,
 }
 
 impl Future for PendingNotify<'_> {
     type Output = Result<(), CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { session, notification, room } = &mut *self;
-        let link = session.link();
-        if room.is_none() && notification.is_late() {
+        let Self { session, notification, wait } = &mut *self;
+        let shared = session.shared();
+        if wait.is_none() && notification.is_late() {
             return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
         }
-        let timeout = || notification.timeout_or(link.limits.call_timeout());
-        when_there_is_room(link, room, timeout, cx, |_, _| link.send_notification(notification.body()))
+        let timeout = || notification.timeout_or(shared.limits.call_timeout());
+        poll_capacity(shared, wait, timeout, cx, |_, _| shared.send_notification(notification.body()))
             .map_err(|not_sent| not_sent.into_call_error(notification.method()))
     }
 }
@@ -250,7 +250,7 @@ pub struct PendingBatch<'a> {
 }
 
 enum BatchStage<'a> {
-    Unsent { batch: OutgoingBatch<'a>, room: Option<Box<Room>> },
+    Unsent { batch: OutgoingBatch<'a>, wait: Option<Box<CapacityWait>> },
     Waiting { calls: Vec<BatchCall>, replies: Vec<Result<Reply, CallError>> },
     Done,
 }
@@ -258,14 +258,14 @@ enum BatchStage<'a> {
 /// A call of the batch.
 enum BatchCall {
     /// It was sent: where its reply will be.
-    Sent(CallId, Arc<Slot>),
+    Sent(CallId, Arc<ReplySlot>),
     /// Its time was over before there was room for the batch, and it was left out.
     Late(Duration),
 }
 
 impl<'a> PendingBatch<'a> {
     pub(in crate::session) const fn new(session: Session, batch: OutgoingBatch<'a>) -> Self {
-        Self { session, stage: BatchStage::Unsent { batch, room: None } }
+        Self { session, stage: BatchStage::Unsent { batch, wait: None } }
     }
 }
 
@@ -274,31 +274,31 @@ impl Future for PendingBatch<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { session, stage } = &mut *self;
-        let link = session.link();
+        let shared = session.shared();
         loop {
             match stage {
-                BatchStage::Unsent { batch, room } => {
+                BatchStage::Unsent { batch, wait } => {
                     let is_empty = batch.items().is_empty();
-                    if room.is_none()
+                    if wait.is_none()
                         && !is_empty
                         && batch.items().iter().all(|item| item.outgoing().is_late())
                     {
                         *stage = BatchStage::Done;
                         return Poll::Ready(Err(BatchError::Timeout(Duration::ZERO)));
                     }
-                    let default = link.limits.call_timeout();
-                    let sent = ready!(when_there_is_room(
-                        link,
-                        room,
+                    let default = shared.limits.call_timeout();
+                    let sent = ready!(poll_capacity(
+                        shared,
+                        wait,
                         || patience(batch, default),
                         cx,
-                        |turn, _| send(link, batch, turn)
+                        |attempt, _| send(shared, batch, attempt)
                     ));
                     match sent {
                         Ok(calls) => {
                             tracing::debug!(
                                 rpc.system.name = "jsonrpc",
-                                session = link.id,
+                                session = shared.id,
                                 members = batch.items().len(),
                                 "batch"
                             );
@@ -322,7 +322,7 @@ impl Future for PendingBatch<'_> {
                     if let BatchStage::Waiting { calls, .. } = std::mem::replace(stage, BatchStage::Done) {
                         for call in calls {
                             if let BatchCall::Sent(_, slot) = call {
-                                Slot::recycle(slot);
+                                ReplySlot::recycle(slot);
                             }
                         }
                     }
@@ -346,11 +346,15 @@ fn patience(batch: &OutgoingBatch<'_>, default: Option<Duration>) -> Option<Dura
 }
 
 /// Sends what is not too late meanwhile.
-fn send(link: &Shared, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Vec<BatchCall>, Refused> {
+fn send(
+    shared: &Shared,
+    batch: &OutgoingBatch<'_>,
+    attempt: &mut SendAttempt,
+) -> Result<Vec<BatchCall>, Refused> {
     if batch.items().iter().any(BatchItem::is_call) {
-        link.find_place(&mut turn.place)?;
+        shared.take_call_permit(&mut attempt.permit)?;
     }
-    let (waited, now, default) = (turn.since, Instant::now(), link.limits.call_timeout());
+    let (waited, now, default) = (attempt.since, Instant::now(), shared.limits.call_timeout());
     let since = waited.unwrap_or(now);
     let mut calls = Vec::new();
     let mut members = Vec::with_capacity(batch.items().len());
@@ -363,7 +367,7 @@ fn send(link: &Shared, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Vec
         match (item, late) {
             (BatchItem::Call(_), Some(after)) => calls.push(Err(after)),
             (BatchItem::Call(_), None) => {
-                let slot = Slot::waiting(None);
+                let slot = ReplySlot::waiting(None);
                 calls.push(Ok(Arc::clone(&slot)));
                 members.push((outgoing.body(), Some((slot, timeout))));
             }
@@ -374,7 +378,7 @@ fn send(link: &Shared, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Vec
     // Where all are late, there is nothing to send.
     let mut ids = match members.is_empty() && !calls.is_empty() {
         true => Vec::new(),
-        false => link.send_batch(members, &mut turn.place)?,
+        false => shared.send_batch(members, &mut attempt.permit)?,
     }
     .into_iter();
     let member = |call: Result<_, _>| match call {
@@ -387,7 +391,7 @@ fn send(link: &Shared, batch: &OutgoingBatch<'_>, turn: &mut Turn) -> Result<Vec
 impl Drop for PendingBatch<'_> {
     fn drop(&mut self) {
         if let BatchStage::Waiting { calls, replies } = &self.stage {
-            self.session.link().forget(calls.iter().skip(replies.len()).filter_map(|call| match call {
+            self.session.shared().forget(calls.iter().skip(replies.len()).filter_map(|call| match call {
                 BatchCall::Sent(id, _) => Some(*id),
                 BatchCall::Late(_) => None,
             }));

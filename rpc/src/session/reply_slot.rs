@@ -15,10 +15,10 @@ use crate::{
 /// The slot of one call in flight. It has a lock of its own, so that taking a reply does not
 /// contend with senders.
 #[derive(Debug)]
-pub(super) struct Slot(Mutex<Stage>);
+pub(super) struct ReplySlot(Mutex<SlotState>);
 
 #[derive(Debug)]
-enum Stage {
+enum SlotState {
     Waiting(Option<Waker>),
     Done(Result<Reply, CallError>),
     /// The reply was taken.
@@ -29,15 +29,16 @@ enum Stage {
 const KEPT: usize = 256;
 
 thread_local! {
-    static FREE: RefCell<Vec<Arc<Slot>>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<Vec<Arc<ReplySlot>>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Slot {
+impl ReplySlot {
     /// A slot that waits: one that the thread has kept, or a new one. Without a waker, the task
     /// that waits polls it first.
     pub(super) fn waiting(waker: Option<&Waker>) -> Arc<Self> {
-        let slot = FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Arc::new(Self(Mutex::new(Stage::Empty))));
-        *slot.lock() = Stage::Waiting(waker.cloned());
+        let slot =
+            FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Arc::new(Self(Mutex::new(SlotState::Empty))));
+        *slot.lock() = SlotState::Waiting(waker.cloned());
         slot
     }
 
@@ -46,7 +47,7 @@ impl Slot {
         if Arc::get_mut(&mut slot).is_none() {
             return;
         }
-        *slot.lock() = Stage::Empty;
+        *slot.lock() = SlotState::Empty;
         // Where the thread is ending there is nothing left to keep it for.
         let _ = FREE.try_with(|free| {
             if let Ok(mut free) = free.try_borrow_mut()
@@ -59,31 +60,31 @@ impl Slot {
 
     /// Ends the call, and wakes the task that waits for it.
     pub(super) fn complete(slot: Arc<Self>, outcome: Result<Reply, CallError>) {
-        let before = std::mem::replace(&mut *slot.lock(), Stage::Done(outcome));
+        let before = std::mem::replace(&mut *slot.lock(), SlotState::Done(outcome));
         // Let go first: the task that is woken can then keep the slot.
         drop(slot);
-        if let Stage::Waiting(Some(waker)) = before {
+        if let SlotState::Waiting(Some(waker)) = before {
             waker.wake();
         }
     }
 
     /// The outcome, once.
     pub(super) fn poll(&self, waker: &Waker) -> Poll<Result<Reply, CallError>> {
-        let mut stage = self.lock();
-        match &mut *stage {
-            Stage::Waiting(Some(kept)) => kept.clone_from(waker),
-            Stage::Waiting(kept) => *kept = Some(waker.clone()),
-            Stage::Done(_) => {
-                if let Stage::Done(outcome) = std::mem::replace(&mut *stage, Stage::Empty) {
+        let mut state = self.lock();
+        match &mut *state {
+            SlotState::Waiting(Some(kept)) => kept.clone_from(waker),
+            SlotState::Waiting(kept) => *kept = Some(waker.clone()),
+            SlotState::Done(_) => {
+                if let SlotState::Done(outcome) = std::mem::replace(&mut *state, SlotState::Empty) {
                     return Poll::Ready(outcome);
                 }
             }
-            Stage::Empty => {}
+            SlotState::Empty => {}
         }
         Poll::Pending
     }
 
-    fn lock(&self) -> MutexGuard<'_, Stage> {
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

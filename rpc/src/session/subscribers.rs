@@ -39,7 +39,7 @@ pub(crate) struct Subscribers {
 
 /// The effects of sending something. Both run the user's code: they happen outside the lock.
 #[derive(Debug, Default)]
-pub(crate) struct Sent {
+pub(crate) struct SentItem {
     /// The producer that waited for the capacity that this has freed.
     pub(crate) producer: Option<Waker>,
     /// The subscriber, if that was its end.
@@ -262,7 +262,7 @@ impl Subscribers {
     }
 
     /// Gives `send` the body of the next thing to send, if there is any.
-    pub(crate) fn next(&mut self, mut send: impl FnMut(&[u8])) -> Option<Sent> {
+    pub(crate) fn next(&mut self, mut send: impl FnMut(&[u8])) -> Option<SentItem> {
         loop {
             let id = self.ready.pop_front()?;
             // Removing a subscriber leaves its entry here, to be skipped now.
@@ -270,7 +270,7 @@ impl Subscribers {
             if !subscriber.next(&mut self.total, &mut send) {
                 continue;
             }
-            let mut sent = Sent { producer: subscriber.take_ready_producer(&self.total), ended: None };
+            let mut sent = SentItem { producer: subscriber.take_ready_producer(&self.total), ended: None };
             if subscriber.has_something() {
                 self.ready.push_back(id);
             } else if subscriber.is_over() {
@@ -345,7 +345,7 @@ impl RemoteSubscriber {
     /// Whether an item may skip the queue, after `items` that have done so while `bytes` wait in
     /// the write buffer.
     pub(super) fn is_passed(&self, items: usize, bytes: usize) -> bool {
-        self.queue.is_drained() && self.queue.is_open() && self.queue.bounds().have_room(items, bytes, 1)
+        self.queue.is_drained() && self.queue.is_open() && self.queue.bounds().fit(items, bytes, 1)
     }
 
     /// Whether the producer has ended.

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 
 use super::{
     Bounds, CallError, Caller, CloseReason, Outgoing, Session, Shared,
-    capacity::when_there_is_room,
-    reply_slot::Slot,
-    subscriptions::{End, ItemChannel, NewSubscription, PendingSubscription, Source, Taken},
+    capacity::poll_capacity,
+    reply_slot::ReplySlot,
+    subscriptions::{ChannelEvent, End, ItemChannel, ItemSource, NewSubscription, PendingSubscription},
 };
 use crate::jsonrpc::{
     EmptyParams, ErrorObject, Overflow, ProtocolError, RawParams, Reply, RpcError, SubscriptionInfo,
@@ -138,18 +138,18 @@ impl<T: DeserializeOwned, E: RpcError> Stream for Subscription<T, E> {
             return Poll::Ready(None);
         }
         let taken = ready!(self.raw.poll_take(cx));
-        self.has_ended = matches!(taken, Taken::End(_) | Taken::Nothing);
+        self.has_ended = matches!(taken, ChannelEvent::End(_) | ChannelEvent::Nothing);
         Poll::Ready(match taken {
-            Taken::Item => {
+            ChannelEvent::Item => {
                 Some(self.raw.decode().map_err(|error| SubscriptionError::Decode(clean_json(error))))
             }
-            Taken::Lost(items) => Some(Err(SubscriptionError::Lost(items))),
-            Taken::Nothing | Taken::End(End::Finished) => None,
-            Taken::End(End::TooSlow(waiting)) => Some(Err(SubscriptionError::TooSlow(waiting))),
-            Taken::End(End::Broken(error)) => Some(Err(SubscriptionError::Protocol(error))),
-            Taken::End(End::Timeout(after)) => Some(Err(SubscriptionError::Timeout(after))),
-            Taken::End(End::Closed(reason)) => Some(Err(SubscriptionError::Closed(reason))),
-            Taken::End(End::Failed(error)) => Some(Err(match E::from_error_object(&error) {
+            ChannelEvent::Lost(items) => Some(Err(SubscriptionError::Lost(items))),
+            ChannelEvent::Nothing | ChannelEvent::End(End::Finished) => None,
+            ChannelEvent::End(End::TooSlow(waiting)) => Some(Err(SubscriptionError::TooSlow(waiting))),
+            ChannelEvent::End(End::Broken(error)) => Some(Err(SubscriptionError::Protocol(error))),
+            ChannelEvent::End(End::Timeout(after)) => Some(Err(SubscriptionError::Timeout(after))),
+            ChannelEvent::End(End::Closed(reason)) => Some(Err(SubscriptionError::Closed(reason))),
+            ChannelEvent::End(End::Failed(error)) => Some(Err(match E::from_error_object(&error) {
                 Some(error) => SubscriptionError::Service(error),
                 None => SubscriptionError::Rpc(error),
             })),
@@ -242,23 +242,23 @@ const KEPT: usize = 4 << 10;
 pub struct RawSubscription {
     channel: Arc<ItemChannel>,
     session: Session,
-    source: Source,
+    source: ItemSource,
     /// The JSON of the item that was taken last.
     json: Vec<u8>,
 }
 
 impl RawSubscription {
-    pub(crate) const fn new(session: Session, channel: Arc<ItemChannel>, source: Source) -> Self {
+    pub(crate) const fn new(session: Session, channel: Arc<ItemChannel>, source: ItemSource) -> Self {
         Self { channel, session, source, json: Vec::new() }
     }
 
     /// The notifications of one name.
     pub(in crate::session) fn listening(session: &Session, method: &str) -> Self {
-        let link = session.link();
+        let shared = session.shared();
         let channel =
-            Arc::new(ItemChannel::new(link.bounds_of_ours(Overflow::DropOldest), link.full_channels()));
-        link.listen(method, &channel);
-        Self::new(session.clone(), channel, Source::Notifications(method.into()))
+            Arc::new(ItemChannel::new(shared.bounds_of_ours(Overflow::DropOldest), shared.full_channels()));
+        shared.listen(method, &channel);
+        Self::new(session.clone(), channel, ItemSource::Notifications(method.into()))
     }
 
     /// The session that the items come by.
@@ -266,26 +266,26 @@ impl RawSubscription {
         &self.session
     }
 
-    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Taken> {
+    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<ChannelEvent> {
         // Only a large item needed so much.
         self.json.shrink_to(KEPT);
         let (taken, resumes) = ready!(self.channel.poll_take(cx, &mut self.json));
         if resumes {
-            self.session.link().wake();
+            self.session.shared().wake();
         }
         Poll::Ready(taken)
     }
 
     /// Reads the item that was taken last.
     fn decode<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        if let Source::Notifications(_) = self.source {
+        if let ItemSource::Notifications(_) = self.source {
             // Where they had no parameters, that is `()` as it is to a handler.
             return RawParams::from_json(std::str::from_utf8(&self.json).unwrap_or_default()).read();
         }
         serde_json::from_slice(&self.json).or_else(|error| match subscription::judge_item(&self.json) {
             Ok(item) => serde_json::from_str(item.get()),
             Err(message) => {
-                self.session.link().judge_later(message);
+                self.session.shared().judge_later(message);
                 Err(error)
             }
         })
@@ -294,11 +294,11 @@ impl RawSubscription {
 
 impl Drop for RawSubscription {
     fn drop(&mut self) {
-        let link = self.session.link();
+        let shared = self.session.shared();
         if self.channel.give_up() {
-            link.wake();
+            shared.wake();
         }
-        link.close_channel(&self.source, &self.channel);
+        shared.close_channel(&self.source, &self.channel);
     }
 }
 
@@ -321,17 +321,17 @@ async fn begin(
     session: Session,
     mut subscription: OutgoingSubscription<'_>,
 ) -> Result<RawSubscription, CallError> {
-    let link = session.link();
-    let token = subscription.token.map(|_| link.next_token());
+    let shared = session.shared();
+    let token = subscription.token.map(|_| shared.next_token());
     if let (Some(path), Some(token)) = (subscription.token, &token) {
         subscription.call = subscription.call.with_token(token, path)?;
     }
     let call = &subscription.call;
-    let bounds = link.bounds_of_ours(subscription.overflow);
+    let bounds = shared.bounds_of_ours(subscription.overflow);
     let bounds = Bounds { items: subscription.buffer.unwrap_or(bounds.items), ..bounds };
     let channel = match subscription.style.is_progress() {
-        true => ItemChannel::of_work(bounds, link.full_channels()),
-        false => ItemChannel::new(bounds, link.full_channels()),
+        true => ItemChannel::of_work(bounds, shared.full_channels()),
+        false => ItemChannel::new(bounds, shared.full_channels()),
     };
     let new = NewSubscription {
         style: subscription.style,
@@ -347,22 +347,23 @@ async fn begin(
     if call.is_late() {
         return Err(CallError::Timeout(Duration::ZERO));
     }
-    let default = link.limits.call_timeout();
-    let mut room = None;
+    let default = shared.limits.call_timeout();
+    let mut wait = None;
     let sent = poll_fn(|cx| {
-        when_there_is_room(
-            link,
-            &mut room,
+        poll_capacity(
+            shared,
+            &mut wait,
             || call.timeout_or(default),
             cx,
-            |turn, _| {
+            |attempt, _| {
                 // How long work takes says nothing about how fast the peer answers.
                 if pending.work().is_none() {
-                    link.find_place(&mut turn.place)?;
+                    shared.take_call_permit(&mut attempt.permit)?;
                 }
-                let timeout = call.times_out(turn.since, default);
-                let slot = Slot::waiting(None);
-                link.send_subscribe(call.body(), &slot, timeout, &pending, &mut turn.place)
+                let timeout = call.times_out(attempt.since, default);
+                let slot = ReplySlot::waiting(None);
+                shared
+                    .send_subscribe(call.body(), &slot, timeout, &pending, &mut attempt.permit)
                     .map(|id| (id, slot))
             },
         )
@@ -372,10 +373,10 @@ async fn begin(
         rpc.system.name = "jsonrpc",
         rpc.method = %brief(call.method()),
         jsonrpc.request.id = id.value(),
-        session = link.id,
+        session = shared.id,
         "subscribe"
     );
-    let unless_answered = AbandonOnDrop { link, pending: Some(Arc::clone(&pending)) };
+    let unless_answered = AbandonOnDrop { shared, pending: Some(Arc::clone(&pending)) };
     if let Some(key) = pending.work() {
         // The first report begins it; a reply without any report ends it.
         let reply = poll_fn(|cx| match pending.channel.poll_ready(cx) {
@@ -387,7 +388,7 @@ async fn begin(
         if let Some(Err(error)) = reply.map(Reply::into_result) {
             return Err(CallError::of_reply(call.method(), error));
         }
-        let source = Source::Subscription { key: key.clone(), pending: Arc::clone(&pending) };
+        let source = ItemSource::Subscription { key: key.clone(), pending: Arc::clone(&pending) };
         return Ok(RawSubscription::new(session, Arc::clone(&pending.channel), source));
     }
     let reply = poll_fn(|cx| slot.poll(cx.waker())).await?;
@@ -395,7 +396,7 @@ async fn begin(
     match pending.key(&reply) {
         Some((key, _)) => {
             let channel = Arc::clone(&pending.channel);
-            Ok(RawSubscription::new(session, channel, Source::Subscription { key, pending }))
+            Ok(RawSubscription::new(session, channel, ItemSource::Subscription { key, pending }))
         }
         None => Err(match reply.into_result() {
             Err(error) => CallError::of_reply(call.method(), error),
@@ -410,7 +411,7 @@ async fn begin(
 /// Dropping the future of the caller ends the subscription: the peer must not go on sending items that
 /// no subscriber takes.
 struct AbandonOnDrop<'a> {
-    link: &'a Shared,
+    shared: &'a Shared,
     pending: Option<Arc<PendingSubscription>>,
 }
 
@@ -423,7 +424,7 @@ impl AbandonOnDrop<'_> {
 impl Drop for AbandonOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(pending) = &self.pending {
-            self.link.abandon(pending);
+            self.shared.abandon(pending);
         }
     }
 }

@@ -83,7 +83,7 @@ impl WriteBuffer {
     /// Ends the reply to the request `id`, begun at `start`. One that does not fit into a frame
     /// becomes an error.
     pub(crate) fn end_reply(&mut self, start: usize, version: Version, id: Id<'_>) {
-        self.frames.end_reply(&*self.framer, start, version, id, Refusal::log);
+        self.frames.end_reply(&*self.framer, start, version, id, RefusedReply::log);
     }
 
     /// Leaves nothing of the reply that was begun at `start`.
@@ -245,7 +245,7 @@ impl Frames {
         start: usize,
         version: Version,
         id: Id<'_>,
-        refused: impl FnOnce(Refusal),
+        refused: impl FnOnce(RefusedReply),
     ) {
         if let Err(error) = self.end(framer, start) {
             refused(self.refuse(framer, version, id, error));
@@ -253,7 +253,13 @@ impl Frames {
     }
 
     #[cold]
-    fn refuse(&mut self, framer: &dyn AnyFramer, version: Version, id: Id<'_>, error: FrameError) -> Refusal {
+    fn refuse(
+        &mut self,
+        framer: &dyn AnyFramer,
+        version: Version,
+        id: Id<'_>,
+        error: FrameError,
+    ) -> RefusedReply {
         let told = ErrorObject::new(ErrorCode::INTERNAL_ERROR, format!("the reply cannot be sent: {error}"));
         // The id is the peer's choice: it may be the part that is too long.
         let is_told = [id, Id::NULL].into_iter().any(|id| {
@@ -261,7 +267,7 @@ impl Frames {
             version.put_error(&mut self.bytes, id, &told);
             self.end(framer, start).is_ok()
         });
-        Refusal { is_told, error }
+        RefusedReply { is_told, error }
     }
 
     /// Gives back the memory of a buffer that is empty.
@@ -275,13 +281,13 @@ impl Frames {
 /// A reply did not fit into a frame.
 #[derive(Debug)]
 #[must_use = "the log is to say why"]
-pub(super) struct Refusal {
+pub(super) struct RefusedReply {
     /// Whether the peer was sent an error instead.
     is_told: bool,
     error: FrameError,
 }
 
-impl Refusal {
+impl RefusedReply {
     #[cold]
     pub(super) fn log(self) {
         let error = brief(&self.error);

@@ -14,7 +14,7 @@ use loom::{future::block_on, sync::Notify, thread};
 use crate::{
     guarded::{Capacity, Flags, Guarded, Hinted, Snapshot},
     jsonrpc::Reply,
-    reply_slot::Slot,
+    reply_slot::ReplySlot,
 };
 
 /// The models by their names.
@@ -221,7 +221,7 @@ fn senders_wake_each_other() {
 }
 
 /// Waits for the reply as a call does.
-fn await_reply(slot: &Slot) -> u32 {
+fn await_reply(slot: &ReplySlot) -> u32 {
     let outcome = block_on(poll_fn(|cx| slot.poll(cx.waker())));
     let Ok(Reply(number)) = outcome;
     assert!(slot.poll(Waker::noop()).is_pending(), "there is one outcome");
@@ -229,20 +229,20 @@ fn await_reply(slot: &Slot) -> u32 {
 }
 
 fn replies_are_not_missed() {
-    let slot = Slot::waiting(None);
+    let slot = ReplySlot::waiting(None);
     let deliverer = {
         let slot = Arc::clone(&slot);
-        thread::spawn(move || Slot::complete(slot, Ok(Reply(7))))
+        thread::spawn(move || ReplySlot::complete(slot, Ok(Reply(7))))
     };
     assert_eq!(await_reply(&slot), 7);
     deliverer.join().unwrap();
 }
 
 fn replies_wake_the_last_task() {
-    let slot = Slot::waiting(None);
+    let slot = ReplySlot::waiting(None);
     let deliverer = {
         let slot = Arc::clone(&slot);
-        thread::spawn(move || Slot::complete(slot, Ok(Reply(7))))
+        thread::spawn(move || ReplySlot::complete(slot, Ok(Reply(7))))
     };
     // One task has polled it, and gives it to another.
     match slot.poll(Waker::noop()) {

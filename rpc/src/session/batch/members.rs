@@ -65,7 +65,7 @@ where
 
 /// Nothing becomes of a notification.
 impl<'a, 'm: 'a, C: Caller> BatchMember<'a, C> for Notify<'m, C> {
-    type Shape = Unanswered;
+    type Shape = NoReply;
 
     fn write(self, batch: &mut OutgoingBatch<'a>) -> Result<(), BatchError> {
         let (method, notification) = self.into_unsent();
@@ -234,9 +234,9 @@ where
 
 /// A notification.
 #[derive(Debug)]
-pub struct Unanswered;
+pub struct NoReply;
 
-impl MemberShape for Unanswered {
+impl MemberShape for NoReply {
     type Result = ();
     type Value = ();
 

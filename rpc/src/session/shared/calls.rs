@@ -15,10 +15,10 @@ use crate::{
     jsonrpc::{Body, CallId, Cancellation, Connection, Reply, shown::brief, version::Version},
     session::{
         CallError,
-        call_limiter::Place,
+        call_limiter::CallPermit,
         calls::{Expired, InFlight, Timeout, Withdrawal},
         effects::Effects,
-        reply_slot::Slot,
+        reply_slot::ReplySlot,
         subscriptions::{End, Unsubscribe},
     },
 };
@@ -31,7 +31,7 @@ const GROUP: usize = 16;
 pub(crate) struct ReplyBatch {
     replies: Vec<(Option<CallId>, Reply)>,
     /// Kept, so that handing over does not allocate.
-    slots: Vec<(Arc<Slot>, Reply, Option<Place>)>,
+    slots: Vec<(Arc<ReplySlot>, Reply, Option<CallPermit>)>,
     /// How many calls were in flight when the last ones were handed over, these included.
     in_flight: usize,
 }
@@ -73,7 +73,7 @@ impl Shared {
                             self.cancelling_answered(state, effects, reply.clone().into_result().is_ok());
                         }
                         effects.drop_later(call.pending);
-                        slots.push((call.slot, reply, call.place));
+                        slots.push((call.slot, reply, call.permit));
                     }
                     None if id.is_some_and(|id| state.calls.protocol.has_sent(id)) => {}
                     None => unasked += 1,
@@ -82,7 +82,7 @@ impl Shared {
         });
         // Here rather than by `Effects`: their memory is kept for the next ones.
         for (slot, reply, _place) in slots.drain(..) {
-            Slot::complete(slot, Ok(reply));
+            ReplySlot::complete(slot, Ok(reply));
         }
         unasked
     }
@@ -207,7 +207,7 @@ impl Shared {
         let timeout = self.limits.call_timeout().and_then(|after| Timeout::after(Instant::now(), after));
         let (mut text, cancellation) = (Vec::new(), Cancellation::RPC);
         let body = cancel_body(&mut text, &cancellation, call);
-        let question = InFlight::unawaited(state.outbox.position(), &Slot::waiting(None), timeout);
+        let question = InFlight::unawaited(state.outbox.position(), &ReplySlot::waiting(None), timeout);
         match state.append_request(effects, body, question) {
             Ok(by) => {
                 state.expect(timeout);
@@ -266,8 +266,8 @@ impl Shared {
             return false;
         }
         let waiting = self.capacity.waiting(state.outbox.len());
-        let has_room = waiting < self.limits.outgoing_bytes().saturating_mul(2);
-        if !has_room {
+        let has_capacity = waiting < self.limits.outgoing_bytes().saturating_mul(2);
+        if !has_capacity {
             let (session, id) = (self.id, call.value());
             effects.later(move || {
                 tracing::debug!(
@@ -278,7 +278,7 @@ impl Shared {
                 );
             });
         }
-        has_room
+        has_capacity
     }
 
     #[cold]
@@ -303,7 +303,7 @@ fn cancel_body<'a>(text: &'a mut Vec<u8>, cancellation: &'a Cancellation, call: 
 #[derive(Debug)]
 pub(crate) struct Ping {
     id: CallId,
-    slot: Arc<Slot>,
+    slot: Arc<ReplySlot>,
     outcome: PingOutcome,
 }
 
@@ -332,7 +332,7 @@ impl Shared {
     pub(crate) fn ping(&self, method: &str, now: Instant, after: Duration) -> Option<Ping> {
         let mut text = Vec::new();
         let Ok(body) = Body::write(&mut text, method, |_| Ok::<_, Infallible>(()));
-        let slot = Slot::waiting(None);
+        let slot = ReplySlot::waiting(None);
         let timeout = Timeout::after(now, after);
         let id = self.send_ping(body, &slot, timeout).ok()?;
         tracing::debug!(

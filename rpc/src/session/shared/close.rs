@@ -164,7 +164,7 @@ fn end_calls(
     for call in state.calls.end() {
         let sent = has_left(call.position);
         effects.complete(call.slot, Err(CallError::Closed { reason: reason.clone(), sent }));
-        effects.drop_later(call.place);
+        effects.drop_later(call.permit);
         effects.drop_later(call.pending);
     }
     let subscriptions = state.subscriptions.if_made().map(|subscriptions| subscriptions.end(reason, effects));

@@ -18,18 +18,18 @@ use crate::{
     jsonrpc::{Body, CallId, Connection, Unsupported, subscription},
     session::{
         CloseReason,
-        call_limiter::{Place, Places},
+        call_limiter::{CallLimiter, CallPermit},
         calls::{InFlight, Timeout},
         effects::Effects,
         outbox::ToFrame,
-        reply_slot::Slot,
+        reply_slot::ReplySlot,
         subscriptions::PendingSubscription,
         write_buffer::{Position, Unsent, WriteBuffer, put_framed},
     },
 };
 
 /// A call of a batch: where its reply will be, and until when.
-pub(in crate::session) type Awaited = (Arc<Slot>, Option<Timeout>);
+pub(in crate::session) type Awaited = (Arc<ReplySlot>, Option<Timeout>);
 
 /// Why a message was not accepted for sending.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(in crate::session) enum Refused {
     /// It may be tried again when there is capacity.
     Full,
     /// It may be tried again with a permit from here.
-    NoPlace(Arc<Places>),
+    NoPermit(Arc<CallLimiter>),
     /// The version that is spoken has no way to say it.
     Unsupported(Unsupported),
     /// It does not fit into a frame.
@@ -51,16 +51,16 @@ impl Shared {
     pub(in crate::session) fn send_request(
         &self,
         body: Body<'_>,
-        slot: &Arc<Slot>,
+        slot: &Arc<ReplySlot>,
         timeout: Option<Timeout>,
-        place: &mut Option<Place>,
+        permit: &mut Option<CallPermit>,
     ) -> Result<CallId, Refused> {
         self.send(
             Self::admit_call,
             |protocol, out, position| protocol.request(out, body, InFlight::new(position, slot, timeout)),
             |state, &id| {
                 state.expect(timeout);
-                state.calls.take_place(place, id, 1);
+                state.calls.attach_permit(permit, id, 1);
             },
             State::forget_call,
         )
@@ -70,7 +70,7 @@ impl Shared {
     pub(in crate::session) fn send_ping(
         &self,
         body: Body<'_>,
-        slot: &Arc<Slot>,
+        slot: &Arc<ReplySlot>,
         timeout: Option<Timeout>,
     ) -> Result<CallId, Refused> {
         self.send(
@@ -87,10 +87,10 @@ impl Shared {
     pub(in crate::session) fn send_subscribe(
         &self,
         body: Body<'_>,
-        slot: &Arc<Slot>,
+        slot: &Arc<ReplySlot>,
         timeout: Option<Timeout>,
         pending: &Arc<PendingSubscription>,
-        place: &mut Option<Place>,
+        permit: &mut Option<CallPermit>,
     ) -> Result<CallId, Refused> {
         self.send(
             Self::admit_call,
@@ -105,7 +105,7 @@ impl Shared {
                 state.facts.set(Flags::SUBSCRIBES.and(Flags::REPORTS.when(pending.work().is_some())));
                 state.subscriptions.begin_pending(pending);
                 pending.sent(id);
-                state.calls.take_place(place, id, 1);
+                state.calls.attach_permit(permit, id, 1);
             },
             State::forget_call,
         )
@@ -116,7 +116,7 @@ impl Shared {
     pub(in crate::session) fn send_batch(
         &self,
         members: Vec<(Body<'_>, Option<Awaited>)>,
-        place: &mut Option<Place>,
+        permit: &mut Option<CallPermit>,
     ) -> Result<Vec<CallId>, Refused> {
         let timeouts = members.iter().filter_map(|(_, call)| call.as_ref()?.1);
         let first_timeout = timeouts.min_by_key(|timeout| timeout.at);
@@ -129,7 +129,7 @@ impl Shared {
             |state, ids| {
                 state.expect(first_timeout);
                 if let Some(&first) = ids.first() {
-                    state.calls.take_place(place, first, ids.len());
+                    state.calls.attach_permit(permit, first, ids.len());
                 }
             },
             |state, effects, ids| ids.into_iter().for_each(|id| state.forget_call(effects, id)),
@@ -156,12 +156,15 @@ impl Shared {
     }
 
     /// A permit for calls that are about to be sent, where there are to be so many only.
-    pub(in crate::session) fn find_place(&self, place: &mut Option<Place>) -> Result<(), Refused> {
-        if place.is_some() || self.limits.calls_in_flight() == usize::MAX {
+    pub(in crate::session) fn take_call_permit(
+        &self,
+        permit: &mut Option<CallPermit>,
+    ) -> Result<(), Refused> {
+        if permit.is_some() || self.limits.calls_in_flight() == usize::MAX {
             return Ok(());
         }
-        let places = self.places.get_or_init(|| Places::new(&self.limits.load()));
-        *place = Some(places.take().ok_or_else(|| Refused::NoPlace(Arc::clone(places)))?);
+        let limiter = self.call_limiter.get_or_init(|| CallLimiter::new(&self.limits.load()));
+        *permit = Some(limiter.try_acquire().ok_or_else(|| Refused::NoPermit(Arc::clone(limiter)))?);
         Ok(())
     }
 

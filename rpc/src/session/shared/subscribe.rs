@@ -15,8 +15,10 @@ use crate::{
         Bounds,
         calls::{InFlight, Timeout},
         effects::Effects,
-        reply_slot::Slot,
-        subscriptions::{Destination, End, ItemChannel, LastHit, PendingSubscription, Source, Unsubscribe},
+        reply_slot::ReplySlot,
+        subscriptions::{
+            Destination, End, ItemChannel, ItemSource, LastHit, PendingSubscription, Unsubscribe,
+        },
     },
 };
 
@@ -126,7 +128,7 @@ impl Shared {
             Ok::<_, Infallible>(())
         });
         let body = empty_params.map_or(body, |empty| body.with_empty_params(empty));
-        let call = InFlight::unawaited(state.outbox.position(), &Slot::waiting(None), timeout);
+        let call = InFlight::unawaited(state.outbox.position(), &ReplySlot::waiting(None), timeout);
         // Every version has parameters by position; but a frame may have a largest size.
         if let Err(refused) = state.append_request(effects, body, call) {
             let session = self.id;
@@ -142,14 +144,14 @@ impl Shared {
     }
 
     /// The subscriber is gone. The peer is told, unless the subscription has ended before.
-    pub(in crate::session) fn close_channel(&self, source: &Source, channel: &Arc<ItemChannel>) {
+    pub(in crate::session) fn close_channel(&self, source: &ItemSource, channel: &Arc<ItemChannel>) {
         self.with(|state, effects| match source {
-            Source::Notifications(method) => {
+            ItemSource::Notifications(method) => {
                 if let Some(subscriptions) = state.subscriptions.if_made() {
                     subscriptions.stop_listening(method, channel);
                 }
             }
-            Source::Subscription { key, pending } => self.stop(state, effects, key, pending),
+            ItemSource::Subscription { key, pending } => self.stop(state, effects, key, pending),
         });
     }
 

@@ -23,7 +23,7 @@ use crate::{
     limits::{Limits, LiveLimits},
     session::{
         CloseReason, Membership,
-        call_limiter::Places,
+        call_limiter::CallLimiter,
         calls::{Calls, Cancelling},
         effects::{Effects, OnDemand, Tells},
         outbox::Outbox,
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     /// The numbers of requests whose handlers have a context.
     pub(super) numbers: Numbers,
     /// How many calls may be in flight; made when that is bounded for the first time.
-    pub(in crate::session) places: OnceLock<Arc<Places>>,
+    pub(in crate::session) call_limiter: OnceLock<Arc<CallLimiter>>,
     /// How many subscriptions have no room, and have the session wait.
     full_channels: FullChannels,
     /// How many [`Session`](super::Session)s there are.
@@ -163,7 +163,7 @@ impl Shared {
             requests_changed: Notify::new(),
             closed: Notify::new(),
             numbers: Numbers::default(),
-            places: OnceLock::new(),
+            call_limiter: OnceLock::new(),
             full_channels: FullChannels::default(),
             handles: AtomicUsize::new(0),
             counters: Counters::new(),
@@ -397,8 +397,8 @@ impl Shared {
             }
             state.facts.set(Flags::POLICY);
         });
-        if let Some(places) = self.places.get() {
-            places.set_limits(limits);
+        if let Some(limiter) = self.call_limiter.get() {
+            limiter.set_limits(limits);
         }
     }
 
@@ -415,7 +415,7 @@ impl Shared {
 
     pub(crate) fn statistics(&self) -> Statistics {
         let (counted, cost) = (self.counters.read(), self.add_cost(0.0, Instant::now()));
-        let calls_waiting = self.places.get().map_or(0, |places| places.waiting());
+        let calls_waiting = self.call_limiter.get().map_or(0, |limiter| limiter.waiting());
         self.read(|state| Statistics {
             cost,
             bytes_unsent: self.waiting_bytes(),

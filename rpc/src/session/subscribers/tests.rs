@@ -37,7 +37,7 @@ fn next(subscribers: &mut Subscribers) -> Option<(String, Option<Waker>)> {
 }
 
 /// Whether the stream of a subscription may bring an item of so many bytes; it waits if not.
-fn has_room(subscribers: &mut Subscribers, id: u64, size: usize) -> bool {
+fn has_capacity(subscribers: &mut Subscribers, id: u64, size: usize) -> bool {
     subscribers.poll_capacity(id, size, &mut Some(Waker::noop().clone())).is_ready()
 }
 
@@ -174,13 +174,13 @@ fn a_peer_that_is_not_known_to_take_notices_gets_none() {
 fn a_stream_that_waits_is_woken_when_there_is_room() {
     let mut subscribers = Subscribers::default();
     subscribers.add(1, new("1", Overflow::Wait));
-    assert!(has_room(&mut subscribers, 1, 1));
+    assert!(has_capacity(&mut subscribers, 1, 1));
     assert_eq!(subscribers.push(1, b"a"), Ok(Pushed::More));
     assert_eq!(subscribers.push(1, b"b"), Ok(Pushed::Full));
-    assert!(!has_room(&mut subscribers, 1, 1));
+    assert!(!has_capacity(&mut subscribers, 1, 1));
     let (_, waker) = next(&mut subscribers).unwrap();
     assert!(waker.is_some());
-    assert!(has_room(&mut subscribers, 1, 1));
+    assert!(has_capacity(&mut subscribers, 1, 1));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn an_item_that_does_not_fit_beside_others_waits_with_its_stream() {
     let large = [b'x'; 1000];
     assert_eq!(subscribers.push(1, b"a"), Ok(Pushed::More), "there is room for a small one");
     assert_eq!(subscribers.push(1, &large), Ok(Pushed::Waits), "1,001 bytes, and there may be 1,000");
-    assert!(has_room(&mut subscribers, 1, 1) && !has_room(&mut subscribers, 1, large.len()));
+    assert!(has_capacity(&mut subscribers, 1, 1) && !has_capacity(&mut subscribers, 1, large.len()));
     let (body, waker) = next(&mut subscribers).unwrap();
     assert!(body == "a" && waker.is_some());
     assert_eq!(subscribers.push(1, &large), Ok(Pushed::Full));
@@ -234,7 +234,7 @@ fn a_stream_that_waits_for_others_is_woken_when_it_has_nothing_itself_any_more()
     push(&mut subscribers, 1, &["a", "b"]);
     // A first one is kept whatever its size.
     push(&mut subscribers, 2, &["zzzzz"]);
-    assert!(!has_room(&mut subscribers, 1, 1));
+    assert!(!has_capacity(&mut subscribers, 1, 1));
     let woken: Vec<_> = (0..3).map(|_| next(&mut subscribers).map(|(_, waker)| waker.is_some())).collect();
     assert_eq!(woken, [Some(false), Some(false), Some(true)]);
 }
@@ -246,9 +246,9 @@ fn those_that_are_removed_make_room() {
         |subscribers: &mut Subscribers| subscribers.remove(&SubscriptionKey::of_id("2")),
     ] {
         let mut subscribers = crowded(Overflow::Wait);
-        assert!(!has_room(&mut subscribers, 1, 1));
+        assert!(!has_capacity(&mut subscribers, 1, 1));
         assert!(end(&mut subscribers).is_some());
-        assert!(has_room(&mut subscribers, 1, 1));
+        assert!(has_capacity(&mut subscribers, 1, 1));
     }
 }
 

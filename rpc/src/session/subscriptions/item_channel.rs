@@ -24,7 +24,7 @@ use crate::{
 /// cloned or dropped under it: that is the user's code.
 #[derive(Debug)]
 pub(crate) struct ItemChannel {
-    state: Mutex<State>,
+    state: Mutex<ChannelState>,
     is_of_work: bool,
     full: FullChannels,
     /// Whether the subscriber has found the queue empty, and has not polled since.
@@ -43,7 +43,7 @@ impl FullChannels {
 }
 
 #[derive(Debug)]
-struct State {
+struct ChannelState {
     /// The JSON of items.
     queue: ItemQueue<End>,
     reader: Option<Waker>,
@@ -69,7 +69,7 @@ pub(crate) enum End {
 
 /// The next thing in a channel.
 #[derive(Debug)]
-pub(crate) enum Taken {
+pub(crate) enum ChannelEvent {
     /// An item; its JSON was copied out.
     Item,
     Lost(u64),
@@ -103,7 +103,7 @@ impl ItemChannel {
     /// `full` counts the full channels of the session.
     pub(crate) fn new(bounds: Bounds, full: &FullChannels) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(ChannelState {
                 queue: ItemQueue::new(bounds),
                 reader: None,
                 is_full: false,
@@ -197,7 +197,7 @@ impl ItemChannel {
 
     /// Takes the next thing, an item into `json`. The second value says that the channel is no
     /// longer full: the session is to be woken.
-    pub(crate) fn poll_take(&self, cx: &Context<'_>, json: &mut Vec<u8>) -> Poll<(Taken, bool)> {
+    pub(crate) fn poll_take(&self, cx: &Context<'_>, json: &mut Vec<u8>) -> Poll<(ChannelEvent, bool)> {
         let taken = self.poll(cx, |state| {
             let taken = state.take(json)?;
             let resumes = state.queue.has_capacity(1, &NoLimit) && self.resumes(state);
@@ -220,7 +220,7 @@ impl ItemChannel {
     }
 
     /// Counts the channel out of the full ones. False if it was not among them.
-    fn resumes(&self, state: &mut State) -> bool {
+    fn resumes(&self, state: &mut ChannelState) -> bool {
         let was_full = std::mem::take(&mut state.is_full);
         if was_full {
             self.full.0.fetch_sub(1, Relaxed);
@@ -229,7 +229,7 @@ impl ItemChannel {
     }
 
     /// Ready when `take` returns something.
-    fn poll<T>(&self, cx: &Context<'_>, mut take: impl FnMut(&mut State) -> Option<T>) -> Poll<T> {
+    fn poll<T>(&self, cx: &Context<'_>, mut take: impl FnMut(&mut ChannelState) -> Option<T>) -> Poll<T> {
         let mut waker: Option<Waker> = None;
         loop {
             let mut state = self.lock();
@@ -250,24 +250,24 @@ impl ItemChannel {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ChannelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl ChannelState {
     /// Takes the next thing, an item into `json`. `None` if there is nothing now.
-    fn take(&mut self, json: &mut Vec<u8>) -> Option<Taken> {
+    fn take(&mut self, json: &mut Vec<u8>) -> Option<ChannelEvent> {
         let taken = self.queue.take(&mut NoLimit, |next| match next {
             Next::Item(item) => {
                 json.clear();
                 json.extend_from_slice(item);
-                Taken::Item
+                ChannelEvent::Item
             }
-            Next::Lost(items) => Taken::Lost(items),
-            Next::End(how) => Taken::End(how),
+            Next::Lost(items) => ChannelEvent::Lost(items),
+            Next::End(how) => ChannelEvent::End(how),
         });
-        taken.or_else(|| (!self.queue.is_open()).then_some(Taken::Nothing))
+        taken.or_else(|| (!self.queue.is_open()).then_some(ChannelEvent::Nothing))
     }
 
     /// The first end counts. Returns the reader that waits.
@@ -318,8 +318,8 @@ mod tests {
         let (mut all, mut json) = (Vec::new(), Vec::new());
         while let Poll::Ready((taken, _)) = channel.poll_take(&cx, &mut json) {
             match taken {
-                Taken::Nothing => break,
-                Taken::Item => all.push(format!("Item({})", String::from_utf8_lossy(&json))),
+                ChannelEvent::Nothing => break,
+                ChannelEvent::Item => all.push(format!("Item({})", String::from_utf8_lossy(&json))),
                 other => all.push(format!("{other:?}")),
             }
         }

@@ -21,12 +21,12 @@ use crate::{
         effects::{Effects, Empty},
     },
 };
-pub(crate) use item_channel::{End, FullChannels, ItemChannel, LastHit, Taken};
+pub(crate) use item_channel::{ChannelEvent, End, FullChannels, ItemChannel, LastHit};
 pub(crate) use pending::{NewSubscription, PendingSubscription, Unsubscribe};
 
 /// The source of items, and how to end it.
 #[derive(Debug)]
-pub(crate) enum Source {
+pub(crate) enum ItemSource {
     /// A subscription.
     Subscription { key: SubscriptionKey, pending: Arc<PendingSubscription> },
     /// Notifications of this name, which belong to no subscription.

@@ -77,8 +77,8 @@ fn taken(channel: &ItemChannel) -> Vec<String> {
     let mut all = Vec::new();
     while let Poll::Ready((taken, _)) = channel.poll_take(&Context::from_waker(Waker::noop()), &mut json) {
         match taken {
-            Taken::Nothing => break,
-            Taken::Item => all.push(String::from_utf8_lossy(&json).into_owned()),
+            ChannelEvent::Nothing => break,
+            ChannelEvent::Item => all.push(String::from_utf8_lossy(&json).into_owned()),
             other => all.push(format!("{other:?}")),
         }
     }

@@ -1,4 +1,4 @@
-//! Callers that change what goes through them.
+//! Adapters of callers: each changes the messages that pass through it.
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -6,14 +6,15 @@ use tokio::time::Instant;
 use super::{CallError, Caller, Outgoing, OutgoingBatch, OutgoingSubscription, RawSubscription, Subscriber};
 use crate::jsonrpc::EmptyParams;
 
-/// A caller whose calls all end at a deadline, if they have not before: with
-/// [`CallError::Timeout`](crate::CallError::Timeout). Once it has passed nothing is sent any more. Made by
-/// [`Context::within`](crate::Context::within) and [`Context::caller`](crate::Context::caller), or with
-/// [`new`](Self::new).
+/// A caller with a deadline: calls that have not ended by then end with
+/// [`CallError::Timeout`](crate::CallError::Timeout), and nothing is sent after it. Made by
+/// [`Context::within`](crate::Context::within) and [`Context::caller`](crate::Context::caller), or
+/// with [`new`](Self::new).
 ///
-/// What a call says itself, with [`Call::timeout`](crate::Call::timeout), holds where that is earlier; even one that is to wait for ever ends
-/// at the deadline. Of a subscription it is the asking that ends, and not the items; but work that reports its progress ends as a
-/// whole. The deadline does not travel: JSON-RPC has no member for it.
+/// A timeout of the call itself, set with [`Call::timeout`](crate::Call::timeout), applies if it is
+/// earlier; even a call without a timeout ends at the deadline. A subscription has to begin by the
+/// deadline, and its items may come later; but work that reports its progress ends as a whole. The
+/// deadline is not sent to the peer: JSON-RPC has no member for it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -48,7 +49,7 @@ impl<C> Within<C> {
         Self { caller, deadline }
     }
 
-    /// When its calls end.
+    /// The deadline of its calls.
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -61,9 +62,10 @@ impl<C> Within<C> {
     }
 }
 
-/// A caller whose messages have this `params` where a call has no parameters: for a peer that insists on `[]` or `{}`, while
-/// others on the same connection, or other methods, do not. A method or a service that says something itself goes before
-/// (`#[rpc(empty_params = "array")]`); what the connection says comes after
+/// A caller that sends `params` with every message, `[]` or `{}` where a call has no parameters:
+/// for a peer that insists on them while others on the same connection, or other methods, do not. A
+/// setting of the method or the service takes precedence (`#[rpc(empty_params = "array")]`); the
+/// setting of the connection is used last
 /// ([`Connector::empty_params`](crate::Connector::empty_params)).
 ///
 /// ```
@@ -93,12 +95,12 @@ pub struct WithEmptyParams<C> {
 }
 
 impl<C> WithEmptyParams<C> {
-    /// Calls through `caller`, with `empty` where there are no parameters.
+    /// Calls through `caller`, sending `empty` where there are no parameters.
     pub const fn new(caller: C, empty: EmptyParams) -> Self {
         Self { caller, empty }
     }
 
-    /// What is sent where there are no parameters.
+    /// The `params` of a message without parameters.
     pub const fn empty_params(&self) -> EmptyParams {
         self.empty
     }
@@ -108,7 +110,8 @@ impl<C> WithEmptyParams<C> {
     }
 }
 
-/// Has `$wrapper<C>`, which holds a `caller`, call through it, with each message `changed` on its way.
+/// Implements `Caller` and `Subscriber` for `$wrapper<C>`: each message is passed to its `changed`
+/// method, then to its field `caller`.
 macro_rules! calls_through {
     ($wrapper:ident) => {
         impl<C: Caller> Caller for $wrapper<C> {

@@ -14,17 +14,19 @@ use tokio::time::Instant;
 use super::{CallError, Caller, Outgoing, caller::Readable, outgoing::CallTimeout};
 use crate::jsonrpc::{MethodInfo, Reply, RpcError};
 
-/// A call that knows what it returns. It is a future, and is sent when it is first polled.
+/// A typed call: a future that sends the call when it is first polled.
 ///
-/// `R` is the return type of the method as the trait has it, and `FALLIBLE` says whether that is a `Result` (then its error comes
-/// back as [`CallError::Service`]). `'a` is the life of the method's name, `'static` in generated clients.
+/// `R` is the return type of the method as the trait has it, and `FALLIBLE` is true if that is a
+/// `Result` (then its error is returned as [`CallError::Service`]). `'a` is the lifetime of the
+/// method's name, `'static` in generated clients.
 ///
-/// The parameters are written when the call is made, and the call owns a clone of its caller: it borrows nothing, and can be given to
-/// `tokio::spawn`. A session stays open while a call of it is held. Options such as [`timeout`](Self::timeout) are set before the
-/// first poll.
+/// The parameters are serialized when the call is made, and the call owns a clone of its caller: it
+/// borrows nothing, and can be given to `tokio::spawn`. A session stays open while a call of it is
+/// held. Options such as [`timeout`](Self::timeout) are set before the first poll.
 ///
-/// Dropping the call while it waits forgets it: the reply, when it comes, is ignored. A peer that knows how calls are taken back is told,
-/// by a [`Cancellation`](crate::Cancellation), and drops its handler; another one works on.
+/// Dropping the call while it is in flight abandons it: the reply is ignored when it comes. A peer
+/// that supports cancellation is sent a [`Cancellation`](crate::Cancellation), and drops its
+/// handler; any other peer goes on with its work.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,13 +56,13 @@ use crate::jsonrpc::{MethodInfo, Reply, RpcError};
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call<'a, C: Caller, R, const FALLIBLE: bool = false> {
     stage: Lazy<C, Outgoing<'a>, C::Call<'a>, CallError>,
-    /// Errors name it.
+    /// Named in errors.
     method: &'a str,
     returns: PhantomData<fn() -> R>,
 }
 
 impl<'a, C: Caller, R, const FALLIBLE: bool> Call<'a, C, R, FALLIBLE> {
-    /// A call of a method that is described by a table. What generated clients do.
+    /// A call of a method with a descriptor. Used by generated clients.
     #[inline]
     pub fn to<P>(caller: &C, method: &'a MethodInfo, params: P) -> Self
     where
@@ -73,17 +75,18 @@ impl<'a, C: Caller, R, const FALLIBLE: bool> Call<'a, C, R, FALLIBLE> {
         )
     }
 
-    /// A call that was written.
+    /// A call whose parameters are serialized.
     pub(super) const fn of(stage: Lazy<C, Outgoing<'a>, C::Call<'a>, CallError>, method: &'a str) -> Self {
         Self { stage, method, returns: PhantomData }
     }
 
-    /// Ends the call with [`CallError::Timeout`] when no reply came within `after`, counted from when it is first polled.
+    /// Ends the call with [`CallError::Timeout`] if no reply comes within `after`, counted from the
+    /// first poll.
     ///
-    /// The session keeps the time, so that it holds on whatever executor the call is awaited, one without a clock included. What it
-    /// takes is that the session's own runtime runs: nothing is sent while it does not.
+    /// The session keeps the time, so the timeout applies on any executor, even one without a
+    /// clock. It does need the session's own runtime to run: nothing is sent while that does not.
     ///
-    /// Without it, what the method says with `#[rpc(timeout = "..")]` holds, and otherwise
+    /// Default: the timeout of the method, from `#[rpc(timeout = "..")]`, or else
     /// [`Limits::call_timeout`](crate::Limits::call_timeout).
     ///
     /// # Panics
@@ -95,11 +98,11 @@ impl<'a, C: Caller, R, const FALLIBLE: bool> Call<'a, C, R, FALLIBLE> {
         self
     }
 
-    /// Ends the call with [`CallError::Timeout`] at `deadline` at the latest, besides whatever timeout it has. Where that has passed
-    /// already, nothing is sent.
+    /// Ends the call with [`CallError::Timeout`] at `deadline`, if its timeout is not earlier. If
+    /// the deadline has passed already, nothing is sent.
     ///
-    /// It holds here, and the peer is not told: JSON-RPC has no member for it. Handlers pass their own on with
-    /// [`Context::within`](crate::Context::within).
+    /// The deadline is not sent to the peer: JSON-RPC has no member for it. A handler passes its
+    /// own deadline on with [`Context::within`](crate::Context::within).
     ///
     /// # Panics
     ///
@@ -121,7 +124,7 @@ impl<'a, C: Caller, R, const FALLIBLE: bool> Call<'a, C, R, FALLIBLE> {
         self
     }
 
-    /// Waits for the reply for as long as the session lives.
+    /// Removes the timeout: the call waits for its reply as long as the session lives.
     ///
     /// # Panics
     ///
@@ -132,7 +135,7 @@ impl<'a, C: Caller, R, const FALLIBLE: bool> Call<'a, C, R, FALLIBLE> {
         self
     }
 
-    /// What is to be sent in a batch; none where it was polled, and is forgotten.
+    /// The serialized call, for a batch; `None` if it was polled, and then it is abandoned.
     pub(super) fn into_unsent(self) -> (&'a str, Option<Result<Outgoing<'a>, CallError>>) {
         (self.method, self.stage.into_unsent())
     }
@@ -151,7 +154,8 @@ impl<'a, C: Caller, R> Call<'a, C, R> {
     }
 }
 
-/// Methods that cannot fail in a way of their own. (Written apart, so that `let n: i64 = session.call(..).await?` says enough.)
+/// Methods without an error of their own. (A separate impl, so that
+/// `let n: i64 = session.call(..).await?` needs no other type.)
 impl<C: Caller, R: DeserializeOwned> Future for Call<'_, C, R, false> {
     type Output = Result<R, CallError>;
 
@@ -175,7 +179,7 @@ where
     }
 }
 
-/// Nothing in it is pinned: what it becomes need not be.
+/// No field is pinned: the future that it becomes is `Unpin`.
 impl<C: Caller, R, const FALLIBLE: bool> Unpin for Call<'_, C, R, FALLIBLE> {}
 
 impl<C: Caller, R, const FALLIBLE: bool> fmt::Debug for Call<'_, C, R, FALLIBLE> {
@@ -184,7 +188,7 @@ impl<C: Caller, R, const FALLIBLE: bool> fmt::Debug for Call<'_, C, R, FALLIBLE>
     }
 }
 
-/// What a reply means to the caller of `method`, which returns `T` or fails with `E`.
+/// Decodes the reply to a call of `method`, which returns `T` or fails with `E`.
 #[inline]
 pub(super) fn typed<T: DeserializeOwned, E: RpcError>(
     method: &str,
@@ -193,10 +197,12 @@ pub(super) fn typed<T: DeserializeOwned, E: RpcError>(
     reply.map_err(CallError::widen)?.decode().map_err(|error| CallError::of_reply(method, error))
 }
 
-/// A notification, which is a future: the first poll hands it over for sending, and what is waited for is only room to do so.
+/// A notification: a future that hands it over for sending when it is first polled, and waits only
+/// for capacity to do so.
 ///
-/// Nobody answers a notification: `Ok` means that it will leave in its turn if the session lives, no more. Like a
-/// [`Call`](crate::Call) it has its parameters written, owns a clone of its caller, and can be given to `tokio::spawn`.
+/// A notification has no reply: `Ok` means that it will be sent in its turn if the session lives,
+/// and no more. Like a [`Call`](crate::Call) it has its parameters serialized, owns a clone of its
+/// caller, and can be given to `tokio::spawn`.
 #[must_use = "a notification is sent when it is awaited"]
 pub struct Notify<'a, C: Caller> {
     stage: Lazy<C, Outgoing<'a>, C::Notify<'a>, CallError>,
@@ -204,7 +210,7 @@ pub struct Notify<'a, C: Caller> {
 }
 
 impl<'a, C: Caller> Notify<'a, C> {
-    /// A notification of a method that is described by a table. What generated clients do.
+    /// A notification of a method with a descriptor. Used by generated clients.
     pub fn to<P: Serialize>(caller: &C, method: &'a MethodInfo, params: P) -> Self {
         Self {
             stage: Lazy::Unsent { caller: caller.clone(), written: Outgoing::of(method, &params) },
@@ -220,7 +226,7 @@ impl<'a, C: Caller> Notify<'a, C> {
         }
     }
 
-    /// What is to be sent in a batch; none where it was polled.
+    /// The serialized notification, for a batch; `None` if it was polled.
     pub(super) fn into_unsent(self) -> (&'a str, Option<Result<Outgoing<'a>, CallError>>) {
         (self.method, self.stage.into_unsent())
     }
@@ -234,7 +240,7 @@ impl<C: Caller> Future for Notify<'_, C> {
     }
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<C: Caller> Unpin for Notify<'_, C> {}
 
 impl<C: Caller> fmt::Debug for Notify<'_, C> {
@@ -243,26 +249,27 @@ impl<C: Caller> fmt::Debug for Notify<'_, C> {
     }
 }
 
-/// What is written when it is made, and sent when it is first polled: a call, a notification, a subscription, a batch.
+/// A call, notification, subscription or batch that is serialized when it is made, and sent when it
+/// is first polled.
 ///
-/// How far it has got. `O` is what will be sent by `C`, and `F` the future that it becomes.
+/// `O` is the serialized message, which `C` sends, and `F` the future of the reply.
 pub(super) enum Lazy<C, O, F, E> {
     Unsent {
         caller: C,
-        /// The error is given by the first poll.
+        /// Returned by the first poll if it is an error.
         written: Result<O, E>,
     },
     Sent(F),
-    /// It could not be written, which the first poll has said; or sending it has panicked.
+    /// Serializing failed, which the first poll has returned; or sending has panicked.
     Gone,
 }
 
 impl<C, O, F, E> Lazy<C, O, F, E> {
-    /// Sets an option, which takes effect when it is sent.
+    /// Sets an option of the message.
     ///
     /// # Panics
     ///
-    /// Where that is too late: an option that is silently left out is worse.
+    /// If the message was sent: an option that has silently no effect is worse.
     #[track_caller]
     pub(super) fn set(&mut self, option: &str, set: impl FnOnce(&mut O)) {
         match self {
@@ -272,11 +279,11 @@ impl<C, O, F, E> Lazy<C, O, F, E> {
         }
     }
 
-    /// What was not sent yet, as something else that is sent by the same caller.
+    /// Converts a message that was not sent into another one of the same caller.
     ///
     /// # Panics
     ///
-    /// As [`set`](Self::set).
+    /// Like [`set`](Self::set).
     #[track_caller]
     pub(super) fn convert<P, G>(self, option: &str, convert: impl FnOnce(O) -> P) -> Lazy<C, P, G, E> {
         match self {
@@ -285,7 +292,7 @@ impl<C, O, F, E> Lazy<C, O, F, E> {
         }
     }
 
-    /// What was not sent yet, for others to send; none where it was polled.
+    /// The message, if it was not sent.
     pub(super) fn into_unsent(self) -> Option<Result<O, E>> {
         match self {
             Self::Unsent { written, .. } => Some(written),
@@ -295,8 +302,8 @@ impl<C, O, F, E> Lazy<C, O, F, E> {
 }
 
 impl<C, O, T, E, F: Future<Output = Result<T, E>> + Unpin> Lazy<C, O, F, E> {
-    /// Sends it, with `send`, where that was not done, and waits for the outcome. `what` it is
-    /// stands in the panic where it is polled again after that.
+    /// Calls `send` on the first poll, then polls the future that it returned. `what` names the
+    /// message in the panic of a poll after the end.
     #[inline]
     pub(super) fn poll(
         &mut self,
@@ -309,8 +316,8 @@ impl<C, O, T, E, F: Future<Output = Result<T, E>> + Unpin> Lazy<C, O, F, E> {
                 polled_again(what);
             };
             let sent = Self::Sent(send(caller, written?));
-            // What is replaced has nothing to drop; looking whether it has would cost more
-            // instructions than all else here.
+            // The old value is `Gone`, which has nothing to drop. The check for that would cost
+            // more instructions than the rest of this function.
             std::mem::forget(std::mem::replace(self, sent));
         }
         let Self::Sent(sent) = self else { unreachable!("sent just now") };

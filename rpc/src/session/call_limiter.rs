@@ -1,4 +1,4 @@
-//! Permits for calls of this side: how many may be in flight at once, which follows how fast the peer answers.
+//! The limit on calls in flight: it adapts to the peer's response time.
 
 use std::{
     fmt,
@@ -13,22 +13,22 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::limits::{Limits, ResponseTimes};
 
-/// The places of one session. Those who wait for one get it in order.
+/// The permits for the calls of one session. Waiting calls get them in order.
 pub(super) struct CallLimiter {
     free: Semaphore,
     permits: Mutex<Permits>,
-    /// How many wait for one.
+    /// The number of calls that wait for a permit.
     waiting: AtomicUsize,
-    /// Whether it was said that one has to wait.
+    /// Whether the log has the first wait.
     is_logged: AtomicBool,
 }
 
 struct Permits {
-    /// What was asked for.
+    /// The configured number of permits.
     start: usize,
     target: Option<Duration>,
     times: ResponseTimes,
-    /// How many of the places that are taken are not to be given to anybody else.
+    /// Permits that are in use, and will not be free again: the limit was lowered.
     owed: usize,
 }
 
@@ -44,7 +44,7 @@ impl CallLimiter {
         })
     }
 
-    /// A place, if one is free and nobody waits for it.
+    /// A permit, if one is free and no call waits for it.
     pub(super) fn try_acquire(self: &Arc<Self>) -> Option<CallPermit> {
         self.free.try_acquire().ok().map(|acquired| {
             acquired.forget();
@@ -52,22 +52,22 @@ impl CallLimiter {
         })
     }
 
-    /// Waits for a place. Dropping it gives the turn to the next.
+    /// Waits for a permit. Cancel safe: dropping the future passes the turn to the next call.
     pub(super) async fn acquire(self: Arc<Self>) -> CallPermit {
         let _waiting = Waiting::of(&self);
-        // It is never closed.
+        // The semaphore is never closed.
         if let Ok(acquired) = self.free.acquire().await {
             acquired.forget();
         }
         CallPermit::of(&self)
     }
 
-    /// How many calls wait for one.
+    /// The number of calls that wait for a permit.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Says the first time that a call has to wait.
+    /// Logs the first time that a call has to wait.
     fn log_wait(&self) {
         if !self.is_logged.swap(true, Ordering::Relaxed) {
             let limit = self.permits().times.in_flight();
@@ -80,7 +80,8 @@ impl CallLimiter {
         }
     }
 
-    /// Other limits hold from now on. The number is kept where it was not changed.
+    /// Applies changed limits. The adapted number of permits stays if the configured one was not
+    /// changed.
     pub(super) fn set_limits(&self, limits: &Limits) {
         let mut permits = self.permits();
         permits.target = limits.target_response_time;
@@ -92,7 +93,7 @@ impl CallLimiter {
         }
     }
 
-    /// Makes more places, or takes some away; those that are taken go when they are free.
+    /// Adds or removes permits. One that is in use is removed when it is released.
     fn change(&self, mut permits: MutexGuard<'_, Permits>, before: usize) {
         let now = permits.times.in_flight();
         if now >= before {
@@ -113,7 +114,7 @@ impl CallLimiter {
         let now = permits.times.in_flight();
         if now != before {
             self.change(permits, before);
-            // Not under the lock: a subscriber of the log may change the limits.
+            // Not under the lock: a log subscriber may change the limits.
             tracing::debug!(rpc.system.name = "jsonrpc", before, now, "other number of calls in flight");
         }
     }
@@ -139,7 +140,7 @@ impl fmt::Debug for CallLimiter {
     }
 }
 
-/// A call that waits for a place, for as long as it does.
+/// Counts a call that waits for a permit, until it is dropped.
 struct Waiting(Arc<CallLimiter>);
 
 impl Waiting {
@@ -156,14 +157,15 @@ impl Drop for Waiting {
     }
 }
 
-/// The place of one message with calls. It is free again when this is dropped; not under a lock, as that wakes the next.
+/// The permit of one message with calls, released when it is dropped. Never drop it under a lock:
+/// that wakes the next call.
 #[derive(Debug)]
 pub(super) struct CallPermit(Box<Held>);
 
 #[derive(Debug)]
 struct Held {
     limiter: Arc<CallLimiter>,
-    /// When the message was sent, and with how many calls.
+    /// The time at which the message was sent, and the number of its calls.
     sent: Option<(Instant, usize)>,
 }
 

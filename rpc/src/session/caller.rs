@@ -1,4 +1,4 @@
-//! What can be called.
+//! The interface of everything that calls are made through.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -7,14 +7,15 @@ use serde::de::DeserializeOwned;
 use super::{BatchError, CallError, Outgoing, OutgoingBatch};
 use crate::jsonrpc::{Reply, RpcError};
 
-/// Anything that calls can be made through: a [`Session`](crate::Session), or what stands in for one.
+/// Sends calls: a [`Session`](crate::Session), or an adapter or mock in its place.
 ///
-/// Generated clients work over every `Caller` (`CalcClient<C>`), so retrying, balancing or recording is written once, for all
-/// services.
+/// Generated clients work with every `Caller` (`CalcClient<C>`), so retrying, load balancing or
+/// recording is written once for all services.
 ///
-/// A call owns its caller, so that it can be given to `tokio::spawn`: each is made with a clone, which has to be cheap. Put what is not
-/// cheap to clone into an [`Arc`]. What the methods return keeps of the caller what it needs, and borrows nothing but the name of the
-/// method. A wrapper names its futures as those of what it wraps, or as boxed ones:
+/// A call owns a clone of its caller, so that it can be given to `tokio::spawn`: cloning has to be
+/// cheap. Put a caller that is not into an [`Arc`]. The returned futures own the parts of the
+/// caller that they need, and borrow only the name of the method. A wrapper uses the future types
+/// of the inner caller, or boxed ones:
 ///
 /// ```
 /// use futures::future::{BoxFuture, FutureExt};
@@ -50,32 +51,33 @@ use crate::jsonrpc::{Reply, RpcError};
 /// }
 /// ```
 pub trait Caller: Clone + Send + Sync + 'static {
-    /// A call under way. Dropping it forgets the call.
+    /// A call in flight. Dropping it abandons the call.
     type Call<'a>: Future<Output = Result<Reply, CallError>> + Send + Unpin;
 
-    /// A notification under way.
+    /// A notification on its way.
     type Notify<'a>: Future<Output = Result<(), CallError>> + Send + Unpin;
 
-    /// A batch under way, which gives a reply for each of its calls. Dropping it forgets them.
+    /// A batch in flight, which returns a reply for each of its calls. Dropping it abandons them.
     type Batch<'a>: Future<Output = Result<Vec<Result<Reply, CallError>>, BatchError>> + Send + Unpin;
 
-    /// Makes a call. It is sent when the future is first polled.
+    /// Makes a call, which is sent when the future is first polled.
     fn call<'a>(&self, call: Outgoing<'a>) -> Self::Call<'a>;
 
-    /// Sends a notification, when the future is first polled.
+    /// Sends a notification when the future is first polled.
     fn notify<'a>(&self, notification: Outgoing<'a>) -> Self::Notify<'a>;
 
-    /// Sends several of them in one message, when the future is first polled.
+    /// Sends a batch, in one message, when the future is first polled.
     fn batch<'a>(&self, batch: OutgoingBatch<'a>) -> Self::Batch<'a>;
 
-    /// The same as [`call`](Self::call), for a caller that is not needed any more: a [`Call`](crate::Call) does this with its own when it is
-    /// first polled. Where the future keeps the caller, to implement it saves a clone a call.
+    /// Like [`call`](Self::call), for a caller that is no longer needed: a [`Call`](crate::Call)
+    /// uses this on its first poll. Implement it if the future owns the caller: that saves a clone
+    /// for each call.
     fn into_call<'a>(self, call: Outgoing<'a>) -> Self::Call<'a> {
         self.call(call)
     }
 }
 
-/// Calls through what is shared.
+/// Calls through a shared caller.
 impl<C: Caller> Caller for Arc<C> {
     type Call<'a> = C::Call<'a>;
     type Notify<'a> = C::Notify<'a>;
@@ -94,17 +96,17 @@ impl<C: Caller> Caller for Arc<C> {
     }
 }
 
-/// What a method's return type means: a value, or a value and an error.
+/// The parts of a method's return type: a value, or a value and an error.
 ///
-/// `FALLIBLE` says whether the type is a `Result`. It is the compiler that finds out, so aliases count; the macro writes it down
-/// and nobody else needs to.
+/// `FALLIBLE` is true if the type is a `Result`. The compiler resolves it, so type aliases work;
+/// the macro writes it, and users need not.
 pub trait Returns<const FALLIBLE: bool> {
-    /// What travels as the result.
+    /// The type of the result on the wire.
     type Value;
-    /// What travels as the error.
+    /// The type of the error on the wire.
     type Error: RpcError;
 
-    /// The two, apart.
+    /// Splits it into value and error.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
 }
 
@@ -126,7 +128,8 @@ impl<T, E: RpcError> Returns<true> for Result<T, E> {
     }
 }
 
-/// What a client can read the reply to: said of the method where it is declared, and not only where it is called.
+/// A return type that a client can decode the reply to. It makes a missing `Deserialize` an error
+/// where the method is declared, and not only where it is called.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a reply: its caller could not read it",
     label = "this type has no `serde::Deserialize`",

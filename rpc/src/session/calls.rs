@@ -1,4 +1,4 @@
-//! The calls in flight: which task waits for which reply, until when, and how they are taken back.
+//! The calls in flight: which task waits for which reply, until when, and how calls are cancelled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 /// The calls of this side that have no reply yet.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    /// Knows their ids, and the batches of both sides.
+    /// The protocol machine: it has the ids of the calls, and the batches of both sides.
     pub(crate) protocol: Connection<InFlight>,
     cancelling: Cancelling,
 }
@@ -27,14 +27,14 @@ pub(crate) struct Calls {
 pub(crate) struct InFlight {
     pub(super) slot: Arc<ReplySlot>,
     timeout: Option<Timeout>,
-    /// Where its message stands among those that leave.
+    /// The position of its message in the write buffer.
     pub(super) position: Position,
-    /// Set where the reply begins a subscription.
+    /// Set if the reply begins a subscription.
     pub(super) pending: Option<Arc<PendingSubscription>>,
-    /// Given back when it ends.
+    /// Released when the call ends.
     pub(super) permit: Option<CallPermit>,
-    /// False for pings, for what ends a subscription, and for the question whether calls can be
-    /// taken back: no task waits for the reply.
+    /// False for a call whose reply no task waits for: a ping, an unsubscribe, or the question
+    /// whether calls can be cancelled.
     pub(super) awaited: bool,
 }
 
@@ -44,29 +44,29 @@ impl InFlight {
         Self { slot: Arc::clone(slot), timeout, position, pending: None, permit: None, awaited: true }
     }
 
-    /// The same of a call for whose reply no task waits.
+    /// A call whose reply no task waits for.
     pub(super) fn unawaited(position: Position, slot: &Arc<ReplySlot>, timeout: Option<Timeout>) -> Self {
         Self { awaited: false, ..Self::new(position, slot, timeout) }
     }
 
-    /// The same, whose reply begins a subscription.
+    /// The same call, whose reply begins a subscription.
     pub(super) fn pending(self, pending: &Arc<PendingSubscription>) -> Self {
         Self { pending: Some(Arc::clone(pending)), ..self }
     }
 
-    /// Whether a task waits for the reply. What none waits for (a ping, what ends a subscription) is
-    /// not ended by an error to the id null: see [`Connection::refused`].
+    /// Whether a task waits for the reply. A call without one (a ping, an unsubscribe) is not ended
+    /// by an error with the id null: see [`Connection::refused`].
     pub(crate) fn has_caller(&self) -> bool {
         self.awaited && self.pending.as_deref().is_none_or(|pending| !pending.is_abandoned())
     }
 
-    /// Ends it with `reply`.
+    /// Ends the call with `reply`.
     pub(crate) fn complete(self, reply: Reply) {
         ReplySlot::complete(self.slot, Ok(reply));
     }
 
-    /// The same, and it may come while nothing else is taken: that to work whose own reports are
-    /// not taken stands behind them.
+    /// Whether a task waits for the reply, and the reply may come while reading is stopped. The
+    /// reply to work whose own reports fill their channel stands behind those reports.
     fn is_awaited(&self) -> bool {
         self.has_caller() && self.pending.as_deref().is_none_or(|pending| !pending.channel.holds_reply_back())
     }
@@ -75,46 +75,46 @@ impl InFlight {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeout {
     pub(super) at: Instant,
-    /// How long that was when the call was made.
+    /// The duration of the timeout when the call was made.
     pub(super) after: Duration,
-    /// Not later than this, whatever is heard of the call meanwhile.
+    /// The deadline of the call, which no progress report extends.
     pub(super) latest: Option<Instant>,
 }
 
 impl Timeout {
-    /// `after` from `now` on; `None`, which is no timeout, where no clock gets there.
+    /// A timeout of `after` from `now` on; `None` if that is beyond the range of the clock.
     pub(super) fn after(now: Instant, after: Duration) -> Option<Self> {
         Some(Self { at: deadline::after(now, after)?, after, latest: None })
     }
 }
 
-/// How calls are taken back, as far as that is known.
+/// How calls are cancelled, as far as it is known.
 #[derive(Debug)]
 pub(crate) enum Cancelling {
-    /// They are not: the peer would not know what that means, or it was chosen so.
+    /// Calls are not cancelled: the peer does not support it, or it is switched off.
     Never,
-    /// As was chosen.
+    /// By the configured notification.
     Chosen(Arc<Cancellation>),
     /// By [`Cancellation::RPC`].
     Known,
-    /// The peer is asked when a call is given up for the first time.
+    /// It is not known: the peer is asked when a call is first given up.
     Unknown,
     Asked(Box<Asked>),
 }
 
-/// The peer was asked to take a call back, and has not answered.
+/// The peer was asked whether it supports cancellation, and has not answered.
 #[derive(Debug)]
 pub(crate) struct Asked {
     by: CallId,
-    /// Calls that were given up since.
+    /// The calls that were given up since.
     given_up: Vec<CallId>,
 }
 
-/// How many calls that are given up meanwhile are told of later.
+/// The number of calls given up meanwhile that are remembered, to be cancelled later.
 const REMEMBERED: usize = 1_024;
 
 impl Cancelling {
-    /// Of a session whose `peer` has said in a handshake what it takes, where there was one.
+    /// `peer` is the peer's answer in a handshake, if there was one.
     pub(crate) fn new(configured: &CancelBy, version: Version, peer: Option<Takes>) -> Self {
         match (configured, peer) {
             (CancelBy::Chosen(cancellation), _) => Self::Chosen(Arc::clone(cancellation)),
@@ -127,28 +127,27 @@ impl Cancelling {
     }
 }
 
-/// The message that tells the peer of a call that was given up.
+/// The message that cancels a call at the peer.
 #[derive(Debug)]
 pub(super) enum Withdrawal {
-    /// Nothing: it would not know what that means, or is told later.
+    /// None: the peer does not support it, or is told later.
     Untold,
-    /// The call is taken back by a notification.
+    /// The configured notification.
     Notify(Arc<Cancellation>),
-    /// The same, by [`Cancellation::RPC`].
+    /// A notification by [`Cancellation::RPC`].
     NotifyOwn,
-    /// The peer is asked by a request to take the call back: its answer says whether it knows what
-    /// that is.
+    /// A request by [`Cancellation::RPC`]: its reply says whether the peer supports cancellation.
     Ask,
 }
 
-/// The calls that were late when the clock was looked at.
+/// The calls that were late at one check of the deadlines.
 #[derive(Debug, Default)]
 pub(super) struct Expired {
     /// To be completed with a timeout.
     pub(super) late: Vec<(Arc<ReplySlot>, Duration)>,
-    /// Work whose reports have ceased.
+    /// Work that has stopped reporting its progress.
     pub(super) silent: Vec<(Arc<PendingSubscription>, Duration)>,
-    /// Those that have ended.
+    /// Removed from the calls in flight.
     pub(super) ended: Vec<(CallId, InFlight)>,
 }
 
@@ -161,17 +160,18 @@ impl Calls {
         self.protocol.version()
     }
 
-    /// Calls of the application that wait for a reply, and pings.
+    /// The number of calls of the application in flight, with pings.
     pub(crate) fn in_flight(&self) -> usize {
         self.protocol.len() - usize::from(matches!(self.cancelling, Cancelling::Asked(_)))
     }
 
-    /// Whether a call waits for a reply that may come while nothing else is taken.
+    /// Whether a task waits for a reply that may come while reading is stopped.
     pub(crate) fn are_awaited(&self) -> bool {
         self.protocol.calls().any(InFlight::is_awaited)
     }
 
-    /// A call was sent, or a batch of which it is the first: it gives the permit back when it ends.
+    /// Attaches the permit to a call that was sent, the first of its batch: it is released when
+    /// that call ends.
     pub(super) fn attach_permit(&mut self, permit: &mut Option<CallPermit>, call: CallId, calls: usize) {
         if let Some(permit) = permit.take()
             && let Some(call) = self.protocol.get_mut(call)
@@ -180,11 +180,12 @@ impl Calls {
         }
     }
 
-    /// Ends the calls that are late at `now`, and gives `next` the deadlines of the others.
+    /// Ends the calls that are late at `now`, and lowers `next` to the earliest deadline of the
+    /// others.
     pub(super) fn expire(&mut self, now: Instant, next: &mut Option<Instant>) -> Expired {
         let Expired { mut late, mut silent, .. } = Expired::default();
         let ended = self.protocol.extract_if(|call| {
-            // Work that reports is given its time from the last report on.
+            // The timeout of work that reports its progress counts from the last report.
             if let (Some(pending), Some(timeout)) = (&call.pending, &mut call.timeout)
                 && let Some(alive) = pending.channel.was_alive(now)
                 && let Some(again) = Timeout::after(alive, timeout.after)
@@ -203,8 +204,8 @@ impl Calls {
                     silent.push((Arc::clone(pending), after));
                     true
                 }
-                // Should it begin after all, the peer has to be told that the subscriber is gone:
-                // it is waited for once more.
+                // If the subscription begins after all, the peer has to be told to end it: the
+                // reply gets the same time once more.
                 Some(pending) if !pending.is_abandoned() => {
                     pending.abandon();
                     call.timeout = Timeout::after(at, after);
@@ -216,7 +217,7 @@ impl Calls {
         Expired { late, silent, ended }
     }
 
-    /// Gives a call up: how the peer is to be told of it.
+    /// Gives a call up. Returns how the peer is told.
     pub(super) fn give_up(&mut self, call: CallId) -> Withdrawal {
         match &mut self.cancelling {
             Cancelling::Never => Withdrawal::Untold,
@@ -232,7 +233,7 @@ impl Calls {
         }
     }
 
-    /// The peer was asked by this call.
+    /// The peer is asked by the request `by`.
     pub(super) fn asked(&mut self, by: CallId) {
         self.cancelling = Cancelling::Asked(Box::new(Asked { by, given_up: Vec::new() }));
     }
@@ -241,7 +242,8 @@ impl Calls {
         matches!(&self.cancelling, Cancelling::Asked(asked) if asked.by == call)
     }
 
-    /// The peer has said whether it takes calls back. Gives those that were given up meanwhile.
+    /// The peer has answered whether it supports cancellation. Returns the calls that were given up
+    /// meanwhile.
     pub(super) fn answered_asking(&mut self, takes: bool) -> Vec<CallId> {
         let answered = if takes { Cancelling::Known } else { Cancelling::Never };
         match std::mem::replace(&mut self.cancelling, answered) {
@@ -250,29 +252,29 @@ impl Calls {
         }
     }
 
-    /// The peer takes calls back by [`Cancellation::RPC`]: it knows of it.
+    /// The peer has sent [`Cancellation::RPC`] itself, so it supports it.
     pub(super) fn peer_cancels(&mut self) {
         if matches!(self.cancelling, Cancelling::Unknown) {
             self.cancelling = Cancelling::Known;
         }
     }
 
-    /// The peer's first message has decided the version. Whether calls can no longer be taken back
-    /// as was chosen.
+    /// The peer's first message has decided the version. True if the configured cancellation cannot
+    /// be used with it.
     pub(super) fn decided(&mut self, version: Version) -> bool {
         self.protocol.set_version(version);
         !version.has_named_params()
             && matches!(std::mem::replace(&mut self.cancelling, Cancelling::Never), Cancelling::Chosen(_))
     }
 
-    /// Ends all of them.
+    /// Ends all calls.
     pub(super) fn end(&mut self) -> impl Iterator<Item = InFlight> + use<> {
         self.cancelling = Cancelling::Never;
         self.protocol.drain()
     }
 }
 
-/// Whether a deadline has passed; one that has not is kept in `next` if it is the earliest.
+/// Whether a deadline has passed; otherwise `next` is lowered to it.
 pub(super) fn is_late(deadline: Instant, now: Instant, next: &mut Option<Instant>) -> bool {
     let is_late = deadline <= now;
     if !is_late {

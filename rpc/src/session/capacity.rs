@@ -1,4 +1,4 @@
-//! Waiting for what a message needs before it is sent: room among the outgoing bytes, and a place if it is a call.
+//! Back-pressure on calls: waiting for capacity in the write buffer, and for a call permit.
 
 use std::{
     pin::{Pin, pin},
@@ -20,20 +20,20 @@ use tokio::{
 use super::{BatchError, CallError, CloseReason, Shared, call_limiter::CallPermit, shared::Refused};
 use crate::{framing::FrameError, jsonrpc::Unsupported};
 
-/// One who waits. Most calls never make one.
+/// A message that waits to be sent. Most messages never need one.
 pub(super) struct CapacityWait {
     wait: Wait,
-    /// What it has got so far.
+    /// The results of the waiting so far.
     attempt: SendAttempt,
     timeout: Option<(Timer, Duration)>,
 }
 
-/// Rings when the time is over, whatever polls it.
+/// A timer that works on any executor.
 enum Timer {
-    /// On the runtime of the session.
+    /// On the session's own runtime.
     Local(Pin<Box<Sleep>>),
-    /// Elsewhere, where there may be no clock, a task of that runtime rings. It is gone with the runtime, and does not ring then:
-    /// the session has ended.
+    /// On another executor, which may have no clock, a task of the session's runtime sends the
+    /// signal. If that runtime is shut down the signal never comes: the session has ended.
     OnRuntime(Option<oneshot::Receiver<()>>),
 }
 
@@ -50,7 +50,7 @@ impl Timer {
                         matches!(first, Either::Left(_))
                     };
                     if rings {
-                        // It may have gone just now.
+                        // The receiver may have been dropped just now.
                         let _ = ring.send(());
                     }
                 });
@@ -78,16 +78,16 @@ impl Timer {
 enum Wait {
     Capacity(BoxFuture<'static, ()>),
     Permit(BoxFuture<'static, CallPermit>),
-    /// It is worth trying again.
+    /// Nothing: sending may be tried again.
     Over,
 }
 
-/// What one who tries to send has got by waiting.
+/// An attempt to send, with the results of the waiting before it.
 #[derive(Default)]
 pub(super) struct SendAttempt {
-    /// When the wait began.
+    /// The time at which the waiting began.
     pub(super) since: Option<Instant>,
-    /// A place, as long as nothing was sent.
+    /// The permit, until the message is sent.
     pub(super) permit: Option<CallPermit>,
 }
 
@@ -104,7 +104,7 @@ impl CapacityWait {
         Box::new(Self { wait: Wait::Over, attempt, timeout })
     }
 
-    /// Ready when it is worth trying again.
+    /// Ready when sending may be tried again.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSent>> {
         if let Some((timer, after)) = &mut self.timeout
             && timer.has_elapsed(cx)
@@ -121,7 +121,7 @@ impl CapacityWait {
     }
 }
 
-/// Why something was not sent after all.
+/// The reason why a message was not sent.
 pub(super) enum NotSent {
     Closed(CloseReason),
     Timeout(Duration),
@@ -130,7 +130,7 @@ pub(super) enum NotSent {
 }
 
 impl NotSent {
-    /// The same, of a call or a notification.
+    /// As the error of a call or a notification.
     pub(super) fn into_call_error(self, method: &str) -> CallError {
         match self {
             Self::Closed(reason) => CallError::Closed { reason, sent: false },
@@ -140,7 +140,7 @@ impl NotSent {
         }
     }
 
-    /// The same, of a batch.
+    /// As the error of a batch.
     pub(super) fn into_batch_error(self) -> BatchError {
         match self {
             Self::Closed(reason) => BatchError::Closed(reason),
@@ -151,8 +151,8 @@ impl NotSent {
     }
 }
 
-/// Runs `send` now if there is room to send, or when there is. It is given what the wait has brought, and leaves there what
-/// it does not use. `timeout` is how long to wait, asked when the wait begins.
+/// Runs `send` as soon as there is capacity, at once if there is some. `send` takes what it uses
+/// from the attempt. `timeout` is asked when the waiting begins, and limits it.
 #[inline]
 pub(super) fn poll_capacity<T>(
     shared: &Arc<Shared>,
@@ -165,8 +165,8 @@ pub(super) fn poll_capacity<T>(
         if let Some(waiting) = wait
             && let Err(not_sent) = ready!(waiting.poll(cx))
         {
-            // It may have been woken just now, and takes no wait: the next sender is woken in its place, also while the future that
-            // has waited is held.
+            // This waiter may have been woken just now, and does not use the capacity. Dropping it
+            // wakes the next sender, even if the future that has waited is kept.
             *wait = None;
             return Poll::Ready(Err(not_sent));
         }
@@ -176,7 +176,7 @@ pub(super) fn poll_capacity<T>(
             Err(Refused::Closed(reason)) => break Err(NotSent::Closed(reason)),
             Err(Refused::Unsupported(what)) => break Err(NotSent::Unsupported(what)),
             Err(Refused::Frame(error)) => break Err(NotSent::Frame(error)),
-            // Capacity that is made from here on leaves a permit: it is not missed.
+            // Capacity that is made from here on leaves a `Notify` permit, so it is not missed.
             Err(Refused::Full) => {
                 let shared = Arc::clone(shared);
                 Wait::Capacity(Box::pin(async move { shared.capacity_made().await }))

@@ -8,9 +8,10 @@ use crate::{
     transport::{Expected, told},
 };
 
-/// Why a session ended. The same reason reaches every call that was waiting.
+/// The reason why a session ended. Every call in flight ends with the same one.
 ///
-/// Reasons can be compared, in tests above all: errors of I/O are the same where their kind and their text are.
+/// Reasons can be compared, mostly for tests. I/O errors are equal if their kind and their text
+/// are.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -20,98 +21,103 @@ pub enum CloseReason {
     /// This side aborted it.
     #[error("aborted by this side")]
     Aborted,
-    /// The peer closed the connection. Of a WebSocket it is [`PeerClosed`](Self::PeerClosed).
+    /// The peer closed the connection. A WebSocket gives [`PeerClosed`](Self::PeerClosed) instead.
     #[error("closed by the peer")]
     Peer,
-    /// The peer closed a WebSocket, or its connection has come to an end.
+    /// The peer closed a WebSocket, or its connection ended.
     #[error("{}", closed(*.code, .reason))]
     PeerClosed {
-        /// Its status code, as RFC 6455 numbers them: 1000 where all was done, 1001 where the peer goes away. Two are never
-        /// sent: 1005 stands for a close frame without a code, and 1006 for an end without a close frame.
+        /// The status code of RFC 6455: 1000 for a normal closure, 1001 if the peer goes away. Two
+        /// codes are never sent: 1005 stands for a close frame without a code, 1006 for an end
+        /// without a close frame.
         code: u16,
-        /// What it said besides, for a person to read. May be empty.
+        /// The peer's reason as text for a person. May be empty.
         reason: String,
     },
-    /// The server that the session belongs to is shutting down.
+    /// The server that the session belongs to shuts down.
     #[error("the server is shutting down")]
     Shutdown,
     /// Reading or writing failed.
     #[error("the connection was lost")]
     Io(#[source] Arc<io::Error>),
-    /// The peer's bytes make no sense, or a frame of the peer's is far over [`Limits::frame_size`](crate::Limits::frame_size).
+    /// The peer's bytes are not valid, or a frame is far larger than
+    /// [`Limits::frame_size`](crate::Limits::frame_size).
     #[error(transparent)]
     Frame(FrameError),
-    /// The peer speaks another protocol than JSON-RPC, or JSON-RPC in another framing, by the first
-    /// bytes that it has sent. None of them was handled. The error says what to do about it. A
-    /// [`MessageSession`](crate::MessageSession) does not end so.
+    /// The peer's first bytes are those of another protocol than JSON-RPC, or of another framing.
+    /// None of them was handled. The error says what to do about it. A
+    /// [`MessageSession`](crate::MessageSession) does not end like this.
     #[error("{}", told(Expected::Messages, .protocol, .found))]
     WrongProtocol {
-        /// What it speaks: `"HTTP"`, `"TLS"`, `"SMTP"`, `"JSON-RPC in lines"`, and so on; `"text"` or
-        /// `"binary data"` where that is all that is known; `"what it is sent"` of an echo.
+        /// The protocol: `"HTTP"`, `"TLS"`, `"SMTP"`, `"JSON-RPC in lines"`, and so on; `"text"` or
+        /// `"binary data"` if no more is known; `"what it is sent"` for an echo.
         protocol: &'static str,
-        /// The start of what came, escaped: at most 40 bytes of it.
+        /// The start of the received bytes, escaped: at most 40 bytes of it.
         found: String,
     },
     /// The peer stopped reading.
     #[error("the peer took none of the {unsent} bytes that waited to be sent within {after:?}")]
     SendTimeout {
-        /// Bytes that waited.
+        /// The bytes that waited to be sent.
         unsent: usize,
         /// [`Limits::send_timeout`](crate::Limits::send_timeout).
         after: Duration,
     },
-    /// Nothing came or went, and nothing was under way.
+    /// Nothing was sent or received, and nothing was in flight.
     #[error("nothing came or went for {after:?}")]
     Idle {
         /// [`Limits::idle_timeout`](crate::Limits::idle_timeout).
         after: Duration,
     },
-    /// The peer said nothing, and did not answer a ping either: see [`KeepAlive`](crate::KeepAlive).
+    /// The peer sent nothing, and did not answer a ping either: see
+    /// [`KeepAlive`](crate::KeepAlive).
     #[error("the peer said nothing for {after:?}, not even to a ping")]
     Silent {
-        /// The interval and the limit together.
+        /// The interval and the timeout of the ping together.
         after: Duration,
     },
-    /// The peer began a message and did not finish it.
+    /// The peer began a message and did not finish it in time.
     #[error("the peer began a message, and {received} bytes of it came within {after:?}, and not its end")]
     FrameTimeout {
-        /// Bytes that came of it, and were kept.
+        /// The bytes of it that were received and kept.
         received: usize,
         /// [`Limits::frame_timeout`](crate::Limits::frame_timeout).
         after: Duration,
     },
-    /// The peer kept asking without reading the answers.
+    /// The peer kept sending requests without reading the replies.
     #[error(
         "{unsent} bytes wait to be sent: the limit is {limit}, and the peer keeps asking without reading"
     )]
     OutgoingFull {
-        /// Bytes that wait.
+        /// The bytes that wait to be sent.
         unsent: usize,
         /// [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes).
         limit: usize,
     },
-    /// The peer cost too much: it broke too many rules, or asked for too much.
+    /// The peer's cost reached the limit: it broke too many rules, or asked for too much.
     #[error("the peer's cost reached {cost:.0}: the limit is {limit:.0}")]
     Cost {
-        /// What it had come to.
+        /// The cost that was reached.
         cost: f64,
         /// [`Limits::cost_hard`](crate::Limits::cost_hard).
         limit: f64,
     },
-    /// The peer has said why it closes the connection, with an error of the id null. With the code -101 this side
-    /// has cost it too much: it is the peer's [`Cost`](Self::Cost). Send less, or ask its operator for more. With
-    /// any other code, such as -102 of a server that has too many connections, it was the first and only thing
-    /// that the peer has said: try again later, or do what the error says.
+    /// The peer sent an error with the id null before it closed the connection. With the code -101
+    /// this side has reached the peer's cost limit: it is the peer's [`Cost`](Self::Cost). Send
+    /// less, or ask its operator for more. With any other code, such as -102 of a server with too
+    /// many connections, it was the first and only message of the peer: try again later, or do what
+    /// the error says.
     #[error("{}", refused(.0))]
     Refused(#[source] ErrorObject),
-    /// The request did not come by a session, but by itself: see [`Dispatcher`](crate::Dispatcher). Nobody can be called back.
+    /// The request came without a session, over HTTP or through a
+    /// [`Dispatcher`](crate::Dispatcher): there is no peer that could be called back.
     #[error("there is no session: the request came by itself")]
     NoSession,
-    /// Code of this side panicked in the session's loop: a framer, a codec, a stream of the
-    /// application's own. Handlers and hooks that panic do not end a session.
+    /// Code of this side panicked in the session's loop: a framer, a codec, or a stream of the
+    /// application. Handlers and hooks that panic do not end a session.
     #[error("the session's loop panicked: {}", escaped(.message))]
     Panicked {
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
     /// The runtime that drove the session was shut down.
@@ -120,18 +126,19 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether the connection has come to its end without a word.
+    /// Whether the connection ended without a reason from the peer.
     pub(crate) const fn is_silent_end(&self) -> bool {
         matches!(self, Self::Peer | Self::PeerClosed { code: 1006, .. })
     }
 
-    /// Whether what was sent before an end at once still leaves, with what the peer is told of the end.
+    /// Whether messages that were sent before an abort are still written, with the error that tells
+    /// the peer of it.
     pub(crate) const fn lets_leave(&self) -> bool {
         matches!(self, Self::Frame(_))
     }
 }
 
-/// Errors of I/O are the same where their kind and their text are.
+/// I/O errors are equal if their kind and their text are.
 impl PartialEq for CloseReason {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -162,7 +169,7 @@ impl PartialEq for CloseReason {
                 (cost, limit) == (amount, most)
             }
             (Self::Panicked { message }, Self::Panicked { message: text }) => message == text,
-            // Those that say nothing more. They are all named, so that a new one is not forgotten.
+            // The reasons without fields. All are named, so that a new one cannot be forgotten.
             (
                 Self::Local
                 | Self::Aborted

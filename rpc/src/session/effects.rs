@@ -1,9 +1,10 @@
-//! Effects of a change of the state that run code which is not the session's: they are applied once
-//! the lock is released. And values of the state that are made on demand.
+//! Building blocks of the components of the state: [`Effects`] of a change, and values that are
+//! created [on demand](OnDemand).
 //!
-//! A waker may poll the task that it wakes, a log subscriber may ask the session for its
-//! statistics, and dropping a handler runs whatever the handler holds. Each of them may use the
-//! session, and under its lock that would hang.
+//! Effects run code that is not the session's, so they are applied once the lock is released. A
+//! waker may poll the task that it wakes, a log subscriber may ask the session for its statistics,
+//! and dropping a handler runs the destructors of the handler's values. Each of them may use the
+//! session, and would deadlock under its lock.
 
 use std::{
     fmt,
@@ -17,25 +18,26 @@ use tokio::task::AbortHandle;
 use super::{CallError, reply_slot::ReplySlot};
 use crate::jsonrpc::Reply;
 
-/// The effects of a change, collected under the lock. It lives on the stack, and allocates where
-/// there is something to do.
+/// The effects of a change, collected under the lock. The value lives on the stack, and allocates
+/// only if there is an effect.
 #[derive(Default)]
 pub(crate) struct Effects {
-    /// Nearly always false, and then nothing else is looked at.
+    /// Nearly always false, and then no other field is looked at.
     any: bool,
     wakers: Vec<Waker>,
     others: Vec<Box<dyn FnOnce() + Send>>,
     tells: Tells,
 }
 
-/// Which waiting tasks of the session are woken. They wait where the effects do not reach.
+/// The groups of waiting tasks to notify. They wait on a `Notify` of the shared state, out of reach
+/// of a component.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tells {
-    /// Those that wait for the end of a request look again.
+    /// The tasks that wait for the end of a request check again.
     pub(super) requests_changed: bool,
-    /// All senders that wait for capacity look again: it is not capacity that they will get.
+    /// All senders that wait for capacity check again, for a reason other than capacity.
     pub(super) senders_look_again: bool,
-    /// Those that wait for the end of the session.
+    /// The tasks that wait for the end of the session.
     pub(super) is_gone: bool,
 }
 
@@ -54,41 +56,41 @@ impl Effects {
         self.later(move || task.abort());
     }
 
-    /// Logs something, for one.
+    /// Runs `effect`, for example to log something.
     pub(crate) fn later(&mut self, effect: impl FnOnce() + Send + 'static) {
         self.others.push(Box::new(effect));
         self.any = true;
     }
 
-    /// Drops a value that holds something of the user's: a waker, a task, a permit that wakes the
-    /// next.
+    /// Drops a value with user code in it: a waker, a task, or a permit that wakes the next call.
     pub(crate) fn drop_later<T: Send + 'static>(&mut self, value: Option<T>) {
         if let Some(value) = value {
             self.later(move || drop(value));
         }
     }
 
-    /// Tasks that wait for the end of a request look again.
+    /// Notifies the tasks that wait for the end of a request.
     pub(super) const fn requests_changed(&mut self) {
         (self.tells.requests_changed, self.any) = (true, true);
     }
 
-    /// All senders that wait for capacity look again: it is not capacity that they will get.
+    /// Notifies all senders that wait for capacity, for a reason other than capacity.
     pub(super) const fn senders_look_again(&mut self) {
         (self.tells.senders_look_again, self.any) = (true, true);
     }
 
-    /// Tasks that wait for the end of the session are woken.
+    /// Notifies the tasks that wait for the end of the session.
     pub(super) const fn gone(&mut self) {
         (self.tells.is_gone, self.any) = (true, true);
     }
 
-    /// Called once the lock is released. Gives which tasks are to be woken besides, if any.
+    /// Applies the effects. Called once the lock is released. Returns the groups of tasks to
+    /// notify, if there are any.
     #[inline]
     pub(super) fn apply(self) -> Option<Tells> {
         match self.any {
             true => Some(self.apply_some()),
-            // It holds nothing: there is nothing to be dropped either.
+            // All collections are empty: skip their destructors.
             false => {
                 std::mem::forget(self);
                 None
@@ -110,11 +112,12 @@ impl fmt::Debug for Effects {
     }
 }
 
-/// A value that is made when it is changed for the first time, and looks empty until then.
+/// A value that most sessions never need. It is created on the first change, looks empty until
+/// then, and takes no memory.
 #[derive(Debug)]
 pub(crate) struct OnDemand<T>(Option<Box<T>>);
 
-/// A value that an [`OnDemand`] can stand for before it is made.
+/// A type whose empty value an [`OnDemand`] lends before it is created.
 pub(crate) trait Empty: Default + 'static {
     fn empty() -> &'static Self;
 }
@@ -126,13 +129,13 @@ impl<T> Default for OnDemand<T> {
 }
 
 impl<T> OnDemand<T> {
-    /// The value, if it was made.
+    /// The value, if it was created.
     #[inline]
     pub(crate) fn made(&self) -> Option<&T> {
         self.0.as_deref()
     }
 
-    /// The value, if it was made. Where it was not, there is nothing in it that could be changed.
+    /// The value, if it was created. If not, it is empty, and there is nothing to change.
     pub(crate) fn if_made(&mut self) -> Option<&mut T> {
         self.0.as_deref_mut()
     }

@@ -1,4 +1,4 @@
-//! Why a call, or a batch of them, gave no value.
+//! The errors of calls and of batches.
 
 use std::{convert::Infallible, error::Error, fmt, time::Duration};
 
@@ -13,80 +13,84 @@ use crate::{
     },
 };
 
-/// Why a call did not return what it was made for. `E` is the error type of the method.
+/// The error of a call. `E` is the error type of the method.
 ///
-/// [`executed`](Self::executed) says whether the call was carried out, and
-/// [`guide::errors`](crate::guide::errors) has a table of all of them.
+/// [`executed`](Self::executed) tells whether the call was executed, and
+/// [`guide::errors`](crate::guide::errors) has a table of all variants.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError<E: Error + 'static = Infallible> {
-    /// The method failed in a way that it declares.
+    /// The method failed with the error type that it declares.
     Service(E),
 
-    /// The peer answered with an error that is none of the method's own: an unknown method, wrong parameters, a failed handler.
+    /// The peer answered with another error: an unknown method, invalid parameters, a failed
+    /// handler.
     ///
-    /// An error to the id null, which names no call, ends the only call in flight that it can mean, and says so in its text.
+    /// An error with the id null names no call. It ends the only call in flight that it can belong
+    /// to, and its text says so.
     Rpc(ErrorObject),
 
-    /// No reply came in time. The peer may still be working on it; a late reply is ignored.
+    /// No reply came in time. The peer may still execute the call; a late reply is ignored.
     Timeout(Duration),
 
-    /// The session ended before the reply came, or had ended before.
+    /// The session ended before the reply came, or before the call was made.
     Closed {
-        /// Why it ended.
+        /// The reason of the end.
         reason: CloseReason,
-        /// Whether the call had left: the transport had taken the first byte of it. One that has not was
-        /// not carried out, and will not be.
+        /// True if the transport has taken the first byte of the call. A call that was not sent is
+        /// not executed.
         sent: bool,
     },
 
-    /// The parameters could not be written as JSON. Nothing was sent.
+    /// The parameters could not be serialized as JSON. Nothing was sent.
     Encode {
         /// The method that was called.
         method: String,
-        /// What is wrong with them.
+        /// The cause.
         source: serde_json::Error,
     },
 
-    /// The message does not fit into a frame: see [`Framer::finish`](crate::framing::Framer::finish). Nothing was sent.
+    /// The message does not fit into a frame: see
+    /// [`Framer::finish`](crate::framing::Framer::finish). Nothing was sent.
     Frame {
         /// The method that was called.
         method: String,
-        /// What is wrong with the message.
+        /// The cause.
         source: FrameError,
     },
 
-    /// The version that is spoken, or what carries it, has no way to say it. Nothing was sent.
+    /// The protocol version or the transport does not support it. Nothing was sent.
     Unsupported {
         /// The method that was called.
         method: String,
-        /// What it has not.
+        /// The missing feature.
         source: Unsupported,
     },
 
-    /// The result is not of the type that was expected.
+    /// The result does not have the expected type.
     Decode {
         /// The method that was called.
         method: String,
-        /// What is wrong with it.
+        /// The cause.
         source: serde_json::Error,
     },
 
-    /// The peer's reply breaks the rules of the protocol.
+    /// The peer's reply violates the protocol.
     Protocol {
         /// The method that was called.
         method: String,
-        /// Which rule.
+        /// The violated rule.
         source: ProtocolError,
     },
 
-    /// HTTP, which was to carry the call, brought no reply. Whether the call was carried out is said at each cause.
+    /// The HTTP exchange that carried the call gave no reply. Each cause says whether the call was
+    /// executed.
     #[cfg(feature = "http")]
     Http(HttpError),
 }
 
-/// What this layer knows: the rest is said by the [`source`](Error::source), and [`chain`](crate::chain)
-/// has all of it. An error of the service's speaks for itself.
+/// The text of this layer only: the [`source`](Error::source) has the rest, and
+/// [`chain`](crate::chain) shows all of it. An error of the service is shown as it is.
 impl<E: Error + 'static> fmt::Display for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -118,7 +122,7 @@ impl<E: Error + 'static> fmt::Display for CallError<E> {
 impl<E: Error + 'static> Error for CallError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            // Its text is shown as that of this error, so its cause comes next.
+            // Its text is shown as that of this error, so the next in the chain is its source.
             Self::Service(error) => error.source(),
             Self::Rpc(error) => Some(error),
             Self::Timeout(_) => None,
@@ -134,7 +138,7 @@ impl<E: Error + 'static> Error for CallError<E> {
 }
 
 impl<E: Error + 'static> CallError<E> {
-    /// Whether the call was carried out, as far as the error tells: see [`Executed`].
+    /// Whether the call was executed, as far as the error tells: see [`Executed`].
     ///
     /// ```
     /// use rpc::{CallError, Executed};
@@ -150,13 +154,13 @@ impl<E: Error + 'static> CallError<E> {
         match self {
             Self::Service(_) | Self::Decode { .. } => Executed::Yes,
             Self::Rpc(error) => error.executed(),
-            // A connection that was refused was not read, if the refusal says so.
+            // A server that refuses a connection has not read it, if the refusal says so.
             Self::Closed { reason: CloseReason::Refused(error), sent: true }
                 if error.code() == ErrorCode::SERVER_BUSY && error.executed() == Executed::No =>
             {
                 Executed::No
             }
-            // What the peer has done with it is not known.
+            // It is not known what the peer has done with it.
             Self::Timeout(_) | Self::Closed { sent: true, .. } | Self::Protocol { .. } => Executed::Perhaps,
             Self::Closed { sent: false, .. }
             | Self::Encode { .. }
@@ -169,7 +173,7 @@ impl<E: Error + 'static> CallError<E> {
 }
 
 impl CallError {
-    /// The same error, as one of a method that can fail in its own way.
+    /// The same error for a method that has an error type of its own.
     pub(crate) fn widen<E: Error + 'static>(self) -> CallError<E> {
         match self {
             Self::Service(never) => match never {},
@@ -188,8 +192,8 @@ impl CallError {
 }
 
 impl<E: RpcError> CallError<E> {
-    /// What it means to the caller of `method` that its reply gives no value: for callers that are no session
-    /// (mocks, balancers) and read a [`Reply`] themselves.
+    /// The error of a call of `method` whose reply has no value: for callers other than a session
+    /// (mocks, load balancers) that read a [`Reply`] themselves.
     #[cold]
     pub fn of_reply(method: &str, error: ReplyError) -> Self {
         match error {
@@ -199,7 +203,7 @@ impl<E: RpcError> CallError<E> {
         }
     }
 
-    /// An error of the peer's: one that the method declares, or another.
+    /// An error of the peer: the declared error of the method if it is one.
     pub(super) fn of_object(object: ErrorObject) -> Self {
         match E::from_error_object(&object) {
             Some(error) => Self::Service(error),
@@ -227,16 +231,16 @@ const fn of_http(error: &HttpError) -> &'static str {
     }
 }
 
-/// A handler that calls on can use `?`.
+/// Lets a handler that makes calls use `?`.
 ///
-/// - An error of the peer's is passed on as it is: code, message and data.
-/// - Any other failure becomes an internal error (-32603) with a short message, which names no method, address or
-///   cause. Its `data` says whether the call was carried out, as [`ErrorObject::executed`] reads it:
-///   `{"executed":false}`, `{"executed":true}`, or `{"executed":null}` where that is not known.
-///   The causes are logged at DEBUG.
+/// - An error of the peer is passed on unchanged: code, message and data.
+/// - Any other failure becomes an internal error (-32603) with a short message, without method,
+///   address or cause. Its `data` says whether the call was executed, as [`ErrorObject::executed`]
+///   reads it: `{"executed":false}`, `{"executed":true}`, or `{"executed":null}` if it is not
+///   known. The causes are logged at DEBUG.
 ///
-/// To pass on an error of the peer's tells the caller that it is the handler's own. Where a handler does more than to
-/// call on, codes such as -32601 say too much: map them.
+/// A caller takes an error that is passed on for the handler's own. If a handler does more than to
+/// forward a call, codes such as -32601 mislead its caller: map them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -295,16 +299,17 @@ impl<E: RpcError> From<CallError<E>> for ErrorObject {
     }
 }
 
-/// Why a batch as a whole gave nothing. What happened to single members is in their own results, unless one was asked to
-/// fail for all.
+/// The error of a batch as a whole. Members have their own results, unless the batch was to fail
+/// with the first member that fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// The version that is spoken has no way to say it, or the batch is empty. Nothing was sent.
+    /// The protocol version does not support batches, or the batch is empty. Nothing was sent.
     #[error("the batch cannot be sent")]
     Unsupported(#[source] Unsupported),
 
-    /// The batch does not fit into a frame: see [`Framer::finish`](crate::framing::Framer::finish). Nothing was sent.
+    /// The batch does not fit into a frame: see [`Framer::finish`](crate::framing::Framer::finish).
+    /// Nothing was sent.
     #[error("the batch cannot be sent")]
     Frame(#[source] FrameError),
 
@@ -312,46 +317,49 @@ pub enum BatchError {
     #[error("the session is closed")]
     Closed(#[source] CloseReason),
 
-    /// There was no room among the outgoing bytes for so long. Nothing was sent.
+    /// There was no capacity in the write buffer for this long. Nothing was sent.
     #[error("the batch could not be sent within {0:?}")]
     Timeout(Duration),
 
-    /// HTTP, which was to carry the batch, brought no reply. Whether its calls were carried out is said at each cause.
+    /// The HTTP exchange that carried the batch gave no reply. Each cause says whether its calls
+    /// were executed.
     #[cfg(feature = "http")]
     #[error(transparent)]
     Http(HttpError),
 
-    /// The parameters of a member could not be written as JSON. Nothing was sent.
+    /// The parameters of a member could not be serialized as JSON. Nothing was sent.
     #[error("the parameters of `{}`, member {index} of the batch, cannot be sent", escaped(.method))]
     Encode {
-        /// Its place in the batch, from 0.
+        /// The index of the member, from 0.
         index: usize,
-        /// The method that it calls.
+        /// The method of the member.
         method: String,
-        /// What is wrong with them.
+        /// The cause.
         source: serde_json::Error,
     },
 
-    /// A member was polled before it was put into the batch, so that it may have been sent by itself. It was dropped, and is forgotten
-    /// like any [`Call`](crate::Call) that is dropped. The batch was not sent.
+    /// A member was polled before it was added to the batch, so it may have been sent by itself. It
+    /// was dropped, and is abandoned like any [`Call`](crate::Call) that is dropped. The batch was
+    /// not sent.
     #[error(
         "`{}`, member {index} of the batch, was polled before: it was sent by itself, and cannot be sent again; put calls into a \
          batch that were not awaited",
         escaped(.method)
     )]
     Polled {
-        /// Its place in the batch, from 0.
+        /// The index of the member, from 0.
         index: usize,
-        /// The method that it calls.
+        /// The method of the member.
         method: String,
     },
 
-    /// A member failed, and the batch was to fail with it. The others may have been carried out.
+    /// A member failed, and the batch was to fail with it. The other members may have been
+    /// executed.
     #[error("`{}`, member {index} of the batch, failed", escaped(.method))]
     Member {
-        /// Its place in the batch, from 0.
+        /// The index of the member, from 0.
         index: usize,
-        /// The method that it calls.
+        /// The method of the member.
         method: String,
         /// The [`CallError`](crate::CallError) of the method.
         source: Box<dyn Error + Send + Sync>,
@@ -359,7 +367,7 @@ pub enum BatchError {
 }
 
 impl BatchError {
-    /// Whether calls of the batch were carried out, as far as the error tells: see [`Executed`].
+    /// Whether calls of the batch were executed, as far as the error tells: see [`Executed`].
     pub fn executed(&self) -> Executed {
         match self {
             Self::Unsupported(_)

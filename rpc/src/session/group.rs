@@ -1,4 +1,5 @@
-//! The group that a session belongs to: its account is charged with the session's, and counts it until it ends.
+//! Membership of a session in a group: it shares the cost account of the group, and counts as one
+//! of its connections until it ends.
 
 use std::{
     fmt,
@@ -17,19 +18,20 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct InstalledGroups {
     groups: Groups,
-    /// Locked when somebody comes or goes, and when something is charged; never while code of the user's runs.
+    /// Locked when a connection opens or closes, and when cost is charged; never while user code
+    /// runs.
     accounts: Mutex<Accounts>,
     since: Instant,
 }
 
-/// A group has as many connections as it may have.
+/// A group has reached its limit of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the group has {connections} connections, and may have {limit}")]
 #[non_exhaustive]
 pub struct GroupFull {
-    /// How many it has.
+    /// The number of connections.
     pub connections: usize,
-    /// How many it may have: [`Groups::connections`](crate::Groups::connections).
+    /// The limit: [`Groups::connections`](crate::Groups::connections).
     pub limit: usize,
 }
 
@@ -39,7 +41,7 @@ impl InstalledGroups {
         Arc::new(Self { groups, accounts, since: Instant::now() })
     }
 
-    /// Counts a peer that connects with its group, unless that has too many already.
+    /// Counts a connecting peer in its group, unless the group is at its limit.
     pub(crate) fn admit(self: &Arc<Self>, peer: &Endpoint) -> Result<Membership, OverLimit> {
         let state = match self.groups.key(peer) {
             Some(key) => Some(self.lock().connect(key, self.at(Instant::now()))?),
@@ -48,7 +50,7 @@ impl InstalledGroups {
         Ok(Membership::new(self, state))
     }
 
-    /// The same for a peer that the application brings.
+    /// Counts a peer that the application attaches, whatever the limit.
     pub(crate) fn attach(self: &Arc<Self>, peer: &Endpoint) -> Membership {
         let key = self.groups.key(peer);
         let state = key.map(|key| self.lock().attach(key, self.at(Instant::now())));
@@ -56,7 +58,7 @@ impl InstalledGroups {
     }
 
     fn lock(&self) -> MutexGuard<'_, Accounts> {
-        // Nothing that can panic runs under the lock.
+        // No code that can panic runs under the lock.
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -65,7 +67,7 @@ impl InstalledGroups {
     }
 }
 
-/// That a session is counted with its group. It is until this is dropped, or left.
+/// Counts a session in its group, until it is dropped or leaves.
 #[derive(Default)]
 pub(crate) struct Membership(Option<Box<GroupMember>>);
 
@@ -77,7 +79,7 @@ struct GroupMember {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GroupState {
     Member(GroupKey),
-    /// No group, as yet.
+    /// In no group yet.
     None,
     /// The session has ended.
     Left,
@@ -89,7 +91,7 @@ impl Membership {
         Self(Some(Box::new(GroupMember { groups: Arc::clone(groups), state })))
     }
 
-    /// Charges the group, and gives what it costs: nothing where there is none.
+    /// Charges the group. Returns its cost, 0 without a group.
     pub(crate) fn charge(&self, amount: f64, now: Instant) -> f64 {
         let Some(GroupMember { groups, state }) = self.0.as_deref() else { return 0.0 };
         match *lock(state) {
@@ -98,8 +100,7 @@ impl Membership {
         }
     }
 
-    /// Whether it is for the first time that the log is to have it that the requests of the group are
-    /// delayed.
+    /// Whether this is the first time that the log is to have the delay of the group's requests.
     #[cfg(feature = "http")]
     pub(crate) fn is_first_logged(&self) -> bool {
         let Some(GroupMember { groups, state }) = self.0.as_deref() else { return false };
@@ -109,7 +110,7 @@ impl Membership {
         }
     }
 
-    /// Whether there are groups: then it is worth reading the clock.
+    /// Whether there are groups. Without them, the clock need not be read.
     pub(crate) const fn is_some(&self) -> bool {
         self.0.is_some()
     }
@@ -124,7 +125,7 @@ impl Membership {
         let now = groups.at(Instant::now());
         let joined = match accounts.connect(key, now) {
             Ok(joined) => joined,
-            // The cost is seen to by the session's loop, as ever.
+            // The session's loop handles the cost when it looks at it next.
             Err(OverLimit::Cost { .. }) => accounts.attach(key, now),
             Err(OverLimit::Connections { open, limit }) => {
                 return Err(GroupFull { connections: open, limit });
@@ -136,7 +137,7 @@ impl Membership {
         Ok(())
     }
 
-    /// The session has ended: it counts no more.
+    /// Leaves the group, as the session has ended.
     pub(super) fn leave(&self) {
         let Some(GroupMember { groups, state }) = self.0.as_deref() else { return };
         if let GroupState::Member(key) = std::mem::replace(&mut *lock(state), GroupState::Left) {
@@ -149,7 +150,7 @@ fn lock(state: &Mutex<GroupState>) -> MutexGuard<'_, GroupState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Also where no session has come of it: what makes a service may have panicked.
+/// Also without a session: creating its services may have panicked.
 impl Drop for Membership {
     fn drop(&mut self) {
         self.leave();

@@ -1,4 +1,4 @@
-//! The handle of a session.
+//! [`Session`]: the handle of a live connection.
 
 use std::{
     fmt,
@@ -20,14 +20,15 @@ use crate::{
     transport::{Endpoint, Extensions},
 };
 
-/// A live connection to a peer, to call it, to notify it, and to end it.
+/// A live connection to a peer: make calls, send notifications, and close it.
 ///
-/// It is the same type on both sides: after connecting there is no client and no server, and either side calls what the other one
-/// serves, at any time. Clones share the connection. Where the session serves nothing, it closes when its last handle is
-/// dropped, and a call that is held is one; where it serves, it lives until either side closes it.
+/// Both sides have the same type: once connected there is no client and no server, and each side
+/// calls the methods that the other serves, at any time. Clones share the connection. A session
+/// that serves nothing closes when its last handle is dropped (a call that is held counts as a
+/// handle); a session that serves lives until one side closes it.
 ///
-/// Typed calls go through a generated client (`CalcClient::from(session)`); [`call`](Self::call) and [`notify`](Self::notify) are
-/// for those who have no trait.
+/// Typed calls go through a generated client (`CalcClient::from(session)`); [`call`](Self::call)
+/// and [`notify`](Self::notify) work without a trait.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -56,55 +57,56 @@ impl Session {
         &self.shared
     }
 
-    /// Which version of JSON-RPC is spoken: [`Protocol::Detect`] until the peer's first message has come.
+    /// The JSON-RPC version of the session: [`Protocol::Detect`] until the peer's first message has
+    /// come.
     pub fn protocol(&self) -> Protocol {
         self.shared.read(|state| state.calls.protocol.protocol())
     }
 
-    /// A number that no other session of this process has.
+    /// The id of the session, unique within the process.
     pub fn id(&self) -> u64 {
         self.shared.id
     }
 
-    /// Where the peer is.
+    /// The address of the peer.
     pub fn peer(&self) -> &Endpoint {
         &self.shared.peer
     }
 
-    /// What the application keeps with this session: who has logged in, for one.
+    /// Values of the application for this session, for example the user who has logged in.
     pub fn extensions(&self) -> &Extensions {
         &self.shared.extensions
     }
 
-    /// Ends the session in good order, and returns when it has ended.
+    /// Closes the session gracefully, and returns when it has ended.
     ///
-    /// New calls are refused at once, and calls that wait for a reply end with [`CloseReason::Local`]. The peer's requests that
-    /// are being worked on are finished and answered, then the connection is closed; after
-    /// [`Limits::close_timeout`](crate::Limits::close_timeout) that is forced. From inside a handler, call [`start_close`](Self::start_close):
-    /// waiting here would wait for the handler itself.
+    /// New calls are refused at once, and calls in flight end with [`CloseReason::Local`]. The
+    /// peer's requests in flight are finished and answered, then the connection is closed; after
+    /// [`Limits::close_timeout`](crate::Limits::close_timeout) it is closed in any case. A handler
+    /// must call [`start_close`](Self::start_close) instead: here it would wait for itself.
     ///
-    /// Dropping the future does not undo it: the session goes on closing.
+    /// Dropping the future does not stop the graceful shutdown.
     pub async fn close(&self) -> CloseReason {
         self.start_close();
         self.closed().await
     }
 
-    /// Begins what [`close`](Self::close) does, without waiting for it.
+    /// Starts a graceful shutdown, like [`close`](Self::close), and does not wait for it.
     pub fn start_close(&self) {
         self.shared.start_close(CloseReason::Local);
     }
 
-    /// Ends the session now: bytes that wait to be sent are lost, and handlers are dropped.
+    /// Ends the session at once: bytes that wait to be sent are lost, and handlers are dropped.
     pub fn abort(&self) {
         self.shared.abort(CloseReason::Aborted);
     }
 
-    /// Waits until the session has ended, and says why. Cancel safe.
+    /// Waits for the end of the session, and returns its reason. Cancel safe.
     pub async fn closed(&self) -> CloseReason {
         self.shared.closed().await
     }
 
-    /// Why the session ended, or is ending; `None` while it is open.
+    /// The reason why the session has ended or is closing; `None` while it is open.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.shared.read(|state| state.phase.reason().cloned())
     }
@@ -114,7 +116,7 @@ impl Session {
         self.close_reason().is_some()
     }
 
-    /// What the session has done so far, and what it is doing. May be asked at any time, from anywhere, and after the end too.
+    /// Counters of the session, and its current state. Available at any time, even after the end.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -130,22 +132,22 @@ impl Session {
         self.shared.statistics()
     }
 
-    /// How many calls of ours wait for a reply.
+    /// The number of calls of this side in flight.
     pub fn calls_in_flight(&self) -> usize {
         self.shared.read(|state| state.calls.in_flight())
     }
 
-    /// How many subscriptions the peer has here.
+    /// The number of subscriptions that this side serves to the peer.
     pub fn subscriptions_served(&self) -> usize {
         self.shared.read(|state| state.subscribers.len())
     }
 
-    /// How many subscriptions we have at the peer.
+    /// The number of subscriptions of this side at the peer.
     pub fn subscriptions(&self) -> usize {
         self.shared.read(|state| state.subscriptions.len())
     }
 
-    /// How many of the peer's requests are being worked on.
+    /// The number of the peer's requests in flight.
     pub fn requests_in_flight(&self) -> usize {
         self.shared.read(|state| state.requests.len())
     }
@@ -174,18 +176,19 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Its limits, read and changed while it is open, its cost, and its group.
+/// Limits, cost and group of the session.
 impl Session {
-    /// What the session may use at the moment.
+    /// The limits that apply now.
     pub fn limits(&self) -> Limits {
         self.shared.limits.load()
     }
 
-    /// Changes what the session may use from now on: a peer that has logged in may get more, one that misbehaves less.
+    /// Changes the limits from now on: more for a peer that has logged in, less for one that
+    /// misbehaves.
     ///
-    /// What is under way keeps what it began with: the timeouts of calls and requests, and the buffers of subscriptions. More requests than
-    /// may be worked on any more are finished, and so are subscriptions kept. Of several who change limits at once the last one counts,
-    /// whole.
+    /// Calls, requests and subscriptions in flight keep the timeouts and buffers that they started
+    /// with. Requests and subscriptions beyond a lowered limit are not ended. Concurrent changes do
+    /// not mix: the last one applies as a whole.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -205,12 +208,13 @@ impl Session {
         self.shared.set_limits(&limits.clone().in_force());
     }
 
-    /// What the peer has cost: what it did, by the numbers in [`Limits`](crate::Limits), and what was [added](Self::add_cost), less what
-    /// time has forgiven, and the [extra cost](crate::Hooks::extra_cost). Bytes that do not come to a cost of 1 yet are not in it.
+    /// The cost of the peer: the charges by the numbers in [`Limits`](crate::Limits), the
+    /// [added](Self::add_cost) cost, less the part that is forgiven with time, and the [extra
+    /// cost](crate::Hooks::extra_cost). Bytes that amount to less than 1 are not charged yet.
     ///
-    /// Where its [group](crate::Groups) has cost more than the session, it is that.
+    /// If the cost of its [group](crate::Groups) is higher than its own, it is the group's.
     ///
-    /// From [`Limits::cost_soft`](crate::Limits::cost_soft) on the peer is slowed down, at
+    /// From [`Limits::cost_soft`](crate::Limits::cost_soft) on the peer is slowed down, and at
     /// [`Limits::cost_hard`](crate::Limits::cost_hard) the session ends.
     pub fn cost(&self) -> f64 {
         self.shared.add_cost(0.0, Instant::now()) + self.extra_cost()
@@ -222,10 +226,10 @@ impl Session {
         if extra.is_nan() { 0.0 } else { extra }
     }
 
-    /// Charges the peer for what only the application knows: a search through everything, an answer that had to be computed. A negative
-    /// amount is given back; the cost never falls below 0.
+    /// Charges the peer for work that only the application can judge: a full scan, an expensive
+    /// computation. A negative amount is a refund; the cost never falls below 0.
     ///
-    /// What follows from it (see [`cost`](Self::cost)) follows when the session's loop has its next turn.
+    /// The limits on the [`cost`](Self::cost) are applied in the next turn of the session's loop.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -244,17 +248,19 @@ impl Session {
         self.shared.add_application_cost(amount, Instant::now());
     }
 
-    /// Has the session share the account of another [group](crate::Groups) from now on, once it is known who the peer is: after a login.
+    /// Moves the session to another [group](crate::Groups), once the peer is known: after a login.
     ///
-    /// It leaves the group in which it was, where what it has cost so far stays. Its own cost it takes along. If the group that it joins
-    /// has cost too much, the session ends as if it had itself. Where the server has no groups, nothing happens.
+    /// The cost charged so far stays with the group that it leaves; the session's own cost stays
+    /// with the session. If the new group is at its cost limit, the session ends as if it had
+    /// reached it itself. Without groups on the server, this does nothing.
     ///
-    /// A key that anybody may make for himself (a name that is not checked) lets peers leave the group of their address whenever they like.
+    /// A key that peers can choose freely (a name that is not verified) lets them leave the group
+    /// of their address at will.
     ///
     /// # Errors
     ///
-    /// Where the group has as many connections as it may have: then the session stays where it was. [Close](Self::start_close) it, or refuse
-    /// the login.
+    /// If the group is at its limit of connections: then the session stays in its group.
+    /// [Close](Self::start_close) it, or refuse the login.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -285,14 +291,15 @@ impl Session {
     }
 }
 
-/// Tasks that belong to it.
+/// Tasks that belong to the session.
 impl Session {
-    /// Runs `task` beside the session, on the runtime that this is called on, until it finishes or the session has ended; then it is
-    /// dropped. A session that has ended already does not run it at all.
+    /// Runs `task` on the current runtime until it finishes or the session ends; then it is
+    /// dropped. If the session has ended already, the task is not run.
     ///
-    /// A close in good order does not wait for it. It may keep a clone of the session: where the session serves nothing, that keeps it
-    /// open, so a task that has no end of its own better keeps none. A panic is logged and hurts nobody else. How many there are is the
-    /// application's own affair: what starts one for each request of a peer's has to bound them.
+    /// A graceful shutdown does not wait for it. The task may hold a clone of the session: that
+    /// keeps a session that serves nothing open, so a task without an end of its own should hold
+    /// none. A panic is logged, and affects nothing else. The number of tasks is not limited: an
+    /// application that spawns one for each request of a peer has to limit them.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -309,11 +316,11 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        // Not a session: it would be a handle.
+        // Not a `Session`, which would count as a handle.
         let shared = Arc::clone(self.shared());
         tokio::spawn(async move {
             let task = AssertUnwindSafe(task).catch_unwind();
-            // The end first: it is looked at before the task is.
+            // `select` polls the first future first: the end of the session takes precedence.
             if let Either::Right((Err(panic), _)) = select(pin!(shared.closed()), pin!(task)).await {
                 tracing::error!(
                     rpc.system.name = "jsonrpc",

@@ -1,14 +1,15 @@
-//! What the application wants to know of its sessions, and how they are kept from being hurt by it.
+//! Hooks: callbacks of the application for the life of its sessions.
 
 use std::sync::Arc;
 
 use super::{CloseReason, Session, Shared, shared::SharedHooks};
 
-/// What happens to sessions, told to the application: set with [`ServerBuilder::hooks`](crate::ServerBuilder::hooks) or
+/// Callbacks for the life of a session, set with
+/// [`ServerBuilder::hooks`](crate::ServerBuilder::hooks) or
 /// [`Connector::hooks`](crate::Connector::hooks).
 ///
-/// Every method may be left out. They run on the session's loop and must not block: start a task for whatever takes time. One that
-/// panics does its session no harm; the panic is logged.
+/// Every method is optional. Hooks run on the session's loop and must not block: spawn a task for
+/// anything slow. A hook that panics does not affect its session; the panic is logged.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,30 +39,32 @@ use super::{CloseReason, Session, Shared, shared::SharedHooks};
 /// # drop(here); Ok(()) }
 /// ```
 pub trait Hooks: Send + Sync + 'static {
-    /// A session begins: nothing was read yet. Its services exist.
+    /// A session has been opened: its services exist, and nothing was read yet.
     fn opened(&self, session: &Session) {
         let _ = session;
     }
 
-    /// A session has ended, for `reason`. Told once of each that was opened, before [`Session::closed`] returns anywhere and a server has
-    /// shut down.
+    /// A session has ended with `reason`. Called once for each opened session, before
+    /// [`Session::closed`] returns and before the shutdown of its server is complete.
     fn closed(&self, session: &Session, reason: &CloseReason) {
         let _ = (session, reason);
     }
 
-    /// The peer's cost has come to more than [`Limits::cost_soft`](crate::Limits::cost_soft). Told again only when it was less meanwhile.
+    /// The peer's cost has exceeded [`Limits::cost_soft`](crate::Limits::cost_soft). Called again
+    /// only after it was lower.
     fn over_soft_limit(&self, session: &Session, cost: f64) {
         let _ = (session, cost);
     }
 
-    /// The peer's cost has come to [`Limits::cost_hard`](crate::Limits::cost_hard): it is told so, and the session closes.
+    /// The peer's cost has reached [`Limits::cost_hard`](crate::Limits::cost_hard): the peer is
+    /// told, and the session closes.
     fn over_hard_limit(&self, session: &Session, cost: f64) {
         let _ = (session, cost);
     }
 
-    /// What the peer costs besides what was charged, at this moment: how much it has stored, for example. It is added whenever the cost is
-    /// reckoned (when something is charged, for each request that is slowed down, and by [`Session::cost`]), and neither kept nor
-    /// forgiven.
+    /// A cost of the peer at this moment besides the charges, for example for the data that it has
+    /// stored. It is added whenever the cost is computed (when cost is charged, for each request
+    /// that is slowed down, and by [`Session::cost`]), and neither kept nor forgiven.
     ///
     /// Default: 0.
     fn extra_cost(&self, session: &Session) -> f64 {
@@ -70,8 +73,8 @@ pub trait Hooks: Send + Sync + 'static {
     }
 }
 
-/// The shared state knows the application's hooks like this: it cannot name the handle, which is made
-/// of it.
+/// Connects the application's hooks to the shared state, which cannot name the handle that the
+/// hooks get.
 impl<H: Hooks> SharedHooks for H {
     fn opened(&self, shared: &Arc<Shared>) {
         Hooks::opened(self, &handle(shared));

@@ -1,14 +1,15 @@
-//! The items of one subscription that its consumer has not taken yet: bounded by their number and
-//! by their bytes.
+//! The queue of one subscription's items that were not taken yet, bounded by their number and by
+//! their bytes.
 //!
-//! A plain value without lock, link or waker. Both directions use it: for items that are to be sent
-//! to the peer's subscriber, and for items from the peer that a subscriber here is to take.
+//! A plain value without locks, wakers or knowledge of the session. Both directions use it: items
+//! that wait to be sent to the peer's subscriber, and items from the peer that a subscriber of this
+//! side has not taken.
 
 use std::collections::VecDeque;
 
 use crate::jsonrpc::Overflow;
 
-/// The capacity of a subscription's queue, and its rule for an item that exceeds it.
+/// The bounds of a subscription's queue, and its overflow rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) items: usize,
@@ -17,8 +18,8 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Whether an item of `size` bytes fits behind `items` with `bytes` together. A first one
-    /// always does: otherwise an item larger than the bound would never get through.
+    /// Whether an item of `size` bytes fits behind `items` items with `bytes` bytes. The first item
+    /// always fits: otherwise an item larger than the bound would never get through.
     pub(crate) const fn fit(&self, items: usize, bytes: usize, size: usize) -> bool {
         items == 0 || (items < self.items && bytes.saturating_add(size) <= self.bytes)
     }
@@ -29,14 +30,14 @@ impl Bounds {
     }
 }
 
-/// A limit on bytes that a queue may share with others, beside its own bounds.
+/// A limit on bytes besides the bounds of the queue, which several queues may share.
 pub(crate) trait ByteLimit {
     fn has_capacity(&self, size: usize) -> bool;
     fn add(&mut self, size: usize);
     fn remove(&mut self, size: usize);
 }
 
-/// The limit of a queue that has its own bounds only.
+/// No limit besides the bounds of the queue.
 #[derive(Debug)]
 pub(crate) struct NoLimit;
 
@@ -50,7 +51,7 @@ impl ByteLimit for NoLimit {
     fn remove(&mut self, _: usize) {}
 }
 
-/// The bytes that several queues hold together, and their common limit. Default: no limit.
+/// The bytes of several queues together, and their common limit. Default: no limit.
 #[derive(Debug)]
 pub(crate) struct TotalBytes {
     used: usize,
@@ -97,30 +98,30 @@ pub(crate) enum Push {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<'a, E> {
     Item(&'a [u8]),
-    /// So many items are missing here.
+    /// This many items are missing here.
     Lost(u64),
-    /// The subscription has ended like this. It comes once, behind all items.
+    /// The end of the subscription. It comes once, behind all items.
     End(E),
 }
 
 #[derive(Debug, Clone, Copy)]
 enum QueueEntry {
-    /// An item of so many bytes.
+    /// An item of this many bytes.
     Item(usize),
-    /// The producer has left out items here.
+    /// This many items are missing here.
     Lost(u64),
 }
 
 #[derive(Debug)]
 enum QueueEnd<E> {
     Open,
-    /// It has ended, and the consumer has not been told yet.
+    /// Ended, and the consumer has not seen the end.
     Untold(E),
     Over,
 }
 
 impl<E> QueueEnd<E> {
-    /// The end, if the consumer has not been told yet; it is over then.
+    /// The end, if the consumer has not seen it yet. It is over then.
     fn tell(&mut self) -> Option<E> {
         if !matches!(self, Self::Untold(_)) {
             return None;
@@ -132,17 +133,17 @@ impl<E> QueueEnd<E> {
     }
 }
 
-/// Items in the order of their arrival, marks where some are missing, and the end. `E` is how a
+/// Items in the order of their arrival, marks for missing items, and the end. `E` describes how a
 /// subscription ends.
 #[derive(Debug)]
 pub(crate) struct ItemQueue<E> {
     bounds: Bounds,
     entries: VecDeque<QueueEntry>,
-    /// The bytes of the items among the entries.
+    /// The bytes of the items in `entries`.
     bytes: ByteQueue,
-    /// How many items are missing before the first entry.
+    /// The number of items that are missing before the first entry.
     lost: u64,
-    /// A consumer that is not told of lost items has no use for their number.
+    /// False if the consumer is not told of lost items: then they are not counted.
     counts_lost: bool,
     ending: QueueEnd<E>,
 }
@@ -159,7 +160,7 @@ impl<E> ItemQueue<E> {
         }
     }
 
-    /// The same for a consumer that is told of lost items only if `counts_lost`.
+    /// The same queue for a consumer that is told of lost items only if `counts_lost`.
     pub(crate) fn counting_lost(self, counts_lost: bool) -> Self {
         Self { counts_lost, ..self }
     }
@@ -168,28 +169,28 @@ impl<E> ItemQueue<E> {
         &self.bounds
     }
 
-    /// How many items and marks wait.
+    /// The number of items and marks.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether an item waits, or some were lost.
+    /// Whether an item waits, or items were lost.
     pub(crate) fn has_items(&self) -> bool {
         !self.entries.is_empty() || self.lost > 0
     }
 
-    /// Whether there is nothing to take: no item, no mark and no end.
+    /// Whether there is nothing to take: no item, mark or end.
     pub(crate) fn is_drained(&self) -> bool {
         !self.has_items() && !matches!(self.ending, QueueEnd::Untold(_))
     }
 
-    /// False once it has ended: then nothing more is to be pushed.
+    /// False once it has ended: then no item may be pushed.
     pub(crate) const fn is_open(&self) -> bool {
         matches!(self.ending, QueueEnd::Open)
     }
 
-    /// Whether an item of `size` bytes fits within the bounds and the limit of all queues. A first
-    /// one always does.
+    /// Whether an item of `size` bytes fits within the bounds and the common limit. The first item
+    /// always fits.
     pub(crate) fn has_capacity(&self, size: usize, total: &impl ByteLimit) -> bool {
         self.entries.is_empty()
             || (self.bounds.fit(self.entries.len(), self.bytes.len(), size) && total.has_capacity(size))
@@ -200,7 +201,7 @@ impl<E> ItemQueue<E> {
         self.bounds.overflow != Overflow::Wait || self.has_capacity(size, total)
     }
 
-    /// Keeps an item if it fits, and applies the overflow rule if not.
+    /// Adds an item if it fits, and applies the overflow rule otherwise.
     #[inline]
     pub(crate) fn push(&mut self, item: &[u8], total: &mut impl ByteLimit) -> Push {
         while !self.has_capacity(item.len(), total) {
@@ -214,8 +215,8 @@ impl<E> ItemQueue<E> {
         Push::Kept
     }
 
-    /// Keeps an item that was refused as [`Push::Full`], if it fits within twice the bounds: for a
-    /// producer that is stopped only some items later. False where it was not kept.
+    /// Adds an item that was refused as [`Push::Full`], if it fits within twice the bounds: for a
+    /// producer that can only be stopped some items later. False if it was not added.
     pub(crate) fn push_over(&mut self, item: &[u8], total: &mut impl ByteLimit) -> bool {
         let fits = self.bounds.doubled().fit(self.entries.len(), self.bytes.len(), item.len());
         if fits {
@@ -224,7 +225,7 @@ impl<E> ItemQueue<E> {
         fits
     }
 
-    /// Keeps an item whatever the bounds.
+    /// Adds an item whatever the bounds.
     pub(crate) fn push_unbounded(&mut self, item: &[u8], total: &mut impl ByteLimit) {
         total.add(item.len());
         self.bytes.push(item);
@@ -243,7 +244,7 @@ impl<E> ItemQueue<E> {
         }
     }
 
-    /// Items are missing behind those that wait.
+    /// Marks items as missing behind the last entry.
     pub(crate) fn lose(&mut self, items: u64) {
         match self.entries.back_mut() {
             None => self.lose_first(items),
@@ -253,21 +254,22 @@ impl<E> ItemQueue<E> {
         }
     }
 
-    /// Items are missing before those that wait. The number may be the peer's: it must not wrap.
+    /// Marks items as missing before the first entry. The peer may have chosen the number: it must
+    /// not overflow.
     pub(crate) const fn lose_first(&mut self, items: u64) {
         if self.counts_lost {
             self.lost = self.lost.saturating_add(items);
         }
     }
 
-    /// Ends it. The first end counts. `None` is one that the consumer is not told.
+    /// Ends the queue. Only the first end counts. With `None` the consumer is not told.
     pub(crate) fn end(&mut self, end: Option<E>) {
         if self.is_open() {
             self.ending = end.map_or(QueueEnd::Over, QueueEnd::Untold);
         }
     }
 
-    /// Gives the next thing to `read` and takes it out. `None` where there is nothing now.
+    /// Takes the next entry out and passes it to `read`. `None` if there is none now.
     #[inline]
     pub(crate) fn take<R>(
         &mut self,
@@ -289,7 +291,7 @@ impl<E> ItemQueue<E> {
         }
     }
 
-    /// Drops all that waits: its consumer is gone.
+    /// Drops all entries: the consumer is gone.
     pub(crate) fn clear(&mut self, total: &mut impl ByteLimit) {
         total.remove(self.bytes.len());
         (self.bytes, self.entries, self.lost, self.ending) =
@@ -297,20 +299,20 @@ impl<E> ItemQueue<E> {
     }
 }
 
-/// An empty queue keeps no more memory than this.
+/// The capacity in bytes that an empty queue keeps.
 const KEPT: usize = 4 << 10;
 
-/// The bytes of texts whose lengths the caller keeps. It takes up to about twice the memory that
-/// they need.
+/// Byte strings in one buffer, without an allocation of their own; the caller keeps their lengths.
+/// It takes up to about twice the memory of the strings.
 #[derive(Debug, Default)]
 pub(super) struct ByteQueue {
     bytes: Vec<u8>,
-    /// The start of the first text: bytes before it are taken, and their memory not reused yet.
+    /// The start of the first string. The memory before it is free, and not reused yet.
     start: usize,
 }
 
 impl ByteQueue {
-    /// How many bytes wait.
+    /// The number of bytes that wait.
     pub(super) const fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
@@ -322,12 +324,12 @@ impl ByteQueue {
         self.bytes.extend_from_slice(text);
     }
 
-    /// The first text, which has `length` bytes.
+    /// The first string, of `length` bytes.
     pub(super) fn first(&self, length: usize) -> &[u8] {
         &self.bytes[self.start..self.start + length]
     }
 
-    /// Takes the first text out, which has `length` bytes.
+    /// Removes the first string, of `length` bytes.
     pub(super) fn pop(&mut self, length: usize) {
         self.start += length;
         if self.start == self.bytes.len() {
@@ -343,9 +345,9 @@ impl ByteQueue {
         }
     }
 
-    /// Makes the memory of taken texts usable again. The texts that wait are moved in place only if
-    /// at least as many bytes were taken, which pays for the move; otherwise into a buffer of twice
-    /// the size.
+    /// Makes the free memory before the first string usable. Moving the rest in place is done only
+    /// if at least as many bytes were free, which makes its cost constant per byte; otherwise the
+    /// rest moves to a buffer of twice the size.
     fn reclaim(&mut self, more: usize) {
         if self.start >= self.len() {
             self.bytes.drain(..self.start);

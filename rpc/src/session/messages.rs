@@ -1,4 +1,4 @@
-//! Sessions that carry messages of the application's own, and no JSON-RPC.
+//! Sessions that carry the application's own messages in place of JSON-RPC.
 
 use std::{fmt, marker::PhantomData, time::Duration};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{framing::FrameError, jsonrpc::buffer::Buffer};
 
-/// A message of a protocol without replies: how it stands in a frame.
+/// The encoding of a message in a protocol without replies.
 ///
 /// ```
 /// use rpc::{Message, framing::FrameError};
@@ -30,24 +30,26 @@ use crate::{framing::FrameError, jsonrpc::buffer::Buffer};
 /// }
 /// ```
 pub trait Message: Sized + Send + 'static {
-    /// Reads a frame.
+    /// Decodes the content of a frame.
     ///
     /// # Errors
     ///
-    /// Where it is no message. It is dropped, and the peer's cost goes up by
-    /// [`Limits::cost_of_unreadable`](crate::Limits::cost_of_unreadable), times the error's [severity](FrameError::severity).
+    /// If it is no valid message. It is dropped, and the peer is charged
+    /// [`Limits::cost_of_unreadable`](crate::Limits::cost_of_unreadable), times the error's
+    /// [severity](FrameError::severity).
     fn read(frame: &[u8]) -> Result<Self, FrameError>;
 
-    /// Appends the message, without what the framing puts around it.
+    /// Appends the encoded message, without its framing.
     fn write(&self, out: &mut Vec<u8>);
 }
 
-/// A session that carries messages of type `M`, and no JSON-RPC: typed messages in, typed messages out, and nobody answers anybody. Bitcoin's
-/// nodes speak so with each other.
+/// A session that carries messages of type `M` in place of JSON-RPC: typed messages in both
+/// directions, and no replies. Bitcoin nodes use such a protocol.
 ///
 /// It is made by [`Connector::connect_messages`](crate::Connector::connect_messages) and
-/// [`ServerBuilder::messages`](crate::ServerBuilder::messages), which take what is to be done with a message that arrives. Limits, costs,
-/// timeouts, groups, hooks and endings are those of every [`Session`], which is inside; a message counts as a request there.
+/// [`ServerBuilder::messages`](crate::ServerBuilder::messages), which take the handler of received
+/// messages. Limits, cost, timeouts, groups, hooks and close reasons are those of the [`Session`]
+/// inside it; a message counts as a request there.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -93,15 +95,16 @@ pub struct MessageSession<M> {
     message: PhantomData<fn(M) -> M>,
 }
 
-/// Why a message was not sent.
+/// The reason why a message was not sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The session had ended, or has while there was no room.
+    /// The session had ended, or has ended while the message waited for capacity.
     #[error("the session is closed")]
     Closed(#[source] CloseReason),
 
-    /// There was no room for it in time: see [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes) and
+    /// There was no capacity for it in time: see
+    /// [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes) and
     /// [`Limits::call_timeout`](crate::Limits::call_timeout).
     #[error("there was no room to send for {0:?}")]
     Timeout(Duration),
@@ -116,23 +119,25 @@ impl<M> MessageSession<M> {
         Self { session, message: PhantomData }
     }
 
-    /// The session, to close it, to ask it for its peer, its statistics and its cost, and to keep something with it. It makes no calls:
-    /// they end with [`Unsupported::Calls`](crate::Unsupported::Calls).
+    /// The session inside: for closing, the peer, statistics, cost and extensions. Calls through it
+    /// end with [`Unsupported::Calls`](crate::Unsupported::Calls).
     pub const fn session(&self) -> &Session {
         &self.session
     }
 }
 
 impl<M: Message> MessageSession<M> {
-    /// Hands a message over for sending, and waits only for room to do so. Messages leave in the order in which they were handed over.
+    /// Hands a message over for sending, and waits only for capacity to do so. Messages are sent in
+    /// the order in which they were handed over.
     ///
-    /// Cancel safe: where it is dropped before it is ready, the message was not sent.
+    /// Cancel safe: if the future is dropped before it is ready, the message is not sent.
     ///
     /// # Errors
     ///
-    /// See [`SendError`]. `Ok` means that it will leave in its turn if the session lives, no more.
+    /// See [`SendError`]. `Ok` means that the message will be sent in its turn if the session
+    /// lives, and no more.
     pub async fn send(&self, message: &M) -> Result<(), SendError> {
-        // Code of the user's runs before any lock is taken.
+        // User code: it must not run under a lock.
         let mut written = Buffer::new();
         message.write(&mut written);
         let (shared, mut wait) = (self.session.shared(), None);

@@ -1,7 +1,7 @@
-//! The handle of a live peer, and what it shares with the loop that serves it.
+//! The handle of a live peer, and the state that it shares with the loop that serves it.
 //!
-//! Nothing here reads, writes or waits for the network: handles append to the outgoing messages and wait for
-//! what the [driver](crate#the-way-of-a-request) brings.
+//! No I/O here: handles append to the write buffer, and wait for the replies that the
+//! [driver](crate#the-way-of-a-request) delivers.
 
 mod adapters;
 mod batch;

@@ -1,8 +1,7 @@
-//! Messages that wait for the loop, in the order in which they were appended.
+//! The outbox: messages that wait for the loop, in the order in which they were appended.
 //!
-//! Under the session's lock no code of the user's runs. Where the framer is the user's, handles
-//! frame their messages before they append them; what the session itself appends is framed by the
-//! loop, when it has taken it.
+//! No user code runs under the session's lock. With a user's framer, handles frame their messages
+//! before they append them, and the loop frames the session's own messages after it has taken them.
 
 use std::ops::Range;
 
@@ -20,16 +19,16 @@ use crate::{
 pub(crate) struct Outbox {
     pub(super) frames: Frames,
     framing: OutboxFraming,
-    /// How many chunks were taken from it.
+    /// The number of chunks that were taken from it.
     pub(super) chunks: u32,
 }
 
-/// When messages are framed.
+/// The time at which messages are framed.
 #[derive(Debug)]
 enum OutboxFraming {
-    /// As they are appended.
+    /// When they are appended.
     Now(Box<dyn AnyFramer>),
-    /// By the loop, since the framer is the user's: these are not framed yet.
+    /// By the loop, since the framer is the user's: these messages are not framed yet.
     Later(Vec<Unframed>),
 }
 
@@ -40,17 +39,17 @@ struct Unframed {
     kind: MessageKind,
 }
 
-/// Decides what happens to a message that does not fit into a frame.
+/// Decides what is done if the message does not fit into a frame.
 #[derive(Debug)]
 enum MessageKind {
     /// The request is answered with an error.
     Reply(RequestId),
-    /// It is left out, and the log says so.
+    /// The item is left out, and that is logged.
     Item,
     Notice,
 }
 
-/// A chunk that the loop frames.
+/// A chunk that the loop has to frame.
 #[derive(Debug)]
 pub(crate) struct ToFrame {
     bytes: Vec<u8>,
@@ -66,8 +65,7 @@ impl Outbox {
         Self { frames: Frames::new(), framing, chunks: 0 }
     }
 
-    /// Appends one message, unless `write` fails or it does not fit into a frame. Where the framer
-    /// is the user's, that is found out later.
+    /// Appends one message. With a user's framer, an error of the framing shows only later.
     #[inline]
     pub(crate) fn notice<R, E>(
         &mut self,
@@ -87,13 +85,14 @@ impl Outbox {
         }
     }
 
-    /// Appends a message that was framed already.
+    /// Appends a message that is framed already.
     pub(crate) fn framed(&mut self, message: &[u8]) {
         self.frames.bytes.extend_from_slice(message);
         self.frames.count += 1;
     }
 
-    /// Appends the reply to the request `id`. One that does not fit into a frame becomes an error.
+    /// Appends the reply to the request `id`. A reply that does not fit into a frame is replaced by
+    /// an error.
     pub(crate) fn reply(
         &mut self,
         version: Version,
@@ -115,8 +114,8 @@ impl Outbox {
         }
     }
 
-    /// Appends an item of a subscription. One that does not fit into a frame is left out: no call
-    /// waits for it.
+    /// Appends an item of a subscription. An item that does not fit into a frame is left out, since
+    /// no call waits for it.
     pub(crate) fn item(&mut self, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.begin();
         write(&mut self.frames.bytes);
@@ -125,9 +124,9 @@ impl Outbox {
         }
     }
 
-    /// Where the message will stand that is appended next.
+    /// The position of the message that is appended next.
     pub(in crate::session) fn position(&self) -> Position {
-        // OutboxFraming makes messages longer: before it, no more is known of a message than its chunk.
+        // Framing makes messages longer, so before it only the chunk of a message is known.
         let offset = match &self.framing {
             OutboxFraming::Now(_) => u32::try_from(self.frames.bytes.len()).unwrap_or(0),
             OutboxFraming::Later(_) => 0,
@@ -139,8 +138,8 @@ impl Outbox {
         self.frames.bytes.len()
     }
 
-    /// Moves everything to the end of `buffer`, as one chunk; or gives what is to be framed first.
-    /// Where that buffer is empty, the two only exchange their memory.
+    /// Moves everything to the end of `buffer`, as one chunk, or returns what has to be framed
+    /// first. If that buffer is empty, the two swap their memory.
     pub(crate) fn take_into(&mut self, buffer: &mut WriteBuffer) -> Option<ToFrame> {
         self.chunks = self.chunks.wrapping_add(1);
         buffer.begin_chunk();
@@ -159,7 +158,7 @@ impl Outbox {
         None
     }
 
-    /// Gives back memory that only large messages needed.
+    /// Frees memory that only large messages needed.
     pub(crate) fn trim(&mut self) {
         self.frames.trim();
     }
@@ -194,12 +193,12 @@ impl ToFrame {
         self.bytes.len()
     }
 
-    /// Appends the chunk to the buffer that it was taken for, framed. This runs code of the user's.
+    /// Appends the framed chunk to the buffer that it was taken for. Runs user code.
     pub(crate) fn frame_into(self, buffer: &mut WriteBuffer, version: Version) {
         let WriteBuffer { frames, framer, .. } = buffer;
         let mut at = 0;
         for Unframed { message, kind } in self.unframed {
-            // Handles have framed theirs, which are counted.
+            // Messages of handles are framed and counted already.
             frames.bytes.extend_from_slice(&self.bytes[at..message.start]);
             at = message.end;
             let start = frames.begin(&**framer);

@@ -1,4 +1,4 @@
-//! Calls, notifications and batches of them, written and not yet sent.
+//! Calls, notifications and batches that are serialized and not sent yet.
 
 use std::{convert::Infallible, fmt, time::Duration};
 
@@ -14,13 +14,14 @@ use crate::{
     limits::deadline,
 };
 
-/// A call or a notification that was not sent yet: a method, its parameters as JSON, and how long to wait.
+/// A call or a notification that was not sent yet: the method, its parameters as JSON, and its
+/// timeout.
 #[derive(Clone)]
 pub struct Outgoing<'a> {
     method: &'a str,
-    /// Everything of the message that does not depend on its id.
+    /// The part of the message that does not depend on the id.
     body: Buffer,
-    /// Where the method ends in it; the parameters follow, if there are any.
+    /// The end of the method within the body; parameters follow if there are any.
     method_end: usize,
     empty_params: Option<EmptyParams>,
     timeout: CallTimeout,
@@ -30,24 +31,24 @@ pub struct Outgoing<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallTimeout {
-    /// What the session's limits say.
+    /// The timeout in the session's limits.
     Default,
     Never,
     After(Duration),
 }
 
 impl<'a> Outgoing<'a> {
-    /// Writes the parameters: what serializes as an array (a tuple, a `Vec`) or an object (a struct, a map), or `()` for none: see
-    /// [`EmptyParams`].
+    /// Serializes the parameters: an array (a tuple, a `Vec`), an object (a struct, a map), or `()`
+    /// for none: see [`EmptyParams`].
     ///
     /// # Errors
     ///
-    /// [`CallError::Encode`], where they cannot be written, or are neither an array nor an object.
+    /// [`CallError::Encode`] if they cannot be serialized, or are neither an array nor an object.
     pub fn new(method: &'a str, params: &(impl Serialize + ?Sized)) -> Result<Self, CallError> {
         Self::write(method, params, None, None, CallTimeout::Default, false)
     }
 
-    /// The same for a method that is described by a table, and sent as that says.
+    /// Serializes a call by the descriptor of its method.
     #[inline]
     pub(super) fn of(method: &'a MethodInfo, params: &(impl Serialize + ?Sized)) -> Result<Self, CallError> {
         let timeout = match method.timeout() {
@@ -58,7 +59,7 @@ impl<'a> Outgoing<'a> {
         Self::write(name, params, names, method.empty_params(), timeout, method.is_idempotent())
     }
 
-    /// With `names`, a tuple is written as an object under them.
+    /// With `names`, a tuple is written as an object with these names.
     fn write(
         method: &'a str,
         params: &(impl Serialize + ?Sized),
@@ -76,7 +77,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Puts a token into the parameters, at `path`.
+    /// Inserts a token into the parameters, at `path`.
     pub(super) fn with_token(mut self, token: &Token, path: &str) -> Result<Self, CallError> {
         let Some(params) = token.put_into(self.params().unwrap_or("{}"), path) else {
             let source = serde_json::Error::custom(
@@ -97,17 +98,18 @@ impl<'a> Outgoing<'a> {
         self.method
     }
 
-    /// The parameters, as the JSON text of an array or an object; `None` where there are none.
+    /// The parameters, as the JSON text of an array or an object; `None` if there are none.
     pub fn params(&self) -> Option<&str> {
         std::str::from_utf8(Body::params_of(&self.body, self.method_end)?).ok()
     }
 
-    /// What is sent where there are no parameters, if the method, its service or a client says so.
+    /// The `params` to send without parameters, if the method, its service or a client has chosen
+    /// them.
     pub const fn empty_params(&self) -> Option<EmptyParams> {
         self.empty_params
     }
 
-    /// The same, sent with `empty` where it has no parameters, unless it says something else already.
+    /// The same message, sent with `empty` if it has no parameters and has not chosen otherwise.
     pub const fn empty_params_or(mut self, empty: EmptyParams) -> Self {
         if self.empty_params.is_none() {
             self.empty_params = Some(empty);
@@ -115,7 +117,7 @@ impl<'a> Outgoing<'a> {
         self
     }
 
-    /// How long to wait for the reply, where the call or its method says so.
+    /// The timeout, if the call or its method has one.
     pub const fn timeout(&self) -> Option<Duration> {
         match self.timeout {
             CallTimeout::After(after) => Some(after),
@@ -123,14 +125,14 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// When it ends at the latest, if that was said.
+    /// The deadline, if there is one.
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// The same, ending at `deadline` at the latest. One that is earlier stays.
+    /// The same message with a deadline. An earlier one is kept.
     ///
-    /// JSON-RPC has no member for it: it holds here, and the peer is not told.
+    /// The deadline is not sent to the peer: JSON-RPC has no member for it.
     pub fn until(mut self, deadline: Instant) -> Self {
         self.set_deadline(deadline);
         self
@@ -150,19 +152,20 @@ impl<'a> Outgoing<'a> {
         self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// Whether calling the method twice does what calling it once does, so that a call whose outcome is unknown may be made again.
-    /// Methods say so with `#[rpc(idempotent)]`; it does not travel.
+    /// Whether calling the method twice has the same effect as calling it once, so that a call with
+    /// an unknown outcome may be retried. Methods declare it with `#[rpc(idempotent)]`; it is not
+    /// sent to the peer.
     pub const fn is_idempotent(&self) -> bool {
         self.idempotent
     }
 
-    /// The same call, which may be made again.
+    /// The same call, marked as safe to retry.
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self
     }
 
-    /// How long to wait from now on, given what the session's limits say.
+    /// The time to wait from now on, with `default` from the session's limits.
     pub(crate) fn timeout_or(&self, default: Option<Duration>) -> Option<Duration> {
         let after = self.own_timeout_or(default).and_then(deadline::finite);
         match self.deadline {
@@ -174,7 +177,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Until when to wait, where the wait has begun at `since`, if not now.
+    /// The timeout of a wait that began at `since`, or begins now.
     pub(super) fn times_out(&self, since: Option<Instant>, default: Option<Duration>) -> Option<Timeout> {
         let after = self.own_timeout_or(default);
         if after.is_none() && self.deadline.is_none() {
@@ -212,8 +215,8 @@ impl fmt::Debug for Outgoing<'_> {
     }
 }
 
-/// Calls and notifications that will go out together: what a [`Caller`](crate::Caller) is given, and a way to put a batch
-/// together without types.
+/// Calls and notifications to be sent in one message: the argument of
+/// [`Caller::batch`](crate::Caller::batch), and a way to build a batch without types.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -241,14 +244,14 @@ pub struct OutgoingBatch<'a> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum BatchItem<'a> {
-    /// It will be answered.
+    /// It has a reply.
     Call(Outgoing<'a>),
-    /// It will not.
+    /// It has no reply.
     Notification(Outgoing<'a>),
 }
 
 impl<'a> OutgoingBatch<'a> {
-    /// No messages yet. An empty batch cannot be sent.
+    /// An empty batch. It cannot be sent before a message is added.
     pub const fn new() -> Self {
         Self { items: Vec::new() }
     }
@@ -273,17 +276,18 @@ impl<'a> OutgoingBatch<'a> {
         Ok(self)
     }
 
-    /// The same batch, whose messages end at `deadline` at the latest: see [`Outgoing::until`].
+    /// The same batch with a deadline for its messages: see [`Outgoing::until`].
     pub fn until(self, deadline: Instant) -> Self {
         self.map(|outgoing| outgoing.until(deadline))
     }
 
-    /// The same batch, with this where a message has no parameters: see [`Outgoing::empty_params_or`].
+    /// The same batch, with `empty` in messages that have no parameters: see
+    /// [`Outgoing::empty_params_or`].
     pub fn empty_params_or(self, empty: EmptyParams) -> Self {
         self.map(|outgoing| outgoing.empty_params_or(empty))
     }
 
-    /// The same batch, with each of its messages changed.
+    /// The same batch, with `change` applied to each of its messages.
     pub(in crate::session) fn map(self, mut change: impl FnMut(Outgoing<'a>) -> Outgoing<'a>) -> Self {
         let items = self.items.into_iter().map(|item| match item {
             BatchItem::Call(outgoing) => BatchItem::Call(change(outgoing)),
@@ -297,7 +301,7 @@ impl<'a> OutgoingBatch<'a> {
         &self.items
     }
 
-    /// Adds a call; `call` is none where it was polled before.
+    /// Adds a call; `None` if it was polled before.
     pub(super) fn push_call(
         &mut self,
         method: &str,
@@ -308,7 +312,7 @@ impl<'a> OutgoingBatch<'a> {
         Ok(())
     }
 
-    /// Adds a notification; `notification` is none where it was polled before.
+    /// Adds a notification; `None` if it was polled before.
     pub(super) fn push_notification(
         &mut self,
         method: &str,
@@ -354,7 +358,7 @@ impl<'a> BatchItem<'a> {
         }
     }
 
-    /// Whether it will be answered.
+    /// Whether it has a reply.
     pub const fn is_call(&self) -> bool {
         matches!(self, Self::Call(_))
     }

@@ -1,4 +1,4 @@
-//! Calls, notifications and batches of a session under way: sent when first polled, then waiting.
+//! Calls, notifications and batches of a session: sent when first polled, then in flight.
 
 use std::{
     fmt,
@@ -22,25 +22,28 @@ use crate::jsonrpc::{CallId, Reply, shown::brief};
 
 /// Calls through a session.
 impl Session {
-    /// A call of `method`, typed by what it returns. `params` is what serializes as an array (a tuple, a `Vec`) or an object (a
-    /// struct, a map); `()` is no parameters.
+    /// A call of `method` that returns an `R`. `params` serializes as an array (a tuple, a `Vec`)
+    /// or an object (a struct, a map); `()` stands for no parameters.
     ///
-    /// Nothing is sent before the call is awaited; what this gives is a future that borrows nothing but `method`. Every error is a
-    /// [`CallError`]; those that the peer answers with are [`CallError::Rpc`].
+    /// Nothing is sent before the call is awaited; the returned future borrows only `method`. Every
+    /// error is a [`CallError`]; an error reply of the peer is [`CallError::Rpc`].
     pub fn call<'a, R>(&self, method: &'a str, params: impl Serialize) -> Call<'a, Self, R> {
         Call::untyped(self, method, params)
     }
 
-    /// A notification of `method`: the peer does not answer. It is sent when it is awaited.
+    /// A notification of `method`, which has no reply. It is sent when it is awaited.
     pub fn notify<'a>(&self, method: &'a str, params: impl Serialize) -> Notify<'a, Self> {
         Notify::untyped(self, method, params)
     }
 
-    /// Several calls and notifications in one message, with a result for each: a tuple of up to twelve, or a `Vec` or an array of
-    /// calls of one kind. Sent through this session, whichever clone of it the calls were made from.
+    /// Several calls and notifications in one message, with a result for each: a tuple of up to
+    /// twelve, or a `Vec` or an array of calls of one kind. Sent through this session, whichever
+    /// clone of it the calls were made from.
     ///
-    /// The calls are made as ever, and not awaited: one that was polled is [`BatchError::Polled`]. The peer may work on them in any order, and at the same time. It may have a limit on
-    /// the length of a batch; ours is [`Limits::batch_length`](crate::Limits::batch_length).
+    /// The calls are made as usual, and not awaited: a call that was polled gives
+    /// [`BatchError::Polled`]. The peer may execute them in any order, and concurrently. The peer
+    /// may limit the length of a batch; the limit of this side is
+    /// [`Limits::batch_length`](crate::Limits::batch_length).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -71,30 +74,34 @@ impl Session {
     /// # Ok(()) }
     /// ```
     ///
-    /// What befalls a single call is in its own result. Awaiting the batch gives a [`BatchError`] where nothing was sent at all.
+    /// Each call has a result of its own. Awaiting the batch gives a [`BatchError`] if nothing was
+    /// sent at all.
     pub fn batch<'a, M: BatchMembers<'a, Self>>(&self, members: M) -> Batch<'a, Self, M::Shape> {
         Batch::over(self, members)
     }
 
-    /// Like [`batch`](Self::batch), for those who need all of it or nothing: gives the values, or fails with the first member that
-    /// failed, and says which. (The others may have been carried out.)
+    /// Like [`batch`](Self::batch), but all or nothing: gives the values, or fails with the first
+    /// member that failed, and names it. (The other members may have been executed.)
     pub fn try_batch<'a, M: BatchMembers<'a, Self>>(&self, members: M) -> Batch<'a, Self, M::Shape, true> {
         Batch::try_over(self, members)
     }
 
-    /// A subscription to `method`: a stream of the items that the peer sends. `params` is as for [`call`](Self::call).
+    /// A subscription to `method`: a stream of the items that the peer sends. `params` is as for
+    /// [`call`](Self::call).
     ///
-    /// How it looks on the wire, what ends it, and how many items are kept is said on what this gives, before it is awaited. Typed
-    /// subscriptions go through a generated client.
+    /// The returned future has options for the style on the wire, the method that ends it, and the
+    /// number of items that are buffered. Typed subscriptions go through a generated client.
     pub fn subscribe<'a, T>(&self, method: &'a str, params: impl Serialize) -> Subscribe<'a, Self, Items<T>> {
         Subscribe::untyped(self, method, params)
     }
 
-    /// The notifications called `method`, as a stream, for peers that send them without being asked. Items are what the parameters
-    /// are read into: a tuple for an array, a struct for an object.
+    /// A stream of the notifications called `method`, for peers that send them unasked. Items are
+    /// decoded from the parameters: a tuple from an array, a struct from an object.
     ///
-    /// It takes those that come from now on. A service here that serves the same method still does. Of more than
-    /// [`Limits::subscription_items`](crate::Limits::subscription_items) that nobody has taken, the oldest are dropped.
+    /// It receives the notifications that come from now on. A service of this side that serves the
+    /// same method gets them too. Beyond
+    /// [`Limits::subscription_items`](crate::Limits::subscription_items) that were not taken, the
+    /// oldest are dropped.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -134,7 +141,7 @@ impl Caller for Session {
     }
 }
 
-/// A call of a session under way, which keeps the session open. Dropping it forgets the call.
+/// A call of a session in flight, which keeps the session open. Dropping it abandons the call.
 #[must_use = "a call is sent when it is polled"]
 pub struct PendingCall<'a> {
     session: Session,
@@ -161,7 +168,7 @@ impl Future for PendingCall<'_> {
                 Poll::Ready(reply)
             }
             CallStage::Unsent { call, wait } => {
-                // One that waits for room is told how long it has waited: see `CapacityWait`.
+                // A call that waits for capacity has a timer of its own: see `CapacityWait`.
                 if wait.is_none() && call.is_late() {
                     *stage = CallStage::Done;
                     return Poll::Ready(Err(CallError::Timeout(Duration::ZERO)));
@@ -213,7 +220,7 @@ impl fmt::Debug for PendingCall<'_> {
     }
 }
 
-/// A notification of a session under way, which keeps the session open.
+/// A notification of a session on its way, which keeps the session open.
 #[must_use = "a notification is sent when it is polled"]
 pub struct PendingNotify<'a> {
     session: Session,
@@ -242,7 +249,7 @@ impl fmt::Debug for PendingNotify<'_> {
     }
 }
 
-/// A batch of a session under way, which keeps the session open. Dropping it forgets its calls.
+/// A batch of a session in flight, which keeps the session open. Dropping it abandons its calls.
 #[must_use = "a batch is sent when it is polled"]
 pub struct PendingBatch<'a> {
     session: Session,
@@ -257,9 +264,9 @@ enum BatchStage<'a> {
 
 /// A call of the batch.
 enum BatchCall {
-    /// It was sent: where its reply will be.
+    /// Sent: the slot of its reply.
     Sent(CallId, Arc<ReplySlot>),
-    /// Its time was over before there was room for the batch, and it was left out.
+    /// Left out: its deadline passed before there was capacity for the batch.
     Late(Duration),
 }
 
@@ -310,7 +317,8 @@ impl Future for PendingBatch<'_> {
                         }
                     }
                 }
-                // Nothing is given before all have come, so it is enough to wait for one after the other.
+                // The batch is ready when all replies are there, so waiting for one after the other
+                // is enough.
                 BatchStage::Waiting { calls, replies } => {
                     while let Some(call) = calls.get(replies.len()) {
                         replies.push(match call {
@@ -334,7 +342,8 @@ impl Future for PendingBatch<'_> {
     }
 }
 
-/// How long the batch waits for room: as long as the most patient of its calls does, or of its notifications where it has no calls.
+/// The time that the batch waits for capacity: the longest timeout of its calls, or of its
+/// notifications if it has no calls.
 fn patience(batch: &OutgoingBatch<'_>, default: Option<Duration>) -> Option<Duration> {
     let has_calls = batch.items().iter().any(BatchItem::is_call);
     let counts = batch.items().iter().filter(|item| item.is_call() || !has_calls);
@@ -345,7 +354,7 @@ fn patience(batch: &OutgoingBatch<'_>, default: Option<Duration>) -> Option<Dura
     longest
 }
 
-/// Sends what is not too late meanwhile.
+/// Sends the members whose deadline has not passed meanwhile.
 fn send(
     shared: &Shared,
     batch: &OutgoingBatch<'_>,
@@ -375,7 +384,7 @@ fn send(
             (BatchItem::Notification(_), None) => members.push((outgoing.body(), None)),
         }
     }
-    // Where all are late, there is nothing to send.
+    // If all are late, there is nothing to send.
     let mut ids = match members.is_empty() && !calls.is_empty() {
         true => Vec::new(),
         false => shared.send_batch(members, &mut attempt.permit)?,

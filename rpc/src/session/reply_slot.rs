@@ -1,4 +1,4 @@
-//! The slot of a call: its reply meets the task that waits for it.
+//! The reply slot of a call: where its reply meets the task that waits for it.
 
 use std::{
     cell::RefCell,
@@ -12,7 +12,7 @@ use crate::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// The slot of one call in flight. It has a lock of its own, so that taking a reply does not
+/// The reply slot of one call in flight. It has a lock of its own, so that taking a reply does not
 /// contend with senders.
 #[derive(Debug)]
 pub(super) struct ReplySlot(Mutex<SlotState>);
@@ -25,7 +25,7 @@ enum SlotState {
     Empty,
 }
 
-/// How many slots a thread keeps for reuse.
+/// The number of slots that a thread keeps for reuse.
 const KEPT: usize = 256;
 
 thread_local! {
@@ -33,8 +33,8 @@ thread_local! {
 }
 
 impl ReplySlot {
-    /// A slot that waits: one that the thread has kept, or a new one. Without a waker, the task
-    /// that waits polls it first.
+    /// A slot that waits for a reply: one that this thread has kept, or a new one. Without a waker,
+    /// the waiting task has to poll it first.
     pub(super) fn waiting(waker: Option<&Waker>) -> Arc<Self> {
         let slot =
             FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Arc::new(Self(Mutex::new(SlotState::Empty))));
@@ -42,13 +42,13 @@ impl ReplySlot {
         slot
     }
 
-    /// Keeps a slot whose call has ended, unless it is still held elsewhere.
+    /// Keeps a slot whose call has ended for reuse, unless it is still held elsewhere.
     pub(super) fn recycle(mut slot: Arc<Self>) {
         if Arc::get_mut(&mut slot).is_none() {
             return;
         }
         *slot.lock() = SlotState::Empty;
-        // Where the thread is ending there is nothing left to keep it for.
+        // If the thread is ending, there is nothing to keep it for.
         let _ = FREE.try_with(|free| {
             if let Ok(mut free) = free.try_borrow_mut()
                 && free.len() < KEPT
@@ -58,17 +58,18 @@ impl ReplySlot {
         });
     }
 
-    /// Ends the call, and wakes the task that waits for it.
+    /// Ends the call, and wakes the waiting task.
     pub(super) fn complete(slot: Arc<Self>, outcome: Result<Reply, CallError>) {
         let before = std::mem::replace(&mut *slot.lock(), SlotState::Done(outcome));
-        // Let go first: the task that is woken can then keep the slot.
+        // Before the wake-up, so that the woken task holds the only reference and can reuse the
+        // slot.
         drop(slot);
         if let SlotState::Waiting(Some(waker)) = before {
             waker.wake();
         }
     }
 
-    /// The outcome, once.
+    /// The outcome. It can be taken once.
     pub(super) fn poll(&self, waker: &Waker) -> Poll<Result<Reply, CallError>> {
         let mut state = self.lock();
         match &mut *state {

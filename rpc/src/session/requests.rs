@@ -1,12 +1,11 @@
-//! The requests of the peer that are worked on: their handlers have become tasks.
+//! The peer's requests in flight, whose handlers have become tasks.
 
 use tokio::{task::AbortHandle, time::Instant};
 
 use super::{calls::is_late, trace::Trace};
 use crate::jsonrpc::{BatchId, Member, Order, RequestId, table::Table};
 
-/// The number under which the contexts of a request ask for it; 0 is none. Most requests never have
-/// one.
+/// Identifies a request for its contexts; 0 is none. Most requests never need one.
 pub(crate) type WorkNumber = u64;
 
 /// A request whose handler has become a task.
@@ -14,22 +13,22 @@ pub(crate) type WorkNumber = u64;
 pub(crate) struct Running {
     /// `None` for a notification.
     pub(crate) id: Option<RequestId>,
-    /// Where its reply goes, if it came in a batch.
+    /// The place of its reply, if it came in a batch.
     pub(crate) member: Option<Member>,
-    /// `None` for the moment between making the entry and starting the task.
+    /// `None` between adding the entry and spawning the task.
     pub(crate) task: Option<AbortHandle>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) order: Order,
     /// Whether it may become a subscription.
     pub(crate) subscribes: bool,
-    /// The bytes of its message.
+    /// The size of its message in bytes.
     pub(crate) bytes: usize,
-    /// The number under which its contexts ask; 0 if it has none.
+    /// The number that its contexts use; 0 if it has none.
     pub(crate) work: WorkNumber,
     pub(crate) trace: Trace,
 }
 
-/// The requests that are worked on, and shielded work, which takes up permits like them.
+/// The requests in flight, and shielded work, which takes permits too.
 #[derive(Debug)]
 pub(crate) struct Requests {
     running: Table<Running>,
@@ -43,12 +42,12 @@ impl Requests {
         Self { running: Table::new(), bytes: 0, shielded: 0, close_after: CloseAfter::new() }
     }
 
-    /// The requests that are worked on.
+    /// The number of requests in flight.
     pub(crate) fn len(&self) -> usize {
         self.running.len()
     }
 
-    /// The permits that are taken.
+    /// The number of permits that are in use.
     #[inline]
     pub(super) fn permits(&self) -> usize {
         self.running.len() + self.shielded
@@ -60,7 +59,7 @@ impl Requests {
         self.bytes
     }
 
-    /// A handler becomes a task.
+    /// Adds a request whose handler becomes a task.
     pub(crate) fn begin(&mut self, running: Running) -> u64 {
         self.bytes += running.bytes;
         self.running.insert(running)
@@ -70,54 +69,54 @@ impl Requests {
         self.running.get_mut(request)
     }
 
-    /// Takes out a request that is answered now, or never will be.
+    /// Removes a request that is answered now, or never will be.
     pub(crate) fn finish(&mut self, request: u64) -> Option<Running> {
         let done = self.running.remove(request)?;
         self.bytes -= done.bytes;
-        // A notification is not part of its batch's reply.
+        // A notification has no part in the reply to its batch.
         let member = done.member.filter(|_| done.id.is_some());
         self.close_after.request_answered(done.work, member);
         Some(done)
     }
 
-    /// The requests that are late at `now`. `next` is given the deadlines of the others.
+    /// The requests that are late at `now`. Lowers `next` to the earliest deadline of the others.
     pub(crate) fn late(&self, now: Instant, next: &mut Option<Instant>) -> Vec<u64> {
         let is_late = |running: &Running| running.deadline.is_some_and(|at| is_late(at, now, next));
         let mut is_late = is_late;
         self.running.iter().filter(|(_, running)| is_late(running)).map(|(id, _)| id).collect()
     }
 
-    /// The request whose id is known (`Id::known`) as this.
+    /// The request with this id, in the form of `Id::known`.
     pub(super) fn find(&self, known: &str) -> Option<u64> {
         let is_it =
             |running: &Running| running.id.as_ref().is_some_and(|own| own.with(|own| own.is_known_as(known)));
         self.running.iter().find(|(_, running)| is_it(running)).map(|(request, _)| request)
     }
 
-    /// Whether a request is worked on whose contexts have this number.
+    /// Whether a request with this number is in flight.
     pub(super) fn has_number(&self, number: WorkNumber) -> bool {
         self.running.iter().any(|(_, running)| running.work == number)
     }
 
-    /// Those that may become subscriptions.
+    /// The requests that may become subscriptions.
     pub(super) fn subscribing(&self) -> impl Iterator<Item = u64> {
         self.running.iter().filter(|(_, running)| running.subscribes).map(|(request, _)| request)
     }
 
-    /// The orders of all of them: others may have to wait for them.
+    /// The combined orders of all requests: a later request may have to wait for them.
     pub(crate) fn orders(&self) -> Ahead {
         self.running.iter().fold(Ahead::NOTHING, |ahead, (_, running)| ahead.and(running.order))
     }
 
-    /// Takes out all of them.
+    /// Removes all requests.
     pub(super) fn end(&mut self) -> Vec<Running> {
         self.bytes = 0;
         self.running.drain().collect()
     }
 }
 
-/// Shielded work: it is finished whatever becomes of its handler. It takes up a permit, or a peer
-/// could have any amount of it begun by taking its requests back.
+/// Shielded work is finished even if its request is cancelled. It takes a permit: otherwise a peer
+/// could start any amount of it by cancelling its requests.
 impl Requests {
     pub(super) const fn shield(&mut self) {
         self.shielded += 1;
@@ -138,17 +137,17 @@ impl Requests {
         !self.close_after.requests.is_empty()
     }
 
-    /// A handler that had not become a task has finished.
+    /// A handler has finished without becoming a task.
     pub(super) fn finished_in_place(&mut self, request: WorkNumber, member: Option<Member>) {
         self.close_after.request_answered(request, member);
     }
 
-    /// The reply to a batch is out, or there is none.
+    /// The reply to a batch was appended, or the batch has none.
     pub(super) fn batch_answered(&mut self, batch: BatchId) {
         self.close_after.is_due |= self.close_after.batches.contains(&batch);
     }
 
-    /// Whether the session is to close now. True once.
+    /// Whether the session is to close now. Returns true once.
     pub(super) const fn take_close_due(&mut self) -> bool {
         std::mem::replace(&mut self.close_after.is_due, false)
     }
@@ -156,11 +155,11 @@ impl Requests {
 
 #[derive(Debug)]
 struct CloseAfter {
-    /// By the numbers of their contexts, while they are worked on.
+    /// The numbers of the requests in flight.
     requests: Vec<WorkNumber>,
-    /// Their batches, of which other members are not answered yet.
+    /// The batches of answered requests, in which other members are not answered yet.
     batches: Vec<BatchId>,
-    /// Whether one of them was answered, and the close is due.
+    /// Whether one of them was answered, so that the session is to close.
     is_due: bool,
 }
 
@@ -169,7 +168,7 @@ impl CloseAfter {
         Self { requests: Vec::new(), batches: Vec::new(), is_due: false }
     }
 
-    /// A request has been answered, by itself or in its batch.
+    /// A request was answered, by itself or in its batch.
     fn request_answered(&mut self, request: WorkNumber, member: Option<Member>) {
         let Some(at) = self.requests.iter().position(|last| *last == request) else { return };
         self.requests.swap_remove(at);
@@ -180,7 +179,7 @@ impl CloseAfter {
     }
 }
 
-/// The requests ahead of another one: those that are worked on, and those that came before it.
+/// The orders of the requests ahead of another one: those in flight, and those that came before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ahead {
     any: bool,
@@ -191,7 +190,7 @@ pub(crate) struct Ahead {
 impl Ahead {
     pub(crate) const NOTHING: Self = Self { any: false, ordered: false, exclusive: false };
 
-    /// Whether a request of this order may be worked on beside them.
+    /// Whether a request of this order may start beside them.
     pub(crate) const fn lets_start(self, order: Order) -> bool {
         match order {
             Order::Concurrent => !self.exclusive,

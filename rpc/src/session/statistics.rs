@@ -1,4 +1,4 @@
-//! What a session has done so far, in numbers.
+//! Counters and state of a session, for its users.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -7,71 +7,78 @@ use std::{
 
 use tokio::time::Instant;
 
-/// What a session has done so far, and what it is doing: see [`Session::statistics`](crate::Session::statistics).
+/// Counters of a session since it began, and its current state: see
+/// [`Session::statistics`](crate::Session::statistics).
 ///
-/// Every number is right by itself. They are read one after another while the session goes on, so that two of them may differ by what
-/// came between.
+/// Each number is exact. They are read one after another while the session goes on, so two of them
+/// may differ by what happened in between.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// When the session began; that of a request that came by itself, when it was asked for.
+    /// The start of the session; for a request without a session, the time of the question.
     pub opened: Instant,
 
-    /// Messages that came whole. A batch is one message; what was too large and dropped is none.
+    /// Complete messages received. A batch is one message; a message that was too large and dropped
+    /// is not counted.
     pub messages_received: u64,
 
-    /// Messages that were handed to the transport, or are next. A batch is one message, and so is the reply to one.
+    /// Messages that were handed to the transport, or are next. A batch is one message, and so is
+    /// the reply to a batch.
     pub messages_sent: u64,
 
-    /// Bytes that were read, everything that frames them included.
+    /// Bytes read, with their framing.
     pub bytes_received: u64,
 
-    /// Bytes that the transport took.
+    /// Bytes that the transport has accepted.
     pub bytes_sent: u64,
 
     /// Bytes that wait to be sent; after the end, those that were lost.
     pub bytes_unsent: usize,
 
-    /// When something was read last. The clock is looked at once a read.
+    /// The time of the last read. The clock is read once for each read.
     pub last_received: Option<Instant>,
 
-    /// When something was written last. The clock is looked at once a write, or less often.
+    /// The time of the last write. The clock is read once for each write, or less often.
     pub last_sent: Option<Instant>,
 
-    /// The rules that the peer has broken: messages and frames that could not be read, requests that were refused (an unknown method,
-    /// parameters that do not fit), replies to nothing. The errors that handlers return are none.
+    /// Rules that the peer has broken: messages and frames that could not be read, refused requests
+    /// (an unknown method, invalid parameters), replies to no call. Errors that handlers return are
+    /// not counted.
     pub errors: u64,
 
-    /// What the peer has cost: see [`Session::cost`](crate::Session::cost). What [`Hooks`](crate::Hooks::extra_cost) would add is not in it.
+    /// The cost of the peer: see [`Session::cost`](crate::Session::cost), without the [extra
+    /// cost](crate::Hooks::extra_cost) of hooks.
     pub cost: f64,
 
-    /// Requests of the peer's that are not answered yet, those included that wait for their turn; notifications that are being worked
-    /// on count too. Those that were not read yet do not.
+    /// The peer's requests in flight, with those that wait to be started and notifications whose
+    /// handlers run. Requests that were not read yet are not counted.
     pub requests_in_flight: usize,
 
-    /// Those of them that wait: for a permit
-    /// ([`Limits::requests_in_flight`](crate::Limits::requests_in_flight)), for others that have to be
-    /// done first, or because the peer is slowed down for its cost.
+    /// The requests among them that wait: for a permit
+    /// ([`Limits::requests_in_flight`](crate::Limits::requests_in_flight)), for requests that have
+    /// to finish first, or because the peer is slowed down for its cost.
     pub requests_waiting: usize,
 
-    /// How many requests of the peer's have come while all permits were taken, and had to wait for one.
+    /// The number of the peer's requests so far that had to wait for a permit, because all were in
+    /// use.
     pub permit_waits: u64,
 
-    /// Calls of ours that wait for a reply.
+    /// Calls of this side in flight.
     pub calls_in_flight: usize,
 
-    /// Calls of ours that are not sent yet, because as many as may be are in flight
+    /// Calls of this side that wait to be sent, because the limit on calls in flight is reached
     /// ([`Limits::calls_in_flight`](crate::Limits::calls_in_flight)).
     pub calls_waiting: usize,
 
-    /// Subscriptions that the peer has here.
+    /// Subscriptions that this side serves to the peer.
     pub subscriptions_served: usize,
 
-    /// Subscriptions that we have at the peer.
+    /// Subscriptions of this side at the peer.
     pub subscriptions: usize,
 }
 
-/// The numbers that only the loop of the session changes. It adds once a read and once a write; whoever likes reads them.
+/// The counters that only the loop of the session changes, once for each read and each write. Any
+/// thread may read them.
 #[derive(Debug)]
 pub(crate) struct Counters {
     opened: Instant,
@@ -79,11 +86,11 @@ pub(crate) struct Counters {
     messages_sent: AtomicU64,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
-    /// Nanoseconds since the session began, and one more: 0 is never.
+    /// Nanoseconds since the session began, plus one: 0 is never.
     last_received: AtomicU64,
     last_sent: AtomicU64,
     errors: AtomicU64,
-    /// Requests that wait for their turn.
+    /// Requests that wait to be started.
     waiting: AtomicU64,
     permit_waits: AtomicU64,
 }
@@ -105,19 +112,19 @@ impl Counters {
         }
     }
 
-    /// Bytes were read at `now`, and with them `messages` have become whole.
+    /// Bytes were read at `now`, and completed `messages` messages.
     pub(crate) fn received(&self, messages: u64, bytes: u64, now: Instant) {
         add(&self.messages_received, messages);
         add(&self.bytes_received, bytes);
         self.note(&self.last_received, now);
     }
 
-    /// Bytes were written at `now`. `messages` is how many were handed to the loop since it began.
-    /// Messages of the reads that are over.
+    /// The messages of all reads before the current one.
     pub(crate) fn messages_received(&self) -> u64 {
         self.messages_received.load(Relaxed)
     }
 
+    /// Bytes were written at `now`. `messages` counts all messages that the loop was given so far.
     pub(crate) fn sent(&self, messages: u64, bytes: u64, now: Instant) {
         self.messages_sent.store(messages, Relaxed);
         add(&self.bytes_sent, bytes);
@@ -132,14 +139,14 @@ impl Counters {
         self.waiting.store(requests as u64, Relaxed);
     }
 
-    /// One more request waits for a permit. Whether it is the first.
+    /// One more request waits for a permit. Returns whether it is the first.
     pub(crate) fn waits_for_permit(&self) -> bool {
         add(&self.permit_waits, 1);
         self.permit_waits.load(Relaxed) == 1
     }
 
     fn note(&self, time: &AtomicU64, now: Instant) {
-        // Five hundred years fit.
+        // Enough for five hundred years.
         time.store(now.saturating_duration_since(self.opened).as_nanos() as u64 + 1, Relaxed);
     }
 
@@ -148,7 +155,7 @@ impl Counters {
         Some(self.opened + Duration::from_nanos(after))
     }
 
-    /// What is counted here; the rest is counted from the state.
+    /// The numbers that are counted here; the others come from the state.
     pub(super) fn read(&self) -> Statistics {
         Statistics {
             opened: self.opened,
@@ -172,7 +179,8 @@ impl Counters {
     }
 }
 
-/// Only the loop writes: nothing is lost between the two steps, and neither costs more than a plain one.
+/// Only the loop writes, so a load and a store lose nothing, and neither costs more than a plain
+/// access.
 fn add(counter: &AtomicU64, more: u64) {
     counter.store(counter.load(Relaxed) + more, Relaxed);
 }

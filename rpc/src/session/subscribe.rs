@@ -1,4 +1,4 @@
-//! Typed subscriptions: asked for when they are first polled.
+//! Typed subscriptions: the call is sent when they are first polled.
 
 use std::{
     fmt,
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::jsonrpc::{MethodInfo, Overflow, Progress, RpcError, SubscriptionInfo, SubscriptionStyle};
 
-/// Stands for the stream in the type of a method that begins a subscription: `T` is the type of its items, and `FALLIBLE` says
-/// whether that is a `Result`.
+/// Stands for the stream in the return type of a subscription method: `T` is the type of its items,
+/// and `FALLIBLE` is true if that is a `Result`.
 pub struct Items<T, const FALLIBLE: bool = false>(PhantomData<fn() -> T>);
 
 impl<T, const FALLIBLE: bool> fmt::Debug for Items<T, FALLIBLE> {
@@ -28,11 +28,13 @@ impl<T, const FALLIBLE: bool> fmt::Debug for Items<T, FALLIBLE> {
     }
 }
 
-/// A subscription that knows its items' type. It is a future: the first poll asks for it, and it gives a [`Subscription`].
+/// A typed subscription: a future that sends the call when it is first polled, and gives a
+/// [`Subscription`].
 ///
-/// `R` is what the method returns, with [`Items`] for the stream, and `FALLIBLE` says whether that is a `Result`. Like a [`Call`] it has
-/// its parameters written, owns a clone of its caller, and can be given to `tokio::spawn`; and its options are set before its first
-/// poll. Dropping it ends the subscription, if there is one by then.
+/// `R` is the return type of the method, with [`Items`] in place of the stream, and `FALLIBLE` is
+/// true if that is a `Result`. Like a [`Call`] it has its parameters serialized, owns a clone of
+/// its caller, and can be given to `tokio::spawn`; its options are set before the first poll.
+/// Dropping it ends the subscription, if it has begun.
 #[must_use = "a subscription is asked for when it is awaited"]
 pub struct Subscribe<'a, C: Caller, R, const FALLIBLE: bool = false> {
     stage: Lazy<C, OutgoingSubscription<'a>, BoxFuture<'a, Result<RawSubscription, CallError>>, CallError>,
@@ -41,7 +43,7 @@ pub struct Subscribe<'a, C: Caller, R, const FALLIBLE: bool = false> {
 }
 
 impl<'a, C: Caller, R, const FALLIBLE: bool> Subscribe<'a, C, R, FALLIBLE> {
-    /// A subscription to a method that is described by a table. What generated clients do.
+    /// A subscription to a method with a descriptor. Used by generated clients.
     pub fn to<P: Serialize>(caller: &C, method: &'a MethodInfo, params: P) -> Self {
         let info = match method.subscription() {
             Some(info) => info,
@@ -71,8 +73,8 @@ impl<'a, C: Caller, R, const FALLIBLE: bool> Subscribe<'a, C, R, FALLIBLE> {
         Self { stage, method, returns: PhantomData }
     }
 
-    /// How many items are kept that were not taken yet. Without it,
-    /// [`Limits::subscription_items`](crate::Limits::subscription_items) holds.
+    /// The number of items that are buffered until they are taken. Default:
+    /// [`Limits::subscription_items`](crate::Limits::subscription_items).
     ///
     /// # Panics
     ///
@@ -83,8 +85,8 @@ impl<'a, C: Caller, R, const FALLIBLE: bool> Subscribe<'a, C, R, FALLIBLE> {
         self
     }
 
-    /// What is done when more items come than are kept. Unless said otherwise the oldest is dropped, and the stream says how many
-    /// were lost.
+    /// The rule for items beyond the buffer. Default: the oldest item is dropped, and the stream
+    /// reports how many were lost.
     ///
     /// # Panics
     ///
@@ -95,7 +97,7 @@ impl<'a, C: Caller, R, const FALLIBLE: bool> Subscribe<'a, C, R, FALLIBLE> {
         self
     }
 
-    /// Ends the call with [`CallError::Timeout`] when no reply came within `after`.
+    /// Ends the call with [`CallError::Timeout`] if no reply comes within `after`.
     ///
     /// # Panics
     ///
@@ -108,14 +110,14 @@ impl<'a, C: Caller, R, const FALLIBLE: bool> Subscribe<'a, C, R, FALLIBLE> {
 }
 
 impl<'a, C: Caller, T> Subscribe<'a, C, Items<T>> {
-    /// A subscription to a method by its name, in the style of [`SubscriptionStyle::PubSub`].
+    /// A subscription to a method by its name, in the style [`SubscriptionStyle::PubSub`].
     pub fn untyped(caller: &C, method: &'a str, params: impl Serialize) -> Self {
         let info = SubscriptionInfo::of_style(SubscriptionStyle::PubSub);
         let written = Outgoing::new(method, &params).map(|call| OutgoingSubscription::new(call, info));
         Self::of(Lazy::Unsent { caller: caller.clone(), written }, method)
     }
 
-    /// How its items look.
+    /// The style of the subscription on the wire.
     ///
     /// # Panics
     ///
@@ -126,7 +128,8 @@ impl<'a, C: Caller, T> Subscribe<'a, C, Items<T>> {
         self
     }
 
-    /// How its items look, what they are called, where a token stands and what ends it.
+    /// The style of the subscription on the wire, the method of its items, the place of the token,
+    /// and the method that ends it.
     ///
     /// # Panics
     ///
@@ -140,7 +143,8 @@ impl<'a, C: Caller, T> Subscribe<'a, C, Items<T>> {
         self
     }
 
-    /// The method that ends it. Without it the peer is not told when the subscription is dropped, and what it still sends is ignored.
+    /// The method that ends the subscription. Without it the peer is not told when the subscription
+    /// is dropped, and further items are ignored.
     ///
     /// # Panics
     ///
@@ -160,10 +164,11 @@ impl<'a, C: Caller, R, const FALLIBLE: bool> Subscribe<'a, C, R, FALLIBLE> {
     }
 }
 
-/// Work whose steps are not wanted.
+/// Work with progress reports that are not wanted.
 impl<'a, C: Caller, S, T> Subscribe<'a, C, Items<Progress<S, T>>> {
-    /// Asks for the result alone: a [`Call`] that gives what [`Progress::Done`] has, and of which nothing is reported. It can
-    /// be made through every [`Caller`], over HTTP too, where nothing comes that is no reply, and be a member of a batch.
+    /// Asks for the result alone: a [`Call`] that gives the value of [`Progress::Done`], without
+    /// progress reports. It works with every [`Caller`], even over HTTP, which carries only
+    /// replies, and as a member of a batch.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -197,9 +202,9 @@ impl<'a, C: Caller, S, T> Subscribe<'a, C, Items<Progress<S, T>>> {
     }
 }
 
-/// Work that can fail on its way, and whose steps are not wanted.
+/// Work that can fail while it runs, and whose progress reports are not wanted.
 impl<'a, C: Caller, S, T, E> Subscribe<'a, C, Items<Result<Progress<S, T>, E>, true>> {
-    /// Asks for the result alone. What is an error of the stream's is one of the call's.
+    /// Asks for the result alone. An error of the stream becomes one of the call.
     ///
     /// # Panics
     ///
@@ -210,7 +215,7 @@ impl<'a, C: Caller, S, T, E> Subscribe<'a, C, Items<Result<Progress<S, T>, E>, t
     }
 }
 
-/// Work that can be refused, and whose steps are not wanted.
+/// Work that can be refused, and whose progress reports are not wanted.
 impl<'a, C: Caller, S, T, E> Subscribe<'a, C, Result<Items<Progress<S, T>>, E>, true> {
     /// Asks for the result alone.
     ///
@@ -223,9 +228,10 @@ impl<'a, C: Caller, S, T, E> Subscribe<'a, C, Result<Items<Progress<S, T>>, E>, 
     }
 }
 
-/// Work that can be refused and can fail on its way, and whose steps are not wanted.
+/// Work that can be refused and can fail while it runs, and whose progress reports are not wanted.
 impl<'a, C: Caller, S, T, E, F> Subscribe<'a, C, Result<Items<Result<Progress<S, T>, F>, true>, E>, true> {
-    /// Asks for the result alone. An error of the stream's that is none of the method's is [`CallError::Rpc`].
+    /// Asks for the result alone. An error of the stream that the method does not declare is
+    /// [`CallError::Rpc`].
     ///
     /// # Panics
     ///
@@ -237,7 +243,7 @@ impl<'a, C: Caller, S, T, E, F> Subscribe<'a, C, Result<Items<Result<Progress<S,
 }
 
 impl<C: Subscriber, R, const FALLIBLE: bool> Subscribe<'_, C, R, FALLIBLE> {
-    /// Asks, and looks into no item.
+    /// Begins the subscription without decoding its items.
     pub(crate) async fn raw(mut self) -> Result<RawSubscription, CallError> {
         poll_fn(|cx| self.poll_begun(cx)).await
     }
@@ -247,7 +253,7 @@ impl<C: Subscriber, R, const FALLIBLE: bool> Subscribe<'_, C, R, FALLIBLE> {
     }
 }
 
-/// Methods that cannot refuse in a way of their own.
+/// Methods without an error of their own.
 impl<C, T, const ITEMS: bool> Future for Subscribe<'_, C, Items<T, ITEMS>, false>
 where
     C: Subscriber,
@@ -277,7 +283,7 @@ where
     }
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<C: Caller, R, const FALLIBLE: bool> Unpin for Subscribe<'_, C, R, FALLIBLE> {}
 
 impl<C: Caller, R, const FALLIBLE: bool> fmt::Debug for Subscribe<'_, C, R, FALLIBLE> {

@@ -1,8 +1,8 @@
-//! The subscribers at the peer that this side serves: the items that wait to be sent to them.
+//! The subscribers at the peer that this side serves, and the items that wait to be sent to them.
 //!
-//! Each has a queue of its own. The loop takes items out once the write buffer is empty, one from
-//! each in turn, so that a busy producer delays neither replies nor another subscriber. A plain
-//! value: it knows neither the link nor the subscriptions of this side.
+//! Each has a queue of its own. Once the write buffer is empty the loop takes items out, one from
+//! each queue in turn, so that a busy producer delays neither replies nor other subscribers. A
+//! plain value: it knows neither the shared state nor the subscriptions of this side.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -23,41 +23,41 @@ use crate::jsonrpc::{
     subscription::{ItemWriter, SubscriptionKey},
 };
 
-/// The subscribers of one peer, by the number of the request that made each.
+/// The subscribers of one peer, by the numbers of the requests that began them.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
     by_id: FxHashMap<u64, RemoteSubscriber>,
     by_key: HashMap<SubscriptionKey, u64>,
-    /// Subscribers with something to send, in turn.
+    /// Subscribers with items to send, in turn.
     ready: VecDeque<u64>,
-    /// Subscribers whose reply is part of an unanswered batch: nothing is sent to them before it.
+    /// Subscribers whose reply is part of an unanswered batch: no item is sent before it.
     held: Vec<(BatchId, u64)>,
     total: TotalBytes,
-    /// Items that were sent without being queued since the write buffer was last empty.
+    /// The items that have skipped the queue since the write buffer was last empty.
     passed: usize,
 }
 
-/// The effects of sending something. Both run the user's code: they happen outside the lock.
+/// The results of sending an item. Both hold user code: use them outside the lock.
 #[derive(Debug, Default)]
 pub(crate) struct SentItem {
-    /// The producer that waited for the capacity that this has freed.
+    /// The waiting producer, if there is capacity for it now.
     pub(crate) producer: Option<Waker>,
-    /// The subscriber, if that was its end.
+    /// The subscriber, if that was its last item.
     pub(crate) ended: Option<RemoteSubscriber>,
 }
 
 /// The outcome of pushing an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
-    /// It was taken, and there is capacity for another one.
+    /// The item was taken, and there is capacity for another one.
     More,
-    /// It was taken; back-pressure: the producer waits before it pushes another one.
+    /// The item was taken. Back-pressure: the producer has to wait before it pushes another one.
     Full,
-    /// It was not taken: the producer waits until there is capacity for it.
+    /// The item was not taken: the producer has to wait until there is capacity for it.
     Waits,
 }
 
-/// The subscription has ended: it takes no more items.
+/// The subscription has ended, and takes no more items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone;
 
@@ -69,8 +69,8 @@ impl Empty for Subscribers {
 }
 
 impl Subscribers {
-    /// Limits the bytes that wait in all queues together. Each queue may hold one item in any case,
-    /// so that none starves. Default: no limit.
+    /// Limits the bytes in all queues together. Each queue may hold one item in any case, so that
+    /// none starves. Default: no limit.
     pub(crate) const fn set_limit(&mut self, limit: usize) {
         self.total.set_limit(limit);
     }
@@ -84,13 +84,13 @@ impl Subscribers {
         self.by_id.values().any(|subscriber| subscriber.works_for(work))
     }
 
-    /// Whether anything waits to be sent.
+    /// Whether an item waits to be sent.
     pub(crate) fn are_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// Adds a subscriber. Another one with the same key ends, and is returned to be dropped outside
-    /// the lock, as that runs the user's code.
+    /// Adds a subscriber. Another one with the same key ends, and is returned: dropping it runs
+    /// user code, so do that outside the lock.
     pub(crate) fn add(&mut self, id: u64, new: NewRemoteSubscriber) -> Option<RemoteSubscriber> {
         let key = new.writer.key().clone();
         self.by_id.insert(id, RemoteSubscriber::new(new));
@@ -98,12 +98,12 @@ impl Subscribers {
         Some(self.by_id.remove(&before)?.removed(&mut self.total))
     }
 
-    /// Sends nothing to a subscriber before the reply to the batch.
+    /// Holds items of a subscriber back until the batch is answered.
     pub(crate) fn hold(&mut self, id: u64, batch: BatchId) {
         self.held.push((batch, id));
     }
 
-    /// The batch was answered.
+    /// Releases the items that were held back for the batch.
     pub(crate) fn release(&mut self, batch: BatchId) {
         let released: Vec<_> = self.held.extract_if(.., |(of, _)| *of == batch).collect();
         for (_, id) in released {
@@ -113,13 +113,12 @@ impl Subscribers {
         }
     }
 
-    /// Whether the request has made a subscriber.
+    /// Whether the request has begun a subscription.
     pub(crate) fn has(&self, id: u64) -> bool {
         self.by_id.contains_key(&id)
     }
 
-    /// Removes a subscriber after giving `send` the bodies of everything that waits to be sent to
-    /// it.
+    /// Removes a subscriber after passing the bodies of all waiting items to `send`.
     pub(crate) fn take(&mut self, id: u64, mut send: impl FnMut(&[u8])) -> Option<RemoteSubscriber> {
         if let Some(subscriber) = self.by_id.get_mut(&id) {
             while subscriber.next(&mut self.total, &mut send) {}
@@ -136,7 +135,7 @@ impl Subscribers {
         Some(subscriber.removed(&mut self.total))
     }
 
-    /// Sets the task of the producer. False if the subscriber is gone.
+    /// Sets the task of the producer. False if the subscription has ended.
     pub(crate) fn set_task(&mut self, id: u64, task: &AbortHandle) -> bool {
         let subscriber = self.by_id.get_mut(&id);
         let is_there = subscriber.is_some();
@@ -146,8 +145,8 @@ impl Subscribers {
         is_there
     }
 
-    /// Ready when an item of `size` bytes may be pushed. Until then the waker is kept, and the one
-    /// that was kept before is left in its place, to be dropped outside the lock.
+    /// Ready when an item of `size` bytes may be pushed. Until then the waker is kept, and the
+    /// previous one is left in its place: drop it outside the lock.
     pub(crate) fn poll_capacity(
         &mut self,
         id: u64,
@@ -161,8 +160,8 @@ impl Subscribers {
         }
     }
 
-    /// Whether an item may skip the queue and be written at once. It overtakes nothing: no item
-    /// waits anywhere. And the write buffer, which holds `unsent` bytes, is bounded like the queue.
+    /// Whether an item may skip the queue and be written at once. No item waits anywhere, so it
+    /// overtakes none, and the `unsent` bytes of the write buffer are bounded like a queue.
     pub(crate) fn pass(&mut self, id: u64, unsent: usize) -> bool {
         if unsent == 0 {
             self.passed = 0;
@@ -191,7 +190,7 @@ impl Subscribers {
         pushed
     }
 
-    /// The producer has left out items: the peer is told where.
+    /// Marks items as missing, which the producer has left out.
     pub(crate) fn lose(&mut self, id: u64, items: u64) -> Result<(), Gone> {
         let subscriber = self.by_id.get_mut(&id).filter(|subscriber| !subscriber.is_over()).ok_or(Gone)?;
         let had = subscriber.has_something();
@@ -203,7 +202,7 @@ impl Subscribers {
         if goes_on { Ok(()) } else { Err(Gone) }
     }
 
-    /// The producer has ended: the peer is told behind all items. False if it is not told.
+    /// Ends a subscription: the peer is told behind all items. False if it is not told.
     pub(crate) fn end(&mut self, id: u64, error: Option<&ErrorObject>) -> bool {
         let Some(subscriber) = self.by_id.get_mut(&id) else { return true };
         let had = subscriber.has_something();
@@ -213,8 +212,8 @@ impl Subscribers {
         is_told
     }
 
-    /// Removes a subscriber that has ended with nothing left to send, not even the notice of its
-    /// end.
+    /// Removes a subscription that has ended, if nothing is left to send, not even the notice of
+    /// its end.
     pub(crate) fn take_ended(&mut self, id: u64) -> Option<RemoteSubscriber> {
         let subscriber = self.by_id.get(&id)?;
         let is_done = subscriber.is_over() && !subscriber.has_something() && !subscriber.is_of_work();
@@ -232,14 +231,14 @@ impl Subscribers {
         self.held.iter().any(|(_, held)| *held == id)
     }
 
-    /// Removes a subscriber at once: nothing that waits is sent. `None` if there is none.
+    /// Removes a subscriber at once: its waiting items are not sent. `None` if there is none.
     pub(crate) fn remove(&mut self, key: &SubscriptionKey) -> Option<RemoteSubscriber> {
         let id = self.by_key.remove(key)?;
         Some(self.by_id.remove(&id)?.removed(&mut self.total))
     }
 
-    /// Removes all but those that report progress: their work has an end, which a graceful shutdown
-    /// waits for.
+    /// Removes all subscribers except those of work that reports its progress: such work ends, and
+    /// a graceful shutdown waits for it.
     pub(crate) fn clear_streams(&mut self) -> Vec<RemoteSubscriber> {
         let streams: Vec<u64> =
             self.by_id.iter().filter(|(_, subscriber)| !subscriber.is_of_work()).map(|(id, _)| *id).collect();
@@ -253,7 +252,7 @@ impl Subscribers {
             .collect()
     }
 
-    /// Removes all of them.
+    /// Removes all subscribers.
     pub(crate) fn clear(&mut self) -> Vec<RemoteSubscriber> {
         self.by_key.clear();
         self.ready.clear();
@@ -261,11 +260,11 @@ impl Subscribers {
         self.by_id.drain().map(|(_, subscriber)| subscriber.removed(&mut self.total)).collect()
     }
 
-    /// Gives `send` the body of the next thing to send, if there is any.
+    /// Passes the body of the next item to `send`, if there is one.
     pub(crate) fn next(&mut self, mut send: impl FnMut(&[u8])) -> Option<SentItem> {
         loop {
             let id = self.ready.pop_front()?;
-            // Removing a subscriber leaves its entry here, to be skipped now.
+            // A subscriber that was removed leaves its entry here.
             let Some(subscriber) = self.by_id.get_mut(&id) else { continue };
             if !subscriber.next(&mut self.total, &mut send) {
                 continue;
@@ -283,7 +282,7 @@ impl Subscribers {
     }
 }
 
-/// The parts of a [`RemoteSubscriber`].
+/// The parts of a new [`RemoteSubscriber`].
 #[derive(Debug)]
 pub(crate) struct NewRemoteSubscriber {
     pub(crate) writer: ItemWriter,
@@ -291,7 +290,7 @@ pub(crate) struct NewRemoteSubscriber {
     /// Whether the peer is told of lost items, and of the end.
     pub(crate) sends_notices: bool,
     pub(crate) task: Option<AbortHandle>,
-    /// The number that the context of its request asks by, see [`RemoteSubscriber::works_for`].
+    /// The number that the context of its request uses: see [`RemoteSubscriber::works_for`].
     pub(crate) work: u64,
 }
 
@@ -301,10 +300,10 @@ pub(crate) struct RemoteSubscriber {
     /// The bodies of notifications that are not sent yet.
     queue: ItemQueue<Vec<u8>>,
     pub(super) sends_notices: bool,
-    /// Runs the producer.
+    /// The task of the producer.
     task: Option<AbortHandle>,
     work: u64,
-    /// The producer, while it waits for capacity.
+    /// The waker of the producer, while it waits for capacity.
     producer: Option<Waker>,
 }
 
@@ -327,13 +326,13 @@ impl RemoteSubscriber {
         self.task = Some(task);
     }
 
-    /// The same without its items, which count no more towards the common limit.
+    /// The same without its items, which are taken off the common limit.
     pub(super) fn removed(mut self, total: &mut TotalBytes) -> Self {
         self.queue.clear(total);
         self
     }
 
-    /// The task of the producer. Aborting it, or dropping the rest, runs the user's code.
+    /// The task of the producer. Aborting it, or dropping the subscriber, runs user code.
     pub(crate) const fn task(&self) -> Option<&AbortHandle> {
         self.task.as_ref()
     }
@@ -342,8 +341,8 @@ impl RemoteSubscriber {
         !self.queue.is_drained()
     }
 
-    /// Whether an item may skip the queue, after `items` that have done so while `bytes` wait in
-    /// the write buffer.
+    /// Whether an item may skip the queue, if `items` items have done so while `bytes` bytes wait
+    /// in the write buffer.
     pub(super) fn is_passed(&self, items: usize, bytes: usize) -> bool {
         self.queue.is_drained() && self.queue.is_open() && self.queue.bounds().fit(items, bytes, 1)
     }
@@ -363,8 +362,7 @@ impl RemoteSubscriber {
         self.queue.is_ready(size, total)
     }
 
-    /// Until there is capacity the waker is kept, and the one that was kept before is left in its
-    /// place.
+    /// Until there is capacity the waker is kept, and the previous one is left in its place.
     pub(super) fn poll_capacity(
         &mut self,
         size: usize,
@@ -382,13 +380,13 @@ impl RemoteSubscriber {
         self.queue.push(body, total)
     }
 
-    /// The producer has left out items. False if the overflow rule ends the subscription for it.
+    /// Marks items as missing. False if the overflow rule ends the subscription for that.
     pub(super) fn lose(&mut self, items: u64) -> bool {
         self.queue.lose(items);
         self.queue.bounds().overflow != Overflow::End
     }
 
-    /// Ends it because the peer reads more slowly than the producer pushes.
+    /// Ends the subscription: the peer reads more slowly than the producer pushes.
     pub(super) fn end_as_too_slow(&mut self) {
         let waiting = self.queue.len();
         let error = format!("the subscriber is too slow: {waiting} items wait");
@@ -399,7 +397,7 @@ impl RemoteSubscriber {
         if self.is_over() {
             return;
         }
-        // Where the items report progress, the reply to the call is the end.
+        // The end of progress reports is the reply to the call.
         let is_told = !self.is_of_work() && self.sends_notices;
         let body = is_told.then(|| {
             let mut body = Vec::new();
@@ -409,7 +407,7 @@ impl RemoteSubscriber {
         self.queue.end(body);
     }
 
-    /// Gives `send` the body of the next notification. False if there is none.
+    /// Passes the body of the next notification to `send`. False if there is none.
     pub(super) fn next(&mut self, total: &mut TotalBytes, send: impl FnOnce(&[u8])) -> bool {
         let Self { writer, queue, .. } = self;
         let sent = queue.take(total, |next| match next {
@@ -424,7 +422,7 @@ impl RemoteSubscriber {
         sent.is_some()
     }
 
-    /// The producer that waits for capacity, if there is some now.
+    /// The waiting producer, if there is capacity now.
     pub(super) fn take_ready_producer(&mut self, total: &TotalBytes) -> Option<Waker> {
         if self.queue.has_capacity(1, total) { self.producer.take() } else { None }
     }

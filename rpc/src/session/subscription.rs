@@ -28,16 +28,17 @@ use crate::jsonrpc::{
     subscription,
 };
 
-/// What can be subscribed to: a [`Session`](crate::Session), or what stands in for one.
+/// Begins subscriptions: a [`Session`](crate::Session), or an adapter or mock in its place.
 pub trait Subscriber: Caller {
-    /// Begins a subscription. It is sent when the future is first polled; dropping the future ends it.
+    /// Begins a subscription. The call is sent when the future is first polled; dropping the future
+    /// ends the subscription.
     fn subscribe<'a>(
         &self,
         subscription: OutgoingSubscription<'a>,
     ) -> BoxFuture<'a, Result<RawSubscription, CallError>>;
 }
 
-/// Subscribes through what is shared.
+/// Subscribes through a shared caller.
 impl<C: Subscriber> Subscriber for Arc<C> {
     fn subscribe<'a>(
         &self,
@@ -47,16 +48,17 @@ impl<C: Subscriber> Subscriber for Arc<C> {
     }
 }
 
-/// A subscription that was not asked for yet: the call that begins it, and how its items look.
+/// A subscription that was not sent yet: its call, and its style on the wire.
 #[derive(Debug, Clone)]
 pub struct OutgoingSubscription<'a> {
     pub(in crate::session) call: Outgoing<'a>,
-    /// The parameters by position, where they are sent by name and the subscription is known by them.
+    /// The parameters by position, if they are sent by name and the key of the subscription is made
+    /// of them.
     pub(in crate::session) positional: Option<Box<str>>,
-    /// What the items are called; empty where that is not known.
+    /// The method of the items; empty if it is not known.
     pub(in crate::session) item: &'a str,
-    /// In the styles of progress, whose items are tied to the call by a token: where it stands among the
-    /// parameters. The session chooses it.
+    /// In the styles of progress a token ties the items to the call: the path of the token in the
+    /// parameters. The session chooses the token.
     pub(in crate::session) token: Option<&'a str>,
     pub(in crate::session) style: SubscriptionStyle,
     pub(in crate::session) unsubscribe: Option<&'a str>,
@@ -87,33 +89,35 @@ impl<'a> OutgoingSubscription<'a> {
         &self.call
     }
 
-    /// The same, asked for until `deadline` at the latest: see [`Outgoing::until`].
+    /// The same subscription with a deadline for its call: see [`Outgoing::until`].
     pub fn until(self, deadline: Instant) -> Self {
         self.map(|call| call.until(deadline))
     }
 
-    /// The same, with this where it has no parameters: see [`Outgoing::empty_params_or`].
+    /// The same subscription, with `empty` if it has no parameters: see
+    /// [`Outgoing::empty_params_or`].
     pub fn empty_params_or(self, empty: EmptyParams) -> Self {
         self.map(|call| call.empty_params_or(empty))
     }
 
-    /// The same, with the call that begins it changed.
+    /// The same subscription, with `change` applied to its call.
     pub(in crate::session) fn map(self, change: impl FnOnce(Outgoing<'a>) -> Outgoing<'a>) -> Self {
         Self { call: change(self.call), ..self }
     }
 
-    /// How its items look.
+    /// The style of the subscription on the wire.
     pub const fn style(&self) -> SubscriptionStyle {
         self.style
     }
 }
 
-/// The items of a subscription, as a stream. `E` is the error type of items that are `Result`s.
+/// The items of a subscription as a stream. `E` is the error type of items that are `Result`s.
 ///
-/// Dropping it ends the subscription: the peer is told, and stops. The stream ends when the peer's does; where that has failed, or
-/// the session ends, the last thing it gives is the error. It keeps the session alive.
+/// Dropping it ends the subscription, and tells the peer to stop. The stream ends with the peer's
+/// stream; if that failed, or the session ended, its last element is the error. It keeps the
+/// session open.
 ///
-/// Polling is cancel safe: an item that was not taken is there the next time.
+/// Polling is cancel safe: no item is lost.
 pub struct Subscription<T, E = Infallible> {
     raw: RawSubscription,
     has_ended: bool,
@@ -121,12 +125,12 @@ pub struct Subscription<T, E = Infallible> {
 }
 
 impl<T, E> Subscription<T, E> {
-    /// Reads items as `T`, which is not checked before the first one.
+    /// Decodes items as `T`, which is not checked before the first one.
     pub const fn new(raw: RawSubscription) -> Self {
         Self { raw, has_ended: false, items: PhantomData }
     }
 
-    /// Ends it, as dropping does.
+    /// Ends it, like dropping it.
     pub fn unsubscribe(self) {}
 }
 
@@ -169,40 +173,43 @@ impl<T, E> fmt::Debug for Subscription<T, E> {
     }
 }
 
-/// What a [`Subscription`](super::Subscription) gives in place of an item. `E` is the error type of the stream's items.
+/// An error in place of an item of a [`Subscription`]. `E` is the error type of the stream's items.
 ///
-/// After [`Lost`](Self::Lost) and [`Decode`](Self::Decode) the subscription goes on; after the others it has ended.
+/// The subscription goes on after [`Lost`](Self::Lost) and [`Decode`](Self::Decode), and has ended
+/// after all others.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SubscriptionError<E: std::error::Error + 'static = Infallible> {
-    /// The stream failed in a way that it declares.
+    /// The stream failed with the error type that it declares.
     Service(E),
 
-    /// The stream failed in another way, or the server ended it: a failed handler, a subscriber that was too slow.
+    /// The stream failed with another error, or the server ended it: a failed handler, a subscriber
+    /// that was too slow.
     Rpc(ErrorObject),
 
-    /// Items were dropped, on either side, because they were not taken as fast as they came.
+    /// Items were dropped on either side, because they were not taken as fast as they came.
     Lost(u64),
 
-    /// More items came than are kept, and the subscription was to end for that: see [`Overflow::End`](crate::Overflow::End).
+    /// More items came than the buffer holds, and the overflow rule ended the subscription: see
+    /// [`Overflow::End`](crate::Overflow::End).
     TooSlow(usize),
 
-    /// Work that reports its progress was not heard of in time, neither a report nor its end. The peer was told that nobody waits for it any
-    /// more.
+    /// Work that reports its progress sent neither a report nor its result in time. It was
+    /// cancelled at the peer.
     Timeout(Duration),
 
-    /// The reply that was to end the stream breaks the rules of the protocol.
+    /// The reply that ends the stream violates the protocol.
     Protocol(ProtocolError),
 
     /// The session ended.
     Closed(CloseReason),
 
-    /// An item is not of the type that was expected.
+    /// An item does not have the expected type.
     Decode(serde_json::Error),
 }
 
-/// What this layer knows: the rest is said by the [`source`](std::error::Error::source), and [`chain`](crate::chain)
-/// has all of it. An error of the service's speaks for itself.
+/// The text of this layer only: the [`source`](std::error::Error::source) has the rest, and
+/// [`chain`](crate::chain) shows all of it. An error of the service is shown as it is.
 impl<E: std::error::Error + 'static> fmt::Display for SubscriptionError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -223,7 +230,7 @@ impl<E: std::error::Error + 'static> fmt::Display for SubscriptionError<E> {
 impl<E: std::error::Error + 'static> std::error::Error for SubscriptionError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // Its text is shown as that of this error, so its cause comes next.
+            // Its text is shown as that of this error, so the next in the chain is its source.
             Self::Service(error) => error.source(),
             Self::Rpc(error) => Some(error),
             Self::Lost(_) | Self::TooSlow(_) | Self::Timeout(_) => None,
@@ -234,16 +241,16 @@ impl<E: std::error::Error + 'static> std::error::Error for SubscriptionError<E> 
     }
 }
 
-/// The most memory that is kept for the next item, in bytes.
+/// The capacity in bytes that is kept for the next item.
 const KEPT: usize = 4 << 10;
 
-/// A subscription that does not know the type of its items: what a [`Subscriber`](super::Subscriber) makes, and a
-/// [`Subscription`](super::Subscription) reads.
+/// A subscription without the type of its items: the result of a [`Subscriber`], and the input of a
+/// [`Subscription`].
 pub struct RawSubscription {
     channel: Arc<ItemChannel>,
     session: Session,
     source: ItemSource,
-    /// The JSON of the item that was taken last.
+    /// The JSON of the last item.
     json: Vec<u8>,
 }
 
@@ -252,7 +259,7 @@ impl RawSubscription {
         Self { channel, session, source, json: Vec::new() }
     }
 
-    /// The notifications of one name.
+    /// The notifications of one method.
     pub(in crate::session) fn listening(session: &Session, method: &str) -> Self {
         let shared = session.shared();
         let channel =
@@ -261,13 +268,13 @@ impl RawSubscription {
         Self::new(session.clone(), channel, ItemSource::Notifications(method.into()))
     }
 
-    /// The session that the items come by.
+    /// The session that carries the items.
     pub const fn session(&self) -> &Session {
         &self.session
     }
 
     fn poll_take(&mut self, cx: &Context<'_>) -> Poll<ChannelEvent> {
-        // Only a large item needed so much.
+        // Frees memory that only a large item needed.
         self.json.shrink_to(KEPT);
         let (taken, resumes) = ready!(self.channel.poll_take(cx, &mut self.json));
         if resumes {
@@ -276,10 +283,10 @@ impl RawSubscription {
         Poll::Ready(taken)
     }
 
-    /// Reads the item that was taken last.
+    /// Decodes the last item.
     fn decode<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
         if let ItemSource::Notifications(_) = self.source {
-            // Where they had no parameters, that is `()` as it is to a handler.
+            // A notification without parameters gives `()`, as it does in a handler.
             return RawParams::from_json(std::str::from_utf8(&self.json).unwrap_or_default()).read();
         }
         serde_json::from_slice(&self.json).or_else(|error| match subscription::judge_item(&self.json) {
@@ -356,7 +363,8 @@ async fn begin(
             || call.timeout_or(default),
             cx,
             |attempt, _| {
-                // How long work takes says nothing about how fast the peer answers.
+                // The duration of work says nothing about the response time of the peer, which the
+                // limiter adapts to.
                 if pending.work().is_none() {
                     shared.take_call_permit(&mut attempt.permit)?;
                 }
@@ -408,8 +416,8 @@ async fn begin(
     }
 }
 
-/// Dropping the future of the caller ends the subscription: the peer must not go on sending items that
-/// no subscriber takes.
+/// Ends the subscription if the caller drops the future before the reply: the peer must not go on
+/// sending items that no subscriber takes.
 struct AbandonOnDrop<'a> {
     shared: &'a Shared,
     pending: Option<Arc<PendingSubscription>>,

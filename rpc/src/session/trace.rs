@@ -1,7 +1,8 @@
-//! What is logged of a request that is served: a span around its handler, and one event at its end.
+//! Logging of served requests: a span around the handler, and one event at the end.
 //!
-//! Whatever makes a [`Trace`] owes it an end. One that is dropped without has been abandoned, so no way that a request may go is
-//! without an event. Ending it and dropping it runs code of the user's, a log subscriber's: never under the lock of a session.
+//! Every [`Trace`] has one end. One that is dropped counts as abandoned, so every request has its
+//! event, whatever happens to it. Ending or dropping a trace runs user code, that of a log
+//! subscriber: never do it under the lock of a session.
 
 use std::any::Any;
 
@@ -13,10 +14,11 @@ use crate::{
     transport::Endpoint,
 };
 
-/// The target of all of it, which users name in their filters.
+/// The log target, which users name in their filters.
 const TARGET: &str = "rpc::request";
 
-/// The trace of one request, or of one notification. Where nobody listens there is none, and it costs a comparison.
+/// The trace of one request or notification. If it is not logged there is none, which costs one
+/// comparison.
 #[derive(Debug)]
 pub(crate) struct Trace(Option<Box<Traced>>);
 
@@ -26,25 +28,25 @@ struct Traced {
     began: Instant,
 }
 
-/// How the serving of a request has ended.
+/// The end of a request that was served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Its handler has returned a value.
+    /// Its handler returned a value.
     Result,
-    /// Its handler has returned an error, or what cannot be sent.
+    /// Its handler returned an error, or a value that cannot be sent.
     Error(ErrorCode),
-    /// Its handler took too long, and was dropped.
+    /// Its deadline passed, and its handler was dropped.
     Timeout,
-    /// The peer has taken it back.
+    /// The peer cancelled it.
     Cancelled,
-    /// Code of the service's has panicked.
+    /// The code of the service panicked.
     Panicked,
-    /// Nobody waits any more: the session has ended, or the one who asked is gone.
+    /// Nothing waits for the reply any more: the session has ended, or the caller is gone.
     Abandoned,
 }
 
 impl Ending {
-    /// That of a handler whose reply is an error with this code, if it is one.
+    /// The ending for a reply with this error code, if it is an error.
     pub(crate) const fn of_reply(code: Option<ErrorCode>) -> Self {
         match code {
             None => Self::Result,
@@ -65,10 +67,10 @@ impl Ending {
 }
 
 impl Trace {
-    /// That of what is not traced.
+    /// No trace.
     pub(crate) const NONE: Self = Self(None);
 
-    /// Begins that of a request which has come from `peer`.
+    /// Begins the trace of a request from `peer`.
     #[inline]
     pub(crate) fn begin(request: &UncheckedRequest<'_>, session: u64, peer: &Endpoint) -> Self {
         if Level::DEBUG > LevelFilter::current() {
@@ -91,30 +93,30 @@ impl Trace {
         Self((!span.is_disabled()).then(|| Box::new(Traced { span, began: Instant::now() })))
     }
 
-    /// Whether there is one.
+    /// Whether the request is traced.
     #[inline]
     pub(crate) const fn is_some(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Takes it out, and leaves none.
+    /// Takes the trace out, and leaves none.
     #[inline]
     pub(crate) const fn take(&mut self) -> Self {
         Self(self.0.take())
     }
 
-    /// Runs code of the service's inside the span.
+    /// Runs code of the service inside the span.
     pub(crate) fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
         let _entered = self.0.as_ref().map(|traced| traced.span.enter());
         run()
     }
 
-    /// The span; a disabled one where there is none.
+    /// The span, disabled if there is no trace.
     pub(crate) fn span(&self) -> Span {
         self.0.as_ref().map_or_else(Span::none, |traced| traced.span.clone())
     }
 
-    /// Logs how the request has ended.
+    /// Logs the end of the request.
     #[inline]
     pub(crate) fn end(mut self, ending: Ending) {
         if let Some(traced) = self.0.take() {
@@ -122,7 +124,7 @@ impl Trace {
         }
     }
 
-    /// Logs that the request was answered with `error`, or was to be, and no handler was run.
+    /// Logs that the request was refused with `error`, without running a handler.
     pub(crate) fn refuse(mut self, error: &ErrorObject) {
         let Some(traced) = self.0.take() else { return };
         let outcome = match error.code() {
@@ -132,7 +134,7 @@ impl Trace {
         traced.log(outcome, Some(error.code()), Some(error.message()));
     }
 
-    /// It turned out to be no request: what it is has an event of its own.
+    /// Ends the trace without an event: the message was no request, and has an event of its own.
     pub(crate) fn forget(mut self) {
         self.0 = None;
     }
@@ -171,7 +173,7 @@ impl Traced {
     }
 }
 
-/// Logs that a message from `peer` was refused which is no request, or that was not read.
+/// Logs a refused message from `peer` that is no request, or that was not read.
 pub(crate) fn log_refused(id: Option<Id<'_>>, error: &ErrorObject, session: Option<u64>, peer: &Endpoint) {
     tracing::debug!(
         target: TARGET,
@@ -187,7 +189,7 @@ pub(crate) fn log_refused(id: Option<Id<'_>>, error: &ErrorObject, session: Opti
     );
 }
 
-/// What a panic says.
+/// The message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")

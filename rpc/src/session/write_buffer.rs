@@ -1,10 +1,10 @@
-//! The write buffer of a session: framed messages that wait to be written, and how far writing has
-//! come.
+//! The write buffer of a session: framed messages that wait to be written, and the position of the
+//! writing.
 //!
-//! It has two ends. Handles append to an [`Outbox`], under the lock of the session. The loop writes
-//! from a [`WriteBuffer`], which no other task touches: handlers that finish in place append their
-//! replies to it without a lock. Whenever the loop has room, it moves all that is in the outbox to
-//! its own end: that is one chunk.
+//! It has two ends. Handles append to an [`Outbox`](super::outbox::Outbox), under the lock of the
+//! session. The loop writes from a [`WriteBuffer`], which no other task touches: handlers that
+//! finish in place append their replies to it without a lock. Whenever it has capacity, the loop
+//! moves the content of the outbox to its own end: that is one chunk.
 //!
 //! They are two types over one core, [`Frames`]: only the loop's end is written from, and only in
 //! the outbox may a message be framed later than it was appended.
@@ -14,8 +14,7 @@ use crate::{
     jsonrpc::{ErrorCode, ErrorObject, Id, shown::brief, version::Version},
 };
 
-/// Bytes that were written are cut off where they are more than this, and more than half of the
-/// buffer.
+/// Written bytes are removed if they are more than this, and more than half of the buffer.
 const MUCH: usize = 64 << 10;
 
 /// The bytes that the loop writes to the transport.
@@ -23,9 +22,9 @@ const MUCH: usize = 64 << 10;
 pub(crate) struct WriteBuffer {
     pub(super) frames: Frames,
     pub(super) framer: Box<dyn AnyFramer>,
-    /// How many of the bytes were written.
+    /// The number of bytes that were written.
     written: usize,
-    /// How many of them are in the log, where every message is logged.
+    /// The number of bytes that were logged, if messages are logged.
     shown: usize,
     chunks: Chunks,
 }
@@ -40,7 +39,7 @@ impl WriteBuffer {
         &self.frames.bytes[self.written..]
     }
 
-    /// The transport has taken the next `bytes` bytes.
+    /// The transport has accepted the next `bytes` bytes.
     pub(crate) fn advance(&mut self, bytes: usize) {
         self.written += bytes;
         let all = self.frames.bytes.len();
@@ -53,7 +52,7 @@ impl WriteBuffer {
         }
     }
 
-    /// What is appended from here on is the next chunk.
+    /// Starts the next chunk: messages appended from here on belong to it.
     pub(super) fn begin_chunk(&mut self) {
         self.drop_written();
         self.chunks.begin(self.frames.bytes.len());
@@ -65,40 +64,40 @@ impl WriteBuffer {
         self.written = 0;
     }
 
-    /// How many messages were appended, those included that were not written yet.
+    /// The number of messages that were appended, written or not.
     pub(crate) const fn messages(&self) -> u64 {
         self.frames.count
     }
 
-    /// Begins a reply, which the caller writes behind the bytes that this gives, and then either
-    /// [ends](Self::end_reply) or [takes back](Self::take_back_reply). Gives where it begins, too.
+    /// Begins a reply. The caller writes it behind the returned bytes, and then either
+    /// [ends](Self::end_reply) or [takes back](Self::take_back_reply) the reply. Returns its start,
+    /// too.
     ///
-    /// These are three methods, and not one that takes a closure: handlers are generic, and this is
+    /// Three methods in place of one that takes a closure: handlers are generic, and these are
     /// compiled once.
     pub(crate) fn begin_reply(&mut self) -> (usize, &mut Vec<u8>) {
         let start = self.frames.begin(&*self.framer);
         (start, &mut self.frames.bytes)
     }
 
-    /// Ends the reply to the request `id`, begun at `start`. One that does not fit into a frame
-    /// becomes an error.
+    /// Ends the reply to the request `id` that began at `start`. A reply that does not fit into a
+    /// frame is replaced by an error.
     pub(crate) fn end_reply(&mut self, start: usize, version: Version, id: Id<'_>) {
         self.frames.end_reply(&*self.framer, start, version, id, RefusedReply::log);
     }
 
-    /// Leaves nothing of the reply that was begun at `start`.
+    /// Removes the reply that began at `start`.
     pub(crate) fn take_back_reply(&mut self, start: usize) {
         self.frames.bytes.truncate(start);
     }
 
-    /// Appends bytes that are no message to the peer's framer, and after which no message comes.
+    /// Appends bytes that are no message to the peer's framer. No message may follow.
     pub(crate) fn last_word(&mut self, bytes: &[u8]) {
         self.frames.bytes.extend_from_slice(bytes);
         self.shown = self.frames.bytes.len();
     }
 
-    /// The unwritten bytes that were not given before, for the log, and a framer that takes them
-    /// apart.
+    /// The unwritten bytes that were not logged yet, and a framer that splits them into messages.
     #[cold]
     pub(crate) fn take_unshown(&mut self) -> (Box<dyn AnyFramer>, &[u8]) {
         let from = std::mem::replace(&mut self.shown, self.frames.bytes.len()).max(self.written);
@@ -107,12 +106,12 @@ impl WriteBuffer {
         (framer, &self.frames.bytes[from..])
     }
 
-    /// The memory that is held, in bytes.
+    /// The capacity in bytes.
     pub(crate) const fn capacity(&self) -> usize {
         self.frames.bytes.capacity()
     }
 
-    /// Gives back memory that only large messages needed.
+    /// Frees memory that only large messages needed.
     pub(crate) fn trim(&mut self) {
         self.frames.trim();
     }
@@ -123,22 +122,22 @@ impl WriteBuffer {
     }
 }
 
-/// Where a message from the outbox stands: in which chunk, and how many bytes behind its start.
+/// The position of a message from the outbox: its chunk, and its offset in bytes within the chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Position {
     pub(super) chunk: u32,
     pub(super) offset: u32,
 }
 
-/// Where the chunks stand among the bytes that are written. Replies of the loop's own stand between
+/// The positions of the chunks among the bytes that are written. Replies of the loop stand between
 /// them.
 #[derive(Debug)]
 struct Chunks {
-    /// How many there were.
+    /// The number of chunks so far.
     count: u32,
-    /// How many bytes were written, of chunks and of replies, since the session began.
+    /// The bytes written since the session began, of chunks and of replies.
     written: u64,
-    /// The starts, on the same scale, of those that may not be written in full. The last one is
+    /// The starts of the chunks that may not be written in full, on the same scale. The last one is
     /// chunk `count - 1`.
     starts: Vec<u64>,
 }
@@ -148,26 +147,26 @@ impl Chunks {
         Self { count: 0, written: 0, starts: Vec::new() }
     }
 
-    /// Another one begins, behind `unwritten` bytes.
+    /// Begins a chunk behind `unwritten` bytes.
     fn begin(&mut self, unwritten: usize) {
         self.count = self.count.wrapping_add(1);
         self.starts.push(self.written + unwritten as u64);
     }
 
-    /// `bytes` more were written; `all` says whether there is nothing behind them.
+    /// `bytes` more were written; `all` is true if nothing is left behind them.
     fn advance(&mut self, bytes: usize, all: bool) {
         self.written += bytes as u64;
         if all {
             self.starts.clear();
         } else if let Some(current) = self.starts.iter().rposition(|start| *start <= self.written) {
-            // That one is being written, and those before it are.
+            // This chunk is being written, and those before it are done.
             self.starts.drain(..current);
         }
     }
 
     fn has_written(&self, Position { chunk, offset }: Position) -> bool {
-        // How many chunks there were after it. One that is still in the outbox is ahead of them
-        // all.
+        // The number of chunks after it. A message that is still in the outbox is ahead of all
+        // chunks.
         let behind = self.count.wrapping_sub(chunk).wrapping_sub(1);
         if behind > u32::MAX / 2 {
             return false;
@@ -177,16 +176,16 @@ impl Chunks {
     }
 }
 
-/// Why nothing was appended.
+/// The reason why a message was not appended.
 #[derive(Debug)]
 pub(crate) enum Unsent<R, E> {
-    /// It could not be written.
+    /// Writing it failed.
     Unwritten(E),
-    /// It was written, which gave an `R`, and does not fit into a frame.
+    /// It was written, with the result `R`, and does not fit into a frame.
     Unframed(R, FrameError),
 }
 
-/// Appends the message that `write` writes, in a frame; nothing if it does not fit into one.
+/// Appends the message that `write` writes, in a frame, or nothing if it does not fit into one.
 pub(crate) fn put_framed(
     framer: &dyn AnyFramer,
     out: &mut Vec<u8>,
@@ -198,7 +197,7 @@ pub(crate) fn put_framed(
     finish(framer, out, start)
 }
 
-/// Ends the frame that begins at `start`, or cuts it off.
+/// Ends the frame that begins at `start`, or removes it.
 #[inline]
 fn finish(framer: &dyn AnyFramer, out: &mut Vec<u8>, start: usize) -> Result<(), FrameError> {
     framer.finish(out, start).inspect_err(|_| out.truncate(start))
@@ -208,7 +207,7 @@ fn finish(framer: &dyn AnyFramer, out: &mut Vec<u8>, start: usize) -> Result<(),
 #[derive(Debug)]
 pub(super) struct Frames {
     pub(super) bytes: Vec<u8>,
-    /// How many messages were appended. It is the owner's to start again.
+    /// The number of messages that were appended. The owner resets it.
     pub(super) count: u64,
 }
 
@@ -217,8 +216,8 @@ impl Frames {
         Self { bytes: Vec::new(), count: 0 }
     }
 
-    /// Begins a message, and gives where. It is written behind the bytes; then it is ended, or cut
-    /// off at its start.
+    /// Begins a message, and returns its start. The message is written behind the bytes, and then
+    /// ended, or truncated to its start.
     #[inline]
     pub(super) fn begin(&mut self, framer: &dyn AnyFramer) -> usize {
         let start = self.bytes.len();
@@ -226,8 +225,7 @@ impl Frames {
         start
     }
 
-    /// Ends the message that was begun at `start`. Nothing is left of one that does not fit into a
-    /// frame.
+    /// Ends the message that began at `start`, and removes it if it does not fit into a frame.
     #[inline]
     pub(super) fn end(&mut self, framer: &dyn AnyFramer, start: usize) -> Result<(), FrameError> {
         finish(framer, &mut self.bytes, start)?;
@@ -235,9 +233,9 @@ impl Frames {
         Ok(())
     }
 
-    /// Ends the reply to the request `id`, begun at `start`. In the place of one that does not fit
-    /// into a frame stands an error: every request is answered, unless no error fits either.
-    /// `refused` is told, and logs it where no lock is held.
+    /// Ends the reply to the request `id` that began at `start`. A reply that does not fit into a
+    /// frame is replaced by an error, so that every request is answered, unless the error does not
+    /// fit either. `refused` is called for logging outside all locks.
     #[inline]
     pub(super) fn end_reply(
         &mut self,
@@ -270,7 +268,7 @@ impl Frames {
         RefusedReply { is_told, error }
     }
 
-    /// Gives back the memory of a buffer that is empty.
+    /// Frees the memory of an empty buffer.
     pub(super) fn trim(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = Vec::new();
@@ -278,7 +276,7 @@ impl Frames {
     }
 }
 
-/// A reply did not fit into a frame.
+/// A reply that does not fit into a frame.
 #[derive(Debug)]
 #[must_use = "the log is to say why"]
 pub(super) struct RefusedReply {

@@ -1,7 +1,7 @@
-//! What a batch can be made of, and what becomes of it: how the replies to its members are read.
+//! The members of a batch, and the shapes by which their replies are read.
 //!
-//! The shapes know nothing of what the members were made from: a batch under way may be awaited on
-//! any task, whatever its members borrowed.
+//! A shape holds nothing of the members: a batch in flight may be awaited on any task, whatever its
+//! members borrowed.
 
 use std::{convert::Infallible, marker::PhantomData};
 
@@ -12,33 +12,34 @@ use crate::{
     session::{BatchError, BatchItem, Call, CallError, Caller, Notify, OutgoingBatch, call::typed},
 };
 
-/// A member of a batch that is sent through a `C`: a typed call, or a notification.
+/// A member of a batch that is sent through a `C`: a typed call or a notification.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be in a batch",
     label = "neither a call nor a notification",
     note = "a batch takes calls and notifications that were not awaited; a subscription is asked for by itself"
 )]
 pub trait BatchMember<'a, C>: Sized {
-    /// What becomes of it.
+    /// How its reply is read.
     type Shape: MemberShape;
 
-    /// Puts it into the batch.
+    /// Adds it to the batch.
     #[doc(hidden)]
     fn write(self, batch: &mut OutgoingBatch<'a>) -> Result<(), BatchError>;
 }
 
-/// The members of a batch that is sent through a `C`: a tuple of up to twelve calls and notifications, or a `Vec` or an array of those
-/// of one kind, or an [`OutgoingBatch`].
+/// The members of a batch that is sent through a `C`: a tuple of up to twelve calls and
+/// notifications, a `Vec` or an array of members of one kind, or an [`OutgoingBatch`].
 pub trait BatchMembers<'a, C> {
-    /// What becomes of them.
+    /// How their replies are read.
     type Shape: BatchShape;
 
-    /// Puts them into the batch.
+    /// Adds them to the batch.
     #[doc(hidden)]
     fn write(self, batch: &mut OutgoingBatch<'a>) -> Result<Self::Shape, BatchError>;
 }
 
-/// Methods that cannot fail in a way of their own. (The names of the methods of one batch may live differently long.)
+/// Methods without an error of their own. (The method names of one batch may have different
+/// lifetimes.)
 impl<'a, 'm: 'a, C: Caller, R: DeserializeOwned> BatchMember<'a, C> for Call<'m, C, R, false> {
     type Shape = Returning<R, false>;
 
@@ -63,7 +64,7 @@ where
     }
 }
 
-/// Nothing becomes of a notification.
+/// A notification has no reply.
 impl<'a, 'm: 'a, C: Caller> BatchMember<'a, C> for Notify<'m, C> {
     type Shape = NoReply;
 
@@ -92,7 +93,7 @@ impl<'a, C, M: BatchMember<'a, C>, const N: usize> BatchMembers<'a, C> for [M; N
     }
 }
 
-/// Replies to the calls, unread; notifications have none.
+/// The replies to the calls, not decoded; notifications have none.
 impl<'a, C> BatchMembers<'a, C> for OutgoingBatch<'a> {
     type Shape = Untyped;
 
@@ -118,44 +119,44 @@ macro_rules! members {
     )*};
 }
 
-/// What becomes of a member of a batch.
+/// How the reply to one member of a batch is read.
 pub trait MemberShape {
-    /// What it is given as.
+    /// The outcome of the member.
     type Result;
-    /// What it gives if it does not fail.
+    /// The value of the member if it succeeded.
     type Value;
 
-    /// Reads its reply, which is the next one.
+    /// Reads the next reply.
     #[doc(hidden)]
     fn result(replies: &mut BatchReplies<'_>) -> Self::Result;
 
-    /// Reads its reply, which is the next one; fails where it is an error.
+    /// Reads the next reply, and fails if it is an error.
     #[doc(hidden)]
     fn value(replies: &mut BatchReplies<'_>) -> Result<Self::Value, BatchError>;
 }
 
-/// What becomes of the members of a batch.
+/// How the replies to all members of a batch are read.
 pub trait BatchShape: Unpin {
-    /// What became of each.
+    /// The outcomes of the members.
     type Results;
-    /// What each gave, if none has failed.
+    /// The values of the members if all succeeded.
     type Values;
 
     /// Reads all replies.
     #[doc(hidden)]
     fn results(self, replies: &mut BatchReplies<'_>) -> Self::Results;
 
-    /// Reads all replies; fails with the first that is an error.
+    /// Reads all replies, and fails with the first error.
     #[doc(hidden)]
     fn values(self, replies: &mut BatchReplies<'_>) -> Result<Self::Values, BatchError>;
 }
 
-/// The replies to a batch, in order.
+/// The replies to a batch, in the order of its members.
 #[derive(Debug)]
 pub struct BatchReplies<'a> {
     replies: std::vec::IntoIter<Result<Reply, CallError>>,
     methods: Vec<&'a str>,
-    /// The next member.
+    /// The index of the next member.
     index: usize,
 }
 
@@ -164,7 +165,7 @@ impl<'a> BatchReplies<'a> {
         Self { replies: replies.into_iter(), methods, index: 0 }
     }
 
-    /// The reply to the next member, which is a call.
+    /// The reply to the next member, which has to be a call.
     fn next(&mut self) -> Result<Reply, CallError> {
         self.skip();
         self.replies.next().unwrap_or_else(|| {
@@ -172,23 +173,23 @@ impl<'a> BatchReplies<'a> {
         })
     }
 
-    /// The reply to the next member, which is a call of a method that returns `T` or fails with `E`.
+    /// The decoded reply to the next member: a call of a method that returns `T` or fails with `E`.
     fn next_typed<T: DeserializeOwned, E: RpcError>(&mut self) -> Result<T, CallError<E>> {
         let reply = self.next();
         typed(self.method(), reply)
     }
 
-    /// The method of the member that was looked at last.
+    /// The method of the member that was read last.
     fn method(&self) -> &'a str {
         self.methods.get(self.index.saturating_sub(1)).copied().unwrap_or_default()
     }
 
-    /// The next member is a notification.
+    /// Passes over the next member, which is a notification.
     fn skip(&mut self) {
         self.index += 1;
     }
 
-    /// The member that was looked at last has failed.
+    /// The error of a batch in which the member that was read last has failed.
     fn failed<E>(&self, error: CallError<E>) -> BatchError
     where
         E: std::error::Error + Send + Sync + 'static,
@@ -198,7 +199,7 @@ impl<'a> BatchReplies<'a> {
     }
 }
 
-/// A call of a method that returns `R`; `FALLIBLE` says whether that is a `Result`.
+/// A call of a method that returns `R`; `FALLIBLE` is true if that is a `Result`.
 #[derive(Debug)]
 pub struct Returning<R, const FALLIBLE: bool>(PhantomData<fn() -> R>);
 
@@ -250,7 +251,7 @@ impl MemberShape for NoReply {
     }
 }
 
-/// Members of one kind, as many as there were in a `Vec`.
+/// The members of a `Vec`: any number, all of one kind.
 #[derive(Debug)]
 pub struct AnyNumber<M> {
     members: usize,
@@ -276,7 +277,7 @@ impl<M: MemberShape> BatchShape for AnyNumber<M> {
     }
 }
 
-/// Members of one kind, as many as there were in an array.
+/// The members of an array, all of one kind.
 #[derive(Debug)]
 pub struct Exactly<M, const N: usize>(PhantomData<fn() -> M>);
 
@@ -303,7 +304,8 @@ impl<M: MemberShape, const N: usize> BatchShape for Exactly<M, N> {
     }
 }
 
-/// The members of an [`OutgoingBatch`](super::OutgoingBatch): replies to the calls, unread; notifications have none.
+/// The members of an [`OutgoingBatch`]: the replies to the calls, not decoded; notifications have
+/// none.
 #[derive(Debug)]
 pub struct Untyped {
     are_calls: Vec<bool>,
@@ -338,7 +340,7 @@ impl BatchShape for Untyped {
     }
 }
 
-/// Members of different kinds, one each: those of a tuple.
+/// The members of a tuple, each of its own kind.
 #[derive(Debug)]
 pub struct OneEach<M>(PhantomData<fn() -> M>);
 
@@ -365,7 +367,7 @@ macro_rules! shapes {
     )*};
 }
 
-/// Gives `$with` the lists of type parameters of tuples with one to twelve members.
+/// Calls `$with!` with the type parameters of tuples of one to twelve members.
 macro_rules! for_each_tuple {
     ($with:ident) => {
         $with! {

@@ -12,15 +12,17 @@ pub use members::{BatchMember, BatchMembers, BatchReplies, BatchShape, MemberSha
 
 use super::{BatchError, Caller, OutgoingBatch, call::Lazy};
 
-/// Several calls that are sent in one message, when it is first polled. Made by [`Session::batch`](crate::Session::batch) and
-/// [`Session::try_batch`](crate::Session::try_batch). Dropping it forgets its calls.
+/// A batch of calls and notifications, sent in one message when it is first polled. Made by
+/// [`Session::batch`](crate::Session::batch) and [`Session::try_batch`](crate::Session::try_batch).
+/// Dropping it abandons its calls.
 ///
-/// With `ALL`, it fails where any of its members did. `S` says what it gives, and not what it was made from. Like a
-/// [`Call`](crate::Call) it owns a clone of its caller, and can be given to `tokio::spawn`.
+/// With `ALL` it fails if any member fails. `S` is the shape of its results, independent of the
+/// members' types. Like a [`Call`](crate::Call) it owns a clone of its caller, and can be given to
+/// `tokio::spawn`.
 #[must_use = "a batch is sent when it is awaited"]
 pub struct Batch<'a, C: Caller, S, const ALL: bool = false> {
     stage: Lazy<C, OutgoingBatch<'a>, C::Batch<'a>, BatchError>,
-    /// How its replies are read; none where a member could not be put into it.
+    /// How its replies are read; `None` if a member could not be added.
     reading: Option<(S, Vec<&'a str>)>,
 }
 
@@ -32,7 +34,8 @@ impl<'a, C: Caller, S: BatchShape> Batch<'a, C, S> {
 }
 
 impl<'a, C: Caller, S: BatchShape> Batch<'a, C, S, true> {
-    /// A batch over any caller. It gives the values of all members, or the error of the first that failed.
+    /// A batch over any caller. It gives the values of all members, or the error of the first that
+    /// failed.
     pub fn try_over<M: BatchMembers<'a, C, Shape = S>>(caller: &C, members: M) -> Self {
         Self::of(caller, members)
     }
@@ -78,7 +81,7 @@ impl<C: Caller, S: BatchShape> Future for Batch<'_, C, S, true> {
     }
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<C: Caller, S, const ALL: bool> Unpin for Batch<'_, C, S, ALL> {}
 
 impl<C: Caller, S, const ALL: bool> fmt::Debug for Batch<'_, C, S, ALL> {

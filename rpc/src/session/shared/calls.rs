@@ -1,5 +1,5 @@
-//! Calls of this side: the replies of the peer on their way to them, those that get none, those that
-//! are taken back, and pings.
+//! The calls of this side on the shared state: delivering replies, timeouts, cancellation, and
+//! pings.
 
 use std::{
     convert::Infallible,
@@ -23,16 +23,16 @@ use crate::{
     },
 };
 
-/// Fewer replies than this are no group worth a turn of its own.
+/// With fewer replies than this, an early delivery is not worth its cost.
 const GROUP: usize = 16;
 
-/// Replies of one read, on their way to the calls that wait for them.
+/// The replies of one read, to be delivered to the calls that wait for them.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyBatch {
     replies: Vec<(Option<CallId>, Reply)>,
-    /// Kept, so that handing over does not allocate.
+    /// Kept, so that a delivery does not allocate.
     slots: Vec<(Arc<ReplySlot>, Reply, Option<CallPermit>)>,
-    /// How many calls were in flight when the last ones were handed over, these included.
+    /// The number of calls in flight at the last delivery, with those that it answered.
     in_flight: usize,
 }
 
@@ -46,18 +46,18 @@ impl ReplyBatch {
         self.replies.len()
     }
 
-    /// Whether there are enough to be handed over together: a quarter of what is in flight.
+    /// Whether the replies are enough for an early delivery: a quarter of the calls in flight.
     ///
-    /// Then the callers have their turn, and what they send leaves, before the next ones: so
-    /// neither side waits for the other to be done with everything.
+    /// Their callers then run, and their next requests are written, before the remaining replies
+    /// are read: so neither side waits until the other has finished everything.
     pub(crate) fn are_a_group(&self) -> bool {
         self.replies.len() >= GROUP.max(self.in_flight / 4)
     }
 }
 
 impl Shared {
-    /// Hands replies to the calls that they answer. Gives the number of those that answer no call;
-    /// late ones, to calls that were given up, are no fault of the peer's.
+    /// Delivers replies to their calls. Returns the number of replies that belong to no call; a
+    /// late reply, to a call that was given up, is not counted against the peer.
     pub(crate) fn deliver(&self, answers: &mut ReplyBatch) -> usize {
         let ReplyBatch { replies, slots, in_flight } = answers;
         let mut unasked = 0;
@@ -80,14 +80,14 @@ impl Shared {
                 }
             }
         });
-        // Here rather than by `Effects`: their memory is kept for the next ones.
+        // Not by `Effects`, so that the memory of the vector is kept for the next delivery.
         for (slot, reply, _place) in slots.drain(..) {
             ReplySlot::complete(slot, Ok(reply));
         }
         unasked
     }
 
-    /// Whether a call waits for a reply that may come while nothing else is taken.
+    /// Whether a task waits for a reply that may come while reading is stopped.
     pub(crate) fn calls_wait(&self) -> bool {
         self.read(|state| state.calls.are_awaited())
     }
@@ -103,18 +103,18 @@ impl Shared {
         self.with(|state, _| look(&mut state.calls.protocol))
     }
 
-    /// The version that is spoken.
+    /// The protocol version of the session.
     pub(crate) fn version(&self) -> Version {
         self.read(|state| state.calls.version())
     }
 
-    /// The version that the peer's first message has decided. Whether calls can no longer be taken
-    /// back as was chosen.
+    /// The peer's first message has decided the version. True if the configured cancellation cannot
+    /// be used with it.
     pub(crate) fn decided(&self, version: Version) -> bool {
         self.with(|state, _| state.calls.decided(version))
     }
 
-    /// Ends the calls and the handlers that are late, and says when to look again.
+    /// Ends the calls and handlers whose deadline has passed. Returns the next deadline.
     pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let mut is_late = false;
         let next = self.with(|state, effects| {
@@ -126,7 +126,7 @@ impl Shared {
                 effects.complete(slot, Err(CallError::Timeout(after)));
             }
             for (call, ended) in ended {
-                // A call that would have begun a subscription is taken back in its own way.
+                // A call that would have begun a subscription is cancelled in its own way.
                 if ended.awaited && ended.pending.is_none() {
                     self.gave_up(state, effects, call);
                 } else if state.calls.is_asked_by(call) {
@@ -159,14 +159,14 @@ impl Shared {
     }
 }
 
-/// Calls.
+/// Cancellation of calls.
 impl Shared {
-    /// Forgets calls for which no task waits any more, and tells the peer where it is to know.
+    /// Removes calls for which no task waits any more, and tells the peer if it supports that.
     pub(in crate::session) fn forget(&self, calls: impl IntoIterator<Item = CallId>) {
         self.with(|state, effects| {
             for call in calls {
                 let Some(forgotten) = state.calls.protocol.remove(call) else { continue };
-                // The answer to a ping is small: it is not worth a word.
+                // The answer to a ping is small: cancelling it costs more.
                 if forgotten.awaited {
                     self.gave_up(state, effects, call);
                 }
@@ -175,7 +175,7 @@ impl Shared {
         });
     }
 
-    /// Takes a call back in a way that both sides know, unless it was answered.
+    /// Cancels a call by a notification that both sides support, unless it was answered.
     pub(super) fn take_back_by(
         &self,
         state: &mut State,
@@ -189,7 +189,7 @@ impl Shared {
         }
     }
 
-    /// A call was given up: tells the peer, or asks it whether it can be told.
+    /// A call was given up: cancels it at the peer, or asks the peer whether it supports that.
     pub(super) fn gave_up(&self, state: &mut State, effects: &mut Effects, call: CallId) {
         match state.calls.give_up(call) {
             Withdrawal::Untold => {}
@@ -199,7 +199,7 @@ impl Shared {
         }
     }
 
-    /// Takes a call back by a request, whose answer says whether the peer knows what that is.
+    /// Cancels a call by a request, whose reply says whether the peer supports cancellation.
     fn ask_to_cancel(&self, state: &mut State, effects: &mut Effects, call: CallId) {
         if !self.may_tell(state, effects, call) {
             return;
@@ -217,7 +217,7 @@ impl Shared {
         }
     }
 
-    /// The peer has said whether it takes calls back.
+    /// The peer has answered whether it supports cancellation.
     pub(super) fn cancelling_answered(&self, state: &mut State, effects: &mut Effects, takes: bool) {
         state.takes_closing |= takes;
         for call in state.calls.answered_asking(takes) {
@@ -234,7 +234,7 @@ impl Shared {
         });
     }
 
-    /// The peer takes calls back in the way of this crate: it knows of it.
+    /// The peer has sent a cancellation of this crate itself, so it supports it.
     pub(crate) fn peer_cancels(&self) {
         self.with(|state, _| {
             state.takes_closing = true;
@@ -254,13 +254,13 @@ impl Shared {
             return;
         }
         let mut text = Vec::new();
-        // The version may have no named parameters, or a frame no room.
+        // The version may have no named parameters, or the frame may be too small.
         if let Err(refused) = state.append_notification(cancel_body(&mut text, cancellation, call)) {
             self.not_told(effects, refused);
         }
     }
 
-    /// Whether the peer can be told that a call is taken back.
+    /// Whether a cancellation may be sent to the peer.
     fn may_tell(&self, state: &State, effects: &mut Effects, call: CallId) -> bool {
         if !state.phase.is_open() {
             return false;
@@ -290,7 +290,7 @@ impl Shared {
     }
 }
 
-/// The message that takes `call` back, without its frame.
+/// The message that cancels `call`, without its frame.
 fn cancel_body<'a>(text: &'a mut Vec<u8>, cancellation: &'a Cancellation, call: CallId) -> Body<'a> {
     let Ok(body) = Body::write(text, cancellation.method(), |out| {
         out.extend_from_slice(cancellation.params(call.value()).as_bytes());
@@ -299,7 +299,7 @@ fn cancel_body<'a>(text: &'a mut Vec<u8>, cancellation: &'a Cancellation, call: 
     body
 }
 
-/// A ping that was sent.
+/// A ping in flight.
 #[derive(Debug)]
 pub(crate) struct Ping {
     id: CallId,
@@ -307,7 +307,7 @@ pub(crate) struct Ping {
     outcome: PingOutcome,
 }
 
-/// What has become of a ping.
+/// The outcome of a ping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PingOutcome {
     Unknown,
@@ -316,7 +316,7 @@ pub(crate) enum PingOutcome {
 }
 
 impl Ping {
-    /// What is known of it by now.
+    /// The outcome, as far as it is known by now.
     pub(crate) fn outcome(&mut self) -> PingOutcome {
         if self.outcome == PingOutcome::Unknown
             && let Poll::Ready(reply) = self.slot.poll(Waker::noop())
@@ -328,7 +328,8 @@ impl Ping {
 }
 
 impl Shared {
-    /// Calls `method`. `None` where nothing can be sent now: the session is ending, or there is no room.
+    /// Sends a ping: a call of `method` for whose reply no task waits. `None` if nothing can be
+    /// sent now, because the session is ending or there is no capacity.
     pub(crate) fn ping(&self, method: &str, now: Instant, after: Duration) -> Option<Ping> {
         let mut text = Vec::new();
         let Ok(body) = Body::write(&mut text, method, |_| Ok::<_, Infallible>(()));
@@ -345,7 +346,7 @@ impl Shared {
         Some(Ping { id, slot, outcome: PingOutcome::Unknown })
     }
 
-    /// Forgets a ping that was never answered, before there is another one.
+    /// Removes a ping that was never answered, before the next one is sent.
     pub(crate) fn forget_ping(&self, ping: &mut Ping) {
         if ping.outcome() == PingOutcome::Unknown {
             self.forget([ping.id]);

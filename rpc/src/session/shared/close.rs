@@ -1,4 +1,5 @@
-//! How a session ends: closing, which finishes what was begun, and the end, which does not.
+//! The end of a session: graceful shutdown, which finishes requests in flight, and the immediate
+//! end.
 
 use std::convert::Infallible;
 
@@ -31,14 +32,14 @@ impl Shared {
             self.tell_closing(state);
         }
         state.phase = Phase::Closing(reason.clone());
-        // Messages that were sent still leave.
+        // Messages that were queued are still written.
         end_calls(state, effects, &reason, |_| true);
-        // A stream may have no end that could be waited for.
+        // A stream may never end, so the shutdown does not wait for it.
         let streams = state.subscribers.if_made().map(Subscribers::clear_streams).unwrap_or_default();
         abort_subscribers(effects, streams);
     }
 
-    /// Closes the session where the request that has asked for that is answered.
+    /// Starts the shutdown if a request that has asked for it is answered.
     pub(super) fn close_if_due(&self, state: &mut State, effects: &mut Effects) -> bool {
         let is_due = state.requests.take_close_due();
         if is_due {
@@ -47,25 +48,25 @@ impl Shared {
         is_due
     }
 
-    /// The session ends now: nothing more is begun, and what waits is sent only where the reason
-    /// lets it leave.
+    /// Ends the session at once: nothing more is started, and queued messages are written only if
+    /// the reason allows it.
     pub(crate) fn abort(&self, reason: CloseReason) {
         self.with(|state, effects| {
             if state.phase.has_ended() {
                 return;
             }
             state.phase = Phase::Ended(reason.clone());
-            // Unless it still leaves, the loop takes no more of it.
+            // The loop takes no more from the outbox, unless its messages are still written.
             let (chunk, leaves) = (state.outbox.position().chunk, reason.lets_leave());
             end_calls(state, effects, &reason, |position| leaves || position.chunk != chunk);
             effects.requests_changed();
         });
     }
 
-    /// The loop has ended: so do the calls and handlers that are left. Gives the reason that came
+    /// The loop has ended: ends the remaining calls and handlers. Returns the reason that came
     /// first.
     ///
-    /// Calls have left where `buffer` has written them, or where all that the loop has taken
+    /// A call was sent if `buffer` has written it, or if it was taken by the loop and
     /// `still_leaves`.
     pub(crate) fn end(&self, reason: CloseReason, buffer: &WriteBuffer, still_leaves: bool) -> CloseReason {
         self.with(|state, effects| {
@@ -88,7 +89,7 @@ impl Shared {
         })
     }
 
-    /// Why the session is closing, if it is; the error is why it has ended.
+    /// The reason of a shutdown in progress, if there is one; the error is the reason of the end.
     pub(crate) fn closing(&self) -> Result<Option<CloseReason>, CloseReason> {
         self.read(|state| match &state.phase {
             Phase::Open => Ok(None),
@@ -97,17 +98,17 @@ impl Shared {
         })
     }
 
-    /// Whether it has ended, and its loop is there.
+    /// Whether it has ended, and its loop still exists.
     pub(crate) fn has_ended(&self) -> bool {
         self.read(|state| matches!(state.phase, Phase::Ended(_)))
     }
 
-    /// Whether its loop is gone, too.
+    /// Whether its loop has ended, too.
     pub(crate) fn is_gone(&self) -> bool {
         self.read(|state| matches!(state.phase, Phase::Gone(_)))
     }
 
-    /// The loop is gone, and tasks that wait for that are told.
+    /// The loop has ended: notifies the tasks that wait for the end of the session.
     pub(crate) fn gone(&self, reason: CloseReason) {
         self.with(|state, effects| {
             state.phase = Phase::Gone(reason);
@@ -131,20 +132,20 @@ impl Shared {
     }
 }
 
-/// The shutdown of a server: what this side says of its own, and what the peer has said.
+/// The notice of a server's shutdown, sent and received.
 impl Shared {
-    /// This side shuts down: says so, where the peer knows what that means.
+    /// Sends the notice that this side shuts down, if the peer supports it.
     fn tell_closing(&self, state: &mut State) {
         if self.carries_messages || !self.notices.are_sent(state.takes_closing, false) {
             return;
         }
         let mut text = Vec::new();
         let Ok(body) = Body::write(&mut text, CLOSING, |_| Ok::<_, Infallible>(()));
-        // A frame may have no room for it: the end itself says it too.
+        // The frame may be too small. The end of the connection tells the peer too.
         drop(state.append_notification(body));
     }
 
-    /// The peer shuts down: nothing more is sent to it.
+    /// The peer has sent the notice that it shuts down: no call is sent to it any more.
     pub(crate) fn peer_closes(&self) {
         self.with(|state, effects| {
             state.facts.set(Flags::PEER_CLOSING);
@@ -153,8 +154,8 @@ impl Shared {
     }
 }
 
-/// Ends every call with the same reason, and the wait of those that were not sent. `has_left` says
-/// which of them have left.
+/// Ends all calls in flight, and all senders that wait for capacity, with the same reason.
+/// `has_left` tells whether a call was sent.
 fn end_calls(
     state: &mut State,
     effects: &mut Effects,

@@ -1,10 +1,9 @@
-//! A state behind a lock, what may be known of it without the lock (hints, and the capacity of the
-//! outgoing bytes), and the loop that is to learn of its changes.
+//! The concurrency of the shared state, which loom checks: the state behind its lock, the hints
+//! that are read without the lock, and the capacity for outgoing bytes.
 //!
-//! Hints are facts about the state that may be read without its lock. They are derived from the
-//! state in one place, whenever it was changed and before its lock is released. So they are never
-//! behind a change that a task has been told of. A reader without the lock may see them as they were
-//! a moment ago: it treats them as advice, and takes the lock to act.
+//! Hints are derived from the state in one function, after each change and before the lock is
+//! released. So they are never behind a change that a task was told of. A reader without the lock
+//! may see an older value: it uses the hint as advice, and takes the lock to act.
 
 use std::task::Waker;
 
@@ -12,18 +11,18 @@ use crate::sync::{
     AtomicBool, AtomicU32, AtomicUsize, AtomicWaker, Mutex, MutexGuard, Ordering, PoisonError, fence,
 };
 
-/// A state of which something may be known without its lock.
+/// A state that hints are derived from.
 pub(crate) trait Hinted {
     fn snapshot(&self) -> Snapshot;
 }
 
-/// A state that a loop and many others change.
+/// A state that is changed by one loop and by many handles.
 ///
-/// Its lock is taken here and nowhere else. Each change publishes the hints before the lock is
-/// released, and wakes the loop after it, where the hints ask for that: neither can be forgotten.
+/// Its lock is taken only here. Each change publishes the hints before the lock is released, and
+/// wakes the loop afterwards if the hints ask for it: neither can be forgotten.
 ///
-/// The loop registers its waker first, then looks at the hints, then sleeps. So whatever was
-/// published before it looked is seen, and whatever is published later wakes it.
+/// The loop registers its waker first, then reads the hints, then sleeps. So it sees everything
+/// that was published before it read, and is woken by everything published later.
 #[derive(Debug)]
 pub(crate) struct Guarded<S> {
     state: Mutex<S>,
@@ -34,12 +33,12 @@ pub(crate) struct Guarded<S> {
 impl<S: Hinted> Guarded<S> {
     pub(crate) fn new(state: S) -> Self {
         let hints = Hints::default();
-        // There is no loop yet that could be woken.
+        // There is no loop yet to be woken.
         let _ = hints.publish(state.snapshot());
         Self { state: Mutex::new(state), hints, driver: AtomicWaker::new() }
     }
 
-    /// Changes the state. `change` must neither wait nor run code of the user's.
+    /// Changes the state. `change` must neither block nor run user code.
     #[inline]
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut S) -> R) -> R {
         let mut state = self.lock();
@@ -52,15 +51,15 @@ impl<S: Hinted> Guarded<S> {
         result
     }
 
-    /// Looks at the state. `look` must neither wait nor run code of the user's.
+    /// Reads the state. `look` must neither block nor run user code.
     #[inline]
     pub(crate) fn read<R>(&self, look: impl FnOnce(&S) -> R) -> R {
         look(&self.lock())
     }
 
     fn lock(&self) -> MutexGuard<'_, S> {
-        // Nothing that can panic runs under the lock; were it to happen, the state would still be
-        // whole.
+        // No code that can panic runs under the lock; even if it did, the state would be
+        // consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,51 +68,51 @@ impl<S: Hinted> Guarded<S> {
         &self.hints
     }
 
-    /// Has the loop woken from here on.
+    /// Registers the waker of the loop.
     pub(crate) fn register(&self, driver: &Waker) {
         self.driver.register(driver);
     }
 
-    /// Has the loop go round once more.
+    /// Wakes the loop.
     pub(crate) fn wake(&self) {
         self.driver.wake();
     }
 }
 
-/// Facts about the state, each of which is there or not.
+/// Facts about the state, as a set of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Flags(u32);
 
 impl Flags {
     /// The session is closing, or has ended.
     pub(crate) const ENDING: Self = Self(1);
-    /// It has ended: nothing more is read or begun.
+    /// It has ended: nothing more is read or started.
     pub(crate) const ENDED: Self = Self(1 << 1);
-    /// Items of subscriptions that the peer has here wait to be sent.
+    /// Items for the peer's subscribers wait to be sent.
     pub(crate) const ITEMS: Self = Self(1 << 2);
     /// The earliest deadline of any call or request has moved since the loop looked at it.
     pub(crate) const DEADLINE: Self = Self(1 << 3);
-    /// Messages whose items have turned out to be no JSON are to be judged in full.
+    /// Messages wait for a full check, since an item in them is not valid JSON.
     pub(crate) const UNJUDGED: Self = Self(1 << 4);
-    /// The application has added to the cost or changed the limits since the loop looked.
+    /// The application has added to the cost or changed the limits since the loop last looked.
     pub(crate) const POLICY: Self = Self(1 << 5);
-    /// A request has asked for the session to be closed after its reply.
+    /// A request has asked for the session to close after its reply.
     pub(crate) const CLOSES_AFTER: Self = Self(1 << 6);
-    /// A notification may be an item of a subscription at the peer.
+    /// This side has had a subscription: a notification may be an item of it.
     pub(crate) const SUBSCRIBES: Self = Self(1 << 7);
-    /// A notification may report the progress of a call.
+    /// This side has asked for progress: a notification may be a report.
     pub(crate) const REPORTS: Self = Self(1 << 8);
-    /// A listener may take notifications by their method.
+    /// This side has had a listener: a notification may be for it.
     pub(crate) const LISTENS: Self = Self(1 << 9);
     /// The peer has said that it shuts down.
     pub(crate) const PEER_CLOSING: Self = Self(1 << 10);
 
-    /// Those that the loop does not find out by itself: it is woken when one of them comes up.
+    /// The flags that the loop does not find out by itself: it is woken when one of them is set.
     const WAKE: Self = Self(
         Self::ENDING.0 | Self::ENDED.0 | Self::ITEMS.0 | Self::DEADLINE.0 | Self::UNJUDGED.0 | Self::POLICY.0,
     );
 
-    /// `self` where `holds`, and nothing otherwise.
+    /// `self` if `holds`, and no flag otherwise.
     pub(crate) const fn when(self, holds: bool) -> Self {
         Self(self.0 * holds as u32)
     }
@@ -126,7 +125,7 @@ impl Flags {
         self.0 |= flag.0;
     }
 
-    /// Whether it was set.
+    /// Clears the flag. Returns whether it was set.
     pub(super) const fn take(&mut self, flag: Self) -> bool {
         let was_set = self.has(flag);
         self.0 &= !flag.0;
@@ -138,20 +137,20 @@ impl Flags {
     }
 }
 
-/// The hints as the state has them at one moment.
+/// The hints of the state at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Snapshot {
     pub(crate) flags: Flags,
-    /// Bytes that handles have sent and the loop has not taken.
+    /// Bytes that handles have queued and the loop has not taken.
     pub(crate) queued: usize,
-    /// Requests that take up a permit, and the bytes of their messages.
+    /// The permits in use by requests, and the bytes of their messages.
     pub(crate) requests: usize,
     pub(crate) request_bytes: usize,
     /// Batches of the peer that are not answered yet.
     pub(crate) open_batches: usize,
 }
 
-/// The last snapshot, as atomics. Written under the lock of the state, read by anyone.
+/// The last snapshot as atomics. Written under the lock of the state, read by any thread.
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
     flags: AtomicU32,
@@ -162,12 +161,11 @@ pub(crate) struct Hints {
 }
 
 impl Hints {
-    /// Called under the lock. Whether the loop has to be woken for what has changed.
+    /// Called under the lock. Returns whether the loop has to be woken.
     ///
-    /// It is for the first of the bytes that it is to write, for a permit that has become free (a
-    /// request or a close may wait for it), and for the flags of [`Flags::WAKE`]. Where it was told
-    /// before that there is something to write, it needs no further word: it sees to everything
-    /// before it sleeps.
+    /// It has to be for the first queued bytes, for a released permit (a request or a shutdown may
+    /// wait for it), and for a new flag of [`Flags::WAKE`]. If bytes were queued before, the loop
+    /// has been woken already, and checks everything before it sleeps.
     #[inline]
     pub(super) fn publish(&self, now: Snapshot) -> bool {
         let flags = Flags(self.flags.load(Ordering::Relaxed));
@@ -208,20 +206,20 @@ impl Hints {
     }
 }
 
-/// The capacity of the outgoing bytes, apart from how the waiting senders are woken.
+/// The capacity for outgoing bytes, without the waking of the senders.
 ///
-/// Bytes wait in two places: those that handles have sent and the loop has not taken (a
-/// [hint](Hints::queued)), and those that the loop has taken and not written.
+/// Bytes wait in two buffers: the outbox, where the loop has not taken them (a
+/// [hint](Hints::queued)), and the loop's write buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Capacity {
-    /// Bytes that the loop has taken and not written. Only it changes them.
+    /// Bytes that the loop has taken and not written. Changed only by the loop.
     unwritten: AtomicUsize,
-    /// Whether a sender has been told to wait since the loop last made capacity.
+    /// Whether a sender was refused since the loop last made capacity.
     is_wanted: AtomicBool,
 }
 
 impl Capacity {
-    /// The bytes that wait, with the `queued` ones.
+    /// The bytes that wait, with those `queued` in the outbox.
     #[inline]
     pub(crate) fn waiting(&self, queued: usize) -> usize {
         self.unwritten.load(Ordering::Acquire) + queued
@@ -233,16 +231,16 @@ impl Capacity {
         self.unwritten.load(Ordering::Acquire)
     }
 
-    /// Notes how many bytes the loop holds.
+    /// Sets the number of bytes that the loop holds.
     #[inline]
     pub(crate) fn set_unwritten(&self, bytes: usize) {
         self.unwritten.store(bytes, Ordering::Release);
     }
 
     /// Whether there is capacity; if not, the loop will wake a waiting sender when it has made
-    /// some. `has_capacity` is asked again after the wish was noted. Of the two fences, this one
-    /// and that of [`made`](Self::made), one comes first: either the loop sees the wish, or this
-    /// sees the capacity that the loop has made.
+    /// some. `has_capacity` is called again after the flag was set. Either this fence or the one in
+    /// [`made`](Self::made) comes first: either the loop sees the flag, or this call sees the
+    /// capacity.
     #[inline]
     pub(crate) fn has_or_wants(&self, has_capacity: impl Fn() -> bool) -> bool {
         if has_capacity() {
@@ -253,7 +251,7 @@ impl Capacity {
         has_capacity()
     }
 
-    /// Called by the loop when bytes have left. Whether a waiting sender is to be woken.
+    /// Called by the loop when bytes were written. Returns whether to wake a waiting sender.
     #[inline]
     pub(crate) fn made(&self, has_capacity: impl FnOnce() -> bool) -> bool {
         fence(Ordering::SeqCst);
@@ -264,7 +262,7 @@ impl Capacity {
         wakes
     }
 
-    /// All waiting senders are woken, for another reason.
+    /// All waiting senders are woken for another reason.
     pub(crate) fn wake_all(&self) {
         self.is_wanted.store(false, Ordering::Relaxed);
     }

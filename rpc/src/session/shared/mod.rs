@@ -1,8 +1,8 @@
 //! The value that the handles of a session and its loop share: a state behind one short lock, hints
 //! of it, and facts that never change.
 //!
-//! Every change of the state goes through [`Shared::with`]. No lock is held across an await, nor
-//! while code of the user's runs: see [`Effects`](super::effects::Effects).
+//! Every change of the state goes through [`Shared::with`]. No lock is held across an await or
+//! while user code runs: see [`Effects`](super::effects::Effects).
 
 mod calls;
 mod close;

@@ -1,4 +1,4 @@
-//! Subscriptions that the peer has here: how they begin and end, and how their items are sent.
+//! The subscriptions that this side serves: how they begin and end, and how their items are sent.
 
 use std::task::{Context, Poll};
 
@@ -19,13 +19,13 @@ use crate::{
     },
 };
 
-/// How many bytes of items are taken at once, so that replies that come meanwhile do not wait for
-/// long.
+/// The bytes of items that the outbox takes at once, so that replies that come meanwhile are not
+/// delayed for long.
 const PART: usize = 64 << 10;
 
-/// How they begin and end.
+/// Begin and end.
 impl Shared {
-    /// Whether one more subscription may be begun, those counted that are about to be.
+    /// Whether the limit admits one more subscription; requests that may still become one count.
     pub(crate) fn admits_subscription(&self) -> bool {
         self.read(|state| {
             let pending = state.requests.subscribing().filter(|id| !state.subscribers.has(*id)).count();
@@ -33,17 +33,17 @@ impl Shared {
         })
     }
 
-    /// The peer has said that it takes notices of its subscriptions.
+    /// The peer supports notices of its subscriptions.
     pub(crate) fn takes_notices(&self) {
         self.with(|state, _| (state.takes_notices, state.takes_closing) = (true, true));
     }
 
-    /// Whether the peer is sent notices of a subscription like this one.
+    /// Whether notices of a subscription of this kind are sent to the peer.
     fn sends_notices(&self, state: &State, info: SubscriptionInfo) -> bool {
         self.notices.are_sent(state.takes_notices, info.notices())
     }
 
-    /// The bounds of a subscription of the peer, as the limits and the service have them.
+    /// The bounds of a subscription that is served, from the limits and its descriptor.
     fn bounds_of_theirs(&self, info: SubscriptionInfo) -> Bounds {
         Bounds {
             items: self.limits.subscription_items(),
@@ -52,8 +52,8 @@ impl Shared {
         }
     }
 
-    /// ReplyBatch the request with `result`, from where on it is a subscription. False where the
-    /// request is waited for no more.
+    /// ReplyBatch the request with `result`; from then on it is a subscription. False if the request
+    /// has ended.
     pub(crate) fn accept_subscription(
         &self,
         request: u64,
@@ -103,15 +103,15 @@ impl Shared {
         })
     }
 
-    /// Lets the reports of some work be sent. False where the request is waited for no more.
+    /// Lets progress reports of a request be sent. False if the request has ended.
     pub(crate) fn accept_work(&self, request: u64, info: SubscriptionInfo, writer: ItemWriter) -> bool {
         let bounds = self.bounds_of_theirs(info);
         self.with(|state, effects| {
             let sends_notices = self.sends_notices(state, info);
             let is_running = state.requests.get_mut(request).is_some();
             if is_running {
-                // Another request with the same token, which the peer has chosen, reports nothing
-                // any more.
+                // Another request with the same token, which the peer has chosen, cannot report any
+                // more.
                 let new = NewRemoteSubscriber { writer, bounds, sends_notices, task: None, work: 0 };
                 effects.drop_later(self.add_subscriber(state, request, new));
             }
@@ -119,7 +119,7 @@ impl Shared {
         })
     }
 
-    /// Gives back the one that had the same key.
+    /// Returns the subscriber that had the same key.
     fn add_subscriber(
         &self,
         state: &mut State,
@@ -130,12 +130,12 @@ impl Shared {
         state.subscribers.add(request, new)
     }
 
-    /// The work for a request goes on: its time is counted anew.
+    /// The work for a request is alive: its timeout starts again.
     pub(crate) fn work_goes_on(&self, request: u64, now: Instant) {
         self.with(|state, _| self.goes_on(state, request, now));
     }
 
-    /// ReplyBatch the request that has asked for some work, behind all that was reported of it.
+    /// ReplyBatch a request that reports its progress, behind all of its reports.
     pub(crate) fn finish_work(&self, request: u64, result: &Result<Vec<u8>, ErrorObject>) {
         self.with(|state, effects| {
             let version = state.calls.version();
@@ -168,7 +168,7 @@ impl Shared {
         });
     }
 
-    /// ReplyBatch the request of a subscription that does not come about.
+    /// ReplyBatch the request of a subscription with an error.
     pub(crate) fn refuse_subscription(&self, request: u64, error: &ErrorObject, ending: Ending) {
         self.with(|state, effects| {
             if let Some(done) = state.finish(effects, request, ending) {
@@ -177,7 +177,7 @@ impl Shared {
         });
     }
 
-    /// Says that a stream has ended. False where the peer does not learn of it.
+    /// Ends a stream. False if the peer is not told of the end.
     pub(crate) fn end_subscriber(&self, feed: u64, error: Option<&ErrorObject>) -> bool {
         self.with(|state, effects| {
             let Some(subscribers) = state.subscribers.if_made() else { return true };
@@ -187,7 +187,7 @@ impl Shared {
         })
     }
 
-    /// The peer wants no more of a subscription. False where it had none of the name.
+    /// Removes a subscription for the peer. False if there is none with this key.
     pub(crate) fn unsubscribe(&self, key: &SubscriptionKey) -> bool {
         self.with(|state, effects| {
             let Some(removed) = state.subscribers.if_made().and_then(|subscribers| subscribers.remove(key))
@@ -201,16 +201,16 @@ impl Shared {
     }
 }
 
-/// How their items are sent.
+/// Sending of items.
 impl Shared {
-    /// Ready when an item of so many bytes may be pushed.
+    /// Ready when an item of `size` bytes may be pushed.
     pub(crate) fn poll_item_capacity(
         &self,
         feed: u64,
         size: usize,
         cx: &Context<'_>,
     ) -> Poll<Result<(), Gone>> {
-        // Cloned before, and dropped after: both are code of the user's.
+        // Cloning and dropping a waker runs user code, so both happen outside the lock.
         let mut waker = Some(cx.waker().clone());
         let polled = self.with(|state, _| state.subscribers.poll_capacity(feed, size, &mut waker));
         drop(waker);
@@ -220,7 +220,7 @@ impl Shared {
     /// Hands the body of an item over for sending.
     pub(crate) fn push_item(&self, feed: u64, body: &[u8]) -> Result<Pushed, Gone> {
         self.with(|state, effects| {
-            // An item that would be sent next anyway need not wait in a queue of its own.
+            // An item that would be sent next anyway skips the queue.
             let unsent = state.outbox.len();
             let is_next = self.capacity.unwritten() == 0
                 && unsent < PART.min(self.limits.outgoing_bytes())
@@ -234,8 +234,8 @@ impl Shared {
         })
     }
 
-    /// Hands a report of work over for sending, like [`push_item`](Self::push_item): the time of
-    /// the work is counted anew.
+    /// Hands a progress report over for sending, like [`push_item`](Self::push_item), and restarts
+    /// the timeout of the work.
     pub(crate) fn push_report(&self, request: u64, body: &[u8], now: Instant) -> Result<Pushed, Gone> {
         self.with(|state, _| {
             self.goes_on(state, request, now);
@@ -243,7 +243,7 @@ impl Shared {
         })
     }
 
-    /// Says that a stream has left out items.
+    /// Marks items of a stream as missing.
     pub(crate) fn lose_items(&self, feed: u64, items: u64) -> Result<(), Gone> {
         self.with(|state, effects| {
             let lost = state.subscribers.lose(feed, items);
@@ -254,7 +254,7 @@ impl Shared {
 }
 
 impl State {
-    /// Moves items to the messages that are to be sent.
+    /// Moves items from their queues to the outbox.
     pub(super) fn gather_items(&mut self, effects: &mut Effects) {
         let version = self.calls.version();
         let Self { outbox, subscribers, .. } = self;

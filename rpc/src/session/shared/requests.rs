@@ -1,5 +1,5 @@
-//! Requests of the peer: from their handler's becoming a task to their reply, by itself or in its
-//! batch, and their cancellation.
+//! The peer's requests on the shared state: from the start of a handler's task to the reply, alone
+//! or in a batch, and cancellation.
 
 use std::{
     pin::pin,
@@ -25,8 +25,8 @@ use crate::{
 };
 
 impl Shared {
-    /// Whether a further request may be worked on, of `most` at once, beside `waiting` that have to
-    /// wait; `bytes` is what it and they take up.
+    /// Whether a further request is admitted: `most` is the limit, `waiting` the number of requests
+    /// that wait already, and `bytes` the size of all of these messages.
     #[inline]
     pub(crate) fn admits(&self, most: usize, waiting: usize, bytes: usize) -> bool {
         let requests = self.hints().requests() + waiting;
@@ -34,12 +34,12 @@ impl Shared {
         requests < most && (requests == 0 || together <= self.limits.request_bytes())
     }
 
-    /// The order of the requests that are worked on: others may have to wait for them.
+    /// The orders of the requests in flight: a later request may have to wait for them.
     pub(crate) fn running_orders(&self) -> Ahead {
         self.read(|state| state.requests.orders())
     }
 
-    /// Remembers a request whose handler becomes a task.
+    /// Adds a request whose handler becomes a task.
     pub(crate) fn begin(&self, running: Running) -> u64 {
         self.with(|state, _| {
             if let Some(deadline) = running.deadline {
@@ -52,12 +52,12 @@ impl Shared {
         })
     }
 
-    /// Says which task works on the request, unless it has finished already.
+    /// Sets the task of the request, unless it has finished already.
     pub(crate) fn begun(&self, request: u64, task: AbortHandle) {
         self.with(|state, effects| match state.requests.get_mut(request) {
             Some(running) => running.task = Some(task),
-            // It may have become a subscription already; and that may have ended with the session,
-            // before there was a task to end.
+            // It may have become a subscription, which may have ended with the session before there
+            // was a task to abort.
             None => {
                 if !state
                     .subscribers
@@ -70,8 +70,7 @@ impl Shared {
         });
     }
 
-    /// Appends the reply of a handler that had become a task, unless its request was already
-    /// answered.
+    /// Appends the reply of a handler's task, unless the request was answered already.
     pub(crate) fn reply(&self, request: u64, message: &[u8], ending: Ending) {
         self.with(|state, effects| {
             let Some(done) = state.finish(effects, request, ending) else { return };
@@ -82,7 +81,7 @@ impl Shared {
         });
     }
 
-    /// ReplyBatch a request that is finished with an error.
+    /// ReplyBatch a finished request with an error.
     pub(super) fn reply_error(
         &self,
         state: &mut State,
@@ -101,7 +100,7 @@ impl Shared {
         self.close_if_due(state, effects);
     }
 
-    /// Ends a request that took too long.
+    /// Ends a request whose deadline has passed.
     pub(super) fn time_out(&self, state: &mut State, effects: &mut Effects, request: u64) {
         let Some(mut done) = state.finish(effects, request, Ending::Timeout) else { return };
         if let Some(task) = done.task.take() {
@@ -113,8 +112,8 @@ impl Shared {
 }
 
 impl State {
-    /// Appends the reply to a request: as a message of its own, or to its batch, which goes out
-    /// with the last one.
+    /// Appends the reply to a request: as a message of its own, or to the reply of its batch, which
+    /// is complete with the last member.
     pub(super) fn answer(&mut self, effects: &mut Effects, member: Option<Member>, id: Id<'_>, reply: &[u8]) {
         match member {
             None => {
@@ -128,7 +127,7 @@ impl State {
         }
     }
 
-    /// Forgets a request that is answered now, or never will be. How it has ended is logged.
+    /// Removes a request that is answered now, or never will be, and logs its ending.
     pub(super) fn finish(&mut self, effects: &mut Effects, request: u64, ending: Ending) -> Option<Running> {
         let mut done = self.requests.finish(request)?;
         if done.trace.is_some() {
@@ -139,7 +138,7 @@ impl State {
             effects.requests_changed();
         }
         if done.subscribes {
-            // Reports of work that is over, one way or another, and that have not left.
+            // Unsent reports of work that has ended in one way or another.
             let over = self.subscribers.if_made().and_then(|subscribers| subscribers.forget(request));
             effects.drop_later(over);
         }
@@ -147,15 +146,15 @@ impl State {
     }
 }
 
-/// When the replies of handlers that have finished are written: as soon as there is capacity to
-/// send them, so that no more than [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes) of
-/// them wait for a peer that does not read, besides the last.
+/// Back-pressure on replies: the reply of a handler is written as soon as there is capacity. So no
+/// more than [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes) of replies, and one more,
+/// wait for a peer that does not read.
 impl Shared {
     /// Whether the reply to a request may be written.
     ///
-    /// That to a member of a batch waits with the others of its batch for the last of them. Where
-    /// as many bytes wait so as may wait to be sent, the oldest batch goes on, and the others when
-    /// it has ended.
+    /// The reply to a member of a batch waits for the last member. Once the bytes that wait like
+    /// this reach the limit on outgoing bytes, only the oldest batch goes on, and the others after
+    /// it.
     pub(crate) fn has_capacity_for_reply(&self, member: Option<Member>) -> bool {
         self.has_capacity() && member.is_none_or(|member| self.may_collect(member))
     }
@@ -167,8 +166,8 @@ impl Shared {
         })
     }
 
-    /// Waits until the reply to a request may be written. What its handler has made is kept
-    /// meanwhile, and it keeps its permit. It is late no more: the handler has finished.
+    /// Waits until the reply to a request may be written. The reply is kept meanwhile, and the
+    /// request keeps its permit. Its deadline does not apply any more: the handler has finished.
     pub(crate) async fn capacity_for_reply(&self, request: u64, member: Option<Member>) {
         self.with(|state, _| {
             if let Some(running) = state.requests.get_mut(request) {
@@ -186,7 +185,7 @@ impl Shared {
             }
         }
         loop {
-            // Capacity that is made from here on leaves a permit: it is not missed.
+            // Capacity that is made from here on leaves a `Notify` permit, so it is not missed.
             let made = self.capacity_made();
             if self.has_or_wants_capacity() {
                 break;
@@ -199,7 +198,7 @@ impl Shared {
 
 /// Requests and their contexts.
 impl Shared {
-    /// Whether a request is still worked on, or is a subscription that goes on.
+    /// Whether a request is in flight, or is a subscription that is not over.
     pub(crate) fn is_worked_on(&self, number: WorkNumber) -> bool {
         self.read(|state| match &state.phase {
             Phase::Ended(_) | Phase::Gone(_) => false,
@@ -211,7 +210,7 @@ impl Shared {
         })
     }
 
-    /// Waits until a request is not worked on any more.
+    /// Waits for the end of a request.
     pub(crate) async fn work_ended(&self, number: WorkNumber) {
         loop {
             let mut changed = pin!(self.requests_changed.notified());
@@ -234,7 +233,7 @@ impl Shared {
         });
     }
 
-    /// The work for a request goes on: its time is counted anew.
+    /// The work for a request is alive: its timeout starts again.
     pub(super) fn goes_on(&self, state: &mut State, request: u64, now: Instant) {
         if let Some(running) = state.requests.get_mut(request)
             && let Some(timeout) = self.limits.request_timeout()
@@ -244,7 +243,7 @@ impl Shared {
     }
 }
 
-/// Logs of requests.
+/// Logging of requests.
 impl Shared {
     /// Begins the trace of a request.
     #[inline]
@@ -252,23 +251,23 @@ impl Shared {
         Trace::begin(request, self.id, &self.peer)
     }
 
-    /// Logs that a message was refused which is no request, or was not read.
+    /// Logs a refused message that is no request, or that was not read.
     pub(crate) fn log_refused(&self, id: Option<Id<'_>>, error: &ErrorObject) {
         log_refused(id, error, Some(self.id), &self.peer);
     }
 }
 
-/// Requests of the peer.
+/// Cancellation of requests.
 impl Shared {
-    /// Drops the handler of a request that the peer has taken back, whose id is
-    /// known (`Id::known`) as this. False where none is at work on it.
+    /// Cancels a request: drops the handler of the request with this id, in the form of
+    /// `Id::known`. False if there is none.
     pub(crate) fn cancel_request(&self, known: &str, answers: bool) -> bool {
         self.with(|state, effects| {
             let Some(request) = state.requests.find(known) else { return false };
             let Some(done) = state.finish(effects, request, Ending::Cancelled) else { return false };
             if let Some(own) = &done.id {
                 let error = answers.then(cancelled);
-                // The message that takes the request back may write its id in another way.
+                // The cancellation may spell the id in another way.
                 own.with(|own| state.answer_cancelled(effects, done.member, own, error));
             }
             self.close_if_due(state, effects);
@@ -279,20 +278,20 @@ impl Shared {
         })
     }
 
-    /// A request was taken back that had not begun: answers it.
+    /// ReplyBatch a request that was cancelled before its handler started.
     pub(crate) fn cancelled_before(&self, member: Option<Member>, id: Id<'_>, answers: bool) {
         self.with(|state, effects| {
             let error = answers.then(|| cancelled().not_executed());
             state.answer_cancelled(effects, member, id, error);
             self.close_if_due(state, effects);
         });
-        // It counted as waiting for a permit: those behind it look again.
+        // It counted as waiting for a permit: the requests behind it check again.
         self.wake();
     }
 }
 
 impl State {
-    /// ReplyBatch with the error, where there is to be an answer.
+    /// ReplyBatch with the error, if there is to be an answer.
     fn answer_cancelled(
         &mut self,
         effects: &mut Effects,
@@ -313,11 +312,11 @@ impl State {
 }
 
 impl State {
-    /// Something that a batch was waiting for is done: sends the reply to it where it was the last.
+    /// One part of a batch is done. Sends the reply to the batch if it was the last.
     pub(super) fn end_batch(&mut self, effects: &mut Effects, batch: BatchId) {
         let Some(reply) = self.calls.protocol.end_batch(batch) else { return };
         if self.calls.protocol.batches_in_progress() > 0 {
-            // Members of others may wait for it.
+            // Members of other batches may wait for it.
             effects.requests_changed();
         }
         if let Some(subscribers) = self.subscribers.if_made() {
@@ -337,9 +336,8 @@ impl Shared {
         self.with(|state, _| state.calls.protocol.expect_member(member.batch));
     }
 
-    /// Whether so many bytes of replies wait for the end of their batches, other than `own`, that
-    /// nothing more is started: they count like those that wait to be sent. A batch does not wait
-    /// for itself.
+    /// Whether the replies collected in batches other than `own` reach the limit on outgoing bytes,
+    /// so that no request is started. A batch does not wait for itself.
     #[inline]
     pub(crate) fn others_are_full(&self, own: Option<BatchId>) -> bool {
         let others = self.hints().open_batches() > usize::from(own.is_some());
@@ -356,7 +354,7 @@ impl Shared {
         self.with(|state, _| state.calls.protocol.add_error_to_batch(member, id, error));
     }
 
-    /// All members have been seen: the reply goes out when those that are worked on are done.
+    /// All members were read: the reply is sent when the requests in flight among them are done.
     pub(crate) fn end_batch(&self, batch: BatchId) {
         self.with(|state, effects| {
             state.end_batch(effects, batch);
@@ -366,8 +364,7 @@ impl Shared {
 }
 
 impl Shared {
-    /// The number of the request that is being started. It is made when the first context of the
-    /// request is.
+    /// The number of the request that is being started, created for its first context.
     pub(crate) fn work_number(&self) -> WorkNumber {
         match self.starting() {
             0 => {
@@ -379,13 +376,13 @@ impl Shared {
         }
     }
 
-    /// The number of the request that is being started, for the entry that takes its place.
+    /// The number of the request that is being started, for its entry; 0 if it has none.
     #[inline]
     pub(crate) fn starting(&self) -> WorkNumber {
         self.numbers.starting.load(Ordering::Acquire)
     }
 
-    /// The request is started: it was answered in place, or has an entry.
+    /// The start of the request is over: it was answered in place, or has an entry.
     #[inline]
     pub(crate) fn started(&self) {
         if self.starting() != 0 {
@@ -394,8 +391,8 @@ impl Shared {
         }
     }
 
-    /// The handler of a request has finished where it was begun, and its reply is written. Whether
-    /// the session closes now.
+    /// A handler has finished in place, and its reply is written. Returns whether the session
+    /// closes now.
     #[inline]
     pub(crate) fn finished_in_place(&self, member: Option<Member>) -> bool {
         self.hints().has(Flags::CLOSES_AFTER)
@@ -405,14 +402,14 @@ impl Shared {
             })
     }
 
-    /// Work that is to be finished whatever becomes of its handler.
+    /// Begins work that is finished even if its request is cancelled.
     pub(crate) fn shield(self: &Arc<Self>) -> Shield {
         self.with(|state, _| state.requests.shield());
         Shield { shared: Arc::clone(self) }
     }
 }
 
-/// Stands for work that is being finished, until it is dropped.
+/// Counts shielded work until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Shield {
     shared: Arc<Shared>,
@@ -420,12 +417,12 @@ pub(crate) struct Shield {
 
 impl Drop for Shield {
     fn drop(&mut self) {
-        // The loop is woken for the permit, and for a close that may be waiting for the work.
+        // This wakes the loop: a request may wait for the permit, and a shutdown for the work.
         self.shared.with(|state, _| state.requests.unshield());
     }
 }
 
-/// Has tasks that wait for a request look again when the task of a subscription has ended.
+/// Notifies the tasks that wait for a request when the task of a subscription ends.
 #[derive(Debug)]
 pub(crate) struct TellsWorkEnded(pub(crate) Arc<Shared>);
 

@@ -1,5 +1,5 @@
-//! How messages are sent: what a handle sends, which is told at once where it cannot be, and what
-//! follows from something else.
+//! Sending on the shared state: messages of the handles, which are told at once of an error,
+//! messages of the session itself, and the loop that takes both.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -28,18 +28,18 @@ use crate::{
     },
 };
 
-/// A call of a batch: where its reply will be, and until when.
+/// A call of a batch: its reply slot and its timeout.
 pub(in crate::session) type Awaited = (Arc<ReplySlot>, Option<Timeout>);
 
-/// Why a message was not accepted for sending.
+/// The reason why a message was not accepted for sending.
 #[derive(Debug)]
 pub(in crate::session) enum Refused {
     Closed(CloseReason),
-    /// It may be tried again when there is capacity.
+    /// Sending may be tried again when there is capacity.
     Full,
-    /// It may be tried again with a permit from here.
+    /// Sending may be tried again with a permit of this limiter.
     NoPermit(Arc<CallLimiter>),
-    /// The version that is spoken has no way to say it.
+    /// The protocol version does not support it.
     Unsupported(Unsupported),
     /// It does not fit into a frame.
     Frame(FrameError),
@@ -47,7 +47,7 @@ pub(in crate::session) enum Refused {
 
 /// Messages of the handles.
 impl Shared {
-    /// Appends a request, whose method and parameters are written.
+    /// Appends a request.
     pub(in crate::session) fn send_request(
         &self,
         body: Body<'_>,
@@ -66,7 +66,7 @@ impl Shared {
         )
     }
 
-    /// The same for a call whose reply no task waits for.
+    /// Appends a request for whose reply no task waits.
     pub(in crate::session) fn send_ping(
         &self,
         body: Body<'_>,
@@ -111,7 +111,7 @@ impl Shared {
         )
     }
 
-    /// Appends a batch: members with a slot are calls, those without are notifications. Gives the
+    /// Appends a batch: members with a slot are calls, those without are notifications. Returns the
     /// ids of the calls.
     pub(in crate::session) fn send_batch(
         &self,
@@ -136,7 +136,7 @@ impl Shared {
         )
     }
 
-    /// Appends a notification, whose method and parameters are written.
+    /// Appends a notification.
     pub(in crate::session) fn send_notification(&self, body: Body<'_>) -> Result<(), Refused> {
         self.send(
             Self::admit_call,
@@ -146,7 +146,7 @@ impl Shared {
         )
     }
 
-    /// Appends a message of the application's own, which is written.
+    /// Appends a message of the application's own protocol.
     pub(in crate::session) fn send_message(&self, message: &[u8]) -> Result<(), Refused> {
         let write = |_: &mut Connection<InFlight>, out: &mut Vec<u8>, _| {
             out.extend_from_slice(message);
@@ -155,7 +155,7 @@ impl Shared {
         self.send(Self::admit_message, write, |_, ()| {}, |_, _, ()| {})
     }
 
-    /// A permit for calls that are about to be sent, where there are to be so many only.
+    /// Takes a permit for a call or a batch, if calls in flight are limited.
     pub(in crate::session) fn take_call_permit(
         &self,
         permit: &mut Option<CallPermit>,
@@ -188,8 +188,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Sends one message: `admit` says whether it may be, `write` writes it, and `sent` notes it.
-    /// Where it does not fit into a frame, `forget` undoes what `write` has done.
+    /// Sends one message: `admit` checks whether it may be sent, `write` appends it, and `sent`
+    /// records it. If it does not fit into a frame, `forget` undoes the effects of `write`.
     #[inline]
     fn send<R>(
         &self,
@@ -215,8 +215,8 @@ impl Shared {
         })
     }
 
-    /// The same with a framer of the user's, which must not run under the lock: between being
-    /// written and being appended, the message has no other owner.
+    /// The same with a user's framer, which must not run under the lock. Between being written and
+    /// being appended, the message is owned by this function alone.
     #[cold]
     fn send_framed<R>(
         &self,
@@ -255,8 +255,8 @@ impl Shared {
     }
 }
 
-/// Messages that follow from something else. Their framer, where it is the user's, frames them when
-/// the loop takes them.
+/// Messages of the session itself. If the framer is the user's, the loop frames them when it takes
+/// them.
 impl State {
     /// Appends a request.
     pub(super) fn append_request(
@@ -276,12 +276,12 @@ impl State {
         outbox.notice(|out| calls.protocol.notification(out, body)).map_err(|unsent| refused(unsent, |()| {}))
     }
 
-    /// No reply will come: the call was not sent.
+    /// The call was not sent, so no reply will come.
     fn forget_call(&mut self, effects: &mut Effects, call: CallId) {
         effects.drop_later(self.calls.protocol.take(call));
     }
 
-    /// Has the loop look for what is late when this is over.
+    /// Makes the loop check the deadlines when this timeout is over.
     #[inline]
     pub(super) fn expect(&mut self, timeout: Option<Timeout>) {
         if let Some(Timeout { at, .. }) = timeout {
@@ -301,24 +301,25 @@ fn refused<R>(unsent: Unsent<R, Unsupported>, forget: impl FnOnce(R)) -> Refused
     }
 }
 
-/// How the loop takes the messages.
+/// The loop takes the messages.
 impl Shared {
-    /// Moves the messages that wait to be sent to the end of `buffer`. Items of subscriptions leave
-    /// when nothing else waits. False where the session has ended, and nothing more of them leaves.
+    /// Moves the queued messages to the end of `buffer`. Items of subscriptions are moved if
+    /// nothing else is queued. False if the session has ended, and its queued messages are not
+    /// written.
     pub(crate) fn take_queued(&self, buffer: &mut WriteBuffer) -> bool {
         let taken = self.with(|state, effects| {
             let version = state.calls.version();
             if let Phase::Ended(reason) = &state.phase
                 && !reason.lets_leave()
             {
-                // Their callers have been told that nothing of them was sent.
+                // Their callers were told that nothing was sent.
                 return None;
             }
             if state.outbox.len() == 0 {
                 state.gather_items(effects);
             }
             let to_frame = state.outbox.take_into(buffer);
-            // The bytes are still waiting: they are counted on one side or the other at any time.
+            // The bytes still wait: at any time they are counted in one of the two buffers.
             let unframed = to_frame.as_ref().map_or(0, ToFrame::len);
             self.capacity.set_unwritten(buffer.unwritten().len() + unframed);
             Some((to_frame, version))
@@ -332,7 +333,7 @@ impl Shared {
     }
 }
 
-/// Back-pressure on senders: see [`Capacity`].
+/// Back-pressure on senders: see [`Capacity`](super::guarded::Capacity).
 impl Shared {
     /// Bytes that wait to be sent.
     #[inline]
@@ -340,25 +341,24 @@ impl Shared {
         self.capacity.waiting(self.queued())
     }
 
-    /// Whether a further message may wait to be sent.
+    /// Whether there is capacity for a further message.
     #[inline]
     pub(crate) fn has_capacity(&self) -> bool {
         self.waiting_bytes() < self.limits.outgoing_bytes()
     }
 
-    /// Whether there is capacity; if not, the loop is told that a sender waits for it.
+    /// Whether there is capacity; if not, the loop learns that a sender waits for it.
     #[inline]
     pub(super) fn has_or_wants_capacity(&self) -> bool {
         self.capacity.has_or_wants(|| self.has_capacity())
     }
 
-    /// Completes when the loop has made capacity. A wake-up that comes before the first poll is not
-    /// missed.
+    /// Completes when the loop has made capacity. A wake-up before the first poll is not missed.
     pub(in crate::session) fn capacity_made(&self) -> Notified<'_> {
         self.capacity_made.notified()
     }
 
-    /// Says how many of the bytes that the loop holds are not written yet.
+    /// Sets the number of bytes that the loop has not written yet.
     pub(crate) fn set_unwritten(&self, bytes: usize) {
         self.capacity.set_unwritten(bytes);
         if self.capacity.made(|| self.has_capacity()) {
@@ -366,15 +366,16 @@ impl Shared {
         }
     }
 
-    /// Called by a sender that had waited: senders are woken one at a time, and each wakes the
-    /// next. Where it took the last capacity, the loop does when it has made some.
+    /// Called by a sender that has waited: senders are woken one at a time, and each wakes the
+    /// next. If it took the last capacity, the loop wakes the next one when it has made some.
     pub(in crate::session) fn wake_next_sender(&self) {
         if self.has_or_wants_capacity() {
             self.capacity_made.notify_one();
         }
     }
 
-    /// Wakes the senders that wait, and one that was about to: it wakes the next.
+    /// Wakes all waiting senders, and leaves a permit for one that is about to wait, which wakes
+    /// the next.
     pub(super) fn wake_all_senders(&self) {
         self.capacity.wake_all();
         self.capacity_made.notify_waiters();

@@ -1,5 +1,5 @@
-//! The state of a session: components that know nothing of each other, and what is said of them
-//! without the lock.
+//! The state of a session: components that know nothing of each other, and the hints that are
+//! derived from them.
 
 use tokio::time::Instant;
 
@@ -15,38 +15,38 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) phase: Phase,
-    /// The calls in flight, and the protocol machine that they are in flight at.
+    /// The calls in flight, with the protocol machine.
     pub(crate) calls: Calls,
-    /// The requests of the peer that are worked on.
+    /// The peer's requests in flight.
     pub(crate) requests: Requests,
-    /// Messages that wait to be taken by the loop.
+    /// Messages that the loop has not taken yet.
     pub(crate) outbox: Outbox,
-    /// The subscriptions that the peer has here.
+    /// The subscriptions that this side serves.
     pub(crate) subscribers: OnDemand<Subscribers>,
-    /// The subscriptions at the peer.
+    /// The subscriptions of this side at the peer.
     pub(crate) subscriptions: OnDemand<Subscriptions>,
     pub(crate) deadline: Deadline,
-    /// Facts that are nothing but a hint: [`SUBSCRIBES`](Flags::SUBSCRIBES),
-    /// [`REPORTS`](Flags::REPORTS) and [`LISTENS`](Flags::LISTENS), which stay once they are set,
-    /// [`PEER_CLOSING`](Flags::PEER_CLOSING), and [`POLICY`](Flags::POLICY).
+    /// Facts that are only hints: [`SUBSCRIBES`](Flags::SUBSCRIBES), [`REPORTS`](Flags::REPORTS)
+    /// and [`LISTENS`](Flags::LISTENS), which stay set, [`PEER_CLOSING`](Flags::PEER_CLOSING), and
+    /// [`POLICY`](Flags::POLICY).
     pub(super) facts: Flags,
-    /// Whether the peer takes notices of its subscriptions.
+    /// Whether the peer supports notices of its subscriptions.
     pub(super) takes_notices: bool,
-    /// Whether it takes the notice that this side shuts down.
+    /// Whether the peer supports the notice that this side shuts down.
     pub(super) takes_closing: bool,
     pub(super) cost: OwnCost,
-    /// Messages whose items have turned out to be no JSON.
+    /// Messages to be checked in full, since an item in them is not valid JSON.
     pub(super) unjudged: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Phase {
     Open,
-    /// Finishing what was begun, then closing.
+    /// Graceful shutdown: requests in flight are finished.
     Closing(CloseReason),
     /// The connection is to be dropped; the loop may not have noticed yet.
     Ended(CloseReason),
-    /// The loop is gone too.
+    /// The loop has ended, too.
     Gone(CloseReason),
 }
 
@@ -67,16 +67,16 @@ impl Phase {
     }
 }
 
-/// The earliest deadline of any call or request, or an earlier moment.
+/// The earliest deadline of any call or request, or an earlier time.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
     next: Option<Instant>,
-    /// Whether the loop has to look at it.
+    /// Whether it has moved since the loop last looked.
     has_moved: bool,
 }
 
 impl Deadline {
-    /// Has the loop look for what is late at `at`, unless it looks earlier.
+    /// Makes the loop check the deadlines at `at`, unless it does so earlier.
     #[inline]
     pub(super) fn expect(&mut self, at: Instant) {
         if self.next.is_none_or(|next| at < next) {
@@ -84,13 +84,13 @@ impl Deadline {
         }
     }
 
-    /// The deadline, for the loop.
+    /// The deadline, read by the loop.
     pub(super) const fn look(&mut self) -> Option<Instant> {
         self.has_moved = false;
         self.next
     }
 
-    /// The loop has looked at all calls and requests.
+    /// Sets the deadline after the loop has checked all calls and requests.
     pub(super) const fn set(&mut self, next: Option<Instant>) {
         self.next = next;
     }
@@ -124,7 +124,7 @@ pub(super) struct OwnCost {
     pub(super) by_application: f64,
 }
 
-/// The cost of a session without its group's, and all that the application has added to it,
+/// The cost of a session without that of its group, and the total that the application has added,
 /// forgiven or not.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CostNow {
@@ -138,7 +138,7 @@ impl OwnCost {
     }
 
     pub(super) fn add(&mut self, amount: f64, forgiven_per_second: f64, now: Instant) -> f64 {
-        // The clock may have been read before the lock was waited for.
+        // The clock may have been read before the lock was acquired.
         self.running.add(amount, forgiven_per_second, now, |now, then| now.saturating_duration_since(then))
     }
 }

@@ -1,4 +1,4 @@
-//! Subscriptions at the peer: how they begin and end, and where their items go.
+//! The subscriptions of this side at the peer: how they begin and end, and the way of their items.
 
 use std::{convert::Infallible, sync::Arc, task::Waker};
 
@@ -22,14 +22,14 @@ use crate::{
     },
 };
 
-/// How they begin and end.
+/// Begin and end.
 impl Shared {
-    /// A token for work that is to report its progress.
+    /// A token for a call that asks for progress reports.
     pub(in crate::session) fn next_token(&self) -> Token {
         self.numbers.next_token()
     }
 
-    /// The subscriber is gone before the subscription was answered: it is ended as soon as it is.
+    /// The subscriber was dropped before the reply: the subscription is ended as soon as it begins.
     pub(in crate::session) fn abandon(&self, pending: &PendingSubscription) {
         self.with(|state, effects| {
             pending.abandon();
@@ -37,13 +37,13 @@ impl Shared {
                 self.stop(state, effects, &key, pending);
             }
         });
-        // It may be full already.
+        // The channel may be full already.
         if pending.channel.give_up() {
             self.wake();
         }
     }
 
-    /// A subscription was answered.
+    /// The reply to a subscription's call has come.
     pub(super) fn opened(
         &self,
         state: &mut State,
@@ -78,7 +78,7 @@ impl Shared {
                 }
             }
             Some((key, result)) => {
-                // In the style of Electrum the reply is the first value.
+                // In the style of Electrum the reply is the first item.
                 if pending.style == SubscriptionStyle::Electrum {
                     effects.wake(pending.channel.put(result.get()).reader());
                 }
@@ -91,8 +91,8 @@ impl Shared {
         }
     }
 
-    /// A subscriber takes no more, or can take no more. Where it was the last one of a subscription
-    /// that goes on over there, the peer is told at once.
+    /// Removes a subscriber that takes no more items. If it was the last of a subscription that is
+    /// not over, the peer is told at once.
     fn stop(
         &self,
         state: &mut State,
@@ -107,8 +107,8 @@ impl Shared {
         }
     }
 
-    /// Asks the peer to end a subscription. No call waits for the answer, if there is one; it is
-    /// forgotten like any that gets none.
+    /// Asks the peer to end a subscription. No task waits for the reply; without one, the call
+    /// times out.
     fn tell_to_stop(&self, state: &mut State, effects: &mut Effects, unsubscribe: &Unsubscribe) {
         if !state.phase.is_open() {
             return;
@@ -129,7 +129,7 @@ impl Shared {
         });
         let body = empty_params.map_or(body, |empty| body.with_empty_params(empty));
         let call = InFlight::unawaited(state.outbox.position(), &ReplySlot::waiting(None), timeout);
-        // Every version has parameters by position; but a frame may have a largest size.
+        // Every version has parameters by position, but the frame may be too small.
         if let Err(refused) = state.append_request(effects, body, call) {
             let session = self.id;
             effects.later(move || {
@@ -143,7 +143,7 @@ impl Shared {
         }
     }
 
-    /// The subscriber is gone. The peer is told, unless the subscription has ended before.
+    /// The subscriber was dropped. The peer is told, unless the subscription has ended before.
     pub(in crate::session) fn close_channel(&self, source: &ItemSource, channel: &Arc<ItemChannel>) {
         self.with(|state, effects| match source {
             ItemSource::Notifications(method) => {
@@ -155,7 +155,7 @@ impl Shared {
         });
     }
 
-    /// Takes the notifications of a name.
+    /// Adds a listener for the notifications of one method.
     pub(in crate::session) fn listen(&self, method: &str, channel: &Arc<ItemChannel>) {
         self.with(|state, effects| match state.phase.reason().cloned() {
             None => {
@@ -167,10 +167,10 @@ impl Shared {
     }
 }
 
-/// Where their items go.
+/// The way of the items.
 impl Shared {
-    /// Gives an event of a subscription to its subscribers. False where there are none, and it is
-    /// about no subscription of this side.
+    /// Delivers an event to the subscribers of its subscription. False if it belongs to no
+    /// subscription of this side.
     pub(crate) fn take_event(&self, last_hit: &mut LastHit, method: &str, about: &About<'_>) -> bool {
         let event = &about.event;
         if let SubscriptionEvent::Item(item) = event
@@ -221,8 +221,8 @@ impl Shared {
         }
     }
 
-    /// Subscribers that can take no more, because too much waits for them, have ended: the peer
-    /// need not go on until they are dropped.
+    /// Ends the subscriptions of subscribers whose queue has overflowed: the peer need not send
+    /// items until they are dropped.
     fn stop_all(&self, state: &mut State, effects: &mut Effects, ended: Vec<Arc<PendingSubscription>>) {
         for pending in ended {
             if let Some(key) = state.subscriptions.key_of(&pending) {
@@ -232,15 +232,14 @@ impl Shared {
         }
     }
 
-    /// Gives what is reported of some work to its subscriber. False where the notification is no
-    /// report.
+    /// Delivers a progress report. False if the notification is not a report.
     pub(crate) fn take_report(&self, method: &str, params: RawParams<'_>) -> bool {
         if !self.hints().has(Flags::REPORTS) {
             return false;
         }
         let Some(style) = self.read(|state| state.subscriptions.report(method)) else { return false };
         let Some((key, step)) = subscription::read_report(style, params) else { return false };
-        // Reports of what is over may still come.
+        // Reports may still come after the end of the work.
         let worker = self.read(|state| state.subscriptions.worker(&key));
         if let Some(pending) = worker {
             pending.channel.is_alive(Instant::now());
@@ -251,8 +250,7 @@ impl Shared {
         true
     }
 
-    /// Gives the parameters of a notification to the listeners for its name. False where there are
-    /// none.
+    /// Delivers a notification to the listeners for its method. False if there are none.
     pub(crate) fn take_notification(&self, method: &str, params: &str) -> bool {
         let listeners = self.read(|state| state.subscriptions.listeners(method).to_vec());
         for channel in &listeners {
@@ -261,7 +259,7 @@ impl Shared {
         !listeners.is_empty()
     }
 
-    /// An item has turned out to be no JSON: the message that it stood in is to be judged in full.
+    /// Queues a message to be checked in full, since an item in it is not valid JSON.
     pub(in crate::session) fn judge_later(&self, message: Vec<u8>) {
         self.with(|state, _| state.unjudged.push(message));
     }
@@ -270,7 +268,7 @@ impl Shared {
         self.with(|state, _| std::mem::take(&mut state.unjudged))
     }
 
-    /// The bounds of a subscription at the peer, as the limits have them.
+    /// The bounds of a subscription at the peer, from the limits.
     pub(in crate::session) fn bounds_of_ours(&self, overflow: Overflow) -> Bounds {
         Bounds { items: self.limits.subscription_items(), bytes: self.limits.subscription_bytes(), overflow }
     }

@@ -1,5 +1,4 @@
-//! The value that the handles of a session and its loop share: a state behind one short lock, hints
-//! of it, and facts that never change.
+//! [`Shared`]: the value that the handles of a session and its loop share.
 
 use std::{
     fmt,
@@ -46,33 +45,34 @@ pub(crate) struct Shared {
     pub(super) closed: Notify,
     /// The numbers of requests whose handlers have a context.
     pub(super) numbers: Numbers,
-    /// How many calls may be in flight; made when that is bounded for the first time.
+    /// The limit on calls in flight, created when there is one for the first time.
     pub(in crate::session) call_limiter: OnceLock<Arc<CallLimiter>>,
-    /// How many subscriptions have no room, and have the session wait.
+    /// Back-pressure: the number of subscriptions whose full channel stops the session from
+    /// reading.
     full_channels: FullChannels,
-    /// How many [`Session`](super::Session)s there are.
+    /// The number of [`Session`](super::Session) handles.
     pub(in crate::session) handles: AtomicUsize,
     pub(crate) counters: Counters,
     pub(crate) limits: LiveLimits,
-    /// With which sessions the cost is shared.
+    /// The group that shares the cost.
     pub(in crate::session) group: Membership,
-    /// Frames messages, where it is a framer of the user's: the outbox does it otherwise.
+    /// The framer, if it is the user's. Otherwise the outbox has it.
     pub(super) users_framer: Option<Box<dyn AnyFramer>>,
-    /// Whether the peer may call: then the session lives on without handles.
+    /// Whether the peer may call methods of this side: then the session stays open without handles.
     pub(crate) serves: bool,
     pub(crate) id: u64,
     pub(crate) peer: Endpoint,
-    /// Whether the peer is sent notices of its subscriptions.
+    /// Whether notices of subscriptions are sent to the peer.
     pub(super) notices: Notices,
     pub(crate) hooks: InstalledHooks,
     pub(crate) extensions: Extensions,
-    /// Whether it carries messages of the application's own, and no JSON-RPC.
+    /// Whether it carries messages of the application's own in place of JSON-RPC.
     pub(crate) carries_messages: bool,
-    /// Where its loop runs, if it has one: tasks that wait for the session may do so elsewhere.
+    /// The runtime of the loop, if there is one: tasks that wait for the session may run elsewhere.
     pub(in crate::session) runtime: Option<Handle>,
 }
 
-/// The parts that a [`Shared`] is made from.
+/// The parts of a new [`Shared`].
 #[derive(Debug)]
 pub(crate) struct NewShared {
     pub(crate) id: u64,
@@ -88,12 +88,12 @@ pub(crate) struct NewShared {
     pub(crate) group: Membership,
     pub(crate) extensions: Extensions,
     pub(crate) carries_messages: bool,
-    /// Where its loop runs, if it has one.
+    /// The runtime of the loop, if there is one.
     pub(crate) runtime: Option<Handle>,
 }
 
-/// The hooks of the application, which are called with a [`Session`](crate::Session): the handles
-/// stand above this layer, and implement this for all [`Hooks`](crate::Hooks).
+/// The hooks of the application. They get a [`Session`](crate::Session), which is defined above
+/// this layer and implements this for all [`Hooks`](crate::Hooks).
 pub(crate) trait SharedHooks: Send + Sync {
     fn opened(&self, shared: &Arc<Shared>);
     fn closed(&self, shared: &Arc<Shared>, reason: &CloseReason);
@@ -115,7 +115,7 @@ impl InstalledHooks {
         self.0.is_some()
     }
 
-    /// Runs one of them. `None` where there are none, and where it panics.
+    /// Runs a hook. `None` if there are no hooks, or if it panics.
     pub(crate) fn run<R>(&self, hook: impl FnOnce(&dyn SharedHooks) -> R) -> Option<R> {
         let hooks = self.0.as_deref()?;
         let ran = catch_unwind(AssertUnwindSafe(|| hook(hooks)));
@@ -132,7 +132,7 @@ impl fmt::Debug for InstalledHooks {
     }
 }
 
-/// A number that no other session of this process has.
+/// An id that no other session of this process has.
 pub(crate) fn next_session_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -183,9 +183,8 @@ impl Shared {
 
     /// Changes the state, and applies the effects once the lock is released.
     ///
-    /// This is the one place that locks for a change. Hints are published and the loop is woken
-    /// where that is due: see [`Guarded`]. In `change` nothing waits, no code of the user's runs,
-    /// and this is not called again.
+    /// This is the only lock for a change. It publishes the hints and wakes the loop if that is
+    /// due: see [`Guarded`]. `change` must not block, run user code, or call this again.
     #[inline]
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State, &mut Effects) -> R) -> R {
         let mut effects = Effects::default();
@@ -209,7 +208,7 @@ impl Shared {
         }
     }
 
-    /// Looks at the state.
+    /// Reads the state.
     #[inline]
     pub(crate) fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
         self.guarded.read(look)
@@ -220,7 +219,7 @@ impl Shared {
     }
 }
 
-/// Questions that need no lock.
+/// Queries that need no lock.
 impl Shared {
     /// Whether the session is closing, or has ended.
     #[inline]
@@ -233,43 +232,43 @@ impl Shared {
         self.hints().has(Flags::PEER_CLOSING)
     }
 
-    /// How many bytes handles have sent that the loop has not taken.
+    /// The number of bytes that handles have queued and the loop has not taken.
     #[inline]
     pub(crate) fn queued(&self) -> usize {
         self.hints().queued()
     }
 
-    /// Whether items of subscriptions wait to be sent.
+    /// Whether items for the peer's subscribers wait to be sent.
     #[inline]
     pub(crate) fn has_items(&self) -> bool {
         self.hints().has(Flags::ITEMS)
     }
 
-    /// Whether a notification may be an item of a subscription at the peer.
+    /// Whether a notification may be an item of a subscription of this side.
     #[inline]
     pub(crate) fn subscribes(&self) -> bool {
         self.hints().has(Flags::SUBSCRIBES)
     }
 
-    /// Whether a listener may take notifications by their method.
+    /// Whether a notification may be for a listener.
     #[inline]
     pub(crate) fn listens(&self) -> bool {
         self.hints().has(Flags::LISTENS)
     }
 
-    /// Whether every notification that is an item is one of a subscription, and of nothing else.
+    /// Whether a notification that is an item can only be one of a subscription.
     #[inline]
     pub(crate) fn only_subscribes(&self) -> bool {
         self.subscribes() && !self.listens() && !self.hints().has(Flags::REPORTS)
     }
 
-    /// Whether messages whose items have turned out to be no JSON are to be judged.
+    /// Whether messages wait for a full check, since an item in them is not valid JSON.
     #[inline]
     pub(crate) fn has_unjudged(&self) -> bool {
         self.hints().has(Flags::UNJUDGED)
     }
 
-    /// Whether a subscription is full that has the session wait.
+    /// Whether a full channel of a subscription stops the session from reading.
     #[inline]
     pub(crate) fn has_full_channels(&self) -> bool {
         self.full_channels.any()
@@ -280,14 +279,14 @@ impl Shared {
     }
 }
 
-/// The loop, and when it is woken.
+/// The loop, and its wake-ups.
 impl Shared {
-    /// Has the loop's task woken by whatever the handles do.
+    /// Registers the waker of the loop.
     pub(crate) fn register(&self, driver: &Waker) {
         self.guarded.register(driver);
     }
 
-    /// Has the loop go round once more.
+    /// Wakes the loop.
     pub(crate) fn wake(&self) {
         self.guarded.wake();
     }
@@ -301,24 +300,24 @@ impl Shared {
         }
     }
 
-    /// Gives back memory that only large messages needed.
+    /// Frees memory that only large messages needed.
     pub(crate) fn trim(&self) {
         self.with(|state, _| state.outbox.trim());
     }
 
-    /// Whether at most one call is in flight and no request is worked on, so that there is nothing
-    /// to wait for before writing.
+    /// Whether at most one call and no request is in flight, so that waiting before a write cannot
+    /// coalesce anything.
     pub(crate) fn is_alone(&self) -> bool {
         self.read(|state| state.calls.protocol.len() <= 1 && state.requests.len() == 0)
     }
 
-    /// Whether nothing is left to do for the peer: no handler runs, and nothing waits to be sent.
+    /// Whether nothing is left to do for the peer: no handler runs, and no message is queued.
     pub(crate) fn is_idle(&self) -> bool {
         self.read(|state| state.requests.permits() == 0 && state.outbox.len() == 0)
     }
 
-    /// Whether a call, a request or a subscription is under way, in either direction, or shielded
-    /// work; `pings` of the calls do not count.
+    /// Whether a call, request or subscription of either side is in flight, or shielded work;
+    /// `pings` calls in flight are not counted.
     pub(crate) fn is_busy(&self, pings: usize) -> bool {
         self.read(|state| {
             let calls = state.calls.protocol.len().saturating_sub(pings);
@@ -327,14 +326,14 @@ impl Shared {
     }
 }
 
-/// Numbers that are given out without the lock.
+/// Numbers that are assigned without the lock.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    /// That of the request that is being started, if a context was made of it. Only the loop writes
-    /// here and to the next, which starts requests one after the other.
+    /// The number of the request that is being started, 0 if it has no context. This field and the
+    /// next one are written only by the loop, which starts requests one after the other.
     pub(super) starting: AtomicU64,
     pub(super) last: AtomicU64,
-    /// The last token given to work at the peer that reports its progress.
+    /// The last token of a call that asks for progress reports.
     tokens: AtomicU64,
 }
 
@@ -344,23 +343,22 @@ impl Numbers {
     }
 }
 
-/// The cost of the peer, and its limits. The loop charges for what the peer does, the application
-/// for whatever it likes.
+/// Cost and limits. The loop charges for what the peer does, and the application for its own
+/// reasons.
 impl Shared {
-    /// Adds to the cost, and gives what it comes to: the session's own, or its group's where that
-    /// is more.
+    /// Charges the session and its group. Returns the cost: the higher one of the two.
     pub(crate) fn add_cost(&self, amount: f64, now: Instant) -> f64 {
         let forgiven = self.limits.cost_forgiven_per_second();
         let own = self.with(|state, _| state.cost.add(amount, forgiven, now));
         own.max(self.group.charge(amount, now))
     }
 
-    /// The cost that a session starts with: that of its group.
+    /// The cost at the start of the session, which is that of its group.
     pub(crate) fn first_cost(&self) -> f64 {
         if self.group.is_some() { self.group.charge(0.0, Instant::now()) } else { 0.0 }
     }
 
-    /// The session has ended: its group is charged for the rest, and has one connection less.
+    /// Leaves the group at the end of the session, after charging `rest`.
     pub(crate) fn leave_group(&self, rest: f64) {
         if self.group.is_some() {
             self.add_cost(rest, Instant::now());
@@ -368,7 +366,7 @@ impl Shared {
         }
     }
 
-    /// Adds what the application charges.
+    /// Charges an amount of the application's.
     pub(in crate::session) fn add_application_cost(&self, amount: f64, now: Instant) {
         self.add_cost(amount, now);
         self.with(|state, _| {
@@ -387,7 +385,7 @@ impl Shared {
         })
     }
 
-    /// Changes the limits, and has the loop see to what follows.
+    /// Changes the limits. The loop applies them in its next turn.
     pub(in crate::session) fn set_limits(&self, limits: &Limits) {
         self.with(|state, _| {
             self.limits.store(limits);
@@ -402,12 +400,12 @@ impl Shared {
         }
     }
 
-    /// Has the loop see to what follows from other hooks or groups.
+    /// Makes the loop check the limits again, after a change of the group.
     pub(in crate::session) fn policy_changed(&self) {
         self.with(|state, _| state.facts.set(Flags::POLICY));
     }
 
-    /// Whether the application has added to the cost, or changed the limits, since this was asked.
+    /// Whether the application has added to the cost or changed the limits since the last call.
     #[inline]
     pub(crate) fn take_policy_changed(&self) -> bool {
         self.hints().has(Flags::POLICY) && self.with(|state, _| state.facts.take(Flags::POLICY))

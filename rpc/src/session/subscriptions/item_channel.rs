@@ -1,4 +1,4 @@
-//! The channel between the loop, which receives the items of a subscription, and their subscriber.
+//! The channel between the loop, which receives the items of a subscription, and the subscriber.
 
 use std::{
     sync::{
@@ -19,20 +19,20 @@ use crate::{
     },
 };
 
-/// An [`ItemQueue`] that the loop puts items into and one subscriber takes them from. It has a lock
-/// of its own, so that taking an item does not contend for that of the session. No waker is woken,
-/// cloned or dropped under it: that is the user's code.
+/// An [`ItemQueue`] between the loop and one subscriber. It has a lock of its own, so that taking
+/// an item does not contend for the session's lock. Wakers are woken, cloned and dropped outside
+/// it, since that is user code.
 #[derive(Debug)]
 pub(crate) struct ItemChannel {
     state: Mutex<ChannelState>,
     is_of_work: bool,
     full: FullChannels,
-    /// Whether the subscriber has found the queue empty, and has not polled since.
+    /// Whether the subscriber's last poll has found the queue empty.
     is_awaited: AtomicBool,
 }
 
-/// Back-pressure: the number of channels of one session that are full, so that it stops reading.
-/// Each channel counts itself in when it becomes full, and out when it has capacity again.
+/// Back-pressure: the number of full channels of one session. While there is one, the session stops
+/// reading. Each channel counts itself in when it becomes full, and out when it has capacity again.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FullChannels(Arc<AtomicUsize>);
 
@@ -44,16 +44,16 @@ impl FullChannels {
 
 #[derive(Debug)]
 struct ChannelState {
-    /// The JSON of items.
+    /// The JSON of the items.
     queue: ItemQueue<End>,
     reader: Option<Waker>,
-    /// Whether this channel is counted among the full ones.
+    /// Whether this channel is counted as full.
     is_full: bool,
-    /// The time of the last progress report, where the items are reports.
+    /// The time of the last progress report, if the items are reports.
     alive: Option<Instant>,
 }
 
-/// How a subscription ended.
+/// The end of a subscription.
 #[derive(Debug, Clone)]
 pub(crate) enum End {
     /// The producer has ended.
@@ -61,25 +61,25 @@ pub(crate) enum End {
     Failed(ErrorObject),
     Closed(CloseReason),
     TooSlow(usize),
-    /// The reply that was to end it breaks the protocol.
+    /// The reply that ends it violates the protocol.
     Broken(ProtocolError),
-    /// Neither reply nor report came for so long.
+    /// Neither a reply nor a report came for this long.
     Timeout(Duration),
 }
 
-/// The next thing in a channel.
+/// The next entry of a channel.
 #[derive(Debug)]
 pub(crate) enum ChannelEvent {
-    /// An item; its JSON was copied out.
+    /// An item, whose JSON was copied out.
     Item,
     Lost(u64),
     /// It comes once, behind the items.
     End(End),
-    /// The subscription has ended, and that was taken before.
+    /// The subscription has ended, and the end was taken before.
     Nothing,
 }
 
-/// The outcome of putting an item. The reader that waits is to be woken outside all locks.
+/// The outcome of putting an item. The waiting reader has to be woken outside all locks.
 #[derive(Debug)]
 pub(crate) enum Put {
     Kept(Option<Waker>),
@@ -115,17 +115,17 @@ impl ItemChannel {
         }
     }
 
-    /// A channel for reports of progress.
+    /// A channel for progress reports.
     pub(crate) fn of_work(bounds: Bounds, full: &FullChannels) -> Self {
         Self { is_of_work: true, ..Self::new(bounds, full) }
     }
 
-    /// Whether reports that are not taken keep the session from reading the reply to their call.
+    /// Whether reports in a full channel stop the session from reading the reply to their call.
     pub(crate) fn holds_reply_back(&self) -> bool {
         self.is_of_work && self.lock().is_full
     }
 
-    /// Puts an item in, and applies the overflow rule where it does not fit.
+    /// Adds an item, and applies the overflow rule if it does not fit.
     pub(crate) fn put(&self, item: &str) -> Put {
         let mut state = self.lock();
         if !state.queue.is_open() {
@@ -133,8 +133,8 @@ impl ItemChannel {
         }
         match state.queue.push(item.as_bytes(), &mut NoLimit) {
             Push::Kept => {}
-            // A full channel stops the session from reading, except while a call is in flight whose
-            // reply may be next: until then items may come, up to twice the bounds.
+            // A full channel stops the session from reading, unless a call is in flight whose reply
+            // may be next: until then items may come, up to twice the bounds.
             Push::Full if state.queue.push_over(item.as_bytes(), &mut NoLimit) => {
                 if !std::mem::replace(&mut state.is_full, true) {
                     self.full.0.fetch_add(1, Relaxed);
@@ -148,7 +148,7 @@ impl ItemChannel {
         Put::Kept(state.reader.take())
     }
 
-    /// Puts an item in, and wakes the reader. False where the subscription has ended.
+    /// Adds an item, and wakes the reader. False if the subscription has ended.
     pub(crate) fn give(&self, item: &str) -> bool {
         let put = self.put(item);
         let is_kept = put.is_kept();
@@ -158,7 +158,7 @@ impl ItemChannel {
         is_kept
     }
 
-    /// Puts in the last item, whatever the bounds.
+    /// Adds the last item, whatever the bounds.
     pub(crate) fn put_last(&self, item: &str) {
         let mut state = self.lock();
         if state.queue.is_open() {
@@ -166,37 +166,37 @@ impl ItemChannel {
         }
     }
 
-    /// A report came.
+    /// Records the time of a progress report.
     pub(crate) fn is_alive(&self, now: Instant) {
         self.lock().alive = Some(now);
     }
 
-    /// The time of the last report. It is `now` while the channel is full: the session does not
-    /// read, so that silence says nothing about the peer.
+    /// The time of the last report; `now` while the channel is full: the session does not read, so
+    /// silence says nothing about the peer.
     pub(crate) fn was_alive(&self, now: Instant) -> Option<Instant> {
         let state = self.lock();
         if state.is_full { Some(now) } else { state.alive }
     }
 
-    /// Ready when there is an item to take, or one was lost.
+    /// Ready when there is an item to take, or items were lost.
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         self.poll(cx, |state| state.queue.has_items().then_some(()))
     }
 
-    /// The peer has dropped items. Returns the reader that waits.
+    /// Marks items as missing that the peer has dropped. Returns the waiting reader.
     pub(crate) fn lose(&self, items: u64) -> Option<Waker> {
         let mut state = self.lock();
         state.queue.lose_first(items);
         state.reader.take()
     }
 
-    /// Returns the reader that waits.
+    /// Ends the channel. Returns the waiting reader.
     pub(crate) fn end(&self, how: End) -> Option<Waker> {
         self.lock().end(how)
     }
 
-    /// Takes the next thing, an item into `json`. The second value says that the channel is no
-    /// longer full: the session is to be woken.
+    /// Takes the next entry, an item into `json`. The second value is true if the channel is no
+    /// longer full: then wake the session.
     pub(crate) fn poll_take(&self, cx: &Context<'_>, json: &mut Vec<u8>) -> Poll<(ChannelEvent, bool)> {
         let taken = self.poll(cx, |state| {
             let taken = state.take(json)?;
@@ -207,19 +207,19 @@ impl ItemChannel {
         taken
     }
 
-    /// Whether the subscriber waits, and will take an item that is put in now at once.
+    /// Whether the subscriber waits, so that it will take the next item at once.
     pub(crate) fn is_awaited(&self) -> bool {
         self.is_awaited.load(Relaxed)
     }
 
-    /// The subscriber is gone. True if the channel was full: the session is to be woken.
+    /// The subscriber was dropped. True if the channel was full: then wake the session.
     pub(crate) fn give_up(&self) -> bool {
         let mut state = self.lock();
         state.queue.clear(&mut NoLimit);
         self.resumes(&mut state)
     }
 
-    /// Counts the channel out of the full ones. False if it was not among them.
+    /// Counts the channel out of the full ones. False if it was not counted.
     fn resumes(&self, state: &mut ChannelState) -> bool {
         let was_full = std::mem::take(&mut state.is_full);
         if was_full {
@@ -228,7 +228,7 @@ impl ItemChannel {
         was_full
     }
 
-    /// Ready when `take` returns something.
+    /// Ready when `take` returns a value.
     fn poll<T>(&self, cx: &Context<'_>, mut take: impl FnMut(&mut ChannelState) -> Option<T>) -> Poll<T> {
         let mut waker: Option<Waker> = None;
         loop {
@@ -256,7 +256,7 @@ impl ItemChannel {
 }
 
 impl ChannelState {
-    /// Takes the next thing, an item into `json`. `None` if there is nothing now.
+    /// Takes the next entry, an item into `json`. `None` if there is none now.
     fn take(&mut self, json: &mut Vec<u8>) -> Option<ChannelEvent> {
         let taken = self.queue.take(&mut NoLimit, |next| match next {
             Next::Item(item) => {
@@ -270,7 +270,7 @@ impl ChannelState {
         taken.or_else(|| (!self.queue.is_open()).then_some(ChannelEvent::Nothing))
     }
 
-    /// The first end counts. Returns the reader that waits.
+    /// Only the first end counts. Returns the waiting reader.
     fn end(&mut self, how: End) -> Option<Waker> {
         self.queue.end(Some(how));
         self.reader.take()
@@ -280,8 +280,8 @@ impl ChannelState {
 /// A cache of one entry: the channel that took the last item. Items tend to come in runs for one
 /// key, and looking a key up takes the lock of the session.
 ///
-/// The entry is valid as long as no second subscriber takes items under the key. Only a reply to a
-/// call can add one: the loop forgets the entry then. A channel that has ended refuses the next
+/// The entry is valid until a second subscriber takes items of the same key. Only the reply to a
+/// call can add one, and the loop clears the cache then. A channel that has ended refuses the next
 /// item.
 #[derive(Debug, Default)]
 pub(crate) struct LastHit(Option<(Box<str>, Arc<ItemChannel>)>);

@@ -1,7 +1,7 @@
-//! The subscriptions of this side at the peer: which items go to which subscriber.
+//! The subscriptions of this side at the peer, and the subscribers that each item goes to.
 //!
-//! A plain value: it knows neither the shared state nor the subscribers of the peer. Items wait in the
-//! [`ItemChannel`] of each subscriber.
+//! A plain value: it knows neither the shared state nor the subscribers of the peer. Items wait in
+//! the [`ItemChannel`] of each subscriber.
 
 mod item_channel;
 mod pending;
@@ -24,43 +24,43 @@ use crate::{
 pub(crate) use item_channel::{ChannelEvent, End, FullChannels, ItemChannel, LastHit};
 pub(crate) use pending::{NewSubscription, PendingSubscription, Unsubscribe};
 
-/// The source of items, and how to end it.
+/// The source of a subscriber's items, which is told when the subscriber is dropped.
 #[derive(Debug)]
 pub(crate) enum ItemSource {
     /// A subscription.
     Subscription { key: SubscriptionKey, pending: Arc<PendingSubscription> },
-    /// Notifications of this name, which belong to no subscription.
+    /// The notifications of one method that belong to no subscription.
     Notifications(Box<str>),
 }
 
-/// Everything in one session that takes items.
+/// All receivers of items in one session.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     by_key: HashMap<SubscriptionKey, SharedSubscription>,
-    /// Takers of every notification of a name, which belong to no subscription.
+    /// The receivers of all notifications of a method that belong to no subscription.
     listeners: HashMap<Box<str>, Vec<Arc<ItemChannel>>>,
-    /// The number of subscriptions that were asked for and not answered yet.
+    /// The number of subscriptions whose reply has not come yet.
     pending: usize,
-    /// How many of them will have this key, if it is known before the reply.
+    /// The number of them per key, for keys that are known before the reply.
     expected: HashMap<SubscriptionKey, usize>,
-    /// Events that came meanwhile under an unknown key: they may belong to one of them, since the
-    /// peer may send items ahead of the reply that names the subscription.
+    /// Events that came meanwhile with an unknown key. They may belong to a pending subscription,
+    /// since the peer may send items before the reply that names the subscription.
     early_items: VecDeque<(SubscriptionKey, EarlyEvent)>,
     early_bytes: usize,
-    /// Methods that were subscribed to in the style of Electrum: items that are still on their way
-    /// after the end are no unknown notifications.
+    /// Methods of subscriptions in the style of Electrum: items that come after the end must not
+    /// count as unknown notifications.
     methods: HashSet<Box<str>>,
-    /// The names of progress notifications that were asked for, and their style.
+    /// The methods of progress notifications that were asked for, and their style.
     reports: HashMap<Box<str>, SubscriptionStyle>,
 }
 
-/// One subscription at the peer, and its subscribers here: more than one where the key comes from
-/// the parameters. Then the peer knows a single subscription, which is to end with its last
+/// One subscription at the peer, with its subscribers on this side. There can be several if the key
+/// comes from the parameters: to the peer they are one subscription, which ends with the last
 /// subscriber.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedSubscription {
     first: Arc<PendingSubscription>,
-    /// Nearly always empty, and then it allocates nothing.
+    /// Nearly always empty, and then not allocated.
     others: Vec<Arc<PendingSubscription>>,
 }
 
@@ -69,7 +69,7 @@ impl SharedSubscription {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// The channel of the only subscriber, if there is one.
+    /// The channel of the subscriber, if there is only one.
     pub(crate) fn only(&self) -> Option<&Arc<ItemChannel>> {
         self.others.is_empty().then_some(&self.first.channel)
     }
@@ -89,7 +89,7 @@ enum EarlyEvent {
 }
 
 impl EarlyEvent {
-    /// Its bytes on the heap.
+    /// Its size on the heap in bytes.
     fn bytes(&self) -> usize {
         match self {
             Self::Item(item) => item.len(),
@@ -101,13 +101,13 @@ impl EarlyEvent {
     }
 }
 
-/// Where an event of a subscription goes.
+/// The destination of an event.
 #[derive(Debug)]
 pub(crate) enum Destination {
     Found(SharedSubscription),
-    /// Nowhere: it was kept for later, or is late.
+    /// None: it was kept for later, or came late.
     Done,
-    /// It is about no subscription of this side.
+    /// None: it belongs to no subscription of this side.
     Nobody,
 }
 
@@ -163,8 +163,8 @@ impl Subscriptions {
         }
     }
 
-    /// A subscription was answered: its items come under `key`. It is given its early events. False
-    /// if those were more than it keeps, so that it has ended on this side.
+    /// The reply to a subscription has come: its items have this key. It gets its early events.
+    /// False if those have overflowed its queue, so that it has ended on this side.
     pub(crate) fn open(
         &mut self,
         key: &SubscriptionKey,
@@ -206,7 +206,7 @@ impl Subscriptions {
         }
     }
 
-    /// The style of a progress notification of this name, if it was asked for.
+    /// The style of progress notifications with this method, if they were asked for.
     pub(crate) fn report(&self, method: &str) -> Option<SubscriptionStyle> {
         self.reports.get(method).copied()
     }
@@ -216,12 +216,12 @@ impl Subscriptions {
         self.by_key.get(key).map(|shared| Arc::clone(&shared.first))
     }
 
-    /// The key of the subscription that a notification is about. An array of two values can be read
-    /// in two ways: its first value is an id only if a subscription with that id may exist.
+    /// The key of the subscription that a notification belongs to. An array of two values is
+    /// ambiguous: its first value is an id only if a subscription with that id may exist.
     pub(crate) fn key<'a>(&self, method: &str, about: &'a About<'_>) -> &'a str {
         let is_item_of = |id: &str| match self.by_key.get(id) {
             Some(shared) => shared.first.has_items_called(method),
-            // It may come ahead of the reply that begins its subscription.
+            // An item may come before the reply to its subscription.
             None => self.pending > 0,
         };
         match about.id.as_deref() {
@@ -235,8 +235,8 @@ impl Subscriptions {
         self.by_key.get(key)
     }
 
-    /// Where an event goes. One that ends a subscription removes it. `bounds` limit the early
-    /// events.
+    /// Finds the destination of an event. The event of an end removes its subscription. `bounds`
+    /// limits the early events.
     pub(crate) fn find(
         &mut self,
         method: &str,
@@ -254,11 +254,12 @@ impl Subscriptions {
         if let Some(shared) = shared {
             return Destination::Found(shared);
         }
-        // The token of a call is known before the call is sent: no progress can come early.
+        // The token of a call is known before the call is sent, so progress cannot come early.
         if self.pending > 0 && !key.starts_with('{') {
             self.keep_early(key, event, bounds, effects);
         }
-        // Items in the style of Electrum look like any notification; others name a subscription.
+        // Items in the style of Electrum look like any notification; other items name a
+        // subscription.
         let is_item = !key.starts_with('[') || self.methods.contains(method) || is_about_items(method);
         if is_item { Destination::Done } else { Destination::Nobody }
     }
@@ -278,8 +279,7 @@ impl Subscriptions {
         };
         self.early_bytes += event.bytes();
         self.early_items.push_back((SubscriptionKey::of_id(key), event));
-        // The oldest most likely belong to a subscription that was dropped while this one was
-        // pending.
+        // The oldest are the most likely to belong to a subscription that was dropped meanwhile.
         while self.early_items.len() > bounds.items || self.early_bytes > bounds.bytes {
             let Some((_, dropped)) = self.early_items.pop_front() else { break };
             self.early_bytes -= dropped.bytes();
@@ -292,14 +292,14 @@ impl Subscriptions {
         }
     }
 
-    /// The key that a subscriber takes items under.
+    /// The key of a subscriber's items.
     pub(crate) fn key_of(&self, pending: &PendingSubscription) -> Option<SubscriptionKey> {
         let takes = |shared: &SharedSubscription| shared.iter().any(|found| found.is(pending));
         self.by_key.iter().find(|(_, shared)| takes(shared)).map(|(key, _)| key.clone())
     }
 
     /// Removes a subscriber. True if the peer is to be told: it was the last one of a subscription
-    /// that had not ended, and none with the same key is pending.
+    /// that had not ended, and no other one with the same key is pending.
     pub(crate) fn close(&mut self, key: &SubscriptionKey, pending: &PendingSubscription) -> bool {
         let Some(shared) = self.by_key.remove(key) else { return false };
         if let Some(left) = shared.without(pending) {
@@ -325,7 +325,7 @@ impl Subscriptions {
         self.listeners.get(method).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Ends all of them. The value that it returns holds wakers: drop it outside the lock.
+    /// Ends all subscriptions. The returned value holds wakers: drop it outside the lock.
     #[must_use = "it is not to be dropped under the lock"]
     pub(crate) fn end(&mut self, reason: &CloseReason, effects: &mut Effects) -> Self {
         let ended = std::mem::take(self);

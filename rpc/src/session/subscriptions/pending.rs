@@ -1,4 +1,4 @@
-//! A subscription of this side: how it was asked for, and how it is ended.
+//! One subscriber of this side: its request, the key of its items, and the way to end it.
 
 use std::sync::{
     Arc, OnceLock,
@@ -13,24 +13,24 @@ use crate::jsonrpc::{
     subscription::{SubscriptionKey, Token},
 };
 
-/// How a subscription is asked for.
+/// The request of a subscription.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewSubscription<'a> {
     pub(crate) style: SubscriptionStyle,
     pub(crate) method: &'a str,
     /// The JSON of the parameters, if there are any.
     pub(crate) params: Option<&'a str>,
-    /// The same by position, if they are sent by name and the key is made of them.
+    /// The parameters by position, if they are sent by name and the key is made of them.
     pub(crate) positional: Option<&'a str>,
     pub(crate) empty_params: Option<EmptyParams>,
-    /// The token that the call carries, if its style is one of progress.
+    /// The token of the call, in the styles of progress.
     pub(crate) token: Option<&'a Token>,
-    /// The method of its items, if known.
+    /// The method of its items, if it is known.
     pub(crate) item: Option<&'a str>,
     pub(crate) unsubscribe: Option<&'a str>,
 }
 
-/// How the peer is told to stop.
+/// The way to end a subscription at the peer.
 #[derive(Debug, Clone)]
 pub(crate) enum Unsubscribe {
     /// By a call.
@@ -39,7 +39,7 @@ pub(crate) enum Unsubscribe {
     Cancel { call: CallId, cancellation: Cancellation },
 }
 
-/// One subscriber of this side, from its request on until it is gone.
+/// One subscriber of this side, from its request until it is dropped.
 #[derive(Debug)]
 pub(crate) struct PendingSubscription {
     pub(crate) channel: Arc<ItemChannel>,
@@ -47,13 +47,13 @@ pub(crate) struct PendingSubscription {
     pub(crate) method: Box<str>,
     /// The JSON of the parameters, if there are any.
     params: Option<Box<str>>,
-    /// How to send no parameters, if the call says so.
+    /// The `params` to send without parameters, if the call has chosen them.
     empty_params: Option<EmptyParams>,
     /// The key of the subscription, if it does not depend on the reply.
     pub(super) key: Option<SubscriptionKey>,
-    /// The call, once it is sent.
+    /// The id of the call, once it is sent.
     call: OnceLock<CallId>,
-    /// The method of its items, if known.
+    /// The method of its items, if it is known.
     pub(super) item: Option<Box<str>>,
     pub(crate) unsubscribe: Option<Box<str>>,
     is_abandoned: AtomicBool,
@@ -73,8 +73,7 @@ impl PendingSubscription {
                 SubscriptionStyle::PubSub => None,
                 SubscriptionStyle::Progress | SubscriptionStyle::McpProgress => token.map(Token::key),
                 SubscriptionStyle::Electrum => {
-                    // No parameters are the same as an empty list, and so is an object without
-                    // members.
+                    // No parameters, an empty list and an object without members are the same.
                     let params = positional.or(params).filter(|params| *params != "{}");
                     Some(SubscriptionKey::of_params(method, params.unwrap_or("[]")))
                 }
@@ -86,7 +85,7 @@ impl PendingSubscription {
         }
     }
 
-    /// Whether its items may have this method: any, if theirs is not known.
+    /// Whether its items may have this method. If their method is not known, any may be.
     pub(super) fn has_items_called(&self, method: &str) -> bool {
         self.item.as_deref().is_none_or(|item| item == method)
     }
@@ -96,18 +95,18 @@ impl PendingSubscription {
         std::ptr::eq(self, other)
     }
 
-    /// The key of the call's token, if its items are reports of progress.
+    /// The key of the call's token, if its items are progress reports.
     pub(crate) fn work(&self) -> Option<&SubscriptionKey> {
         self.key.as_ref().filter(|_| self.style.is_progress())
     }
 
     pub(crate) fn sent(&self, call: CallId) {
-        // It is sent once.
+        // It is set once: the call is sent once.
         let _ = self.call.set(call);
     }
 
-    /// The subscriber is gone: the subscription is to end as soon as the reply gives its key.
-    /// Called under the lock of the session.
+    /// The subscriber was dropped: the subscription ends as soon as the reply gives its key. Called
+    /// under the lock of the session.
     pub(crate) fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Relaxed);
     }
@@ -123,7 +122,7 @@ impl PendingSubscription {
         Some((key, result))
     }
 
-    /// How the peer is told to stop.
+    /// The way to end the subscription at the peer.
     pub(crate) fn unsubscribe(&self, key: &SubscriptionKey) -> Option<Unsubscribe> {
         if let Some(cancellation) = self.style.cancellation() {
             let call = *self.call.get()?;

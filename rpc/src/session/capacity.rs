@@ -20,7 +20,7 @@ use tokio::{
 use super::{BatchError, CallError, CloseReason, Shared, call_limiter::CallPermit, shared::Refused};
 use crate::{framing::FrameError, jsonrpc::Unsupported};
 
-/// A message that waits to be sent. Most messages never need one.
+/// The wait of one message for capacity or a permit. Most messages never need one.
 pub(super) struct CapacityWait {
     wait: Wait,
     /// The results of the waiting so far.
@@ -42,19 +42,19 @@ impl Timer {
         let here = || Handle::try_current().map(|here| here.id()).ok();
         match &shared.runtime {
             Some(runtime) if Some(runtime.id()) != here() => {
-                let (mut ring, rung) = oneshot::channel();
+                let (mut signal, signalled) = oneshot::channel();
                 runtime.spawn(async move {
-                    let rings = {
-                        let (over, gone) = (pin!(tokio::time::sleep(time)), pin!(ring.closed()));
-                        let first = select(over, gone).await;
+                    let is_elapsed = {
+                        let (elapsed, abandoned) = (pin!(tokio::time::sleep(time)), pin!(signal.closed()));
+                        let first = select(elapsed, abandoned).await;
                         matches!(first, Either::Left(_))
                     };
-                    if rings {
+                    if is_elapsed {
                         // The receiver may have been dropped just now.
-                        let _ = ring.send(());
+                        let _ = signal.send(());
                     }
                 });
-                Self::OnRuntime(Some(rung))
+                Self::OnRuntime(Some(signalled))
             }
             _ => Self::Local(Box::pin(tokio::time::sleep(time))),
         }
@@ -63,10 +63,10 @@ impl Timer {
     fn has_elapsed(&mut self, cx: &mut Context<'_>) -> bool {
         match self {
             Self::Local(sleep) => sleep.as_mut().poll(cx).is_ready() || sleep.deadline() <= Instant::now(),
-            Self::OnRuntime(rung) => match rung.as_mut().map(|rung| rung.poll_unpin(cx)) {
+            Self::OnRuntime(signalled) => match signalled.as_mut().map(|signal| signal.poll_unpin(cx)) {
                 Some(Poll::Ready(Ok(()))) => true,
                 Some(Poll::Ready(Err(_))) => {
-                    *rung = None;
+                    *signalled = None;
                     false
                 }
                 Some(Poll::Pending) | None => false,

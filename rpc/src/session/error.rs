@@ -193,7 +193,7 @@ impl CallError {
 
 impl<E: RpcError> CallError<E> {
     /// The error of a call of `method` whose reply has no value: for callers other than a session
-    /// (mocks, load balancers) that read a [`Reply`] themselves.
+    /// (mocks, load balancers) that read a [`Reply`](crate::Reply) themselves.
     #[cold]
     pub fn of_reply(method: &str, error: ReplyError) -> Self {
         match error {

@@ -39,7 +39,7 @@ use crate::{
 pub(super) fn accept_from(shared: &Arc<ServerShared>, listener: Listener) {
     let shared = Arc::clone(shared);
     let mut stage = shared.stage.subscribe();
-    let listening = shared.listening.begin();
+    let listening = shared.listening.token();
     tokio::spawn(async move {
         let mut refusals = Refusals::default();
         let mut handshakes = Handshakes::new(&shared, &listener);

@@ -168,7 +168,7 @@ impl ServerHandle {
     /// ```
     pub async fn stop_listening(&self) {
         self.shared.enter(ServerStage::NotListening);
-        self.shared.listening.until_none().await;
+        self.shared.listening.wait().await;
     }
 
     /// Graceful shutdown: stops accepting, lets handlers finish, closes every session, and returns

@@ -19,32 +19,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     limits::Limits,
-    session::{Counted, Tally},
+    session::{WorkToken, WorkTracker},
     transport::LogRate,
 };
 
 /// The HTTP connections and requests of one server.
 #[derive(Debug)]
 pub(super) struct HttpWork {
-    open: Tally,
+    open: WorkTracker,
     /// Requests over connections of other servers.
-    guests: Tally,
+    guests: WorkTracker,
     forced: CancellationToken,
     /// Cancelled when these requests have to end, at the deadline of a shutdown: their connections
     /// are not ours to end.
     guests_forced: CancellationToken,
-    shielded_work: Tally,
+    shielded_work: WorkTracker,
 }
 
 impl HttpWork {
     pub(super) fn new() -> Self {
         let forced = CancellationToken::new();
         Self {
-            open: Tally::default(),
-            guests: Tally::default(),
+            open: WorkTracker::default(),
+            guests: WorkTracker::default(),
             guests_forced: forced.child_token(),
             forced,
-            shielded_work: Tally::default(),
+            shielded_work: WorkTracker::default(),
         }
     }
 
@@ -53,18 +53,18 @@ impl HttpWork {
     }
 
     /// Work that handlers of these requests have shielded.
-    pub(super) const fn shielded_work(&self) -> &Tally {
+    pub(super) const fn shielded_work(&self) -> &WorkTracker {
         &self.shielded_work
     }
 
     /// Counts a connection until the guard is dropped.
-    pub(super) fn begin(&self) -> Counted {
-        self.open.begin()
+    pub(super) fn begin(&self) -> WorkToken {
+        self.open.token()
     }
 
     /// Counts a request over another server's connection until the guard is dropped.
-    pub(super) fn begin_guest(&self) -> Counted {
-        self.guests.begin()
+    pub(super) fn begin_guest(&self) -> WorkToken {
+        self.guests.token()
     }
 
     /// Waits until requests over other servers' connections have to end. Cancel safe.
@@ -86,13 +86,13 @@ impl HttpWork {
     pub(super) async fn all_ended(&self, close_timeout: Option<Duration>) {
         let deadline = close_timeout.map(|after| Instant::now() + after);
         let guests_ended = async {
-            let (done, forced) = (pin!(self.guests.until_none()), pin!(self.guests_are_forced()));
+            let (done, forced) = (pin!(self.guests.wait()), pin!(self.guests_are_forced()));
             by(deadline, select(done, forced).map(drop)).await;
             // Those that are left at the deadline.
             self.guests_forced.cancel();
         };
-        join(self.open.until_none(), guests_ended).await;
-        let (done, forced) = (pin!(self.shielded_work.until_none()), pin!(self.are_forced()));
+        join(self.open.wait(), guests_ended).await;
+        let (done, forced) = (pin!(self.shielded_work.wait()), pin!(self.are_forced()));
         by(deadline, select(done, forced).map(drop)).await;
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     jsonrpc::{CancelBy, ErrorCode, ErrorObject, Protocol, Unsupported},
     limits::{Groups, Limits, OverLimit},
     service::{BuiltServices, DuplicateMethod, Services},
-    session::{CloseReason, InstalledGroups, Membership, Session, Tally},
+    session::{CloseReason, InstalledGroups, Membership, Session, WorkTracker},
     transport::{Connection, Endpoint, EndpointError, LogRate},
 };
 
@@ -194,7 +194,7 @@ pub(super) struct ServerShared {
     #[cfg(feature = "http")]
     pub(super) http: HttpWork,
     /// The running listeners.
-    pub(super) listening: Tally,
+    pub(super) listening: WorkTracker,
     pub(super) stage: watch::Sender<ServerStage>,
     /// Bounds the log events about peers that speak another protocol.
     strangers: LogRate,
@@ -209,7 +209,7 @@ impl ServerShared {
             policy: Arc::new(policy),
             sessions: Mutex::default(),
             handshaking: AtomicUsize::new(0),
-            listening: Tally::default(),
+            listening: WorkTracker::default(),
             stage: watch::Sender::new(ServerStage::Running),
             strangers: LogRate::default(),
         })
@@ -304,7 +304,7 @@ impl ServerShared {
 
     /// Waits for the listeners to end, then closes the sessions and waits for them.
     async fn stop(self: Arc<Self>) {
-        self.listening.until_none().await;
+        self.listening.wait().await;
         let sessions: Vec<Session> = self.sessions().values().cloned().collect();
         for session in &sessions {
             session.shared().start_close(CloseReason::Shutdown);

@@ -18,8 +18,8 @@ use crate::{
     jsonrpc::{ErrorObject, Id, Notices, UncheckedRequest, version::Version},
     limits::{Cost, Limits},
     session::{
-        Cancelling, CloseReason, Counted, InstalledHooks, Membership, NewShared, Session, Shared, Shield,
-        Tally, Trace, WorkNumber, log_refused, next_session_id,
+        Cancelling, CloseReason, InstalledHooks, Membership, NewShared, Session, Shared, Shield, Trace,
+        WorkNumber, WorkToken, WorkTracker, log_refused, next_session_id,
     },
     transport::{Endpoint, Extensions, Takes},
 };
@@ -42,7 +42,7 @@ pub(crate) type RequestPeerRef<'a> = RequestPeer<&'a Arc<Shared>, &'a Arc<OneSho
 #[derive(Debug)]
 pub(super) enum ShieldGuard {
     Session { _shield: Shield },
-    OneShot { _counted: Counted },
+    OneShot { _counted: WorkToken },
 }
 
 impl<'a> RequestPeerRef<'a> {
@@ -155,7 +155,7 @@ impl RequestPeer {
 pub(crate) struct OneShotPolicy {
     pub(super) limits: Limits,
     /// Counts the shielded work of the handlers, for a server that waits for it at its shutdown.
-    pub(super) shielded_work: Tally,
+    pub(super) shielded_work: WorkTracker,
 }
 
 /// One message without a session, shared by its requests and by the contexts of their handlers.
@@ -271,8 +271,8 @@ impl OneShot {
         self.over.notify_waiters();
     }
 
-    pub(super) fn shield(&self) -> Counted {
-        self.policy.shielded_work.begin()
+    pub(super) fn shield(&self) -> WorkToken {
+        self.policy.shielded_work.token()
     }
 
     /// Begins the trace of a request.

@@ -29,8 +29,8 @@ mod subscribe;
 mod subscribers;
 mod subscription;
 mod subscriptions;
-mod tally;
 mod trace;
+mod work_tracker;
 mod write_buffer;
 
 pub use adapters::{WithEmptyParams, Within};
@@ -57,6 +57,6 @@ pub use subscribe::{Items, Subscribe};
 pub(crate) use subscribers::{Gone, Pushed};
 pub use subscription::{OutgoingSubscription, RawSubscription, Subscriber, Subscription, SubscriptionError};
 pub(crate) use subscriptions::LastHit;
-pub(crate) use tally::{Counted, Tally};
 pub(crate) use trace::{Ending, Trace, log_refused, panic_message};
+pub(crate) use work_tracker::{WorkToken, WorkTracker};
 pub(crate) use write_buffer::{WriteBuffer, put_framed};

@@ -16,7 +16,7 @@ use super::request::HttpRefusal;
 use crate::{
     limits::{Cost, Limits, Throttle},
     server::{http_work::Shares, shared::ServerShared},
-    session::{Counted, Membership},
+    session::{Membership, WorkToken},
     transport::{Endpoint, Extensions, FromItself, PageScheme, has_address},
 };
 
@@ -208,12 +208,12 @@ pub(super) struct GuestRequest {
     /// Empty if the peer is unknown.
     group: Membership,
     shares: Shares,
-    _counted: Counted,
+    _counted: WorkToken,
 }
 
 impl GuestRequest {
     pub(super) fn arrived(server: &Arc<ServerShared>, peer: Option<&Endpoint>) -> Result<Self, HttpRefusal> {
-        // Counted before the stage is read: a shutdown sets the stage, then waits for the count.
+        // WorkToken before the stage is read: a shutdown sets the stage, then waits for the count.
         let counted = server.http.begin_guest();
         if !server.stage.borrow().serves() {
             return Err(HttpRefusal::ShuttingDown);

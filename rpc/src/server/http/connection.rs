@@ -211,7 +211,7 @@ impl HttpProtocol {
         let (http, shared) = (Arc::clone(self), Arc::clone(shared));
         let Connection { io, peer, extensions, .. } = connection;
         let connect_info = Arc::new(ConnectInfo::new(peer, extensions, group, self.limits()));
-        // Counted from here on, not from the first poll of the task.
+        // WorkToken from here on, not from the first poll of the task.
         let open = shared.http.begin();
         tokio::spawn(async move {
             let peer = &connect_info.peer;

@@ -110,7 +110,7 @@ impl Dispatcher {
         }
         let (answer, cost) = requests.answer(message.len());
         let left = (!requests.are_done()).then(|| {
-            let counted = self.shared.policy.shielded_work.begin();
+            let counted = self.shared.policy.shielded_work.token();
             async move {
                 let (_until_then, mut requests) = ((ends, counted), requests);
                 while !requests.are_done() {

@@ -20,7 +20,7 @@ use crate::jsonrpc::{ErrorObject, Id};
 use crate::{
     jsonrpc::{Connection, Event, Protocol, Reply, version::Version},
     limits::{Limits, Reached},
-    session::{BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch, Tally},
+    session::{BatchError, BatchItem, CallError, Caller, Outgoing, OutgoingBatch, WorkTracker},
     transport::{Endpoint, Extensions},
 };
 
@@ -117,7 +117,7 @@ impl Dispatcher {
         services: Arc<BuiltServices>,
         limits: Limits,
         version: Version,
-        shielded_work: Tally,
+        shielded_work: WorkTracker,
     ) -> Self {
         let policy = Arc::new(OneShotPolicy { limits, shielded_work });
         Self { shared: Arc::new(DispatcherShared { services, version, policy, reached: Reached::default() }) }
@@ -192,7 +192,7 @@ impl DispatcherBuilder {
     /// If two services claim one method.
     pub fn build(self) -> Result<Dispatcher, DuplicateMethod> {
         let services = Arc::new(self.services.build()?);
-        Ok(Dispatcher::of(services, self.limits, self.version, Tally::default()))
+        Ok(Dispatcher::of(services, self.limits, self.version, WorkTracker::default()))
     }
 }
 

@@ -67,6 +67,32 @@ impl Phase {
     }
 }
 
+/// The cost of one session, without that of its group.
+#[derive(Debug)]
+pub(super) struct OwnCost {
+    running: Cost<Instant>,
+    pub(super) by_application: f64,
+}
+
+/// The cost of a session without that of its group, and the total that the application has added,
+/// forgiven or not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CostNow {
+    pub(crate) cost: f64,
+    pub(crate) by_application: f64,
+}
+
+impl OwnCost {
+    pub(super) const fn new() -> Self {
+        Self { running: Cost::new(), by_application: 0.0 }
+    }
+
+    pub(super) fn add(&mut self, amount: f64, forgiven_per_second: f64, now: Instant) -> f64 {
+        // The clock may have been read before the lock was acquired.
+        self.running.add(amount, forgiven_per_second, now, |now, then| now.saturating_duration_since(then))
+    }
+}
+
 /// The earliest deadline of any call or request, or an earlier time.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
@@ -114,32 +140,6 @@ impl Hinted for State {
             request_bytes: self.requests.bytes(),
             open_batches: self.calls.protocol.batches_in_progress(),
         }
-    }
-}
-
-/// The cost of one session, without that of its group.
-#[derive(Debug)]
-pub(super) struct OwnCost {
-    running: Cost<Instant>,
-    pub(super) by_application: f64,
-}
-
-/// The cost of a session without that of its group, and the total that the application has added,
-/// forgiven or not.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CostNow {
-    pub(crate) cost: f64,
-    pub(crate) by_application: f64,
-}
-
-impl OwnCost {
-    pub(super) const fn new() -> Self {
-        Self { running: Cost::new(), by_application: 0.0 }
-    }
-
-    pub(super) fn add(&mut self, amount: f64, forgiven_per_second: f64, now: Instant) -> f64 {
-        // The clock may have been read before the lock was acquired.
-        self.running.add(amount, forgiven_per_second, now, |now, then| now.saturating_duration_since(then))
     }
 }
 

@@ -83,6 +83,13 @@ pub(super) fn cases() -> Vec<Case> {
             &["`sell`, member 3 of the batch", "a text where a number belongs"],
         ),
         Case::of(
+            BatchError::Polled { index: 3, method: sell() },
+            &[
+                "`sell`, member 3 of the batch, was polled before",
+                "put calls into a batch that were not awaited",
+            ],
+        ),
+        Case::of(
             BatchError::Member {
                 index: 3,
                 method: sell(),

@@ -180,10 +180,10 @@ pub use service::{
 };
 pub use session::{
     Batch, BatchError, BatchItem, BatchMember, BatchMembers, BatchReplies, BatchShape, Call, CallError,
-    Caller, CloseReason, GroupFull, Hooks, Items, MemberShape, Message, MessageSession, Notify, Outgoing,
-    OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify, RawSubscription, Returns,
-    SendError, Session, Statistics, Subscribe, Subscriber, Subscription, SubscriptionError, WithEmptyParams,
-    Within,
+    Caller, CloseReason, DeadlineCaller, GroupFull, Hooks, Items, MemberShape, Message, MessageSession,
+    Notify, Outgoing, OutgoingBatch, OutgoingSubscription, PendingBatch, PendingCall, PendingNotify,
+    RawSubscription, Returns, SendError, Session, Statistics, Subscribe, Subscriber, Subscription,
+    SubscriptionError, WithEmptyParams,
 };
 #[cfg(feature = "http")]
 pub use transport::HttpError;

@@ -15,9 +15,9 @@ use futures::{
     stream::FuturesUnordered,
 };
 use rpc::{
-    Batch, BatchError, Call, CallError, Caller, Cancellation, Dispatcher, EmptyParams, Executed, HttpClient,
-    Items, Limits, Notify, Overflow, Progress, Server, Session, Subscribe, SubscriptionStyle,
-    WithEmptyParams, Within, testing,
+    Batch, BatchError, Call, CallError, Caller, Cancellation, DeadlineCaller, Dispatcher, EmptyParams,
+    Executed, HttpClient, Items, Limits, Notify, Overflow, Progress, Server, Session, Subscribe,
+    SubscriptionStyle, WithEmptyParams, testing,
 };
 use rpc_tests::{CalcClient, CalcServer, DivError, MyCalc, Raw, http::HttpPeer, is_pending, soon};
 use serde::{Serialize, Serializer};
@@ -76,7 +76,7 @@ async fn whatever_combines_futures_combines_calls_over_every_caller() {
     let (session, _peer) = testing::pair((), CalcServer::new(MyCalc));
     combines(session.clone()).await;
     combines(Arc::new(session.clone())).await;
-    combines(Within::new(session.clone(), Some(Instant::now() + Duration::from_secs(60)))).await;
+    combines(DeadlineCaller::new(session.clone(), Some(Instant::now() + Duration::from_secs(60)))).await;
     combines(WithEmptyParams::new(session.clone(), EmptyParams::Array)).await;
     combines(testing::Recorder::new(session)).await;
     combines(dispatcher()).await;

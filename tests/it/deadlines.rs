@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rpc::{
-    Batch, BatchError, Call, CallError, Caller, Context, Dispatcher, ErrorObject, Limits, Notify, Params,
-    Router, Session, Subscribe, Within, testing,
+    Batch, BatchError, Call, CallError, Caller, Context, DeadlineCaller, Dispatcher, ErrorObject, Limits,
+    Notify, Params, Router, Session, Subscribe, testing,
 };
 use rpc_tests::{Gate, Raw, is_pending, settled, waiting};
 use serde_json::Value;
@@ -41,7 +41,7 @@ async fn a_call_that_waits_for_ever_ends_at_its_deadline_and_the_earlier_of_two_
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_when_the_deadline_has_passed() {
     let (mut peer, session) = peer();
-    let late = Within::new(session, Some(Instant::now()));
+    let late = DeadlineCaller::new(session, Some(Instant::now()));
     let call = Call::<_, Value>::untyped(&late, "a", ());
     assert!(matches!(call.await, Err(CallError::Timeout(_))));
     assert!(matches!(Notify::untyped(&late, "n", ()).await, Err(CallError::Timeout(_))));
@@ -57,7 +57,7 @@ async fn a_dispatcher_runs_no_handler_when_the_deadline_has_passed() {
     let gate = Gate::closed();
     gate.open();
     let dispatcher = Dispatcher::builder().service(waiting(&gate)).build().expect("a dispatcher");
-    let late = Within::new(dispatcher, Some(Instant::now()));
+    let late = DeadlineCaller::new(dispatcher, Some(Instant::now()));
     assert!(matches!(Call::<_, Value>::untyped(&late, "wait", ()).await, Err(CallError::Timeout(_))));
     let batch = Batch::over(&late, [Call::<_, Value>::untyped(&late, "wait", ())]);
     assert!(matches!(batch.await, Err(BatchError::Timeout(_))));
@@ -69,12 +69,12 @@ async fn a_dispatcher_runs_no_handler_when_the_deadline_has_passed() {
 async fn the_calls_of_a_batch_and_the_asking_for_a_subscription_end_at_the_deadline() {
     let (_peer, session) = peer();
     let start = Instant::now();
-    let soon = Within::new(session, Some(start + SECOND));
+    let soon = DeadlineCaller::new(session, Some(start + SECOND));
     let replies = Batch::over(&soon, [Call::<_, Value>::untyped(&soon, "a", ()).timeout(SECOND * 20)]).await;
     assert!(matches!(replies.expect("sent")[..], [Err(CallError::Timeout(_))]));
     assert!(start.elapsed() - SECOND < SECOND / 100);
     let (_peer, session) = peer();
-    let soon = Within::new(session, Some(Instant::now() + SECOND));
+    let soon = DeadlineCaller::new(session, Some(Instant::now() + SECOND));
     let start = Instant::now();
     assert!(Subscribe::<_, rpc::Items<Value>>::untyped(&soon, "s", ()).await.is_err());
     assert!(start.elapsed() - SECOND < SECOND / 100);
@@ -135,7 +135,7 @@ async fn what_a_handler_asks_of_others_ends_when_the_handler_has_to() {
 #[tokio::test(start_paused = true)]
 async fn without_a_deadline_nothing_changes() {
     let (session, _peer) = testing::pair((), waiting(&Gate::closed()));
-    let same = Within::new(session, None);
+    let same = DeadlineCaller::new(session, None);
     let echoed: Value = Call::untyped(&same, "echo", (1,)).await.expect("echo");
     assert_eq!(echoed, serde_json::json!([1]));
     let call = rpc::Outgoing::new("wait", &()).expect("written");

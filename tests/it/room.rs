@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rpc::{
-    Batch, BatchError, Call, CallError, CloseReason, Context, ErrorObject, Items, Limits, Notify, Params,
-    Router, Session, Subscribe, Within,
+    Batch, BatchError, Call, CallError, CloseReason, Context, DeadlineCaller, ErrorObject, Items, Limits,
+    Notify, Params, Router, Session, Subscribe,
 };
 use rpc_tests::{Raw, echo, is_pending, settled};
 use serde_json::Value;
@@ -192,7 +192,7 @@ async fn a_sender_that_gave_up_passes_its_wake_up_on_also_while_its_future_is_he
 async fn what_waits_for_room_until_its_deadline_says_how_long_that_was() {
     const WAITED: Duration = Duration::from_secs(3);
     let (_peer, session) = full(|_| ()).await;
-    let until = || Within::new(session.clone(), Some(Instant::now() + WAITED));
+    let until = || DeadlineCaller::new(session.clone(), Some(Instant::now() + WAITED));
     let is_it = |after: Duration| after == WAITED;
 
     let caller = until();

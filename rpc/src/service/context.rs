@@ -22,7 +22,7 @@ use crate::{
         ErrorObject, RequestId,
         params::{PassedParams, invalid},
     },
-    session::{Session, Within, WorkNumber},
+    session::{DeadlineCaller, Session, WorkNumber},
     transport::{Endpoint, Extensions},
 };
 
@@ -164,14 +164,14 @@ impl Context {
     ///     Ok(EditorClient::from(cx.caller()).text().await?.len())
     /// }
     /// ```
-    pub fn caller(&self) -> Within<Session> {
+    pub fn caller(&self) -> DeadlineCaller<Session> {
         self.within(self.session().clone())
     }
 
     /// Wraps any other caller so that its calls end at the deadline of this request: calls made for
     /// a handler do not outlive it.
-    pub const fn within<C>(&self, caller: C) -> Within<C> {
-        Within::new(caller, self.deadline)
+    pub const fn within<C>(&self, caller: C) -> DeadlineCaller<C> {
+        DeadlineCaller::new(caller, self.deadline)
     }
 
     /// True once the handler is no longer needed: the request was cancelled, timed out or answered,

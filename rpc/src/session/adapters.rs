@@ -19,7 +19,7 @@ use crate::jsonrpc::EmptyParams;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// use std::time::Duration;
-/// use rpc::{CallError, Within, rpc_service};
+/// use rpc::{CallError, DeadlineCaller, rpc_service};
 /// use tokio::time::Instant;
 ///
 /// #[rpc_service]
@@ -33,17 +33,17 @@ use crate::jsonrpc::EmptyParams;
 /// }
 ///
 /// let (session, _peer) = rpc::testing::pair((), SlowServer::new(Sleeper));
-/// let soon = Within::new(session, Some(Instant::now() + Duration::from_millis(10)));
+/// let soon = DeadlineCaller::new(session, Some(Instant::now() + Duration::from_millis(10)));
 /// assert!(matches!(SlowClient::from(soon).never().await, Err(CallError::Timeout(_))));
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Within<C> {
+pub struct DeadlineCaller<C> {
     caller: C,
     deadline: Option<Instant>,
 }
 
-impl<C> Within<C> {
+impl<C> DeadlineCaller<C> {
     /// Calls through `caller` until `deadline`; `None` changes nothing.
     pub const fn new(caller: C, deadline: Option<Instant>) -> Self {
         Self { caller, deadline }
@@ -148,5 +148,5 @@ macro_rules! calls_through {
     };
 }
 
-calls_through!(Within);
+calls_through!(DeadlineCaller);
 calls_through!(WithEmptyParams);

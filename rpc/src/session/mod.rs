@@ -33,7 +33,7 @@ mod trace;
 mod work_tracker;
 mod write_buffer;
 
-pub use adapters::{WithEmptyParams, Within};
+pub use adapters::{DeadlineCaller, WithEmptyParams};
 pub use batch::{Batch, BatchMember, BatchMembers, BatchReplies, BatchShape, MemberShape};
 pub use call::{Call, Notify};
 pub use caller::{Caller, Readable, Returns};

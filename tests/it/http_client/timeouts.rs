@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use rpc::{BatchError, Call, CallError, HttpClient, HttpError, Limits, Notify, Within};
+use rpc::{BatchError, Call, CallError, DeadlineCaller, HttpClient, HttpError, Limits, Notify};
 use rpc_tests::http::HttpPeer;
 use tokio::{io::DuplexStream, time::Instant};
 
@@ -41,7 +41,7 @@ async fn the_time_is_that_of_the_limits_the_call_or_the_deadline() {
     assert!(is_timeout(&client.call::<u8>("m", ()).deadline(soon).await, 2));
     // Late already: nothing is sent.
     let (peer, client) = HttpPeer::of_client();
-    let late = Within::new(client.clone(), Some(Instant::now()));
+    let late = DeadlineCaller::new(client.clone(), Some(Instant::now()));
     assert!(is_timeout(&Call::<_, u8>::untyped(&late, "m", ()).await, 0));
     assert!(is_timeout(&Notify::untyped(&late, "m", ()).await, 0));
     let batch = rpc::Batch::over(&late, (Notify::untyped(&late, "m", ()),)).await;

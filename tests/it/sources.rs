@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rpc_tests::layers;
+use rpc_tests::{circles::circles, layers};
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
@@ -97,6 +97,59 @@ fn a_use_that_runs_the_right_way_is_fine() {
         ("jsonrpc/id.rs", "use not_crate::driver; pub(in crate) fn f() {}"),
     ] {
         assert_eq!(layers::violations(file, source), Vec::<String>::new(), "{file}");
+    }
+}
+
+#[test]
+fn no_import_runs_in_a_circle() {
+    let circles = circles(&sources(&workspace().join("rpc/src")));
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+#[test]
+fn a_circle_is_found_wherever_it_runs() {
+    let found = |files: &[(&str, &str)]| {
+        circles(
+            &files.iter().map(|(file, code)| ((*file).to_owned(), (*code).to_owned())).collect::<Vec<_>>(),
+        )
+    };
+    let (one, other) = ("session/one.rs", "session/other.rs");
+    for circle in [
+        &[(one, "use super::other::B;"), (other, "fn f() -> super::one::A {}")][..],
+        &[(one, "use crate::session::{other::{B, C}, D};"), (other, "use super::one::{self as first};")],
+        // Through what another file hands out.
+        &[
+            ("session/mod.rs", "mod one; mod other; pub(crate) use one::A; pub use other::B;"),
+            (one, "use super::B;"),
+            (other, "use super::A;"),
+        ],
+        // Between a folder and what is inside it.
+        &[("session/mod.rs", "use one::A; struct B;"), (one, "use super::B;")],
+        &[("session/mod.rs", "mod one; fn f() { one::go(); }"), (one, "use crate::session::B;")],
+        // Of three, and inside a macro.
+        &[
+            (one, "use super::other::B;"),
+            (other, "fn f() { log!(\"{}\", super::third::C) }"),
+            ("session/third.rs", "use super::one::A;"),
+        ],
+    ] {
+        assert_eq!(found(circle).len(), 1, "{circle:?}");
+    }
+    for fine in [
+        &[
+            (one, "use super::other::B;"),
+            (other, "// use super::one::A;\n/// [`A`](super::one::A)\nstruct B;"),
+        ][..],
+        &[
+            ("session/mod.rs", "mod one; pub use one::A;"),
+            (one, "use super::other::B;"),
+            (other, "struct B;"),
+        ],
+        &[(one, "use super::other::B;"), (other, "#[cfg(test)]\nmod tests { use super::super::one::A; }")],
+        &[(one, "use super::other::B;"), (other, "pub(in crate::session::one) fn f() {}")],
+        &[(one, "use super::other::B;"), (other, "use std::one::A; use tokio::session::one;")],
+    ] {
+        assert_eq!(found(fine), Vec::<String>::new(), "{fine:?}");
     }
 }
 

@@ -9,6 +9,7 @@ mod calc;
 mod certificates;
 mod child;
 mod choppy;
+pub mod circles;
 pub mod conversation;
 mod events;
 mod failing;

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use rpc::{Context, ErrorObject, Limits, Params, Router, testing};
-use rpc_tests::{Raw, echo, is_pending, settled};
+use rpc::{Context, Dispatcher, ErrorObject, Limits, MethodInfo, Order, Params, Router, testing};
+use rpc_tests::{Gate, Raw, echo, is_pending, settled};
 use serde_json::{Value, json};
 
 #[tokio::test(start_paused = true)]
@@ -99,4 +99,56 @@ async fn a_reply_may_overtake_one_that_waits() {
     settled().await;
     assert_eq!(session.call::<Value>("echo", (2,)).await.expect("echo"), json!([2]));
     assert_eq!(late.await.expect("later"), json!([1]));
+}
+
+/// A method that waits at the gate, one with an order and one without, under one name each.
+fn at_gates(ordered: &Gate, free: &Gate) -> Router {
+    let waits = |gate: &Gate| {
+        let gate = gate.clone();
+        move |_: Params, _: Context| {
+            let gate = gate.clone();
+            async move {
+                gate.pass().await;
+                Ok::<_, ErrorObject>(1)
+            }
+        }
+    };
+    Router::new()
+        .method(MethodInfo::request("ordered").with_order(Order::Ordered), waits(ordered))
+        .method("free", waits(free))
+}
+
+/// A batch that comes by itself follows the rules of a session.
+#[tokio::test(start_paused = true)]
+async fn without_a_session_others_go_on_beside_ordered_requests() {
+    let (ordered, free) = (Gate::closed(), Gate::closed());
+    let dispatcher = Dispatcher::builder().service(at_gates(&ordered, &free)).build().expect("one service");
+    let request = |id, method| json!({ "jsonrpc": "2.0", "id": id, "method": method });
+    let batch = json!([request(1, "ordered"), request(2, "free"), request(3, "ordered")]).to_string();
+    let mut answer = Box::pin(dispatcher.dispatch(batch.as_bytes()));
+    assert!(is_pending(&mut answer));
+    assert_eq!((ordered.entered(), free.entered()), (1, 1), "the second of an order waits, and nothing else");
+    free.open();
+    ordered.let_through(1);
+    assert!(is_pending(&mut answer));
+    assert_eq!(ordered.entered(), 2);
+    ordered.open();
+    let answer: Value = serde_json::from_slice(&answer.await.expect("it is answered")).expect("JSON");
+    let result = |id| json!({ "jsonrpc": "2.0", "id": id, "result": 1 });
+    assert_eq!(answer, json!([result(1), result(2), result(3)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_request_waits_for_its_turn_when_the_session_has_ended() {
+    let (ordered, free) = (Gate::closed(), Gate::closed());
+    let (mut peer, session) = Raw::peer_of(at_gates(&ordered, &free), Limits::server());
+    for id in 1..=3 {
+        peer.send(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ordered"}}"#)).await;
+    }
+    settled().await;
+    assert_eq!(session.statistics().requests_waiting, 2);
+    session.abort();
+    session.closed().await;
+    let left = session.statistics();
+    assert_eq!((left.requests_waiting, left.requests_in_flight), (0, 0));
 }

@@ -369,7 +369,7 @@ impl Driver {
         }
     }
 
-    /// The peer refused a message of ours without its id: a batch, or the only call in flight.
+    /// The peer refused a message of this side without its id: a batch, or the only call in flight.
     #[cold]
     fn take_refusal(&mut self, reply: Reply) {
         if self.is_session_refusal(&reply) {
@@ -404,7 +404,7 @@ impl Driver {
     }
 
     /// Whether the peer refuses the connection for lack of capacity: its first message is an error,
-    /// and either says that it is busy or follows no message of ours. It is taken as the close
+    /// and either says that it is busy or follows no message of this side. It is taken as the close
     /// reason if the peer closes next.
     fn is_connection_refusal(&mut self, reply: &Reply) -> bool {
         if self.shared.counters.messages_received() > 0 || self.refused_with.is_some() {
@@ -422,7 +422,7 @@ impl Driver {
         true
     }
 
-    /// The peer refused a message of ours that cannot be identified. It may be any of the calls in
+    /// The peer refused a message that cannot be identified. It may be any of this side's calls in
     /// flight.
     #[cold]
     fn take_unmatched(&mut self, reply: Reply) {

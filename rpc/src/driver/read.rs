@@ -228,7 +228,7 @@ impl Driver {
 /// Back-pressure.
 impl Driver {
     /// Back-pressure: stop reading while the write buffer or a `Wait` subscription is full. While a
-    /// call of ours is in flight, reading continues and requests are refused; a peer that then
+    /// call of this side is in flight, reading continues and requests are refused; a peer that then
     /// keeps sending requests without reading the replies ends the session.
     pub(super) fn has_back_pressure(&self) -> Result<bool, CloseReason> {
         let (unsent, limit) = (self.unsent(), self.shared.limits.outgoing_bytes());
@@ -333,7 +333,7 @@ impl Driver {
         is_answered
     }
 
-    /// Looks for ids in a part of an oversized frame. If it replies to a call of ours, that call
+    /// Looks for ids in a part of an oversized frame. If it replies to one of this side's, that call
     /// fails at once and need not wait for its timeout.
     fn skim(&mut self, part: &[u8], size: usize, limit: usize) {
         let (shared, replies) = (&self.shared, &mut self.replies);

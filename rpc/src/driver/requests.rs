@@ -78,7 +78,7 @@ impl Driver {
 
     /// No permit is free, or the write buffer is full.
     ///
-    /// The request waits, unless a call of ours is in flight: its reply may stand behind the
+    /// The request waits, unless a call of this side is in flight: its reply may stand behind the
     /// request, and two peers that wait for each other would deadlock. A request that lacks only a
     /// permit is queued, and the input behind it is read, because it may cancel the requests that
     /// hold the permits.

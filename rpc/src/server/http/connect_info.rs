@@ -196,7 +196,7 @@ pub(super) enum Payer {
     /// The account of a connection of this server.
     Connection(Arc<ConnectInfo>),
     Guest(GuestRequest),
-    /// A service without a server charges nobody.
+    /// A service without a server has no account to charge.
     Nobody(Shares),
 }
 

@@ -94,7 +94,7 @@ impl Dispatcher {
 
     /// Like [`dispatch_with`](Self::dispatch_with), for a known peer: handlers see `peer` as their
     /// [`Context::peer`](crate::Context::peer). The [`Exchange`] also has the cost of the message,
-    /// for the caller to add up: a dispatcher keeps no account of a peer, and delays nobody.
+    /// for the caller to add up: a dispatcher keeps no account of a peer, and delays no request.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
